@@ -1,0 +1,480 @@
+#include "ir/builder.hpp"
+#include <bit>
+
+namespace mimic::ir {
+
+namespace {
+
+u64 mask_of(Type t) {
+    u32 n = bits_of(t);
+    return n >= 64 ? ~u64{0} : (u64{1} << n) - 1;
+}
+i64 signed_of(u64 v, Type t) {
+    u32 n = bits_of(t);
+    return n >= 64 ? i64(v) : i64(v << (64 - n)) >> (64 - n);
+}
+bool foldable(Type t) { return is_int(t) && t != Type::i128; }
+
+// Folds what rows produce often; everything else is left to the back end.
+bool fold(Op op, Type t, u64 a, u64 b, u64& out) {
+    u32 n = bits_of(t);
+    i64 sa = signed_of(a, t);
+    switch (op) {
+    case Op::add: out = a + b; break;
+    case Op::sub: out = a - b; break;
+    case Op::mul: out = a * b; break;
+    case Op::and_: out = a & b; break;
+    case Op::or_: out = a | b; break;
+    case Op::xor_: out = a ^ b; break;
+    case Op::shl: out = a << (b & (n - 1)); break;
+    case Op::lshr: out = a >> (b & (n - 1)); break;
+    case Op::ashr: out = u64(sa >> (b & (n - 1))); break;
+    default: return false;
+    }
+    out &= mask_of(t);
+    return true;
+}
+
+bool commutes(Op op) {
+    return op == Op::add || op == Op::mul || op == Op::and_ || op == Op::or_ || op == Op::xor_;
+}
+
+bool relation(Rel rel, u64 a, u64 b, Type t) {
+    i64 x = signed_of(a, t), y = signed_of(b, t);
+    switch (rel) {
+    case Rel::eq: return a == b;
+    case Rel::ne: return a != b;
+    case Rel::ult: return a < b;
+    case Rel::ule: return a <= b;
+    case Rel::ugt: return a > b;
+    case Rel::uge: return a >= b;
+    case Rel::slt: return x < y;
+    case Rel::sle: return x <= y;
+    case Rel::sgt: return x > y;
+    case Rel::sge: return x >= y;
+    }
+    return false;
+}
+
+} // namespace
+
+// ---- values
+
+Type Val::type() const { return result_type(b_->inst(*this)); }
+bool Val::is_const() const {
+    const Inst& i = b_->inst(*this);
+    return i.op == Op::constant && foldable(i.type);
+}
+u64 Val::const_value() const { return b_->inst(*this).imm; }
+
+Val Val::mulhu(Val b) const { return b_->binary(Op::mulhu, *this, b); }
+Val Val::mulhs(Val b) const { return b_->binary(Op::mulhs, *this, b); }
+Val Val::udiv(Val b, bool zero) const { return b_->binary(Op::udiv, *this, b, zero); }
+Val Val::sdiv(Val b, bool zero) const { return b_->binary(Op::sdiv, *this, b, zero); }
+Val Val::urem(Val b) const { return b_->binary(Op::urem, *this, b); }
+Val Val::srem(Val b) const { return b_->binary(Op::srem, *this, b); }
+Val Val::shl(Val n) const { return b_->shift(Op::shl, *this, n); }
+Val Val::lshr(Val n) const { return b_->shift(Op::lshr, *this, n); }
+Val Val::ashr(Val n) const { return b_->shift(Op::ashr, *this, n); }
+Val Val::rotr(Val n) const { return b_->shift(Op::rotr, *this, n); }
+Val Val::shl(u32 n) const { return shl(b_->imm(n, Type::i8)); }
+Val Val::lshr(u32 n) const { return lshr(b_->imm(n, Type::i8)); }
+Val Val::ashr(u32 n) const { return ashr(b_->imm(n, Type::i8)); }
+Val Val::rotr(u32 n) const { return rotr(b_->imm(n, Type::i8)); }
+Val Val::clz() const { return b_->unary(Op::clz, *this, type()); }
+Val Val::ctz() const { return b_->unary(Op::ctz, *this, type()); }
+Val Val::popcnt() const { return b_->unary(Op::popcnt, *this, type()); }
+Val Val::bswap() const { return b_->unary(Op::bswap, *this, type()); }
+Val Val::bitrev() const { return b_->unary(Op::bitrev, *this, type()); }
+Val Val::sext(Type t) const { return b_->convert(Op::sext, *this, t); }
+Val Val::zext(Type t) const { return b_->convert(Op::zext, *this, t); }
+Val Val::trunc(Type t) const { return b_->convert(Op::trunc, *this, t); }
+Val Val::bitcast(Type t) const { return t == type() ? *this : b_->unary(Op::bitcast, *this, t); }
+Val Val::half(u32 which) const {
+    Type t = type() == Type::i64 ? Type::i32 : Type::i64;
+    return b_->emit({.op = Op::half, .type = t, .sub = u8(which), .a = id_});
+}
+Val Val::ubfx(u32 pos, u32 len) const {
+    if (pos == 0 && len == bits_of(type())) return *this;
+    if (is_const()) return b_->imm(const_value() >> pos & (len >= 64 ? ~u64{0} : (u64{1} << len) - 1), type());
+    if (pos + len == bits_of(type())) return lshr(pos);
+    if (pos == 0) return *this & i64(len >= 64 ? ~u64{0} : (u64{1} << len) - 1);
+    return b_->emit({.op = Op::ubfx, .type = type(), .a = id_, .imm = bit_range(pos, len)});
+}
+Val Val::sbfx(u32 pos, u32 len) const {
+    if (pos == 0 && len == bits_of(type())) return *this;
+    if (pos + len == bits_of(type())) return ashr(pos);
+    return b_->emit({.op = Op::sbfx, .type = type(), .a = id_, .imm = bit_range(pos, len)});
+}
+Val Val::bfi(Val b, u32 pos, u32 len) const {
+    return b_->emit({.op = Op::bfi, .type = type(), .a = id_, .b = b.id_, .imm = bit_range(pos, len)});
+}
+Val Val::ult(Val b) const { return b_->compare(Rel::ult, *this, b); }
+Val Val::ule(Val b) const { return b_->compare(Rel::ule, *this, b); }
+Val Val::slt(Val b) const { return b_->compare(Rel::slt, *this, b); }
+Val Val::sle(Val b) const { return b_->compare(Rel::sle, *this, b); }
+Val Val::select(Val b, Val c) const {
+    if (is_const()) return const_value() ? b : c;
+    if (b.id_ == c.id_) return b;
+    return b_->emit({.op = Op::select, .type = b.type(), .a = id_, .b = b.id_, .c = c.id_});
+}
+
+Val operator+(Val a, Val b) { return a.builder().binary(Op::add, a, b); }
+Val operator-(Val a, Val b) { return a.builder().binary(Op::sub, a, b); }
+Val operator*(Val a, Val b) { return a.builder().binary(Op::mul, a, b); }
+Val operator&(Val a, Val b) { return a.builder().binary(Op::and_, a, b); }
+Val operator|(Val a, Val b) { return a.builder().binary(Op::or_, a, b); }
+Val operator^(Val a, Val b) { return a.builder().binary(Op::xor_, a, b); }
+Val operator~(Val a) {
+    if (a.is_const()) return a.builder().imm(~a.const_value(), a.type());
+    return a.builder().unary(Op::not_, a, a.type());
+}
+Val operator-(Val a) {
+    if (a.is_const()) return a.builder().imm(0 - a.const_value(), a.type());
+    return a.builder().unary(Op::neg, a, a.type());
+}
+Val operator==(Val a, Val b) { return a.builder().compare(Rel::eq, a, b); }
+Val operator!=(Val a, Val b) { return a.builder().compare(Rel::ne, a, b); }
+Val operator+(Val a, i64 b) { return a + a.builder().imm(u64(b), a.type()); }
+Val operator-(Val a, i64 b) { return a + a.builder().imm(0 - u64(b), a.type()); }
+Val operator&(Val a, i64 b) { return a & a.builder().imm(u64(b), a.type()); }
+Val operator|(Val a, i64 b) { return a | a.builder().imm(u64(b), a.type()); }
+Val operator^(Val a, i64 b) { return a ^ a.builder().imm(u64(b), a.type()); }
+Val operator==(Val a, i64 b) { return a == a.builder().imm(u64(b), a.type()); }
+Val operator!=(Val a, i64 b) { return a != a.builder().imm(u64(b), a.type()); }
+
+// ---- pure operations
+
+Builder::Builder(Unit& unit, const GuestState& guest) : unit_(unit), guest_(guest), known_(guest.slots.size()) {}
+
+Val Builder::emit(const Inst& i) {
+    unit_.code.push_back(i);
+    return {this, u32(unit_.code.size() - 1)};
+}
+Val Builder::imm(u64 value, Type t) { return emit({.op = Op::constant, .type = t, .imm = value & mask_of(t)}); }
+Val Builder::wide(u64 low, u64 high, Type t) {
+    u64 at = unit_.wide.size();
+    unit_.wide.push_back(low);
+    unit_.wide.push_back(high);
+    return emit({.op = Op::constant, .type = t, .imm = at});
+}
+u64 Builder::table(const u8* bytes, u32 count) {
+    u64 at = unit_.wide.size();
+    for (u32 i = 0; i < count; i += 8) {
+        u64 word = 0;
+        for (u32 k = 0; k < 8 && i + k < count; ++k) word |= u64(bytes[i + k]) << 8 * k;
+        unit_.wide.push_back(word);
+    }
+    return at;
+}
+
+Val Builder::binary(Op op, Val a, Val b, u8 sub) {
+    Type t = a.type();
+    MIMIC_DCHECK(t == b.type(), "operands of different types");
+    if (commutes(op) && a.is_const() && !b.is_const()) std::swap(a, b);
+    if (b.is_const()) {
+        u64 y = b.const_value(), r;
+        if (a.is_const() && fold(op, t, a.const_value(), y, r)) return imm(r, t);
+        switch (op) {
+        case Op::sub:
+            if (foldable(t)) return binary(Op::add, a, imm(0 - y, t));
+            break;
+        case Op::add:
+            if (y == 0) return a;
+            // (x + c) + y: keeps chains of address arithmetic flat
+            if (const Inst& i = inst(a); i.op == Op::add) {
+                if (Val inner{this, i.b}; inner.is_const())
+                    return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
+            }
+            break;
+        case Op::or_:
+        case Op::xor_:
+            if (y == 0) return a;
+            if (op == Op::xor_ && y == mask_of(t)) return ~a;
+            break;
+        case Op::and_:
+            if (y == mask_of(t)) return a;
+            if (y == 0) return b;
+            break;
+        case Op::mul:
+            if (y == 1) return a;
+            if (y == 0) return b;
+            if (std::has_single_bit(y)) return shift(Op::shl, a, imm(u64(std::countr_zero(y)), Type::i8));
+            break;
+        default: break;
+        }
+    }
+    if (a.id() == b.id()) {
+        if (op == Op::xor_ || op == Op::sub) return imm(0, t);
+        if (op == Op::and_ || op == Op::or_) return a;
+    }
+    return emit({.op = op, .type = t, .sub = sub, .a = a.id(), .b = b.id()});
+}
+Val Builder::unary(Op op, Val a, Type t) { return emit({.op = op, .type = t, .a = a.id()}); }
+
+Val Builder::convert(Op op, Val a, Type t) {
+    Type from = a.type();
+    if (from == t) return a;
+    if (a.is_const() && foldable(t)) {
+        u64 v = a.const_value();
+        return imm(op == Op::sext ? u64(signed_of(v, from)) : v, t);
+    }
+    const Inst& i = inst(a);
+    if (op == Op::trunc && (i.op == Op::sext || i.op == Op::zext)) {
+        Val inner{this, i.a};
+        if (inner.type() == t) return inner;
+        if (bits_of(inner.type()) > bits_of(t)) return convert(Op::trunc, inner, t);
+        return convert(i.op, inner, t);
+    }
+    if (op == i.op && (op == Op::sext || op == Op::zext || op == Op::trunc)) return convert(op, {this, i.a}, t);
+    return emit({.op = op, .type = t, .a = a.id()});
+}
+
+Val Builder::shift(Op op, Val a, Val n) {
+    Type t = a.type();
+    if (n.is_const()) {
+        u64 k = n.const_value() & (bits_of(t) - 1), r;
+        if (k == 0) return a;
+        if (a.is_const() && fold(op, t, a.const_value(), k, r)) return imm(r, t);
+        n = imm(k, Type::i8);
+    }
+    return emit({.op = op, .type = t, .a = a.id(), .b = n.id()});
+}
+
+Val Builder::compare(Rel rel, Val a, Val b) {
+    if (a.is_const() && b.is_const()) return imm(relation(rel, a.const_value(), b.const_value(), a.type()), Type::i1);
+    if (a.is_const()) {
+        constexpr Rel swapped[] = {Rel::eq,  Rel::ne,  Rel::ugt, Rel::uge, Rel::ult,
+                                   Rel::ule, Rel::sgt, Rel::sge, Rel::slt, Rel::sle};
+        std::swap(a, b);
+        rel = swapped[u8(rel)];
+    }
+    return emit({.op = Op::icmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id()});
+}
+
+// ---- state
+
+Builder::Known& Builder::known(SlotId slot) {
+    Known& k = known_[slot];
+    if (k.stamp != stamp_) k = {.stamp = stamp_};
+    return k;
+}
+
+Val Builder::get(SlotId slot, Type t, u32 offset) {
+    Known& k = known(slot);
+    if (offset == 0 && k.value != none) {
+        Val v{this, k.value};
+        if (k.type == t) return v;
+        if (is_int(k.type) && is_int(t) && bits_of(t) < bits_of(k.type) && bits_of(k.type) <= 64) return v.trunc(t);
+    }
+    k.put_seen = 0; // read by something that was not forwarded
+    Val v = emit({.op = Op::get, .type = t, .imm = SlotArg{slot, u16(offset)}.bits()});
+    if (offset == 0 && k.value == none) k.value = v.id(), k.type = t;
+    return v;
+}
+
+void Builder::put(SlotId slot, Val v, u32 offset) {
+    Known& k = known(slot);
+    Type t = v.type();
+    bool whole = offset == 0 && size_of(t, unit_.vector_bytes) == size_of(guest_.slots[slot].type, unit_.vector_bytes);
+    if (whole) {
+        if (k.put != none && k.put_seen == seen_) unit_.code[k.put] = {};
+        if (k.value == v.id() && k.put == none) return; // what was read is written back
+    }
+    Val p = emit({.op = Op::put, .type = t, .a = v.id(), .imm = SlotArg{slot, u16(offset)}.bits()});
+    if (whole) {
+        k = {v.id(), t, p.id(), seen_, stamp_};
+    } else {
+        k.value = none, k.put = none;
+    }
+}
+
+Val Builder::get_index(SlotId first, Val index, u32 count, Type t, u32 stride) {
+    for (u32 n = 0; n < count; ++n) known(SlotId(first + n)).put_seen = 0;
+    return emit({.op = Op::get_idx, .type = t, .a = index.id(), .imm = SlotArg{first, 0, u16(count), u16(stride)}.bits()});
+}
+void Builder::put_index(SlotId first, Val index, u32 count, Val v, u32 stride) {
+    for (u32 n = 0; n < count; ++n) known(SlotId(first + n)) = {.stamp = stamp_};
+    emit({.op = Op::put_idx, .type = v.type(), .a = index.id(), .b = v.id(),
+          .imm = SlotArg{first, 0, u16(count), u16(stride)}.bits()});
+}
+
+// ---- memory
+
+void Builder::fold_address(Val& address, MemArg& m) {
+    const Inst& i = inst(address);
+    if (i.op != Op::add) return;
+    Val b{this, i.b};
+    if (!b.is_const()) return;
+    i64 disp = i64(m.disp) + signed_of(b.const_value(), b.type());
+    if (disp != i32(disp)) return;
+    m.disp = i32(disp);
+    address = {this, i.a};
+}
+Val Builder::load(Type t, Val address, MemArg m) {
+    fold_address(address, m);
+    observe();
+    return emit({.op = Op::load, .type = t, .a = address.id(), .imm = m.bits()});
+}
+void Builder::store(Val address, Val v, MemArg m) {
+    fold_address(address, m);
+    observe();
+    emit({.op = Op::store, .type = v.type(), .a = address.id(), .b = v.id(), .imm = m.bits()});
+}
+Val Builder::rmw(Rmw op, Val address, Val v, MemArg m) {
+    fold_address(address, m);
+    observe();
+    return emit({.op = Op::rmw, .type = v.type(), .sub = u8(op), .a = address.id(), .b = v.id(), .imm = m.bits()});
+}
+Val Builder::cas(Val address, Val expected, Val desired, MemArg m) {
+    fold_address(address, m);
+    observe();
+    return emit({.op = Op::cas, .type = desired.type(), .a = address.id(), .b = expected.id(), .c = desired.id(),
+                 .imm = m.bits()});
+}
+void Builder::fence(u32 before, u32 after) { emit({.op = Op::fence, .imm = before | u64(after) << 4}); }
+void Builder::probe(Val address, Val length, bool write) {
+    observe();
+    emit({.op = Op::probe, .sub = write, .a = address.id(), .b = length.id()});
+}
+
+// ---- condition codes
+
+Val Builder::flags_add(Val a, Val b, Val carry, bool invert_c) {
+    return emit({.op = Op::flags_add, .type = a.type(), .a = a.id(), .b = b.id(), .c = carry ? carry.id() : none,
+                 .imm = invert_c ? flags_invert_c : 0});
+}
+Val Builder::flags_sub(Val a, Val b, Val borrow, bool invert_c) {
+    return emit({.op = Op::flags_sub, .type = a.type(), .a = a.id(), .b = b.id(), .c = borrow ? borrow.id() : none,
+                 .imm = invert_c ? flags_invert_c : 0});
+}
+Val Builder::flags_logic(Val a, bool invert_c) {
+    return emit({.op = Op::flags_logic, .type = a.type(), .a = a.id(), .imm = invert_c ? flags_invert_c : 0});
+}
+Val Builder::flags_fcmp(Val a, Val b, bool signaling, bool invert_c) {
+    return emit({.op = Op::flags_fcmp, .type = a.type(), .sub = signaling, .a = a.id(), .b = b.id(),
+                 .imm = invert_c ? flags_invert_c : 0});
+}
+Val Builder::flags_from(Val bits) { return emit({.op = Op::flags_from, .type = Type::flags, .a = bits.id()}); }
+Val Builder::flags_bits(Val flags) { return emit({.op = Op::flags_bits, .type = Type::i32, .a = flags.id()}); }
+Val Builder::flags_merge(Val old, Val now, u32 mask) {
+    return emit({.op = Op::flags_merge, .type = Type::flags, .a = old.id(), .b = now.id(), .imm = mask});
+}
+Val Builder::cond(Cond c, Val flags, bool inverted) {
+    return emit({.op = Op::cond, .type = Type::i1, .sub = u8(c), .a = flags.id(), .imm = inverted});
+}
+
+// ---- FP, vectors, calls
+
+Val Builder::fp(Op op, Type t, Val a, Val b, Val c, FpArg arg, u8 sub) {
+    return this->op(op, t, a, b, c, arg.bits(), sub);
+}
+Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
+    return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
+}
+Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) {
+    return emit({.op = op, .type = t, .sub = sub, .lane = lane, .a = a ? a.id() : none, .b = b ? b.id() : none,
+                 .c = c ? c.id() : none, .imm = imm});
+}
+Val Builder::vbin(VBin kind, Lane lane, Val a, Val b) { return op(Op::vbin, a.type(), a, b, {}, 0, u8(kind), lane); }
+Val Builder::vun(VUn kind, Lane lane, Val a) { return op(Op::vun, a.type(), a, {}, {}, 0, u8(kind), lane); }
+
+Val Builder::call(const Intrinsic& f, Type t, std::initializer_list<Val> args) {
+    if (f.effects & (Intrinsic::writes_state | Intrinsic::reads_state | Intrinsic::may_exit)) observe();
+    MIMIC_DCHECK(args.size() == f.args, "wrong number of arguments for an intrinsic");
+    Inst i{.op = Op::call, .type = t};
+    u32* operand[] = {&i.a, &i.b, &i.c};
+    u32 rest = 0;
+    if (args.size() > 3) {
+        rest = u32(unit_.extra.size()) + 1;
+        unit_.extra.push_back(u32(args.size() - 3));
+    }
+    u32 n = 0;
+    for (Val v : args) {
+        if (n < 3)
+            *operand[n] = v.id();
+        else
+            unit_.extra.push_back(v.id());
+        ++n;
+    }
+    i.imm = CallArg{u32(unit_.calls.size()), rest}.bits();
+    unit_.calls.push_back(&f);
+    Val v = emit(i);
+    if (f.effects & Intrinsic::writes_state) forget();
+    return v;
+}
+Val Builder::result(Val call, u32 n, Type t) {
+    return emit({.op = Op::result, .type = t, .sub = u8(n), .a = call.id()});
+}
+
+// ---- control
+
+BlockId Builder::new_block() {
+    unit_.blocks.emplace_back();
+    unit_.blocks.back().pc = pc_;
+    return BlockId(unit_.blocks.size() - 1);
+}
+void Builder::start_block(BlockId b) {
+    MIMIC_DCHECK(ended_, "block started inside another");
+    unit_.blocks[b].begin = unit_.blocks[b].end = u32(unit_.code.size());
+    current_ = b;
+    ended_ = false;
+    forget();
+}
+void Builder::end(const Inst& i) {
+    MIMIC_DCHECK(!ended_, "instruction after the end of a block");
+    emit(i);
+    unit_.blocks[current_].end = u32(unit_.code.size());
+    ended_ = true;
+}
+void Builder::br(BlockId to) { end({.op = Op::br, .b = to}); }
+void Builder::brcond(Val c, BlockId yes, BlockId no) {
+    if (c.is_const()) return br(c.const_value() ? yes : no);
+    end({.op = Op::brcond, .a = c.id(), .b = yes, .c = no});
+}
+BlockId Builder::target(u64 pc, bool& is_new) {
+    BlockId b = targets_ ? targets_->block_at(pc) : none;
+    is_new = b == none;
+    return is_new ? new_block() : b;
+}
+void Builder::fill_exit(BlockId b, u64 pc, ExitHint hint) {
+    unit_.blocks[b].pc = pc;
+    start_block(b);
+    end({.op = Op::exit, .sub = u8(hint), .imm = pc});
+}
+void Builder::goto_pc(u64 pc, ExitHint hint) {
+    BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc) : none;
+    if (b != none) return br(b);
+    end({.op = Op::exit, .sub = u8(hint), .imm = pc});
+}
+void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
+    if (c.is_const()) return goto_pc(c.const_value() ? pc : otherwise);
+    bool new_no, new_yes;
+    BlockId no = target(otherwise, new_no), yes = target(pc, new_yes);
+    brcond(c, yes, no);
+    if (new_yes) fill_exit(yes, pc, ExitHint::jump);
+    if (new_no) fill_exit(no, otherwise, ExitHint::jump);
+}
+void Builder::goto_value(Val pc, ExitHint hint) {
+    if (pc.is_const()) return goto_pc(pc.const_value(), hint);
+    end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id()});
+}
+void Builder::call_pc(u64 pc, u64 return_pc) {
+    if (targets_) targets_->returns_to(return_pc);
+    goto_pc(pc, ExitHint::call);
+}
+void Builder::call_value(Val pc, u64 return_pc) {
+    if (targets_) targets_->returns_to(return_pc);
+    goto_value(pc, ExitHint::call);
+}
+void Builder::trap(TrapKind kind, u64 pc, Val detail) {
+    end({.op = Op::trap, .sub = u8(kind), .b = detail ? detail.id() : none, .imm = pc});
+}
+void Builder::begin_insn(u64 pc, u32 length) {
+    pc_ = pc;
+    length_ = length;
+    ++unit_.guest_insns;
+    emit({.op = Op::insn, .sub = u8(length), .imm = pc});
+}
+
+} // namespace mimic::ir

@@ -1,0 +1,61 @@
+#include "ir/builder.hpp"
+#include <gtest/gtest.h>
+
+namespace mimic::ir {
+namespace {
+
+constexpr Slot slots[] = {{"x0", 0, Type::i64}, {"x1", 8, Type::i64}, {"x2", 16, Type::i64}};
+constexpr GuestState guest{"test", slots, 24};
+
+struct Fixture : testing::Test {
+    Unit unit;
+    Builder t{unit, guest};
+    Fixture() { t.start_block(t.new_block()); }
+    u32 count(Op op) const {
+        u32 n = 0;
+        for (const Inst& i : unit.code) n += i.op == op;
+        return n;
+    }
+};
+using Builder_ = Fixture;
+
+TEST_F(Builder_, FoldsConstants) {
+    Val v = (t.imm(5) + t.imm(7)).shl(2);
+    ASSERT_TRUE(v.is_const());
+    EXPECT_EQ(v.const_value(), 48u);
+}
+
+TEST_F(Builder_, ForwardsAPutToAGet) {
+    Val v = t.get(1, Type::i64) + 1;
+    t.put(2, v);
+    EXPECT_EQ(t.get(2, Type::i64).id(), v.id());
+    EXPECT_EQ(t.get(2, Type::i32).type(), Type::i32);
+}
+
+TEST_F(Builder_, DropsAPutThatNobodySaw) {
+    t.put(1, t.imm(1));
+    t.put(1, t.imm(2));
+    EXPECT_EQ(count(Op::put), 1u);
+}
+
+TEST_F(Builder_, KeepsAPutThatAFaultMayShow) {
+    t.put(1, t.imm(1));
+    t.load(Type::i64, t.get(2, Type::i64), {});
+    t.put(1, t.imm(2));
+    EXPECT_EQ(count(Op::put), 2u);
+}
+
+TEST_F(Builder_, AddressArithmeticBecomesTheDisplacement) {
+    Val v = t.load(Type::i64, t.get(1, Type::i64) + 8 + 16, {});
+    EXPECT_EQ(MemArg::from(t.inst(v).imm).disp, 24);
+    EXPECT_EQ(unit.code[t.inst(v).a].op, Op::get);
+}
+
+TEST_F(Builder_, BranchOnAConstantIsAJump) {
+    t.branch_to(t.imm(1, Type::i1), 0x100, 0x200);
+    EXPECT_EQ(unit.code.back().op, Op::exit);
+    EXPECT_EQ(unit.code.back().imm, 0x100u);
+}
+
+} // namespace
+} // namespace mimic::ir

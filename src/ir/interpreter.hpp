@@ -1,0 +1,42 @@
+// The interpreter: runs a unit's IR in portable C++. It is the oracle of the JIT, its fallback where there is no back
+// end, and the way to run code that runs once.
+#pragma once
+#include "ir/state.hpp"
+#include "ir/unit.hpp"
+
+namespace mimic::ir {
+
+// Guest memory as the interpreter sees it. Each call does one access and returns true, or false after filling
+// cpu.fault_address and cpu.fault_kind; then nothing was written. `m` holds memory type, alignment rule, ordering and
+// privilege index; byte order and extension are the interpreter's business: bytes are in memory order. Accesses of 1,
+// 2, 4, 8 and 16 bytes at naturally aligned addresses are single-copy atomic where the host can.
+class Access {
+public:
+    virtual ~Access() = default;
+    virtual bool load(CpuHeader& cpu, u64 address, void* out, u32 bytes, const MemArg& m) = 0;
+    virtual bool store(CpuHeader& cpu, u64 address, const void* in, u32 bytes, const MemArg& m) = 0;
+    // Atomically: value at address := op(value, operand) as little-endian (m.big: big-endian) integers; `old` gets the
+    // former value as a host integer. bytes: 1, 2, 4, 8.
+    virtual bool rmw(CpuHeader& cpu, u64 address, Rmw op, u64 operand, u64& old, u32 bytes, const MemArg& m) = 0;
+    // Atomically: if the bytes at address equal `expected`, store `desired`; `old` gets what was there. bytes to 16.
+    virtual bool cas(CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
+                     const MemArg& m) = 0;
+    // Would an access of `bytes` bytes fault? Touches nothing.
+    virtual bool probe(CpuHeader& cpu, u64 address, u64 bytes, bool write) = 0;
+    virtual void fence(u32 before, u32 after) = 0;
+};
+
+// Buffers that calls reuse; one a thread.
+class Interpreter {
+public:
+    // Runs from the unit's entry (or block `from`) until it leaves, then cpu.exit_kind, pc, exit_arg and fault_* tell
+    // why, as if generated code had run: at a fault or trap, pc and slots are those of the guest instruction's start.
+    // Polls on edges to a block whose guest pc is not above the current one's.
+    void run(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access& memory, BlockId from = 0);
+
+private:
+    std::vector<u64> frame_;
+    std::vector<u32> offsets_;
+};
+
+} // namespace mimic::ir

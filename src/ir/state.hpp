@@ -1,0 +1,71 @@
+// The state of a vCPU as generated code and the interpreter see it: a header that is the same for every guest, then the
+// guest's slots. `Slot`s describe the latter; their homes are byte offsets from the header.
+#pragma once
+#include "base/types.hpp"
+#include "ir/type.hpp"
+#include <span>
+#include <string_view>
+
+namespace mimic::ir {
+
+// Why generated code came back.
+enum class ExitKind : u32 {
+    none,
+    link,    // at an edge without a target: pc is where to go on, exit_arg the link word
+    lookup,  // indirect branch that missed the jump cache
+    poll,    // `poll` was set
+    trap,    // a trap op: exit_arg holds TrapKind | detail << 8
+    fault,   // a memory access faulted: fault_* tell
+};
+
+// The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
+struct FpEnv {
+    u32 flags = 0; // softfloat::Flag bits, sticky
+    u32 mode = 0;  // bits 0..2 Round, then fpmode bits
+};
+
+enum class FaultKind : u32 { read, write, fetch, misaligned };
+
+struct CpuHeader {
+    u32 poll = 0;                 // set (atomically, by any thread) to make the vCPU leave at its next poll
+    ExitKind exit_kind = ExitKind::none;
+    u64 pc = 0;
+    u64 exit_arg = 0;
+    u64 fault_address = 0;
+    FaultKind fault_kind = FaultKind::read;
+    FpEnv fp;
+    u32 mxcsr = 0x1f80;           // the host back end's image of fp while generated code runs
+    u32 host_mxcsr = 0x1f80;
+    u64 host_sp = 0;              // back ends: where C++ is
+    const void* const* helpers = nullptr; // table of functions that generated code calls
+    void* owner = nullptr;        // the cpu::Cpu
+    alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
+};
+
+// Bytes from the header to the first slot; homes of hot slots follow at once, so that short displacements reach them.
+inline constexpr u32 slots_offset = 512;
+static_assert(sizeof(CpuHeader) <= slots_offset);
+
+enum class SlotClass : u8 { gpr, flag, fp, vec, sys, temp };
+
+// One piece of guest state. `priority`: higher wins a host register in the register plan; 0: stays in memory.
+struct Slot {
+    std::string_view name;
+    u16 offset = 0; // from slots_offset
+    Type type = Type::i64;
+    SlotClass cls = SlotClass::gpr;
+    u8 priority = 0;
+};
+
+// What ir, passes and back ends must know of a guest. One constant object a guest.
+struct GuestState {
+    std::string_view name;
+    std::span<const Slot> slots;
+    u32 bytes = 0; // of all slots
+};
+
+inline u8* home(CpuHeader* cpu, const Slot& slot) {
+    return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset;
+}
+
+} // namespace mimic::ir

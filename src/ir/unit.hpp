@@ -1,0 +1,193 @@
+// A unit: several basic blocks of guest code in IR, with one entry. It is what passes, interpreter and JIT work on.
+//
+// Values are the indices of the instructions that define them, valid inside their block only; between blocks state
+// travels in slots, or in block arguments.
+//
+// Commit rule: the slots of a guest instruction are written after its last operation that may fault, so that at any
+// fault the slots hold the state at the start of the instruction that faulted.
+#pragma once
+#include "base/types.hpp"
+#include "ir/intrinsic.hpp"
+#include "ir/type.hpp"
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace mimic::ir {
+
+enum class Op : u8 {
+#define OP(name, result, operands, effect, text) name,
+#include "ir/ops.def"
+#undef OP
+};
+
+struct OpInfo {
+    std::string_view name;
+    Type result;   // a fixed type; Type::none: Inst::type, unless has_result is false
+    bool has_result;
+    u8 operands;   // how many of a, b, c are values
+    char effect;   // P S M C X E: see ops.def
+};
+const OpInfo& info(Op op);
+inline constexpr u32 op_count = 0
+#define OP(name, result, operands, effect, text) +1
+#include "ir/ops.def"
+#undef OP
+    ;
+
+using ValueId = u32;
+using BlockId = u32;
+using SlotId = u16;
+inline constexpr u32 none = ~0u; // absent operand or block
+
+struct Inst {
+    Op op = Op::nop;
+    Type type = Type::none; // of the result; of put, store and flags_*: of the operand
+    u8 sub = 0;             // see ops.def
+    Lane lane = Lane::i8;
+    u32 a = none, b = none, c = none;
+    u64 imm = 0;
+};
+
+// imm of get, put, get_idx, put_idx.
+struct SlotArg {
+    SlotId slot = 0;
+    u16 offset = 0; // bytes into the slot
+    u16 count = 1;  // get_idx, put_idx: number of slots, a power of two
+    u16 stride = 0; // get_idx, put_idx: bytes between two of them
+    constexpr u64 bits() const { return u64(slot) | u64(offset) << 16 | u64(count) << 32 | u64(stride) << 48; }
+    static constexpr SlotArg from(u64 v) { return {u16(v), u16(v >> 16), u16(v >> 32), u16(v >> 48)}; }
+    bool operator==(const SlotArg&) const = default;
+};
+
+// imm of call: indices into Unit::calls, and one more than that of the list of further operands in Unit::extra.
+struct CallArg {
+    u32 callee = 0, rest = 0;
+    constexpr u64 bits() const { return callee | u64(rest) << 32; }
+    static constexpr CallArg from(u64 v) { return {u32(v), u32(v >> 32)}; }
+};
+
+// Type of the value that an instruction defines; none when it defines none.
+Type result_type(const Inst& i);
+
+enum class Order : u8 { plain, acquire, release, acq_rel, seq_cst };
+enum class Align : u8 { any, natural, atomic16 }; // natural: a misaligned access traps; atomic16: may not cross 16 bytes
+
+// imm of memory ops.
+struct MemArg {
+    i32 disp = 0;
+    Type memory = Type::i64; // what stands in memory
+    bool sign = false;       // loads of a narrower integer: sign extended, else zero extended
+    bool big = false;        // big-endian
+    Align align = Align::any;
+    Order order = Order::plain;
+    u8 index = 0;            // privilege (MMU) index; user mode: 0
+    constexpr u64 bits() const {
+        return u64(u32(disp)) | u64(memory) << 32 | u64(sign) << 40 | u64(big) << 41 | u64(align) << 42 |
+               u64(order) << 44 | u64(index) << 48;
+    }
+    static constexpr MemArg from(u64 v) {
+        return {i32(u32(v)),         Type(v >> 32 & 0xff), bool(v >> 40 & 1), bool(v >> 41 & 1),
+                Align(v >> 42 & 3), Order(v >> 44 & 7),   u8(v >> 48)};
+    }
+    bool operator==(const MemArg&) const = default;
+};
+
+enum class Rmw : u8 { add, sub, and_, or_, xor_, andn, swap, smin, smax, umin, umax };
+
+// imm of FP ops.
+struct FpArg {
+    Round round = Round::dynamic;
+    bool neg_product = false, neg_addend = false; // fma
+    bool exact = false;                           // fround: raises inexact
+    constexpr u64 bits() const { return u64(round) | u64(neg_product) << 8 | u64(neg_addend) << 9 | u64(exact) << 10; }
+    static constexpr FpArg from(u64 v) {
+        return {Round(v & 0xff), bool(v >> 8 & 1), bool(v >> 9 & 1), bool(v >> 10 & 1)};
+    }
+};
+// Flavours of fmin and fmax.
+enum class MinMax : u8 {
+    number,      // IEEE 754-2019 minimumNumber: a number beats a NaN, -0 < +0 (RISC-V; SNaN raises invalid)
+    num2008,     // IEEE 754-2008 minNum: as number, but an SNaN gives NaN (Arm FMINNM)
+    nan,         // IEEE 754-2019 minimum: a NaN wins, -0 < +0 (Arm FMIN)
+    x86,         // Intel SDM MINSS: the second operand when equal or unordered
+};
+// imm.pos, imm.len of ubfx, sbfx, bfi.
+constexpr u64 bit_range(u32 pos, u32 len) { return u64(pos) | u64(len) << 8; }
+// fpmode_set: bits 0..2 Round, then these.
+namespace fpmode {
+inline constexpr u32 flush_outputs = 8, flush_inputs = 16, default_nan = 32, flush_f16 = 64, alt_half = 128;
+}
+// flags_*: imm bit 0.
+inline constexpr u64 flags_invert_c = 1;
+
+enum class ExitHint : u8 { jump, call, ret };
+enum class TrapKind : u8 {
+    syscall,
+    breakpoint,
+    illegal,          // the instruction is not one; detail: none
+    misaligned_fetch, // of the pc in detail
+    fetch_fault,      // code could not be read at imm
+    fp,               // an enabled FP exception
+    divide,           // division trap
+    overflow,
+    privileged,
+    flush_code,       // an instruction-cache flush: code may have changed everywhere; detail: address
+    wait,             // idle until an interrupt
+    guest,            // a guest's own kind: detail says which
+};
+
+enum class VBin : u8 {
+    add, sub, mul, and_, or_, xor_, andn, orn, umin, umax, smin, smax, uadd_sat, sadd_sat, usub_sat, ssub_sat,
+    uavg, uavg_down, savg_down, usub_half, ssub_half, uabd, sabd, shl, ushl_signed, sshl_signed, lshr, ashr, mulhs, mulhu,
+    sqdmulh, sqrdmulh, pmul, addp, umaxp, uminp, smaxp, sminp,
+    fadd, fsub, fmul, fdiv, fmin, fmax, fminnm, fmaxnm, fabd, fmulx, frecps, frsqrts, faddp, fmaxp, fminp, fmaxnmp, fminnmp,
+    srhadd_up, uqshl, sqshl, urshl, srshl, uqrshl, sqrshl, suqadd, usqadd,
+};
+enum class VUn : u8 {
+    not_, neg, abs, sqabs, sqneg, clz, cls, cnt, rev16, rev32, rev64, bitrev, fneg, fabs, fsqrt, fround, fround_exact,
+    ftos, ftou, stof, utof, frecpe, frsqrte, urecpe, ursqrte, frecpx, saddlp, uaddlp,
+};
+enum class VTern : u8 { mla, mls, fmla, fmls, bsl };
+enum class VShift : u8 { shl, lshr, ashr, rotr, urshr, srshr, sqshl, uqshl, sqshlu };
+enum class VRel : u8 { eq, ugt, uge, sgt, sge, tst, feq, fgt, fge, facgt, facge };
+enum class VNarrow : u8 { trunc, uqxtn, sqxtn, sqxtun, fcvt, fcvt_odd };
+enum class VReduce : u8 { add, umin, umax, smin, smax, uaddl, saddl, fadd, fmin, fmax, fminnm, fmaxnm };
+
+struct Block {
+    u32 begin = 0, end = 0;  // range of Unit::code
+    u64 pc = 0;              // guest pc of its start
+    bool entry = false;      // may be entered from outside the unit
+    std::vector<Type> args;
+};
+
+// Identifies what a block was translated under: guest mode bits (byte order, privilege, IT state, vector length...) and
+// the flavour of code. Blocks of different keys never link directly.
+struct BlockKey {
+    u32 mode = 0;   // the guest's own
+    u32 flavour = 0;
+    bool operator==(const BlockKey&) const = default;
+};
+namespace flavour {
+inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8;
+}
+
+struct Unit {
+    u64 pc = 0;
+    BlockKey key;
+    u32 vector_bytes = 16;
+    std::vector<Inst> code;
+    std::vector<Block> blocks;  // [0] is the entry
+    std::vector<u64> wide;      // constants wider than 64 bits, tables of shuffles
+    std::vector<u32> extra;     // operands beyond three: a count, then values
+    std::vector<const Intrinsic*> calls;
+    u32 guest_insns = 0;
+    u64 guest_low = 0, guest_high = 0; // bytes translated lie in [low, high)
+
+    void clear() {
+        code.clear(), blocks.clear(), wide.clear(), extra.clear(), calls.clear();
+        guest_insns = 0, guest_low = guest_high = 0, pc = 0;
+    }
+};
+
+} // namespace mimic::ir
