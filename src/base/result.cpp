@@ -57,9 +57,7 @@ static ErrorKind kind_of(int host_errno) {
     }
 }
 
-Error Error::in(std::string_view context) && {
-    return Error(kind_, std::string(context) + ": " + message_, errno_);
-}
+Error Error::in(std::string_view context) && { return Error(kind_, std::string(context) + ": " + message_, errno_); }
 
 Error Error::system(int host_errno, std::string what) {
     return Error(kind_of(host_errno), std::move(what) + ": " + std::strerror(host_errno), host_errno);

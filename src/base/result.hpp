@@ -42,7 +42,9 @@ std::string_view to_string(ErrorKind kind);
 class Error {
 public:
     Error(ErrorKind kind, std::string message, int host_errno = 0)
-        : kind_(kind), errno_(host_errno), message_(std::move(message)) {}
+        : kind_(kind)
+        , errno_(host_errno)
+        , message_(std::move(message)) {}
 
     ErrorKind kind() const { return kind_; }
     // The host's errno behind it, 0 if there is none.

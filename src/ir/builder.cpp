@@ -35,9 +35,7 @@ bool fold(Op op, Type t, u64 a, u64 b, u64& out) {
     return true;
 }
 
-bool commutes(Op op) {
-    return op == Op::add || op == Op::mul || op == Op::and_ || op == Op::or_ || op == Op::xor_;
-}
+bool commutes(Op op) { return op == Op::add || op == Op::mul || op == Op::and_ || op == Op::or_ || op == Op::xor_; }
 
 bool relation(Rel rel, u64 a, u64 b, Type t) {
     i64 x = signed_of(a, t), y = signed_of(b, t);
@@ -291,11 +289,15 @@ void Builder::put(SlotId slot, Val v, u32 offset) {
 
 Val Builder::get_index(SlotId first, Val index, u32 count, Type t, u32 stride) {
     for (u32 n = 0; n < count; ++n) known(SlotId(first + n)).put_seen = 0;
-    return emit({.op = Op::get_idx, .type = t, .a = index.id(), .imm = SlotArg{first, 0, u16(count), u16(stride)}.bits()});
+    return emit(
+        {.op = Op::get_idx, .type = t, .a = index.id(), .imm = SlotArg{first, 0, u16(count), u16(stride)}.bits()});
 }
 void Builder::put_index(SlotId first, Val index, u32 count, Val v, u32 stride) {
     for (u32 n = 0; n < count; ++n) known(SlotId(first + n)) = {.stamp = stamp_};
-    emit({.op = Op::put_idx, .type = v.type(), .a = index.id(), .b = v.id(),
+    emit({.op = Op::put_idx,
+          .type = v.type(),
+          .a = index.id(),
+          .b = v.id(),
           .imm = SlotArg{first, 0, u16(count), u16(stride)}.bits()});
 }
 
@@ -329,7 +331,11 @@ Val Builder::rmw(Rmw op, Val address, Val v, MemArg m) {
 Val Builder::cas(Val address, Val expected, Val desired, MemArg m) {
     fold_address(address, m);
     observe();
-    return emit({.op = Op::cas, .type = desired.type(), .a = address.id(), .b = expected.id(), .c = desired.id(),
+    return emit({.op = Op::cas,
+                 .type = desired.type(),
+                 .a = address.id(),
+                 .b = expected.id(),
+                 .c = desired.id(),
                  .imm = m.bits()});
 }
 void Builder::fence(u32 before, u32 after) { emit({.op = Op::fence, .imm = before | u64(after) << 4}); }
@@ -341,18 +347,30 @@ void Builder::probe(Val address, Val length, bool write) {
 // ---- condition codes
 
 Val Builder::flags_add(Val a, Val b, Val carry, bool invert_c) {
-    return emit({.op = Op::flags_add, .type = a.type(), .a = a.id(), .b = b.id(), .c = carry ? carry.id() : none,
+    return emit({.op = Op::flags_add,
+                 .type = a.type(),
+                 .a = a.id(),
+                 .b = b.id(),
+                 .c = carry ? carry.id() : none,
                  .imm = invert_c ? flags_invert_c : 0});
 }
 Val Builder::flags_sub(Val a, Val b, Val borrow, bool invert_c) {
-    return emit({.op = Op::flags_sub, .type = a.type(), .a = a.id(), .b = b.id(), .c = borrow ? borrow.id() : none,
+    return emit({.op = Op::flags_sub,
+                 .type = a.type(),
+                 .a = a.id(),
+                 .b = b.id(),
+                 .c = borrow ? borrow.id() : none,
                  .imm = invert_c ? flags_invert_c : 0});
 }
 Val Builder::flags_logic(Val a, bool invert_c) {
     return emit({.op = Op::flags_logic, .type = a.type(), .a = a.id(), .imm = invert_c ? flags_invert_c : 0});
 }
 Val Builder::flags_fcmp(Val a, Val b, bool signaling, bool invert_c) {
-    return emit({.op = Op::flags_fcmp, .type = a.type(), .sub = signaling, .a = a.id(), .b = b.id(),
+    return emit({.op = Op::flags_fcmp,
+                 .type = a.type(),
+                 .sub = signaling,
+                 .a = a.id(),
+                 .b = b.id(),
                  .imm = invert_c ? flags_invert_c : 0});
 }
 Val Builder::flags_from(Val bits) { return emit({.op = Op::flags_from, .type = Type::flags, .a = bits.id()}); }
@@ -373,8 +391,14 @@ Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
     return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
 }
 Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) {
-    return emit({.op = op, .type = t, .sub = sub, .lane = lane, .a = a ? a.id() : none, .b = b ? b.id() : none,
-                 .c = c ? c.id() : none, .imm = imm});
+    return emit({.op = op,
+                 .type = t,
+                 .sub = sub,
+                 .lane = lane,
+                 .a = a ? a.id() : none,
+                 .b = b ? b.id() : none,
+                 .c = c ? c.id() : none,
+                 .imm = imm});
 }
 Val Builder::vbin(VBin kind, Lane lane, Val a, Val b) { return op(Op::vbin, a.type(), a, b, {}, 0, u8(kind), lane); }
 Val Builder::vun(VUn kind, Lane lane, Val a) { return op(Op::vun, a.type(), a, {}, {}, 0, u8(kind), lane); }
@@ -440,12 +464,12 @@ BlockId Builder::target(u64 pc, bool& is_new) {
 void Builder::fill_exit(BlockId b, u64 pc, ExitHint hint) {
     unit_.blocks[b].pc = pc;
     start_block(b);
-    end({.op = Op::exit, .sub = u8(hint), .imm = pc});
+    end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
 void Builder::goto_pc(u64 pc, ExitHint hint) {
     BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc) : none;
     if (b != none) return br(b);
-    end({.op = Op::exit, .sub = u8(hint), .imm = pc});
+    end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
 void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
     if (c.is_const()) return goto_pc(c.const_value() ? pc : otherwise);
@@ -457,7 +481,7 @@ void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
 }
 void Builder::goto_value(Val pc, ExitHint hint) {
     if (pc.is_const()) return goto_pc(pc.const_value(), hint);
-    end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id()});
+    end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_});
 }
 void Builder::call_pc(u64 pc, u64 return_pc) {
     if (targets_) targets_->returns_to(return_pc);

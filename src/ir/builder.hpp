@@ -173,6 +173,8 @@ public:
         virtual ~Targets() = default;
     };
     void set_targets(Targets* t) { targets_ = t; }
+    // The guest's mode bits behind this instruction; exits carry them (Inst::c) to the next block's key.
+    void set_mode(u32 mode) { mode_ = mode; }
 
     // Adds an instruction as it is; gives its value.
     Val emit(const Inst& i);
@@ -217,7 +219,7 @@ private:
     u32 stamp_ = 1; // known_ entries of another stamp are void
     u32 seen_ = 1;  // counts observers (faults, exits, calls) in this block
     u64 pc_ = 0;
-    u32 length_ = 0;
+    u32 length_ = 0, mode_ = 0;
     BlockId current_ = none;
     bool ended_ = true;
 };

@@ -12,13 +12,13 @@ struct alignas(16) Wide {
 
 struct Intrinsic {
     enum Effects : u8 {
-        pure = 0,          // result depends on the arguments alone
-        reads_state = 1,   // reads slots
-        writes_state = 2,  // writes slots (the pc excepted)
-        reads_fp = 4,      // uses or changes CpuHeader::fp
-        may_exit = 8,      // non-zero status leaves: the body has set exit_kind and its arguments; state is that of the
-                           // instruction's start
-        impure = 16,       // reads a clock or random source: logged and replayed by verify
+        pure = 0,         // result depends on the arguments alone
+        reads_state = 1,  // reads slots
+        writes_state = 2, // writes slots (the pc excepted)
+        reads_fp = 4,     // uses or changes CpuHeader::fp
+        may_exit = 8,     // non-zero status leaves: the body has set exit_kind and its arguments; state is that of the
+                          // instruction's start
+        impure = 16,      // reads a clock or random source: logged and replayed by verify
     };
     std::string_view name;
     // args and results are arrays; returns 0, or non-zero to leave (may_exit only).

@@ -11,11 +11,11 @@ namespace mimic::ir {
 // Why generated code came back.
 enum class ExitKind : u32 {
     none,
-    link,    // at an edge without a target: pc is where to go on, exit_arg the link word
-    lookup,  // indirect branch that missed the jump cache
-    poll,    // `poll` was set
-    trap,    // a trap op: exit_arg holds TrapKind | detail << 8
-    fault,   // a memory access faulted: fault_* tell
+    link,   // at an edge without a target: pc is where to go on, exit_arg the link word
+    lookup, // indirect branch that missed the jump cache
+    poll,   // `poll` was set
+    trap,   // a trap op: exit_arg holds TrapKind | detail << 8
+    fault,  // a memory access faulted: fault_* tell
 };
 
 // The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
@@ -27,18 +27,19 @@ struct FpEnv {
 enum class FaultKind : u32 { read, write, fetch, misaligned };
 
 struct CpuHeader {
-    u32 poll = 0;                 // set (atomically, by any thread) to make the vCPU leave at its next poll
+    u32 poll = 0; // set (atomically, by any thread) to make the vCPU leave at its next poll
     ExitKind exit_kind = ExitKind::none;
     u64 pc = 0;
+    u32 mode = 0; // the guest's mode bits of the block key for pc
     u64 exit_arg = 0;
     u64 fault_address = 0;
     FaultKind fault_kind = FaultKind::read;
     FpEnv fp;
-    u32 mxcsr = 0x1f80;           // the host back end's image of fp while generated code runs
+    u32 mxcsr = 0x1f80; // the host back end's image of fp while generated code runs
     u32 host_mxcsr = 0x1f80;
-    u64 host_sp = 0;              // back ends: where C++ is
+    u64 host_sp = 0;                      // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
-    void* owner = nullptr;        // the cpu::Cpu
+    void* owner = nullptr;                // the cpu::Cpu
     alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 
@@ -64,8 +65,6 @@ struct GuestState {
     u32 bytes = 0; // of all slots
 };
 
-inline u8* home(CpuHeader* cpu, const Slot& slot) {
-    return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset;
-}
+inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }
 
 } // namespace mimic::ir

@@ -16,7 +16,7 @@ enum class Type : u8 {
     f16,
     f32,
     f64,
-    f80,   // x87 extended: 10 significant bytes in 16
+    f80, // x87 extended: 10 significant bytes in 16
     f128,
     v64,
     v128,
@@ -65,9 +65,9 @@ Type type_from(std::string_view name);
 // A value of type flags holds condition codes in the bit positions of the x86 FLAGS register (Intel SDM vol. 1,
 // 3.4.3): the most common host produces them so, and no other host cares. Guests name them N Z C V.
 namespace flag {
-inline constexpr u32 c = 1u << 0;  // carry out of an addition, borrow out of a subtraction (see Inst: invert_c)
-inline constexpr u32 p = 1u << 2;  // even parity of the low byte
-inline constexpr u32 a = 1u << 4;  // carry out of bit 3
+inline constexpr u32 c = 1u << 0; // carry out of an addition, borrow out of a subtraction (see Inst: invert_c)
+inline constexpr u32 p = 1u << 2; // even parity of the low byte
+inline constexpr u32 a = 1u << 4; // carry out of bit 3
 inline constexpr u32 z = 1u << 6;
 inline constexpr u32 n = 1u << 7;
 inline constexpr u32 v = 1u << 11; // signed overflow
@@ -82,8 +82,8 @@ enum class FRel : u8 { eq, lt, le, unordered };
 // Conditions over flags, named by what they test.
 enum class Cond : u8 { z, nz, c, nc, n, nn, v, nv, p, np, ugt, ule, sge, slt, sgt, sle };
 constexpr Cond negate(Cond c) {
-    constexpr Cond table[] = {Cond::nz, Cond::z,  Cond::nc,  Cond::c,   Cond::nn,  Cond::n,   Cond::nv,  Cond::v,
-                              Cond::np, Cond::p,  Cond::ule, Cond::ugt, Cond::slt, Cond::sge, Cond::sle, Cond::sgt};
+    constexpr Cond table[] = {Cond::nz, Cond::z, Cond::nc,  Cond::c,   Cond::nn,  Cond::n,   Cond::nv,  Cond::v,
+                              Cond::np, Cond::p, Cond::ule, Cond::ugt, Cond::slt, Cond::sge, Cond::sle, Cond::sgt};
     return table[u8(c)];
 }
 

@@ -26,8 +26,8 @@ constexpr OpInfo ops[] = {
 #undef OP
 };
 
-constexpr std::array<std::string_view, 19> type_names = {"none", "i1",  "i8",   "i16",  "i32",  "i64",  "i128",
-                                                         "f16",  "f32", "f64",  "f80",  "f128", "v64",  "v128",
+constexpr std::array<std::string_view, 19> type_names = {"none", "i1",   "i8",  "i16",  "i32",  "i64", "i128",
+                                                         "f16",  "f32",  "f64", "f80",  "f128", "v64", "v128",
                                                          "v256", "v512", "vs",  "mask", "flags"};
 
 } // namespace

@@ -23,10 +23,10 @@ enum class Op : u8 {
 
 struct OpInfo {
     std::string_view name;
-    Type result;   // a fixed type; Type::none: Inst::type, unless has_result is false
+    Type result; // a fixed type; Type::none: Inst::type, unless has_result is false
     bool has_result;
-    u8 operands;   // how many of a, b, c are values
-    char effect;   // P S M C X E: see ops.def
+    u8 operands; // how many of a, b, c are values
+    char effect; // P S M C X E: see ops.def
 };
 const OpInfo& info(Op op);
 inline constexpr u32 op_count = 0
@@ -71,7 +71,11 @@ struct CallArg {
 Type result_type(const Inst& i);
 
 enum class Order : u8 { plain, acquire, release, acq_rel, seq_cst };
-enum class Align : u8 { any, natural, atomic16 }; // natural: a misaligned access traps; atomic16: may not cross 16 bytes
+enum class Align : u8 {
+    any,
+    natural,
+    atomic16
+}; // natural: a misaligned access traps; atomic16: may not cross 16 bytes
 
 // imm of memory ops.
 struct MemArg {
@@ -81,13 +85,13 @@ struct MemArg {
     bool big = false;        // big-endian
     Align align = Align::any;
     Order order = Order::plain;
-    u8 index = 0;            // privilege (MMU) index; user mode: 0
+    u8 index = 0; // privilege (MMU) index; user mode: 0
     constexpr u64 bits() const {
         return u64(u32(disp)) | u64(memory) << 32 | u64(sign) << 40 | u64(big) << 41 | u64(align) << 42 |
                u64(order) << 44 | u64(index) << 48;
     }
     static constexpr MemArg from(u64 v) {
-        return {i32(u32(v)),         Type(v >> 32 & 0xff), bool(v >> 40 & 1), bool(v >> 41 & 1),
+        return {i32(u32(v)),        Type(v >> 32 & 0xff), bool(v >> 40 & 1), bool(v >> 41 & 1),
                 Align(v >> 42 & 3), Order(v >> 44 & 7),   u8(v >> 48)};
     }
     bool operator==(const MemArg&) const = default;
@@ -107,10 +111,10 @@ struct FpArg {
 };
 // Flavours of fmin and fmax.
 enum class MinMax : u8 {
-    number,      // IEEE 754-2019 minimumNumber: a number beats a NaN, -0 < +0 (RISC-V; SNaN raises invalid)
-    num2008,     // IEEE 754-2008 minNum: as number, but an SNaN gives NaN (Arm FMINNM)
-    nan,         // IEEE 754-2019 minimum: a NaN wins, -0 < +0 (Arm FMIN)
-    x86,         // Intel SDM MINSS: the second operand when equal or unordered
+    number,  // IEEE 754-2019 minimumNumber: a number beats a NaN, -0 < +0 (RISC-V; SNaN raises invalid)
+    num2008, // IEEE 754-2008 minNum: as number, but an SNaN gives NaN (Arm FMINNM)
+    nan,     // IEEE 754-2019 minimum: a NaN wins, -0 < +0 (Arm FMIN)
+    x86,     // Intel SDM MINSS: the second operand when equal or unordered
 };
 // imm.pos, imm.len of ubfx, sbfx, bfi.
 constexpr u64 bit_range(u32 pos, u32 len) { return u64(pos) | u64(len) << 8; }
@@ -132,21 +136,106 @@ enum class TrapKind : u8 {
     divide,           // division trap
     overflow,
     privileged,
-    flush_code,       // an instruction-cache flush: code may have changed everywhere; detail: address
-    wait,             // idle until an interrupt
-    guest,            // a guest's own kind: detail says which
+    flush_code, // an instruction-cache flush: code may have changed everywhere; detail: address
+    wait,       // idle until an interrupt
+    guest,      // a guest's own kind: detail says which
 };
 
 enum class VBin : u8 {
-    add, sub, mul, and_, or_, xor_, andn, orn, umin, umax, smin, smax, uadd_sat, sadd_sat, usub_sat, ssub_sat,
-    uavg, uavg_down, savg_down, usub_half, ssub_half, uabd, sabd, shl, ushl_signed, sshl_signed, lshr, ashr, mulhs, mulhu,
-    sqdmulh, sqrdmulh, pmul, addp, umaxp, uminp, smaxp, sminp,
-    fadd, fsub, fmul, fdiv, fmin, fmax, fminnm, fmaxnm, fabd, fmulx, frecps, frsqrts, faddp, fmaxp, fminp, fmaxnmp, fminnmp,
-    srhadd_up, uqshl, sqshl, urshl, srshl, uqrshl, sqrshl, suqadd, usqadd,
+    add,
+    sub,
+    mul,
+    and_,
+    or_,
+    xor_,
+    andn,
+    orn,
+    umin,
+    umax,
+    smin,
+    smax,
+    uadd_sat,
+    sadd_sat,
+    usub_sat,
+    ssub_sat,
+    uavg,
+    uavg_down,
+    savg_down,
+    usub_half,
+    ssub_half,
+    uabd,
+    sabd,
+    shl,
+    ushl_signed,
+    sshl_signed,
+    lshr,
+    ashr,
+    mulhs,
+    mulhu,
+    sqdmulh,
+    sqrdmulh,
+    pmul,
+    addp,
+    umaxp,
+    uminp,
+    smaxp,
+    sminp,
+    fadd,
+    fsub,
+    fmul,
+    fdiv,
+    fmin,
+    fmax,
+    fminnm,
+    fmaxnm,
+    fabd,
+    fmulx,
+    frecps,
+    frsqrts,
+    faddp,
+    fmaxp,
+    fminp,
+    fmaxnmp,
+    fminnmp,
+    srhadd_up,
+    uqshl,
+    sqshl,
+    urshl,
+    srshl,
+    uqrshl,
+    sqrshl,
+    suqadd,
+    usqadd,
 };
 enum class VUn : u8 {
-    not_, neg, abs, sqabs, sqneg, clz, cls, cnt, rev16, rev32, rev64, bitrev, fneg, fabs, fsqrt, fround, fround_exact,
-    ftos, ftou, stof, utof, frecpe, frsqrte, urecpe, ursqrte, frecpx, saddlp, uaddlp,
+    not_,
+    neg,
+    abs,
+    sqabs,
+    sqneg,
+    clz,
+    cls,
+    cnt,
+    rev16,
+    rev32,
+    rev64,
+    bitrev,
+    fneg,
+    fabs,
+    fsqrt,
+    fround,
+    fround_exact,
+    ftos,
+    ftou,
+    stof,
+    utof,
+    frecpe,
+    frsqrte,
+    urecpe,
+    ursqrte,
+    frecpx,
+    saddlp,
+    uaddlp,
 };
 enum class VTern : u8 { mla, mls, fmla, fmls, bsl };
 enum class VShift : u8 { shl, lshr, ashr, rotr, urshr, srshr, sqshl, uqshl, sqshlu };
@@ -155,16 +244,16 @@ enum class VNarrow : u8 { trunc, uqxtn, sqxtn, sqxtun, fcvt, fcvt_odd };
 enum class VReduce : u8 { add, umin, umax, smin, smax, uaddl, saddl, fadd, fmin, fmax, fminnm, fmaxnm };
 
 struct Block {
-    u32 begin = 0, end = 0;  // range of Unit::code
-    u64 pc = 0;              // guest pc of its start
-    bool entry = false;      // may be entered from outside the unit
+    u32 begin = 0, end = 0; // range of Unit::code
+    u64 pc = 0;             // guest pc of its start
+    bool entry = false;     // may be entered from outside the unit
     std::vector<Type> args;
 };
 
 // Identifies what a block was translated under: guest mode bits (byte order, privilege, IT state, vector length...) and
 // the flavour of code. Blocks of different keys never link directly.
 struct BlockKey {
-    u32 mode = 0;   // the guest's own
+    u32 mode = 0; // the guest's own
     u32 flavour = 0;
     bool operator==(const BlockKey&) const = default;
 };
@@ -177,9 +266,9 @@ struct Unit {
     BlockKey key;
     u32 vector_bytes = 16;
     std::vector<Inst> code;
-    std::vector<Block> blocks;  // [0] is the entry
-    std::vector<u64> wide;      // constants wider than 64 bits, tables of shuffles
-    std::vector<u32> extra;     // operands beyond three: a count, then values
+    std::vector<Block> blocks; // [0] is the entry
+    std::vector<u64> wide;     // constants wider than 64 bits, tables of shuffles
+    std::vector<u32> extra;    // operands beyond three: a count, then values
     std::vector<const Intrinsic*> calls;
     u32 guest_insns = 0;
     u64 guest_low = 0, guest_high = 0; // bytes translated lie in [low, high)

@@ -1,0 +1,212 @@
+// The decoder of a pattern-described ISA: an index over the rows of the features that a CPU model has, built on first
+// use; then printing and assembling of single instructions.
+#pragma once
+#include "base/result.hpp"
+#include "isa/row.hpp"
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+namespace mimic::isa {
+
+u32 extract_bits(u64 value, u64 mask); // the bits of value under mask, packed
+
+// Reads `bytes` bytes as the bits of a pattern.
+inline u64 pack_bits(const u8* p, u32 bytes, Layout l) {
+    u64 word = 0;
+    for (u32 at = 0; at < bytes; at += l.unit) {
+        u64 unit = 0;
+        for (u32 k = 0; k < l.unit; ++k) unit |= u64(p[at + k]) << 8 * (l.big ? l.unit - 1 - k : k);
+        u32 place = l.first_is_high ? bytes - l.unit - at : at;
+        word |= unit << 8 * place;
+    }
+    return word;
+}
+inline void unpack_bits(u64 word, u8* p, u32 bytes, Layout l) {
+    for (u32 at = 0; at < bytes; at += l.unit) {
+        u32 place = l.first_is_high ? bytes - l.unit - at : at;
+        u64 unit = word >> 8 * place;
+        for (u32 k = 0; k < l.unit; ++k) p[at + k] = u8(unit >> 8 * (l.big ? l.unit - 1 - k : k));
+    }
+}
+
+template <class Isa>
+class Decoder {
+public:
+    using R = Row<Isa>;
+    using I = Insn<Isa>;
+
+    // Rows of tables whose feature `has` accepts.
+    template <class Has>
+    Decoder(std::span<const Table<Isa>> tables, Has&& has) {
+        std::vector<const R*> by_width[9];
+        for (const Table<Isa>& t : tables)
+            if (has(t.feature))
+                for (const R& r : t.rows) by_width[r.bits / 8].push_back(&r), rows_.push_back(&r);
+        for (u32 w = 1; w <= 8; ++w) {
+            // A row that is a special case of another has more fixed bits: it is tried first.
+            std::stable_sort(by_width[w].begin(), by_width[w].end(),
+                             [](auto* a, auto* b) { return std::popcount(a->mask) > std::popcount(b->mask); });
+            if (!by_width[w].empty()) root_[w] = build(by_width[w], 0);
+        }
+    }
+
+    std::span<const R* const> rows() const { return rows_; }
+
+    // Decodes what stands at `code`. Fills the instruction and returns true; false: illegal, or more bytes needed than
+    // there are (length says how many it would take; 0 when even that is unknown).
+    bool decode(std::span<const u8> code, u64 pc, const typename Isa::Context& context, I& out) const {
+        out.pc = pc;
+        out.context = context;
+        out.row = nullptr;
+        out.length = 0;
+        if (code.size() < Isa::layout.unit) return false;
+        u32 n = Isa::length(pack_bits(code.data(), Isa::layout.unit, Isa::layout), context);
+        out.length = n;
+        if (code.size() < n || n > 8) return false;
+        out.bits = pack_bits(code.data(), n, Isa::layout);
+        if (root_[n] == none_) return false;
+        const R* const* rows;
+        u32 count;
+        find(root_[n], out.bits, rows, count);
+        for (u32 k = 0; k < count; ++k) {
+            const R* r = rows[k];
+            if ((out.bits & r->mask) != r->match) continue;
+            out.row = r;
+            if (r->valid && !r->valid(out)) continue;
+            if constexpr (requires { Isa::extend(out, code); }) {
+                if (!Isa::extend(out, code)) continue;
+            }
+            return true;
+        }
+        out.row = nullptr;
+        return false;
+    }
+
+    static void print(std::string& out, const I& i) {
+        std::string_view s = i.row->syntax;
+        for (std::size_t p = 0; p < s.size(); ++p) {
+            if (s[p] == ' ' && p + 1 < s.size() && s[p + 1] == ' ') continue;
+            if (s[p] != '{') {
+                out += s[p];
+                continue;
+            }
+            auto end = s.find('}', p);
+            print_operand(out, i, s.substr(p + 1, end - p - 1));
+            p = end;
+        }
+        while (!out.empty() && out.back() == ' ') out.pop_back();
+    }
+
+    // Assembles one instruction at pc; tries the rows in order, the shortest encoding first.
+    Result<std::vector<u8>> assemble(std::string_view text, u64 pc, const typename Isa::Context& context) const {
+        for (u32 w = 1; w <= 8; ++w) {
+            for (const R* r : rows_) {
+                if (r->bits / 8 != w) continue;
+                I i{.bits = r->match, .pc = pc, .length = w, .context = context, .row = r};
+                if (parse(text, i) && (!r->valid || r->valid(i))) return encode(i);
+            }
+        }
+        return Error::invalid_argument("cannot assemble '{}': no instruction has this form", text);
+    }
+    static std::vector<u8> encode(const I& i) {
+        std::vector<u8> out(i.row->bits / 8);
+        unpack_bits(i.bits, out.data(), u32(out.size()), Isa::layout);
+        if constexpr (requires { Isa::append(i, out); }) Isa::append(i, out);
+        return out;
+    }
+
+    // Matches text against the syntax of i.row, setting fields. Spaces: any number where the syntax has one.
+    static bool parse(std::string_view text, I& i) {
+        Cursor in{text};
+        std::string_view s = i.row->syntax;
+        in.skip_spaces();
+        for (std::size_t p = 0; p < s.size(); ++p) {
+            if (s[p] == ' ') {
+                in.skip_spaces();
+                continue;
+            }
+            if (s[p] != '{') {
+                if (!in.eat(s[p])) return false;
+                if (s[p] == ',') in.skip_spaces();
+                continue;
+            }
+            auto end = s.find('}', p);
+            if (!parse_operand(in, i, s.substr(p + 1, end - p - 1))) return false;
+            p = end;
+        }
+        in.skip_spaces();
+        return in.done();
+    }
+
+private:
+    static constexpr u32 none_ = ~0u;
+    struct Node {
+        u64 bits = 0;             // leaf: 0
+        u32 first = 0, count = 0; // leaf: rows; else children
+    };
+
+    u32 build(const std::vector<const R*>& rows, u64 used) {
+        u64 common = ~used;
+        for (const R* r : rows) common &= r->mask;
+        while (std::popcount(common) > 10) common &= common - 1;
+        u32 id = u32(nodes_.size());
+        nodes_.emplace_back();
+        if (rows.size() <= 3 || !common) {
+            nodes_[id] = {0, u32(leaf_.size()), u32(rows.size())};
+            leaf_.insert(leaf_.end(), rows.begin(), rows.end());
+            return id;
+        }
+        std::vector<std::vector<const R*>> groups(u64{1} << std::popcount(common));
+        for (const R* r : rows) groups[extract_bits(r->match, common)].push_back(r);
+        u32 first = u32(child_.size());
+        child_.resize(first + groups.size(), none_);
+        nodes_[id] = {common, first, u32(groups.size())};
+        for (std::size_t k = 0; k < groups.size(); ++k) {
+            if (groups[k].empty()) continue;
+            u32 c = build(groups[k], used | common);
+            child_[first + k] = c;
+        }
+        return id;
+    }
+    void find(u32 id, u64 word, const R* const*& rows, u32& count) const {
+        while (nodes_[id].bits) {
+            id = child_[nodes_[id].first + extract_bits(word, nodes_[id].bits)];
+            if (id == none_) {
+                count = 0;
+                return;
+            }
+        }
+        rows = leaf_.data() + nodes_[id].first;
+        count = nodes_[id].count;
+    }
+
+    static void print_operand(std::string& out, const I& i, std::string_view name) {
+        if (std::size_t o = R::operand(name); o != R::npos) return Isa::operands[o].print(out, i);
+        const Field& f = *Isa::fields[R::index(name)];
+        print_field(out, i[f], f.kind, i.pc);
+    }
+    static void print_field(std::string& out, i64 v, Kind kind, u64 pc) {
+        if (kind == Kind::pcrel)
+            out += fmt::format("{:#x}", pc + u64(v));
+        else
+            out += std::to_string(v);
+    }
+    static bool parse_operand(Cursor& in, I& i, std::string_view name) {
+        if (std::size_t o = R::operand(name); o != R::npos) return Isa::operands[o].parse(in, i);
+        const Field& f = *Isa::fields[R::index(name)];
+        i64 v;
+        if (!in.number(v)) return false;
+        if (f.kind == Kind::pcrel) v -= i64(i.pc);
+        if (!f.fits(v)) return false;
+        i.set(f, v);
+        return true;
+    }
+
+    std::vector<const R*> rows_, leaf_;
+    std::vector<Node> nodes_;
+    std::vector<u32> child_;
+    u32 root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};
+};
+
+} // namespace mimic::isa

@@ -1,0 +1,123 @@
+#include "isa/translate.hpp"
+
+namespace mimic::isa {
+
+using ir::BlockId;
+
+Translator::Translator(const Guest& guest) : front_(guest.front_end(unit_)) {
+    unit_.vector_bytes = guest.vector_bytes();
+    front_->builder().set_targets(this);
+}
+
+ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, const Limits& limits) {
+    unit_.clear();
+    unit_.pc = unit_.guest_low = unit_.guest_high = pc;
+    unit_.key = key;
+    fetch_ = &fetch;
+    limits_ = limits;
+    mode_ = key.mode;
+    blocks_.clear();
+    work_.clear();
+    window_bytes_ = 0;
+    add(pc);
+    unit_.blocks[0].entry = true;
+    while (!work_.empty()) {
+        u32 n = work_.back();
+        work_.pop_back();
+        if (!blocks_[n].done) translate_block(n);
+    }
+    return unit_;
+}
+
+// The block of a guest pc in this unit. A target inside a block that was translated already splits it: the block is
+// translated again and stops there, because values were forwarded over the boundary.
+BlockId Translator::block_at(u64 pc) {
+    for (Guest_& g : blocks_)
+        if (g.pc == pc && g.mode == mode_) return g.block;
+    if (limits_.one_insn || blocks_.size() >= limits_.blocks || unit_.guest_insns >= limits_.insns) return ir::none;
+    if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
+    u32 inside = ir::none;
+    for (u32 n = 0; n < blocks_.size(); ++n)
+        if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc)) inside = n;
+    BlockId b = add(pc);
+    if (inside != ir::none && blocks_[inside].mode == mode_) {
+        blocks_[inside].done = false;
+        work_.push_back(inside);
+    }
+    return b;
+}
+
+void Translator::returns_to(u64 pc) {
+    BlockId b = block_at(pc);
+    if (b != ir::none) unit_.blocks[b].entry = true;
+}
+
+BlockId Translator::add(u64 pc) {
+    unit_.blocks.emplace_back();
+    BlockId b = BlockId(unit_.blocks.size() - 1);
+    unit_.blocks[b].pc = pc;
+    work_.push_back(u32(blocks_.size()));
+    blocks_.push_back({pc, pc, b, mode_, false});
+    return b;
+}
+
+bool Translator::boundary(const Guest_& g, u64 pc) const {
+    if (!g.done && g.block != blocks_[current_].block) return false;
+    const ir::Block& b = unit_.blocks[g.block];
+    u32 end = g.done ? b.end : u32(unit_.code.size());
+    for (u32 n = b.begin; n < end; ++n)
+        if (unit_.code[n].op == ir::Op::insn && unit_.code[n].imm == pc) return true;
+    return false;
+}
+
+void Translator::translate_block(u32 n) {
+    ir::Builder& t = front_->builder();
+    current_ = n;
+    u64 pc = blocks_[n].pc;
+    u32 mode = mode_ = blocks_[n].mode;
+    t.start_block(blocks_[n].block);
+    for (bool first = true; !t.ended(); first = false) {
+        if (!first) {
+            bool known = false;
+            for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
+            bool full = unit_.guest_insns >= limits_.insns || limits_.one_insn ||
+                        pc - unit_.pc + limits_.reach >= 2 * limits_.reach;
+            if (known || full) {
+                t.goto_pc(pc);
+                break;
+            }
+        }
+        if (pc < window_pc_ || pc + 64 > window_pc_ + window_bytes_) {
+            window_pc_ = pc;
+            window_bytes_ = (*fetch_)(pc, window_);
+        }
+        u32 at = u32(pc - window_pc_);
+        blocks_[n].end = pc + 1; // so that a branch of this very instruction to a place inside it is seen as such
+        t.set_mode(mode);
+        u32 length = front_->translate({window_ + at, std::min(window_bytes_ - at, 64u)}, pc, mode);
+        mode_ = mode;
+        t.set_mode(mode);
+        if (length == 0) {
+            if (first)
+                t.trap(ir::TrapKind::fetch_fault, pc);
+            else
+                t.goto_pc(pc); // let the rest fault when it is reached
+            break;
+        }
+        pc += length;
+        blocks_[n].end = pc;
+        unit_.guest_low = std::min(unit_.guest_low, pc - length);
+        unit_.guest_high = std::max(unit_.guest_high, pc);
+    }
+    blocks_[n].done = true;
+    // A branch may have asked for a place inside this very block: then it is on the work list again.
+    for (const Guest_& g : blocks_)
+        if (g.mode == blocks_[n].mode && blocks_[n].pc < g.pc && g.pc < blocks_[n].end && boundary(blocks_[n], g.pc)) {
+            blocks_[n].done = false;
+            blocks_[n].end = blocks_[n].pc;
+            work_.push_back(n);
+            break;
+        }
+}
+
+} // namespace mimic::isa
