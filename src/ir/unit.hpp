@@ -9,6 +9,7 @@
 #include "base/types.hpp"
 #include "ir/intrinsic.hpp"
 #include "ir/type.hpp"
+#include <iterator>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,26 @@ struct OpInfo {
     u8 operands; // how many of a, b, c are values
     char effect; // P S M C X E: see ops.def
 };
-const OpInfo& info(Op op);
-inline constexpr u32 op_count = 0
-#define OP(name, result, operands, effect, text) +1
+namespace detail {
+constexpr Type fixed_result(std::string_view s) {
+    if (s == "i1") return Type::i1;
+    if (s == "i32") return Type::i32;
+    if (s == "i64") return Type::i64;
+    if (s == "flags") return Type::flags;
+    if (s == "mask") return Type::mask;
+    return Type::none;
+}
+// C++ keywords carry an underscore in the enum, not in the text.
+constexpr std::string_view trim(std::string_view s) { return s.back() == '_' ? s.substr(0, s.size() - 1) : s; }
+inline constexpr OpInfo ops[] = {
+#define OP(name, result, operands, effect, text)                                                                       \
+    {trim(#name), fixed_result(#result), std::string_view(#result) != "-", u8(#operands[0] - '0'), #effect[0]},
 #include "ir/ops.def"
 #undef OP
-    ;
+};
+} // namespace detail
+constexpr const OpInfo& info(Op op) { return detail::ops[u8(op)]; }
+inline constexpr u32 op_count = u32(std::size(detail::ops));
 
 using ValueId = u32;
 using BlockId = u32;
@@ -68,7 +83,11 @@ struct CallArg {
 };
 
 // Type of the value that an instruction defines; none when it defines none.
-Type result_type(const Inst& i);
+constexpr Type result_type(const Inst& i) {
+    const OpInfo& o = info(i.op);
+    if (!o.has_result) return Type::none;
+    return o.result == Type::none ? i.type : o.result;
+}
 
 enum class Order : u8 { plain, acquire, release, acq_rel, seq_cst };
 enum class Align : u8 {
@@ -121,7 +140,8 @@ constexpr u64 bit_range(u32 pos, u32 len) { return u64(pos) | u64(len) << 8; }
 // fpmode_set: bits 0..2 Round, then these.
 namespace fpmode {
 inline constexpr u32 flush_outputs = 8, flush_inputs = 16, default_nan = 32, flush_f16 = 64, alt_half = 128;
-}
+inline constexpr u32 precision_24 = 256, precision_53 = 512; // of f80 results
+} // namespace fpmode
 // flags_*: imm bit 0.
 inline constexpr u64 flags_invert_c = 1;
 
@@ -278,5 +298,13 @@ struct Unit {
         guest_insns = 0, guest_low = guest_high = 0, pc = 0;
     }
 };
+
+// Does the edge from a block with pc `from` to block `to` poll? Edges back to (or within) the start of a guest
+// instruction do; edges inside an instruction must not, since its slots may be half written, and neither do edges with
+// arguments, which would be lost.
+inline bool polls_on(const Unit& unit, u64 from, BlockId to) {
+    const Block& b = unit.blocks[to];
+    return b.pc <= from && b.args.empty() && b.begin < b.end && unit.code[b.begin].op == Op::insn;
+}
 
 } // namespace mimic::ir
