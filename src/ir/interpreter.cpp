@@ -144,8 +144,12 @@ void Run::go(BlockId from) {
         case Op::brcond:
             if (!jump(A ? i.b : i.c)) return;
             break;
-        case Op::exit: cpu.exit_arg = 0; return leave(ExitKind::link, i.imm);
-        case Op::exit_ind: cpu.exit_arg = 0; return leave(ExitKind::lookup, A);
+        case Op::exit: cpu.exit_arg = 0;
+            if (i.c != none) cpu.mode = i.c;
+            return leave(ExitKind::link, i.imm);
+        case Op::exit_ind: cpu.exit_arg = 0;
+            if (i.c != none) cpu.mode = i.c;
+            return leave(ExitKind::lookup, A);
         case Op::trap: {
             u64 detail = i.b == none ? 0 : B;
             cpu.exit_arg = i.sub | detail << 8;

@@ -161,107 +161,43 @@ enum class TrapKind : u8 {
     guest,      // a guest's own kind: detail says which
 };
 
+// Kinds of the vector families: see kinds.def.
+#define MIMIC_KIND(name, effect, text) name,
+#define VBIN MIMIC_KIND
 enum class VBin : u8 {
-    add,
-    sub,
-    mul,
-    and_,
-    or_,
-    xor_,
-    andn,
-    orn,
-    umin,
-    umax,
-    smin,
-    smax,
-    uadd_sat,
-    sadd_sat,
-    usub_sat,
-    ssub_sat,
-    uavg,
-    uavg_down,
-    savg_down,
-    usub_half,
-    ssub_half,
-    uabd,
-    sabd,
-    shl,
-    ushl_signed,
-    sshl_signed,
-    lshr,
-    ashr,
-    mulhs,
-    mulhu,
-    sqdmulh,
-    sqrdmulh,
-    pmul,
-    addp,
-    umaxp,
-    uminp,
-    smaxp,
-    sminp,
-    fadd,
-    fsub,
-    fmul,
-    fdiv,
-    fmin,
-    fmax,
-    fminnm,
-    fmaxnm,
-    fabd,
-    fmulx,
-    frecps,
-    frsqrts,
-    faddp,
-    fmaxp,
-    fminp,
-    fmaxnmp,
-    fminnmp,
-    srhadd_up,
-    uqshl,
-    sqshl,
-    urshl,
-    srshl,
-    uqrshl,
-    sqrshl,
-    suqadd,
-    usqadd,
+#include "ir/kinds.def"
 };
+#define VUN MIMIC_KIND
 enum class VUn : u8 {
-    not_,
-    neg,
-    abs,
-    sqabs,
-    sqneg,
-    clz,
-    cls,
-    cnt,
-    rev16,
-    rev32,
-    rev64,
-    bitrev,
-    fneg,
-    fabs,
-    fsqrt,
-    fround,
-    fround_exact,
-    ftos,
-    ftou,
-    stof,
-    utof,
-    frecpe,
-    frsqrte,
-    urecpe,
-    ursqrte,
-    frecpx,
-    saddlp,
-    uaddlp,
+#include "ir/kinds.def"
 };
-enum class VTern : u8 { mla, mls, fmla, fmls, bsl };
-enum class VShift : u8 { shl, lshr, ashr, rotr, urshr, srshr, sqshl, uqshl, sqshlu };
-enum class VRel : u8 { eq, ugt, uge, sgt, sge, tst, feq, fgt, fge, facgt, facge };
-enum class VNarrow : u8 { trunc, uqxtn, sqxtn, sqxtun, fcvt, fcvt_odd };
-enum class VReduce : u8 { add, umin, umax, smin, smax, uaddl, saddl, fadd, fmin, fmax, fminnm, fmaxnm };
+#define VTERN MIMIC_KIND
+enum class VTern : u8 {
+#include "ir/kinds.def"
+};
+#define VSHIFT MIMIC_KIND
+enum class VShift : u8 {
+#include "ir/kinds.def"
+};
+#define VREL MIMIC_KIND
+enum class VRel : u8 {
+#include "ir/kinds.def"
+};
+#define VNARROW MIMIC_KIND
+enum class VNarrow : u8 {
+#include "ir/kinds.def"
+};
+#define VREDUCE MIMIC_KIND
+enum class VReduce : u8 {
+#include "ir/kinds.def"
+};
+#undef MIMIC_KIND
+struct KindInfo {
+    std::string_view name;
+    char effect; // P Q F: see kinds.def
+};
+// The kinds of a vector family (vbin, vun, vtern, vshift, vcmp, vnarrow, vreduce), by Inst::sub; empty for other ops.
+std::span<const KindInfo> kinds_of(Op op);
 
 struct Block {
     u32 begin = 0, end = 0; // range of Unit::code
