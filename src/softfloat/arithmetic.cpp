@@ -87,6 +87,7 @@ Parts remainder(const Parts& a, const Parts& b, RemainderKind kind, int max_step
 
 Parts round_to_integral(const Parts& a, Rounding rounding, bool exact, Env& env) {
     if (a.is_nan()) return nan_result(a, env);
+    detail::note_denormals(a.denormal, env);
     if (!a.is_normal() || a.exponent >= 127) return a;
     const int dropped = 127 - a.exponent; // at least 1
     const u128 rest = dropped < 128 ? a.fraction << (128 - dropped) : shift_right_jam(a.fraction, u32(dropped - 128));
@@ -132,12 +133,16 @@ template <class F> BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env&
 
 template <class F> BitsOf<F> remainder(BitsOf<F> a, BitsOf<F> b, Env& env, RemainderKind kind) {
     Quotient quotient;
-    return round_pack<F>(remainder(unpack<F>(a, env), unpack<F>(b, env), kind, 32768, quotient, env), env);
+    return round_pack<F>(remainder(unpack<F>(a, env), unpack<F>(b, env), kind, all_steps, quotient, env), env);
 }
 
 template <class F>
 BitsOf<F> remainder_step(BitsOf<F> a, BitsOf<F> b, RemainderKind kind, Quotient& quotient, Env& env) {
-    return round_pack<F>(remainder(unpack<F>(a, env), unpack<F>(b, env), kind, 63, quotient, env), env);
+    const Parts pa = unpack<F>(a, env), pb = unpack<F>(b, env);
+    const int difference = pa.exponent - pb.exponent;
+    // The manual leaves 32 to 63 open; this is what the processors do.
+    const int steps = difference < 64 ? 63 : 32 + difference % 32;
+    return round_pack<F>(remainder(pa, pb, kind, steps, quotient, env), env);
 }
 
 template <class F> BitsOf<F> round_to_integral(BitsOf<F> a, Rounding rounding, bool exact, Env& env) {

@@ -227,7 +227,8 @@ enum class RemainderKind : u8 {
 };
 
 // a - b * n for n = a / b as `kind` says, exact. With `max_steps` below the exponents' difference it reduces a by at
-// most that many quotient bits, truncating, and says `complete = false`; 32768 always completes.
+// most that many quotient bits, truncating, and says `complete = false`; all_steps always completes.
+inline constexpr int all_steps = 1 << 16;
 Parts remainder(const Parts& a, const Parts& b, RemainderKind kind, int max_steps, Quotient& quotient, Env& env);
 
 // a rounded to an integer; raises inexact (and rounded_up) if `exact`.

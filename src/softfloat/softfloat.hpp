@@ -24,7 +24,7 @@ template <class F> BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env&
 // IEEE remainder, or fmod with RemainderKind::truncate. Exact; raises invalid for infinity rem y and x rem 0.
 template <class F> BitsOf<F> remainder(BitsOf<F> a, BitsOf<F> b, Env& env, RemainderKind kind = RemainderKind::nearest);
 
-// One step of x87 FPREM or FPREM1 (Intel SDM vol. 2A): reduces the exponents' difference by up to 63.
+// One step of x87 FPREM or FPREM1 (Intel SDM vol. 2A): reduces an exponents' difference D of 64 or more by 32 + D % 32.
 template <class F>
 BitsOf<F> remainder_step(BitsOf<F> a, BitsOf<F> b, RemainderKind kind, Quotient& quotient, Env& env);
 

@@ -46,10 +46,12 @@ constexpr auto soft_rndscale = [](u32 a, auto, auto, Env& e) -> u128 {
     p.exponent += 3;
     Parts r = round_to_integral(p, e.rounding, true, e);
     if (r.is_normal()) r.exponent -= 3;
+    e.flags &= ~flag::denormal_used; // VRNDSCALE signals no denormal operand
     return round_pack<F32>(r, e);
 };
 template <class F, bool max, bool magnitude>
 constexpr auto soft_range = [](auto a, auto b, auto, Env& e) -> u128 {
+    e.nan.order = NanOrder::signalling_first; // VRANGE's own rule
     return min_max<F>(a, b, {.max = max, .magnitude = magnitude, .nan = MinMaxNan::number}, e);
 };
 // VCVTNEPS2BF16: to nearest, denormals are zero on both sides, no flags, MXCSR is not looked at.
