@@ -98,40 +98,44 @@ constexpr Word square_root(Word v, Word one, int count) {
     for (int i = 0; i < count; ++i) {
         digit >>= 1;
         rest <<= 1;
-        Word trial = 2 * root + digit;
-        if (rest >= trial) {
-            rest -= trial;
-            root += digit;
-        }
+        const Word trial = 2 * root + digit;
+        const Word take = -Word(rest >= trial); // a branch would be mispredicted half the time
+        rest -= trial & take;
+        root += digit & take;
     }
     return root << 2 | (rest != 0);
+}
+
+// The cases where an operand is no normal number; b's sign is still the operand's.
+[[gnu::cold, gnu::noinline]] constexpr Parts add_special(const Parts& a, Parts b, Env& env, bool subtract) {
+    if (a.is_nan() || b.is_nan()) return nan_result(a, b, env);
+    b.sign ^= subtract;
+    if (a.is_infinity() && b.is_infinity() && a.sign != b.sign) return invalid_nan(flag::invalid_inf_minus_inf, env);
+    note_denormals(a.denormal || b.denormal, env);
+    if (a.is_zero() && b.is_zero()) return zero(zero_sum_sign(a.sign, b.sign, env));
+    return a.is_infinity() || b.is_zero() ? a : b;
+}
+[[gnu::cold, gnu::noinline]] constexpr Parts multiply_special(const Parts& a, const Parts& b, Env& env) {
+    if (a.is_nan() || b.is_nan()) return nan_result(a, b, env);
+    if ((a.is_infinity() && b.is_zero()) || (a.is_zero() && b.is_infinity()))
+        return invalid_nan(flag::invalid_inf_times_zero, env);
+    note_denormals(a.denormal || b.denormal, env);
+    return a.is_zero() || b.is_zero() ? zero(a.sign != b.sign) : infinity(a.sign != b.sign);
 }
 } // namespace detail
 
 // a + b, or a - b with `subtract`, which leaves the sign of a NaN alone.
-constexpr Parts add(const Parts& a, Parts b, Env& env, bool subtract = false) {
-    if (a.is_nan() || b.is_nan()) [[unlikely]] return nan_result(a, b, env);
-    b.sign ^= subtract;
-    if (a.is_infinity() && b.is_infinity() && a.sign != b.sign)
-        return invalid_nan(flag::invalid_inf_minus_inf, env);
+[[gnu::always_inline]] constexpr Parts add(const Parts& a, Parts b, Env& env, bool subtract = false) {
+    if (!a.is_normal() || !b.is_normal()) [[unlikely]] return detail::add_special(a, b, env, subtract);
     detail::note_denormals(a.denormal || b.denormal, env);
-    if (a.is_normal() && b.is_normal()) [[likely]]
-        return a.exponent >= b.exponent ? detail::add_normal(a, b, env) : detail::add_normal(b, a, env);
-    if (a.is_infinity() || b.is_zero()) {
-        if (a.is_zero()) return detail::zero(detail::zero_sum_sign(a.sign, b.sign, env));
-        return a;
-    }
-    return b;
+    b.sign ^= subtract;
+    return a.exponent >= b.exponent ? detail::add_normal(a, b, env) : detail::add_normal(b, a, env);
 }
 
-constexpr Parts multiply(const Parts& a, const Parts& b, Env& env) {
-    if (a.is_nan() || b.is_nan()) [[unlikely]] return nan_result(a, b, env);
-    const bool sign = a.sign != b.sign;
-    if ((a.is_infinity() && b.is_zero()) || (a.is_zero() && b.is_infinity()))
-        return invalid_nan(flag::invalid_inf_times_zero, env);
+[[gnu::always_inline]] constexpr Parts multiply(const Parts& a, const Parts& b, Env& env) {
+    if (!a.is_normal() || !b.is_normal()) [[unlikely]] return detail::multiply_special(a, b, env);
     detail::note_denormals(a.denormal || b.denormal, env);
-    if (a.is_normal() && b.is_normal()) [[likely]] return detail::narrow(detail::wide_product(a, b, sign));
-    return a.is_zero() || b.is_zero() ? detail::zero(sign) : detail::infinity(sign);
+    return detail::narrow(detail::wide_product(a, b, a.sign != b.sign));
 }
 
 constexpr Parts divide(const Parts& a, const Parts& b, Env& env) {
@@ -167,33 +171,45 @@ constexpr Parts square_root(const Parts& a, int precision, Env& env) {
     return r;
 }
 
-// a * b + c, rounded once by the caller's round_pack.
-constexpr Parts mul_add(const Parts& a, const Parts& b, Parts c, Env& env, MulAdd options = {}) {
-    const bool inf_times_zero = (a.is_infinity() && b.is_zero()) || (a.is_zero() && b.is_infinity());
-    if (a.is_nan() || b.is_nan() || c.is_nan()) [[unlikely]] {
-        if (inf_times_zero && c.cls != Class::unsupported && env.nan.inf_zero_nan != InfZeroNan::nan) {
-            env.raise(flag::invalid | flag::invalid_inf_times_zero);
-            if (c.cls == Class::quiet_nan && env.nan.inf_zero_nan == InfZeroNan::default_nan_invalid) return default_nan(env);
-        }
-        const Parts* in[] = {&a, &b, &c};
-        const auto& order = env.nan.fma_order;
-        return nan_result(*in[order[0]], *in[order[1]], *in[order[2]], env);
+namespace detail {
+[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_nan(const Parts& a, const Parts& b, const Parts& c, bool inf_times_zero,
+                                                         Env& env) {
+    if (inf_times_zero && c.cls != Class::unsupported && env.nan.inf_zero_nan != InfZeroNan::nan) {
+        env.raise(flag::invalid | flag::invalid_inf_times_zero);
+        if (c.cls == Class::quiet_nan && env.nan.inf_zero_nan == InfZeroNan::default_nan_invalid) return default_nan(env);
     }
+    const Parts* in[] = {&a, &b, &c};
+    const auto& order = env.nan.fma_order;
+    return nan_result(*in[order[0]], *in[order[1]], *in[order[2]], env);
+}
+
+[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_special(const Parts& a, const Parts& b, Parts c, Env& env, MulAdd options) {
+    const bool inf_times_zero = (a.is_infinity() && b.is_zero()) || (a.is_zero() && b.is_infinity());
+    if (a.is_nan() || b.is_nan() || c.is_nan()) return mul_add_nan(a, b, c, inf_times_zero, env);
     if (inf_times_zero) return invalid_nan(flag::invalid_inf_times_zero, env);
     const bool sign = (a.sign != b.sign) != options.negate_product;
     c.sign ^= options.negate_addend;
     const bool product_infinite = a.is_infinity() || b.is_infinity();
     if (product_infinite && c.is_infinity() && sign != c.sign) return invalid_nan(flag::invalid_inf_minus_inf, env);
-    detail::note_denormals(a.denormal || b.denormal || c.denormal, env);
-    if (product_infinite) return detail::infinity(sign);
+    note_denormals(a.denormal || b.denormal || c.denormal, env);
+    if (product_infinite) return infinity(sign);
     if (c.is_infinity()) return c;
     Parts r;
-    if (a.is_zero() || b.is_zero()) {
-        r = c.is_zero() ? detail::zero(detail::zero_sum_sign(sign, c.sign, env)) : c;
-    } else {
-        const detail::Wide product = detail::wide_product(a, b, sign);
-        r = c.is_zero() ? detail::narrow(product) : detail::add_wide(product, {{c.fraction, 0}, c.exponent, c.sign}, env);
-    }
+    if (!a.is_zero() && !b.is_zero()) r = narrow(wide_product(a, b, sign)); // c is zero
+    else if (c.is_zero()) r = zero(zero_sum_sign(sign, c.sign, env));
+    else r = c;
+    r.exponent += options.scale;
+    return r;
+}
+} // namespace detail
+
+// a * b + c, rounded once by the caller's round_pack.
+[[gnu::always_inline]] constexpr Parts mul_add(const Parts& a, const Parts& b, const Parts& c, Env& env, MulAdd options = {}) {
+    if (!a.is_normal() || !b.is_normal() || !c.is_normal()) [[unlikely]]
+        return detail::mul_add_special(a, b, c, env, options);
+    detail::note_denormals(a.denormal || b.denormal || c.denormal, env);
+    const detail::Wide product = detail::wide_product(a, b, (a.sign != b.sign) != options.negate_product);
+    Parts r = detail::add_wide(product, {{c.fraction, 0}, c.exponent, c.sign != options.negate_addend}, env);
     r.exponent += options.scale;
     return r;
 }
@@ -226,9 +242,10 @@ enum class RemainderKind : u8 {
     truncate, // fmod, x87 FPREM
 };
 
+inline constexpr int all_steps = 1 << 16;
+
 // a - b * n for n = a / b as `kind` says, exact. With `max_steps` below the exponents' difference it reduces a by at
 // most that many quotient bits, truncating, and says `complete = false`; all_steps always completes.
-inline constexpr int all_steps = 1 << 16;
 Parts remainder(const Parts& a, const Parts& b, RemainderKind kind, int max_steps, Quotient& quotient, Env& env);
 
 // a rounded to an integer; raises inexact (and rounded_up) if `exact`.

@@ -42,40 +42,47 @@ constexpr Parts normalised(bool sign, i32 exponent, u128 fraction) {
     return {.fraction = fraction << shift, .exponent = exponent - shift, .cls = Class::normal, .sign = sign};
 }
 
-// Takes `bits` apart. Raises only what flushing an operand raises.
+namespace detail {
+// Everything but a normal number with its integer bit set.
 template <class F>
-constexpr Parts unpack(typename F::Bits bits, Env& env) {
+[[gnu::cold, gnu::noinline]] constexpr Parts unpack_special(typename F::Bits bits, Env& env) {
     Parts p{.fraction = F::fraction(bits) << (127 - F::fraction_bits), .sign = F::sign(bits)};
-    int biased = F::biased(bits);
-    bool integer = F::integer_bit(bits);
-    bool special = F::has_specials && biased == F::max_biased;
-    if (biased != 0 && !special) [[likely]] {
-        p.exponent = biased - F::bias;
-        p.cls = Class::normal;
-        if (integer) [[likely]] {
-            p.fraction |= top_bit;
-        } else {
-            if (!F::any_integer_bit) p.cls = Class::unsupported;
-            else p = normalised(p.sign, p.exponent, p.fraction);
-        }
-        return p;
-    }
+    const int biased = F::biased(bits);
+    const bool integer = F::integer_bit(bits);
     if (biased == 0) {
         if (integer) p.fraction |= top_bit; // x87: a pseudo-denormal; 68881: the least normal binade
         if (p.fraction == 0) return p;
         p = normalised(p.sign, F::emin, p.fraction);
         p.denormal = !(F::any_integer_bit && integer);
-        if (p.denormal && flush_of<F>(env).inputs) {
-            env.raise(flush_of<F>(env).input_flags);
-            return {.cls = Class::zero, .sign = p.sign};
-        }
-        return p;
+        if (!p.denormal || !flush_of<F>(env).inputs) return p;
+        env.raise(flush_of<F>(env).input_flags);
+        return {.cls = Class::zero, .sign = p.sign};
     }
-    if (!integer && !F::any_integer_bit) p.cls = Class::unsupported;
-    else if (p.fraction == 0) p.cls = Class::infinity;
-    else if (((p.fraction & quiet_bit) != 0) != env.nan.signalling_bit_set) p.cls = Class::quiet_nan;
-    else p.cls = Class::signalling_nan;
+    if (!F::has_specials || biased != F::max_biased) { // an unnormal
+        if (F::any_integer_bit) return normalised(p.sign, biased - F::bias, p.fraction);
+        p.cls = Class::unsupported;
+    } else if (!integer && !F::any_integer_bit) {
+        p.cls = Class::unsupported;
+    } else if (p.fraction == 0) {
+        p.cls = Class::infinity;
+    } else {
+        const bool quiet = ((p.fraction & quiet_bit) != 0) != env.nan.signalling_bit_set;
+        p.cls = quiet ? Class::quiet_nan : Class::signalling_nan;
+    }
     return p;
+}
+} // namespace detail
+
+// Takes `bits` apart. Raises only what flushing an operand raises.
+template <class F>
+[[gnu::always_inline]] constexpr Parts unpack(typename F::Bits bits, Env& env) {
+    const int biased = F::biased(bits);
+    const bool special = biased == 0 || (F::has_specials && biased == F::max_biased) || !F::integer_bit(bits);
+    if (special) [[unlikely]] return detail::unpack_special<F>(bits, env);
+    return {.fraction = F::fraction(bits) << (127 - F::fraction_bits) | top_bit,
+            .exponent = biased - F::bias,
+            .cls = Class::normal,
+            .sign = F::sign(bits)};
 }
 
 constexpr Parts default_nan(const Env& env) {
@@ -128,7 +135,7 @@ namespace detail {
 
 // Zero, infinity or NaN as bits. A NaN's payload keeps its leading bits.
 template <class F>
-constexpr typename F::Bits pack_special(const Parts& p, Env& env) {
+[[gnu::cold, gnu::noinline]] constexpr typename F::Bits pack_special(const Parts& p, Env& env) {
     if (p.is_zero()) return F::make(p.sign, 0, false, 0);
     if constexpr (!F::has_specials) {
         env.raise(flag::invalid | flag::invalid_convert);
@@ -142,7 +149,7 @@ constexpr typename F::Bits pack_special(const Parts& p, Env& env) {
 }
 
 template <class F>
-constexpr typename F::Bits pack_overflow(bool sign, int dropped, Env& env) {
+[[gnu::cold, gnu::noinline]] constexpr typename F::Bits pack_overflow(bool sign, int dropped, Env& env) {
     if constexpr (!F::has_specials) return pack_special<F>({.cls = Class::infinity, .sign = sign}, env);
     env.raise(flag::overflow | flag::inexact);
     bool nearest = env.rounding == Rounding::nearest_even || env.rounding == Rounding::nearest_away;
@@ -161,28 +168,9 @@ constexpr int dropped_bits(const Env& env) {
     return 128 - F::precision;
 }
 
-} // namespace detail
-
-// Rounds a value whose bit 0 is sticky into F: the one place where overflow, underflow, inexact and flushing happen.
-// NaNs are packed as they are: pass them through nan_result first.
+// Rounds a normal number whose exponent is at least emin (a tiny one's fraction is already shifted) and packs it.
 template <class F>
-constexpr typename F::Bits round_pack(Parts p, Env& env) {
-    if (!p.is_normal()) [[unlikely]] return detail::pack_special<F>(p, env);
-    const int dropped = detail::dropped_bits<F>(env);
-    bool tiny = p.exponent < F::emin;
-    if (tiny) [[unlikely]] {
-        // After rounding: not tiny if the value, rounded as if the exponent had no bound, reaches 2^emin.
-        bool reaches = p.exponent == F::emin - 1 && !(~p.fraction >> dropped) &&
-                       rounds_up(env.rounding, p.sign, true, p.fraction << (128 - dropped));
-        tiny = env.tininess_before_rounding || !reaches;
-        if (tiny && flush_of<F>(env).outputs) {
-            env.raise(flush_of<F>(env).output_flags);
-            return F::make(p.sign, 0, false, 0);
-        }
-        p.fraction = shift_right_jam(p.fraction, u32(F::emin - p.exponent));
-        p.exponent = F::emin;
-        if (tiny) env.raise(flag::tiny);
-    }
+[[gnu::always_inline]] constexpr typename F::Bits round_in_range(Parts p, int dropped, bool tiny, Env& env) {
     u32 raised = 0;
     if (u128 rest = p.fraction << (128 - dropped)) {
         raised = tiny ? flag::inexact | flag::underflow : flag::inexact;
@@ -197,10 +185,39 @@ constexpr typename F::Bits round_pack(Parts p, Env& env) {
         }
         p.fraction = p.fraction >> dropped << dropped;
     }
-    if (p.exponent > F::emax) [[unlikely]] return detail::pack_overflow<F>(p.sign, dropped, env);
+    if (p.exponent > F::emax) [[unlikely]] return pack_overflow<F>(p.sign, dropped, env);
     env.raise(raised);
-    bool integer = (p.fraction & top_bit) != 0;
+    const bool integer = (p.fraction & top_bit) != 0;
     return F::make(p.sign, integer ? p.exponent + F::bias : 0, integer, (p.fraction & ~top_bit) >> (127 - F::fraction_bits));
+}
+
+// Below the normal range before rounding.
+template <class F>
+[[gnu::cold, gnu::noinline]] constexpr typename F::Bits round_tiny(Parts p, int dropped, Env& env) {
+    // After rounding: not tiny if the value, rounded as if the exponent had no bound, reaches 2^emin.
+    const bool reaches = p.exponent == F::emin - 1 && !(~p.fraction >> dropped) &&
+                         rounds_up(env.rounding, p.sign, true, p.fraction << (128 - dropped));
+    const bool tiny = env.tininess_before_rounding || !reaches;
+    if (tiny && flush_of<F>(env).outputs) {
+        env.raise(flush_of<F>(env).output_flags);
+        return F::make(p.sign, 0, false, 0);
+    }
+    if (tiny) env.raise(flag::tiny);
+    p.fraction = shift_right_jam(p.fraction, u32(F::emin - p.exponent));
+    p.exponent = F::emin;
+    return round_in_range<F>(p, dropped, tiny, env);
+}
+
+} // namespace detail
+
+// Rounds a value whose bit 0 is sticky into F: the one place where overflow, underflow, inexact and flushing happen.
+// NaNs are packed as they are: pass them through nan_result first.
+template <class F>
+[[gnu::always_inline]] constexpr typename F::Bits round_pack(const Parts& p, Env& env) {
+    if (!p.is_normal()) [[unlikely]] return detail::pack_special<F>(p, env);
+    const int dropped = detail::dropped_bits<F>(env);
+    if (p.exponent < F::emin) [[unlikely]] return detail::round_tiny<F>(p, dropped, env);
+    return detail::round_in_range<F>(p, dropped, false, env);
 }
 
 } // namespace mimic::softfloat
