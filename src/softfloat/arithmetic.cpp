@@ -27,7 +27,8 @@ Parts choose(Env& env, const P&... in) {
         if (env.nan.quieting == Quieting::default_nan) return default_nan(env);
     }
     for (const Parts* p : {&in...})
-        if (signalling && env.nan.order == NanOrder::signalling_first ? signals(*p) : p->is_nan()) return quieted(*p, env);
+        if (signalling && env.nan.order == NanOrder::signalling_first ? signals(*p) : p->is_nan())
+            return quieted(*p, env);
     return default_nan(env);
 }
 
@@ -107,23 +108,29 @@ Parts round_to_integral(const Parts& a, Rounding rounding, bool exact, Env& env)
     return r;
 }
 
-template <class F> BitsOf<F> add(BitsOf<F> a, BitsOf<F> b, Env& env) {
+template <class F>
+BitsOf<F> add(BitsOf<F> a, BitsOf<F> b, Env& env) {
     return round_pack<F>(add(unpack<F>(a, env), unpack<F>(b, env), env), env);
 }
-template <class F> BitsOf<F> sub(BitsOf<F> a, BitsOf<F> b, Env& env) {
+template <class F>
+BitsOf<F> sub(BitsOf<F> a, BitsOf<F> b, Env& env) {
     return round_pack<F>(add(unpack<F>(a, env), unpack<F>(b, env), env, true), env);
 }
-template <class F> BitsOf<F> mul(BitsOf<F> a, BitsOf<F> b, Env& env) {
+template <class F>
+BitsOf<F> mul(BitsOf<F> a, BitsOf<F> b, Env& env) {
     return round_pack<F>(multiply(unpack<F>(a, env), unpack<F>(b, env), env), env);
 }
-template <class F> BitsOf<F> div(BitsOf<F> a, BitsOf<F> b, Env& env) {
+template <class F>
+BitsOf<F> div(BitsOf<F> a, BitsOf<F> b, Env& env) {
     return round_pack<F>(divide(unpack<F>(a, env), unpack<F>(b, env), env), env);
 }
-template <class F> BitsOf<F> sqrt(BitsOf<F> a, Env& env) {
+template <class F>
+BitsOf<F> sqrt(BitsOf<F> a, Env& env) {
     return round_pack<F>(square_root(unpack<F>(a, env), F::precision, env), env);
 }
 
-template <class F> BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env& env, MulAdd options) {
+template <class F>
+BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env& env, MulAdd options) {
     // Operands are unpacked, hence flushed, in this order; only sticky flags could tell.
     const Parts pa = unpack<F>(a, env), pb = unpack<F>(b, env), pc = unpack<F>(c, env);
     const Parts r = mul_add(pa, pb, pc, env, options);
@@ -131,7 +138,8 @@ template <class F> BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env&
     return options.negate_result && !r.is_nan() ? F::negate(bits) : bits;
 }
 
-template <class F> BitsOf<F> remainder(BitsOf<F> a, BitsOf<F> b, Env& env, RemainderKind kind) {
+template <class F>
+BitsOf<F> remainder(BitsOf<F> a, BitsOf<F> b, Env& env, RemainderKind kind) {
     Quotient quotient;
     return round_pack<F>(remainder(unpack<F>(a, env), unpack<F>(b, env), kind, all_steps, quotient, env), env);
 }
@@ -145,11 +153,13 @@ BitsOf<F> remainder_step(BitsOf<F> a, BitsOf<F> b, RemainderKind kind, Quotient&
     return round_pack<F>(remainder(pa, pb, kind, steps, quotient, env), env);
 }
 
-template <class F> BitsOf<F> round_to_integral(BitsOf<F> a, Rounding rounding, bool exact, Env& env) {
+template <class F>
+BitsOf<F> round_to_integral(BitsOf<F> a, Rounding rounding, bool exact, Env& env) {
     return round_pack<F>(round_to_integral(unpack<F>(a, env), rounding, exact, env), env);
 }
 
-template <class F> BitsOf<F> scale_b(BitsOf<F> a, i32 n, Env& env) {
+template <class F>
+BitsOf<F> scale_b(BitsOf<F> a, i32 n, Env& env) {
     Parts p = unpack<F>(a, env);
     if (p.is_nan()) return round_pack<F>(nan_result(p, env), env);
     detail::note_denormals(p.denormal, env);
@@ -157,11 +167,14 @@ template <class F> BitsOf<F> scale_b(BitsOf<F> a, i32 n, Env& env) {
     return round_pack<F>(p, env);
 }
 
-template <class F> BitsOf<F> log_b(BitsOf<F> a, Env& env) {
+template <class F>
+BitsOf<F> log_b(BitsOf<F> a, Env& env) {
     Parts p = unpack<F>(a, env);
     if (p.is_nan()) return round_pack<F>(nan_result(p, env), env);
-    if (p.is_zero()) env.raise(flag::divide_by_zero);
-    else detail::note_denormals(p.denormal, env);
+    if (p.is_zero())
+        env.raise(flag::divide_by_zero);
+    else
+        detail::note_denormals(p.denormal, env);
     if (!p.is_normal()) return round_pack<F>(detail::infinity(p.is_zero()), env);
     return from_int<F>(p.exponent, env);
 }

@@ -25,12 +25,11 @@ constexpr Parts with_sign(Parts p, bool sign) {
     return p;
 }
 constexpr void note_denormals(bool any, Env& env) {
-    if (any) [[unlikely]] env.raise(flag::denormal_used);
+    if (any) [[unlikely]]
+        env.raise(flag::denormal_used);
 }
 // The sign of an exact zero sum of operands with these signs.
-constexpr bool zero_sum_sign(bool a, bool b, const Env& env) {
-    return a == b ? a : env.rounding == Rounding::down;
-}
+constexpr bool zero_sum_sign(bool a, bool b, const Env& env) { return a == b ? a : env.rounding == Rounding::down; }
 
 // a + b for numbers that are not zero; b's exponent is not above a's.
 constexpr Parts add_normal(const Parts& a, const Parts& b, Env& env) {
@@ -57,7 +56,10 @@ struct Wide {
     bool sign = false;
 };
 constexpr Parts narrow(const Wide& w) {
-    return {.fraction = w.fraction.high | (w.fraction.low != 0), .exponent = w.exponent, .cls = Class::normal, .sign = w.sign};
+    return {.fraction = w.fraction.high | (w.fraction.low != 0),
+            .exponent = w.exponent,
+            .cls = Class::normal,
+            .sign = w.sign};
 }
 constexpr Wide wide_product(const Parts& a, const Parts& b, bool sign) {
     Wide w{multiply(a.fraction, b.fraction), a.exponent + b.exponent + 1, sign};
@@ -126,20 +128,23 @@ constexpr Word square_root(Word v, Word one, int count) {
 
 // a + b, or a - b with `subtract`, which leaves the sign of a NaN alone.
 [[gnu::always_inline]] constexpr Parts add(const Parts& a, Parts b, Env& env, bool subtract = false) {
-    if (!a.is_normal() || !b.is_normal()) [[unlikely]] return detail::add_special(a, b, env, subtract);
+    if (!a.is_normal() || !b.is_normal()) [[unlikely]]
+        return detail::add_special(a, b, env, subtract);
     detail::note_denormals(a.denormal || b.denormal, env);
     b.sign ^= subtract;
     return a.exponent >= b.exponent ? detail::add_normal(a, b, env) : detail::add_normal(b, a, env);
 }
 
 [[gnu::always_inline]] constexpr Parts multiply(const Parts& a, const Parts& b, Env& env) {
-    if (!a.is_normal() || !b.is_normal()) [[unlikely]] return detail::multiply_special(a, b, env);
+    if (!a.is_normal() || !b.is_normal()) [[unlikely]]
+        return detail::multiply_special(a, b, env);
     detail::note_denormals(a.denormal || b.denormal, env);
     return detail::narrow(detail::wide_product(a, b, a.sign != b.sign));
 }
 
 constexpr Parts divide(const Parts& a, const Parts& b, Env& env) {
-    if (a.is_nan() || b.is_nan()) [[unlikely]] return nan_result(a, b, env);
+    if (a.is_nan() || b.is_nan()) [[unlikely]]
+        return nan_result(a, b, env);
     const bool sign = a.sign != b.sign;
     if (a.is_infinity() && b.is_infinity()) return invalid_nan(flag::invalid_inf_by_inf, env);
     if (a.is_zero() && b.is_zero()) return invalid_nan(flag::invalid_zero_by_zero, env);
@@ -159,31 +164,36 @@ constexpr Parts divide(const Parts& a, const Parts& b, Env& env) {
 
 // The square root, right for results of up to `precision` significand bits.
 constexpr Parts square_root(const Parts& a, int precision, Env& env) {
-    if (a.is_nan()) [[unlikely]] return nan_result(a, env);
+    if (a.is_nan()) [[unlikely]]
+        return nan_result(a, env);
     if (a.sign && !a.is_zero()) return invalid_nan(flag::invalid_sqrt, env);
     detail::note_denormals(a.denormal, env);
     if (!a.is_normal()) return a;
     const bool odd = a.exponent & 1;
     Parts r{.exponent = (a.exponent - odd) / 2, .cls = Class::normal};
     const u128 v = a.fraction >> (odd ? 1 : 2);
-    if (precision <= 56) r.fraction = u128(detail::square_root<u64>(u64(v >> 64), u64(1) << 61, precision + 2)) << 64;
-    else r.fraction = detail::square_root<u128>(v, u128(1) << 125, precision + 2);
+    if (precision <= 56)
+        r.fraction = u128(detail::square_root<u64>(u64(v >> 64), u64(1) << 61, precision + 2)) << 64;
+    else
+        r.fraction = detail::square_root<u128>(v, u128(1) << 125, precision + 2);
     return r;
 }
 
 namespace detail {
-[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_nan(const Parts& a, const Parts& b, const Parts& c, bool inf_times_zero,
-                                                         Env& env) {
+[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_nan(const Parts& a, const Parts& b, const Parts& c,
+                                                         bool inf_times_zero, Env& env) {
     if (inf_times_zero && c.cls != Class::unsupported && env.nan.inf_zero_nan != InfZeroNan::nan) {
         env.raise(flag::invalid | flag::invalid_inf_times_zero);
-        if (c.cls == Class::quiet_nan && env.nan.inf_zero_nan == InfZeroNan::default_nan_invalid) return default_nan(env);
+        if (c.cls == Class::quiet_nan && env.nan.inf_zero_nan == InfZeroNan::default_nan_invalid)
+            return default_nan(env);
     }
     const Parts* in[] = {&a, &b, &c};
     const auto& order = env.nan.fma_order;
     return nan_result(*in[order[0]], *in[order[1]], *in[order[2]], env);
 }
 
-[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_special(const Parts& a, const Parts& b, Parts c, Env& env, MulAdd options) {
+[[gnu::cold, gnu::noinline]] constexpr Parts mul_add_special(const Parts& a, const Parts& b, Parts c, Env& env,
+                                                             MulAdd options) {
     const bool inf_times_zero = (a.is_infinity() && b.is_zero()) || (a.is_zero() && b.is_infinity());
     if (a.is_nan() || b.is_nan() || c.is_nan()) return mul_add_nan(a, b, c, inf_times_zero, env);
     if (inf_times_zero) return invalid_nan(flag::invalid_inf_times_zero, env);
@@ -195,16 +205,20 @@ namespace detail {
     if (product_infinite) return infinity(sign);
     if (c.is_infinity()) return c;
     Parts r;
-    if (!a.is_zero() && !b.is_zero()) r = narrow(wide_product(a, b, sign)); // c is zero
-    else if (c.is_zero()) r = zero(zero_sum_sign(sign, c.sign, env));
-    else r = c;
+    if (!a.is_zero() && !b.is_zero())
+        r = narrow(wide_product(a, b, sign)); // c is zero
+    else if (c.is_zero())
+        r = zero(zero_sum_sign(sign, c.sign, env));
+    else
+        r = c;
     r.exponent += options.scale;
     return r;
 }
 } // namespace detail
 
 // a * b + c, rounded once by the caller's round_pack.
-[[gnu::always_inline]] constexpr Parts mul_add(const Parts& a, const Parts& b, const Parts& c, Env& env, MulAdd options = {}) {
+[[gnu::always_inline]] constexpr Parts mul_add(const Parts& a, const Parts& b, const Parts& c, Env& env,
+                                               MulAdd options = {}) {
     if (!a.is_normal() || !b.is_normal() || !c.is_normal()) [[unlikely]]
         return detail::mul_add_special(a, b, c, env, options);
     detail::note_denormals(a.denormal || b.denormal || c.denormal, env);
@@ -233,7 +247,7 @@ constexpr Ordering order(const Parts& a, const Parts& b) {
 
 // What a remainder leaves besides its value.
 struct Quotient {
-    u64 low = 0;          // the low 64 bits of the integer quotient's magnitude
+    u64 low = 0; // the low 64 bits of the integer quotient's magnitude
     bool negative = false;
     bool complete = true; // false: a partial step, the quotient bits mean nothing yet
 };

@@ -93,20 +93,24 @@ const Parts* min_max_choice(const Parts& a, const Parts& b, MinMax kind, Env& en
 
 } // namespace
 
-template <class F> Ordering compare(BitsOf<F> a, BitsOf<F> b, bool signalling, Env& env) {
+template <class F>
+Ordering compare(BitsOf<F> a, BitsOf<F> b, bool signalling, Env& env) {
     const Parts pa = unpack<F>(a, env), pb = unpack<F>(b, env);
     const Ordering result = order(pa, pb);
     if (result != Ordering::unordered) {
         detail::note_denormals(pa.denormal || pb.denormal, env);
         return result;
     }
-    if (pa.cls == Class::unsupported || pb.cls == Class::unsupported) env.raise(flag::invalid | flag::invalid_unsupported);
-    if (pa.cls == Class::signalling_nan || pb.cls == Class::signalling_nan) env.raise(flag::invalid | flag::invalid_snan);
+    if (pa.cls == Class::unsupported || pb.cls == Class::unsupported)
+        env.raise(flag::invalid | flag::invalid_unsupported);
+    if (pa.cls == Class::signalling_nan || pb.cls == Class::signalling_nan)
+        env.raise(flag::invalid | flag::invalid_snan);
     if (signalling) env.raise(flag::invalid | flag::invalid_compare);
     return result;
 }
 
-template <class F> BitsOf<F> min_max(BitsOf<F> a, BitsOf<F> b, MinMax kind, Env& env) {
+template <class F>
+BitsOf<F> min_max(BitsOf<F> a, BitsOf<F> b, MinMax kind, Env& env) {
     const Parts pa = unpack<F>(a, env), pb = unpack<F>(b, env);
     const Parts* chosen = min_max_choice(pa, pb, kind, env);
     if (!chosen) return round_pack<F>(nan_result(pa, pb, env), env);
@@ -117,7 +121,8 @@ template <class F> BitsOf<F> min_max(BitsOf<F> a, BitsOf<F> b, MinMax kind, Env&
     return chosen->is_zero() ? F::make(chosen->sign, 0, false, 0) : bits;
 }
 
-template <class To, class From> BitsOf<To> convert(BitsOf<From> a, Env& env) {
+template <class To, class From>
+BitsOf<To> convert(BitsOf<From> a, Env& env) {
     const Parts p = unpack<From>(a, env);
     if (p.is_nan()) {
         if (To::has_specials) return round_pack<To>(nan_result(p, env), env);
@@ -134,7 +139,8 @@ u128 to_int(BitsOf<F> a, IntType type, Rounding rounding, Env& env, i32 scale, b
     return int_of_parts(p, type, rounding, exact, env);
 }
 
-template <class F> u64 to_int_modular(BitsOf<F> a, u8 bits, Env& env) {
+template <class F>
+u64 to_int_modular(BitsOf<F> a, u8 bits, Env& env) {
     const Parts p = unpack<F>(a, env);
     int_of_parts(p, {.bits = bits, .is_signed = true}, Rounding::toward_zero, true, env); // for its flags
     if (!p.is_normal() || p.exponent < 0 || p.exponent >= 127 + 64) return 0;
@@ -142,14 +148,17 @@ template <class F> u64 to_int_modular(BitsOf<F> a, u8 bits, Env& env) {
     return (p.sign ? -magnitude : magnitude) & ~u64(0) >> (64 - bits);
 }
 
-template <class F> BitsOf<F> from_uint(u128 value, Env& env, i32 scale) {
+template <class F>
+BitsOf<F> from_uint(u128 value, Env& env, i32 scale) {
     return round_pack<F>(normalised(false, 127 + bounded(scale), value), env);
 }
-template <class F> BitsOf<F> from_int(i128 value, Env& env, i32 scale) {
+template <class F>
+BitsOf<F> from_int(i128 value, Env& env, i32 scale) {
     return round_pack<F>(normalised(value < 0, 127 + bounded(scale), value < 0 ? -u128(value) : u128(value)), env);
 }
 
-template <class F> NumberClass classify(BitsOf<F> a, const Env& env) {
+template <class F>
+NumberClass classify(BitsOf<F> a, const Env& env) {
     Env plain{.nan = env.nan};
     const Parts p = unpack<F>(a, plain);
     auto signed_class = [&](NumberClass negative, NumberClass positive) { return p.sign ? negative : positive; };

@@ -22,7 +22,8 @@ enum : u32 {
     denormal_used = 1u << 5,    // x86's DE: a denormal operand took part; not with NaNs, invalid or divide_by_zero
     tiny = 1u << 6,             // below the normal range even if exact: what an enabled underflow trap looks at
     denormal_flushed = 1u << 7, // Arm's IDC: a denormal operand was taken as zero
-    rounded_up = 1u << 8,       // the magnitude was rounded away from zero (x87 C1, PowerPC FR); clear it before the operation
+    rounded_up =
+        1u << 8, // the magnitude was rounded away from zero (x87 C1, PowerPC FR); clear it before the operation
 
     // Causes of invalid, always together with it (PowerPC's VX bits).
     invalid_snan = 1u << 16,
@@ -48,10 +49,10 @@ enum class NanOrder : u8 {
 };
 
 enum class DefaultNan : u8 {
-    quiet_bit,          // 0x7fc00000
-    all_ones,           // 0x7fffffff
-    all_but_quiet_bit,  // 0x7fbfffff
-    second_bit,         // 0x7fa00000
+    quiet_bit,         // 0x7fc00000
+    all_ones,          // 0x7fffffff
+    all_but_quiet_bit, // 0x7fbfffff
+    second_bit,        // 0x7fa00000
 };
 
 // What becomes of a signalling NaN that is to be returned.
@@ -74,16 +75,16 @@ struct NanRules {
     bool signalling_bit_set = false; // the fraction's top bit means signalling (MIPS legacy, HPPA, SH-4)
     Quieting quieting = Quieting::set_bit;
     NanOrder order = NanOrder::first;
-    bool second_first = false; // two operands: look at the second one first (SPARC)
+    bool second_first = false;   // two operands: look at the second one first (SPARC)
     u8 fma_order[3] = {0, 1, 2}; // the order in which a*b+c looks at a (0), b (1) and c (2)
     InfZeroNan inf_zero_nan = InfZeroNan::nan_invalid;
 };
 
 // What a conversion to an integer gives when the value has none. Always raises invalid alone.
 enum class IntResult : u8 {
-    saturate,   // the nearest bound of the type; NaN counts as +infinity
-    minimum,    // the least value of the type
-    maximum,    // the greatest value of the type
+    saturate, // the nearest bound of the type; NaN counts as +infinity
+    minimum,  // the least value of the type
+    maximum,  // the greatest value of the type
     zero,
     indefinite, // x86: sign bit alone for signed, all ones for unsigned types
 };
@@ -103,7 +104,7 @@ struct Flush {
 struct Env {
     Rounding rounding = Rounding::nearest_even;
     bool tininess_before_rounding = false;
-    bool default_nan = false;  // every NaN result is the default one
+    bool default_nan = false;   // every NaN result is the default one
     u8 extended_precision = 64; // significand bits that results in F80 and F80M68k keep: 24, 53 or 64
     Flush flush;                // all formats but half precision
     Flush flush_half;           // half precision (Arm's FZ16)
@@ -125,7 +126,9 @@ inline constexpr Env aarch64{
     .tininess_before_rounding = true,
     .flush = {.input_flags = flag::denormal_flushed, .output_flags = flag::underflow | flag::tiny},
     .flush_half = {.output_flags = flag::underflow | flag::tiny},
-    .nan = {.order = NanOrder::signalling_first, .fma_order = {2, 0, 1}, .inf_zero_nan = InfZeroNan::default_nan_invalid},
+    .nan = {.order = NanOrder::signalling_first,
+            .fma_order = {2, 0, 1},
+            .inf_zero_nan = InfZeroNan::default_nan_invalid},
     .to_int = {IntResult::zero, IntResult::saturate}};
 
 // Intel SDM vol. 1, table 4-7 and section 11.5.2. DAZ: flush.inputs; FTZ: flush.outputs.

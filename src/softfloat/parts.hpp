@@ -15,8 +15,8 @@ namespace mimic::softfloat {
 enum class Class : u8 { zero, normal, infinity, quiet_nan, signalling_nan, unsupported };
 
 struct Parts {
-    u128 fraction = 0;  // normal: bit 127 set, the value is fraction / 2^127 * 2^exponent; NaN: quiet bit in bit 126
-    i32 exponent = 0;   // only of normal
+    u128 fraction = 0; // normal: bit 127 set, the value is fraction / 2^127 * 2^exponent; NaN: quiet bit in bit 126
+    i32 exponent = 0;  // only of normal
     Class cls = Class::zero;
     bool sign = false;
     bool denormal = false; // it was denormal in its format
@@ -78,7 +78,8 @@ template <class F>
 [[gnu::always_inline]] constexpr Parts unpack(typename F::Bits bits, Env& env) {
     const int biased = F::biased(bits);
     const bool special = biased == 0 || (F::has_specials && biased == F::max_biased) || !F::integer_bit(bits);
-    if (special) [[unlikely]] return detail::unpack_special<F>(bits, env);
+    if (special) [[unlikely]]
+        return detail::unpack_special<F>(bits, env);
     return {.fraction = F::fraction(bits) << (127 - F::fraction_bits) | top_bit,
             .exponent = biased - F::bias,
             .cls = Class::normal,
@@ -139,7 +140,8 @@ template <class F>
     if (p.is_zero()) return F::make(p.sign, 0, false, 0);
     if constexpr (!F::has_specials) {
         env.raise(flag::invalid | flag::invalid_convert);
-        return p.is_nan() ? F::make(p.sign, 0, false, 0) : F::make(p.sign, F::max_biased, true, (1u << F::fraction_bits) - 1);
+        return p.is_nan() ? F::make(p.sign, 0, false, 0)
+                          : F::make(p.sign, F::max_biased, true, (1u << F::fraction_bits) - 1);
     }
     if (p.is_infinity()) return F::make(p.sign, F::max_biased, !F::any_integer_bit, 0);
     u128 fraction = (p.fraction & ~top_bit) >> (127 - F::fraction_bits);
@@ -185,10 +187,12 @@ template <class F>
         }
         p.fraction = p.fraction >> dropped << dropped;
     }
-    if (p.exponent > F::emax) [[unlikely]] return pack_overflow<F>(p.sign, dropped, env);
+    if (p.exponent > F::emax) [[unlikely]]
+        return pack_overflow<F>(p.sign, dropped, env);
     env.raise(raised);
     const bool integer = (p.fraction & top_bit) != 0;
-    return F::make(p.sign, integer ? p.exponent + F::bias : 0, integer, (p.fraction & ~top_bit) >> (127 - F::fraction_bits));
+    return F::make(p.sign, integer ? p.exponent + F::bias : 0, integer,
+                   (p.fraction & ~top_bit) >> (127 - F::fraction_bits));
 }
 
 // Below the normal range before rounding.
@@ -214,9 +218,11 @@ template <class F>
 // NaNs are packed as they are: pass them through nan_result first.
 template <class F>
 [[gnu::always_inline]] constexpr typename F::Bits round_pack(const Parts& p, Env& env) {
-    if (!p.is_normal()) [[unlikely]] return detail::pack_special<F>(p, env);
+    if (!p.is_normal()) [[unlikely]]
+        return detail::pack_special<F>(p, env);
     const int dropped = detail::dropped_bits<F>(env);
-    if (p.exponent < F::emin) [[unlikely]] return detail::round_tiny<F>(p, dropped, env);
+    if (p.exponent < F::emin) [[unlikely]]
+        return detail::round_tiny<F>(p, dropped, env);
     return detail::round_in_range<F>(p, dropped, false, env);
 }
 

@@ -59,10 +59,10 @@ void narrow_from_f64(std::string_view name, Random& random, Report& report) {
 
 void add_half_checks(std::vector<Check>& checks) {
     const Check narrow[] = {
-        {"add.f16.by_f64", narrow_from_f64<F16, 0>},  {"mul.f16.by_f64", narrow_from_f64<F16, 1>},
-        {"div.f16.by_f64", narrow_from_f64<F16, 2>},  {"sqrt.f16.by_f64", narrow_from_f64<F16, 3>},
-        {"fma.f16.by_f64", narrow_from_f64<F16, 4>},  {"add.bf16.by_f64", narrow_from_f64<BF16, 0>},
-        {"mul.bf16.by_f64", narrow_from_f64<BF16, 1>}, {"div.bf16.by_f64", narrow_from_f64<BF16, 2>},
+        {"add.f16.by_f64", narrow_from_f64<F16, 0>},    {"mul.f16.by_f64", narrow_from_f64<F16, 1>},
+        {"div.f16.by_f64", narrow_from_f64<F16, 2>},    {"sqrt.f16.by_f64", narrow_from_f64<F16, 3>},
+        {"fma.f16.by_f64", narrow_from_f64<F16, 4>},    {"add.bf16.by_f64", narrow_from_f64<BF16, 0>},
+        {"mul.bf16.by_f64", narrow_from_f64<BF16, 1>},  {"div.bf16.by_f64", narrow_from_f64<BF16, 2>},
         {"sqrt.bf16.by_f64", narrow_from_f64<BF16, 3>}, {"fma.bf16.by_f64", narrow_from_f64<BF16, 4>},
     };
     checks.insert(checks.end(), std::begin(narrow), std::end(narrow));

@@ -5,10 +5,20 @@
 
 namespace mimic::softfloat::soak {
 
-template <class F> struct HostType;
-template <> struct HostType<F16> { using type = u16; };
-template <> struct HostType<F32> { using type = float; };
-template <> struct HostType<F64> { using type = double; };
+template <class F>
+struct HostType;
+template <>
+struct HostType<F16> {
+    using type = u16;
+};
+template <>
+struct HostType<F32> {
+    using type = float;
+};
+template <>
+struct HostType<F64> {
+    using type = double;
+};
 
 // An XMM register's worth, with the operand in its lowest lane.
 struct alignas(16) Lane {
@@ -22,9 +32,8 @@ inline u64 from_xmm(Xmm x) { return std::bit_cast<Lane>(x).low; }
 #define MIMIC_UNDER(mxcsr, flags, instruction, outputs, ...)                                                           \
     do {                                                                                                               \
         u32 saved_, csr_ = (mxcsr);                                                                                    \
-        asm volatile("stmxcsr %[saved]\n\tldmxcsr %[csr]\n\t" instruction "\n\tstmxcsr %[csr]\n\tldmxcsr %[saved]"      \
-                     : [csr] "+m"(csr_), [saved] "=m"(saved_), outputs                                                 \
-                     : __VA_ARGS__                                                                                     \
+        asm volatile("stmxcsr %[saved]\n\tldmxcsr %[csr]\n\t" instruction "\n\tstmxcsr %[csr]\n\tldmxcsr %[saved]"     \
+                     : [csr] "+m"(csr_), [saved] "=m"(saved_), outputs:__VA_ARGS__                                     \
                      : "cc");                                                                                          \
         flags = csr_ & 0x3f;                                                                                           \
     } while (false)

@@ -1,6 +1,9 @@
-// softfloat_soak --seed N --count N [--op NAME] [--list]: compares soft-float with what this host computes, `count`
-// random cases an operation. NAME is an operation as --list prints it, or a prefix of it. Prints "N passed, N failed".
+// softfloat_soak --seed N --count N [--op NAME]: compares soft-float with what this host computes, `count` random cases
+// an operation; NAME is an operation as --list prints it, or a prefix of it. Prints "N passed, N failed".
+// softfloat_soak --lines: the same for text cases on standard input (text_case.hpp), as guest/*.c print them.
+// softfloat_soak --time: nanoseconds an operation.
 #include "softfloat/soak/soak.hpp"
+#include "softfloat/soak/text_case.hpp"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,8 +15,10 @@ namespace {
 
 std::string hex(u128 v) {
     char text[40];
-    if (v >> 64) std::snprintf(text, sizeof text, "0x%llx%016llx", (unsigned long long)(v >> 64), (unsigned long long)v);
-    else std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)v);
+    if (v >> 64)
+        std::snprintf(text, sizeof text, "0x%llx%016llx", (unsigned long long)(v >> 64), (unsigned long long)v);
+    else
+        std::snprintf(text, sizeof text, "0x%llx", (unsigned long long)v);
     return text;
 }
 
@@ -23,16 +28,30 @@ struct Options {
     std::string op;
     bool list = false;
     bool time = false;
+    bool lines = false;
 };
 
 bool parse(int argc, char** argv, Options& options) {
     for (int i = 1; i < argc; ++i) {
         std::string_view word = argv[i];
-        if (word == "--list") { options.list = true; continue; }
-        if (word == "--time") { options.time = true; continue; }
+        if (word == "--list") {
+            options.list = true;
+            continue;
+        }
+        if (word == "--lines") {
+            options.lines = true;
+            continue;
+        }
+        if (word == "--time") {
+            options.time = true;
+            continue;
+        }
         if (i + 1 == argc || (word != "--seed" && word != "--count" && word != "--op")) return false;
         const char* value = argv[++i];
-        if (word == "--op") { options.op = value; continue; }
+        if (word == "--op") {
+            options.op = value;
+            continue;
+        }
         char* end = nullptr;
         (word == "--seed" ? options.seed : options.count) = std::strtoull(value, &end, 0);
         if (*value == 0 || *end != 0) return false;
@@ -65,7 +84,8 @@ void time_one(const char* name, Operation operation) {
     const int rounds = 500;
     auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < rounds; ++i)
-        for (size_t k = 0; k + 2 < values.size(); ++k) sum += u64(raw(operation(values[k], values[k + 1], values[k + 2], env)));
+        for (size_t k = 0; k + 2 < values.size(); ++k)
+            sum += u64(raw(operation(values[k], values[k + 1], values[k + 2], env)));
     std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
     std::printf("%-10s %6.1f ns%s\n", name, taken.count() / (rounds * (values.size() - 2)), sum == 1 ? " " : "");
 }
@@ -81,7 +101,22 @@ void time_format(const char* format) {
     time_one<F>("to_int", [](auto a, auto, auto, Env& e) { return u128(to_int<F>(a, {64, true}, e.rounding, e)); });
 }
 
+int run_lines() {
+    u64 passed = 0, failed = 0;
+    char line[512];
+    while (std::fgets(line, sizeof line, stdin)) {
+        const std::string difference = run_text_case(line);
+        if (difference.empty())
+            ++passed;
+        else if (++failed <= 100)
+            std::printf("%.*s: %s\n", int(std::strcspn(line, "\n")), line, difference.c_str());
+    }
+    std::printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+    return failed != 0 || passed == 0;
+}
+
 int run(const Options& options) {
+    if (options.lines) return run_lines();
     if (options.time) {
         time_format<F32>("f32");
         time_format<F64>("f64");
@@ -112,7 +147,8 @@ int run(const Options& options) {
 
 } // namespace
 
-void Report::differ(std::string_view name, std::initializer_list<u128> operands, u32 mode, Outcome expected, Outcome got) {
+void Report::differ(std::string_view name, std::initializer_list<u128> operands, u32 mode, Outcome expected,
+                    Outcome got) {
     ++failed;
     if (std::count(seen_.begin(), seen_.end(), name) >= 5) return;
     seen_.emplace_back(name);
@@ -127,7 +163,7 @@ void Report::differ(std::string_view name, std::initializer_list<u128> operands,
 int main(int argc, char** argv) {
     mimic::softfloat::soak::Options options;
     if (!mimic::softfloat::soak::parse(argc, argv, options)) {
-        std::fprintf(stderr, "usage: softfloat_soak [--seed N] [--count N] [--op NAME] [--list] [--time]\n");
+        std::fprintf(stderr, "usage: softfloat_soak [--seed N] [--count N] [--op NAME] [--list] [--lines] [--time]\n");
         return 2;
     }
     return mimic::softfloat::soak::run(options);

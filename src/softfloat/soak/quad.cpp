@@ -51,7 +51,8 @@ void compare_quad(std::string_view name, Random& random, Report& report) {
 template <auto host, auto soft>
 void compare_narrow(std::string_view name, Random& random, Report& report) {
     u128 a = random_value<F128>(random);
-    if (random.one_in(2)) a = F128::make(random.one_in(2), F128::bias - 1100 + int(random.below(2200)), true, F128::fraction(a));
+    if (random.one_in(2))
+        a = F128::make(random.one_in(2), F128::bias - 1100 + int(random.below(2200)), true, F128::fraction(a));
     const u32 rc = random.below(4);
     volatile Quad x = std::bit_cast<Quad>(a);
     const u32 mxcsr = 0x1f80 | rc << 13;
@@ -82,7 +83,9 @@ constexpr auto soft_div = [](u128 a, u128 b, u128, Env& e) { return div<F128>(a,
 constexpr auto soft_fma = [](u128 a, u128 b, u128 c, Env& e) { return mul_add<F128>(a, b, c, e); };
 constexpr auto soft_sqrt = [](u128 a, u128, u128, Env& e) { return sqrt<F128>(a, e); };
 constexpr auto soft_remainder = [](u128 a, u128 b, u128, Env& e) { return remainder<F128>(a, b, e); };
-constexpr auto soft_fmod = [](u128 a, u128 b, u128, Env& e) { return remainder<F128>(a, b, e, RemainderKind::truncate); };
+constexpr auto soft_fmod = [](u128 a, u128 b, u128, Env& e) {
+    return remainder<F128>(a, b, e, RemainderKind::truncate);
+};
 constexpr auto soft_rint = [](u128 a, u128, u128, Env& e) { return round_to_integral<F128>(a, e.rounding, true, e); };
 constexpr auto host_narrow_64 = [](Quad a) -> double { return double(a); };
 constexpr auto host_narrow_32 = [](Quad a) -> float { return float(a); };

@@ -73,14 +73,17 @@ BitsOf<F> random_near(Random& random, BitsOf<F> a, int distance) {
     int biased = F::biased(a) + int(random.below(u32(2 * distance + 1))) - distance;
     biased = biased < 0 ? 0 : biased > F::max_biased ? F::max_biased : biased;
     u128 fraction = F::fraction(a);
-    if (random.one_in(2)) fraction = random_fraction(random, F::fraction_bits);
-    else fraction = (fraction + random.below(5) - 2) & ((u128(1) << F::fraction_bits) - 1);
+    if (random.one_in(2))
+        fraction = random_fraction(random, F::fraction_bits);
+    else
+        fraction = (fraction + random.below(5) - 2) & ((u128(1) << F::fraction_bits) - 1);
     return F::make(random.one_in(2), biased, biased != 0, fraction);
 }
 
 template <class F>
 BitsOf<F> random_second(Random& random, BitsOf<F> a) {
-    return random.one_in(2) ? random_value<F>(random) : random_near<F>(random, a, random.one_in(2) ? 2 : F::precision + 3);
+    return random.one_in(2) ? random_value<F>(random)
+                            : random_near<F>(random, a, random.one_in(2) ? 2 : F::precision + 3);
 }
 
 // An addend that often nearly cancels the product.
@@ -93,12 +96,18 @@ BitsOf<F> random_addend(Random& random, BitsOf<F> a, BitsOf<F> b) {
 
 template <class F>
 constexpr std::string_view name_of = "?";
-template <> inline constexpr std::string_view name_of<F16> = "f16";
-template <> inline constexpr std::string_view name_of<BF16> = "bf16";
-template <> inline constexpr std::string_view name_of<F32> = "f32";
-template <> inline constexpr std::string_view name_of<F64> = "f64";
-template <> inline constexpr std::string_view name_of<F80> = "f80";
-template <> inline constexpr std::string_view name_of<F128> = "f128";
+template <>
+inline constexpr std::string_view name_of<F16> = "f16";
+template <>
+inline constexpr std::string_view name_of<BF16> = "bf16";
+template <>
+inline constexpr std::string_view name_of<F32> = "f32";
+template <>
+inline constexpr std::string_view name_of<F64> = "f64";
+template <>
+inline constexpr std::string_view name_of<F80> = "f80";
+template <>
+inline constexpr std::string_view name_of<F128> = "f128";
 
 // A result and the flags it raised, in the oracle's bits.
 struct Outcome {
@@ -111,8 +120,10 @@ class Report {
 public:
     // Counts a comparison and prints the first few that differ. `mode` says how both sides were set.
     void check(std::string_view name, std::initializer_list<u128> operands, u32 mode, Outcome expected, Outcome got) {
-        if (expected == got) [[likely]] ++passed;
-        else differ(name, operands, mode, expected, got);
+        if (expected == got) [[likely]]
+            ++passed;
+        else
+            differ(name, operands, mode, expected, got);
     }
     u64 passed = 0;
     u64 failed = 0;

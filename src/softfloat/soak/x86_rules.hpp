@@ -4,11 +4,16 @@
 
 namespace mimic::softfloat::soak {
 
-template <class F> constexpr auto soft_add = [](auto a, auto b, auto, Env& e) -> u128 { return add<F>(a, b, e); };
-template <class F> constexpr auto soft_sub = [](auto a, auto b, auto, Env& e) -> u128 { return sub<F>(a, b, e); };
-template <class F> constexpr auto soft_mul = [](auto a, auto b, auto, Env& e) -> u128 { return mul<F>(a, b, e); };
-template <class F> constexpr auto soft_div = [](auto a, auto b, auto, Env& e) -> u128 { return div<F>(a, b, e); };
-template <class F> constexpr auto soft_sqrt = [](auto a, auto, auto, Env& e) -> u128 { return sqrt<F>(a, e); };
+template <class F>
+constexpr auto soft_add = [](auto a, auto b, auto, Env& e) -> u128 { return add<F>(a, b, e); };
+template <class F>
+constexpr auto soft_sub = [](auto a, auto b, auto, Env& e) -> u128 { return sub<F>(a, b, e); };
+template <class F>
+constexpr auto soft_mul = [](auto a, auto b, auto, Env& e) -> u128 { return mul<F>(a, b, e); };
+template <class F>
+constexpr auto soft_div = [](auto a, auto b, auto, Env& e) -> u128 { return div<F>(a, b, e); };
+template <class F>
+constexpr auto soft_sqrt = [](auto a, auto, auto, Env& e) -> u128 { return sqrt<F>(a, e); };
 template <class F, bool max>
 constexpr auto soft_min_max = [](auto a, auto b, auto, Env& e) -> u128 {
     return min_max<F>(a, b, {.max = max, .nan = MinMaxNan::second_signalling}, e);
@@ -28,7 +33,8 @@ constexpr auto soft_to_int = [](auto a, auto, auto, Env& e) -> u128 {
 };
 template <class F, class Int>
 constexpr auto soft_from_int = [](u64 a, Env& e) -> u128 { return from_int<F>(Int(a), e); };
-template <class F> constexpr auto soft_from_uint = [](u64 a, Env& e) -> u128 { return from_uint<F>(a, e); };
+template <class F>
+constexpr auto soft_from_uint = [](u64 a, Env& e) -> u128 { return from_uint<F>(a, e); };
 // AH after LAHF: ZF, PF and CF by the order, bit 1 always set.
 template <class F, bool signalling>
 constexpr auto soft_compare = [](auto a, auto b, auto, Env& e) -> u128 {

@@ -19,7 +19,7 @@ static_assert(offsetof(Extended, sign_exponent) == 8);
             Memory ma{a}, mb{b}, result{};                                                                             \
             u16 saved;                                                                                                 \
             asm volatile("fnstcw %[saved]\n\tfnclex\n\tfldcw %[control]\n\tfldt %[b]\n\tfldt %[a]\n\t" instruction     \
-                         "\n\tfnstsw %[status]\n\tfstpt %[result]\n\tfstp %%st(0)\n\tfnclex\n\tfldcw %[saved]"          \
+                         "\n\tfnstsw %[status]\n\tfstpt %[result]\n\tfstp %%st(0)\n\tfnclex\n\tfldcw %[saved]"         \
                          : [saved] "=m"(saved), [status] "=m"(status), [result] "=m"(result)                           \
                          : [a] "m"(ma), [b] "m"(mb), [control] "m"(control));                                          \
             return result.value;                                                                                       \
@@ -162,10 +162,14 @@ void compare_load(std::string_view name, Random& random, Report& report) {
     u16 status = 0, saved = 0, control = 0x033f;
     if constexpr (sizeof a == 4)
         asm volatile("fnstcw %3\n\tfnclex\n\tfldcw %4\n\tflds %2\n\tfnstsw %1\n\tfstpt %0\n\tfnclex\n\tfldcw %3"
-                     : "=m"(result), "=m"(status) : "m"(a), "m"(saved), "m"(control) : "memory");
+                     : "=m"(result), "=m"(status)
+                     : "m"(a), "m"(saved), "m"(control)
+                     : "memory");
     else
         asm volatile("fnstcw %3\n\tfnclex\n\tfldcw %4\n\tfldl %2\n\tfnstsw %1\n\tfstpt %0\n\tfnclex\n\tfldcw %3"
-                     : "=m"(result), "=m"(status) : "m"(a), "m"(saved), "m"(control) : "memory");
+                     : "=m"(result), "=m"(status)
+                     : "m"(a), "m"(saved), "m"(control)
+                     : "memory");
     Env env = env::x87;
     Outcome got{raw(convert<F80, From>(a, env)), x86_flags(env.flags)};
     report.check(name, {a}, control, {raw(result.value), u32(status & 0x3f)}, got);
