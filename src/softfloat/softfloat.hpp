@@ -31,7 +31,7 @@ BitsOf<F> mul_add(BitsOf<F> a, BitsOf<F> b, BitsOf<F> c, Env& env, MulAdd option
 template <class F>
 BitsOf<F> remainder(BitsOf<F> a, BitsOf<F> b, Env& env, RemainderKind kind = RemainderKind::nearest);
 
-// One step of x87 FPREM or FPREM1 (Intel SDM vol. 2A): reduces an exponents' difference D of 64 or more by 32 + D % 32.
+// One step of x87 FPREM or FPREM1 (Intel SDM vol. 2A): an exponents' difference D of 64 or more shrinks by 32 + D % 32.
 template <class F>
 BitsOf<F> remainder_step(BitsOf<F> a, BitsOf<F> b, RemainderKind kind, Quotient& quotient, Env& env);
 
@@ -67,7 +67,7 @@ template <class F>
 BitsOf<F> min_max(BitsOf<F> a, BitsOf<F> b, MinMax kind, Env& env);
 
 // Between formats; NaN payloads keep their leading bits, signalling NaNs become quiet and raise invalid.
-// Arm's alternative half precision has no NaN and no infinity: they raise invalid and give zero and the greatest number.
+// Arm's alternative half precision has no NaN or infinity: they raise invalid and give zero or the greatest number.
 template <class To, class From>
 BitsOf<To> convert(BitsOf<From> a, Env& env);
 

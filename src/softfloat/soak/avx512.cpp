@@ -1,4 +1,4 @@
-// Soft-float against AVX-512's unsigned conversions, scaling, exponents and minimum flavours, and against BF16's narrowing.
+// Soft-float against AVX-512: unsigned conversions, scaling, exponents, minimum flavours, and narrowing to BF16.
 #include "softfloat/soak/host_sse.hpp"
 #include "softfloat/soak/x86_rules.hpp"
 
