@@ -171,4 +171,22 @@ void Run::go(BlockId from) {
 #undef B
 }
 
+int evaluate(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access* memory, const Wide* args, Wide& result) {
+    std::vector<u8> arena, buffer;
+    Place frame[5] = {};
+    for (u32 k = 0; k < 3; ++k) {
+        // bits above the type are the back end's business
+        u32 n = size_of(unit.code[k].type);
+        std::memcpy(&frame[k], &args[k], n);
+        if (is_int(unit.code[k].type)) frame[k].w[0] &= mask_of(unit.code[k].type);
+    }
+    u64 pc = cpu.pc, arg = cpu.exit_arg;
+    Run run{unit, guest, cpu, *memory, frame, arena, buffer};
+    run.go(0);
+    bool faulted = cpu.exit_kind == ExitKind::fault;
+    cpu.pc = pc, cpu.exit_arg = arg;
+    std::memcpy(&result, &frame[3], sizeof result);
+    return faulted;
+}
+
 } // namespace mimic::ir

@@ -46,4 +46,8 @@ private:
     std::vector<u8> args_;
 };
 
+// One operation for a back end that has no lowering of it. code[0..2] are its operands as `arg`s, code[3] is the
+// operation, code[4] a trap. Returns 0, or 1 when a memory operation faulted (fault_* are set).
+int evaluate(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access* memory, const Wide* args, Wide& result);
+
 } // namespace mimic::ir

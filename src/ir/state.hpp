@@ -34,6 +34,8 @@ inline constexpr u32 saturated = 1u << 27; // a saturating vector op clamped a l
 
 enum class FaultKind : u32 { read, write, fetch, misaligned };
 
+class Access;
+
 struct CpuHeader {
     u32 poll = 0; // set (atomically, by any thread) to make the vCPU leave at its next poll
     ExitKind exit_kind = ExitKind::none;
@@ -49,6 +51,8 @@ struct CpuHeader {
     u64 host_sp = 0;                      // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
     void* owner = nullptr;                // the cpu::Cpu
+    Access* access = nullptr;       // guest memory for what generated code leaves to C++
+    u64 host_pc = 0;                      // after a fault in generated code: where; else 0
     alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 

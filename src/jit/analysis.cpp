@@ -1,0 +1,124 @@
+#include "jit/analysis.hpp"
+#include <algorithm>
+
+namespace mimic::jit {
+
+using ir::Inst;
+using ir::Op;
+using ir::Type;
+
+bool is_observer(const ir::Unit& unit, const Inst& i) {
+    switch (ir::info(i.op).effect) {
+    case 'M': return i.op != Op::fence;
+    case 'C': return true;
+    case 'X':
+        return i.op == Op::call &&
+               (unit.calls[ir::CallArg::from(i.imm).callee]->effects &
+                (ir::Intrinsic::reads_state | ir::Intrinsic::writes_state | ir::Intrinsic::may_exit));
+    default: return i.op == Op::get_idx || i.op == Op::put_idx;
+    }
+}
+
+bool is_removable(const Inst& i) {
+    switch (ir::info(i.op).effect) {
+    case 'P': return i.op != Op::insn;
+    case 'S': return i.op == Op::get || i.op == Op::get_idx;
+    default: return false;
+    }
+}
+
+namespace {
+
+// Conditions that fuse with what consumes them.
+bool is_condition(const Inst& i) {
+    return i.op == Op::icmp || (i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq);
+}
+bool takes_condition(const Inst& i) {
+    return i.op == Op::brcond || i.op == Op::select || (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));
+}
+bool is_memory(const Inst& i) { return i.op == Op::load || i.op == Op::store; }
+
+bool small_shift(const ir::Unit& unit, const Inst& i) {
+    return i.op == Op::shl && unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 3;
+}
+
+} // namespace
+
+void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan) {
+    value.assign(unit.code.size(), {});
+    if (want_.size() != guest.slots.size()) want_.assign(guest.slots.size(), ir::none);
+    order(unit);
+    for (ir::BlockId b : layout) block(unit, guest, plan, unit.blocks[b]);
+}
+
+// Depth first, the fall-through first: straight code stays straight, and a loop closes on its head.
+void Analysis::order(const ir::Unit& unit) {
+    layout.clear();
+    position.assign(unit.blocks.size(), ir::none);
+    loop_head.assign(unit.blocks.size(), false);
+    stack_.assign(1, 0);
+    for (ir::BlockId b = 1; b < unit.blocks.size(); ++b)
+        if (unit.blocks[b].entry) stack_.insert(stack_.begin(), b);
+    while (!stack_.empty()) {
+        ir::BlockId b = stack_.back();
+        stack_.pop_back();
+        if (position[b] != ir::none) continue;
+        position[b] = u32(layout.size());
+        layout.push_back(b);
+        const Inst& end = unit.code[unit.blocks[b].end - 1];
+        auto edge = [&](ir::BlockId to) {
+            if (unit.blocks[to].pc <= unit.blocks[b].pc) loop_head[to] = true;
+            if (position[to] == ir::none) stack_.push_back(to);
+        };
+        if (end.op == Op::br) edge(end.b);
+        if (end.op == Op::brcond) edge(end.b), edge(end.c);
+    }
+}
+
+void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan, const ir::Block& b) {
+    wanted_.clear();
+    auto forget = [&] {
+        for (ir::SlotId s : wanted_) want_[s] = ir::none;
+        wanted_.clear();
+    };
+    for (u32 n = b.end; n-- > b.begin;) {
+        const Inst& i = unit.code[n];
+        ValueInfo& v = value[n];
+        if (i.op == Op::nop || (v.uses == 0 && is_removable(i))) {
+            v.dead = true;
+            continue;
+        }
+        // Does a put that follows want this value in its register?
+        if (i.op == Op::put) {
+            ir::SlotArg s = ir::SlotArg::from(i.imm);
+            bool whole = s.offset == 0 && ir::size_of(i.type) == ir::size_of(guest.slots[s.slot].type);
+            bool pinned = plan.gpr[s.slot] >= 0 || plan.vec[s.slot] >= 0;
+            if (want_[s.slot] == ir::none) wanted_.push_back(s.slot);
+            want_[s.slot] = whole && pinned ? i.a : ir::none;
+        } else {
+            if (v.uses)
+                for (ir::SlotId s : wanted_)
+                    if (want_[s] == n) v.target = i16(s), want_[s] = ir::none;
+            if (is_observer(unit, i)) forget();
+            if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
+        }
+        if (v.deferred && v.uses != 1) v.deferred = false;
+        u32 at = v.deferred ? v.last : n;
+        each_operand(unit, i, [&](u32 o) {
+            ValueInfo& w = value[o];
+            ++w.uses;
+            w.last = std::max(w.last, at);
+            const Inst& d = unit.code[o];
+            if (w.uses > 1) {
+                w.deferred = false;
+                return;
+            }
+            if (is_condition(d) && takes_condition(i) && o == i.a) w.deferred = true;
+            if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
+            if (i.op == Op::add && v.deferred && o == i.b && small_shift(unit, d)) w.deferred = true;
+        });
+    }
+    forget();
+}
+
+} // namespace mimic::jit

@@ -1,0 +1,59 @@
+// What a back end wants to know of a unit before it emits code: which blocks are reached and in what order they lie,
+// how often and until where each value is used, which instructions are dead, which may wait until their only use, and
+// which values should be computed in the register of the slot that they are put into.
+#pragma once
+#include "ir/unit.hpp"
+#include <vector>
+
+namespace mimic::jit {
+
+// Slots that live in host registers: register number by slot, -1 in memory. Plans of different ids cannot link.
+struct RegisterPlan {
+    u32 id = 0;
+    std::vector<i8> gpr; // by slot
+    std::vector<i8> vec;
+};
+
+struct ValueInfo {
+    u16 uses = 0;         // 0 and no effect: dead
+    bool deferred = false; // emitted at its only use
+    bool dead = false;
+    i16 target = -1;      // slot whose register the result should be computed in
+    u32 last = 0;         // index of the last instruction that uses it
+};
+
+struct Analysis {
+    std::vector<ValueInfo> value;       // by instruction
+    std::vector<ir::BlockId> layout;    // reached blocks in emission order, the entry first
+    std::vector<u32> position;          // by block: place in layout, none when not reached
+    std::vector<bool> loop_head;        // by block: target of an edge that does not go forward
+
+    void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
+
+private:
+    void order(const ir::Unit& unit);
+    void block(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan, const ir::Block& b);
+    std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
+    std::vector<ir::BlockId> stack_;
+    std::vector<ir::SlotId> wanted_;
+};
+
+// May leave the unit or show slots to somebody: nothing may be written early across it.
+bool is_observer(const ir::Unit& unit, const ir::Inst& i);
+// Instructions without effect beside their result.
+bool is_removable(const ir::Inst& i);
+// Calls f(ValueId&) for each value operand.
+template <class F>
+void each_operand(const ir::Unit& unit, const ir::Inst& i, F&& f) {
+    u32 n = ir::info(i.op).operands;
+    if (n > 0 && i.a != ir::none) f(i.a);
+    if (n > 1 && i.b != ir::none) f(i.b);
+    if (n > 2 && i.c != ir::none) f(i.c);
+    if (i.op == ir::Op::trap && i.b != ir::none) f(i.b);
+    if (i.op == ir::Op::call)
+        if (u32 rest = ir::CallArg::from(i.imm).rest)
+            for (u32 k = 0; k < unit.extra[rest - 1]; ++k) f(unit.extra[rest + k]);
+    if (i.op == ir::Op::vbin && i.c != ir::none) f(i.c);
+}
+
+} // namespace mimic::jit

@@ -1,0 +1,70 @@
+// What a host back end does. Everything that knows the host's instructions, registers and calling convention is behind
+// this interface; everything that knows blocks, links, invalidation and threads is in front of it.
+#pragma once
+#include "base/result.hpp"
+#include "ir/interpreter.hpp"
+#include "ir/state.hpp"
+#include "jit/analysis.hpp"
+#include <memory>
+
+namespace mimic::jit {
+
+// How code reaches guest memory.
+enum class AddressModel : u8 {
+    direct, // host address = GS base + guest address (user mode)
+    slow,   // every access is a call of the accessor (verify, watchpoints)
+};
+
+// What emission gives beside the bytes. Offsets are from the start of the unit's code.
+struct Emitted {
+    struct Entry {
+        ir::BlockId block;
+        u32 offset;
+    };
+    struct Edge {          // link word first_link + n is edge n's
+        u64 pc;
+        u32 mode;
+        u32 stub;          // where the word points while the edge has no target
+    };
+    struct Fault {
+        u32 offset;        // of a host instruction that may fault
+        u32 inst;          // IR instruction
+        u64 pc;            // guest instruction
+    };
+    u32 bytes = 0;
+    std::vector<Entry> entries;
+    std::vector<Edge> edges;
+    std::vector<Fault> faults; // by rising offset
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+
+    virtual const RegisterPlan& plan() const = 0;
+    // Bytes the back end wants in the state block behind the guest's slots, and their initial contents.
+    virtual u32 host_area() const = 0;
+    virtual void init(ir::CpuHeader* cpu) const = 0;
+
+    // Writes the routines that all units share (enter, leave, calls out) to the start of the code memory; bytes used.
+    virtual Result<u32> emit_shared(const u8* code, u8* writable, u32 room) = 0;
+    // Emits a unit to be executed at `code`, written through `writable`. False when it doesn't fit or can't be done.
+    virtual bool emit(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
+                      u64 room, const u64* first_link, Emitted& out) = 0;
+    // Runs generated code until it leaves.
+    virtual void enter(ir::CpuHeader* cpu, const u8* code) const = 0;
+    // Redirects a fault at a host pc in generated code: changes the machine context to leave with ExitKind::fault;
+    // CpuHeader::host_pc tells where. Async-signal-safe.
+    virtual void leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const = 0;
+    // The jump cache of indirect branches: guest pc to code.
+    virtual void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const = 0;
+    virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
+    // Text of host code, for -d out_asm; one line an instruction.
+    virtual std::string disassemble(const u8* code, u32 bytes) const = 0;
+};
+
+struct HostFeatures; // of the x86-64 back end and others: probed once
+// The back end for this host, or an error that says that there is none.
+Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes);
+
+} // namespace mimic::jit

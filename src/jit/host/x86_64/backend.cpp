@@ -1,0 +1,346 @@
+#include "jit/host/x86_64/backend.hpp"
+#include "base/check.hpp"
+#include "softfloat/env.hpp"
+#include <algorithm>
+#include <asmjit/x86.h>
+#include <cpuid.h>
+#include <csignal>
+#include <cstring>
+#include <ucontext.h>
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using ir::CpuHeader;
+using ir::ExitKind;
+
+Features Features::probe() {
+    Features f;
+    const asmjit::CpuFeatures::X86& c = asmjit::CpuInfo::host().features().x86();
+    f.avx = c.hasAVX();
+    f.avx2 = c.hasAVX2();
+    f.bmi1 = c.hasBMI();
+    f.bmi2 = c.hasBMI2();
+    f.lzcnt = c.hasLZCNT();
+    f.fma = c.hasFMA();
+    f.movbe = c.hasMOVBE();
+    f.sse41 = c.hasSSE4_1();
+    f.popcnt = c.hasPOPCNT();
+    f.avx512vl = c.hasAVX512_F() && c.hasAVX512_VL() && c.hasAVX512_DQ() && c.hasAVX512_BW();
+    return f;
+}
+
+// ---- records
+
+u32 Records::intrinsic(const ir::Intrinsic& f) {
+    for (u32 n = 0; n < records_.size(); ++n)
+        if (records_[n]->intrinsic == &f) return n;
+    records_.push_back(std::make_unique<Record>());
+    records_.back()->intrinsic = &f;
+    return u32(records_.size() - 1);
+}
+
+u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3]) {
+    ir::Inst copy = i;
+    copy.a = i.a == ir::none ? ir::none : 0;
+    copy.b = i.b == ir::none ? ir::none : 1;
+    copy.c = i.c == ir::none ? ir::none : 2;
+    auto same = [&](const ir::Inst& x, const ir::Inst& y) {
+        return x.op == y.op && x.type == y.type && x.sub == y.sub && x.lane == y.lane && x.a == y.a && x.b == y.b &&
+               x.c == y.c && x.imm == y.imm;
+    };
+    // Tables of shuffles are in the unit: such records are not shared.
+    bool table = i.op == Op::vshuffle || i.op == Op::constant;
+    for (u32 n = 0; n < records_.size() && !table; ++n) {
+        const ir::Unit* u = records_[n]->unit.get();
+        if (u && same(u->code[3], copy) && u->code[0].type == types[0] && u->code[1].type == types[1] &&
+            u->code[2].type == types[2])
+            return n;
+    }
+    auto u = std::make_unique<ir::Unit>();
+    u->vector_bytes = unit.vector_bytes;
+    for (u32 k = 0; k < 3; ++k) u->code.push_back({.op = Op::arg, .type = types[k], .imm = k});
+    if (table) {
+        copy.imm = 0;
+        u->wide.assign(unit.wide.begin() + long(i.imm), unit.wide.begin() + std::min(long(i.imm) + 8, long(unit.wide.size())));
+    }
+    u->code.push_back(copy);
+    u->code.push_back({.op = Op::trap, .sub = u8(ir::TrapKind::guest)});
+    u->blocks.push_back({.begin = 3, .end = 5});
+    records_.push_back(std::make_unique<Record>());
+    records_.back()->unit = std::move(u);
+    return u32(records_.size() - 1);
+}
+
+namespace {
+
+// MXCSR bits: Intel SDM vol. 1, figure 10-3.
+u32 flags_of(u32 mxcsr) {
+    using namespace softfloat::flag;
+    return (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
+           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u);
+}
+u32 mxcsr_of(const ir::FpEnv& fp) {
+    using namespace softfloat::flag;
+    constexpr u32 rounding[8] = {0, 3, 1, 2, 0, 0, 0, 0}; // nearest, zero, down, up
+    u32 m = 0x1f80 | rounding[fp.mode & 7] << 13;
+    m |= (fp.flags & invalid ? 1u : 0u) | (fp.flags & divide_by_zero ? 4u : 0u) | (fp.flags & overflow ? 8u : 0u) |
+         (fp.flags & underflow ? 16u : 0u) | (fp.flags & inexact ? 32u : 0u);
+    if (fp.mode & ir::fpmode::flush_outputs) m |= 1u << 15;
+    if (fp.mode & ir::fpmode::flush_inputs) m |= 1u << 6;
+    return m;
+}
+
+class X86Backend final : public Backend {
+public:
+    X86Backend(const ir::GuestState& guest, u32 min_insn_bytes)
+        : guest_(guest), features_(Features::probe()), jump_shift_(min_insn_bytes >= 4 ? 2 : min_insn_bytes == 2 ? 1 : 0) {
+        layout_.area = (i32(ir::slots_offset + guest.bytes + 63) & ~63) - bias;
+        make_plan();
+        lowering_ = std::make_unique<Lowering>(guest_, plan_, features_, layout_, jump_shift_, records_);
+    }
+
+    const RegisterPlan& plan() const override { return plan_; }
+    u32 host_area() const override { return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea); }
+    void init(CpuHeader* cpu) const override;
+    Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
+    bool emit(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
+              u64 room, const u64* first_link, Emitted& out) override {
+        return lowering_->run(unit, analysis, model, code, writable, room, first_link, out);
+    }
+    void enter(CpuHeader* cpu, const u8* code) const override;
+    void leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const override;
+    void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
+        u64* e = entry(cpu, pc);
+        e[1] = u64(code);
+        e[0] = pc;
+    }
+    void clear_jumps(CpuHeader* cpu) const override {
+        HostArea* h = area(cpu);
+        for (u32 n = 0; n < 4096; ++n)
+            if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
+    }
+    std::string disassemble(const u8*, u32) const override { return {}; }
+
+    static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
+
+private:
+    void make_plan();
+    HostArea* area(CpuHeader* cpu) const {
+        return reinterpret_cast<HostArea*>(reinterpret_cast<u8*>(cpu) + bias + layout_.area);
+    }
+    u64* entry(CpuHeader* cpu, u64 pc) const { return area(cpu)->jump + 2 * (pc >> jump_shift_ & 0xfff); }
+    Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
+    void spill_plan(Assembler& a) const;
+    void load_plan(Assembler& a) const;
+
+    const ir::GuestState& guest_;
+    Features features_;
+    u32 jump_shift_;
+    RegisterPlan plan_;
+    Layout layout_;
+    Records records_;
+    std::unique_ptr<Lowering> lowering_;
+    const u8* enter_ = nullptr;
+    HostArea proto_{};
+};
+
+void X86Backend::make_plan() {
+    plan_.gpr.assign(guest_.slots.size(), -1);
+    plan_.vec.assign(guest_.slots.size(), -1);
+    auto choose = [&](auto accepts, std::vector<i8>& to, auto regs) {
+        std::vector<u32> slots;
+        for (u32 n = 0; n < guest_.slots.size(); ++n)
+            if (guest_.slots[n].priority && accepts(guest_.slots[n])) slots.push_back(n);
+        std::stable_sort(slots.begin(), slots.end(),
+                         [&](u32 x, u32 y) { return guest_.slots[x].priority > guest_.slots[y].priority; });
+        for (std::size_t k = 0; k < slots.size() && k < regs.size(); ++k) to[slots[k]] = i8(regs[k]);
+    };
+    std::vector<u8> gprs(std::begin(gpr_pins), std::end(gpr_pins)), vecs;
+    for (u32 r = vec_temp_count; r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
+    choose([](const ir::Slot& s) { return s.cls == ir::SlotClass::gpr && s.type == Type::i64; }, plan_.gpr, gprs);
+    choose([](const ir::Slot& s) { return (s.cls == ir::SlotClass::fp || s.cls == ir::SlotClass::vec) &&
+                                          (s.type == Type::f64 || s.type == Type::v128); }, plan_.vec, vecs);
+}
+
+void X86Backend::init(CpuHeader* cpu) const {
+    HostArea* h = area(cpu);
+    std::memcpy(static_cast<void*>(h), &proto_, offsetof(HostArea, jump));
+    clear_jumps(cpu);
+    // An empty entry must not match: entry 0 would match pc 0.
+    h->jump[0] = ~u64{0};
+}
+
+void X86Backend::spill_plan(Assembler& a) const {
+    for (u32 n = 0; n < guest_.slots.size(); ++n) {
+        i32 at = layout_.slot(guest_.slots[n].offset);
+        if (plan_.gpr[n] >= 0) a.mov(state(at), gpq(u32(plan_.gpr[n])));
+        if (plan_.vec[n] >= 0) {
+            Xmm x = xmm(u32(plan_.vec[n]));
+            if (guest_.slots[n].type == Type::f64)
+                features_.avx ? a.vmovq(state(at), x) : a.movq(state(at), x);
+            else
+                features_.avx ? a.vmovdqu(state(at, 16), x) : a.movdqu(state(at, 16), x);
+        }
+    }
+}
+void X86Backend::load_plan(Assembler& a) const {
+    for (u32 n = 0; n < guest_.slots.size(); ++n) {
+        i32 at = layout_.slot(guest_.slots[n].offset);
+        if (plan_.gpr[n] >= 0) a.mov(gpq(u32(plan_.gpr[n])), state(at));
+        if (plan_.vec[n] >= 0) {
+            Xmm x = xmm(u32(plan_.vec[n]));
+            if (guest_.slots[n].type == Type::f64)
+                features_.avx ? a.vmovq(x, state(at)) : a.movq(x, state(at));
+            else
+                features_.avx ? a.vmovdqu(x, state(at, 16)) : a.movdqu(x, state(at, 16));
+        }
+    }
+}
+
+// enter(cpu, code): saves what the ABI wants saved, loads the plan's registers and the guest's MXCSR, and jumps.
+// The stubs do the reverse. The stack is aligned for calls while generated code runs.
+Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
+    asmjit::CodeHolder holder;
+    holder.init(asmjit::Environment::host(), u64(code));
+    Assembler a(&holder);
+    auto header = [&](std::size_t offset, u32 size = 8) { return state(layout_.header(u32(offset)), size); };
+    std::vector<std::pair<u64 HostArea::*, asmjit::Label>> stubs;
+    auto stub = [&](u64 HostArea::*member) {
+        a.align(asmjit::AlignMode::kCode, 16);
+        stubs.push_back({member, a.newLabel()});
+        a.bind(stubs.back().second);
+    };
+    asmjit::Label leave = a.newLabel();
+
+    // enter
+    const Gp saved[] = {rbx, rbp, r12, r13, r14, r15};
+    for (Gp r : saved) a.push(r);
+    a.sub(rsp, 8);
+    a.lea(rbp, ptr(rdi, bias));
+    a.mov(rax, rsi);
+    a.stmxcsr(header(offsetof(CpuHeader, host_mxcsr), 4));
+    a.ldmxcsr(header(offsetof(CpuHeader, mxcsr), 4));
+    load_plan(a);
+    a.jmp(rax);
+
+    // leave: exit_kind is set
+    stub(&HostArea::stub_leave);
+    a.bind(leave);
+    spill_plan(a);
+    a.stmxcsr(header(offsetof(CpuHeader, mxcsr), 4));
+    a.ldmxcsr(header(offsetof(CpuHeader, host_mxcsr), 4));
+    if (features_.avx) a.vzeroupper();
+    a.add(rsp, 8);
+    for (u32 n = 6; n-- > 0;) a.pop(saved[n]);
+    a.ret();
+
+    auto leave_with = [&](u64 HostArea::*member, ExitKind kind) {
+        stub(member);
+        if (kind == ExitKind::link) a.mov(header(offsetof(CpuHeader, exit_arg)), rax);
+        if (kind == ExitKind::lookup) a.mov(header(offsetof(CpuHeader, pc)), rax);
+        a.mov(header(offsetof(CpuHeader, exit_kind), 4), u32(kind));
+        a.jmp(leave);
+    };
+    leave_with(&HostArea::stub_link, ExitKind::link);
+    leave_with(&HostArea::stub_lookup, ExitKind::lookup);
+    leave_with(&HostArea::stub_poll, ExitKind::poll);
+    leave_with(&HostArea::stub_trap, ExitKind::trap);
+    leave_with(&HostArea::stub_fault, ExitKind::fault);
+
+    // call out: eax is the record; the status comes back in eax
+    auto body = [&] {
+        spill_plan(a);
+        a.stmxcsr(header(offsetof(CpuHeader, mxcsr), 4));
+        a.ldmxcsr(header(offsetof(CpuHeader, host_mxcsr), 4));
+        if (features_.avx) a.vzeroupper();
+        a.lea(rdi, ptr(rbp, -bias));
+        a.mov(esi, eax);
+        a.mov(rdx, state(layout_.host(offsetof(HostArea, call_owner))));
+        a.call(state(layout_.host(offsetof(HostArea, call_body))));
+        a.ldmxcsr(header(offsetof(CpuHeader, mxcsr), 4));
+        load_plan(a);
+    };
+    stub(&HostArea::stub_call);
+    a.sub(rsp, 8);
+    body();
+    a.add(rsp, 8);
+    a.ret();
+
+    // the same, from cold code: keeps the temporaries; the record is in exit_arg
+    stub(&HostArea::stub_keep);
+    a.sub(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.mov(ptr(rsp, 0), rax);
+    a.mov(ptr(rsp, 8), rcx);
+    a.mov(ptr(rsp, 16), rdx);
+    for (u32 n = 0; n < vec_temp_count; ++n)
+        features_.avx ? a.vmovdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
+    a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
+    body();
+    for (u32 n = 0; n < vec_temp_count; ++n)
+        features_.avx ? a.vmovdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
+    a.mov(rax, ptr(rsp, 0));
+    a.mov(rcx, ptr(rsp, 8));
+    a.mov(rdx, ptr(rsp, 16));
+    a.add(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.ret();
+
+    if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
+        holder.relocateToBase(u64(code)) != asmjit::kErrorOk || holder.codeSize() > room)
+        return Error::out_of_memory("no room for the shared routines of translated code");
+    holder.copyFlattenedData(writable, holder.codeSize());
+
+    enter_ = code;
+    for (auto& [member, label] : stubs) proto_.*member = u64(code) + holder.labelOffsetFromBase(label);
+    proto_.call_body = u64(&call_body);
+    proto_.call_owner = u64(this);
+    auto both = [](u64 (&to)[2], u64 low, u64 high) { to[0] = low, to[1] = high; };
+    both(proto_.sign_f64, u64{1} << 63, 0);
+    both(proto_.sign_f32, 0x80000000, 0);
+    both(proto_.abs_f64, ~(u64{1} << 63), ~u64{0});
+    both(proto_.abs_f32, 0xffffffff7fffffff, ~u64{0});
+    both(proto_.nan_f64, 0x7ff8000000000000, 0);
+    both(proto_.nan_f32, 0x7fc00000, 0);
+    both(proto_.box_f32, 0xffffffff00000000, 0);
+    return u32(holder.codeSize());
+}
+
+void X86Backend::enter(CpuHeader* cpu, const u8* code) const {
+    cpu->mxcsr = mxcsr_of(cpu->fp);
+    reinterpret_cast<void (*)(CpuHeader*, const u8*)>(enter_)(cpu, code);
+    cpu->fp.flags |= flags_of(cpu->mxcsr);
+}
+
+int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
+    const Records::Record& r = self->records_[record];
+    cpu->fp.flags |= flags_of(cpu->mxcsr);
+    auto* args = reinterpret_cast<ir::Wide*>(cpu->scratch);
+    int status;
+    if (r.intrinsic) {
+        status = r.intrinsic->body(cpu, args, args + 8);
+    } else {
+        status = ir::evaluate(*r.unit, self->guest_, *cpu, cpu->access, args, args[8]);
+    }
+    cpu->mxcsr = mxcsr_of(cpu->fp);
+    return status;
+}
+
+void X86Backend::leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const {
+    auto& regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+    auto* cpu = reinterpret_cast<CpuHeader*>(regs[REG_RBP] - bias);
+    cpu->fault_address = address;
+    cpu->fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
+    cpu->host_pc = host_pc;
+    regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
+}
+
+} // namespace
+} // namespace mimic::jit::x86
+
+namespace mimic::jit {
+
+Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes) {
+    return std::unique_ptr<Backend>(new x86::X86Backend(guest, min_insn_bytes));
+}
+
+} // namespace mimic::jit

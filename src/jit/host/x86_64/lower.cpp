@@ -1,0 +1,231 @@
+// The walk over a unit, and slots.
+#include "jit/host/x86_64/lower.hpp"
+#include <cstring>
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using IrInst = ir::Inst;
+
+bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
+                   u64 room, const u64* first_link, Emitted& out) {
+    unit_ = &unit;
+    an_ = &analysis;
+    model_ = model;
+    out_ = &out;
+    code_ = code;
+    first_link_ = first_link;
+    failed_ = false;
+    out.entries.clear();
+    out.edges.clear();
+    out.faults.clear();
+    place_.assign(unit.code.size(), {});
+    active_.clear();
+    labels_.assign(unit.blocks.size(), {});
+    cold_.clear();
+    literals_.clear();
+
+    holder_.reset();
+    holder_.init(asmjit::Environment::host(), u64(code));
+    holder_.attach(&a_);
+    for (BlockId b : analysis.layout) labels_[b] = a_.newLabel();
+    for (std::size_t n = 0; n < analysis.layout.size(); ++n) {
+        BlockId b = block_ = analysis.layout[n];
+        const ir::Block& block = unit.blocks[b];
+        pc_ = block.pc;
+        if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
+        a_.bind(labels_[b]);
+        if (b == 0 || block.entry) out.entries.push_back({b, u32(a_.offset())});
+        begin_block(block);
+        for (now_ = block.begin; now_ < block.end; ++now_) {
+            if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);
+            if (failed_) return false;
+        }
+    }
+    cold_code();
+    for (const Literal& l : literals_) {
+        a_.align(asmjit::AlignMode::kZero, l.bytes.size() >= 16 ? 16 : 8);
+        a_.bind(l.at);
+        a_.embed(l.bytes.data(), l.bytes.size());
+    }
+    if (failed_ || holder_.flatten() != asmjit::kErrorOk || holder_.resolveUnresolvedLinks() != asmjit::kErrorOk ||
+        holder_.codeSize() > room)
+        return false;
+    if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
+    out.bytes = u32(holder_.codeSize());
+    holder_.copyFlattenedData(writable, out.bytes);
+    return true;
+}
+
+void Lowering::instruction(u32 n) {
+    const IrInst& i = inst(n);
+    locked_ = vec_locked_ = 0;
+    switch (i.op) {
+    case Op::nop: return;
+    case Op::insn: pc_ = i.imm; return;
+    case Op::constant: activate(n); return;
+    case Op::get: return get(n);
+    case Op::put: return put(n);
+    case Op::call: return call(n);
+    default: break;
+    }
+    if (integer(n) || memory(n) || control(n) || fp(n) || vector(n)) return;
+    evaluate(n);
+}
+
+// ---- slots
+
+void Lowering::get(u32 n) {
+    ir::SlotArg s = ir::SlotArg::from(inst(n).imm);
+    Type t = inst(n).type;
+    i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
+    activate(n);
+    if (g >= 0 && !in_vec(t) && s.offset == 0) return set_gpr(n, g);
+    if (x >= 0 && s.offset == 0 && (in_vec(t) || ir::size_of(t) <= 8)) {
+        if (in_vec(t)) return set_vec(n, x);
+        Gp r = temp();
+        f_.avx ? a_.vmovq(r, xmm(u32(x))) : a_.movq(r, xmm(u32(x)));
+        return set_gpr(n, i32(r.id()));
+    }
+    if (g >= 0) { // part of a pinned register
+        Gp r = in_vec(t) ? temp() : def(n);
+        a_.mov(r, gpq(u32(g)));
+        if (s.offset) a_.shr(r, s.offset * 8);
+        if (!in_vec(t)) return;
+        Xmm v = def_vec(n);
+        f_.avx ? a_.vmovq(v, r) : a_.movq(v, r);
+        return;
+    }
+    if (x >= 0) { // upper part of a pinned vector
+        if (s.offset == 8 && ir::size_of(t) == 8) {
+            if (in_vec(t)) {
+                Xmm v = def_vec(n);
+                f_.avx ? a_.vpsrldq(v, xmm(u32(x)), 8) : (a_.movdqa(v, xmm(u32(x))), a_.psrldq(v, 8));
+            } else {
+                f_.avx ? a_.vpextrq(def(n), xmm(u32(x)), 1) : a_.pextrq(def(n), xmm(u32(x)), 1);
+            }
+            return;
+        }
+        if (ir::size_of(t) > 16) return void(failed_ = true);
+        // Through memory: the slot's home is free while the register holds it.
+        i32 whole = at_.slot(guest_.slots[s.slot].offset);
+        f_.avx ? a_.vmovdqu(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
+        if (in_vec(t)) {
+            place_[n].mem = home(s);
+            vec(n);
+            place_[n].mem = no_mem;
+        } else {
+            load_gpr(def(n), home(s), t);
+        }
+        return;
+    }
+    if (ir::size_of(t) > 16) return void(failed_ = true);
+    place_[n].mem = home(s);
+}
+
+void Lowering::store_home(i32 disp, ValueId v) {
+    Type t = type(v);
+    u32 size = ir::size_of(t);
+    i64 c;
+    if (in_vec(t)) {
+        if (place_[v].vec < 0 && place_[v].gpr >= 0 && size == 8) return void(a_.mov(state(disp, 8), gpr(v)));
+        Xmm x = vec(v);
+        if (size == 16)
+            f_.avx ? a_.vmovdqu(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
+        else if (size == 8)
+            f_.avx ? a_.vmovq(state(disp, 8), x) : a_.movq(state(disp, 8), x);
+        else if (size == 4)
+            f_.avx ? a_.vmovd(state(disp, 4), x) : a_.movd(state(disp, 4), x);
+        else
+            f_.avx ? a_.vpextrw(state(disp, 2), x, 0) : a_.pextrw(state(disp, 2), x, 0);
+    } else if (imm32(v, c) && size > 1) {
+        a_.mov(state(disp, size), asmjit::imm(c));
+    } else {
+        a_.mov(state(disp, size), gpr(v, t));
+    }
+}
+
+void Lowering::put(u32 n) {
+    const IrInst& i = inst(n);
+    ir::SlotArg s = ir::SlotArg::from(i.imm);
+    ValueId v = i.a;
+    Type t = i.type;
+    const ir::Slot& slot = guest_.slots[s.slot];
+    u32 size = ir::size_of(t), slot_size = ir::size_of(slot.type);
+    i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
+    if (size > 16) return void(failed_ = true);
+    if ((g >= 0 || x >= 0) && (s.offset != 0 || size != slot_size)) return put_part(n, s);
+    if (g >= 0) {
+        if (place_[v].gpr != g) {
+            evacuate(g, -1, no_mem, 0, v);
+            if (is_const(v))
+                load_const(gpq(u32(g)), inst(v).imm);
+            else if (place_[v].gpr < 0 && place_[v].vec < 0 && place_[v].mem != no_mem)
+                load_gpr(gpq(u32(g)), place_[v].mem, type(v));
+            else
+                a_.mov(gpq(u32(g)), gpr(v));
+            set_gpr(v, -1);
+            set_gpr(v, g);
+        } else {
+            evacuate(g, -1, no_mem, 0, v);
+        }
+    } else if (x >= 0) {
+        if (place_[v].vec != x) {
+            evacuate(-1, x, no_mem, 0, v);
+            Xmm from = vec(v);
+            f_.avx ? a_.vmovdqa(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
+            set_vec(v, x);
+        } else {
+            evacuate(-1, x, no_mem, 0, v);
+        }
+    } else {
+        if (place_[v].mem == home(s) && place_[v].spill < 0) return use(v); // it is there already
+        evacuate(-1, -1, home(s), slot_size - s.offset, v);
+        store_home(home(s), v);
+        Place& p = place_[v];
+        // The home is as good as a spill place from now on.
+        if (inst(v).op != Op::constant && p.spill < 0 && p.uses > 1 && type(v) == t) p.mem = home(s);
+    }
+    use(v);
+}
+
+// A narrower value into a slot that lives in a register: the other bytes stay.
+void Lowering::put_part(u32 n, const ir::SlotArg& s) {
+    ValueId v = inst(n).a;
+    u32 size = ir::size_of(inst(n).type);
+    i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
+    evacuate(g, x, no_mem, 0, ir::none);
+    if (g >= 0) {
+        Gp from = gpr(v), to = gpq(u32(g));
+        if (s.offset) a_.ror(to, s.offset * 8);
+        if (size == 1)
+            a_.mov(to.r8(), from.r8());
+        else if (size == 2)
+            a_.mov(to.r16(), from.r16());
+        else { // 4 bytes: no instruction keeps the upper half
+            a_.shr(to, 32);
+            a_.shl(to, 32);
+            Gp low = temp();
+            a_.mov(low.r32(), from.r32());
+            a_.or_(to, low);
+        }
+        if (s.offset) a_.rol(to, s.offset * 8);
+    } else {
+        Xmm to = xmm(u32(x));
+        if (size == 8 && s.offset == 0) {
+            Xmm from = vec(v);
+            f_.avx ? a_.vmovsd(to, to, from) : a_.movsd(to, from);
+        } else if (size == 8 && s.offset == 8) {
+            Xmm from = vec(v);
+            f_.avx ? a_.vmovlhps(to, to, from) : a_.movlhps(to, from);
+        } else { // through the home
+            i32 whole = at_.slot(guest_.slots[s.slot].offset);
+            f_.avx ? a_.vmovdqu(state(whole, 16), to) : a_.movdqu(state(whole, 16), to);
+            store_home(home(s), v);
+            f_.avx ? a_.vmovdqu(to, state(whole, 16)) : a_.movdqu(to, state(whole, 16));
+        }
+    }
+    use(v);
+}
+
+} // namespace mimic::jit::x86

@@ -1,0 +1,218 @@
+// Lowering of IR to x86-64. Registers: rsp host stack, rbp the state (biased), rax rcx rdx and xmm0-3 temporaries; the
+// others hold the guest slots of the register plan. Guest memory is reached through the GS base.
+//
+// A value is in a temporary, in the register of a slot that holds the same value, in memory (its slot's home or a
+// spill place), or a constant. Overwriting a slot first moves the values that still live there.
+#pragma once
+#include "jit/host/host.hpp"
+#include <asmjit/x86.h>
+#include <functional>
+
+namespace mimic::jit::x86 {
+
+using asmjit::Label;
+using asmjit::x86::Gp;
+using asmjit::x86::Mem;
+using asmjit::x86::Xmm;
+using ir::BlockId;
+using ir::Inst;
+using ir::Op;
+using ir::Type;
+using ir::ValueId;
+
+class Records;
+
+struct Features {
+    bool avx = false, avx2 = false, bmi1 = false, bmi2 = false, lzcnt = false, fma = false, avx512vl = false,
+         movbe = false, sse41 = false, popcnt = false;
+    static Features probe();
+};
+
+// rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
+inline constexpr i32 bias = i32(ir::slots_offset) + 128;
+
+inline constexpr u32 temp_count = 3;
+inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                            // rax rcx rdx
+inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};         // rbx rsi rdi r8-r15
+inline constexpr u32 vec_temp_count = 4;                                          // xmm0-3
+
+// Offsets in the host area, which follows the guest's slots in the state block.
+struct HostArea {
+    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
+    u64 call_body, call_owner; // what stub_call calls, and with whom
+    alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
+    alignas(16) u64 spill[2 * 64];
+    alignas(64) u64 jump[2 * 4096];
+};
+
+struct Layout { // of the state block, relative to rbp
+    i32 header(u32 offset) const { return i32(offset) - bias; }
+    i32 slot(u32 offset) const { return i32(ir::slots_offset + offset) - bias; }
+    i32 area = 0; // of HostArea
+    i32 host(u32 offset) const { return area + i32(offset); }
+};
+
+class Lowering {
+public:
+    Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
+             u32 jump_shift, Records& records)
+        : guest_(guest), plan_(plan), f_(f), at_(layout), jump_shift_(jump_shift), records_(&records) {}
+
+    bool run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable, u64 room,
+             const u64* first_link, Emitted& out);
+
+private:
+    static constexpr u32 none = ir::none;
+    static constexpr i32 no_mem = INT32_MIN;
+    struct Place {
+        i8 gpr = -1;
+        i8 vec = -1;
+        i32 mem = no_mem; // displacement from rbp of a copy in memory
+        u16 uses = 0;
+        i8 spill = -1;
+        bool active = false;
+    };
+
+    // registers.cpp
+    void begin_block(const ir::Block& b);
+    const Inst& inst(ValueId v) const { return unit_->code[v]; }
+    bool is_const(ValueId v) const { return inst(v).op == Op::constant && ir::is_int(type(v)) && type(v) != Type::i128; }
+    bool imm32(ValueId v, i64& out) const; // a constant that fits a sign-extended 32-bit immediate of its width
+    Type type(ValueId v) const { return ir::result_type(inst(v)); }
+    static bool in_vec(Type t) { return ir::is_fp(t) || t == Type::v64 || t == Type::v128 || t == Type::i128; }
+    Gp gpr(ValueId v);             // in a register, 64-bit view
+    Gp gpr(ValueId v, Type t);     // view of the width of t
+    Xmm vec(ValueId v);
+    asmjit::Operand rm(ValueId v, Type t); // register, memory or imm32, for the second operand
+    asmjit::Operand vec_rm(ValueId v);     // register or memory
+    void use(ValueId v);           // one use is over
+    Gp def(ValueId v);             // register for the result, the target's when it is free
+    Xmm def_vec(ValueId v);
+    void alias(ValueId v, ValueId of); // v is the same bits as `of` (used once by this)
+    Gp temp();
+    Xmm vec_temp();
+    void take(u8 reg);             // makes a particular temporary free and locks it
+    void spill_temps();            // before calls out
+    void evacuate(i8 gpr, i8 vec, i32 mem, u32 bytes, ValueId keep);
+    void move_away(ValueId v);
+    Label literal(const void* bytes, u32 count);
+    void release(ValueId v);
+    void activate(ValueId v);
+    void spill(ValueId v);
+    void set_gpr(ValueId v, i32 reg);
+    void set_vec(ValueId v, i32 reg);
+    Mem state(i32 disp, u32 size = 8) const { return asmjit::x86::ptr(asmjit::x86::rbp, disp, size); }
+    i32 home(const ir::SlotArg& s) const { return at_.slot(guest_.slots[s.slot].offset + s.offset); }
+    void load_gpr(Gp to, i32 disp, Type t);
+    void load_const(Gp to, u64 v);
+    void move_to(Gp to, ValueId v); // into a register that was taken, without remembering it there
+    void store_home(i32 disp, ValueId v);
+
+    // lower.cpp
+    void instruction(u32 n);
+    void get(u32 n);
+    void put(u32 n);
+    void put_part(u32 n, const ir::SlotArg& s);
+
+    // lower_int.cpp
+    bool integer(u32 n);
+    void add_sub(u32 n);
+    void logic(u32 n, u32 id);
+    void shift(u32 n);
+    void multiply(u32 n);
+    void multiply_high(u32 n);
+    void divide(u32 n);
+    void convert(u32 n);
+    void bits(u32 n);
+    asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
+    void set_condition(u32 n);
+    void select(u32 n);
+
+    // lower_memory.cpp
+    bool memory(u32 n);
+    Mem address(ValueId a, i32 disp, u32 size);
+    void fault_site(u32 n);
+    void load(u32 n);
+    void store(u32 n);
+    void rmw(u32 n);
+    void cas(u32 n);
+    void check_alignment(u32 n, ValueId a, const ir::MemArg& m, u32 bytes);
+    void load_sized(u32 n, Gp d, const Mem& m, const ir::MemArg& arg);
+    void swap_bytes(Gp r, u32 bytes);
+
+    // lower_control.cpp
+    bool control(u32 n);
+    void edge(BlockId to, bool jump_always);
+    void poll(BlockId to);
+    Label label(BlockId b);
+    void exit_direct(u64 pc, u32 mode);
+    void exit_indirect(u32 n);
+    void trap(u32 n);
+    void cold_code();
+    void set_pc(u64 pc);
+    void set_mode(u32 mode);
+    void jump_host(u32 offset);
+
+    // lower_fp.cpp
+    bool fp(u32 n);
+    void fp_binary(u32 n);
+    void fp_result(u32 n, Xmm r);
+    bool fp_to_int(u32 n);
+    asmjit::x86::CondCode fp_condition(ValueId v);
+    void set_fp_condition(u32 n);
+    // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.
+    enum class NanRules : u8 { host, canonical, guest };
+
+    // lower_vector.cpp
+    bool vector(u32 n);
+
+    // lower_call.cpp
+    static constexpr u32 first_result = 8; // scratch places 0..7 hold arguments
+    void call(u32 n);
+    void call_out(u32 record, bool may_leave);
+    void call_keeping(u32 record); // in cold code: every register but the result's place survives
+    void evaluate(u32 n);   // what has no lowering: the interpreter's body
+    void to_scratch(ValueId v, u32 word);
+    void from_scratch(u32 n, u32 word);
+
+    struct Cold {
+        Label entry, back;
+        std::function<void()> emit;
+    };
+    void cold(Label entry, std::function<void()> f) { cold_.push_back({entry, {}, std::move(f)}); }
+
+    const ir::GuestState& guest_;
+    const RegisterPlan& plan_;
+    const Features& f_;
+    const Layout& at_;
+    u32 jump_shift_;
+    Records* records_;
+    AddressModel model_ = AddressModel::direct;
+    NanRules nan_rules_ = NanRules::host;
+
+    asmjit::CodeHolder holder_;
+    asmjit::x86::Assembler a_;
+    const ir::Unit* unit_ = nullptr;
+    const Analysis* an_ = nullptr;
+    Emitted* out_ = nullptr;
+    const u64* first_link_ = nullptr;
+    const u8* code_ = nullptr;
+    std::vector<Place> place_;
+    std::vector<ValueId> active_;
+    std::vector<Label> labels_;
+    std::vector<Cold> cold_;
+    struct Literal {
+        Label at;
+        std::vector<u8> bytes;
+    };
+    std::vector<Literal> literals_;
+    u32 locked_ = 0, vec_locked_ = 0; // registers of the current instruction
+    u8 gpr_count_[16] = {}, vec_count_[32] = {}; // active values in each register
+    u64 spills_ = 0;                  // bit per used spill place
+    u64 pc_ = 0;
+    u32 now_ = 0;
+    BlockId block_ = 0;
+    bool failed_ = false;
+};
+
+} // namespace mimic::jit::x86

@@ -1,0 +1,166 @@
+// Edges, exits and traps. An edge inside the unit is a jump; one that leaves it goes through a link word, which points
+// to a stub until the target is known. Edges that do not go forward poll.
+#include "jit/host/x86_64/lower.hpp"
+#include <cstring>
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using asmjit::imm;
+using IrInst = ir::Inst;
+
+bool Lowering::control(u32 n) {
+    const IrInst& i = inst(n);
+    switch (i.op) {
+    case Op::br: edge(i.b, false); return true;
+    case Op::brcond: {
+        BlockId yes = i.b, no = i.c;
+        u32 here = an_->position[block_];
+        u64 pc = unit_->blocks[block_].pc;
+        bool back = ir::polls_on(*unit_, pc, yes);
+        CondCode c = condition(i.a);
+        if (back) {
+            // if not c, around the poll; the poll closes the loop
+            Label around = a_.newLabel();
+            a_.j(asmjit::x86::negateCond(c), around);
+            edge(yes, true);
+            a_.bind(around);
+            edge(no, false);
+        } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
+            a_.j(asmjit::x86::negateCond(c), label(no));
+        } else {
+            a_.j(c, label(yes));
+            edge(no, false);
+        }
+        return true;
+    }
+    case Op::exit:
+        if (i.imm <= unit_->blocks[block_].pc) {
+            Label stop = a_.newLabel();
+            a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
+            a_.jne(stop);
+            u64 pc = i.imm;
+            u32 mode = i.c;
+            cold(stop, [=, this] {
+                set_pc(pc);
+                set_mode(mode);
+                jump_host(offsetof(HostArea, stub_poll));
+            });
+        }
+        exit_direct(i.imm, i.c);
+        return true;
+    case Op::exit_ind: exit_indirect(n); return true;
+    case Op::trap: trap(n); return true;
+    default: return false;
+    }
+}
+
+Label Lowering::label(BlockId b) { return labels_[b]; }
+
+// To a block of this unit; falls into it when it is next.
+void Lowering::edge(BlockId to, bool jump_always) {
+    if (ir::polls_on(*unit_, unit_->blocks[block_].pc, to)) poll(to);
+    if (jump_always || an_->position[to] != an_->position[block_] + 1) a_.jmp(label(to));
+}
+
+void Lowering::poll(BlockId to) {
+    Label stop = a_.newLabel();
+    a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
+    a_.jne(stop);
+    u64 pc = unit_->blocks[to].pc;
+    cold(stop, [=, this] {
+        set_pc(pc);
+        jump_host(offsetof(HostArea, stub_poll));
+    });
+}
+
+void Lowering::set_pc(u64 pc) {
+    Mem m = state(at_.header(offsetof(ir::CpuHeader, pc)));
+    if (i64(pc) == i32(i64(pc))) {
+        a_.mov(m, imm(i64(pc)));
+    } else {
+        a_.mov(rax, imm(i64(pc)));
+        a_.mov(m, rax);
+    }
+}
+
+void Lowering::set_mode(u32 mode) {
+    if (mode != unit_->key.mode) a_.mov(state(at_.header(offsetof(ir::CpuHeader, mode)), 4), mode);
+}
+
+void Lowering::jump_host(u32 offset) { a_.jmp(state(at_.host(i32(offset)))); }
+
+// jmp [rip + link word]; the word points to the stub until the edge has a target.
+void Lowering::exit_direct(u64 pc, u32 mode) {
+    u32 k = u32(out_->edges.size());
+    out_->edges.push_back({pc, mode, 0});
+    const u64* word = first_link_ + k;
+    auto relative = [&](u32 length) { return i32(i64(word) - i64(code_ + a_.offset() + length)); };
+    if (mode != unit_->key.mode) set_mode(mode);
+    u8 jump[6] = {0xff, 0x25};
+    i32 disp = relative(6);
+    std::memcpy(jump + 2, &disp, 4);
+    a_.embed(jump, 6);
+    Label stub = a_.newLabel();
+    cold(stub, [=, this] {
+        out_->edges[k].stub = u32(a_.offset());
+        set_pc(pc);
+        u8 lea[7] = {0x48, 0x8d, 0x05}; // lea rax, [rip + link word]
+        i32 d = i32(i64(word) - i64(code_ + a_.offset() + 7));
+        std::memcpy(lea + 3, &d, 4);
+        a_.embed(lea, 7);
+        jump_host(offsetof(HostArea, stub_link));
+    });
+}
+
+void Lowering::exit_indirect(u32 n) {
+    const IrInst& i = inst(n);
+    take(0);
+    take(1);
+    move_to(rax, i.a);
+    if (type(i.a) == Type::i32) a_.mov(eax, eax);
+    use(i.a);
+    set_mode(i.c);
+    a_.mov(ecx, eax);
+    // 16 bytes an entry, indexed by the address bits above the instruction alignment
+    if (jump_shift_ == 0) {
+        a_.and_(ecx, 0xfff);
+        a_.shl(ecx, 4);
+    } else {
+        a_.and_(ecx, imm(0xfff << jump_shift_));
+    }
+    u32 scale = jump_shift_ == 0 ? 0 : 4 - jump_shift_;
+    i32 table = at_.host(offsetof(HostArea, jump));
+    a_.cmp(rax, ptr(rbp, rcx, scale, table, 8));
+    Label miss = a_.newLabel();
+    a_.jne(miss);
+    a_.jmp(ptr(rbp, rcx, scale, table + 8, 8));
+    cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
+}
+
+void Lowering::trap(u32 n) {
+    const IrInst& i = inst(n);
+    Mem arg = state(at_.header(offsetof(ir::CpuHeader, exit_arg)));
+    if (i.b != none) {
+        Gp t = temp();
+        move_to(t, i.b);
+        a_.shl(t, 8);
+        a_.or_(t, u32(i.sub));
+        a_.mov(arg, t);
+        use(i.b);
+    } else {
+        a_.mov(arg, u32(i.sub));
+    }
+    set_pc(i.imm);
+    jump_host(offsetof(HostArea, stub_trap));
+}
+
+void Lowering::cold_code() {
+    for (std::size_t n = 0; n < cold_.size(); ++n) { // may grow while it runs
+        Cold c = std::move(cold_[n]);
+        a_.bind(c.entry);
+        c.emit();
+    }
+}
+
+} // namespace mimic::jit::x86

@@ -1,0 +1,577 @@
+// Integer operations. Values of 8 and 16 bits live in 32-bit registers with unspecified upper bits; so do 32-bit values
+// in 64-bit registers: extension is an operation.
+#include "jit/host/x86_64/lower.hpp"
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using asmjit::imm;
+using asmjit::Operand;
+using IrInst = ir::Inst;
+using ir::Cond;
+using ir::Rel;
+using Id = asmjit::x86::Inst::Id;
+namespace ids = asmjit::x86;
+
+namespace {
+
+// Arithmetic on narrow values is done on 32 bits.
+Type wide(Type t) { return t == Type::i64 ? Type::i64 : Type::i32; }
+bool native(Type t) { return t == Type::i64 || t == Type::i32; }
+bool small(Type t) { return t == Type::i8 || t == Type::i16 || t == Type::i1; }
+
+Gp as(Gp r, Type t) {
+    switch (t) {
+    case Type::i1:
+    case Type::i8: return r.r8();
+    case Type::i16: return r.r16();
+    case Type::i64: return r.r64();
+    default: return r.r32();
+    }
+}
+
+} // namespace
+
+bool Lowering::integer(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    bool ok = native(t) || small(t);
+    switch (i.op) {
+    case Op::add:
+    case Op::sub: return ok ? add_sub(n), true : false;
+    case Op::and_: return ok ? logic(n, ids::Inst::kIdAnd), true : false;
+    case Op::or_: return ok ? logic(n, ids::Inst::kIdOr), true : false;
+    case Op::xor_: return ok ? logic(n, ids::Inst::kIdXor), true : false;
+    case Op::mul: return ok ? multiply(n), true : false;
+    case Op::mulhu:
+    case Op::mulhs: return native(t) ? multiply_high(n), true : false;
+    case Op::udiv:
+    case Op::sdiv:
+    case Op::urem:
+    case Op::srem: return native(t) ? divide(n), true : false;
+    case Op::shl:
+    case Op::lshr:
+    case Op::ashr:
+    case Op::rotr: return native(t) || ((t == Type::i8 || t == Type::i16) && is_const(i.b)) ? shift(n), true : false;
+    case Op::not_:
+    case Op::neg: {
+        if (!ok) return false;
+        Gp a = gpr(i.a);
+        use(i.a);
+        Gp d = def(n);
+        if (d.id() != a.id()) a_.mov(as(d, wide(t)), as(a, wide(t)));
+        if (i.op == Op::neg)
+            a_.neg(as(d, wide(t)));
+        else if (t == Type::i1)
+            a_.xor_(d.r32(), 1);
+        else
+            a_.not_(as(d, wide(t)));
+        return true;
+    }
+    case Op::clz:
+    case Op::ctz:
+    case Op::popcnt:
+    case Op::bswap: return native(t) && (i.op != Op::clz || f_.lzcnt) && (i.op != Op::ctz || f_.bmi1) ? bits(n), true : false;
+    case Op::ubfx:
+    case Op::sbfx:
+    case Op::bfi: return native(t) ? bits(n), true : false;
+    case Op::sext:
+    case Op::zext:
+    case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
+    case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
+    case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
+    case Op::bitcast: convert(n); return true;
+    case Op::pair:
+    case Op::half: return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
+    default: return false;
+    }
+}
+
+void Lowering::add_sub(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = wide(i.type);
+    i64 c = 0;
+    bool constant = imm32(i.b, c);
+    if (i.op == Op::sub) constant = false;
+    Operand b;
+    Gp a = gpr(i.a);
+    if (constant)
+        b = imm(c);
+    else if (small(i.type))
+        b = gpr(i.b, t);
+    else
+        b = rm(i.b, t);
+    use(i.a);
+    use(i.b);
+    Gp d = def(n), x = as(d, t);
+    if (constant) {
+        if (d.id() == a.id())
+            c == 1 ? a_.inc(x) : a_.add(x, imm(c)), void();
+        else
+            a_.lea(x, ptr(a.r64(), i32(c)));
+        return;
+    }
+    bool b_is_d = b.isReg() && b.id() == d.id();
+    if (i.op == Op::add) {
+        if (d.id() == a.id())
+            a_.emit(ids::Inst::kIdAdd, x, b);
+        else if (b_is_d)
+            a_.add(x, as(a, t));
+        else if (b.isReg())
+            a_.lea(x, ptr(a.r64(), gpq(b.id())));
+        else
+            a_.mov(x, as(a, t)), a_.emit(ids::Inst::kIdAdd, x, b);
+        return;
+    }
+    if (b_is_d && d.id() != a.id()) {
+        a_.neg(x);
+        a_.add(x, as(a, t));
+        return;
+    }
+    if (d.id() != a.id()) a_.mov(x, as(a, t));
+    a_.emit(ids::Inst::kIdSub, x, b);
+}
+
+void Lowering::logic(u32 n, u32 id) {
+    const IrInst& i = inst(n);
+    Type t = wide(i.type);
+    i64 c;
+    // A zero-extending mask is a move.
+    if (i.op == Op::and_ && t == Type::i64 && is_const(i.b) &&
+        (inst(i.b).imm == 0xff || inst(i.b).imm == 0xffff || inst(i.b).imm == 0xffffffff)) {
+        u64 m = inst(i.b).imm;
+        Gp a = gpr(i.a);
+        use(i.a);
+        use(i.b);
+        Gp d = def(n);
+        m == 0xff ? a_.movzx(d.r32(), a.r8()) : m == 0xffff ? a_.movzx(d.r32(), a.r16()) : a_.mov(d.r32(), a.r32());
+        return;
+    }
+    Gp a = gpr(i.a);
+    Operand b = imm32(i.b, c) ? Operand(imm(c)) : small(i.type) ? Operand(gpr(i.b, t)) : rm(i.b, t);
+    use(i.a);
+    use(i.b);
+    Gp d = def(n), x = as(d, t);
+    // A mask that is positive in 32 bits needs no 64-bit operation.
+    if (i.op == Op::and_ && b.isImm() && c >= 0) x = d.r32();
+    if (b.isReg() && b.id() == d.id() && d.id() != a.id()) {
+        a_.emit(id, x, as(a, t));
+        return;
+    }
+    if (d.id() != a.id()) a_.emit(ids::Inst::kIdMov, x, x.size() == 4 ? a.r32() : as(a, t));
+    a_.emit(id, x, b);
+}
+
+void Lowering::multiply(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = wide(i.type);
+    Gp a = gpr(i.a);
+    i64 c;
+    if (imm32(i.b, c)) {
+        use(i.a);
+        use(i.b);
+        a_.imul(as(def(n), t), as(a, t), imm(c));
+        return;
+    }
+    Operand b = small(i.type) ? Operand(gpr(i.b, t)) : rm(i.b, t);
+    use(i.a);
+    use(i.b);
+    Gp d = def(n), x = as(d, t);
+    if (b.isReg() && b.id() == d.id()) {
+        a_.imul(x, as(a, t));
+        return;
+    }
+    if (d.id() != a.id()) a_.mov(x, as(a, t));
+    a_.emit(ids::Inst::kIdImul, x, b);
+}
+
+void Lowering::multiply_high(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    take(0); // rax
+    take(2); // rdx
+    move_to(rax, i.a);
+    Gp b = gpr(i.b);
+    i.op == Op::mulhu ? a_.mul(as(b, t)) : a_.imul(as(b, t));
+    use(i.a);
+    use(i.b);
+    Gp d = def(n);
+    a_.mov(as(d, t), as(rdx, t));
+}
+
+// x86 division traps on zero and on min / -1; the IR's is total.
+void Lowering::divide(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    bool is_signed = i.op == Op::sdiv || i.op == Op::srem, rem = i.op == Op::urem || i.op == Op::srem;
+    take(0);
+    take(2);
+    move_to(rax, i.a);
+    Gp b = gpr(i.b);
+    if (b.id() == 0 || b.id() == 2) return void(failed_ = true);
+    bool b_const = is_const(i.b) && inst(i.b).imm != 0 && inst(i.b).imm != (t == Type::i64 ? ~u64{0} : 0xffffffffu);
+    Label zero = a_.newLabel(), minus = a_.newLabel(), done = a_.newLabel();
+    if (!b_const) {
+        a_.test(as(b, t), as(b, t));
+        a_.jz(zero);
+        if (is_signed) {
+            a_.cmp(as(b, t), -1);
+            a_.je(minus);
+        }
+    }
+    if (is_signed) {
+        t == Type::i64 ? a_.cqo() : a_.cdq();
+        a_.idiv(as(b, t));
+    } else {
+        a_.xor_(edx, edx);
+        a_.div(as(b, t));
+    }
+    a_.bind(done);
+    bool zero_gives_zero = i.sub == 1;
+    if (!b_const) {
+        cold(zero, [=, this] {
+            if (rem)
+                a_.mov(as(rdx, t), as(rax, t));
+            else if (zero_gives_zero)
+                a_.xor_(eax, eax);
+            else
+                a_.mov(as(rax, t), -1);
+            a_.jmp(done);
+        });
+        if (is_signed)
+            cold(minus, [=, this] {
+                rem ? a_.xor_(edx, edx) : a_.neg(as(rax, t));
+                a_.jmp(done);
+            });
+    }
+    use(i.a);
+    use(i.b);
+    Gp d = def(n);
+    Gp from = rem ? rdx : rax;
+    if (d.id() != from.id()) a_.mov(as(d, t), as(from, t));
+}
+
+void Lowering::shift(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    u32 id = i.op == Op::shl    ? u32(ids::Inst::kIdShl)
+             : i.op == Op::lshr ? u32(ids::Inst::kIdShr)
+             : i.op == Op::ashr ? u32(ids::Inst::kIdSar)
+                                : u32(ids::Inst::kIdRor);
+    if (is_const(i.b)) {
+        Gp a = gpr(i.a);
+        u32 k = u32(inst(i.b).imm) & (ir::bits_of(t) - 1);
+        use(i.a);
+        use(i.b);
+        Gp d = def(n);
+        if (i.op == Op::shl && k <= 3 && d.id() != a.id() && native(t)) {
+            k == 1 ? a_.lea(as(d, t), ptr(a.r64(), a.r64())) : a_.lea(as(d, t), ptr(0, a.r64(), k));
+            return;
+        }
+        if (i.op == Op::rotr && f_.bmi2 && native(t)) return void(a_.rorx(as(d, t), as(a, t), k));
+        if (d.id() != a.id()) a_.mov(as(d, wide(t)), as(a, wide(t)));
+        a_.emit(id, as(d, t), imm(k));
+        return;
+    }
+    if (f_.bmi2 && i.op != Op::rotr) {
+        Gp a = gpr(i.a), c = gpr(i.b);
+        use(i.a);
+        use(i.b);
+        Gp d = def(n);
+        u32 bmi = i.op == Op::shl    ? u32(ids::Inst::kIdShlx)
+                  : i.op == Op::lshr ? u32(ids::Inst::kIdShrx)
+                                     : u32(ids::Inst::kIdSarx);
+        a_.emit(bmi, as(d, t), as(a, t), as(c, t));
+        return;
+    }
+    take(1); // rcx
+    move_to(rcx, i.b);
+    Gp x = temp();
+    move_to(x, i.a);
+    a_.emit(id, as(x, t), cl);
+    use(i.a);
+    use(i.b);
+    Gp d = def(n);
+    a_.mov(as(d, t), as(x, t));
+}
+
+void Lowering::convert(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type, from = type(i.a);
+    switch (i.op) {
+    case Op::trunc:
+        if (is_const(i.a)) {
+            Gp d = (use(i.a), def(n));
+            load_const(d, inst(i.a).imm);
+            return;
+        }
+        return t == Type::i1 ? ([&] {
+            Gp a = gpr(i.a);
+            use(i.a);
+            Gp d = def(n);
+            a_.mov(d.r32(), a.r32());
+            a_.and_(d.r32(), 1);
+        })()
+                             : alias(n, i.a);
+    case Op::sext:
+    case Op::zext: {
+        if (an_->value[i.a].deferred) return set_condition(n);
+        const Place& p = place_[i.a];
+        bool s = i.op == Op::sext;
+        Operand src = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && p.spill < 0 && !is_const(i.a)
+                          ? Operand(state(p.mem, ir::size_of(from)))
+                          : Operand(gpr(i.a, from));
+        use(i.a);
+        Gp d = def(n);
+        if (from == Type::i32) {
+            if (s)
+                t == Type::i64 ? a_.emit(ids::Inst::kIdMovsxd, d.r64(), src) : a_.emit(ids::Inst::kIdMov, d.r32(), src);
+            else
+                a_.emit(ids::Inst::kIdMov, d.r32(), src);
+        } else if (from == Type::i1) {
+            a_.emit(ids::Inst::kIdMovzx, d.r32(), src);
+            if (s) a_.neg(as(d, wide(t)));
+        } else {
+            a_.emit(s ? ids::Inst::kIdMovsx : ids::Inst::kIdMovzx, s ? as(d, wide(t)) : d.r32(), src);
+        }
+        return;
+    }
+    case Op::bitcast: {
+        if (in_vec(t) && in_vec(from)) {
+            u32 small_size = ir::size_of(from);
+            if (small_size == ir::size_of(t)) return alias(n, i.a);
+            Xmm a = vec(i.a);
+            use(i.a);
+            Xmm d = def_vec(n);
+            if (small_size == 8)
+                f_.avx ? a_.vmovq(d, a) : a_.movq(d, a);
+            else if (small_size == 4) // lane 0 stays, the others become zero
+                f_.avx ? a_.vinsertps(d, a, a, 0x0e) : a_.insertps(d, a, 0x0e);
+            else
+                failed_ = true;
+            return;
+        }
+        if (in_vec(t)) {
+            Gp a = gpr(i.a);
+            if (ir::size_of(from) < 8 && ir::size_of(t) > ir::size_of(from) && from != Type::i32) {
+                Gp z = temp();
+                a_.movzx(z.r32(), as(a, from));
+                a = z;
+            }
+            use(i.a);
+            Xmm d = def_vec(n);
+            if (ir::size_of(from) <= 4)
+                f_.avx ? a_.vmovd(d, a.r32()) : a_.movd(d, a.r32());
+            else
+                f_.avx ? a_.vmovq(d, a.r64()) : a_.movq(d, a.r64());
+            return;
+        }
+        if (in_vec(from)) {
+            Xmm a = vec(i.a);
+            use(i.a);
+            Gp d = def(n);
+            if (ir::size_of(t) <= 4)
+                f_.avx ? a_.vmovd(d.r32(), a) : a_.movd(d.r32(), a);
+            else
+                f_.avx ? a_.vmovq(d.r64(), a) : a_.movq(d.r64(), a);
+            return;
+        }
+        return alias(n, i.a);
+    }
+    case Op::pair: {
+        if (t == Type::i64) {
+            Gp a = gpr(i.a), b = gpr(i.b), x = temp();
+            a_.mov(x, b);
+            a_.shl(x, 32);
+            use(i.b);
+            use(i.a);
+            if (an_->value[n].uses == 0) return;
+            Gp low = a;
+            Gp d = def(n);
+            a_.mov(d.r32(), low.r32());
+            a_.or_(d.r64(), x);
+            return;
+        }
+        Gp a = gpr(i.a), b = gpr(i.b);
+        use(i.a);
+        use(i.b);
+        Xmm d = def_vec(n);
+        if (f_.avx) {
+            a_.vmovq(d, a);
+            a_.vpinsrq(d, d, b, 1);
+        } else {
+            a_.movq(d, a);
+            a_.pinsrq(d, b, 1);
+        }
+        return;
+    }
+    case Op::half:
+        if (in_vec(type(i.a))) {
+            Xmm a = vec(i.a);
+            use(i.a);
+            Gp d = def(n);
+            if (i.sub)
+                f_.avx ? a_.vpextrq(d, a, 1) : a_.pextrq(d, a, 1);
+            else
+                f_.avx ? a_.vmovq(d, a) : a_.movq(d, a);
+        } else {
+            if (!i.sub) return alias(n, i.a);
+            Gp a = gpr(i.a);
+            use(i.a);
+            Gp d = def(n);
+            if (d.id() != a.id()) a_.mov(d, a);
+            a_.shr(d, 32);
+        }
+        return;
+    default: failed_ = true;
+    }
+}
+
+void Lowering::bits(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    u32 pos = u32(i.imm & 0xff), len = u32(i.imm >> 8 & 0xff), width = ir::bits_of(t);
+    if (i.op == Op::bfi) {
+        Gp a = gpr(i.a), b = gpr(i.b), x = temp();
+        u64 m = (len >= 64 ? ~u64{0} : (u64{1} << len) - 1);
+        // b's bits in place, then a without them
+        a_.mov(as(x, t), as(b, t));
+        if (pos + len < width || pos) {
+            a_.shl(as(x, t), width - len);
+            if (width - len - pos) a_.shr(as(x, t), width - len - pos);
+        }
+        use(i.a);
+        use(i.b);
+        Gp d = def(n);
+        if (d.id() != a.id()) a_.mov(as(d, t), as(a, t));
+        u64 keep = ~(m << pos);
+        if (t == Type::i32) keep = u32(keep);
+        if (t == Type::i32)
+            a_.and_(d.r32(), imm(i32(keep)));
+        else if (i64(keep) == i32(i64(keep)))
+            a_.and_(d, imm(i64(keep)));
+        else {
+            // rotate the field to the bottom, clear it there, rotate back: no 64-bit immediate needed
+            a_.ror(d, pos);
+            if (len < 32) {
+                a_.shr(d, len);
+                a_.shl(d, len);
+            } else {
+                a_.shr(d, len), a_.shl(d, len);
+            }
+            if (pos) a_.rol(d, pos);
+        }
+        a_.or_(as(d, t), as(x, t));
+        return;
+    }
+    Gp a = gpr(i.a);
+    use(i.a);
+    Gp d = def(n);
+    switch (i.op) {
+    case Op::clz: a_.lzcnt(as(d, t), as(a, t)); return;
+    case Op::ctz: a_.tzcnt(as(d, t), as(a, t)); return;
+    case Op::popcnt: a_.popcnt(as(d, t), as(a, t)); return;
+    case Op::bswap:
+        if (d.id() != a.id()) a_.mov(as(d, t), as(a, t));
+        a_.bswap(as(d, t));
+        return;
+    case Op::ubfx:
+    case Op::sbfx: {
+        bool s = i.op == Op::sbfx;
+        if (pos == 0 && len == 8) return void(s ? a_.movsx(as(d, t), a.r8()) : a_.movzx(d.r32(), a.r8()));
+        if (pos == 0 && len == 16) return void(s ? a_.movsx(as(d, t), a.r16()) : a_.movzx(d.r32(), a.r16()));
+        if (pos == 0 && len == 32 && t == Type::i64) return void(s ? a_.movsxd(d, a.r32()) : a_.mov(d.r32(), a.r32()));
+        if (d.id() != a.id()) a_.mov(as(d, t), as(a, t));
+        if (!s && len < 32) {
+            if (pos) a_.shr(as(d, t), pos);
+            a_.and_(d.r32(), imm(i32((u32{1} << len) - 1)));
+            return;
+        }
+        a_.shl(as(d, t), width - pos - len);
+        s ? a_.sar(as(d, t), width - len) : a_.shr(as(d, t), width - len);
+        return;
+    }
+    default: failed_ = true;
+    }
+}
+
+// ---- conditions
+
+namespace {
+
+CondCode of(Rel r) {
+    constexpr CondCode table[] = {CondCode::kE,  CondCode::kNE, CondCode::kB, CondCode::kBE, CondCode::kA,
+                                  CondCode::kAE, CondCode::kL,  CondCode::kLE, CondCode::kG, CondCode::kGE};
+    return table[u8(r)];
+}
+
+} // namespace
+
+// Emits what leaves the truth of v in the host's flags, and ends this use of v.
+CondCode Lowering::condition(ValueId v) {
+    const IrInst& i = inst(v);
+    if (!an_->value[v].deferred) {
+        Gp r = gpr(v);
+        a_.test(r.r8(), r.r8());
+        use(v);
+        return CondCode::kNE;
+    }
+    if (i.op == Op::fcmp) return fp_condition(v);
+    Type t = i.type;
+    i64 c;
+    Rel rel = Rel(i.sub);
+    if (imm32(i.b, c) && c == 0 && place_[i.a].gpr >= 0) {
+        Gp a = gpr(i.a);
+        a_.test(as(a, t), as(a, t));
+    } else {
+        const Place& p = place_[i.a];
+        bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && p.spill < 0 && p.uses == 1 && !is_const(i.a);
+        Operand a = mem ? Operand(state(p.mem, ir::size_of(t))) : Operand(gpr(i.a, t));
+        Operand b = imm32(i.b, c) ? Operand(imm(c)) : mem ? Operand(gpr(i.b, t)) : rm(i.b, t);
+        a_.emit(ids::Inst::kIdCmp, a, b);
+    }
+    use(i.a);
+    use(i.b);
+    return of(rel);
+}
+
+// A condition as a value: i1 itself, or extended at once.
+void Lowering::set_condition(u32 n) {
+    const IrInst& i = inst(n);
+    bool extends = i.op == Op::zext || i.op == Op::sext;
+    CondCode c;
+    if (extends) {
+        c = condition(i.a);
+    } else { // the icmp itself
+        const IrInst& k = inst(n);
+        i64 v;
+        Operand a = gpr(k.a, k.type), b = imm32(k.b, v) ? Operand(imm(v)) : rm(k.b, k.type);
+        a_.emit(ids::Inst::kIdCmp, a, b);
+        use(k.a);
+        use(k.b);
+        c = of(Rel(k.sub));
+    }
+    Gp d = def(n);
+    a_.set(c, d.r8());
+    a_.movzx(d.r32(), d.r8());
+    if (i.op == Op::sext) a_.neg(as(d, wide(i.type)));
+}
+
+void Lowering::select(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = wide(i.type);
+    // The result is built before the comparison's operands are released: it may not share a register with them.
+    Gp x = temp();
+    move_to(x, i.c);
+    const Place& p = place_[i.b];
+    bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && !small(type(i.b));
+    if (!mem) gpr(i.b); // before the comparison: loading a constant may change the flags
+    CondCode c = condition(i.a);
+    a_.emit(asmjit::x86::Inst::cmovccFromCond(c), as(x, t), mem ? Operand(state(p.mem, ir::size_of(t))) : gpr(i.b, t));
+    use(i.b);
+    use(i.c);
+    activate(n);
+    set_gpr(n, i32(x.id()));
+}
+
+} // namespace mimic::jit::x86

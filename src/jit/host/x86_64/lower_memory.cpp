@@ -1,0 +1,298 @@
+// Guest memory, direct model: the GS base holds the host address of guest address 0. A 32-bit guest's addresses wrap
+// through the address-size prefix. Plain x86 accesses are acquire and release already (Intel SDM vol. 3, 9.2); only
+// a store that later loads must not pass needs more.
+#include "jit/host/x86_64/lower.hpp"
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using asmjit::imm;
+using IrInst = ir::Inst;
+using ir::MemArg;
+namespace ids = asmjit::x86;
+
+bool Lowering::memory(u32 n) {
+    const IrInst& i = inst(n);
+    if (ir::info(i.op).effect != 'M') return false;
+    if (i.op == Op::fence) {
+        u32 before = u32(i.imm & 3), after = u32(i.imm >> 4 & 3);
+        if ((before & 2) && (after & 1)) { // only a store may pass a later load
+            a_.lock();
+            a_.or_(ptr(rsp, -64, 4), 0);
+        }
+        return true;
+    }
+    if (model_ != AddressModel::direct) return false;
+    MemArg m = MemArg::from(i.imm);
+    if (ir::size_of(m.memory) > 16) return false;
+    switch (i.op) {
+    case Op::load: load(n); return true;
+    case Op::store: store(n); return true;
+    case Op::rmw: return ir::size_of(m.memory) <= 8 && !m.big ? rmw(n), true : false;
+    case Op::cas: return ir::size_of(m.memory) <= 8 && !m.big ? cas(n), true : false;
+    default: return false;
+    }
+}
+
+void Lowering::fault_site(u32 n) { out_->faults.push_back({u32(a_.offset()), n, pc_}); }
+
+Mem Lowering::address(ValueId a, i32 disp, u32 size) {
+    const IrInst& i = inst(a);
+    Mem m;
+    if (an_->value[a].deferred) { // base + index << k, used by this access only
+        const IrInst& k = inst(i.b);
+        bool narrow = type(a) == Type::i32;
+        Gp base = gpr(i.a);
+        if (an_->value[i.b].deferred) {
+            Gp index = gpr(k.a);
+            m = narrow ? ptr(base.r32(), index.r32(), u32(inst(k.b).imm), disp, size)
+                       : ptr(base, index, u32(inst(k.b).imm), disp, size);
+            use(i.a), use(k.a), use(k.b);
+        } else {
+            Gp index = gpr(i.b);
+            m = narrow ? ptr(base.r32(), index.r32(), 0, disp, size) : ptr(base, index, 0, disp, size);
+            use(i.a), use(i.b);
+        }
+    } else if (is_const(a) && i.imm + u64(i64(disp)) < 0x7fffffff) {
+        m = ptr(i.imm + u64(i64(disp)), size);
+        m.setAbs();
+        use(a);
+    } else {
+        Gp base = gpr(a);
+        m = type(a) == Type::i32 ? ptr(base.r32(), disp, size) : ptr(base, disp, size);
+        use(a);
+    }
+    m.setSegment(gs);
+    return m;
+}
+
+// Misaligned: leaves with a fault of that kind.
+void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
+    if (m.align != ir::Align::natural || bytes == 1) return;
+    Gp base = gpr(a);
+    Label bad = a_.newLabel();
+    if (m.disp & i32(bytes - 1)) {
+        Gp t = temp();
+        a_.lea(t, ptr(base, m.disp));
+        a_.test(t.r8(), bytes - 1);
+        locked_ &= ~(1u << t.id());
+    } else {
+        a_.test(base.r8(), bytes - 1);
+    }
+    a_.jnz(bad);
+    u64 pc = pc_;
+    cold(bad, [=, this] {
+        a_.lea(rax, ptr(base, m.disp));
+        a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_address))), rax);
+        a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));
+        a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_kind)), 4), u32(ir::ExitKind::fault));
+        set_pc(pc);
+        jump_host(offsetof(HostArea, stub_leave));
+    });
+    (void)n;
+}
+
+void Lowering::swap_bytes(Gp r, u32 bytes) {
+    if (bytes == 2) a_.rol(r.r16(), 8);
+    if (bytes == 4) a_.bswap(r.r32());
+    if (bytes == 8) a_.bswap(r.r64());
+}
+
+void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
+    u32 bytes = ir::size_of(arg.memory);
+    bool s = arg.sign && !arg.big;
+    fault_site(n);
+    bool q = inst(n).type == Type::i64;
+    if (bytes == 1)
+        s ? a_.movsx(q ? d : d.r32(), m) : a_.movzx(d.r32(), m);
+    else if (bytes == 2)
+        s ? a_.movsx(q ? d : d.r32(), m) : a_.movzx(d.r32(), m);
+    else if (bytes == 4)
+        s && q ? a_.movsxd(d, m) : a_.mov(d.r32(), m);
+    else
+        a_.mov(d, m);
+    if (!arg.big) return;
+    swap_bytes(d, bytes);
+    if (bytes == 2) arg.sign ? a_.movsx(q ? d : d.r32(), d.r16()) : a_.movzx(d.r32(), d.r16());
+    if (bytes == 4 && arg.sign && q) a_.movsxd(d, d.r32());
+}
+
+void Lowering::load(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    check_alignment(n, i.a, m, bytes);
+    Mem mem = address(i.a, m.disp, bytes);
+    bool unused = an_->value[n].uses == 0; // it may fault all the same
+    if (in_vec(i.type)) {
+        if (m.big && bytes > 1) return void(failed_ = true);
+        Xmm d = unused ? vec_temp() : def_vec(n);
+        fault_site(n);
+        if (bytes == 16)
+            f_.avx ? a_.vmovdqu(d, mem) : a_.movdqu(d, mem);
+        else if (bytes == 8)
+            f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
+        else if (bytes == 4)
+            f_.avx ? a_.vmovd(d, mem) : a_.movd(d, mem);
+        else {
+            Gp t = temp();
+            bytes == 2 ? a_.movzx(t.r32(), mem) : a_.movzx(t.r32(), mem);
+            f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
+        }
+        return;
+    }
+    load_sized(n, unused ? temp() : def(n), mem, m);
+}
+
+void Lowering::store(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    Type vt = type(i.b);
+    check_alignment(n, i.a, m, bytes);
+    i64 c;
+    if (in_vec(vt)) {
+        if (m.big && bytes > 1) return void(failed_ = true);
+        Xmm v = vec(i.b);
+        Mem mem = address(i.a, m.disp, bytes);
+        Gp t;
+        if (bytes < 4) {
+            t = temp();
+            f_.avx ? a_.vmovd(t.r32(), v) : a_.movd(t.r32(), v);
+        }
+        fault_site(n);
+        if (bytes == 16)
+            f_.avx ? a_.vmovdqu(mem, v) : a_.movdqu(mem, v);
+        else if (bytes == 8)
+            f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
+        else if (bytes == 4)
+            f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
+        else
+            bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+        use(i.b);
+    } else if (imm32(i.b, c) && !m.big && m.order != ir::Order::seq_cst) {
+        Mem mem = address(i.a, m.disp, bytes);
+        fault_site(n);
+        if (bytes == 1) c = i8(c);
+        if (bytes == 2) c = i16(c);
+        a_.mov(mem, imm(c));
+        use(i.b);
+        return;
+    } else {
+        Gp v = gpr(i.b);
+        if (m.big || m.order == ir::Order::seq_cst) { // xchg and bswap change the register
+            Gp t = temp();
+            a_.mov(t, v);
+            v = t;
+            if (m.big) swap_bytes(v, bytes);
+        }
+        Mem mem = address(i.a, m.disp, bytes);
+        Gp x = bytes == 1 ? Gp(v.r8()) : bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v;
+        fault_site(n);
+        if (m.order == ir::Order::seq_cst)
+            a_.xchg(mem, x);
+        else
+            a_.mov(mem, x);
+        use(i.b);
+        return;
+    }
+    if (m.order == ir::Order::seq_cst) {
+        a_.lock();
+        a_.or_(ptr(rsp, -64, 4), 0);
+    }
+}
+
+void Lowering::rmw(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    ir::Rmw op = ir::Rmw(i.sub);
+    auto sized = [&](Gp r) { return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64(); };
+    check_alignment(n, i.a, m, bytes);
+    Gp base = gpr(i.a), operand = gpr(i.b);
+    auto mem = [&] {
+        Mem x = type(i.a) == Type::i32 ? ptr(base.r32(), m.disp, bytes) : ptr(base, m.disp, bytes);
+        x.setSegment(gs);
+        return x;
+    };
+    if (op == ir::Rmw::add || op == ir::Rmw::sub || op == ir::Rmw::swap) {
+        Gp t = temp();
+        a_.mov(t, operand);
+        if (op == ir::Rmw::sub) a_.neg(t);
+        fault_site(n);
+        if (op == ir::Rmw::swap) {
+            a_.xchg(mem(), sized(t));
+        } else {
+            a_.lock();
+            a_.xadd(mem(), sized(t));
+        }
+        use(i.a);
+        use(i.b);
+        if (an_->value[n].uses) activate(n), set_gpr(n, i32(t.id()));
+    } else {
+        // rax: what is expected; rdx: what shall be. Loop until nobody came between.
+        take(0);
+        take(2);
+        base = gpr(i.a), operand = gpr(i.b);
+        if (base.id() < 3 && operand.id() < 3) return void(failed_ = true); // one temporary is left
+        Label again = a_.newLabel();
+        Gp old = sized(rax), fresh = sized(rdx), x = sized(operand);
+        fault_site(n);
+        a_.mov(old, mem());
+        a_.bind(again);
+        a_.mov(rdx, rax);
+        auto pick = [&](CondCode c) {
+            a_.cmp(fresh, x);
+            if (bytes < 4) { // no narrow conditional move
+                a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx, operand.r32());
+            } else {
+                a_.emit(asmjit::x86::Inst::cmovccFromCond(c), fresh, x);
+            }
+        };
+        switch (op) {
+        case ir::Rmw::and_: a_.and_(edx.r64(), operand); break;
+        case ir::Rmw::or_: a_.or_(rdx, operand); break;
+        case ir::Rmw::xor_: a_.xor_(rdx, operand); break;
+        case ir::Rmw::andn:
+            a_.not_(rdx);
+            a_.or_(rdx, operand);
+            a_.not_(rdx);
+            break;
+        case ir::Rmw::smin: pick(CondCode::kG); break;
+        case ir::Rmw::smax: pick(CondCode::kL); break;
+        case ir::Rmw::umin: pick(CondCode::kA); break;
+        case ir::Rmw::umax: pick(CondCode::kB); break;
+        default: failed_ = true;
+        }
+        fault_site(n);
+        a_.lock();
+        a_.cmpxchg(mem(), fresh);
+        a_.jne(again);
+        use(i.a);
+        use(i.b);
+        if (an_->value[n].uses) activate(n), set_gpr(n, 0);
+    }
+    if (an_->value[n].uses && bytes < 4 && i.type == Type::i64) return void(failed_ = true);
+}
+
+void Lowering::cas(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    check_alignment(n, i.a, m, bytes);
+    take(0);
+    move_to(rax, i.b);
+    Gp desired = gpr(i.c), base = gpr(i.a);
+    Mem mem = type(i.a) == Type::i32 ? ptr(base.r32(), m.disp, bytes) : ptr(base, m.disp, bytes);
+    mem.setSegment(gs);
+    Gp x = bytes == 1 ? Gp(desired.r8()) : bytes == 2 ? Gp(desired.r16()) : bytes == 4 ? Gp(desired.r32()) : desired;
+    fault_site(n);
+    a_.lock();
+    a_.cmpxchg(mem, x);
+    use(i.a);
+    use(i.b);
+    use(i.c);
+    if (an_->value[n].uses) activate(n), set_gpr(n, 0);
+}
+
+} // namespace mimic::jit::x86
