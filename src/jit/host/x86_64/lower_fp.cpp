@@ -1,6 +1,7 @@
 // Scalar floating point on the host's unit, exactly: MXCSR holds the guest's rounding mode and gathers the sticky
 // flags. What the host does otherwise than the guest (which NaN, which integer for one out of range) happens in cold
 // code. Operations with a static rounding mode other than the one at hand go to the interpreter's body.
+#include "jit/host/x86_64/backend.hpp"
 #include "jit/host/x86_64/lower.hpp"
 #include "softfloat/env.hpp"
 
@@ -149,7 +150,7 @@ bool Lowering::fp(u32 n) {
         // r = a; r = +-(r * b) +- c
         Xmm r = vec_temp();
         a_.vmovaps(r, a);
-        using X = asmjit::x86::Inst;
+        namespace X = asmjit::x86::Inst;
         u32 id = arg.neg_product ? (arg.neg_addend ? (d ? X::kIdVfnmsub213sd : X::kIdVfnmsub213ss)
                                                    : (d ? X::kIdVfnmadd213sd : X::kIdVfnmadd213ss))
                                  : (arg.neg_addend ? (d ? X::kIdVfmsub213sd : X::kIdVfmsub213ss)
@@ -208,7 +209,7 @@ void Lowering::fp_result(u32 n, Xmm r) {
 void Lowering::fp_binary(u32 n) {
     const IrInst& i = inst(n);
     bool d = i.type == Type::f64;
-    using X = asmjit::x86::Inst;
+    namespace X = asmjit::x86::Inst;
     u32 avx = 0, sse = 0;
     switch (i.op) {
     case Op::fadd: avx = d ? X::kIdVaddsd : X::kIdVaddss, sse = d ? X::kIdAddsd : X::kIdAddss; break;
@@ -263,7 +264,7 @@ bool Lowering::fp_to_int(u32 n) {
     use(i.a);
     Gp r = def(n);
     Gp x = wide ? r : Gp(r.r32());
-    using X = asmjit::x86::Inst;
+    namespace X = asmjit::x86::Inst;
     u32 id;
     if (!is_signed)
         id = d ? (truncate ? X::kIdVcvttsd2usi : X::kIdVcvtsd2usi) : (truncate ? X::kIdVcvttss2usi : X::kIdVcvtss2usi);
@@ -316,7 +317,7 @@ CondCode Lowering::fp_condition(ValueId v) {
     ValueId x = swap ? i.b : i.a, y = swap ? i.a : i.b;
     Xmm a = vec(x);
     asmjit::Operand b = x == y ? asmjit::Operand(a) : vec_rm(y);
-    using X = asmjit::x86::Inst;
+    namespace X = asmjit::x86::Inst;
     u32 id = d ? (quiet ? (f_.avx ? X::kIdVucomisd : X::kIdUcomisd) : (f_.avx ? X::kIdVcomisd : X::kIdComisd))
                : (quiet ? (f_.avx ? X::kIdVucomiss : X::kIdUcomiss) : (f_.avx ? X::kIdVcomiss : X::kIdComiss));
     a_.emit(id, a, b);

@@ -1,0 +1,63 @@
+// The guest's mappings: the truth about what is mapped where, with which protection. Pure data: no system calls.
+//
+// Addresses are guest addresses. Neighbours that continue each other are merged, so the table is what /proc/self/maps
+// shows.
+#pragma once
+#include "base/types.hpp"
+#include <map>
+#include <span>
+#include <vector>
+
+namespace mimic::user {
+
+namespace prot {
+inline constexpr u8 none = 0, read = 1, write = 2, exec = 4; // as PROT_* of every Linux ABI
+}
+
+// One mapping. Two are mergeable when all but their ranges agree and a file's offset goes on.
+struct Mapping {
+    u64 start = 0, end = 0;
+    u8 prot = 0;
+    bool shared = false;
+    bool file = false; // backed by a file (or a shared-memory segment) at `offset`
+    bool shm = false;  // attached by shmat: one shmdt removes it all
+    u64 offset = 0;
+    u64 id = 0;                  // tells files apart, so that mappings of two files don't merge
+    const char* label = nullptr; // "[heap]", "[stack]", ...; a string constant
+
+    u64 size() const { return end - start; }
+};
+
+class PageTable {
+public:
+    // The mapping that holds `address`, or nullptr.
+    const Mapping* find(u64 address) const;
+    // The first mapping that ends above `address`, or nullptr.
+    const Mapping* next(u64 address) const;
+    // True when something is mapped in [low, high).
+    bool overlaps(u64 low, u64 high) const;
+    // True when all of [low, high) is mapped with at least the protection `needed`.
+    bool covers(u64 low, u64 high, u8 needed = 0) const;
+    // Puts a mapping in, in place of what was there.
+    void insert(const Mapping& mapping);
+    void erase(u64 low, u64 high);
+    // Changes protection up to the first hole; returns where it stopped (high: all done).
+    u64 protect(u64 low, u64 high, u8 to);
+    // The parts of mappings that lie in [low, high).
+    std::vector<Mapping> in(u64 low, u64 high) const;
+    // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none.
+    u64 find_gap(u64 size, u64 align, u64 low, u64 high) const;
+    u64 count() const { return map_.size(); }
+    // Bytes mapped in all.
+    u64 bytes() const;
+    auto begin() const { return map_.begin(); }
+    auto end() const { return map_.end(); }
+
+private:
+    using Map = std::map<u64, Mapping>;
+    void split(u64 at);
+    void merge_around(Map::iterator it);
+    Map map_; // by start
+};
+
+} // namespace mimic::user
