@@ -46,7 +46,7 @@ ROOTS = (
     Root("sysroot/arm64", "bookworm", "arm64", USERLAND + " gcc-12"),
     Root("sysroot/riscv64", "trixie", "riscv64", USERLAND + " gcc-14"),
     # The riscv64 programs' native twins; those of the arm64 root are the host's own.
-    Root("sysroot/amd64", "trixie", "amd64", USERLAND + " gcc-14"),
+    Root("sysroot/amd64", "trixie", "amd64", USERLAND + " gcc-14 cpp-14-riscv64-linux-gnu"),
     Root("qemu-10", "trixie", "amd64", "qemu-user", depends=False,
          only="./usr/bin/qemu-aarch64 ./usr/bin/qemu-riscv64 ./usr/bin/qemu-x86_64"),
 )

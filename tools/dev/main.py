@@ -3,8 +3,10 @@
 import argparse
 import sys
 
+import bench
 import build
 import check
+import demo
 import inputs
 import packages
 from common import PRESETS, DevError
@@ -45,6 +47,8 @@ def parser():
                                    "Exit status 0 when every test passed and each skipped one is in tests/skips.txt."))
     check.add_options(command("check", check.check, "what to run before a commit",
                               "Formatting, clang-tidy on changed files, rooms and arrows, quick tests, long files."))
+    bench.add_options(command("bench", bench.bench, "measure Mimic beside the references and native code",
+                              "Minimum user+system CPU time of interleaved rounds; results must agree bit for bit."))
     sub = command("soak", build.soak, "run a long randomised test, replayable by its seed",
                   "Without NAME: lists them. CI runs the same programs with a small count.")
     sub.add_argument("name", nargs="?", help="a *_soak.cpp of a room, without the ending")
@@ -55,6 +59,8 @@ def parser():
                   "Without NAME: lists them. New inputs go to build/corpus/NAME; a crash is written there, too.")
     sub.add_argument("name", nargs="?", help="a *_fuzz.cpp of a room, without the ending")
     sub.add_argument("--seconds", type=int, default=60, metavar="N", help="how long (default: 60)")
+    command("demo", demo.demo, "set up, run foreign programs, print the speed table",
+            "A Debian arm64 python3 script and a RISC-V program under Mimic, then a short bench.")
     return top
 
 
