@@ -1,4 +1,4 @@
-// class: fp  size: 500  quick: 40
+// class: fp  size: 300  quick: 25
 // Sums, products and divisions of small whole numbers in f64: no result is inexact, so the inexact flag stays clear.
 #include "bench.h"
 

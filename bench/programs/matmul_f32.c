@@ -1,4 +1,4 @@
-// class: fp  size: 20  quick: 2
+// class: fp  size: 10  quick: 1
 // Products of 300x300 matrices of float, SIZE times.
 #include "bench.h"
 

@@ -28,7 +28,7 @@ def add_options(parser):
     parser.add_argument("--class", dest="classes", action="append", choices=corpus.CLASSES, help="only this class")
     parser.add_argument("--guest", action="append", choices=corpus.GUESTS, help="only this guest (default: both)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (default: 3; 1 with --quick)")
-    parser.add_argument("--quick", action="store_true", help="small sizes: a minute, good to a fifth")
+    parser.add_argument("--quick", action="store_true", help="small sizes: some minutes instead of an hour, good to a fifth")
     parser.add_argument("--no-references", action="store_true", help="Mimic and native only")
     parser.add_argument("--json", metavar="FILE", help="write everything that was measured")
     parser.add_argument("--markdown", action="store_true", help="print the tables as docs/performance.md has them")

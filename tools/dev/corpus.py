@@ -151,7 +151,7 @@ def real_commands(quick):
     text = text_input("text", 3_000_000 // scale)
     long_text = text_input("text", 24_000_000 // scale)
     return [
-        ("cc1", "cc1", ["-quiet", "-O2", "-fpreprocessed", preprocessed, "-o", "/dev/stdout"], None),
+        ("cc1", "cc1", ["-quiet", "-O2", "-fno-ident", "-fpreprocessed", preprocessed, "-o", "/dev/stdout"], None),
         ("python3", "/usr/bin/python3", ["-B", REAL / "work.py", 12000 // scale], None),
         ("perl", "/usr/bin/perl", [REAL / "work.pl", 24000 // scale], None),
         ("bash", "/bin/bash", ["--norc", REAL / "work.sh", 9000 // scale], None),
