@@ -1,0 +1,106 @@
+"""build, test, soak and fuzz."""
+
+import os
+import subprocess
+
+import inputs
+import packages
+import skips
+from common import BUILD, JOBS, PRESETS, ROOT, DevError, preset_dir, run, say
+
+
+def configure(preset):
+    folder = preset_dir(preset)
+    if not (folder / "build.ninja").exists():
+        run(["cmake", "--preset", preset], stdout=subprocess.DEVNULL)
+
+
+def compile_targets(preset, targets=()):
+    configure(preset)
+    run(["ninja", "-C", preset_dir(preset), "-j", JOBS, *targets])
+
+
+def build(options):
+    packages.install()
+    compile_targets(options.preset, options.targets)
+    return 0
+
+
+def add_test_options(parser):
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only tests whose name contains NAME")
+    parser.add_argument("-L", "--label", choices=("quick", "full", "all"), default="all",
+                        help="quick (< 2 minutes), full (the rest of CI), all (default)")
+    parser.add_argument("-p", "--preset", default="release", choices=PRESETS, help="build to test (default: release)")
+
+
+def test(options):
+    packages.install()
+    if options.label != "quick":  # quick tests use nothing real
+        inputs.fetch()
+    compile_targets(options.preset)
+    return run_tests(options.preset, options.label, options.names)
+
+
+def run_tests(preset, label="all", names=()):
+    """ctest, then the rule that each skipped test has its reason in tests/skips.txt."""
+    folder = preset_dir(preset)
+    results = folder / "results.xml"
+    command = ["ctest", "--test-dir", folder, "-j", JOBS, "--output-on-failure", "--no-tests=error",
+               "--output-junit", results, "--test-output-size-passed", "1000000"]
+    if label != "all":
+        command += ["-L", f"^{label}$"]
+    if names:
+        command += ["-R", "|".join(names)]
+    results.unlink(missing_ok=True)
+    status = subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
+    unnamed = skips.unnamed(skips.skipped_in(results), skips.allowed()) if results.exists() else []
+    for name in unnamed:
+        say(f"{name}: was skipped, but tests/skips.txt does not name it")
+    return 1 if status or unnamed else 0
+
+
+def sources(kind):
+    """Names of the rooms' programs of a kind: soak or fuzz."""
+    return sorted(path.stem for path in (ROOT / "src").rglob(f"*_{kind}.cpp"))
+
+
+def chosen(name, kind):
+    """The program that the user named, with or without its ending."""
+    known = sources(kind)
+    for candidate in (name, f"{name}_{kind}"):
+        if candidate in known:
+            return candidate
+    raise DevError(f"{name}: no {kind} program of this name; there are: {', '.join(known) or 'none yet'}")
+
+
+def listing(kind):
+    print("\n".join(sources(kind)) or f"no {kind} programs yet")
+    return 0
+
+
+def soak(options):
+    if not options.name:
+        return listing("soak")
+    name = chosen(options.name, "soak")
+    packages.install()
+    compile_targets(options.preset, [name])
+    command = [preset_dir(options.preset) / "bin" / name, "--seed", options.seed]
+    if options.count is not None:
+        command += ["--count", options.count]
+    run(command)
+    return 0
+
+
+def fuzz(options):
+    if not options.name:
+        return listing("fuzz")
+    name = chosen(options.name, "fuzz")
+    packages.install()
+    compile_targets("fuzz", [name])
+    found = BUILD / "corpus" / name
+    found.mkdir(parents=True, exist_ok=True)
+    kept = ROOT / "tests" / "fuzz" / name
+    # Memory and time a case may take: no input makes us allocate or loop without bound.
+    run([preset_dir("fuzz") / "bin" / name, f"-max_total_time={options.seconds}", "-rss_limit_mb=2048", "-timeout=10",
+         f"-artifact_prefix={found}{os.sep}", found, *([kept] if kept.is_dir() else [])])
+    return 0

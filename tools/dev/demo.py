@@ -1,0 +1,33 @@
+"""demo: foreign programs under Mimic, then the speed table."""
+
+import argparse
+
+import bench
+import build
+import corpus
+import inputs
+import packages
+from common import ROOT, DevError, mimic_program, run, say
+
+SCRIPT = """
+import hashlib, json, platform, sys
+print(f"Python {sys.version.split()[0]} on {platform.machine()}")
+print(json.dumps({"sha256": hashlib.sha256(b"Mimic").hexdigest()[:16], "sum": sum(i * i for i in range(100000))}))
+"""
+
+
+def demo(_options):
+    packages.install()
+    inputs.fetch()
+    build.compile_targets("release")
+    mimic = mimic_program()
+    if not mimic.exists():
+        raise DevError(f"{mimic.relative_to(ROOT)}: this tree does not build it yet, nothing to show")
+    root = inputs.sysroot("aarch64")
+    say("Debian's arm64 python3:")
+    run([mimic, "run", "-L", root, root / "usr/bin/python3", "-c", SCRIPT])
+    say("a RISC-V program, 12 queens:")
+    run([mimic, "run", corpus.build(corpus.PROGRAMS / "nqueens.c", "riscv64"), "12"])
+    parser = argparse.ArgumentParser()
+    bench.add_options(parser)
+    return bench.bench(parser.parse_args(["--quick"]))
