@@ -144,7 +144,7 @@ inline constexpr Env ppc{.tininess_before_rounding = true,
                          .nan = {.fma_order = {0, 2, 1}},
                          .to_int = {IntResult::minimum, IntResult::saturate}};
 
-// MIPS with FCSR.NAN2008=0 (MIPS64 architecture vol. I-A, section 6.3): an invalid conversion gives the greatest integer.
+// MIPS with FCSR.NAN2008=0 (MIPS64 architecture vol. I-A, section 6.3): an invalid conversion gives the maximum.
 inline constexpr Env mips_legacy{.nan = {.default_pattern = DefaultNan::all_but_quiet_bit,
                                          .signalling_bit_set = true,
                                          .quieting = Quieting::default_nan},

@@ -2,6 +2,7 @@
 // computed in 53 bits, to odd, rounds to the same narrow result (53 >= 2p + 2), whatever the rounding.
 #include "softfloat/soak/host_sse.hpp"
 #include "softfloat/soak/x86_rules.hpp"
+#include <cpuid.h>
 
 namespace mimic::softfloat::soak {
 namespace {
@@ -55,6 +56,16 @@ void narrow_from_f64(std::string_view name, Random& random, Report& report) {
                  {direct, exact_flags ? env.flags & looked_at : 0});
 }
 
+// Not all compilers' __builtin_cpu_supports knows these two; AVX and AVX512F vouch for the system's support.
+bool host_has_f16c() {
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) && c >> 29 & 1;
+}
+bool host_has_fp16() {
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx512f") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 23 & 1;
+}
+
 } // namespace
 
 void add_half_checks(std::vector<Check>& checks) {
@@ -66,9 +77,9 @@ void add_half_checks(std::vector<Check>& checks) {
         {"sqrt.bf16.by_f64", narrow_from_f64<BF16, 3>}, {"fma.bf16.by_f64", narrow_from_f64<BF16, 4>},
     };
     checks.insert(checks.end(), std::begin(narrow), std::end(narrow));
-    if (__builtin_cpu_supports("f16c"))
+    if (host_has_f16c())
         checks.push_back({"convert.f32.f16.f16c", compare_with_host<F32, CvtPs2Ph, soft_convert<F16, F32>>});
-    if (!__builtin_cpu_supports("avx512fp16")) return;
+    if (!host_has_fp16()) return;
     const Check fp16[] = {
         {"add.f16", compare_with_host<F16, AddSh, soft_add<F16>>},
         {"sub.f16", compare_with_host<F16, SubSh, soft_sub<F16>>},

@@ -2,12 +2,11 @@
 // binary128 functions. NaN results are the library's own choice, so only their class is compared.
 #include "softfloat/soak/soak.hpp"
 #include <bit>
-#include <cmath>
 
 namespace mimic::softfloat::soak {
 namespace {
 
-using Quad = _Float128;
+__extension__ using Quad = __float128;
 extern "C" Quad fmaf128(Quad, Quad, Quad) noexcept;
 extern "C" Quad sqrtf128(Quad) noexcept;
 extern "C" Quad remainderf128(Quad, Quad) noexcept;

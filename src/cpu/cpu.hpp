@@ -1,0 +1,104 @@
+// vCPUs and the code they share.
+//
+//   auto space = TRY(cpu::CodeSpace::create(guest, source, options));   // one an address space
+//   cpu::Cpu cpu(*space, access);                                      // one a vCPU; used by one thread at a time
+//   cpu.header().pc = entry;
+//   cpu.run();                                                         // until it must leave: header().exit_kind
+#pragma once
+#include "base/result.hpp"
+#include "ir/interpreter.hpp"
+#include "isa/guest.hpp"
+#include <memory>
+#include <span>
+
+namespace mimic::cpu {
+
+// Where code comes from; the owner of guest memory implements it. Called with the code space's lock held: it must not
+// call back into the space.
+class CodeSource {
+public:
+    virtual ~CodeSource() = default;
+    // Copies up to out.size() bytes that are readable and executable at pc; 0: pc itself is not.
+    virtual u32 fetch(u64 pc, std::span<u8> out) = 0;
+    // Code in the page that holds this address is translated from now on: a write to it must lead to invalidate().
+    virtual void protect_code(u64 address) = 0;
+};
+
+enum class Accel : u8 { jit, interp };
+
+struct Options {
+    Accel accel = Accel::jit;
+    bool verify = false;       // run each unit in both engines and compare
+    bool one_insn = false;     // a guest instruction a unit
+    u64 code_bytes = 64 << 20; // of translated code
+    u64 guest_base = 0;        // host address of guest address 0 (user mode)
+};
+
+class Cpu;
+
+// What was translated, shared by the vCPUs of one address space. Thread-safe.
+class CodeSpace {
+public:
+    static Result<std::unique_ptr<CodeSpace>> create(const isa::Guest& guest, CodeSource& source, const Options& o);
+    ~CodeSpace();
+
+    const isa::Guest& guest() const;
+    const Options& options() const;
+
+    // Bytes in [low, high) changed or went away: their translations are not entered any more. The calling vCPU's own
+    // effect is immediate; others follow at their next poll.
+    void invalidate(u64 low, u64 high);
+    void invalidate_all();
+
+    // Around fork(2), in this order; only the forking thread's vCPU goes on in the child.
+    void before_fork();
+    void after_fork_parent();
+    void after_fork_child(Cpu& survivor);
+
+    struct Counters {
+        u64 units = 0, guest_insns = 0, code_bytes = 0, flushes = 0, refused = 0;
+    };
+    Counters counters() const;
+
+    struct Impl;
+    Impl& impl() { return *impl_; }
+
+private:
+    CodeSpace() = default;
+    std::unique_ptr<Impl> impl_;
+};
+
+class Cpu {
+public:
+    // `access` reaches guest memory for the interpreter and for what generated code leaves to it.
+    Cpu(CodeSpace& space, ir::Access& access);
+    ~Cpu();
+    Cpu(const Cpu&) = delete;
+    Cpu& operator=(const Cpu&) = delete;
+
+    ir::CpuHeader& header() { return *header_; }
+    // Home of a slot; a register's truth while run() is not active.
+    u8* slot(ir::SlotId n) { return ir::home(header_, state_.slots[n]); }
+    u64& slot64(ir::SlotId n) { return *reinterpret_cast<u64*>(slot(n)); }
+    // Copies all slots, FP environment and pc: for clone(2).
+    void copy_state(const Cpu& from);
+
+    // Runs guest code on the calling thread until header().exit_kind is trap, fault or poll. pc and slots are then
+    // those of the instruction's start (a fault, a trap) or of the next one (poll). For a poll the caller clears
+    // header().poll before it looks for the reason.
+    void run();
+    // Makes run() return with poll soon; from any thread or signal handler.
+    void kick() { __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST); }
+
+private:
+    friend class CodeSpace;
+    void run_interpreter();
+    void run_jit();
+    CodeSpace::Impl& space_;
+    const ir::GuestState& state_;
+    ir::CpuHeader* header_ = nullptr;
+    u64 bytes_ = 0;
+    ir::Interpreter interpreter_;
+};
+
+} // namespace mimic::cpu
