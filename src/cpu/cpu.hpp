@@ -8,18 +8,18 @@
 #include "base/result.hpp"
 #include "ir/interpreter.hpp"
 #include "isa/guest.hpp"
+#include <atomic>
 #include <memory>
-#include <span>
 
 namespace mimic::cpu {
 
 // Where code comes from; the owner of guest memory implements it. Called with the code space's lock held: it must not
-// call back into the space.
+// call back into the space, and whoever calls the space must not hold a lock that these functions take.
 class CodeSource {
 public:
     virtual ~CodeSource() = default;
-    // Copies up to out.size() bytes that are readable and executable at pc; 0: pc itself is not.
-    virtual u32 fetch(u64 pc, std::span<u8> out) = 0;
+    // Copies up to max bytes that are readable and executable at pc; 0: pc itself is not.
+    virtual u32 fetch(u64 pc, u8* out, u32 max) = 0;
     // Code in the page that holds this address is translated from now on: a write to it must lead to invalidate().
     virtual void protect_code(u64 address) = 0;
 };
@@ -53,7 +53,7 @@ public:
     // Around fork(2), in this order; only the forking thread's vCPU goes on in the child.
     void before_fork();
     void after_fork_parent();
-    void after_fork_child(Cpu& survivor);
+    Result<void> after_fork_child(Cpu& survivor);
 
     struct Counters {
         u64 units = 0, guest_insns = 0, code_bytes = 0, flushes = 0, refused = 0;
@@ -84,21 +84,43 @@ public:
     void copy_state(const Cpu& from);
 
     // Runs guest code on the calling thread until header().exit_kind is trap, fault or poll. pc and slots are then
-    // those of the instruction's start (a fault, a trap) or of the next one (poll). For a poll the caller clears
-    // header().poll before it looks for the reason.
+    // those of the instruction's start (a fault, a trap) or of the next one (poll). For a poll the caller calls
+    // clear_kick() before it looks for the reason.
     void run();
     // Makes run() return with poll soon; from any thread or signal handler.
-    void kick() { __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST); }
+    void kick() {
+        external_.store(true);
+        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    }
+    // The reason of a kick is being looked into: later kicks count anew.
+    void clear_kick() {
+        external_.store(false);
+        if (!internal_.load()) __atomic_store_n(&header_->poll, 0u, __ATOMIC_SEQ_CST);
+        if (external_.load()) __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    }
 
 private:
     friend class CodeSpace;
+    friend struct CodeSpace::Impl;
     void run_interpreter();
     void run_jit();
+    void bind_thread();
+    bool clear_internal();
+    void leave();
+    void resolve_fault();
+    // The code space wants something of this vCPU; the guest's owner need not know.
+    void kick_internal() {
+        internal_.store(true);
+        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    }
     CodeSpace::Impl& space_;
     const ir::GuestState& state_;
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
+    long thread_ = 0;                                     // that GS was set for
+    std::atomic<bool> stale_{false};                      // the jump cache may lead to dropped code
+    std::atomic<bool> internal_{false}, external_{false}; // who set poll
 };
 
 } // namespace mimic::cpu

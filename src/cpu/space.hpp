@@ -14,23 +14,24 @@ namespace mimic::cpu {
 
 // One translated unit.
 struct Translation {
-    u64 low = 0, high = 0;         // guest bytes
+    u64 low = 0, high = 0; // guest bytes
     u32 mode = 0;
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
     u32 first_link = 0, link_count = 0;
-    std::vector<u32> incoming;     // link words that point into it
+    std::vector<struct Node*> nodes;
+    std::vector<u32> incoming; // link words that point into it
     std::vector<jit::Emitted::Fault> faults;
     std::unique_ptr<ir::Unit> unit; // interpreter: what to run
 };
 
 // An entry of the look-up table; never freed before the space is, so that readers need no lock.
 struct Node {
-    u64 pc;
-    u32 mode;
-    const u8* code;
-    Translation* translation;
+    u64 pc = 0;
+    u32 mode = 0;
+    const u8* code = nullptr;
+    Translation* translation = nullptr;
     std::atomic<Node*> next{nullptr};
     std::atomic<bool> valid{true};
 };
@@ -57,7 +58,7 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, std::vector<Translation*>> pages; // by guest page
     std::vector<Cpu*> cpus;
-    Counters counters;
+    CodeSpace::Counters counters;
 
     static constexpr u32 buckets = 1 << 14;
     std::unique_ptr<std::atomic<Node*>[]> table;
@@ -75,12 +76,15 @@ struct CodeSpace::Impl {
     Node* find(u64 pc, u32 mode) const;
     // The entry for a pc, translated if need be.
     Node* entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock);
-    Node* translate(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock);
+    Node* translate(u64 pc, u32 mode);
+    bool emit(const ir::Unit& unit, Translation& t);
+    Result<void> start_cache();
+    void forget_jumps();
+    bool full = false; // the last emit failed for want of room
     Node* add_node(u64 pc, u32 mode, const u8* code, Translation* t);
-    void record_pages(Translation* t);
     void drop(Translation* t);
-    void flush(std::unique_lock<std::mutex>& lock, Cpu* self);
-    void follow_link(u64* word);
+    void flush(std::unique_lock<std::mutex>& lock);
+    void follow_link(u64* word, std::unique_lock<std::mutex>& lock);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 };

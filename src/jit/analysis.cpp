@@ -30,11 +30,10 @@ bool is_removable(const Inst& i) {
 namespace {
 
 // Conditions that fuse with what consumes them.
-bool is_condition(const Inst& i) {
-    return i.op == Op::icmp || (i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq);
-}
+bool is_condition(const Inst& i) { return i.op == Op::icmp || (i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq); }
 bool takes_condition(const Inst& i) {
-    return i.op == Op::brcond || i.op == Op::select || (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));
+    return i.op == Op::brcond || i.op == Op::select ||
+           (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));
 }
 bool is_memory(const Inst& i) { return i.op == Op::load || i.op == Op::store; }
 

@@ -15,18 +15,18 @@ struct RegisterPlan {
 };
 
 struct ValueInfo {
-    u16 uses = 0;         // 0 and no effect: dead
+    u16 uses = 0;          // 0 and no effect: dead
     bool deferred = false; // emitted at its only use
     bool dead = false;
-    i16 target = -1;      // slot whose register the result should be computed in
-    u32 last = 0;         // index of the last instruction that uses it
+    i16 target = -1; // slot whose register the result should be computed in
+    u32 last = 0;    // index of the last instruction that uses it
 };
 
 struct Analysis {
-    std::vector<ValueInfo> value;       // by instruction
-    std::vector<ir::BlockId> layout;    // reached blocks in emission order, the entry first
-    std::vector<u32> position;          // by block: place in layout, none when not reached
-    std::vector<bool> loop_head;        // by block: target of an edge that does not go forward
+    std::vector<ValueInfo> value;    // by instruction
+    std::vector<ir::BlockId> layout; // reached blocks in emission order, the entry first
+    std::vector<u32> position;       // by block: place in layout, none when not reached
+    std::vector<bool> loop_head;     // by block: target of an edge that does not go forward
 
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 

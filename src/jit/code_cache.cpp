@@ -26,8 +26,13 @@ Result<CodeCache> CodeCache::create(u64 bytes) {
 }
 
 CodeCache::CodeCache(CodeCache&& o) noexcept
-    : code_(std::exchange(o.code_, nullptr)), write_(std::exchange(o.write_, nullptr)), links_(o.links_),
-      size_(o.size_), used_(o.used_), shared_(o.shared_), link_capacity_(o.link_capacity_) {}
+    : code_(std::exchange(o.code_, nullptr))
+    , write_(std::exchange(o.write_, nullptr))
+    , links_(o.links_)
+    , size_(o.size_)
+    , used_(o.used_)
+    , shared_(o.shared_)
+    , link_capacity_(o.link_capacity_) {}
 
 CodeCache::~CodeCache() {
     if (code_) munmap(code_, size_ + u64(link_capacity_) * 8);

@@ -17,7 +17,7 @@ public:
     CodeCache& operator=(CodeCache&&) = delete;
     ~CodeCache();
 
-    u8* code() const { return code_; }   // executable view
+    u8* code() const { return code_; } // executable view
     u64 size() const { return size_; }
     u64 used() const { return used_; }
     u64* links() const { return links_; }

@@ -21,15 +21,15 @@ struct Emitted {
         ir::BlockId block;
         u32 offset;
     };
-    struct Edge {          // link word first_link + n is edge n's
+    struct Edge { // link word first_link + n is edge n's
         u64 pc;
         u32 mode;
-        u32 stub;          // where the word points while the edge has no target
+        u32 stub; // where the word points while the edge has no target
     };
     struct Fault {
-        u32 offset;        // of a host instruction that may fault
-        u32 inst;          // IR instruction
-        u64 pc;            // guest instruction
+        u32 offset; // of a host instruction that may fault
+        u32 inst;   // IR instruction
+        u64 pc;     // guest instruction
     };
     u32 bytes = 0;
     std::vector<Entry> entries;

@@ -62,7 +62,8 @@ u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (
     for (u32 k = 0; k < 3; ++k) u->code.push_back({.op = Op::arg, .type = types[k], .imm = k});
     if (table) {
         copy.imm = 0;
-        u->wide.assign(unit.wide.begin() + long(i.imm), unit.wide.begin() + std::min(long(i.imm) + 8, long(unit.wide.size())));
+        u->wide.assign(unit.wide.begin() + long(i.imm),
+                       unit.wide.begin() + std::min(long(i.imm) + 8, long(unit.wide.size())));
     }
     u->code.push_back(copy);
     u->code.push_back({.op = Op::trap, .sub = u8(ir::TrapKind::guest)});
@@ -94,14 +95,20 @@ u32 mxcsr_of(const ir::FpEnv& fp) {
 class X86Backend final : public Backend {
 public:
     X86Backend(const ir::GuestState& guest, u32 min_insn_bytes)
-        : guest_(guest), features_(Features::probe()), jump_shift_(min_insn_bytes >= 4 ? 2 : min_insn_bytes == 2 ? 1 : 0) {
+        : guest_(guest)
+        , features_(Features::probe())
+        , jump_shift_(min_insn_bytes >= 4   ? 2
+                      : min_insn_bytes == 2 ? 1
+                                            : 0) {
         layout_.area = (i32(ir::slots_offset + guest.bytes + 63) & ~63) - bias;
         make_plan();
         lowering_ = std::make_unique<Lowering>(guest_, plan_, features_, layout_, jump_shift_, records_);
     }
 
     const RegisterPlan& plan() const override { return plan_; }
-    u32 host_area() const override { return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea); }
+    u32 host_area() const override {
+        return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea);
+    }
     void init(CpuHeader* cpu) const override;
     Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
     bool emit(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
@@ -159,8 +166,12 @@ void X86Backend::make_plan() {
     std::vector<u8> gprs(std::begin(gpr_pins), std::end(gpr_pins)), vecs;
     for (u32 r = vec_temp_count; r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
     choose([](const ir::Slot& s) { return s.cls == ir::SlotClass::gpr && s.type == Type::i64; }, plan_.gpr, gprs);
-    choose([](const ir::Slot& s) { return (s.cls == ir::SlotClass::fp || s.cls == ir::SlotClass::vec) &&
-                                          (s.type == Type::f64 || s.type == Type::v128); }, plan_.vec, vecs);
+    choose(
+        [](const ir::Slot& s) {
+            return (s.cls == ir::SlotClass::fp || s.cls == ir::SlotClass::vec) &&
+                   (s.type == Type::f64 || s.type == Type::v128);
+        },
+        plan_.vec, vecs);
 }
 
 void X86Backend::init(CpuHeader* cpu) const {
@@ -294,7 +305,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     for (auto& [member, label] : stubs) proto_.*member = u64(code) + holder.labelOffsetFromBase(label);
     proto_.call_body = u64(&call_body);
     proto_.call_owner = u64(this);
-    auto both = [](u64 (&to)[2], u64 low, u64 high) { to[0] = low, to[1] = high; };
+    auto both = [](u64(&to)[2], u64 low, u64 high) { to[0] = low, to[1] = high; };
     both(proto_.sign_f64, u64{1} << 63, 0);
     both(proto_.sign_f32, 0x80000000, 0);
     both(proto_.abs_f64, ~(u64{1} << 63), ~u64{0});

@@ -32,9 +32,9 @@ struct Features {
 inline constexpr i32 bias = i32(ir::slots_offset) + 128;
 
 inline constexpr u32 temp_count = 3;
-inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                            // rax rcx rdx
-inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};         // rbx rsi rdi r8-r15
-inline constexpr u32 vec_temp_count = 4;                                          // xmm0-3
+inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax rcx rdx
+inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; // rbx rsi rdi r8-r15
+inline constexpr u32 vec_temp_count = 4;                                  // xmm0-3
 
 // Offsets in the host area, which follows the guest's slots in the state block.
 struct HostArea {
@@ -56,7 +56,12 @@ class Lowering {
 public:
     Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
              u32 jump_shift, Records& records)
-        : guest_(guest), plan_(plan), f_(f), at_(layout), jump_shift_(jump_shift), records_(&records) {}
+        : guest_(guest)
+        , plan_(plan)
+        , f_(f)
+        , at_(layout)
+        , jump_shift_(jump_shift)
+        , records_(&records) {}
 
     bool run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable, u64 room,
              const u64* first_link, Emitted& out);
@@ -76,23 +81,25 @@ private:
     // registers.cpp
     void begin_block(const ir::Block& b);
     const Inst& inst(ValueId v) const { return unit_->code[v]; }
-    bool is_const(ValueId v) const { return inst(v).op == Op::constant && ir::is_int(type(v)) && type(v) != Type::i128; }
+    bool is_const(ValueId v) const {
+        return inst(v).op == Op::constant && ir::is_int(type(v)) && type(v) != Type::i128;
+    }
     bool imm32(ValueId v, i64& out) const; // a constant that fits a sign-extended 32-bit immediate of its width
     Type type(ValueId v) const { return ir::result_type(inst(v)); }
     static bool in_vec(Type t) { return ir::is_fp(t) || t == Type::v64 || t == Type::v128 || t == Type::i128; }
-    Gp gpr(ValueId v);             // in a register, 64-bit view
-    Gp gpr(ValueId v, Type t);     // view of the width of t
+    Gp gpr(ValueId v);         // in a register, 64-bit view
+    Gp gpr(ValueId v, Type t); // view of the width of t
     Xmm vec(ValueId v);
     asmjit::Operand rm(ValueId v, Type t); // register, memory or imm32, for the second operand
     asmjit::Operand vec_rm(ValueId v);     // register or memory
-    void use(ValueId v);           // one use is over
-    Gp def(ValueId v);             // register for the result, the target's when it is free
+    void use(ValueId v);                   // one use is over
+    Gp def(ValueId v);                     // register for the result, the target's when it is free
     Xmm def_vec(ValueId v);
     void alias(ValueId v, ValueId of); // v is the same bits as `of` (used once by this)
     Gp temp();
     Xmm vec_temp();
-    void take(u8 reg);             // makes a particular temporary free and locks it
-    void spill_temps();            // before calls out
+    void take(u8 reg);  // makes a particular temporary free and locks it
+    void spill_temps(); // before calls out
     void evacuate(i8 gpr, i8 vec, i32 mem, u32 bytes, ValueId keep);
     void move_away(ValueId v);
     Label literal(const void* bytes, u32 count);
@@ -171,7 +178,7 @@ private:
     void call(u32 n);
     void call_out(u32 record, bool may_leave);
     void call_keeping(u32 record); // in cold code: every register but the result's place survives
-    void evaluate(u32 n);   // what has no lowering: the interpreter's body
+    void evaluate(u32 n);          // what has no lowering: the interpreter's body
     void to_scratch(ValueId v, u32 word);
     void from_scratch(u32 n, u32 word);
 
@@ -206,9 +213,9 @@ private:
         std::vector<u8> bytes;
     };
     std::vector<Literal> literals_;
-    u32 locked_ = 0, vec_locked_ = 0; // registers of the current instruction
+    u32 locked_ = 0, vec_locked_ = 0;            // registers of the current instruction
     u8 gpr_count_[16] = {}, vec_count_[32] = {}; // active values in each register
-    u64 spills_ = 0;                  // bit per used spill place
+    u64 spills_ = 0;                             // bit per used spill place
     u64 pc_ = 0;
     u32 now_ = 0;
     BlockId block_ = 0;

@@ -81,7 +81,9 @@ void Lowering::call(u32 n) {
             ValueId v = active_[m];
             if (ir::info(inst(v).op).operands == 0 && inst(v).op == Op::constant) continue;
             if (place_[v].spill >= 0) continue;
-            place_[v].mem != no_mem && place_[v].gpr < 0 && place_[v].vec < 0 ? (in_vec(type(v)) ? void(vec(v)) : void(gpr(v))) : void();
+            place_[v].mem != no_mem&& place_[v].gpr < 0 && place_[v].vec < 0
+                ? (in_vec(type(v)) ? void(vec(v)) : void(gpr(v)))
+                : void();
             place_[v].mem = no_mem;
             locked_ = vec_locked_ = 0;
             spill(v);

@@ -71,7 +71,8 @@ bool Lowering::integer(u32 n) {
     case Op::clz:
     case Op::ctz:
     case Op::popcnt:
-    case Op::bswap: return native(t) && (i.op != Op::clz || f_.lzcnt) && (i.op != Op::ctz || f_.bmi1) ? bits(n), true : false;
+    case Op::bswap:
+        return native(t) && (i.op != Op::clz || f_.lzcnt) && (i.op != Op::ctz || f_.bmi1) ? bits(n), true : false;
     case Op::ubfx:
     case Op::sbfx:
     case Op::bfi: return native(t) ? bits(n), true : false;
@@ -82,7 +83,8 @@ bool Lowering::integer(u32 n) {
     case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
     case Op::bitcast: convert(n); return true;
     case Op::pair:
-    case Op::half: return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
+    case Op::half:
+        return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
     default: return false;
     }
 }
@@ -500,8 +502,8 @@ void Lowering::bits(u32 n) {
 namespace {
 
 CondCode of(Rel r) {
-    constexpr CondCode table[] = {CondCode::kE,  CondCode::kNE, CondCode::kB, CondCode::kBE, CondCode::kA,
-                                  CondCode::kAE, CondCode::kL,  CondCode::kLE, CondCode::kG, CondCode::kGE};
+    constexpr CondCode table[] = {CondCode::kE,  CondCode::kNE, CondCode::kB,  CondCode::kBE, CondCode::kA,
+                                  CondCode::kAE, CondCode::kL,  CondCode::kLE, CondCode::kG,  CondCode::kGE};
     return table[u8(r)];
 }
 

@@ -108,7 +108,7 @@ void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
     else if (bytes == 2)
         s ? a_.movsx(q ? d : d.r32(), m) : a_.movzx(d.r32(), m);
     else if (bytes == 4)
-        s && q ? a_.movsxd(d, m) : a_.mov(d.r32(), m);
+        s&& q ? a_.movsxd(d, m) : a_.mov(d.r32(), m);
     else
         a_.mov(d, m);
     if (!arg.big) return;
@@ -207,7 +207,9 @@ void Lowering::rmw(u32 n) {
     MemArg m = MemArg::from(i.imm);
     u32 bytes = ir::size_of(m.memory);
     ir::Rmw op = ir::Rmw(i.sub);
-    auto sized = [&](Gp r) { return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64(); };
+    auto sized = [&](Gp r) {
+        return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
+    };
     check_alignment(n, i.a, m, bytes);
     Gp base = gpr(i.a), operand = gpr(i.b);
     auto mem = [&] {

@@ -211,7 +211,8 @@ Operand Lowering::rm(ValueId v, Type t) {
 }
 Operand Lowering::vec_rm(ValueId v) {
     const Place& p = place_[v];
-    if (p.vec < 0 && p.gpr < 0 && p.mem != no_mem && p.uses == 1 && p.spill < 0) return state(p.mem, ir::size_of(type(v)));
+    if (p.vec < 0 && p.gpr < 0 && p.mem != no_mem && p.uses == 1 && p.spill < 0)
+        return state(p.mem, ir::size_of(type(v)));
     return vec(v);
 }
 
