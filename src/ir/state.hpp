@@ -49,6 +49,7 @@ struct CpuHeader {
     u64 host_sp = 0;                      // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
     void* owner = nullptr;                // the cpu::Cpu
+    u64 (*clock)(CpuHeader&) = nullptr;   // the machine's clock port, in nanoseconds; null: time stands still
     alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 
