@@ -35,6 +35,9 @@ bool fold(Op op, Type t, u64 a, u64 b, u64& out) {
     return true;
 }
 
+// FP kinds take their rounding from the state unless told otherwise.
+u64 kind_imm(Op op, u8 kind) { return kinds_of(op)[kind].effect == 'F' ? FpArg{}.bits() : 0; }
+
 bool commutes(Op op) { return op == Op::add || op == Op::mul || op == Op::and_ || op == Op::or_ || op == Op::xor_; }
 
 bool relation(Rel rel, u64 a, u64 b, Type t) {
@@ -385,7 +388,7 @@ Val Builder::cond(Cond c, Val flags, bool inverted) {
 // ---- FP, vectors, calls
 
 Val Builder::fp(Op op, Type t, Val a, Val b, Val c, FpArg arg, u8 sub) {
-    return this->op(op, t, a, b, c, arg.bits(), sub);
+    return this->op(op, t, a, b, c, info(op).effect == 'P' ? 0 : arg.bits(), sub);
 }
 Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
     return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
@@ -400,8 +403,12 @@ Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) 
                  .c = c ? c.id() : none,
                  .imm = imm});
 }
-Val Builder::vbin(VBin kind, Lane lane, Val a, Val b) { return op(Op::vbin, a.type(), a, b, {}, 0, u8(kind), lane); }
-Val Builder::vun(VUn kind, Lane lane, Val a) { return op(Op::vun, a.type(), a, {}, {}, 0, u8(kind), lane); }
+Val Builder::vbin(VBin kind, Lane lane, Val a, Val b) {
+    return op(Op::vbin, a.type(), a, b, {}, kind_imm(Op::vbin, u8(kind)), u8(kind), lane);
+}
+Val Builder::vun(VUn kind, Lane lane, Val a) {
+    return op(Op::vun, a.type(), a, {}, {}, kind_imm(Op::vun, u8(kind)), u8(kind), lane);
+}
 
 Val Builder::call(const Intrinsic& f, Type t, std::initializer_list<Val> args) {
     if (f.effects & (Intrinsic::writes_state | Intrinsic::reads_state | Intrinsic::may_exit)) observe();

@@ -26,17 +26,24 @@ public:
     virtual void fence(u32 before, u32 after) = 0;
 };
 
+// A value in the frame. Bigger values (v256, v512, vs, mask) stand in the arena; w[0] is their byte offset there.
+// Integers are zero extended to 64 bits.
+struct alignas(16) Place {
+    u64 w[2];
+};
+
 // Buffers that calls reuse; one a thread.
 class Interpreter {
 public:
     // Runs from the unit's entry (or block `from`) until it leaves, then cpu.exit_kind, pc, exit_arg and fault_* tell
     // why, as if generated code had run: at a fault or trap, pc and slots are those of the guest instruction's start.
-    // Polls on edges to a block whose guest pc is not above the current one's.
+    // Polls on edges that unit.hpp's polls_on says. The unit must be one that verify accepts.
     void run(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access& memory, BlockId from = 0);
 
 private:
-    std::vector<u64> frame_;
-    std::vector<u32> offsets_;
+    std::vector<Place> frame_;
+    std::vector<u8> arena_;
+    std::vector<u8> args_;
 };
 
 } // namespace mimic::ir

@@ -6,6 +6,10 @@
 #include <span>
 #include <string_view>
 
+namespace mimic::softfloat {
+struct Env;
+}
+
 namespace mimic::ir {
 
 // Why generated code came back.
@@ -14,15 +18,19 @@ enum class ExitKind : u32 {
     link,   // at an edge without a target: pc is where to go on, exit_arg the link word
     lookup, // indirect branch that missed the jump cache
     poll,   // `poll` was set
-    trap,   // a trap op: exit_arg holds TrapKind | detail << 8
+    trap,   // a trap op: exit_arg holds TrapKind | detail << 8, fault_address the detail in full
     fault,  // a memory access faulted: fault_* tell
 };
 
 // The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
 struct FpEnv {
-    u32 flags = 0; // softfloat::Flag bits, sticky
-    u32 mode = 0;  // bits 0..2 Round, then fpmode bits
+    u32 flags = 0; // softfloat::flag bits that GuestState::fp_flags names, and fpflag bits; sticky
+    u32 mode = 0;  // bits 0..2 Round (5 to 7 act as nearest_even), then fpmode bits
 };
+// Sticky bits of FpEnv::flags beside softfloat's.
+namespace fpflag {
+inline constexpr u32 saturated = 1u << 27; // a saturating vector op clamped a lane (Arm's QC, RISC-V's vxsat)
+}
 
 enum class FaultKind : u32 { read, write, fetch, misaligned };
 
@@ -35,6 +43,7 @@ struct CpuHeader {
     u64 fault_address = 0;
     FaultKind fault_kind = FaultKind::read;
     FpEnv fp;
+    FpEnv fp80;         // of operations with an f80 operand or result: the x87's own control and status
     u32 mxcsr = 0x1f80; // the host back end's image of fp while generated code runs
     u32 host_mxcsr = 0x1f80;
     u64 host_sp = 0;                      // back ends: where C++ is
@@ -63,6 +72,10 @@ struct GuestState {
     std::string_view name;
     std::span<const Slot> slots;
     u32 bytes = 0; // of all slots
+    // NaN, tininess, flushing and conversion rules: constants of softfloat::env. FpEnv::mode is applied on top; null: no FP.
+    const softfloat::Env* fp = nullptr;
+    const softfloat::Env* fp80 = nullptr; // for f80; null: as fp
+    u32 fp_flags = 0x1f;                  // the sticky bits that the guest can see; others are not kept
 };
 
 inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }

@@ -9,6 +9,7 @@
 #include "base/types.hpp"
 #include "ir/intrinsic.hpp"
 #include "ir/type.hpp"
+#include <iterator>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,26 @@ struct OpInfo {
     u8 operands; // how many of a, b, c are values
     char effect; // P S M C X E: see ops.def
 };
-const OpInfo& info(Op op);
-inline constexpr u32 op_count = 0
-#define OP(name, result, operands, effect, text) +1
+namespace detail {
+constexpr Type fixed_result(std::string_view s) {
+    if (s == "i1") return Type::i1;
+    if (s == "i32") return Type::i32;
+    if (s == "i64") return Type::i64;
+    if (s == "flags") return Type::flags;
+    if (s == "mask") return Type::mask;
+    return Type::none;
+}
+// C++ keywords carry an underscore in the enum, not in the text.
+constexpr std::string_view trim(std::string_view s) { return s.back() == '_' ? s.substr(0, s.size() - 1) : s; }
+inline constexpr OpInfo ops[] = {
+#define OP(name, result, operands, effect, text)                                                                       \
+    {trim(#name), fixed_result(#result), std::string_view(#result) != "-", u8(#operands[0] - '0'), #effect[0]},
 #include "ir/ops.def"
 #undef OP
-    ;
+};
+} // namespace detail
+constexpr const OpInfo& info(Op op) { return detail::ops[u8(op)]; }
+inline constexpr u32 op_count = u32(std::size(detail::ops));
 
 using ValueId = u32;
 using BlockId = u32;
@@ -68,7 +83,11 @@ struct CallArg {
 };
 
 // Type of the value that an instruction defines; none when it defines none.
-Type result_type(const Inst& i);
+constexpr Type result_type(const Inst& i) {
+    const OpInfo& o = info(i.op);
+    if (!o.has_result) return Type::none;
+    return o.result == Type::none ? i.type : o.result;
+}
 
 enum class Order : u8 { plain, acquire, release, acq_rel, seq_cst };
 enum class Align : u8 {
@@ -121,7 +140,8 @@ constexpr u64 bit_range(u32 pos, u32 len) { return u64(pos) | u64(len) << 8; }
 // fpmode_set: bits 0..2 Round, then these.
 namespace fpmode {
 inline constexpr u32 flush_outputs = 8, flush_inputs = 16, default_nan = 32, flush_f16 = 64, alt_half = 128;
-}
+inline constexpr u32 precision_24 = 256, precision_53 = 512; // of f80 results
+} // namespace fpmode
 // flags_*: imm bit 0.
 inline constexpr u64 flags_invert_c = 1;
 
@@ -141,107 +161,43 @@ enum class TrapKind : u8 {
     guest,      // a guest's own kind: detail says which
 };
 
+// Kinds of the vector families: see kinds.def.
+#define MIMIC_KIND(name, effect, text) name,
+#define VBIN MIMIC_KIND
 enum class VBin : u8 {
-    add,
-    sub,
-    mul,
-    and_,
-    or_,
-    xor_,
-    andn,
-    orn,
-    umin,
-    umax,
-    smin,
-    smax,
-    uadd_sat,
-    sadd_sat,
-    usub_sat,
-    ssub_sat,
-    uavg,
-    uavg_down,
-    savg_down,
-    usub_half,
-    ssub_half,
-    uabd,
-    sabd,
-    shl,
-    ushl_signed,
-    sshl_signed,
-    lshr,
-    ashr,
-    mulhs,
-    mulhu,
-    sqdmulh,
-    sqrdmulh,
-    pmul,
-    addp,
-    umaxp,
-    uminp,
-    smaxp,
-    sminp,
-    fadd,
-    fsub,
-    fmul,
-    fdiv,
-    fmin,
-    fmax,
-    fminnm,
-    fmaxnm,
-    fabd,
-    fmulx,
-    frecps,
-    frsqrts,
-    faddp,
-    fmaxp,
-    fminp,
-    fmaxnmp,
-    fminnmp,
-    srhadd_up,
-    uqshl,
-    sqshl,
-    urshl,
-    srshl,
-    uqrshl,
-    sqrshl,
-    suqadd,
-    usqadd,
+#include "ir/kinds.def"
 };
+#define VUN MIMIC_KIND
 enum class VUn : u8 {
-    not_,
-    neg,
-    abs,
-    sqabs,
-    sqneg,
-    clz,
-    cls,
-    cnt,
-    rev16,
-    rev32,
-    rev64,
-    bitrev,
-    fneg,
-    fabs,
-    fsqrt,
-    fround,
-    fround_exact,
-    ftos,
-    ftou,
-    stof,
-    utof,
-    frecpe,
-    frsqrte,
-    urecpe,
-    ursqrte,
-    frecpx,
-    saddlp,
-    uaddlp,
+#include "ir/kinds.def"
 };
-enum class VTern : u8 { mla, mls, fmla, fmls, bsl };
-enum class VShift : u8 { shl, lshr, ashr, rotr, urshr, srshr, sqshl, uqshl, sqshlu };
-enum class VRel : u8 { eq, ugt, uge, sgt, sge, tst, feq, fgt, fge, facgt, facge };
-enum class VNarrow : u8 { trunc, uqxtn, sqxtn, sqxtun, fcvt, fcvt_odd };
-enum class VReduce : u8 { add, umin, umax, smin, smax, uaddl, saddl, fadd, fmin, fmax, fminnm, fmaxnm };
+#define VTERN MIMIC_KIND
+enum class VTern : u8 {
+#include "ir/kinds.def"
+};
+#define VSHIFT MIMIC_KIND
+enum class VShift : u8 {
+#include "ir/kinds.def"
+};
+#define VREL MIMIC_KIND
+enum class VRel : u8 {
+#include "ir/kinds.def"
+};
+#define VNARROW MIMIC_KIND
+enum class VNarrow : u8 {
+#include "ir/kinds.def"
+};
+#define VREDUCE MIMIC_KIND
+enum class VReduce : u8 {
+#include "ir/kinds.def"
+};
+#undef MIMIC_KIND
+struct KindInfo {
+    std::string_view name;
+    char effect; // P Q F: see kinds.def
+};
+// The kinds of a vector family (vbin, vun, vtern, vshift, vcmp, vnarrow, vreduce), by Inst::sub; empty for other ops.
+std::span<const KindInfo> kinds_of(Op op);
 
 struct Block {
     u32 begin = 0, end = 0; // range of Unit::code
@@ -278,5 +234,13 @@ struct Unit {
         guest_insns = 0, guest_low = guest_high = 0, pc = 0;
     }
 };
+
+// Does the edge from a block with pc `from` to block `to` poll? Edges back to (or within) the start of a guest
+// instruction do; edges inside an instruction must not, since its slots may be half written, and neither do edges with
+// arguments, which would be lost.
+inline bool polls_on(const Unit& unit, u64 from, BlockId to) {
+    const Block& b = unit.blocks[to];
+    return b.pc <= from && b.args.empty() && b.begin < b.end && unit.code[b.begin].op == Op::insn;
+}
 
 } // namespace mimic::ir
