@@ -470,7 +470,7 @@ void Builder::brcond(Val c, BlockId yes, BlockId no) {
     end({.op = Op::brcond, .a = c.id(), .b = yes, .c = no});
 }
 BlockId Builder::target(u64 pc, bool& is_new) {
-    BlockId b = targets_ ? targets_->block_at(pc) : none;
+    BlockId b = targets_ ? targets_->block_at(pc, mode_) : none;
     is_new = b == none;
     return is_new ? new_block() : b;
 }
@@ -480,7 +480,7 @@ void Builder::fill_exit(BlockId b, u64 pc, ExitHint hint) {
     end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
 void Builder::goto_pc(u64 pc, ExitHint hint) {
-    BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc) : none;
+    BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc, mode_) : none;
     if (b != none) return br(b);
     end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
@@ -498,11 +498,11 @@ void Builder::goto_value(Val pc, ExitHint hint) {
     end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_});
 }
 void Builder::call_pc(u64 pc, u64 return_pc) {
-    if (targets_) targets_->returns_to(return_pc);
+    if (targets_) targets_->returns_to(return_pc, mode_);
     goto_pc(pc, ExitHint::call);
 }
 void Builder::call_value(Val pc, u64 return_pc) {
-    if (targets_) targets_->returns_to(return_pc);
+    if (targets_) targets_->returns_to(return_pc, mode_);
     goto_value(pc, ExitHint::call);
 }
 void Builder::trap(TrapKind kind, u64 pc, Val detail) {
@@ -512,7 +512,7 @@ void Builder::begin_insn(u64 pc, u32 length) {
     pc_ = pc;
     length_ = length;
     ++unit_.guest_insns;
-    emit({.op = Op::insn, .sub = u8(length), .imm = pc});
+    emit({.op = Op::insn, .sub = u8(length), .c = mode_, .imm = pc});
 }
 
 } // namespace mimic::ir

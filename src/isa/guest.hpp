@@ -52,6 +52,8 @@ public:
     virtual u32 row_count() const = 0;
     virtual RowInfo row(u32 n) const = 0;
     virtual std::vector<u8> random_instance(u32 row, std::mt19937_64& random) const = 0;
+    // Pairs of rows that claim the same bytes although neither is a special case of the other: mistakes, as text.
+    virtual std::vector<std::string> row_conflicts() const = 0;
 };
 
 // What a guest folder offers; found by name. One constant object a guest.

@@ -28,11 +28,11 @@ private:
         u32 mode = 0;
         bool done = false;
     };
-    ir::BlockId block_at(u64 pc) override;
-    void returns_to(u64 pc) override;
-    ir::BlockId add(u64 pc);
+    ir::BlockId block_at(u64 pc, u32 mode) override;
+    void returns_to(u64 pc, u32 mode) override;
+    ir::BlockId add(u64 pc, u32 mode);
     void translate_block(u32 n);
-    bool boundary(const Guest_& g, u64 pc) const;
+    bool boundary(const Guest_& g, u64 pc, u32 mode) const;
 
     ir::Unit unit_;
     std::unique_ptr<FrontEnd> front_;
@@ -40,7 +40,7 @@ private:
     Limits limits_;
     std::vector<Guest_> blocks_;
     std::vector<u32> work_;
-    u32 mode_ = 0, current_ = 0;
+    u32 current_ = 0;
     u8 window_[256];
     u64 window_pc_ = 0;
     u32 window_bytes_ = 0;
