@@ -309,6 +309,17 @@ void Lowering::spill_temps() {
     }
 }
 
+void Lowering::def_in(ValueId v, Gp reg) {
+    if (an_->value[v].uses == 0) return;
+    activate(v);
+    i32 slot = an_->value[v].target;
+    if (slot >= 0 && plan_.gpr[u32(slot)] >= 0 && !gpr_count_[plan_.gpr[u32(slot)]]) {
+        a_.mov(gpq(u32(plan_.gpr[u32(slot)])), reg.r64());
+        return set_gpr(v, plan_.gpr[u32(slot)]);
+    }
+    set_gpr(v, i32(reg.id()));
+}
+
 Gp Lowering::def(ValueId v) {
     activate(v);
     i32 slot = an_->value[v].target;
