@@ -80,6 +80,7 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
         a_.test(base.r8(), bytes - 1);
     }
     a_.jnz(bad);
+    locked_ &= ~(1u << base.id()); // it may move before the access itself
     u64 pc = pc_;
     cold(bad, [=, this] {
         a_.lea(rax, ptr(base, m.disp));
@@ -254,6 +255,7 @@ void Lowering::rmw(u32 n) {
         if (an_->value[n].uses) activate(n), set_gpr(n, i32(t.id()));
     } else {
         // rax: what is expected; rdx: what shall be. Loop until nobody came between.
+        locked_ = 0; // the address may move
         take(0);
         take(2);
         // One temporary is left, for the address.

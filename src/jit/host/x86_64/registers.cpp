@@ -189,8 +189,10 @@ Xmm Lowering::vec(ValueId v) {
                 f_.avx ? a_.vmovq(t, state(p.mem, 8)) : a_.movq(t, state(p.mem, 8));
             else if (size == 4)
                 f_.avx ? a_.vmovd(t, state(p.mem, 4)) : a_.movd(t, state(p.mem, 4));
+            else if (f_.avx)
+                a_.vpxor(t, t, t), a_.vpinsrw(t, t, state(p.mem, 2), 0);
             else
-                failed_ = true;
+                a_.pxor(t, t), a_.pinsrw(t, state(p.mem, 2), 0);
         } else {
             failed_ = true;
         }
