@@ -26,7 +26,6 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     if (!p.map.missing.empty()) return Error::unsupported("guest {} has no state named {}", p.abi.name, p.map.missing);
     u64 sp = TRY(make_stack(p.memory, p.abi, program, start, p.trampoline, p.auxv));
     p.stack_start = sp;
-    p.memory.set_mmap_top(p.trampoline);
 
     auto cpu = TRY(p.engine.make_vcpu());
     Thread thread(p, signals, std::move(cpu));

@@ -186,6 +186,8 @@ Result<int> run_program(RunCommand& c) {
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
     auto engine = TRY(make_engine(c.engine, *space));
+    StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c)};
+    keep_stack_free(*space, start);
     InterpreterContext context{&paths};
     LoadedProgram program = TRY(load_program(*space, abi, found.fd, found.path, open_interpreter, &context));
     close(found.fd);
@@ -193,7 +195,6 @@ Result<int> run_program(RunCommand& c) {
 
     if (c.log_file.empty()) c.options.log = 2;
     c.options.relaunch = relaunch(c);
-    StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c)};
     Process process{.abi = abi, .options = c.options, .memory = *space, .engine = *engine};
     process.paths = paths;
     process.exe = exe_path(paths, found);

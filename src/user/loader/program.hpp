@@ -43,8 +43,10 @@ struct StartStack {
     u64 size = 8 << 20;
     bool secure = false;
 };
+// Makes mmap stay below the place where make_stack will put the stack. Called before anything is mapped.
+void keep_stack_free(AddressSpace& space, const StartStack& start);
 // Maps the stack below space.high() and fills it. Returns the stack pointer. Also maps the ABI's trampoline page, whose
-// address `trampoline` gets, and sets where mmap goes on.
+// address `trampoline` gets. `auxv` gets the auxiliary vector's bytes.
 Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program, const StartStack& start,
                        u64& trampoline, std::vector<u8>& auxv);
 

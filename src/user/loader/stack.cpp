@@ -14,6 +14,7 @@ namespace mimic::user {
 namespace {
 
 constexpr u64 max_strings = 32 << 20; // arguments and environment in all
+constexpr u64 guard_pages = 16;
 
 // Fills memory from the top down.
 class Builder {
@@ -114,19 +115,32 @@ Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedP
     return {};
 }
 
+u64 string_bytes(const StartStack& start) {
+    u64 bytes = start.file_name.size() + 1;
+    for (auto& s : start.arguments) bytes += s.size() + 1 + 8;
+    for (auto& s : start.environment) bytes += s.size() + 1 + 8;
+    return bytes;
+}
+
+u64 stack_bytes(const AddressSpace& space, const StartStack& start) {
+    u64 page = space.page(), wanted = std::max(start.size, std::min(string_bytes(start), max_strings) + (256 << 10));
+    return (wanted + page - 1) & ~(page - 1);
+}
+
 } // namespace
+
+void keep_stack_free(AddressSpace& space, const StartStack& start) {
+    space.set_mmap_top(space.high() - stack_bytes(space, start) - (2 * guard_pages + 1) * space.page());
+}
 
 Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program, const StartStack& start,
                        u64& trampoline, std::vector<u8>& auxv) {
-    u64 strings = start.file_name.size() + 1;
-    for (auto& s : start.arguments) strings += s.size() + 1 + 8;
-    for (auto& s : start.environment) strings += s.size() + 1 + 8;
+    u64 strings = string_bytes(start);
     if (strings > max_strings)
         return Error::from_errno(E2BIG, "{} bytes of arguments and environment, expected at most {}", strings,
                                  max_strings);
-    u64 page = space.page();
-    u64 size = (std::max(start.size, strings + (256 << 10)) + page - 1) & ~(page - 1);
-    u64 top = space.high() - 16 * page; // a gap, so that nothing runs off the end
+    u64 page = space.page(), size = stack_bytes(space, start);
+    u64 top = space.high() - guard_pages * page; // so that nothing runs off the end
     u32 p = prot::read | prot::write | (program.executable_stack ? prot::exec : 0);
     u32 flags = mapflag::private_ | mapflag::anonymous | mapflag::noreserve | mapflag::stack | mapflag::fixed;
     if (i64 r = space.map(top - size, size, p, flags, -1, 0, "[stack]"); r < 0)
@@ -134,7 +148,7 @@ Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram&
     Builder b(space, top);
     TRY(fill(b, space, abi, program, start, auxv));
 
-    u64 code = top - size - 17 * page; // 16 pages of guard
+    u64 code = top - size - (guard_pages + 1) * page;
     if (i64 r = space.map(code, page, prot::read | prot::write, mapflag::private_ | mapflag::anonymous | mapflag::fixed,
                           -1, 0, "[sigpage]");
         r < 0)
