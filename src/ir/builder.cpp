@@ -400,6 +400,7 @@ Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
     return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
 }
 Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) {
+    if (op == Op::fcopysign && a.id() == b.id()) return a; // RISC-V's fmv
     return emit({.op = op,
                  .type = t,
                  .sub = sub,

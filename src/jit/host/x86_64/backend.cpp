@@ -127,8 +127,6 @@ public:
         for (u32 n = 0; n < 4096; ++n)
             if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
     }
-    std::string disassemble(const u8*, u32) const override { return {}; }
-
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
 private:

@@ -39,6 +39,9 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     holder_.reset();
     holder_.init(asmjit::Environment::host(), u64(code));
     holder_.attach(&a_);
+    asmjit::StringLogger logger;
+    logger.addFlags(asmjit::FormatFlags::kMachineCode);
+    holder_.setLogger(out.text ? &logger : nullptr);
     for (BlockId b : analysis.layout) labels_[b] = a_.newLabel();
     for (std::size_t n = 0; n < analysis.layout.size(); ++n) {
         BlockId b = block_ = analysis.layout[n];
@@ -67,6 +70,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         return false;
     if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
     out.bytes = u32(holder_.codeSize());
+    if (out.text) out.text->assign(logger.data(), logger.dataSize());
+    holder_.setLogger(nullptr);
     holder_.copyFlattenedData(writable, out.bytes);
     return true;
 }
