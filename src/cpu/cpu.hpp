@@ -57,6 +57,7 @@ public:
 
     struct Counters {
         u64 units = 0, guest_insns = 0, code_bytes = 0, flushes = 0, refused = 0;
+        u64 refused_by_op[ir::op_count] = {}; // units left to the interpreter, by the operation that had no lowering
     };
     Counters counters() const;
 
@@ -87,6 +88,9 @@ public:
     // those of the instruction's start (a fault, a trap) or of the next one (poll). For a poll the caller calls
     // clear_kick() before it looks for the reason.
     void run();
+    // Runs one unit from pc, with poll set, and returns however it left (link and lookup included): for comparisons of
+    // engines. Not to be mixed with run() on the same vCPU.
+    void run_unit();
     // Makes run() return with poll soon; from any thread or signal handler.
     void kick() {
         external_.store(true);

@@ -105,6 +105,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         ++counters.refused;
+        ++counters.refused_by_op[u32(emitted.refused)];
         return false;
     }
     cache->commit(emitted.bytes);
@@ -149,7 +150,8 @@ Translation* CodeSpace::Impl::containing(u64 host_pc) {
 
 bool CodeSpace::Impl::redirect(void* owner, process::Fault& fault) {
     auto* s = static_cast<Impl*>(owner);
-    s->backend->leave_on_fault(fault.context, fault.address, fault.write, fault.pc);
+    bool known = fault.info->si_code != SI_KERNEL;
+    s->backend->leave_on_fault(fault.context, fault.address, known, fault.write, fault.pc);
     return true;
 }
 

@@ -212,7 +212,8 @@ Line unit_of(const std::string& line, const Setting& setting) {
     out.result = {info(code).result != Type::none ? info(code).result : shape.type, shape.lane};
     std::string word = results[0];
     if (size_t colon = word.find(':'); colon != word.npos) {
-        out.result.lane = shape_of(word.substr(0, colon)).lane;
+        std::string prefix = word.substr(0, colon); // [type.]lane
+        out.result.lane = shape_of(prefix.find('.') == prefix.npos ? "none." + prefix : prefix).lane;
         word = word.substr(colon + 1);
     }
     out.expected = literal(word, out.result, setting.vector_bytes);

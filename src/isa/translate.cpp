@@ -1,4 +1,7 @@
 #include "isa/translate.hpp"
+#include "ir/operands.hpp"
+
+#include <algorithm>
 
 namespace mimic::isa {
 
@@ -17,6 +20,7 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
     limits_ = limits;
     blocks_.clear();
     work_.clear();
+    again_ = false;
     window_bytes_ = 0;
     add(pc, key.mode);
     unit_.blocks[0].entry = true;
@@ -25,7 +29,44 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
         work_.pop_back();
         if (!blocks_[n].done) translate_block(n);
     }
+    if (again_) compact();
     return unit_;
+}
+
+// Drops what the first translation of a split block left behind: code that lies in no block, and blocks inside an
+// instruction that nothing reaches any more.
+void Translator::compact() {
+    std::vector<BlockId> reached, place(unit_.blocks.size(), ir::none);
+    auto reach = [&](BlockId b) {
+        if (place[b] == ir::none) place[b] = 0, reached.push_back(b);
+    };
+    for (BlockId b = 0; b < unit_.blocks.size(); ++b)
+        if (unit_.blocks[b].entry) reach(b);
+    for (u32 n = 0; n < reached.size(); ++n) {
+        const ir::Inst& last = unit_.code[unit_.blocks[reached[n]].end - 1];
+        if (last.op == ir::Op::br || last.op == ir::Op::brcond) reach(last.b);
+        if (last.op == ir::Op::brcond) reach(last.c);
+    }
+    std::sort(reached.begin(), reached.end());
+    for (u32 n = 0; n < reached.size(); ++n) place[reached[n]] = n;
+
+    std::vector<ir::Inst> code;
+    std::vector<ir::Block> blocks;
+    unit_.guest_insns = 0;
+    for (BlockId b : reached) {
+        ir::Block& block = blocks.emplace_back(std::move(unit_.blocks[b]));
+        u32 moved = block.begin - u32(code.size()); // wraps: a distance in either direction
+        for (u32 n = block.begin; n < block.end; ++n) {
+            ir::Inst& i = code.emplace_back(unit_.code[n]);
+            ir::for_each_operand(unit_, i, [&](ir::ValueId& v) { v -= moved; });
+            if (i.op == ir::Op::br || i.op == ir::Op::brcond) i.b = place[i.b];
+            if (i.op == ir::Op::brcond) i.c = place[i.c];
+            unit_.guest_insns += i.op == ir::Op::insn;
+        }
+        block.begin -= moved, block.end -= moved;
+    }
+    unit_.code.swap(code);
+    unit_.blocks.swap(blocks);
 }
 
 // The block of a guest pc in this unit. A target inside a block that was translated already splits it: the block is
@@ -40,6 +81,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
         if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc, mode)) inside = n;
     BlockId b = add(pc, mode);
     if (inside != ir::none) {
+        again_ = true;
         blocks_[inside].done = false;
         work_.push_back(inside);
     }
@@ -112,6 +154,7 @@ void Translator::translate_block(u32 n) {
     // A branch may have asked for a place inside this very block: then it is on the work list again.
     for (const Guest_& g : blocks_)
         if (blocks_[n].pc < g.pc && g.pc < blocks_[n].end && boundary(blocks_[n], g.pc, g.mode)) {
+            again_ = true;
             blocks_[n].done = false;
             blocks_[n].end = blocks_[n].pc;
             work_.push_back(n);

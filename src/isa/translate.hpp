@@ -32,6 +32,7 @@ private:
     void returns_to(u64 pc, u32 mode) override;
     ir::BlockId add(u64 pc, u32 mode);
     void translate_block(u32 n);
+    void compact();
     bool boundary(const Guest_& g, u64 pc, u32 mode) const;
 
     ir::Unit unit_;
@@ -41,6 +42,7 @@ private:
     std::vector<Guest_> blocks_;
     std::vector<u32> work_;
     u32 current_ = 0;
+    bool again_ = false; // a block was translated twice
     u8 window_[256];
     u64 window_pc_ = 0;
     u32 window_bytes_ = 0;

@@ -116,7 +116,7 @@ public:
         return lowering_->run(unit, analysis, model, code, writable, room, first_link, out);
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
-    void leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const override;
+    void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
     void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
         u64* e = entry(cpu, pc);
         e[1] = u64(code);
@@ -336,12 +336,13 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     return status;
 }
 
-void X86Backend::leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const {
+void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const {
     auto& regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
     auto* cpu = reinterpret_cast<CpuHeader*>(regs[REG_RBP] - bias);
     cpu->fault_address = address;
     cpu->fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
     cpu->host_pc = host_pc;
+    cpu->fault_unknown = !known;
     regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
 }
 

@@ -1,11 +1,22 @@
 // The walk over a unit, and slots.
 #include "jit/host/x86_64/lower.hpp"
+#include "softfloat/env.hpp"
 #include <cstring>
 
 namespace mimic::jit::x86 {
 
 using namespace asmjit::x86;
 using IrInst = ir::Inst;
+
+Lowering::Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
+                   u32 jump_shift, Records& records)
+    : guest_(guest), plan_(plan), f_(f), at_(layout), jump_shift_(jump_shift), records_(&records) {
+    // Which NaN is the default one decides; the other rules of x86 have no other user.
+    if (!guest.fp || guest.fp->nan.default_sign)
+        nan_rules_ = NanRules::host;
+    else
+        nan_rules_ = guest.fp->default_nan ? NanRules::canonical : NanRules::guest;
+}
 
 bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
                    u64 room, const u64* first_link, Emitted& out) {
@@ -39,7 +50,10 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         begin_block(block);
         for (now_ = block.begin; now_ < block.end; ++now_) {
             if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);
-            if (failed_) return false;
+            if (failed_) {
+                out.refused = unit.code[now_].op;
+                return false;
+            }
         }
     }
     cold_code();
@@ -67,6 +81,9 @@ void Lowering::instruction(u32 n) {
     case Op::get: return get(n);
     case Op::put: return put(n);
     case Op::call: return call(n);
+    case Op::result: // still where the body left it: rows take results before they call again
+        use(i.a);
+        return from_scratch(n, first_result + i.sub);
     default: break;
     }
     if (integer(n) || memory(n) || control(n) || fp(n) || vector(n)) return;

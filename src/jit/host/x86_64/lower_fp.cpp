@@ -174,7 +174,12 @@ void Lowering::fp_result(u32 n, Xmm r) {
     Type types[3] = {};
     for (u32 k = 0; k < count; ++k) regs[k] = vec(operands[k]), types[k] = type(operands[k]);
     for (u32 k = 0; k < count; ++k) use(operands[k]);
-    Xmm to = def_vec(n);
+    // The slot's own register, or where the result is already.
+    i32 slot = an_->value[n].target;
+    bool direct = slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]];
+    activate(n);
+    set_vec(n, direct ? plan_.vec[u32(slot)] : i8(r.id()));
+    Xmm to = xmm(u32(place_[n].vec));
     auto move = [&] {
         if (to.id() != r.id()) f_.avx ? a_.vmovaps(to, r) : a_.movaps(to, r);
     };

@@ -81,7 +81,7 @@ bool Lowering::integer(u32 n) {
     case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
     case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
     case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
-    case Op::bitcast: convert(n); return true;
+    case Op::bitcast: return ir::size_of(t) < 4 || ir::size_of(type(i.a)) < 4 ? false : (convert(n), true);
     case Op::pair:
     case Op::half:
         return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
@@ -197,8 +197,7 @@ void Lowering::multiply_high(u32 n) {
     i.op == Op::mulhu ? a_.mul(as(b, t)) : a_.imul(as(b, t));
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    a_.mov(as(d, t), as(rdx, t));
+    def_in(n, rdx);
 }
 
 // x86 division traps on zero and on min / -1; the IR's is total.
@@ -248,9 +247,7 @@ void Lowering::divide(u32 n) {
     }
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    Gp from = rem ? rdx : rax;
-    if (d.id() != from.id()) a_.mov(as(d, t), as(from, t));
+    def_in(n, rem ? rdx : rax);
 }
 
 void Lowering::shift(u32 n) {
@@ -293,8 +290,7 @@ void Lowering::shift(u32 n) {
     a_.emit(id, as(x, t), cl);
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    a_.mov(as(d, t), as(x, t));
+    def_in(n, x);
 }
 
 void Lowering::convert(u32 n) {
