@@ -39,8 +39,10 @@ void set_registers(Thread& child, const Request& r) {
     if (r.flags & CLONE_SETTLS) child.set(map.tls, r.tls);
 }
 
-void child_ids(Thread& child, const Request& r) {
+// With shared memory the child writes the parent's copy, too: before it runs, since it may end and clear it at once.
+void child_ids(Thread& child, const Request& r, bool shared) {
     i32 tid = child.tid();
+    if (shared && r.flags & CLONE_PARENT_SETTID) child.write(S::i32, r.parent_tid, &tid);
     if (r.flags & CLONE_CHILD_SETTID) child.write(S::i32, r.child_tid, &tid);
     if (r.flags & CLONE_CHILD_CLEARTID) child.clear_child_tid = r.child_tid;
 }
@@ -64,7 +66,7 @@ void* thread_main(void* argument) {
     Thread* thread = start->thread;
     u64 mask = start->mask;
     thread->adopt();
-    child_ids(*thread, start->request);
+    child_ids(*thread, start->request, true);
     start->tid.store(u32(thread->tid()), std::memory_order_release);
     raw_syscall(SYS_futex, u64(&start->tid), FUTEX_WAKE_PRIVATE, 1); // `start` is gone from here on
     Thread::unblock(mask);
@@ -101,8 +103,6 @@ i64 new_thread(Thread& t, const Request& r) {
     while (start.tid.load(std::memory_order_acquire) == 0)
         raw_syscall(SYS_futex, u64(&start.tid), FUTEX_WAIT_PRIVATE, 0);
     i32 tid = i32(start.tid.load());
-    // The new thread may have ended and its memory may be gone: a failing write is no error here.
-    if (r.flags & CLONE_PARENT_SETTID) t.write(S::i32, r.parent_tid, &tid);
     Thread::unblock(start.mask);
     return tid;
 }
@@ -124,7 +124,7 @@ void become_child(Thread& t, const Request& r) {
     t.robust_list = 0;
     if (r.flags & clear_sighand) t.signals().reset_handlers();
     set_registers(t, r);
-    child_ids(t, r);
+    child_ids(t, r, false);
 }
 
 // The C library's fork puts its allocator in order when other threads hold its locks; it knows no flags. Alone, the
@@ -185,7 +185,7 @@ int borrowed_main(void* argument) {
     if (b->request->flags & clear_sighand) signals.reset_handlers();
     inherit(child, parent, true, parent.mask());
     set_registers(child, *b->request);
-    child_ids(child, *b->request);
+    child_ids(child, *b->request, true);
     Thread::unblock(b->mask);
     int status = child.run();
     raw_syscall(SYS_exit_group, u64(status));
@@ -207,11 +207,7 @@ i64 borrow_memory(Thread& t, const Request& r) {
     // The child has its own memory now, or is dead; everything here is ours again.
     set_current_thread(&t);
     munmap(stack, host_stack);
-    if (pid > 0) {
-        i32 id = pid;
-        if (r.flags & CLONE_PARENT_SETTID) t.write(S::i32, r.parent_tid, &id);
-        if (r.flags & CLONE_PIDFD) t.write(S::i32, r.pidfd, &pidfd);
-    }
+    if (pid > 0 && r.flags & CLONE_PIDFD) t.write(S::i32, r.pidfd, &pidfd);
     Thread::unblock(b.mask);
     return pid < 0 ? -error : pid;
 }
@@ -298,8 +294,9 @@ i64 sys_exit(Thread& t, const Args& a) {
     return 0;
 }
 
+// Other threads must not see this one's end before their own: only the last cleans up.
 i64 sys_exit_group(Thread& t, const Args& a) {
-    t.finish_thread();
+    if (t.process().threads.load() == 1) t.finish_thread();
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;
 }
