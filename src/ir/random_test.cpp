@@ -49,7 +49,7 @@ bool same(const Inst& a, const Inst& b) {
 
 TEST(RandomUnits, AreValidAndReadBack) {
     std::set<std::string> seen;
-    for (u64 seed = 0; seed < 1500; ++seed) {
+    for (u64 seed = 0; seed < 500; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         Unit unit = random_unit(test::aarch64, options(seed));
         auto good = verify(unit, test::aarch64);
@@ -120,7 +120,7 @@ TEST(RandomUnits, KeepToWhatIsAllowed) {
 // Broken text gives an error or a unit, and a broken unit gets an error from verify; nothing crashes.
 TEST(RandomUnits, MutilatedTextIsHarmless) {
     u32 refused = 0;
-    for (u64 seed = 0; seed < 1500; ++seed) {
+    for (u64 seed = 0; seed < 600; ++seed) {
         std::string text = print(random_unit(test::riscv, options(seed % 64)), test::riscv);
         u64 r = seed * 0x9e3779b97f4a7c15;
         for (u32 k = 0; k < 1 + seed % 4; ++k) {
@@ -137,7 +137,7 @@ TEST(RandomUnits, MutilatedTextIsHarmless) {
         else if (!verify(*unit, test::riscv))
             ++refused;
     }
-    EXPECT_GT(refused, 500u);
+    EXPECT_GT(refused, 200u);
 }
 
 } // namespace
