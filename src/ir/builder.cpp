@@ -183,7 +183,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         case Op::add:
             if (y == 0) return a;
             // (x + c) + y: keeps chains of address arithmetic flat
-            if (const Inst& i = inst(a); i.op == Op::add) {
+            if (const Inst i = inst(a); i.op == Op::add) { // a copy: imm below moves the code
                 if (Val inner{this, i.b}; inner.is_const())
                     return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
             }
