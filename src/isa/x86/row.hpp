@@ -25,7 +25,7 @@ class X86;
 struct I;
 
 enum class Size : u8 { none, b, w, d, q, x, v, y, z, t }; // t: 6, 10 and 512 bytes do not occur in the slice
-enum class Where : u8 { reg, rm, rm_reg, mem, opcode, cc, acc, imm, rel, moffs, source, destination };
+enum class Where : u8 { reg, rm, rm_reg, mem, opcode, cc, predicate, acc, imm, rel, moffs, source, destination };
 
 // A kind of operand. Register and memory may differ in size (r32/m16).
 struct Kind {
@@ -68,6 +68,7 @@ inline constexpr Kind kinds[] = {
     {"rv+", Where::opcode, false, Size::v, Size::none},
     {"ry+", Where::opcode, false, Size::y, Size::none},
     {"cc", Where::cc, false, Size::none, Size::none},
+    {"pred", Where::predicate, false, Size::none, Size::none}, // of cmpps and its like: the immediate
     {"AL", Where::acc, false, Size::b, Size::none},
     {"rAX", Where::acc, false, Size::v, Size::none},
     {"imm8", Where::imm, false, Size::b, Size::none},

@@ -18,6 +18,8 @@ constexpr std::string_view regs8_high[4] = {"ah", "ch", "dh", "bh"};
 constexpr std::string_view ccs[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"};
 constexpr std::string_view cc_aliases[16] = {"", "", "c", "nc", "z", "nz", "na", "nbe", "", "", "pe", "po", "nge", "nl", "ng", "nle"};
 
+constexpr std::string_view predicates[8] = {"eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord"};
+
 std::string_view segment_name(u8 prefix) {
     switch (prefix) {
     case 0x26: return "es";
@@ -82,6 +84,7 @@ void print_operand(std::string& out, const I& i, u32 n) {
     u32 bytes = i.bytes(n);
     switch (k.where) {
     case Where::cc: out += ccs[i.opcode & 15]; return;
+    case Where::predicate: out += predicates[u8(i.imm) & 7]; return; // the upper bits are reserved
     case Where::rel: out += fmt::format("{:#x}", i.pc + i.length + u64(i.imm)); return;
     case Where::imm: out += fmt::format("{:#x}", low_bytes(i.imm, bytes)); return;
     case Where::moffs:
@@ -271,6 +274,10 @@ struct Parser {
                     i.opcode = u8(i.row->opcode + c);
                     return true;
                 }
+            return false;
+        case Where::predicate:
+            for (u32 c = 8; c-- > 0;)
+                if (in.eat(predicates[c])) return i.imm = c, true;
             return false;
         case Where::rel:
             has_rel = in.number(v);

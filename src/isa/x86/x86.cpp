@@ -79,6 +79,12 @@ Val X86::vector(const I& i, u32 n, bool aligned) {
     return Builder::load(Type::v128, address(i), m);
 }
 
+void X86::vector(const I& i, u32 n, Val v, bool aligned) {
+    if (!i.is_memory(n)) return xmm(i.register_of(n), v);
+    ir::MemArg m{.memory = Type::v128, .align = aligned ? ir::Align::natural : ir::Align::any};
+    Builder::store(address(i), v, m);
+}
+
 void X86::push(Val v) {
     Val sp = r(rsp) - i64(bits_of(v.type()) / 8);
     store(sp, v);

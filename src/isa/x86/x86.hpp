@@ -71,6 +71,7 @@ public:
     // the row says otherwise.
     Val scalar(const I& i, u32 n, Type t);
     Val vector(const I& i, u32 n, bool aligned = true);
+    void vector(const I& i, u32 n, Val v, bool aligned = true);
 
     // `v` := f(v) at a locked memory operand, by compare and swap; gives the old value, which is valid behind.
     template <class F>
