@@ -11,7 +11,9 @@ Val top_bit(Val v) { return bit(v, bits_of(v.type()) - 1); }
 
 // The count, an i8 masked to 5 or 6 bits: an immediate, 1 or cl.
 Val count_of(X86& t, const I& i, u32 width) {
-    Val n = i.row->imm == Imm::b ? t.imm(u64(i.imm), Type::i8) : (i.opcode & 2) || i.row->map ? t.r(rcx, Type::i8) : t.imm(1, Type::i8);
+    Val n = i.row->imm == Imm::b           ? t.imm(u64(i.imm), Type::i8)
+            : (i.opcode & 2) || i.row->map ? t.r(rcx, Type::i8)
+                                           : t.imm(1, Type::i8);
     return n & (width == 64 ? 63 : 31);
 }
 // New flags unless the count is zero, which changes nothing.
@@ -74,8 +76,8 @@ void rotate_carry(X86& t, const I& i) {
     if (width == 64) {
         // n in 1..63; for 0 the results are not used
         Val cw = c.zext(Type::i64), less_one = n - 1, rest = t.imm(64, Type::i8) - n;
-        Val turned = Left ? a.shl(n) | cw.shl(less_one) | a.lshr(1u).lshr(rest)
-                          : a.lshr(n) | cw.shl(rest) | a.shl(1u).shl(rest);
+        Val turned =
+            Left ? a.shl(n) | cw.shl(less_one) | a.lshr(1u).lshr(rest) : a.lshr(n) | cw.shl(rest) | a.shl(1u).shl(rest);
         out = Left ? a.lshr(rest).trunc(Type::i1) : a.lshr(less_one).trunc(Type::i1);
         r = (n == 0).select(a, turned);
     } else {
@@ -179,7 +181,9 @@ void popcnt(X86& t, const I& i) {
 #define SHIFTS(name, digit, meaning)                                                                                   \
     {name " {r/m8},1", "D0 " digit, meaning}, {name " {r/mv},1", "D1 " digit, meaning},                                \
         {name " {r/m8},{imm8}", "C0 " digit " ib", meaning}, {name " {r/mv},{imm8}", "C1 " digit " ib", meaning},      \
-        {name " {r/m8},cl", "D2 " digit, meaning}, {name " {r/mv},cl", "D3 " digit, meaning}
+        {name " {r/m8},cl", "D2 " digit, meaning}, {                                                                   \
+        name " {r/mv},cl", "D3 " digit, meaning                                                                        \
+    }
 
 // clang-format off
 constexpr Row rows[] = {

@@ -64,9 +64,7 @@ void lahf(X86& t, const I&) {
     Val f = (t.flags_bits(t.flags()) & i64(ah_flags)) | 2;
     t.put(slot_r + rax, f.trunc(Type::i8), 1);
 }
-void sahf(X86& t, const I&) {
-    t.flags(t.flags_from(t.get(slot_r + rax, Type::i8, 1).zext(Type::i32)), ah_flags);
-}
+void sahf(X86& t, const I&) { t.flags(t.flags_from(t.get(slot_r + rax, Type::i8, 1).zext(Type::i32)), ah_flags); }
 template <u32 Bits>
 void set_carry(X86& t, const I&) {
     t.flags(t.flags_from(t.imm(Bits, Type::i32)), flag::c);
@@ -105,8 +103,8 @@ int cpuid_values(ir::CpuHeader*, const ir::Wide* a, ir::Wide* out) {
         break;
     case 0x80000000: eax = 0x80000008, ebx = vendor[0], edx = vendor[1], ecx = vendor[2]; break;
     case 0x80000001:
-        edx = 1u << 11 | 1u << 20 | 1u << 29;       // SYSCALL NX LM
-        ecx = 1u | has(Feature::lzcnt) << 5;        // LAHF in 64-bit mode
+        edx = 1u << 11 | 1u << 20 | 1u << 29; // SYSCALL NX LM
+        ecx = 1u | has(Feature::lzcnt) << 5;  // LAHF in 64-bit mode
         break;
     case 0x80000008: eax = 48u << 8 | 48; break;
     default: break;
@@ -116,7 +114,8 @@ int cpuid_values(ir::CpuHeader*, const ir::Wide* a, ir::Wide* out) {
 }
 constexpr ir::Intrinsic cpuid_body{"x86_cpuid", cpuid_values, 3, 4};
 void cpuid(X86& t, const I&) {
-    Val a = t.call(cpuid_body, Type::i32, {t.r(rax, Type::i32), t.r(rcx, Type::i32), t.imm(t.model().features, Type::i32)});
+    Val a =
+        t.call(cpuid_body, Type::i32, {t.r(rax, Type::i32), t.r(rcx, Type::i32), t.imm(t.model().features, Type::i32)});
     Val b = t.result(a, 1, Type::i32), c = t.result(a, 2, Type::i32), d = t.result(a, 3, Type::i32);
     t.r(rax, a);
     t.r(rbx, b);

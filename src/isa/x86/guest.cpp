@@ -136,6 +136,8 @@ std::vector<u8> X86Guest::random_instance(u32 n, std::mt19937_64& random) const 
             i.disp = i.disp_bytes == 1 ? i8(d) : i.disp_bytes == 4 ? i32(d) : 0;
         }
         i.imm = random_value(random);
+        for (u32 k = 0; k < r.count; ++k)
+            if (kinds[r.operand[k]].where == Where::predicate) i.imm &= 7; // the upper bits are reserved
         std::vector<u8> bytes = Decoder::encode(i);
         I back;
         if (decoder_.decode(bytes, 0, back) && back.row == &r && back.length == bytes.size()) return bytes;
@@ -144,8 +146,9 @@ std::vector<u8> X86Guest::random_instance(u32 n, std::mt19937_64& random) const 
 }
 
 Result<std::unique_ptr<Guest>> make(std::string_view name) {
-    static constexpr const Table* all[] = {&integer_rows, &control_rows, &bit_rows,  &string_rows, &system_rows, &sse_rows,
-                                           &sse_fp_rows,  &bmi1_rows,    &lzcnt_rows, &popcnt_rows, &cx16_rows};
+    static constexpr const Table* all[] = {&integer_rows, &control_rows, &bit_rows,    &string_rows,
+                                           &system_rows,  &sse_rows,     &sse_fp_rows, &bmi1_rows,
+                                           &lzcnt_rows,   &popcnt_rows,  &cx16_rows};
     for (const Model& m : models) {
         if (m.name != name) continue;
         std::vector<const Table*> tables;

@@ -59,8 +59,8 @@ void cmpxchg(X86& t, const I& i) {
     if (p.type == Type::i32) {
         Val whole = t.r(p.reg);
         t.r(rax, same.select(t.r(rax), old.zext(Type::i64)));
-        // The destination is written either way, which clears its upper half.
-        t.r(p.reg, same.select(with, whole.trunc(Type::i32)));
+        // Processors leave the upper half alone when nothing is stored.
+        t.r(p.reg, same.select(with.zext(Type::i64), whole));
     } else {
         t.r(rax, same.select(want, old));
         t.write(p, same.select(with, old));
@@ -70,7 +70,8 @@ template <Type Half, Type Whole>
 void cmpxchg_pair(X86& t, const I& i) {
     Val want = t.op(ir::Op::pair, Whole, t.r(rax, Half), t.r(rdx, Half));
     Val with = t.op(ir::Op::pair, Whole, t.r(rbx, Half), t.r(rcx, Half));
-    ir::MemArg m{.memory = Whole, .align = Half == Type::i64 ? ir::Align::natural : ir::Align::any, .order = ir::Order::seq_cst};
+    ir::MemArg m{
+        .memory = Whole, .align = Half == Type::i64 ? ir::Align::natural : ir::Align::any, .order = ir::Order::seq_cst};
     Val old = t.cas(t.address(i), want, with, m), same = want == old;
     auto set = [&](u8 n, u32 half) {
         Val loaded = old.half(half);
@@ -129,7 +130,9 @@ void not_(X86& t, const I& i) {
 }
 
 // SF ZF AF PF are undefined after a multiplication: S Z P of the low half here, A clear.
-void put_product_flags(X86& t, Val low, Val lost) { t.flags(t.flags_merge(t.flags_logic(low), t.carry_overflow(lost, lost), flag::c | flag::v)); }
+void put_product_flags(X86& t, Val low, Val lost) {
+    t.flags(t.flags_merge(t.flags_logic(low), t.carry_overflow(lost, lost), flag::c | flag::v));
+}
 template <bool Sign>
 void multiply(X86& t, const I& i) {
     Val b = t.read(i, 0);
@@ -244,10 +247,11 @@ void cmovcc(X86& t, const I& i) {
 #define ALU(name, o0, o1, o2, o3, o4, o5, digit, meaning, lock)                                                        \
     {name " {r/m8},{r8}", o0 " /r" lock, meaning}, {name " {r/mv},{rv}", o1 " /r" lock, meaning},                      \
         {name " {r8},{r/m8}", o2 " /r", meaning}, {name " {rv},{r/mv}", o3 " /r", meaning},                            \
-        {name " {AL},{imm8}", o4 " ib", meaning}, {name " {rAX},{immz}", o5 " iz", meaning},                             \
+        {name " {AL},{imm8}", o4 " ib", meaning}, {name " {rAX},{immz}", o5 " iz", meaning},                           \
         {name " {r/m8},{imm8}", "80 " digit " ib" lock, meaning},                                                      \
-        {name " {r/mv},{imm8s}", "83 " digit " ib" lock, meaning},                                                     \
-        {name " {r/mv},{immz}", "81 " digit " iz" lock, meaning}
+        {name " {r/mv},{imm8s}", "83 " digit " ib" lock, meaning}, {                                                   \
+        name " {r/mv},{immz}", "81 " digit " iz" lock, meaning                                                         \
+    }
 
 // clang-format off
 constexpr Row rows[] = {

@@ -107,12 +107,12 @@ struct Row {
     Form form = Form::legacy;
     u8 map = 0, opcode = 0; // map 0: one byte; 1: 0F; 2: 0F 38; 3: 0F 3A
     Prefix prefix = Prefix::any;
-    i8 w = -1;       // REX.W must be so; -1: either
-    i8 digit = -1;   // ModRM.reg must be so; 8: /r; -1: no ModRM
-    i16 modrm = -1;  // ModRM must be so
+    i8 w = -1;      // REX.W must be so; -1: either
+    i8 digit = -1;  // ModRM.reg must be so; 8: /r; -1: no ModRM
+    i16 modrm = -1; // ModRM must be so
     Imm imm = Imm::none;
     bool plus_r = false, plus_cc = false, lock = false, rep = false, d64 = false, no_b = false;
-    i8 mem = -1;     // ModRM.rm must be memory (1) or a register (0), as the operands say
+    i8 mem = -1; // ModRM.rm must be memory (1) or a register (0), as the operands say
     u8 count = 0;
     std::array<u8, 4> operand{}; // kinds, in the order of the syntax
 
@@ -138,7 +138,9 @@ struct Row {
     bool has_modrm() const { return digit >= 0 || modrm >= 0; }
 
 private:
-    static constexpr int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+    static constexpr int hex(char c) {
+        return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    }
     constexpr void take(std::string_view t, bool& opcode_seen, std::string_view rest) {
         constexpr struct {
             std::string_view name;
@@ -179,7 +181,8 @@ private:
     }
     constexpr void byte(u8 b, bool& opcode_seen, std::string_view rest) {
         bool last = true; // no byte behind it: REX.W may stand between
-        for (std::size_t k = 0; k + 1 < rest.size(); k = rest.find(' ', k) == rest.npos ? rest.size() : rest.find(' ', k) + 1) {
+        for (std::size_t k = 0; k + 1 < rest.size();
+             k = rest.find(' ', k) == rest.npos ? rest.size() : rest.find(' ', k) + 1) {
             bool ends = k + 2 == rest.size() || rest[k + 2] == ' ';
             last &= !(ends && hex(rest[k]) >= 0 && hex(rest[k + 1]) >= 0);
         }

@@ -51,9 +51,7 @@ void alu_carry(X86& t, const I& i) {
         Val c = t.carry().zext(a.type());
         return Subtract ? a - b - c : a + b + c;
     };
-    auto set = [&](Val a, Val b) {
-        t.flags(Subtract ? t.flags_sub(a, b, t.carry()) : t.flags_add(a, b, t.carry()));
-    };
+    auto set = [&](Val a, Val b) { t.flags(Subtract ? t.flags_sub(a, b, t.carry()) : t.flags_add(a, b, t.carry())); };
     if (i.lock) {
         Val a = t.locked(i, 0, [&](Val old) { return sum(old, t.read(i, 1)); });
         return set(a, t.read(i, 1));

@@ -173,12 +173,14 @@ void pextrw(X86& t, const I& i) {
     t.r(i.reg, t.op(Op::vget, Type::i32, t.xmm(i.rm), {}, {}, u64(u8(i.imm) & 7), 0, Lane::i16));
 }
 
-#define LANES(name, opcode, kind, lane) {name " {xmm1},{xmm2/m128}", "66 0F " opcode " /r", lanes<VBin::kind, Lane::lane>}
+#define LANES(name, opcode, kind, lane)                                                                                \
+    { name " {xmm1},{xmm2/m128}", "66 0F " opcode " /r", lanes<VBin::kind, Lane::lane> }
 #define COMPARE(name, opcode, rel, lane)                                                                               \
-    {name " {xmm1},{xmm2/m128}", "66 0F " opcode " /r", compare_lanes<ir::VRel::rel, Lane::lane>}
+    { name " {xmm1},{xmm2/m128}", "66 0F " opcode " /r", compare_lanes<ir::VRel::rel, Lane::lane> }
 #define SHIFT(name, by, imm, digit, bin, kind, lane)                                                                   \
-    {name " {xmm1},{xmm2/m128}", "66 0F " by " /r", shift_by<VBin::bin, Lane::lane>},                                  \
-        {name " {xmm2},{imm8}", "66 0F " imm " " digit " ib", shift_imm<ir::VShift::kind, Lane::lane>}
+    {name " {xmm1},{xmm2/m128}", "66 0F " by " /r", shift_by<VBin::bin, Lane::lane>}, {                                \
+        name " {xmm2},{imm8}", "66 0F " imm " " digit " ib", shift_imm<ir::VShift::kind, Lane::lane>                   \
+    }
 
 // clang-format off
 constexpr Row rows[] = {

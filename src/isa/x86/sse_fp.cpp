@@ -111,8 +111,9 @@ void pd2dq(X86& t, const I& i) {
 #define ARITHMETIC(name, opcode, op, kind, sub)                                                                        \
     {name "ps {xmm1},{xmm2/m128}", "NP 0F " opcode " /r", packed2<VBin::kind, Lane::f32>},                             \
         {name "pd {xmm1},{xmm2/m128}", "66 0F " opcode " /r", packed2<VBin::kind, Lane::f64>},                         \
-        {name "ss {xmm1},{xmm2/m32}", "F3 0F " opcode " /r", scalar2<Op::op, Type::f32, sub>},                         \
-        {name "sd {xmm1},{xmm2/m64}", "F2 0F " opcode " /r", scalar2<Op::op, Type::f64, sub>}
+        {name "ss {xmm1},{xmm2/m32}", "F3 0F " opcode " /r", scalar2<Op::op, Type::f32, sub>}, {                       \
+        name "sd {xmm1},{xmm2/m64}", "F2 0F " opcode " /r", scalar2<Op::op, Type::f64, sub>                            \
+    }
 
 // clang-format off
 constexpr Row rows[] = {

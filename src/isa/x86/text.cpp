@@ -15,8 +15,10 @@ constexpr std::string_view regs16[16] = {"ax",  "cx",  "dx",   "bx",   "sp",   "
 constexpr std::string_view regs8[16] = {"al",  "cl",  "dl",   "bl",   "spl",  "bpl",  "sil",  "dil",
                                         "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b"};
 constexpr std::string_view regs8_high[4] = {"ah", "ch", "dh", "bh"};
-constexpr std::string_view ccs[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"};
-constexpr std::string_view cc_aliases[16] = {"", "", "c", "nc", "z", "nz", "na", "nbe", "", "", "pe", "po", "nge", "nl", "ng", "nle"};
+constexpr std::string_view ccs[16] = {"o", "no", "b", "ae", "e", "ne", "be", "a",
+                                      "s", "ns", "p", "np", "l", "ge", "le", "g"};
+constexpr std::string_view cc_aliases[16] = {"", "", "c",  "nc", "z",   "nz", "na", "nbe",
+                                             "", "", "pe", "po", "nge", "nl", "ng", "nle"};
 
 constexpr std::string_view predicates[8] = {"eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord"};
 

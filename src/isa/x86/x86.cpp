@@ -69,9 +69,7 @@ void X86::write(const Place& p, Val v) {
         r(p.reg, v);
 }
 
-Val X86::scalar(const I& i, u32 n, Type t) {
-    return i.is_memory(n) ? load(address(i), t) : xmm(i.register_of(n), t);
-}
+Val X86::scalar(const I& i, u32 n, Type t) { return i.is_memory(n) ? load(address(i), t) : xmm(i.register_of(n), t); }
 // SDM vol. 1, 10.2.2 and 11.3: legacy SSE takes aligned 16-byte operands, else #GP.
 Val X86::vector(const I& i, u32 n, bool aligned) {
     if (!i.is_memory(n)) return xmm(i.register_of(n));

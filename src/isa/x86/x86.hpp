@@ -14,7 +14,11 @@ namespace flag = ir::flag;
 enum : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi };
 
 constexpr Type int_type(u32 bytes) {
-    return bytes == 1 ? Type::i8 : bytes == 2 ? Type::i16 : bytes == 4 ? Type::i32 : bytes == 8 ? Type::i64 : Type::i128;
+    return bytes == 1   ? Type::i8
+           : bytes == 2 ? Type::i16
+           : bytes == 4 ? Type::i32
+           : bytes == 8 ? Type::i64
+                        : Type::i128;
 }
 
 struct Model {
