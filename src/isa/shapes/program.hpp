@@ -16,10 +16,10 @@ struct Program {
 };
 Result<Program> assemble_program(const Guest& guest, u64 base, std::string_view source);
 
-// A machine of one vCPU, RAM from 0 on, and no devices. What is outside RAM faults.
+// A machine of one vCPU, RAM from ram_base on, and no devices. What is outside RAM faults.
 class Machine final : ir::Access {
 public:
-    explicit Machine(const Guest& guest, u32 ram_bytes = 0x10000);
+    explicit Machine(const Guest& guest, u32 ram_bytes = 0x10000, u64 ram_base = 0);
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
@@ -30,6 +30,7 @@ public:
 
     ir::CpuHeader& cpu() { return *reinterpret_cast<ir::CpuHeader*>(state_.data()); }
     std::vector<u8>& ram() { return ram_; }
+    u8* at(u64 address) { return ram_.data() + (address - base_); }
     // A slot by name, as an integer of at most 64 bits; of several of one name, number n.
     u64 slot(std::string_view name, u32 n = 0);
     void set_slot(std::string_view name, u64 v, u32 n = 0);
@@ -55,6 +56,7 @@ private:
     };
     std::vector<Line> storage_;
     std::span<u8> state_;
+    u64 base_;
     std::vector<u8> ram_;
 };
 
