@@ -34,6 +34,7 @@ struct RowInfo {
 struct RegisterInfo {
     std::string_view name;
     u16 bytes = 8;
+    bool fp = false;       // holds floating-point values
     bool internal = false; // no architectural register, but state that decides what comes next
 };
 
