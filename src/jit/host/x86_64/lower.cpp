@@ -49,7 +49,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         pc_ = block.pc;
         if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
         a_.bind(labels_[b]);
-        if (b == 0 || block.entry) out.entries.push_back({b, u32(a_.offset())});
+        // State is at home at the start of every guest instruction's block: each may be entered from outside.
+        if (b == 0 || unit.code[block.begin].op == Op::insn) out.entries.push_back({b, u32(a_.offset())});
         begin_block(block);
         for (now_ = block.begin; now_ < block.end; ++now_) {
             if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);

@@ -144,7 +144,8 @@ bool Lowering::fp(u32 n) {
     }
     case Op::fcvt: {
         Type from = type(i.a);
-        if (arg.round != Round::dynamic || !scalar(from) || from == t) return false;
+        bool exact = from == Type::f32 && d; // then the rounding mode says nothing
+        if ((arg.round != Round::dynamic && !exact) || !scalar(from) || from == t) return false;
         Xmm a = vec(i.a), r = vec_temp();
         if (d)
             f_.avx ? a_.vcvtss2sd(r, a, a) : a_.cvtss2sd(r, a);
@@ -156,7 +157,8 @@ bool Lowering::fp(u32 n) {
     case Op::stof:
     case Op::utof: {
         Type from = type(i.a);
-        if (arg.round != Round::dynamic || (from != Type::i32 && from != Type::i64)) return false;
+        bool exact = from == Type::i32 && d;
+        if ((arg.round != Round::dynamic && !exact) || (from != Type::i32 && from != Type::i64)) return false;
         bool wide = from == Type::i64;
         if (i.op == Op::utof && wide && !f_.avx512vl) return false;
         Gp a = gpr(i.a);
