@@ -122,17 +122,23 @@ void Machine::load(const Program& p) {
     cpu().mode = 0;
 }
 
-void Machine::run(const Limits& limits, u32 units) {
+const ir::Unit& Machine::unit_at_pc(const Limits& limits) {
+    std::pair key{cpu().pc, cpu().mode};
+    if (auto kept = units_.find(key); kept != units_.end()) return kept->second;
     Fetch fetch = [this](u64 pc, std::span<u8> out) {
         u64 from = pc - base_, n = from < ram_.size() ? std::min(out.size(), ram_.size() - from) : 0;
         std::copy_n(ram_.data() + (n ? from : 0), n, out.data());
         return u32(n);
     };
+    ir::Unit& unit = translator_.translate(cpu().pc, {.mode = cpu().mode}, fetch, limits);
+    auto valid = ir::verify(unit, guest_.state());
+    MIMIC_CHECK(valid, valid ? "" : valid.error().message().c_str());
+    return keep_ ? units_.emplace(key, unit).first->second : unit;
+}
+
+void Machine::run(const Limits& limits, u32 units) {
     for (u32 n = 0; n < units; ++n) {
-        ir::Unit& unit = translator_.translate(cpu().pc, {.mode = cpu().mode}, fetch, limits);
-        auto valid = ir::verify(unit, guest_.state());
-        MIMIC_CHECK(valid, valid ? "" : valid.error().message().c_str());
-        interpreter_.run(unit, guest_.state(), cpu(), *this);
+        interpreter_.run(unit_at_pc(limits), guest_.state(), cpu(), *this);
         if (cpu().exit_kind == ir::ExitKind::trap || cpu().exit_kind == ir::ExitKind::fault) return;
     }
 }

@@ -24,6 +24,8 @@ public:
     Machine& operator=(const Machine&) = delete;
 
     void load(const Program& p);
+    // Translated units are kept and run again: for programs that don't change their code.
+    void keep_units() { keep_ = true; }
     // Runs from cpu.pc until a trap, a fault, or that many units: then exit_kind tells. Each unit must be one that
     // ir::verify accepts.
     void run(const Limits& limits = {}, u32 units = 100000);
@@ -38,6 +40,7 @@ public:
     ir::TrapKind trap() { return ir::TrapKind(cpu().exit_arg & 0xff); }
 
 private:
+    const ir::Unit& unit_at_pc(const Limits& limits);
     bool load(ir::CpuHeader&, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
     bool store(ir::CpuHeader&, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
     bool rmw(ir::CpuHeader&, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes, const ir::MemArg& m) override;
@@ -58,6 +61,8 @@ private:
     std::span<u8> state_;
     u64 base_;
     std::vector<u8> ram_;
+    bool keep_ = false;
+    std::map<std::pair<u64, u32>, ir::Unit> units_;
 };
 
 } // namespace mimic::isa

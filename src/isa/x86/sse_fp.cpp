@@ -38,12 +38,12 @@ void sqrt_packed(X86& t, const I& i) {
     t.xmm(i.reg, t.op(Op::vun, v128, t.vector(i, 1), {}, {}, dynamic, u8(ir::VUn::fsqrt), L));
 }
 
-// Predicates 0..3 and their negations 4..7: equal and unordered are quiet, less and less or equal signal.
+// The predicate is operand 0. Predicates 0..3 and their negations 4..7: equal and unordered are quiet, less and less or equal signal.
 template <Type T>
 void compare_scalar(X86& t, const I& i) {
     constexpr FRel table[] = {FRel::eq, FRel::lt, FRel::le, FRel::unordered};
     u32 p = u32(i.imm & 3);
-    Val b = t.scalar(i, 1, T), hit = t.fcmp(table[p], t.xmm(i.reg, T), b, p == 1 || p == 2);
+    Val b = t.scalar(i, 2, T), hit = t.fcmp(table[p], t.xmm(i.reg, T), b, p == 1 || p == 2);
     if (i.imm & 4) hit = hit == 0;
     t.xmm(i.reg, hit.sext(T == Type::f32 ? Type::i32 : Type::i64));
 }
@@ -51,7 +51,7 @@ template <Type T>
 void compare_packed(X86& t, const I& i) {
     constexpr VRel table[] = {VRel::feq, VRel::fgt, VRel::fge, VRel::funord};
     u32 p = u32(i.imm & 3);
-    Val b = t.vector(i, 1), a = t.xmm(i.reg);
+    Val b = t.vector(i, 2), a = t.xmm(i.reg);
     if (p == 1 || p == 2) std::swap(a, b); // a < b is b > a
     Val hit = t.op(Op::vcmp, v128, a, b, {}, 0, u8(table[p]), lane_of(T));
     t.xmm(i.reg, i.imm & 4 ? t.vun(ir::VUn::not_, Lane::i64, hit) : hit);
