@@ -2,6 +2,7 @@
 #include "isa/guest.hpp"
 #include "isa/x86/x86.hpp"
 #include "softfloat/env.hpp"
+#include <algorithm>
 
 namespace mimic::isa::x86 {
 
@@ -87,6 +88,12 @@ public:
     RowInfo row(u32 n) const override {
         const Row& r = *decoder_.rows()[n];
         return {r.syntax, r.encoding, decoder_.table_of(n), 0};
+    }
+    u32 row_of(std::span<const u8> code, u64 pc, u32) const override {
+        I i;
+        if (!decoder_.decode(code, pc, i)) return no_row;
+        auto rows = decoder_.rows();
+        return u32(std::find(rows.begin(), rows.end(), i.row) - rows.begin());
     }
     std::vector<u8> random_instance(u32 n, std::mt19937_64& random) const override;
     std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
