@@ -1,3 +1,4 @@
+// run: arguments
 // A walk through files, memory, processes, sockets and IPC; prints what must be the same on every machine.
 #define _GNU_SOURCE
 #include <arpa/inet.h>

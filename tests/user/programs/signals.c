@@ -127,7 +127,7 @@ int main(void) {
         count = 0;
         pid_t child = fork();
         if (child == 0) {
-            struct timespec ts = {0, 20000000};
+            struct timespec ts = {0, 100000000};
             nanosleep(&ts, NULL);
             kill(getppid(), SIGALRM);
             nanosleep(&ts, NULL);
