@@ -274,6 +274,12 @@ Val Builder::get(SlotId slot, Type t, u32 offset) {
     return v;
 }
 
+Val Builder::peek(SlotId slot) {
+    const Known& k = known(slot);
+    bool whole = k.value != none && size_of(k.type, unit_.vector_bytes) == size_of(guest_.slots[slot].type, unit_.vector_bytes);
+    return whole ? Val{this, k.value} : Val{};
+}
+
 void Builder::put(SlotId slot, Val v, u32 offset) {
     Known& k = known(slot);
     Type t = v.type();
@@ -486,6 +492,7 @@ void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
     if (new_yes) fill_exit(yes, pc, ExitHint::jump);
     if (new_no) fill_exit(no, otherwise, ExitHint::jump);
 }
+void Builder::exit_to(u64 pc, u32 mode) { end({.op = Op::exit, .c = mode, .imm = pc}); }
 void Builder::goto_value(Val pc, ExitHint hint) {
     if (pc.is_const()) return goto_pc(pc.const_value(), hint);
     end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_});

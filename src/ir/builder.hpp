@@ -89,6 +89,7 @@ public:
     Builder& operator=(const Builder&) = delete;
 
     Unit& unit() { return unit_; }
+    const Unit& unit() const { return unit_; }
     const GuestState& guest() const { return guest_; }
 
     // Constants. imm() wraps to the type; wide() is for i128 and v128.
@@ -98,6 +99,8 @@ public:
     // State. The offset is in bytes into the slot.
     Val get(SlotId slot, Type t, u32 offset = 0);
     void put(SlotId slot, Val v, u32 offset = 0);
+    // The value that a whole slot is known to hold here, or an empty Val: emits nothing.
+    Val peek(SlotId slot);
     Val get_index(SlotId first, Val index, u32 count, Type t, u32 stride);
     void put_index(SlotId first, Val index, u32 count, Val v, u32 stride);
 
@@ -154,6 +157,8 @@ public:
     // Ends of a guest block. goto_pc and branch_to find out whether the target is a block of this unit.
     void goto_pc(u64 pc, ExitHint hint = ExitHint::jump);
     void branch_to(Val c, u64 pc, u64 otherwise);
+    // Leaves to pc under other mode bits than set_mode's.
+    void exit_to(u64 pc, u32 mode);
     void goto_value(Val pc, ExitHint hint = ExitHint::jump);
     void trap(TrapKind kind, u64 pc, Val detail = {});
     void call_pc(u64 pc, u64 return_pc);

@@ -144,10 +144,12 @@ void Run::go(BlockId from) {
         case Op::brcond:
             if (!jump(A ? i.b : i.c)) return;
             break;
-        case Op::exit: cpu.exit_arg = 0;
+        case Op::exit:
+            cpu.exit_arg = 0;
             if (i.c != none) cpu.mode = i.c;
             return leave(ExitKind::link, i.imm);
-        case Op::exit_ind: cpu.exit_arg = 0;
+        case Op::exit_ind:
+            cpu.exit_arg = 0;
             if (i.c != none) cpu.mode = i.c;
             return leave(ExitKind::lookup, A);
         case Op::trap: {
@@ -163,7 +165,31 @@ void Run::go(BlockId from) {
             }
             break;
         case Op::result: out = {{results[i.sub].w[0] & mask_of(i.type), results[i.sub].w[1]}}; break;
-        default: MIMIC_CHECK(false, "the interpreter does not know this operation");
+        case Op::fadd:
+        case Op::fsub:
+        case Op::fmul:
+        case Op::fdiv:
+        case Op::fsqrt:
+        case Op::fma:
+        case Op::fmin:
+        case Op::fmax:
+        case Op::fcmp:
+        case Op::flags_fcmp:
+        case Op::fround:
+        case Op::fcvt:
+        case Op::ftos:
+        case Op::ftou:
+        case Op::stof:
+        case Op::utof:
+        case Op::fneg:
+        case Op::fabs:
+        case Op::fcopysign: scalar_fp(i, out); break;
+        case Op::fbox:
+        case Op::funbox: box(i, out); break;
+        case Op::fpflags:
+        case Op::fpflags_set:
+        case Op::fpmode_set: fp_state(i, out); break;
+        default: vector(i, out);
         }
     }
 #undef INTEGER

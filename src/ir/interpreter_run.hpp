@@ -2,6 +2,8 @@
 #pragma once
 #include "base/check.hpp"
 #include "ir/interpreter.hpp"
+#include "ir/operands.hpp"
+#include "softfloat/env.hpp"
 #include <bit>
 #include <cstring>
 
@@ -42,7 +44,14 @@ struct Run {
     std::vector<u8>& args;
     u32 arena_top = 0;
     u64 pc = 0; // of the current guest instruction
-    Wide results[16] = {};
+    Wide results[16];
+    // The guest's FP rules with the mode of cpu.fp (cpu.fp80) applied; built when first needed and when the mode changes.
+    struct Fp {
+        softfloat::Env env;
+        u32 mode = 0;
+        bool built = false;
+    };
+    Fp fp, fp80;
 
     void go(BlockId from);
 
@@ -81,6 +90,18 @@ struct Run {
     bool access(const Inst& i, Place& out);
     // false: leave, the body has said why
     bool call(const Inst& i, Place& out);
+    // interpreter_fp.cpp
+    void scalar_fp(const Inst& i, Place& out);
+    void fp_state(const Inst& i, Place& out);
+    void box(const Inst& i, Place& out);
+    softfloat::Env& environment(bool f80, FpArg arg);
+    void keep_flags(const softfloat::Env& env, FpEnv& state) { state.flags |= env.flags & guest.fp_flags; }
+    // interpreter_vector.cpp, interpreter_vector_fp.cpp
+    void vector(const Inst& i, Place& out);
+    void vector_fp(const Inst& i, Place& out);
+    void lanes(const Inst& i, Place& out);
+    void moves(const Inst& i, Place& out);
+    void masks(const Inst& i, Place& out);
     void pass_arguments(const Inst& i);
     void argument(const Inst& i, Place& out);
 

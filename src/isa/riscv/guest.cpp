@@ -1,6 +1,7 @@
 // RISC-V 64: state, names of registers, CPU models.
 #include "isa/pattern_guest.hpp"
 #include "isa/riscv/tables.hpp"
+#include "softfloat/env.hpp"
 
 namespace mimic::isa::riscv {
 
@@ -25,15 +26,23 @@ constexpr auto make_slots() {
     }
     s[slot_res_address] = {"res_address", 512, Type::i64, SlotClass::sys, 0};
     s[slot_res_value] = {"res_value", 520, Type::i64, SlotClass::sys, 0};
+    s[slot_frm] = {"frm", 528, Type::i32, SlotClass::sys, 0};
     return s;
 }
 constexpr auto slots = make_slots();
 
-constexpr u64 bit(Ext e) { return u64{1} << u32(e); }
+// Every extension there is; a model that lacks some takes them away.
+constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1;
 constexpr Model models[] = {
-    {"rv64", bit(Ext::i) | bit(Ext::zifencei)},
+    {"rv64", all_extensions},
+    {"max", all_extensions},
 };
-constexpr std::string_view model_names[] = {"rv64"};
+constexpr std::string_view model_names[] = {"rv64", "max"};
+
+// In the manual's order; a row that stands in another's encoding space has more fixed bits.
+constexpr Table<RiscV> const* all_tables[] = {
+    &rv64i,  &zifencei, &zicsr, &zicond, &rv64m, &rv64a, &zawrs, &zacas, &zicbom, &zicboz, &zicbop, &rv64f, &rv64d,
+    &zfhmin, &zfhmin_d, &zfh,   &zfa,    &zfa_d, &zfa_h, &zca,   &zcd,   &zba,    &zbb,    &zbc,    &zbs};
 
 class RiscVGuest final : public PatternGuest<RiscV> {
 public:
@@ -41,7 +50,7 @@ public:
     std::string_view name() const override { return "riscv64"; }
     std::string_view model() const override { return model_.name; }
     const ir::GuestState& state() const override { return state_rv64; }
-    u32 min_insn_bytes() const override { return model_.has(Ext::c) ? 2 : 4; }
+    u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
         return std::make_unique<PatternFrontEnd<RiscV>>(decoder(), unit, model_);
@@ -52,19 +61,20 @@ private:
 };
 
 Result<std::unique_ptr<Guest>> make(std::string_view name) {
-    static constexpr Table<RiscV> const* all[] = {&rv64i, &zifencei};
     std::vector<Table<RiscV>> tables;
-    for (auto* t : all) tables.push_back(*t);
-    for (const Model& m : models)
-        if (m.name == name)
-            return std::unique_ptr<Guest>(
-                new RiscVGuest(m, Decoder<RiscV>(tables, [&](u32 feature) { return m.has(Ext(feature)); })));
-    return Error::invalid_argument("riscv64 CPU model '{}' is unknown, expected rv64", name);
+    for (auto* t : all_tables) tables.push_back(*t);
+    for (const Model& m : models) {
+        if (m.name != name) continue;
+        Decoder<RiscV> decoder(tables,
+                               [&](u32 feature) { return m.has(Ext(feature & 0xff)) && m.has(Ext(feature >> 8)); });
+        return std::unique_ptr<Guest>(new RiscVGuest(m, std::move(decoder)));
+    }
+    return Error::invalid_argument("riscv64 CPU model '{}' is unknown, expected rv64 or max", name);
 }
 
 } // namespace
 
-constinit const ir::GuestState state_rv64{"riscv64", slots, 528};
+constinit const ir::GuestState state_rv64{"riscv64", slots, 536, &softfloat::env::riscv};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make};
 

@@ -1,5 +1,5 @@
 // RISC-V: fields, operands and the front end that rows are written against.
-// The RISC-V Instruction Set Manual, Volume I, Unprivileged (20240411): instruction formats in 2.2, 2.3 and 28.
+// The RISC-V Instruction Set Manual, Volume I, Unprivileged (20240411): instruction formats in 2.2, 2.3 and 27.
 #pragma once
 #include "ir/builder.hpp"
 #include "isa/riscv/state.hpp"
@@ -11,14 +11,15 @@ namespace mimic::isa::riscv {
 using ir::Type;
 using ir::Val;
 
-// Extensions that a CPU model may have or lack.
+// Extensions that a CPU model may have or lack, each a table of rows.
 enum class Ext : u32 {
     i,
     m,
     a,
     f,
     d,
-    c,
+    zca,
+    zcd,
     zba,
     zbb,
     zbc,
@@ -26,13 +27,16 @@ enum class Ext : u32 {
     zicond,
     zicsr,
     zifencei,
+    zicntr,
     zicbom,
     zicboz,
     zicbop,
+    zfhmin,
     zfh,
     zfa,
     zacas,
-    zawrs
+    zawrs,
+    count
 };
 
 struct Model {
@@ -40,6 +44,14 @@ struct Model {
     u64 extensions; // bit per Ext
     constexpr bool has(Ext e) const { return extensions >> u32(e) & 1; }
 };
+
+// Feature of a table whose rows need one extension, or two together.
+constexpr u32 needs(Ext a, Ext b) { return u32(a) | u32(b) << 8; }
+constexpr u32 needs(Ext a) { return needs(a, a); }
+
+// Mode bits of the block key. With a reserved rounding mode in frm, instructions that round dynamically are illegal
+// (20.2); that is decided when they are decoded, so that the others need no check.
+inline constexpr u32 mode_bad_frm = 1;
 
 // Meanings read and write state through it.
 class Rv : public ir::Builder {
@@ -56,9 +68,29 @@ public:
     Val w(i64 n) { return x(n).trunc(Type::i32); }
     void w(i64 n, Val v) { x(n, v.sext(Type::i64)); }
 
+    // Floating-point registers. A format narrower than the register stands NaN-boxed in it (21.2): read as a number, it
+    // is the canonical NaN unless its box is intact.
+    Val f(i64 n, Type t) {
+        Val boxed = f64(n);
+        if (t == Type::f64) return boxed;
+        return is_box_of(boxed, t) ? Val{this, inst(boxed).a} : op(ir::Op::funbox, t, boxed);
+    }
+    void f(i64 n, Val v) { put(u16(slot_f + n), v.type() == Type::f64 ? v : op(ir::Op::fbox, Type::f64, v)); }
+    // The low bits as they are.
+    Val f_bits(i64 n, Type t) {
+        Val known = peek(u16(slot_f + n));
+        if (known && is_box_of(known, t)) return {this, inst(known).a};
+        return get(u16(slot_f + n), t);
+    }
+
     void illegal() { trap(ir::TrapKind::illegal, pc()); }
 
 private:
+    Val f64(i64 n) { return get(u16(slot_f + n), Type::f64); }
+    bool is_box_of(Val v, Type t) const {
+        const ir::Inst& i = inst(v);
+        return i.op == ir::Op::fbox && result_type(unit().code[i.a]) == t;
+    }
     const Model& model_;
 };
 
@@ -76,21 +108,46 @@ inline constexpr Field rd{"rd", Kind::bits, {{7, 5}}}, rs1{"rs1", Kind::bits, {{
     imm_i{"imm_i", Kind::integer, {{20, 12}}}, imm_s{"imm_s", Kind::integer, {{25, 7}, {7, 5}}},
     imm_b{"imm_b", Kind::pcrel, {{31, 1}, {7, 1}, {25, 6}, {8, 4}}, 1}, imm_u{"imm_u", Kind::integer, {{12, 20}}, 12},
     imm_j{"imm_j", Kind::pcrel, {{31, 1}, {12, 8}, {20, 1}, {21, 10}}, 1}, shamt{"shamt", Kind::bits, {{20, 6}}},
-    shamtw{"shamtw", Kind::bits, {{20, 5}}}, pred{"pred", Kind::bits, {{24, 4}}}, succ{"succ", Kind::bits, {{20, 4}}};
+    shamtw{"shamtw", Kind::bits, {{20, 5}}}, pred{"pred", Kind::bits, {{24, 4}}}, succ{"succ", Kind::bits, {{20, 4}}},
+    aq{"aq", Kind::bits, {{26, 1}}}, rl{"rl", Kind::bits, {{25, 1}}}, csr{"csr", Kind::bits, {{20, 12}}},
+    uimm{"uimm", Kind::bits, {{15, 5}}}, imm_p{"imm_p", Kind::integer, {{25, 7}}, 5};
+
+// Fields of the compressed formats (27.2 to 27.5). Registers with a prime are x8 to x15 or f8 to f15.
+inline constexpr Field crs2{"crs2", Kind::bits, {{2, 5}}}, rs1_{"rs1'", Kind::bits, {{7, 3}}, 0, 8},
+    rs2_{"rs2'", Kind::bits, {{2, 3}}, 0, 8}, imm_ci{"imm_ci", Kind::integer, {{12, 1}, {2, 5}}},
+    shamt_ci{"shamt_ci", Kind::bits, {{12, 1}, {2, 5}}}, imm_lui{"imm_lui", Kind::integer, {{12, 1}, {2, 5}}, 12},
+    imm_16sp{"imm_16sp", Kind::integer, {{12, 1}, {3, 2}, {5, 1}, {2, 1}, {6, 1}}, 4},
+    uimm_4spn{"uimm_4spn", Kind::bits, {{7, 4}, {11, 2}, {5, 1}, {6, 1}}, 2},
+    uimm_w{"uimm_w", Kind::bits, {{5, 1}, {10, 3}, {6, 1}}, 2}, uimm_d{"uimm_d", Kind::bits, {{5, 2}, {10, 3}}, 3},
+    uimm_lwsp{"uimm_lwsp", Kind::bits, {{2, 2}, {12, 1}, {4, 3}}, 2},
+    uimm_ldsp{"uimm_ldsp", Kind::bits, {{2, 3}, {12, 1}, {5, 2}}, 3},
+    uimm_swsp{"uimm_swsp", Kind::bits, {{7, 2}, {9, 4}}, 2}, uimm_sdsp{"uimm_sdsp", Kind::bits, {{7, 3}, {10, 3}}, 3},
+    imm_cj{"imm_cj", Kind::pcrel, {{12, 1}, {8, 1}, {9, 2}, {6, 1}, {7, 1}, {2, 1}, {11, 1}, {3, 3}}, 1},
+    imm_cb{"imm_cb", Kind::pcrel, {{12, 1}, {5, 2}, {2, 1}, {10, 2}, {3, 2}}, 1};
+
+// What a compressed format leaves out: registers and an offset of no bits.
+inline constexpr Field zero{"zero", Kind::bits, {}}, ra{"ra", Kind::bits, {}, 0, 1}, sp{"sp", Kind::bits, {}, 0, 2};
 
 struct RiscV {
     using Ir = Rv;
-    struct Context {};
-    static Context context(u32) { return {}; }
+    struct Context {
+        bool bad_frm = false;
+    };
+    static Context context(u32 mode) { return {.bad_frm = bool(mode & mode_bad_frm)}; }
     static void illegal(Rv& t) { t.illegal(); }
     static constexpr Layout layout{.unit = 2, .big = false, .first_is_high = false};
     // 1.5: the lowest bits tell the length; 48 bits and more are reserved here and decode as illegal.
     static u32 length(u64 parcel, const Context&) { return (parcel & 3) == 3 ? 4 : 2; }
-    static constexpr std::array fields{&rd,    &rs1,   &rs2,   &rs3,   &rm,     &imm_i, &imm_s,
-                                       &imm_b, &imm_u, &imm_j, &shamt, &shamtw, &pred,  &succ};
-    // Operands that do not print as plain numbers: text.cpp.
-    static constexpr std::array<std::string_view, 6> operand_names{"rd", "rs1", "rs2", "pred", "succ", "imm_u"};
-    static const std::array<Operand<RiscV>, 6> operands;
+    static constexpr std::array fields{&rd,     &rs1,       &rs2,       &rs3,       &rm,        &imm_i,     &imm_s,
+                                       &imm_b,  &imm_u,     &imm_j,     &shamt,     &shamtw,    &pred,      &succ,
+                                       &aq,     &rl,        &csr,       &uimm,      &imm_p,     &crs2,      &rs1_,
+                                       &rs2_,   &imm_ci,    &shamt_ci,  &imm_lui,   &imm_16sp,  &uimm_4spn, &uimm_w,
+                                       &uimm_d, &uimm_lwsp, &uimm_ldsp, &uimm_swsp, &uimm_sdsp, &imm_cj,    &imm_cb};
+    // Operands that do not print as plain numbers: text.cpp. fd, frs1 ... are the same fields, naming f registers.
+    static constexpr std::array<std::string_view, 21> operand_names{
+        "rd",    "rs1",  "rs2",  "crs2",  "rs1'",    "rs2'", "frd", "frs1",  "frs2", "frs3", "cfrs2",
+        "frs2'", "pred", "succ", "imm_u", "imm_lui", "aqrl", "rm",  "rmopt", "csr",  "fli"};
+    static const std::array<Operand<RiscV>, 21> operands;
 };
 
 using I = Insn<RiscV>;

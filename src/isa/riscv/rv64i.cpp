@@ -7,35 +7,21 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-void jal(Rv& t, const I& i) {
-    u64 target = t.pc() + u64(i[imm_j]), back = t.next_pc();
-    t.x(i[rd], t.imm(back));
-    if (is_link(i[rd]))
-        t.call_pc(target, back);
-    else
-        t.goto_pc(target);
-}
-
-// 2.5.1: the lowest bit of the target is cleared; the hints follow table 3.
-void jalr(Rv& t, const I& i) {
-    Val target = (t.x(i[rs1]) + i[imm_i]) & ~i64{1};
-    u64 back = t.next_pc();
-    t.x(i[rd], t.imm(back));
-    if (is_link(i[rd]))
-        t.call_value(target, back);
-    else
-        t.goto_value(target, is_link(i[rs1]) ? ir::ExitHint::ret : ir::ExitHint::jump);
-}
-
 // Orders reads and writes; device input and output count as reads and writes.
 u32 fence_set(i64 iorw) { return u32(((iorw >> 3 | iorw >> 1) & 1) | ((iorw >> 2 | iorw) & 1) << 1); }
 
+// With an empty set it is a hint (table 12: pause is one).
+void fence(Rv& t, const I& i) {
+    u32 before = fence_set(i[pred]), after = fence_set(i[succ]);
+    if (before && after) t.fence(before, after);
+}
+
 // clang-format off
 constexpr R rows[] = {
-    {"lui     {rd}, {imm_u}",           "imm_u rd 0110111",                 [](Rv& t, const I& i) { t.x(i[rd], t.imm(u64(i[imm_u]))); }},
+    {"lui     {rd}, {imm_u}",           "imm_u rd 0110111",                 constant<>},
     {"auipc   {rd}, {imm_u}",           "imm_u rd 0010111",                 [](Rv& t, const I& i) { t.x(i[rd], t.imm(t.pc() + u64(i[imm_u]))); }},
-    {"jal     {rd}, {imm_j}",           "imm_j rd 1101111",                 jal},
-    {"jalr    {rd}, {imm_i}({rs1})",    "imm_i rs1 000 rd 1100111",         jalr},
+    {"jal     {rd}, {imm_j}",           "imm_j rd 1101111",                 jal<>},
+    {"jalr    {rd}, {imm_i}({rs1})",    "imm_i rs1 000 rd 1100111",         jalr<>},
 
     {"beq     {rs1}, {rs2}, {imm_b}",   "imm_b rs2 rs1 000 imm_b 1100011",  branch<equal>},
     {"bne     {rs1}, {rs2}, {imm_b}",   "imm_b rs2 rs1 001 imm_b 1100011",  branch<not_equal>},
@@ -87,21 +73,21 @@ constexpr R rows[] = {
     {"srlw    {rd}, {rs1}, {rs2}",      "0000000 rs2 rs1 101 rd 0111011",   binary_w<lshr>},
     {"sraw    {rd}, {rs1}, {rs2}",      "0100000 rs2 rs1 101 rd 0111011",   binary_w<ashr>},
 
-    {"fence   {pred}, {succ}",          "0000 pred succ 00000 000 00000 0001111", [](Rv& t, const I& i) { t.fence(fence_set(i[pred]), fence_set(i[succ])); }},
+    {"fence   {pred}, {succ}",          "0000 pred succ 00000 000 00000 0001111", fence},
     {"fence.tso",                       "1000 0011 0011 00000 000 00000 0001111", [](Rv& t, const I&) { t.fence(1, 3), t.fence(2, 2); }},
     {"ecall",                           "000000000000 00000 000 00000 1110011", [](Rv& t, const I&) { t.trap(ir::TrapKind::syscall, t.pc()); }},
     {"ebreak",                          "000000000001 00000 000 00000 1110011", [](Rv& t, const I&) { t.trap(ir::TrapKind::breakpoint, t.pc()); }},
 };
 
 constexpr R zifencei_rows[] = {
-    {"fence.i",                         "000000000000 00000 001 00000 0001111", [](Rv& t, const I&) { t.trap(ir::TrapKind::flush_code, t.pc()); }},
+    {"fence.i",                         "000000000000 00000 001 00000 0001111", [](Rv& t, const I&) { t.trap(ir::TrapKind::flush_code, t.next_pc()); }},
 };
 
 // clang-format on
 
 } // namespace
 
-constinit const Table<RiscV> rv64i{"RV64I", u32(Ext::i), rows};
-constinit const Table<RiscV> zifencei{"Zifencei", u32(Ext::zifencei), zifencei_rows};
+constinit const Table<RiscV> rv64i{"RV64I", needs(Ext::i), rows};
+constinit const Table<RiscV> zifencei{"Zifencei", needs(Ext::zifencei), zifencei_rows};
 
 } // namespace mimic::isa::riscv

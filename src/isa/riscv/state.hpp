@@ -4,8 +4,10 @@
 
 namespace mimic::isa::riscv {
 
-// Slot numbers: x0..x31 (x0 is never read or written), f0..f31, then the reservation of lr.
-inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_count = 66;
+// Slot numbers: x0..x31 (x0 is never read or written), f0..f31; the reservation of lr (its address + 1, zero: none, and
+// the value read); frm as written. fflags and the rounding mode in force are CpuHeader::fp.
+inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_frm = 66,
+                     slot_count = 67;
 
 extern const ir::GuestState state_rv64;
 

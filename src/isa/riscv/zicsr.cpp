@@ -1,0 +1,101 @@
+// Zicsr, access to control and status registers: The RISC-V Instruction Set Manual, Volume I (20240411), chapter 7; the
+// registers that user mode has: fcsr 20.2, Zicntr 8.1. Every other register is illegal.
+#include "isa/riscv/csr.hpp"
+#include "isa/riscv/semantics.hpp"
+#include "isa/riscv/tables.hpp"
+
+namespace mimic::isa::riscv {
+
+namespace {
+
+// ---- fcsr. The sticky flags are softfloat's, in the opposite order of fflags.
+
+Val fflags_from(Val flags) { return flags.bitrev().lshr(27); }
+Val fflags(Rv& t) { return fflags_from(t.op(ir::Op::fpflags, Type::i32)); }
+void fflags(Rv& t, Val v) { t.op(ir::Op::fpflags_set, Type::none, v.shl(27).bitrev()); }
+Val frm(Rv& t) { return t.get(slot_frm, Type::i32); }
+// A reserved mode is kept, and makes the code that follows another: see mode_bad_frm.
+void frm(Rv& t, const I& i, Val v) {
+    t.put(slot_frm, v);
+    t.op(ir::Op::fpmode_set, Type::none, v);
+    Val bad = t.imm(4, Type::i32).ult(v);
+    if (i.context.bad_frm)
+        t.when(bad == 0, [&] { t.exit_to(t.next_pc(), 0); });
+    else
+        t.when(bad, [&] { t.exit_to(t.next_pc(), mode_bad_frm); });
+}
+
+// ---- Zicntr: user mode has one clock. It ticks at 1 GHz for cycle and instret, at 10 MHz for time.
+
+int read_clock(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
+    results[0].w[0] = cpu->clock ? cpu->clock(*cpu) : 0;
+    return 0;
+}
+constexpr ir::Intrinsic clock_ns{.name = "clock_ns", .body = read_clock, .effects = ir::Intrinsic::impure};
+
+// ----
+
+// An i32 of fcsr's registers, an i64 of the counters.
+Val read(Rv& t, Csr number) {
+    switch (number) {
+    case Csr::fflags: return fflags(t);
+    case Csr::frm: return frm(t);
+    case Csr::fcsr: return frm(t).shl(5) | fflags(t);
+    case Csr::time: return t.call(clock_ns, Type::i64, {}).udiv(t.imm(100));
+    case Csr::cycle:
+    case Csr::instret: return t.call(clock_ns, Type::i64, {});
+    }
+    return {};
+}
+void write(Rv& t, const I& i, Csr number, Val v) {
+    switch (number) {
+    case Csr::fflags: fflags(t, v); break;
+    case Csr::frm: frm(t, i, v & 7); break;
+    case Csr::fcsr: fflags(t, v), frm(t, i, v.ubfx(5, 3)); break;
+    default: break;
+    }
+}
+bool exists(Rv& t, Csr number) {
+    switch (number) {
+    case Csr::fflags:
+    case Csr::frm:
+    case Csr::fcsr: return t.model().has(Ext::f);
+    case Csr::cycle:
+    case Csr::time:
+    case Csr::instret: return t.model().has(Ext::zicntr);
+    }
+    return false;
+}
+
+enum class Change { swap, set, clear };
+
+// 7.1: csrrw does not read for x0; csrrs and csrrc do not write when the operand is x0 or 0.
+template <Change How, bool Immediate>
+void change(Rv& t, const I& i) {
+    Csr number = Csr(i[csr]);
+    bool reads = How != Change::swap || i[rd] != 0, writes = How == Change::swap || i[rs1] != 0;
+    if (!exists(t, number) || (writes && is_read_only(u32(number)))) return t.illegal();
+    Val operand = Immediate ? t.imm(u64(i[uimm]), Type::i32) : t.w(i[rs1]);
+    Val old = reads ? read(t, number) : Val{};
+    if (reads) t.x(i[rd], old.zext(Type::i64));
+    if (!writes) return;
+    if (How == Change::swap) return write(t, i, number, operand);
+    write(t, i, number, How == Change::set ? old | operand : old & ~operand);
+}
+
+// clang-format off
+constexpr R rows[] = {
+    {"csrrw   {rd}, {csr}, {rs1}",      "csr rs1 001 rd 1110011",           change<Change::swap, false>},
+    {"csrrs   {rd}, {csr}, {rs1}",      "csr rs1 010 rd 1110011",           change<Change::set, false>},
+    {"csrrc   {rd}, {csr}, {rs1}",      "csr rs1 011 rd 1110011",           change<Change::clear, false>},
+    {"csrrwi  {rd}, {csr}, {uimm}",     "csr uimm 101 rd 1110011",          change<Change::swap, true>},
+    {"csrrsi  {rd}, {csr}, {uimm}",     "csr uimm 110 rd 1110011",          change<Change::set, true>},
+    {"csrrci  {rd}, {csr}, {uimm}",     "csr uimm 111 rd 1110011",          change<Change::clear, true>},
+};
+// clang-format on
+
+} // namespace
+
+constinit const Table<RiscV> zicsr{"Zicsr", needs(Ext::zicsr), rows};
+
+} // namespace mimic::isa::riscv
