@@ -48,7 +48,7 @@ void movk(A64& t, const I& i) {
     t.x(i[Rd], old.bfi(t.imm(u64(i[imm16]), width(i)), u32(16 * i[hw]), 16));
 }
 
-bool bitfield_fits(const I& i) { return i[N] == i[sf] && (i[sf] || (i[immr] < 32 && i[imms] < 32)); }
+bool bitfield_fits(const I& i) { return i[immr] < 32 && i[imms] < 32; }
 enum class Bits { sign, insert, zero };
 // SBFM, BFM, UBFM: with imms >= immr bits move down to bit 0, else the low bits move up.
 template <Bits How>
@@ -64,7 +64,7 @@ void bitfield(A64& t, const I& i) {
     t.x(i[Rd], (How == Bits::sign ? v.sbfx(from, length) : v.ubfx(from, length)).shl(to));
 }
 
-bool extract_fits(const I& i) { return i[N] == i[sf] && (i[sf] || i[imms] < 32); }
+bool extract_fits(const I& i) { return i[imms] < 32; }
 void extr(A64& t, const I& i) {
     u32 n = u32(i[imms]);
     Val high = t.r(i[Rn], width(i)), low = t.r(i[Rm], width(i));
@@ -91,11 +91,15 @@ constexpr R rows[] = {
     {"movz    {Rd}, {imm16hw}",                 "sf 10 100101 hw imm16 Rd",             movz, wide_fits},
     {"movk    {Rd}, {imm16hw}",                 "sf 11 100101 hw imm16 Rd",             movk, wide_fits},
 
-    {"sbfm    {Rd}, {Rn}, #{immr}, #{imms}",    "sf 00 100110 N immr imms Rn Rd",       bitfield<Bits::sign>, bitfield_fits},
-    {"bfm     {Rd}, {Rn}, #{immr}, #{imms}",    "sf 01 100110 N immr imms Rn Rd",       bitfield<Bits::insert>, bitfield_fits},
-    {"ubfm    {Rd}, {Rn}, #{immr}, #{imms}",    "sf 10 100110 N immr imms Rn Rd",       bitfield<Bits::zero>, bitfield_fits},
+    {"sbfm    {Wd}, {Wn}, #{immr}, #{imms}",    "0 00 100110 0 immr imms Rn Rd",        bitfield<Bits::sign>, bitfield_fits},
+    {"bfm     {Wd}, {Wn}, #{immr}, #{imms}",    "0 01 100110 0 immr imms Rn Rd",        bitfield<Bits::insert>, bitfield_fits},
+    {"ubfm    {Wd}, {Wn}, #{immr}, #{imms}",    "0 10 100110 0 immr imms Rn Rd",        bitfield<Bits::zero>, bitfield_fits},
+    {"sbfm    {Xd}, {Xn}, #{immr}, #{imms}",    "1 00 100110 1 immr imms Rn Rd",        bitfield<Bits::sign>},
+    {"bfm     {Xd}, {Xn}, #{immr}, #{imms}",    "1 01 100110 1 immr imms Rn Rd",        bitfield<Bits::insert>},
+    {"ubfm    {Xd}, {Xn}, #{immr}, #{imms}",    "1 10 100110 1 immr imms Rn Rd",        bitfield<Bits::zero>},
 
-    {"extr    {Rd}, {Rn}, {Rm}, #{imms}",       "sf 00 100111 N 0 Rm imms Rn Rd",       extr, extract_fits},
+    {"extr    {Wd}, {Wn}, {Wm}, #{imms}",       "0 00 100111 0 0 Rm imms Rn Rd",        extr, extract_fits},
+    {"extr    {Xd}, {Xn}, {Xm}, #{imms}",       "1 00 100111 1 0 Rm imms Rn Rd",        extr},
 };
 
 constexpr R cssc_rows[] = {

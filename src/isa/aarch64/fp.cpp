@@ -149,9 +149,9 @@ int convert_javascript(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* resul
     u64 a = args[0].w[0];
     u32 value = u32(softfloat::to_int_modular<softfloat::F64>(a, 32, env));
     bool lost = env.flags & (softfloat::flag::invalid | softfloat::flag::inexact);
-    bool negative_zero = value == 0 && a >> 63;
+    bool tiny = value == 0 && a != 0; // -0 too
     keep_flags(*cpu, env);
-    results[0].w[0] = value | u64(!lost && !negative_zero) << 32;
+    results[0].w[0] = value | u64(!lost && !tiny) << 32;
     return 0;
 }
 constexpr ir::Intrinsic javascript{

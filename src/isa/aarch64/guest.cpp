@@ -3,6 +3,7 @@
 #include "isa/aarch64/tables.hpp"
 #include "isa/pattern_guest.hpp"
 #include "softfloat/env.hpp"
+#include <cstring>
 
 namespace mimic::isa::aarch64 {
 
@@ -72,6 +73,37 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 
+// x0 to x30, sp, v0 to v31, then these.
+enum : u32 {
+    register_v = 32,
+    register_nzcv = 64,
+    register_fpcr,
+    register_fpsr,
+    register_tpidr,
+    register_internal,
+    register_count = register_internal + 4
+};
+constexpr auto make_registers() {
+    std::array<RegisterInfo, register_count> r{};
+    for (u32 n = 0; n < 32; ++n) r[n] = {x_names[n]}, r[register_v + n] = {v_names[n], 16};
+    r[register_nzcv] = {"nzcv", 4};
+    r[register_fpcr] = {"fpcr", 4};
+    r[register_fpsr] = {"fpsr", 4};
+    r[register_tpidr] = {"tpidr_el0"};
+    r[register_internal] = {"tpidrro_el0", 8, true};
+    r[register_internal + 1] = {"ex_address", 8, true};
+    r[register_internal + 2] = {"ex_low", 8, true};
+    r[register_internal + 3] = {"ex_high", 8, true};
+    return r;
+}
+constexpr auto register_infos = make_registers();
+constexpr u32 slot_of(u32 n) {
+    if (n < register_v) return slot_x + n;
+    if (n < register_nzcv) return slot_v + n - register_v;
+    if (n == register_tpidr) return slot_tpidr;
+    return n - register_internal + slot_tpidrro;
+}
+
 class AArch64Guest final : public PatternGuest<AArch64> {
 public:
     AArch64Guest(const Model& m, Decoder<AArch64> d) : PatternGuest(std::move(d)), model_(m) {}
@@ -82,6 +114,50 @@ public:
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
         return std::make_unique<PatternFrontEnd<AArch64>>(decoder(), unit, model_);
+    }
+
+    std::span<const RegisterInfo> registers() const override { return register_infos; }
+    u32 find_register(std::string_view name) const override {
+        for (u32 n = 0; n < register_count; ++n)
+            if (register_infos[n].name == name) return n;
+        if (name == "lr" || name == "fp") return name == "lr" ? 30 : 29;
+        if (name == "wsp") return 31;
+        // Parts of a register name all of it.
+        Cursor in{name};
+        bool general = in.eat('w'),
+             vector = !general && (in.eat('b') || in.eat('h') || in.eat('s') || in.eat('d') || in.eat('q'));
+        i64 n;
+        if ((!general && !vector) || !in.number(n) || !in.done() || n < 0 || n > (general ? 30 : 31))
+            return no_register;
+        return vector ? register_v + u32(n) : u32(n);
+    }
+    void read_register(ir::CpuHeader& cpu, u32 n, u8* out) const override {
+        u32 flags;
+        std::memcpy(&flags, home(&cpu, slots[slot_nzcv]), 4);
+        switch (n) {
+        case register_nzcv: flags = nzcv_of(flags); break;
+        case register_fpcr: std::memcpy(&flags, home(&cpu, slots[slot_fpcr]), 4); break;
+        case register_fpsr: flags = cpu.fp.flags & fpsr_bits; break;
+        default: std::memcpy(out, home(&cpu, slots[slot_of(n)]), register_infos[n].bytes); return;
+        }
+        std::memcpy(out, &flags, 4);
+    }
+    void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
+        u32 value;
+        std::memcpy(&value, in, 4);
+        switch (n) {
+        case register_nzcv:
+            value = flags_of_nzcv(value);
+            std::memcpy(home(&cpu, slots[slot_nzcv]), &value, 4);
+            break;
+        case register_fpcr:
+            value &= fpcr_bits(model_);
+            cpu.fp.mode = fp_mode(value);
+            std::memcpy(home(&cpu, slots[slot_fpcr]), &value, 4);
+            break;
+        case register_fpsr: cpu.fp.flags = value & fpsr_bits; break;
+        default: std::memcpy(home(&cpu, slots[slot_of(n)]), in, register_infos[n].bytes); break;
+        }
     }
 
 private:
@@ -105,6 +181,6 @@ Result<std::unique_ptr<Guest>> make(std::string_view name) {
 
 constinit const ir::GuestState state_aarch64{"aarch64", slots, state_bytes, &softfloat::env::aarch64, nullptr, 0x9f};
 extern const GuestInfo guest_info;
-constinit const GuestInfo guest_info{"aarch64", "cortex-a57", model_names, make};
+constinit const GuestInfo guest_info{"aarch64", "max", model_names, make};
 
 } // namespace mimic::isa::aarch64

@@ -21,34 +21,51 @@ Val address_of(A64& t, const I& i, u32 bytes) {
     }
     return base;
 }
-// After the last operation that may fault.
+// Write-back comes last, after what may fault. If a loaded register is the base too (CONSTRAINED UNPREDICTABLE), the
+// address wins: `after` is taken before the register is written.
 template <At A>
-void write_back(A64& t, const I& i) {
-    if (A == At::post || A == At::pre) t.xsp(i[Rn], t.xsp(i[Rn]) + i[imm9]);
-}
+class WriteBack {
+public:
+    WriteBack(A64& t, const I& i, i64 amount) : t_(t), base_(i[Rn]) {
+        if (writes) after_ = t.xsp(base_) + amount;
+    }
+    void commit() {
+        if (writes) t_.xsp(base_, after_);
+    }
+
+private:
+    static constexpr bool writes = A == At::post || A == At::pre;
+    A64& t_;
+    i64 base_;
+    Val after_;
+};
 inline bool extends_index(const I& i) { return i[option] & 2; }
 
 template <At A, Type M, bool Sign = false, Type Result = Type::i64>
 void load(A64& t, const I& i) {
+    WriteBack<A> base(t, i, i[imm9]);
     Val v = t.load(Result, address_of<A>(t, i, ir::size_of(M)), {.memory = M, .sign = Sign});
-    write_back<A>(t, i);
     t.x(i[Rt], v);
+    base.commit();
 }
 template <At A, Type M>
 void store(A64& t, const I& i) {
+    WriteBack<A> base(t, i, i[imm9]);
     t.store(address_of<A>(t, i, ir::size_of(M)), t.x(i[Rt]).trunc(M), {.memory = M});
-    write_back<A>(t, i);
+    base.commit();
 }
 template <At A, Type M>
 void load_vector(A64& t, const I& i) {
+    WriteBack<A> base(t, i, i[imm9]);
     Val v = t.load(M, address_of<A>(t, i, ir::size_of(M)), {.memory = M});
-    write_back<A>(t, i);
     t.v(i[Rt], v);
+    base.commit();
 }
 template <At A, Type M>
 void store_vector(A64& t, const I& i) {
+    WriteBack<A> base(t, i, i[imm9]);
     t.store(address_of<A>(t, i, ir::size_of(M)), t.v(i[Rt], M), {.memory = M});
-    write_back<A>(t, i);
+    base.commit();
 }
 
 // Single-copy atomic accesses must be aligned; with LSE2 it is enough that they do not cross 16 bytes (B2.5.2).

@@ -14,39 +14,43 @@ Val pair_address(A64& t, const I& i) {
     return A == At::post ? base : base + i[imm7] * ir::size_of(M);
 }
 template <At A, Type M>
-void pair_write_back(A64& t, const I& i) {
-    if (A != At::unscaled) t.xsp(i[Rn], t.xsp(i[Rn]) + i[imm7] * ir::size_of(M));
+WriteBack<A> pair_base(A64& t, const I& i) {
+    return {t, i, i[imm7] * ir::size_of(M)};
 }
 template <At A, Type M, bool Sign = false>
 void load_pair(A64& t, const I& i) {
     Val address = pair_address<A, M>(t, i);
+    WriteBack<A> base = pair_base<A, M>(t, i);
     Val first = t.load(i64, address, {.memory = M, .sign = Sign});
     Val second = t.load(i64, address + ir::size_of(M), {.memory = M, .sign = Sign});
-    pair_write_back<A, M>(t, i);
     t.x(i[Rt], first);
     t.x(i[Rt2], second);
+    base.commit();
 }
 template <At A, Type M>
 void store_pair(A64& t, const I& i) {
     Val address = pair_address<A, M>(t, i);
+    WriteBack<A> base = pair_base<A, M>(t, i);
     t.store(address, t.x(i[Rt]).trunc(M), {.memory = M});
     t.store(address + ir::size_of(M), t.x(i[Rt2]).trunc(M), {.memory = M});
-    pair_write_back<A, M>(t, i);
+    base.commit();
 }
 template <At A, Type M>
 void load_pair_vector(A64& t, const I& i) {
     Val address = pair_address<A, M>(t, i);
+    WriteBack<A> base = pair_base<A, M>(t, i);
     Val first = t.load(M, address, {.memory = M}), second = t.load(M, address + ir::size_of(M), {.memory = M});
-    pair_write_back<A, M>(t, i);
     t.v(i[Rt], first);
     t.v(i[Rt2], second);
+    base.commit();
 }
 template <At A, Type M>
 void store_pair_vector(A64& t, const I& i) {
     Val address = pair_address<A, M>(t, i);
+    WriteBack<A> base = pair_base<A, M>(t, i);
     t.store(address, t.v(i[Rt], M), {.memory = M});
     t.store(address + ir::size_of(M), t.v(i[Rt2], M), {.memory = M});
-    pair_write_back<A, M>(t, i);
+    base.commit();
 }
 
 // clang-format off

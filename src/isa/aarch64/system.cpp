@@ -24,23 +24,18 @@ void write_nzcv(A64& t, Val v) {
     t.nzcv(t.flags_from(f));
 }
 
-// ---- FPCR (C5.2.7): AHP 26, DN 25, FZ 24, RMode 23:22, FZ16 19
-
+// As fp_mode says.
 void write_fpcr(A64& t, Val v) {
-    u32 kept = 0x07c00000 | (t.model().has(Feature::fp16) ? 1u << 19 : 0);
-    v = v & i64(kept);
+    v = v & i64(fpcr_bits(t.model()));
     t.put(slot_fpcr, v);
-    // RMode counts nearest, up, down, zero; Round nearest, zero, down, up.
     Val mode = (t.imm(0, Type::i32) - v.lshr(22)) & 3;
-    auto bit = [&](u32 at, u32 to) { mode = mode | (v.ubfx(at, 1) * t.imm(to, Type::i32)); };
+    auto bit = [&](u32 at, u32 to) { mode = mode | ((-v.ubfx(at, 1)) & i64(to)); };
     bit(24, ir::fpmode::flush_inputs | ir::fpmode::flush_outputs);
     bit(25, ir::fpmode::default_nan);
     bit(26, ir::fpmode::alt_half);
-    if (t.model().has(Feature::fp16)) bit(19, ir::fpmode::flush_f16);
+    bit(19, ir::fpmode::flush_f16);
     t.op(Op::fpmode_set, Type::none, mode);
 }
-// FPSR (C5.2.8): QC 27, IDC 7, IXC to IOC 4..0: fpflags has the same places.
-inline constexpr i64 fpsr_bits = 0x0800009f;
 
 // ---- the generic timer's count
 
@@ -57,7 +52,7 @@ void mrs(A64& t, const I& i) {
     switch (number) {
     case reg::nzcv: return t.x(i[Rt], read_nzcv(t));
     case reg::fpcr: return t.x(i[Rt], t.get(slot_fpcr, Type::i32));
-    case reg::fpsr: return t.x(i[Rt], t.op(Op::fpflags, Type::i32) & fpsr_bits);
+    case reg::fpsr: return t.x(i[Rt], t.op(Op::fpflags, Type::i32) & i64(fpsr_bits));
     case reg::tpidr_el0: return t.x(i[Rt], t.get(slot_tpidr, Type::i64));
     case reg::tpidrro_el0: return t.x(i[Rt], t.get(slot_tpidrro, Type::i64));
     case reg::cntfrq_el0: return t.x(i[Rt], t.imm(t.model().clock_hz));
@@ -72,7 +67,7 @@ void msr(A64& t, const I& i) {
     switch (u32(i[sysreg])) {
     case reg::nzcv: return write_nzcv(t, v);
     case reg::fpcr: return write_fpcr(t, v);
-    case reg::fpsr: t.op(Op::fpflags_set, Type::none, v & fpsr_bits); return;
+    case reg::fpsr: t.op(Op::fpflags_set, Type::none, v & i64(fpsr_bits)); return;
     case reg::tpidr_el0: return t.put(slot_tpidr, t.x(i[Rt]));
     default: return t.illegal();
     }
