@@ -69,7 +69,16 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &fp,
                                                 &fp_half,
                                                 &frintts,
-                                                &jscvt};
+                                                &jscvt,
+                                                &simd_same,
+                                                &simd_same_scalar,
+                                                &simd_misc,
+                                                &simd_pairwise_scalar,
+                                                &simd_move,
+                                                &simd_shift,
+                                                &simd_shift_scalar,
+                                                &simd_long,
+                                                &simd_structures};
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 
@@ -179,7 +188,8 @@ Result<std::unique_ptr<Guest>> make(std::string_view name) {
 
 } // namespace
 
-constinit const ir::GuestState state_aarch64{"aarch64", slots, state_bytes, &softfloat::env::aarch64, nullptr, 0x9f};
+constinit const ir::GuestState state_aarch64{"aarch64", slots,    state_bytes, &softfloat::env::aarch64,
+                                             nullptr,   fpsr_bits};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"aarch64", "max", model_names, make};
 

@@ -78,7 +78,8 @@ inline constexpr Field sf = bit_field("sf", 31, 1), Rd = bit_field("Rd", 0, 5), 
                        scale = bit_field("scale", 10, 6), Q = bit_field("Q", 30, 1), udf16 = bit_field("udf16", 0, 16),
                        imm8u = bit_field("imm8u", 10, 8), imm6r = bit_field("imm6r", 15, 6),
                        mask4 = bit_field("mask4", 0, 4), sf30 = bit_field("sf30", 30, 1), A23 = bit_field("A23", 23, 1),
-                       R22 = bit_field("R22", 22, 1), L22 = bit_field("L22", 22, 1), o15 = bit_field("o15", 15, 1);
+                       R22 = bit_field("R22", 22, 1), L22 = bit_field("L22", 22, 1), o15 = bit_field("o15", 15, 1),
+                       lh = bit_field("lh", 11, 1);
 inline constexpr Field imm9{"imm9", Kind::integer, {{12, 9}}}, imm7{"imm7", Kind::integer, {{15, 7}}},
     imm8s{"imm8s", Kind::integer, {{10, 8}}}, imm19{"imm19", Kind::pcrel, {{5, 19}}, 2},
     imm26{"imm26", Kind::pcrel, {{0, 26}}, 2}, imm14{"imm14", Kind::pcrel, {{5, 14}}, 2},
@@ -108,18 +109,28 @@ struct AArch64 {
         &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,    &scale,   &Q,     &udf16,  &imm8u, &imm9, &imm7,
         &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,   &bitmask, &hint7, &sysreg, &size_, &sz,   &immh,
         &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4, &ldsize,  &Sld,   &cmode,  &opm,   &L_,   &M_,
-        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,   &sf30,    &A23,   &R22,    &L22,   &o15};
+        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,   &sf30,    &A23,   &R22,    &L22,   &o15,  &lh};
     // Operands that do not print as plain numbers: text.cpp.
     static constexpr std::array operand_names = std::to_array<std::string_view>(
-        {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",      "Ra",       "RnF",    "Rt",    "Rtb",    "Rt30",
-         "Rt30c",  "Rs30F",   "Rt230",   "Rsp",     "Rsp1",    "Rtp",      "Rtp1",   "Xd",    "Xn",     "Xm",
-         "Xa",     "Xt",      "Xt2",     "Wd",      "Wn",      "Wm",       "Wt",     "Wt2",   "Ws",     "XnSP",
-         "page",   "imm12sh", "bitmask", "imm16hw", "shifted", "extended", "nzcv",   "imm5",  "cond",   "cond0",
-         "imm16",  "hint7",   "clrex",   "barrier", "isb",     "ret",      "sysreg", "sys",   "sysxt",  "off1",
-         "off2",   "off4",    "off8",    "off16",   "off9",    "index",    "pair4",  "pair8", "pair16", "pair4p",
-         "pair8p", "pair16p", "prfop",   "fpimm",   "fbits",   "alc",      "al",     "Fd",    "Fn",     "Fm",
-         "Fa",     "FnF",     "Bt",      "Ht",      "St",      "Dt",       "Qt",     "St2",   "Dt2",    "Qt2",
-         "Sd",     "Sn",      "Dd",      "Dn",      "Hd",      "Hn",       "Vd",     "Vn"});
+        {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",      "Ra",       "RnF",    "Rt",     "Rtb",    "Rt30",
+         "Rt30c",  "Rs30F",   "Rt230",   "Rsp",     "Rsp1",    "Rtp",      "Rtp1",   "Xd",     "Xn",     "Xm",
+         "Xa",     "Xt",      "Xt2",     "Wd",      "Wn",      "Wm",       "Wt",     "Wt2",    "Ws",     "XnSP",
+         "page",   "imm12sh", "bitmask", "imm16hw", "shifted", "extended", "nzcv",   "imm5",   "cond",   "cond0",
+         "imm16",  "hint7",   "clrex",   "barrier", "isb",     "ret",      "sysreg", "sys",    "sysxt",  "off1",
+         "off2",   "off4",    "off8",    "off16",   "off9",    "index",    "pair4",  "pair8",  "pair16", "pair4p",
+         "pair8p", "pair16p", "prfop",   "fpimm",   "fbits",   "alc",      "al",     "Fd",     "Fn",     "Fm",
+         "Fa",     "FnF",     "Bt",      "Ht",      "St",      "Dt",       "Qt",     "St2",    "Dt2",    "Qt2",
+         "Sd",     "Sn",      "Dd",      "Dn",      "Hd",      "Hn",       "Vd",     "Vn",     "VdT",    "VdB",
+         "VdF",    "VdW",     "SdT",     "SdF",     "VnT",     "VnB",      "VnF",    "VnW",    "SnT",    "SnF",
+         "VmT",    "VmB",     "VmF",     "VmW",     "SmT",     "SmF",      "VdTq",   "VnTq",   "VmTq",   "VnTS",
+         "VnTc",   "VdP",     "VnFp",    "VdFn",    "VnFn",    "VdFw",     "VnFw",   "SdLong", "2",      "shll",
+         "VdI",    "VnI",     "VdIq",    "VnIq",    "VdIw",    "VnIw",     "shr",    "shl",    "DdI",    "VdDup",
+         "VnDup",  "Rn5",     "VnE",     "VdE",     "VnE4",    "Sd5",      "Vd2s",   "Vd4h",   "imm8v",  "imm64v",
+         "fpimmv", "tbl1",    "list1",   "step1",   "stepr1",  "blane1",   "stepb1", "hlane1", "steph1", "slane1",
+         "steps1", "dlane1",  "stepd1",  "tbl2",    "list2",   "step2",    "stepr2", "blane2", "stepb2", "hlane2",
+         "steph2", "slane2",  "steps2",  "dlane2",  "stepd2",  "tbl3",     "list3",  "step3",  "stepr3", "blane3",
+         "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",  "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
+         "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 

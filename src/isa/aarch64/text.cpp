@@ -1,7 +1,7 @@
 // How A64 operands print and parse, as binutils writes them with -M no-aliases.
-#include "isa/aarch64/text.hpp"
 #include "isa/aarch64/semantics_fp.hpp"
 #include "isa/aarch64/system.hpp"
+#include "isa/aarch64/text_simd.hpp"
 #include <bit>
 #include <charconv>
 
@@ -325,9 +325,10 @@ constexpr Operand<AArch64> fp_register{
         return false;
     }};
 
-constexpr Operand<AArch64> fp_immediate{
+template <const Field& F>
+constexpr Operand<AArch64> fp_immediate_of{
     [](std::string& out, const I& i) {
-        out += fmt::format("#{:.18e}", std::bit_cast<double>(expand_immediate(u32(i[imm8]), Type::f64)));
+        out += fmt::format("#{:.18e}", std::bit_cast<double>(expand_immediate(u32(i[F]), Type::f64)));
     },
     [](Cursor& in, I& i) {
         double v;
@@ -338,7 +339,7 @@ constexpr Operand<AArch64> fp_immediate{
         in.at += std::size_t(end - begin);
         for (u32 n = 0; n < 256; ++n) {
             if (expand_immediate(n, Type::f64) != std::bit_cast<u64>(v)) continue;
-            i.set(imm8, n);
+            i.set(F, n);
             return true;
         }
         return false;
@@ -413,7 +414,7 @@ constexpr NamedOperand named[] = {
     {"pair8p", offset<imm7, 8, false>},
     {"pair16p", offset<imm7, 16, false>},
     {"prfop", prefetch_operation},
-    {"fpimm", fp_immediate},
+    {"fpimm", fp_immediate_of<imm8>},
     {"fbits", fraction_bits},
     {"alc", ordering<L22, o15>},
     {"al", ordering<A23, R22>},
@@ -438,6 +439,107 @@ constexpr NamedOperand named[] = {
     {"Hn", numbered<Rn, 'h'>},
     {"Vd", numbered<Rd, 'v'>},
     {"Vn", numbered<Rn, 'v'>},
+    {"VdT", vector_register<Rd, Shape::plain, true>},
+    {"VdB", vector_register<Rd, Shape::bytes, true>},
+    {"VdF", vector_register<Rd, Shape::fp, true>},
+    {"VdW", vector_register<Rd, Shape::wide, true>},
+    {"SdT", lane_register<Rd, 0, true>},
+    {"SdF", fp_lane_register<Rd, true>},
+    {"VnT", vector_register<Rn, Shape::plain, false>},
+    {"VnB", vector_register<Rn, Shape::bytes, false>},
+    {"VnF", vector_register<Rn, Shape::fp, false>},
+    {"VnW", vector_register<Rn, Shape::wide, false>},
+    {"SnT", lane_register<Rn, 0, false>},
+    {"SnF", fp_lane_register<Rn, false>},
+    {"VmT", vector_register<Rm, Shape::plain, false>},
+    {"VmB", vector_register<Rm, Shape::bytes, false>},
+    {"VmF", vector_register<Rm, Shape::fp, false>},
+    {"VmW", vector_register<Rm, Shape::wide, false>},
+    {"SmT", lane_register<Rm, 0, false>},
+    {"SmF", fp_lane_register<Rm, false>},
+    {"VdTq", vector_register<Rd, Shape::suffixed, true>},
+    {"VnTq", vector_register<Rn, Shape::plain, false>},
+    {"VmTq", vector_register<Rm, Shape::plain, false>},
+    {"VnTS", vector_register<Rn, Shape::sized, true>},
+    {"VnTc", vector_register<Rn, Shape::sized, true>},
+    {"VdP", vector_register<Rd, Shape::pairs, true>},
+    {"VnFp", vector_register<Rn, Shape::fp_pair, true>},
+    {"VdFn", vector_register<Rd, Shape::fp_narrow, true>},
+    {"VnFn", vector_register<Rn, Shape::fp_narrow, false>},
+    {"VdFw", vector_register<Rd, Shape::fp_wide, true>},
+    {"VnFw", vector_register<Rn, Shape::fp_wide, false>},
+    {"SdLong", lane_register<Rd, 1, true>},
+    {"2", upper_half},
+    {"shll", lane_width_amount},
+    {"VdI", vector_register<Rd, Shape::shifted, true>},
+    {"VnI", vector_register<Rn, Shape::shifted, false>},
+    {"VdIq", vector_register<Rd, Shape::shifted_suffixed, true>},
+    {"VnIq", vector_register<Rn, Shape::shifted, false>},
+    {"VdIw", vector_register<Rd, Shape::shifted_wide, true>},
+    {"VnIw", vector_register<Rn, Shape::shifted_wide, false>},
+    {"shr", shift_amount<true>},
+    {"shl", shift_amount<false>},
+    {"DdI", doubleword_shifted},
+    {"VdDup", duplicated},
+    {"VnDup", duplicated_source},
+    {"Rn5", element_general},
+    {"VnE", element5<Rn>},
+    {"VdE", element5<Rd>},
+    {"VnE4", element4},
+    {"Sd5", scalar5},
+    {"Vd2s", vector_register<Rd, Shape::words, true>},
+    {"Vd4h", vector_register<Rd, Shape::half, true>},
+    {"imm8v", hexadecimal<abcdefgh>},
+    {"imm64v", byte_mask},
+    {"fpimmv", fp_immediate_of<abcdefgh>},
+    {"tbl1", register_list<Rn, 1, Shape::bytes, false>},
+    {"list1", register_list<Rt, 1, Shape::listed, true>},
+    {"step1", post_step<Step::vectors, 1>},
+    {"stepr1", post_step<Step::replicated, 1>},
+    {"blane1", lane_list<1, 0>},
+    {"stepb1", post_step<Step::lane, 1, 0>},
+    {"hlane1", lane_list<1, 1>},
+    {"steph1", post_step<Step::lane, 1, 1>},
+    {"slane1", lane_list<1, 2>},
+    {"steps1", post_step<Step::lane, 1, 2>},
+    {"dlane1", lane_list<1, 3>},
+    {"stepd1", post_step<Step::lane, 1, 3>},
+    {"tbl2", register_list<Rn, 2, Shape::bytes, false>},
+    {"list2", register_list<Rt, 2, Shape::listed, true>},
+    {"step2", post_step<Step::vectors, 2>},
+    {"stepr2", post_step<Step::replicated, 2>},
+    {"blane2", lane_list<2, 0>},
+    {"stepb2", post_step<Step::lane, 2, 0>},
+    {"hlane2", lane_list<2, 1>},
+    {"steph2", post_step<Step::lane, 2, 1>},
+    {"slane2", lane_list<2, 2>},
+    {"steps2", post_step<Step::lane, 2, 2>},
+    {"dlane2", lane_list<2, 3>},
+    {"stepd2", post_step<Step::lane, 2, 3>},
+    {"tbl3", register_list<Rn, 3, Shape::bytes, false>},
+    {"list3", register_list<Rt, 3, Shape::listed, true>},
+    {"step3", post_step<Step::vectors, 3>},
+    {"stepr3", post_step<Step::replicated, 3>},
+    {"blane3", lane_list<3, 0>},
+    {"stepb3", post_step<Step::lane, 3, 0>},
+    {"hlane3", lane_list<3, 1>},
+    {"steph3", post_step<Step::lane, 3, 1>},
+    {"slane3", lane_list<3, 2>},
+    {"steps3", post_step<Step::lane, 3, 2>},
+    {"dlane3", lane_list<3, 3>},
+    {"stepd3", post_step<Step::lane, 3, 3>},
+    {"tbl4", register_list<Rn, 4, Shape::bytes, false>},
+    {"list4", register_list<Rt, 4, Shape::listed, true>},
+    {"step4", post_step<Step::vectors, 4>},
+    {"stepr4", post_step<Step::replicated, 4>},
+    {"blane4", lane_list<4, 0>},
+    {"stepb4", post_step<Step::lane, 4, 0>},
+    {"hlane4", lane_list<4, 1>},
+    {"steph4", post_step<Step::lane, 4, 1>},
+    {"slane4", lane_list<4, 2>},
+    {"steps4", post_step<Step::lane, 4, 2>},
+    {"dlane4", lane_list<4, 3>},
+    {"stepd4", post_step<Step::lane, 4, 3>},
 };
 
 // In the order of operand_names; a name without an operand does not compile.

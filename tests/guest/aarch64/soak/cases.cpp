@@ -133,6 +133,10 @@ void aim(const isa::Guest& guest, Case& c, Random& random) {
     bool exclusive = (word_of(c) >> 24 & 0x3f) == 8,
          atomic = (word_of(c) >> 21 & 0x1f9) == 0x1c1 && (word_of(c) >> 10 & 3) == 0;
     if (exclusive || atomic) target &= ~u64{15}; // the reference ends itself at some misaligned atomics
+    if (text.find('{') != text.npos && random() % 4)
+        target &= ~u64{63}; // four registers fill an area
+    else if (text.find('{') != text.npos)
+        target = WINDOW + WINDOW_PAGE - AREA_BYTES;
     i64 offset = 0;
     if (auto hash = inside.find('#'); hash != inside.npos)
         std::from_chars(inside.data() + hash + 1, inside.data() + inside.size(), offset);
