@@ -35,6 +35,7 @@ struct Options {
     Accel accel = Accel::jit;
     bool verify = false;       // run each unit in both engines and compare
     bool one_insn = false;     // a guest instruction a unit
+    bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
     u32 log = 0;               // Log bits

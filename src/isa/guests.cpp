@@ -2,6 +2,11 @@
 
 namespace mimic::isa {
 
+#ifdef MIMIC_GUEST_aarch64
+namespace aarch64 {
+extern const GuestInfo guest_info;
+}
+#endif
 #ifdef MIMIC_GUEST_riscv
 namespace riscv {
 extern const GuestInfo guest_info;
@@ -15,6 +20,9 @@ extern const GuestInfo guest_info;
 
 namespace {
 constexpr const GuestInfo* all[] = {
+#ifdef MIMIC_GUEST_aarch64
+    &aarch64::guest_info,
+#endif
 #ifdef MIMIC_GUEST_riscv
     &riscv::guest_info,
 #endif

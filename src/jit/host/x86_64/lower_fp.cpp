@@ -56,7 +56,7 @@ void Lowering::fp_flags(u32 n) {
 
 bool Lowering::fp(u32 n) {
     const IrInst& i = inst(n);
-    if (i.op == Op::fpflags || i.op == Op::fpflags_set) return fp_flags(n), true;
+    if (i.op == Op::fpflags || i.op == Op::fpflags_set) return guest_.fp_flags == 0x1f ? (fp_flags(n), true) : false;
     Type t = i.type;
     bool d = t == Type::f64;
     if (i.op == Op::fbox || i.op == Op::funbox) {
