@@ -190,7 +190,7 @@ void X86Backend::spill_plan(Assembler& a) const {
             if (guest_.slots[n].type == Type::f64)
                 features_.avx ? a.vmovq(state(at), x) : a.movq(state(at), x);
             else
-                features_.avx ? a.vmovdqu(state(at, 16), x) : a.movdqu(state(at, 16), x);
+                features_.avx ? a.vmovups(state(at, 16), x) : a.movdqu(state(at, 16), x);
         }
     }
 }
@@ -203,7 +203,7 @@ void X86Backend::load_plan(Assembler& a) const {
             if (guest_.slots[n].type == Type::f64)
                 features_.avx ? a.vmovq(x, state(at)) : a.movq(x, state(at));
             else
-                features_.avx ? a.vmovdqu(x, state(at, 16)) : a.movdqu(x, state(at, 16));
+                features_.avx ? a.vmovups(x, state(at, 16)) : a.movdqu(x, state(at, 16));
         }
     }
 }
@@ -213,6 +213,10 @@ void X86Backend::load_plan(Assembler& a) const {
 Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     asmjit::CodeHolder holder;
     holder.init(asmjit::Environment::host(), u64(code));
+    struct Stop final : asmjit::ErrorHandler {
+        void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override { check_failed(__FILE__, __LINE__, text); }
+    } stop;
+    holder.setErrorHandler(&stop);
     Assembler a(&holder);
     auto header = [&](std::size_t offset, u32 size = 8) { return state(layout_.header(u32(offset)), size); };
     std::vector<std::pair<u64 HostArea::*, asmjit::Label>> stubs;
@@ -284,11 +288,11 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.mov(ptr(rsp, 8), rcx);
     a.mov(ptr(rsp, 16), rdx);
     for (u32 n = 0; n < vec_temp_count; ++n)
-        features_.avx ? a.vmovdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
+        features_.avx ? a.vmovups(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
     a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
     body();
     for (u32 n = 0; n < vec_temp_count; ++n)
-        features_.avx ? a.vmovdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
+        features_.avx ? a.vmovups(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
     a.mov(rax, ptr(rsp, 0));
     a.mov(rcx, ptr(rsp, 8));
     a.mov(rdx, ptr(rsp, 16));

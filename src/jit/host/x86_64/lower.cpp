@@ -38,6 +38,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
 
     holder_.reset();
     holder_.init(asmjit::Environment::host(), u64(code));
+    holder_.setErrorHandler(&refusal_);
     holder_.attach(&a_);
     asmjit::StringLogger logger;
     logger.addFlags(asmjit::FormatFlags::kMachineCode);
@@ -132,7 +133,7 @@ void Lowering::get(u32 n) {
         if (ir::size_of(t) > 16) return void(failed_ = true);
         // Through memory: the slot's home is free while the register holds it.
         i32 whole = at_.slot(guest_.slots[s.slot].offset);
-        f_.avx ? a_.vmovdqu(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
+        f_.avx ? a_.vmovups(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
         if (in_vec(t)) {
             place_[n].mem = home(s);
             vec(n);
@@ -154,7 +155,7 @@ void Lowering::store_home(i32 disp, ValueId v) {
         if (place_[v].vec < 0 && place_[v].gpr >= 0 && size == 8) return void(a_.mov(state(disp, 8), gpr(v)));
         Xmm x = vec(v);
         if (size == 16)
-            f_.avx ? a_.vmovdqu(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
+            f_.avx ? a_.vmovups(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
         else if (size == 8)
             f_.avx ? a_.vmovq(state(disp, 8), x) : a_.movq(state(disp, 8), x);
         else if (size == 4)
@@ -196,7 +197,7 @@ void Lowering::put(u32 n) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
-            f_.avx ? a_.vmovdqa(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
+            f_.avx ? a_.vmovaps(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
             set_vec(v, x);
         } else {
             evacuate(-1, x, no_mem, 0, v);
@@ -243,9 +244,9 @@ void Lowering::put_part(u32 n, const ir::SlotArg& s) {
             f_.avx ? a_.vmovlhps(to, to, from) : a_.movlhps(to, from);
         } else { // through the home
             i32 whole = at_.slot(guest_.slots[s.slot].offset);
-            f_.avx ? a_.vmovdqu(state(whole, 16), to) : a_.movdqu(state(whole, 16), to);
+            f_.avx ? a_.vmovups(state(whole, 16), to) : a_.movdqu(state(whole, 16), to);
             store_home(home(s), v);
-            f_.avx ? a_.vmovdqu(to, state(whole, 16)) : a_.movdqu(to, state(whole, 16));
+            f_.avx ? a_.vmovups(to, state(whole, 16)) : a_.movdqu(to, state(whole, 16));
         }
     }
     use(v);

@@ -196,6 +196,13 @@ private:
     AddressModel model_ = AddressModel::direct;
     NanRules nan_rules_ = NanRules::host;
 
+    // An operand that an instruction cannot have is our bug; the unit goes to the interpreter all the same.
+    struct Refusal final : asmjit::ErrorHandler {
+        bool* failed;
+        explicit Refusal(bool* f) : failed(f) {}
+        void handleError(asmjit::Error, const char*, asmjit::BaseEmitter*) override { *failed = true; }
+    };
+    Refusal refusal_{&failed_};
     asmjit::CodeHolder holder_;
     asmjit::x86::Assembler a_;
     const ir::Unit* unit_ = nullptr;

@@ -241,11 +241,11 @@ void Lowering::fp_result(u32 n, Xmm r) {
     cold(bad, [=, this] {
         for (u32 k = 0; k < count; ++k) {
             Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16);
-            f_.avx ? a_.vmovdqu(m, regs[k]) : a_.movdqu(m, regs[k]);
+            f_.avx ? a_.vmovups(m, regs[k]) : a_.movdqu(m, regs[k]);
         }
         call_keeping(record);
         Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * first_result), 16);
-        f_.avx ? a_.vmovdqu(to, m) : a_.movdqu(to, m);
+        f_.avx ? a_.vmovups(to, m) : a_.movdqu(to, m);
         a_.jmp(back);
     });
 }

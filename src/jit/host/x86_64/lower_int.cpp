@@ -431,14 +431,15 @@ void Lowering::bits(u32 n) {
     Type t = i.type;
     u32 pos = u32(i.imm & 0xff), len = u32(i.imm >> 8 & 0xff), width = ir::bits_of(t);
     if (i.op == Op::bfi) {
-        Gp a = gpr(i.a), b = gpr(i.b), x = temp();
+        Gp x = temp();
+        move_to(x, i.b);
         u64 m = (len >= 64 ? ~u64{0} : (u64{1} << len) - 1);
         // b's bits in place, then a without them
-        a_.mov(as(x, t), as(b, t));
         if (pos + len < width || pos) {
             a_.shl(as(x, t), width - len);
             if (width - len - pos) a_.shr(as(x, t), width - len - pos);
         }
+        Gp a = gpr(i.a);
         use(i.a);
         use(i.b);
         Gp d = def(n);
