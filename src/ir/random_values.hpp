@@ -75,7 +75,7 @@ protected:
     void insn() {
         pc_ += 4;
         ++unit_.guest_insns;
-        unit_.code.push_back({.op = Op::insn, .sub = 4, .imm = pc_});
+        unit_.code.push_back({.op = Op::insn, .sub = 4, .c = 0, .imm = pc_});
         dirty_ = false;
     }
     bool ok(const Inst& i) const { return !options_.allowed || options_.allowed(i); }
