@@ -43,6 +43,7 @@ private:
         Block& b = unit_.blocks[n];
         b.begin = u32(unit_.code.size());
         for (auto& p : pool_) p.clear();
+        start_temporaries(is_inner(b));
         if (is_inner(b)) {
             b.pc = pc_;
             dirty_ = true;
@@ -69,6 +70,7 @@ private:
         for (ValueId v : kept) use(v);
         for (u32 k = dice_.below(12); k > 0; --k) put();
         use_the_unused(unit_.blocks[n].begin);
+        put_temporaries();
         control(n);
     }
     // Makes a value matter: into a slot, or combined with others into one.
@@ -281,8 +283,8 @@ private:
         u32 stride = guest_.slots[first + 1].offset - slot.offset;
         for (u32 n = 0; n < count; ++n) {
             const Slot& s = guest_.slots[first + n];
-            if (!usable_[first + n] || s.type != slot.type || s.offset != slot.offset + n * stride ||
-                first + n == options_.counter || first + n == sum_)
+            if (s.cls == SlotClass::temp || !usable_[first + n] || s.type != slot.type ||
+                s.offset != slot.offset + n * stride || first + n == options_.counter || first + n == sum_)
                 return;
         }
         SlotArg s{SlotId(first), 0, u16(count), u16(stride)};

@@ -75,7 +75,7 @@ protected:
     void insn() {
         pc_ += 4;
         ++unit_.guest_insns;
-        unit_.code.push_back({.op = Op::insn, .sub = 4, .imm = pc_});
+        unit_.code.push_back({.op = Op::insn, .sub = 4, .c = 0, .imm = pc_});
         dirty_ = false;
     }
     bool ok(const Inst& i) const { return !options_.allowed || options_.allowed(i); }
@@ -157,13 +157,14 @@ protected:
     Lane fp_lane() { return Lane(u8(Lane::f16) + dice_.below(3)); }
     u32 weight(Group g) const { return options_.weights[u8(g)]; }
 
-    // A slot that holds a t at `offset`, or none.
-    bool slot_for(Type t, SlotArg& s) {
+    // A slot that holds a t at `offset`, or none. A temporary is read only where it has been written.
+    bool slot_for(Type t, SlotArg& s, bool read) {
         for (u32 tries = 0; tries < 12; ++tries) {
             s.slot = SlotId(dice_.below(u32(guest_.slots.size())));
             const Slot& slot = guest_.slots[s.slot];
             u32 size = bytes(slot.type), need = bytes(t);
             if (!usable_[s.slot] || (slot.type == Type::flags) != (t == Type::flags) || need > size) continue;
+            if (read && slot.cls == SlotClass::temp && !written_[s.slot]) continue;
             s.offset = u16(need == size || dice_.one_in(2) ? 0 : dice_.below((size - need) / need + 1) * need);
             return true;
         }
@@ -171,26 +172,42 @@ protected:
     }
     ValueId get(Type t) {
         SlotArg s;
-        if (!slot_for(t, s)) return none;
+        if (!slot_for(t, s, true)) return none;
         Inst i{.op = Op::get, .type = t, .imm = s.bits()};
         return ok(i) || t == Type::i64 ? push(i) : none;
     }
     void put_value(ValueId v) {
         Type t = result_type(unit_.code[v]);
         SlotArg s;
-        if (!slot_for(t, s) || s.slot == options_.counter || s.slot == sum_) return;
+        if (!slot_for(t, s, false) || s.slot == options_.counter || s.slot == sum_) return;
         Inst i{.op = Op::put, .type = t, .a = v, .imm = s.bits()};
         if (!ok(i) && t != Type::i64) return;
         unit_.code.push_back(i);
         dirty_ = true;
+        if (bytes(t) == bytes(guest_.slots[s.slot].type)) written_[s.slot] = true;
+    }
+    bool carries(const Slot& s) const {
+        return s.cls == SlotClass::temp && s.type == Type::i64 && usable_[&s - guest_.slots.data()];
+    }
+    // Temporaries that every block writes at its end, so that blocks inside an instruction may read them.
+    void put_temporaries() {
+        for (u32 n = 0; n < guest_.slots.size(); ++n)
+            if (carries(guest_.slots[n]))
+                unit_.code.push_back(
+                    {.op = Op::put, .type = Type::i64, .a = value(Type::i64), .imm = SlotArg{SlotId(n)}.bits()});
+    }
+    void start_temporaries(bool inner) {
+        written_.assign(guest_.slots.size(), false);
+        for (u32 n = 0; n < guest_.slots.size(); ++n) written_[n] = inner && carries(guest_.slots[n]);
     }
     const GuestState& guest_;
     const RandomOptions& options_;
     Dice dice_;
     Unit unit_;
     std::array<std::vector<ValueId>, u32(Type::flags) + 1> pool_;
-    std::vector<bool> usable_; // slots that share no byte with another
-    SlotId sum_;               // an i64 slot that collects values
+    std::vector<bool> written_; // temporaries of this block
+    std::vector<bool> usable_;  // slots that share no byte with another
+    SlotId sum_;                // an i64 slot that collects values
     u64 pc_ = 0x10000 - 4;
     bool dirty_ = false; // has the instruction written a slot?
 };

@@ -91,7 +91,7 @@ private:
         SlotId slot = SlotArg::from(i.imm).slot;
         u32 wanted = shared(slot) ? flag::all : u32(live[index(slot)]);
         if (wanted == 0) {
-            if (rewrite) i = {};
+            if (rewrite) i = {}, ++s_.dropped;
             return;
         }
         live[index(slot)] = 0;
@@ -126,6 +126,7 @@ private:
 
 void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits) {
     scratch.prepare(guest);
+    if (scratch.flag_slots.empty()) return;
     scratch.demanded.assign(unit.code.size(), 0);
     DeadFlags pass(unit, guest, scratch);
     auto leave = [&](const Inst& last, std::vector<u64>& live) {

@@ -7,25 +7,26 @@ namespace {
 
 class DeadState {
 public:
-    DeadState(Unit& unit, const GuestState& guest, const PassScratch& s) : unit_(unit), guest_(guest), s_(s) {}
+    DeadState(Unit& unit, const GuestState& guest, PassScratch& s) : unit_(unit), guest_(guest), s_(s) {}
 
     void scan(const Block& b, std::vector<u64>& live, bool rewrite) {
         for (u32 n = b.end; n-- > b.begin;) {
             Inst& i = unit_.code[n];
+            if (!(traits(i.op) & (trait::slots | trait::fault))) continue;
             switch (i.op) {
             case Op::get: set(live, SlotArg::from(i.imm).slot); break;
             case Op::get_idx: set_range(live, i); break;
             case Op::put: {
                 SlotArg slot = SlotArg::from(i.imm);
                 if (!get(live, slot.slot)) {
-                    if (rewrite) i = {};
+                    if (rewrite) drop(i);
                 } else if (whole(slot, i.type)) {
                     clear(live, slot.slot);
                 }
                 break;
             }
             case Op::put_idx:
-                if (rewrite && !any(live, i)) i = {};
+                if (rewrite && !any(live, i)) drop(i);
                 break;
             case Op::load_ff:
                 clear(live, SlotId(i.c));
@@ -47,6 +48,10 @@ public:
     }
 
 private:
+    void drop(Inst& i) const {
+        i = {};
+        ++s_.dropped;
+    }
     static void set(std::vector<u64>& live, SlotId n) { live[n / 64] |= u64{1} << n % 64; }
     static void clear(std::vector<u64>& live, SlotId n) { live[n / 64] &= ~(u64{1} << n % 64); }
     bool get(const std::vector<u64>& live, SlotId n) const { return (live[n / 64] | s_.shared[n / 64]) >> n % 64 & 1; }
@@ -67,7 +72,7 @@ private:
 
     Unit& unit_;
     const GuestState& guest_;
-    const PassScratch& s_;
+    PassScratch& s_;
 };
 
 } // namespace

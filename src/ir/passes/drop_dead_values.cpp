@@ -8,7 +8,8 @@ void drop_dead_values(Unit& unit, const GuestState& guest, PassScratch& scratch)
     scratch.used.assign(unit.code.size(), 0);
     for (u32 n = u32(unit.code.size()); n-- > 0;) {
         Inst& i = unit.code[n];
-        if (!scratch.used[n] && (is_pure(unit, i, guest.fp_flags) || i.op == Op::arg)) {
+        if (!scratch.used[n] && is_pure(unit, i, guest.fp_flags)) {
+            scratch.dropped += i.op != Op::nop;
             i = {};
             continue;
         }

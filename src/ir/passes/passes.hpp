@@ -3,7 +3,7 @@
 //
 // Who sees a slot, besides get: exits, traps, polls, calls that read or write state or may leave, and memory operations,
 // for the state at a fault. Two exceptions:
-//   - slots of class temp mean nothing outside the unit: only gets see them;
+//   - slots of class temp are lost at exits, polls and faults: only gets see them, and no get does behind a polling edge;
 //   - slots of class flag are not seen by faults of memory operations: condition codes that no path reads before they are
 //     written again are unspecified in the context of a fault.
 #pragma once
@@ -27,6 +27,7 @@ struct PassScratch {
     std::vector<SlotId> flag_slots; // the slots of type flags
     std::vector<u32> flag_index;    // per slot: its place in flag_slots, or none
     u32 words = 0;
+    u32 dropped = 0; // instructions that passes have made nop; only grows
 
     void prepare(const GuestState& g);
 };

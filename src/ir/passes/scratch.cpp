@@ -46,8 +46,10 @@ void run_passes(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitF
     check(unit, guest, "dead_flags");
     drop_dead_values(unit, guest, scratch); // gets that nobody uses keep no slot alive
     check(unit, guest, "drop_dead_values");
+    const u32 dropped = scratch.dropped;
     dead_state(unit, guest, scratch, exits);
     check(unit, guest, "dead_state");
+    if (scratch.dropped == dropped) return;
     drop_dead_values(unit, guest, scratch);
     check(unit, guest, "drop_dead_values");
 }

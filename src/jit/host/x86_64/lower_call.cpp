@@ -98,7 +98,6 @@ void Lowering::evaluate(u32 n) {
     Type types[3] = {};
     ValueId operands[3] = {i.a, i.b, i.c};
     u32 count = ir::info(i.op).operands;
-    if (i.op == Op::vbin) count = 3;
     for (u32 o = 0; o < count && o < 3; ++o)
         if (operands[o] != none) types[o] = type(operands[o]);
     for (u32 o = 0; o < count && o < 3; ++o) {
