@@ -56,9 +56,13 @@ void print_address(std::string& out, const I& i) {
     bool none = i.base == no_register && i.index == no_register && !i.redundant_sib;
     if (i.segment)
         out += fmt::format("{}:", segment_name(i.segment));
-    else if (none)
+    else if (none && !i.addr32)
         out += "ds:";
-    u64 disp = low_bytes(i.disp, i.addr32 ? 4 : 8);
+    u64 disp = low_bytes(i.disp, i.addr32 && none ? 4 : 8);
+    if (none && i.addr32) {
+        out += fmt::format("[eiz*1+{:#x}]", disp);
+        return;
+    }
     if (none) {
         out += fmt::format("{:#x}", disp);
         return;
@@ -169,8 +173,8 @@ bool parse_register(Cursor& in, I& i, u32 bytes, bool xmm, u8& n) {
 
 bool take_segment(Cursor& in, I& i) {
     for (u8 s : {0x26, 0x2e, 0x36, 0x64, 0x65})
-        if (in.text.substr(in.at).starts_with(std::string(segment_name(s)) + ":")) {
-            in.at += 3;
+        if (in.at + 2 < in.text.size() && in.text[in.at + 2] == ':' && in.eat(segment_name(s))) {
+            ++in.at;
             i.segment = s;
             return true;
         }
