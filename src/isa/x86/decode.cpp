@@ -27,7 +27,7 @@ void prefixes(Bytes& in, I& i, u8& opcode) {
     for (;;) {
         u8 b = in.next();
         switch (b) {
-        case 0x66: i.opsize = true; break;
+        case 0x66: i.spare66 += i.opsize, i.opsize = true; break;
         case 0x67: i.addr32 = true; break;
         case 0xf0: i.lock = true; break;
         case 0xf2:
@@ -200,6 +200,8 @@ bool Decoder::decode(std::span<const u8> code, u64 pc, I& i) const {
             if (!in.missing) i.row = find(i, map, &modrm);
             if (i.row && i.row->has_modrm()) take_modrm(in, i, modrm);
         }
+        if (i.row && i.opsize && i.row->prefix != Prefix::p66 && (!i.row->uses_operand_size() || i.w()))
+            i.opsize = false, ++i.spare66;
         if (i.row) i.imm = in.number(imm_bytes(i));
     }
     i.length = in.at;
@@ -240,6 +242,7 @@ std::vector<u8> Decoder::encode(I& i) {
     };
     if (i.segment) out.push_back(i.segment);
     if (i.addr32) out.push_back(0x67);
+    out.insert(out.end(), i.spare66, 0x66);
     if (i.opsize || r.prefix == Prefix::p66) out.push_back(0x66);
     if (i.lock) out.push_back(0xf0);
     u8 rep = r.prefix == Prefix::f2 ? 0xf2 : r.prefix == Prefix::f3 ? 0xf3 : i.rep;

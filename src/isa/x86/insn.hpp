@@ -18,6 +18,7 @@ struct I {
     // Prefixes. rep: 0, F2 or F3; segment: 0 or the prefix byte. rex: 0, or 40..4F.
     u8 rex = 0, rep = 0, segment = 0;
     bool opsize = false, addr32 = false, lock = false;
+    u8 spare66 = 0; // 66 prefixes without a meaning
     u8 opcode = 0;
     // ModRM with the REX bits. rm is a register unless memory.
     bool memory = false;

@@ -31,7 +31,7 @@ struct State {
     u8 xmm[16][16];
     u64 host_rsp;
 };
-enum class End : u32 { next, taken, illegal, divide, fault, misaligned };
+enum class End : u32 { next, taken, illegal, divide, fault, protection };
 
 // ---- native
 
@@ -50,7 +50,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     std::memcpy(state->xmm, uc->uc_mcontext.fpregs->_xmm, sizeof state->xmm);
     native_end = signal == SIGILL             ? End::illegal
                  : signal == SIGFPE           ? End::divide
-                 : info->si_code == SI_KERNEL ? End::misaligned // #GP has no address
+                 : info->si_code == SI_KERNEL ? End::protection // #GP has no address
                                               : End::fault;
     g[REG_RIP] = i64(leave_at);
     g[REG_EFL] = 0x202;
@@ -340,8 +340,11 @@ private:
                                                    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
     End ended(const Case& c) {
         ir::CpuHeader& cpu = machine_.cpu();
+        // SDM vol. 1, 3.3.7.1: an address that is not canonical is #GP or #SS, as a misaligned SSE operand is.
+        bool canonical = i64(cpu.fault_address << 16) >> 16 == i64(cpu.fault_address);
+        if (cpu.exit_kind == ir::ExitKind::fault && !canonical) return End::protection;
         if (cpu.exit_kind == ir::ExitKind::fault)
-            return cpu.fault_kind == ir::FaultKind::misaligned ? End::misaligned : End::fault;
+            return cpu.fault_kind == ir::FaultKind::misaligned ? End::protection : End::fault;
         if (cpu.exit_kind == ir::ExitKind::trap)
             return machine_.trap() == ir::TrapKind::divide ? End::divide : End::illegal;
         return cpu.pc == insn_at + c.bytes.size() ? End::next : End::taken;
@@ -351,7 +354,7 @@ private:
 
 std::string differences(const Case& c, End n, const State& native, End o, const State& ours, const u8* data) {
     std::string out;
-    static constexpr std::string_view ends[] = {"next", "taken", "illegal", "divide", "fault", "misaligned"};
+    static constexpr std::string_view ends[] = {"next", "taken", "illegal", "divide", "fault", "protection"};
     if (n != o) out += fmt::format(" end {} ours {}", ends[u32(n)], ends[u32(o)]);
     if (undefined_result(c.insn, c.in)) return out;
     for (u32 k = 0; k < 16; ++k)

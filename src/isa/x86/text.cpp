@@ -54,11 +54,15 @@ u64 low_bytes(i64 v, u32 bytes) { return bytes >= 8 ? u64(v) : u64(v) & ((u64{1}
 
 void print_address(std::string& out, const I& i) {
     bool none = i.base == no_register && i.index == no_register && !i.redundant_sib;
-    if (i.segment)
+    if (i.segment >= 0x64) // the others are flat and print as prefixes
         out += fmt::format("{}:", segment_name(i.segment));
-    else if (none)
+    else if (none && !i.addr32)
         out += "ds:";
-    u64 disp = low_bytes(i.disp, i.addr32 ? 4 : 8);
+    u64 disp = low_bytes(i.disp, i.addr32 && none ? 4 : 8);
+    if (none && i.addr32) {
+        out += fmt::format("[eiz*1+{:#x}]", disp);
+        return;
+    }
     if (none) {
         out += fmt::format("{:#x}", disp);
         return;
@@ -90,10 +94,10 @@ void print_operand(std::string& out, const I& i, u32 n) {
     case Where::rel: out += fmt::format("{:#x}", i.pc + i.length + u64(i.imm)); return;
     case Where::imm: out += fmt::format("{:#x}", low_bytes(i.imm, bytes)); return;
     case Where::moffs:
-        out += fmt::format("{}:{:#x}", i.segment ? segment_name(i.segment) : "ds", low_bytes(i.imm, i.addr32 ? 4 : 8));
+        out += fmt::format("{}:{:#x}", i.segment >= 0x64 ? segment_name(i.segment) : "ds", low_bytes(i.imm, i.addr32 ? 4 : 8));
         return;
     case Where::source:
-        out += fmt::format("{}{}:[{}]", pointer(bytes), i.segment ? segment_name(i.segment) : "ds",
+        out += fmt::format("{}{}:[{}]", pointer(bytes), i.segment >= 0x64 ? segment_name(i.segment) : "ds",
                            i.addr32 ? "esi" : "rsi");
         return;
     case Where::destination: out += fmt::format("{}es:[{}]", pointer(bytes), i.addr32 ? "edi" : "rdi"); return;
@@ -116,13 +120,6 @@ bool uses(const I& i, Where where) {
 bool has_address(const I& i) {
     return i.memory || uses(i, Where::moffs) || uses(i, Where::source) || uses(i, Where::destination);
 }
-bool uses_operand_size(const Row& r) {
-    for (u32 n = 0; n < r.count; ++n) {
-        const Kind& k = kinds[r.operand[n]];
-        if (k.size == Size::v || k.memory == Size::v || k.size == Size::z) return true;
-    }
-    return r.imm == Imm::z || r.imm == Imm::v;
-}
 bool compares(const Row& r) { return r.syntax.starts_with("cmps") || r.syntax.starts_with("scas"); }
 
 // Prefixes that the operands don't show.
@@ -133,11 +130,11 @@ void print_prefixes(std::string& out, const I& i) {
         bool branch = i.rep == 0xf2 && uses(i, Where::rel);
         out += r.rep && i.rep == 0xf3 && !compares(r) ? "rep " : i.rep == 0xf3 ? "repz " : branch ? "bnd " : "repnz ";
     }
-    if (i.opsize && r.prefix != Prefix::p66 && (!uses_operand_size(r) || i.w())) out += "data16 ";
+    for (u32 n = 0; n < i.spare66; ++n) out += "data16 ";
     bool indirect = r.syntax.starts_with("jmp {r/m") || r.syntax.starts_with("call {r/m");
     if (i.segment == 0x3e && indirect)
         out += "notrack ";
-    else if (i.segment && !has_address(i))
+    else if (i.segment && (i.segment < 0x64 || !has_address(i)))
         out += fmt::format("{} ", segment_name(i.segment));
     if (i.addr32 && !has_address(i)) out += "addr32 ";
 }
@@ -168,9 +165,9 @@ bool parse_register(Cursor& in, I& i, u32 bytes, bool xmm, u8& n) {
 }
 
 bool take_segment(Cursor& in, I& i) {
-    for (u8 s : {0x26, 0x2e, 0x36, 0x64, 0x65})
-        if (in.text.substr(in.at).starts_with(std::string(segment_name(s)) + ":")) {
-            in.at += 3;
+    for (u8 s : {0x64, 0x65})
+        if (in.at + 2 < in.text.size() && in.text[in.at + 2] == ':' && in.eat(segment_name(s))) {
+            ++in.at;
             i.segment = s;
             return true;
         }
@@ -359,9 +356,11 @@ void parse_prefixes(Cursor& in, I& i) {
         if (word("lock ")) i.lock = true;
         if (word("rep ") || word("repz ") || word("repe ")) i.rep = 0xf3;
         if (word("repnz ") || word("repne ") || word("bnd ")) i.rep = 0xf2;
-        if (word("data16 ")) i.opsize = true;
+        if (word("data16 ")) ++i.spare66;
         if (word("notrack ") || word("ds ")) i.segment = 0x3e;
         if (word("cs ")) i.segment = 0x2e;
+        if (word("es ")) i.segment = 0x26;
+        if (word("ss ")) i.segment = 0x36;
         if (word("addr32 ")) i.addr32 = true;
     }
 }
@@ -395,7 +394,7 @@ Result<std::vector<u8>> Decoder::assemble(std::string_view text, u64 pc) const {
         std::string_view name = r->syntax.substr(0, r->syntax.find_first_of(" {"));
         if (!mnemonic.starts_with(name)) continue;
         for (u32 size : {4, 8, 2}) {
-            if (size != 4 && !uses_operand_size(*r) && !(size == 8 && r->w < 0)) continue;
+            if (size != 4 && !r->uses_operand_size() && !(size == 8 && r->w < 0)) continue;
             I i = start;
             i.row = r;
             i.opcode = r->opcode;
