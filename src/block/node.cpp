@@ -319,7 +319,8 @@ Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 le
         // Filters add no depth: what they show is their child's.
         depth++;
     }
-    found.extent.allocated = found.extent.data = found.extent.has_offset = false;
+    found.extent.allocated = found.extent.data = false;
+    if (depth != 1) found.extent.has_offset = false;
     found.extent.zero = !base;
     found.depth = depth ? depth - 1 : 0;
     co_return found;

@@ -303,17 +303,7 @@ Task<Result<MapEntry>> map_at(Node& top, u64 at, u64 length) {
     e.compressed = x->compressed;
     e.has_offset = x->has_offset;
     e.offset = x->offset;
-    if (x->has_offset && x->file) {
-        e.file = x->file->filename();
-        // What is stored may be a hole of the file: then it is known to be zero.
-        if (x->data && x->file != found.layer && x->offset < x->file->size()) {
-            CO_TRY(auto below, co_await x->file->status(x->offset, e.length));
-            e.length = std::min(e.length, below.length);
-            if (below.zero && !below.data) e.zero = true;
-        } else if (x->data && x->offset >= x->file->size() && x->file != found.layer) {
-            e.zero = true;
-        }
-    }
+    if (x->has_offset && x->file) { e.file = x->file->filename(); }
     co_return e;
 }
 

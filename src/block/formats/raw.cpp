@@ -123,7 +123,8 @@ Task<Result<void>> create_raw(Context& context, CreateArguments& a) {
     OptionReader reader(a.options, "Block format 'raw'");
     o.describe(reader);
     CO_CHECK(reader.finish());
-    co_return co_await create_protocol(context, a.filename, o.size.value_or(0), Prealloc(o.preallocation.value_or(0)));
+    co_return co_await create_protocol(context, a.filename, round_up(o.size.value_or(0), 512),
+                                       Prealloc(o.preallocation.value_or(0)));
 }
 
 Result<std::string> print_create(Json options) {

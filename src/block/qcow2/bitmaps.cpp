@@ -171,12 +171,13 @@ Task<Result<void>> Qcow2::write_bitmap_directory() {
     }
     CO_CHECK(co_await flush_tables());
     CO_CHECK(co_await barrier());
+    Header before = header_;
     header_.has_bitmaps = !raw.empty();
     header_.bitmap_count = u32(bitmaps_.size());
     header_.bitmap_directory_offset = offset;
     header_.bitmap_directory_size = raw.size();
     header_.autoclear = raw.empty() ? header_.autoclear & ~autoclear::bitmaps : header_.autoclear | autoclear::bitmaps;
-    CO_CHECK(co_await write_header());
+    CO_CHECK(co_await switch_header(std::move(before)));
     if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
     co_return Result<void>();
 }
@@ -255,7 +256,7 @@ Task<Result<void>> Qcow2::bitmap_add(const std::string& name, u64 granularity, b
     Bitmap b;
     b.name = name;
     b.granularity_bits = u32(std::countr_zero(granularity));
-    b.flags = enabled ? Bitmap::automatic | (bitmaps_in_use_ ? Bitmap::in_use : 0) : 0;
+    if (enabled) b.flags = Bitmap::automatic | (bitmaps_in_use_ ? u32(Bitmap::in_use) : 0u);
     u64 parts = div_up(bytes_of(b, header_.size), header_.cluster_size());
     if (parts * 8 > max_table_bytes)
         co_return Error::no_space(

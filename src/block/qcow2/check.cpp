@@ -169,7 +169,9 @@ Task<Result<void>> Checker::compare_block(u64 index) {
     if (offset && !(offset & 1) && offset < file_end_) {
         CO_TRY(block, co_await q_.refcounts_.cache().get(*q_.file(), offset));
     }
-    for (u64 i = 0; i < per_block; i++) {
+    // Counts of what is past the file's end mean nothing.
+    u64 file_clusters = div_up(file_end_, h.cluster_size());
+    for (u64 i = 0; i < per_block && index * per_block + i < file_clusters; i++) {
         u64 cluster = index * per_block + i;
         u64 have = block ? get_count(block.data(), i, h.refcount_order) : 0;
         u32* counted = counts_.find(cluster);
@@ -339,7 +341,8 @@ Task<Result<void>> Checker::once() {
     for (u64 i = table.size(); i-- > 0;) {
         if (!table[i] || (table[i] & 1) || table[i] >= file_end_) continue;
         CO_TRY(auto block, co_await q_.refcounts_.cache().get(*q_.file(), table[i]));
-        u64 k = per_block;
+        u64 k = std::min(per_block, div_up(file_end_, h.cluster_size()) -
+                                        std::min(div_up(file_end_, h.cluster_size()), i * per_block));
         while (k > 0 && get_count(block.data(), k - 1, h.refcount_order) == 0) k--;
         if (k == 0) continue;
         end = std::max(end, i * per_block + k);

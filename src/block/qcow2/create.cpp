@@ -128,6 +128,7 @@ Result<CreateOptions> read_options(Json& options) {
     OptionReader reader(options, "Block format 'qcow2'");
     o.describe(reader);
     TRY(reader.finish());
+    if (o.size && *o.size <= u64(INT64_MAX)) o.size = round_up(*o.size, 512);
     o.fill();
     return o;
 }

@@ -15,17 +15,24 @@ Task<Result<void>> Qcow2::write_header() {
     co_return co_await file()->write(0, memory);
 }
 
+Task<Result<void>> Qcow2::switch_header(Header before) {
+    Result<void> r = co_await write_header();
+    if (!r) header_ = std::move(before);
+    co_return r;
+}
+
 Task<Result<void>> Qcow2::set_dirty_bit(bool on) {
     if (on == ((header_.incompatible & incompatible::dirty) != 0)) {
         dirty_marked_ = on;
         co_return Result<void>();
     }
     CO_CHECK(co_await barrier());
+    Header before = header_;
     if (on)
         header_.incompatible |= incompatible::dirty;
     else
         header_.incompatible &= ~incompatible::dirty;
-    CO_CHECK(co_await write_header());
+    CO_CHECK(co_await switch_header(std::move(before)));
     CO_CHECK(co_await barrier());
     dirty_marked_ = on;
     co_return Result<void>();
@@ -71,7 +78,8 @@ Task<Result<void>> Qcow2::write_l1(u64 first, std::vector<u8> raw, u64 l1_offset
 Task<Result<void>> Qcow2::flush_tables() {
     auto lock = co_await flush_.lock();
     TableCache& counts = refcounts_.cache();
-    if (!counts.is_dirty() && !l2_cache_.is_dirty() && l1_dirty_first_ >= l1_dirty_end_ && !refcounts_.table_dirty())
+    if (!counts.is_dirty() && !l2_cache_.is_dirty() && l1_dirty_first_ >= l1_dirty_end_ && !refcounts_.table_dirty() &&
+        !header_dirty_)
         co_return Result<void>();
     // With lazy refcounts the dirty bit answers for the counts, until the image is closed or memory runs short.
     bool skip_counts = dirty_marked_ && started_ && !counts.under_pressure() && !refcounts_.table_dirty();
@@ -100,6 +108,11 @@ Task<Result<void>> Qcow2::flush_tables() {
     Result<void> next = r;
     if (r) next = co_await refcounts_.write_table(std::move(table_part));
     if (r && !next) r = next;
+    if (r && header_dirty_) {
+        r = co_await barrier();
+        if (r) r = co_await write_header();
+        if (r) header_dirty_ = false;
+    }
     next = co_await write_tables(blocks, counts, false);
     if (r && !next) r = next;
     next = co_await write_tables(tables, l2_cache_, true);

@@ -93,6 +93,8 @@ public:
     // Allocates all clusters up to `size` without data (preallocation=metadata), from `from` on.
     Task<Result<void>> preallocate(u64 from, u64 to, Prealloc mode);
     Task<Result<void>> write_header();
+    // Writes the header as it is now; if that fails, it is `before` again.
+    Task<Result<void>> switch_header(Header before);
     // For a new image: its L1 table and size.
     Task<Result<void>> set_up(u64 size);
 
@@ -171,7 +173,13 @@ private:
     // snapshots.cpp
     Task<Result<void>> load_snapshots();
     Task<Result<void>> write_snapshots(std::vector<Snapshot> list);
-    Task<Result<void>> change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active);
+    struct Counted {
+        u64 first, n;
+    };
+    Task<Result<void>> change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active,
+                                           std::vector<Counted>* done = nullptr);
+    Task<Result<void>> drop_l1(std::vector<u64> l1, u64 offset, u64 bytes);
+    Task<Result<void>> add_l1_references(std::vector<u64>& l1, bool active);
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
 
@@ -213,6 +221,7 @@ private:
     bool corrupt_marked_ = false;
     bool started_ = false;
     bool no_io_ = false;
+    bool header_dirty_ = false;           // the refcount table moved, and the header could not be written
     u64 compressed_tail_ = 0;             // where the next compressed bytes may go, 0: nowhere yet
     std::unordered_set<u64> l2_clusters_; // where the active L2 tables are
 };

@@ -101,7 +101,8 @@ Result<Run> Qcow2::classify(const u8* table, u64 offset, u64 length) {
         run.length = std::min(length, header_.cluster_size() - in_cluster(offset));
         return run;
     }
-    bool placed = run.kind == Kind::normal || run.kind == Kind::zero_allocated;
+    // Subclusters that are not allocated have a place in their cluster all the same.
+    bool placed = run.kind == Kind::normal || run.kind == Kind::zero_allocated || (run.kind == Kind::unallocated && run.host);
     u64 start = run.host;
     if (placed) run.host += in_cluster(offset);
     run.length = sub_size - offset % sub_size;
@@ -110,7 +111,7 @@ Result<Run> Qcow2::classify(const u8* table, u64 offset, u64 length) {
         u64 at = offset + run.length;
         auto next = entry_state(entry_of(table, at), bitmap_of(table, at), u32(in_cluster(at) / sub_size));
         // What is wrong further on is reported when it is read.
-        if (!next || next->kind != run.kind || next->copied != run.copied) break;
+        if (!next || next->kind != run.kind || next->copied != run.copied || (!placed && next->host)) break;
         if (placed &&
             next->host != start + (round_down(at, header_.cluster_size()) - round_down(offset, header_.cluster_size())))
             break;
@@ -168,10 +169,11 @@ Task<Result<void>> Qcow2::grow_l1(u64 entries) {
     CO_CHECK(co_await write_l1_at(larger, offset));
     CO_CHECK(co_await barrier());
     u64 old_offset = header_.l1_offset, old_bytes = u64(header_.l1_entries) * 8;
-    l1_ = std::move(larger);
+    Header before = header_;
     header_.l1_offset = offset;
     header_.l1_entries = u32(entries);
-    CO_CHECK(co_await write_header());
+    CO_CHECK(co_await switch_header(std::move(before)));
+    l1_ = std::move(larger);
     CO_CHECK(co_await barrier());
     if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
     co_return Result<void>();

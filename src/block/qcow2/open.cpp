@@ -153,7 +153,12 @@ Qcow2::Qcow2(Context& context, NodeOptions options, Header header, const Options
         CO_CHECK(co_await write_tables(blocks, refcounts_.cache(), true));
         co_return co_await write_tables(blocks, refcounts_.cache(), false);
     };
-    refcounts_.write_header = [this]() -> Task<Result<void>> { co_return co_await write_header(); };
+    refcounts_.write_header = [this]() -> Task<Result<void>> {
+        Result<void> r = co_await write_header();
+        header_dirty_ = !r;
+        co_return r;
+    };
+    refcounts_.table_moved = [this] { header_dirty_ = true; };
     refcounts_.freed = [this](u64 cluster) {
         if (compressed_tail_ && cluster_of(compressed_tail_ - 1) == cluster) compressed_tail_ = 0;
     };
@@ -221,11 +226,11 @@ ImageInfo Qcow2::info() const {
             data.set("bitmaps", std::move(list));
         }
         data.set("refcount-bits", u64(header_.refcount_bits()));
-        data.set("corrupt", (header_.incompatible & incompatible::corrupt) != 0);
         if (header_.external_data()) {
             if (!header_.data_file.empty()) data.set("data-file", header_.data_file);
             data.set("data-file-raw", header_.raw_external());
         }
+        data.set("corrupt", (header_.incompatible & incompatible::corrupt) != 0);
         data.set("extended-l2", header_.extended_l2());
     }
     i.specific = Json::object();

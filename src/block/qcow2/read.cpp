@@ -86,7 +86,7 @@ Task<Result<Extent>> Qcow2::do_status(u64 offset, u64 length) {
         e.data = r.kind == Kind::normal || r.kind == Kind::compressed;
         e.zero = r.kind == Kind::zero_plain || r.kind == Kind::zero_allocated;
         e.compressed = r.kind == Kind::compressed;
-        e.has_offset = r.kind == Kind::normal || r.kind == Kind::zero_allocated;
+        e.has_offset = r.kind == Kind::normal || r.kind == Kind::zero_allocated || (r.kind == Kind::unallocated && r.host);
         if (e.has_offset) {
             e.offset = r.host;
             e.file = &data_node();
@@ -98,7 +98,7 @@ Task<Result<Extent>> Qcow2::do_status(u64 offset, u64 length) {
     // Runs end with their table; the answer goes on while nothing changes.
     while (e.length < length && !e.compressed) {
         CO_TRY(Run next, co_await map(offset + e.length, length - e.length));
-        if (next.kind != run.kind || (e.has_offset && next.host != run.host + e.length)) break;
+        if (next.kind != run.kind || (e.has_offset ? next.host != run.host + e.length : next.host != 0)) break;
         e.length += next.length;
     }
     co_return e;

@@ -251,6 +251,7 @@ Task<Result<void>> Refcounts::grow_table(u64 index) {
     auto quiet = co_await flush_lock->lock();
     header_.refcount_table_offset = start << header_.cluster_bits;
     header_.refcount_table_clusters = u32(clusters);
+    table_moved();
     table_dirty_first_ = 0;
     table_dirty_end_ = entries;
     // Everything that the new table names goes first; then the table; then the header.

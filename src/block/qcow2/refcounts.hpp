@@ -58,6 +58,8 @@ public:
     // What moving the table needs of its owner: that no flush runs, the blocks written, the header written.
     io::Mutex* flush_lock = nullptr;
     std::function<Task<Result<void>>()> write_blocks, write_header;
+    // The table has a new place, which the header does not name yet.
+    std::function<void()> table_moved = [] {};
     // Called when a cluster's count falls to 0.
     std::function<void(u64 cluster)> freed = [](u64) {};
 

@@ -100,12 +100,13 @@ Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list) {
     }
     CO_CHECK(co_await flush_tables());
     CO_CHECK(co_await barrier());
+    Header before = header_;
     header_.snapshots_offset = offset;
     header_.snapshot_count = u32(list.size());
-    CO_CHECK(co_await write_header());
+    CO_CHECK(co_await switch_header(std::move(before)));
+    snapshots_ = std::move(list);
     CO_CHECK(co_await barrier());
     if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
-    snapshots_ = std::move(list);
     co_return Result<void>();
 }
 
@@ -116,14 +117,37 @@ Task<Result<void>> Qcow2::write_l1_at(const std::vector<u64>& l1, u64 offset) {
     co_return co_await file()->write(offset, memory);
 }
 
+// Counts all that an L1 table reaches once more; if that fails, as before.
+Task<Result<void>> Qcow2::add_l1_references(std::vector<u64>& l1, bool active) {
+    std::vector<Counted> done;
+    Result<void> r = co_await change_l1_refcounts(l1, 1, active, &done);
+    if (r) co_return r;
+    for (auto& run : done) {
+        Result<void> undone = co_await refcounts_.change(run.first, run.n, -1);
+        std::move(undone).ignore();
+    }
+    Result<void> marked = co_await change_l1_refcounts(l1_, 0, true);
+    std::move(marked).ignore();
+    co_return r;
+}
+
 // Adds delta to the counts of all that an L1 table reaches, and sets the COPIED bits as the counts then say (delta 0: only
 // that). `active`: the table is the active one, so its L1 entries are marked too. Under metadata_.
-Task<Result<void>> Qcow2::change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active) {
+Task<Result<void>> Qcow2::change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active,
+                                              std::vector<Counted>* done) {
+    auto note = [done](u64 first, u64 n) {
+        if (!done) return;
+        if (!done->empty() && done->back().first + done->back().n == first)
+            done->back().n += n;
+        else
+            done->push_back({first, n});
+    };
     for (size_t i = 0; i < l1.size(); i++) {
         u64 l2_offset = l1[i] & entry_offset;
         if (!l2_offset) continue;
         CO_TRY(Ref l2, co_await l2_table(l1[i]));
         if (delta) CO_CHECK(co_await refcounts_.change(cluster_of(l2_offset), 1, delta));
+        note(cluster_of(l2_offset), 1);
         CO_TRY(u64 l2_count, co_await refcounts_.get(cluster_of(l2_offset)));
         for (u64 k = 0; k < header_.l2_entries(); k++) {
             u8* p = l2.data() + k * header_.l2_entry_size();
@@ -132,11 +156,13 @@ Task<Result<void>> Qcow2::change_l1_refcounts(std::vector<u64>& l1, i64 delta, b
                 CO_TRY(Run run, entry_state(entry, 0, 0));
                 u64 first = cluster_of(run.host), last = cluster_of(run.host + run.compressed - 1);
                 if (delta) CO_CHECK(co_await refcounts_.change(first, last - first + 1, delta));
+                note(first, last - first + 1);
             } else if (entry & entry_offset) {
                 u64 cluster = cluster_of(entry & entry_offset);
                 if (in_cluster(entry & entry_offset))
                     co_return corrupt(fmt::format("Cluster allocation offset {:#x} unaligned", entry & entry_offset));
                 if (delta) CO_CHECK(co_await refcounts_.change(cluster, 1, delta));
+                note(cluster, 1);
                 CO_TRY(u64 count, co_await refcounts_.get(cluster));
                 if (count == 1) now |= entry_copied;
             }
@@ -153,6 +179,21 @@ Task<Result<void>> Qcow2::change_l1_refcounts(std::vector<u64>& l1, i64 delta, b
         }
     }
     co_return Result<void>();
+}
+
+// A table that nothing names any more goes, with its references. After an error the rest is done all the same: clusters may
+// leak then, but the marks in the active tables agree with the counts.
+Task<Result<void>> Qcow2::drop_l1(std::vector<u64> l1, u64 offset, u64 bytes) {
+    Result<void> result = co_await change_l1_refcounts(l1, -1, false);
+    if (bytes) refcounts_.release(cluster_of(offset), div_up(bytes, header_.cluster_size()));
+    auto also = [&result](Result<void> r) {
+        if (result && !r) result = std::move(r);
+    };
+    also(co_await apply_releases());
+    also(co_await change_l1_refcounts(l1_, 0, true));
+    also(co_await flush_tables());
+    also(co_await barrier());
+    co_return result;
 }
 
 const Snapshot* Qcow2::find_snapshot(const std::string& id_or_name) const {
@@ -180,7 +221,7 @@ Task<Result<void>> Qcow2::snapshot_create(SnapshotInfo info) {
     info.disk_size = size();
     CO_CHECK(co_await flush_tables());
     // Counts up and COPIED off come first: should it end here, clusters have leaked and nothing more.
-    Result<void> counted = co_await change_l1_refcounts(l1_, 1, true);
+    Result<void> counted = co_await add_l1_references(l1_, true);
     if (!counted)
         co_return std::move(counted).error().in(fmt::format("'{}': count the snapshot's clusters", filename()));
     Snapshot s;
@@ -211,7 +252,7 @@ Task<Result<void>> Qcow2::snapshot_apply(const std::string& id_or_name) {
     // The disk of version 2 snapshots has the image's size.
     u64 disk_size = s.info.disk_size ? s.info.disk_size : header_.size;
     l1.resize(std::max<size_t>({l1.size(), size_t(header_.l1_entries_for(disk_size)), 1}));
-    CO_CHECK(co_await change_l1_refcounts(l1, 1, false));
+    CO_CHECK(co_await add_l1_references(l1, false));
     CO_TRY(u64 offset, co_await refcounts_.allocate_bytes(l1.size() * 8));
     for (auto& e : l1) e &= ~entry_copied;
     CO_CHECK(co_await write_l1_at(l1, offset));
@@ -223,23 +264,17 @@ Task<Result<void>> Qcow2::snapshot_apply(const std::string& id_or_name) {
     header_.l1_offset = offset;
     header_.l1_entries = u32(l1.size());
     header_.size = disk_size;
-    Result<void> switched = co_await write_header();
-    if (!switched) {
-        header_ = before;
-        co_return switched;
-    }
-    CO_CHECK(co_await barrier());
+    CO_CHECK(co_await switch_header(std::move(before)));
+    // From here on the snapshot's table is the active one, whatever comes.
     shown_size_ = disk_size;
     l1_ = std::move(l1);
+    l1_dirty_first_ = UINT64_MAX;
+    l1_dirty_end_ = 0;
     l2_clusters_.clear();
     for (u64 e : l1_)
         if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
-    CO_CHECK(co_await change_l1_refcounts(old, -1, false));
-    if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
-    CO_CHECK(co_await apply_releases());
-    CO_CHECK(co_await change_l1_refcounts(l1_, 0, true));
-    CO_CHECK(co_await flush_tables());
-    co_return co_await barrier();
+    CO_CHECK(co_await barrier());
+    co_return co_await drop_l1(std::move(old), old_offset, old_bytes);
 }
 
 Task<Result<void>> Qcow2::snapshot_delete(const std::string& id_or_name) {
@@ -254,14 +289,7 @@ Task<Result<void>> Qcow2::snapshot_delete(const std::string& id_or_name) {
     std::erase_if(list, [&](auto& x) { return x.info.id == s.info.id && x.info.name == s.info.name; });
     // First nothing names it any more, then its clusters go.
     CO_CHECK(co_await write_snapshots(std::move(list)));
-    CO_CHECK(co_await change_l1_refcounts(l1, -1, false));
-    if (s.l1_entries)
-        refcounts_.release(cluster_of(s.l1_offset), div_up(u64(s.l1_entries) * 8, header_.cluster_size()));
-    CO_CHECK(co_await flush_tables());
-    CO_CHECK(co_await apply_releases());
-    CO_CHECK(co_await change_l1_refcounts(l1_, 0, true));
-    CO_CHECK(co_await flush_tables());
-    co_return co_await barrier();
+    co_return co_await drop_l1(std::move(l1), s.l1_offset, u64(s.l1_entries) * 8);
 }
 
 Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string& name) {
