@@ -130,7 +130,7 @@ def random_changes():
         # An image of theirs, changed by us.
         qemu("create", "-f", "qcow2", "-o", o, "b.qcow2", "2M")
         qemu_io("b.qcow2", "write -P 3 10k 500k", "write -z 100k 64k", "discard 300k 128k")
-        if "refcount_bits=1" in o:
+        if "refcount_bits=1" in o or "refcount_bits=2" in o:  # too narrow for another snapshot
             continue
         qemu("snapshot", "-c", "theirs", "b.qcow2")
         qemu_io("b.qcow2", "write -P 4 64k 100k")
