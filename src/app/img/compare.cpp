@@ -26,44 +26,63 @@ struct Comparison {
     Tool& tool;
     Node &a, &b;
     bool strict;
-    Buffer one, two;
+    struct Slot {
+        Buffer one, two;
+        bool busy = false;
+    };
+    Slot slots[4] = {};
+    Difference found = {};
+    u64 found_at = 0;
+    static constexpr u64 chunk_size = 512u << 10;
 
     Task<Difference> run() {
         Progress progress(tool.progress && !tool.quiet);
         u64 common = std::min(a.size(), b.size()), total = std::max(a.size(), b.size());
         if (strict && a.size() != b.size()) co_return Difference{1, "Strict mode: Image size mismatch!"};
-        for (u64 at = 0; at < common;) {
+        io::Scope scope(tool.loop);
+        for (u64 at = 0; at < common && !found.status;) {
             auto ea = co_await block::status_above(a, nullptr, at, common - at);
             auto eb = co_await block::status_above(b, nullptr, at, common - at);
-            if (!ea || !eb)
-                co_return Difference{
-                    3, fmt::format("Sector allocation test failed: {}", (ea ? eb : ea).error().message())};
+            if (!ea || !eb) {
+                note(at, {3, fmt::format("Sector allocation test failed: {}", (ea ? eb : ea).error().message())});
+                break;
+            }
             u64 length = std::min(ea->extent.length, eb->extent.length);
-            if (strict && (ea->layer == nullptr) != (eb->layer == nullptr))
-                co_return Difference{1, fmt::format("Strict mode: Offset {} block status mismatch!", at)};
+            if (strict && (ea->layer == nullptr) != (eb->layer == nullptr)) {
+                note(at, {1, fmt::format("Strict mode: Offset {} block status mismatch!", at)});
+                break;
+            }
             if (!(ea->extent.zero && eb->extent.zero)) {
-                length = std::min(length, step_size);
-                Difference d = co_await data(at, length, ea->extent.zero, eb->extent.zero);
-                if (d.status) co_return d;
+                length = std::min(length, chunk_size);
+                while (scope.running() >= std::size(slots)) co_await scope.changed().wait();
+                if (scope.cancelled() || found.status) break;
+                auto slot = std::ranges::find(slots, false, &Slot::busy);
+                slot->busy = true;
+                scope.spawn(data(*slot, at, length, ea->extent.zero, eb->extent.zero));
             }
             at += length;
             progress.set(at, total);
         }
+        auto joined = co_await scope.join();
+        if (!joined) co_return Difference{4, joined.error().message()};
+        if (found.status) co_return found;
+        auto tail = Buffer::create(chunk_size);
+        if (!tail) co_return Difference{4, tail.error().message()};
         Node& longer = a.size() > b.size() ? a : b;
         for (u64 at = common; at < total;) {
             auto e = co_await block::status_above(longer, nullptr, at, total - at);
             if (!e) co_return Difference{3, fmt::format("Sector allocation test failed: {}", e.error().message())};
             u64 length = e->extent.length;
             if (!e->extent.zero) {
-                length = std::min(length, step_size);
-                IoVec memory(one.data(), length);
+                length = std::min(length, chunk_size);
+                IoVec memory(tail->data(), length);
                 auto r = co_await longer.read(at, memory);
                 if (!r)
                     co_return Difference{4, fmt::format("Error while reading offset {} of {}: {}", at,
                                                         longer.filename(), r.error().message())};
                 if (!memory.is_zero()) {
                     u64 i = 0;
-                    while (!one.data()[i]) i++;
+                    while (!tail->data()[i]) i++;
                     co_return Difference{1, fmt::format("Content mismatch at offset {}!", at + i)};
                 }
             }
@@ -74,8 +93,13 @@ struct Comparison {
         co_return Difference{};
     }
 
-    Task<Difference> data(u64 at, u64 length, bool zero_a, bool zero_b) {
-        IoVec ma(one.data(), length), mb(two.data(), length);
+    // One part; several are under way, and the first difference in the images' order counts.
+    Task<Result<void>> data(Slot& slot, u64 at, u64 length, bool zero_a, bool zero_b) {
+        if (slot.one.size() == 0) {
+            CO_TRY(slot.one, Buffer::create(chunk_size));
+            CO_TRY(slot.two, Buffer::create(chunk_size));
+        }
+        IoVec ma(slot.one.data(), length), mb(slot.two.data(), length);
         if (zero_a) ma.fill(0, length, 0);
         if (zero_b) mb.fill(0, length, 0);
         io::Scope scope(tool.loop);
@@ -88,13 +112,21 @@ struct Comparison {
         if (!zero_a) scope.spawn(read(a, at, ma, failed_a));
         if (!zero_b) scope.spawn(read(b, at, mb, failed_b));
         co_await scope.drain();
-        if (failed_a || failed_b)
-            co_return Difference{4, fmt::format("Error while reading offset {} of {}: {}", at,
-                                                (failed_a ? a : b).filename(),
-                                                (failed_a ? failed_a : failed_b)->message())};
-        u64 same = first_difference(one.data(), two.data(), length);
-        if (same < length) co_return Difference{1, fmt::format("Content mismatch at offset {}!", at + same)};
-        co_return Difference{};
+        slot.busy = false;
+        if (failed_a || failed_b) {
+            std::string name = failed_a ? a.filename() : b.filename();
+            note(at, {4, fmt::format("Error while reading offset {} of {}: {}", at, name,
+                                     (failed_a ? failed_a : failed_b)->message())});
+            co_return Result<void>();
+        }
+        u64 same = first_difference(slot.one.data(), slot.two.data(), length);
+        if (same < length) note(at + same, {1, fmt::format("Content mismatch at offset {}!", at + same)});
+        co_return Result<void>();
+    }
+    void note(u64 at, Difference d) {
+        if (found.status && found_at <= at) return;
+        found = std::move(d);
+        found_at = at;
     }
 };
 
@@ -128,12 +160,8 @@ Task<int> cmd_compare(Tool& tool) {
         co_await tool.close(first);
         co_return 2;
     }
-    auto one = Buffer::create(step_size), two = Buffer::create(step_size);
-    Difference d{4, "no memory"};
-    if (one && two) {
-        Comparison c{tool, *first, *second, strict, std::move(*one), std::move(*two)};
-        d = co_await c.run();
-    }
+    Comparison c{.tool = tool, .a = *first, .b = *second, .strict = strict};
+    Difference d = co_await c.run();
     if (d.status > 1)
         tool.error(d.text);
     else if (d.status == 1)

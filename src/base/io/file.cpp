@@ -47,6 +47,7 @@ Result<File> File::open(Loop& loop, const std::string& path, const FileOpen& how
 Result<File> File::adopt(Loop& loop, int fd, std::string path, Aio aio) {
     File file(loop, fd, std::move(path));
     file.engine_ = TRY(loop.engine(aio));
+    if (aio == Aio::automatic) file.threads_ = TRY(loop.engine(Aio::threads));
     int flags = fcntl(fd, F_GETFL);
     TRY(file.inspect(flags >= 0 && (flags & O_DIRECT)));
     return file;
@@ -104,7 +105,7 @@ Task<Result<u64>> File::read(u64 offset, const IoVec& memory) {
         request.vectors = part.pieces().data();
         request.count = unsigned(part.pieces().size());
         request.offset = offset + done;
-        i64 n = co_await engine_->perform(request);
+        i64 n = co_await engine_for(part.length()).perform(request);
         if (n == -EINTR || n == -EAGAIN) continue;
         if (n < 0) co_return Error::from_errno(int(-n), "read '{}' at {}", path_, offset + done);
         if (n == 0) break;
@@ -123,7 +124,7 @@ Task<Result<void>> File::write(u64 offset, const IoVec& memory) {
         request.vectors = part.pieces().data();
         request.count = unsigned(part.pieces().size());
         request.offset = offset + done;
-        i64 n = co_await engine_->perform(request);
+        i64 n = co_await engine_for(part.length()).perform(request);
         if (n == -EINTR || n == -EAGAIN) continue;
         if (n < 0) co_return Error::from_errno(int(-n), "write '{}' at {}", path_, offset + done);
         if (n == 0) co_return Error::from_errno(ENOSPC, "write '{}' at {}", path_, offset + done);

@@ -56,7 +56,15 @@ private:
     Result<void> inspect(bool direct);
 
     Loop* loop_;
+    // Large transfers through the page cache are copies of memory: threads do them beside each other, where a ring would do
+    // one after the other on the loop's thread.
+    FileEngine& engine_for(u64 length) const {
+        return length >= large_transfer && alignment_ == 1 && threads_ ? *threads_ : *engine_;
+    }
+    static constexpr u64 large_transfer = 128u << 10;
+
     FileEngine* engine_ = nullptr;
+    FileEngine* threads_ = nullptr; // only where the engine was ours to choose
     int fd_;
     bool block_device_ = false;
     u32 alignment_ = 1;
