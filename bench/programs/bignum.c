@@ -5,7 +5,8 @@
 enum { words = 32 };
 typedef unsigned __int128 wide;
 
-static NOINLINE void montgomery(uint64_t* r, const uint64_t* a, const uint64_t* b, const uint64_t* n, uint64_t inverse) {
+static NOINLINE void montgomery(uint64_t* r, const uint64_t* a, const uint64_t* b, const uint64_t* n,
+                                uint64_t inverse) {
     uint64_t t[words + 2] = {0};
     for (int i = 0; i < words; i++) {
         uint64_t carry = 0;

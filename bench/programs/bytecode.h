@@ -10,22 +10,24 @@ struct instruction {
     unsigned char op, to, a, b; // JZ a, to; JMP to
 };
 
-#define COLLATZ                                                                                                        \
-    {                                                                                                                  \
-        {LESS, t, n, limit},     /* 0: while n < limit */                                                              \
-            {JZ, 14, t, 0},                                                                                            \
-            {ADD, x, n, zero},                                                                                         \
-            {LESS, t, one, x},   /* 3: while 1 < x */                                                                  \
-            {JZ, 12, t, 0},                                                                                            \
-            {ADD, total, total, one},                                                                                  \
-            {AND, t, x, one},                                                                                          \
-            {JZ, 10, t, 0},                                                                                            \
-            {MUL, x, x, three},                                                                                        \
-            {ADD, x, x, one},                                                                                          \
-            {SHR, x, x, one},    /* 10 */                                                                              \
-            {JMP, 3, 0, 0},                                                                                            \
-            {ADD, n, n, one},    /* 12 */                                                                              \
-            {JMP, 0, 0, 0},                                                                                            \
-            {HALT, 0, 0, 0},                                                                                           \
-    }
+// A listing:
+// clang-format off
+#define COLLATZ {                                     \
+    /*  0 while n < limit */ {LESS, t, n, limit},     \
+    /*  1 */                 {JZ, 14, t, 0},          \
+    /*  2 */                 {ADD, x, n, zero},       \
+    /*  3 while 1 < x */     {LESS, t, one, x},       \
+    /*  4 */                 {JZ, 12, t, 0},          \
+    /*  5 */                 {ADD, total, total, one},\
+    /*  6 */                 {AND, t, x, one},        \
+    /*  7 */                 {JZ, 10, t, 0},          \
+    /*  8 x odd */           {MUL, x, x, three},      \
+    /*  9 */                 {ADD, x, x, one},        \
+    /* 10 */                 {SHR, x, x, one},        \
+    /* 11 */                 {JMP, 3, 0, 0},          \
+    /* 12 */                 {ADD, n, n, one},        \
+    /* 13 */                 {JMP, 0, 0, 0},          \
+    /* 14 */                 {HALT, 0, 0, 0},         \
+}
+// clang-format on
 #endif

@@ -15,8 +15,10 @@ static uint32_t root_fraction(unsigned p, int root) {
         __uint128_t middle = (low + high) / 2;
         __uint128_t left = root == 2 ? middle * middle : (middle * middle >> 32) * middle;
         __uint128_t right = (__uint128_t)p << 64;
-        if (left <= right) low = middle;
-        else high = middle;
+        if (left <= right)
+            low = middle;
+        else
+            high = middle;
     }
     return (uint32_t)low;
 }

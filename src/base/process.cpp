@@ -103,6 +103,7 @@ KernelAction action_for(void (*handler)(int, siginfo_t*, void*)) {
 
 bool is_fault_signal(int signal) { return signal == SIGSEGV || signal == SIGBUS; }
 
+constexpr u64 child_flags = SA_NOCLDSTOP | SA_NOCLDWAIT;
 constexpr u64 signal_stack_bytes = 64 << 10, guard_bytes = 4096;
 
 } // namespace
@@ -211,20 +212,23 @@ i64 interruptible_syscall(const u32* pending, long number, u64 a, u64 b, u64 c, 
     return mimic_interruptible_syscall(pending, number, arguments);
 }
 
-int on_signal(int signal, Hook hook) {
+int on_signal(int signal, Hook hook, u64 flags) {
     if (signal < 1 || signal > 64) return -EINVAL;
     registry.hooks[signal].store(hook, std::memory_order_release);
     if (is_fault_signal(signal)) return install_fault_handlers(), 0;
-    return hook ? set_action(signal, action_for(on_any)) : set_default(signal);
+    if (!hook) return set_default(signal);
+    KernelAction action = action_for(on_any);
+    action.flags |= flags & child_flags;
+    return set_action(signal, action);
 }
 
-int set_default(int signal) {
+int set_default(int signal, u64 flags) {
     if (signal < 1 || signal > 64) return -EINVAL;
     if (is_fault_signal(signal) && registry.installed.load(std::memory_order_acquire)) {
         registry.hooks[signal].store(nullptr, std::memory_order_release);
         return 0;
     }
-    return set_action(signal, {});
+    return set_action(signal, {nullptr, flags & child_flags, nullptr, 0});
 }
 
 int set_ignored(int signal) {

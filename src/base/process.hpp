@@ -106,10 +106,11 @@ inline constexpr i64 restart = 512; // the kernel's own ERESTARTSYS, which user 
 using Hook = void (*)(int signal, siginfo_t* info, void* context);
 
 // Calls hook for the signal (1..64), with all signals blocked, on the alternate stack, with SA_RESTART. For SIGSEGV and
-// SIGBUS it gets what no code range redirected. nullptr: no hook for them any more. -errno on failure.
-int on_signal(int signal, Hook hook);
+// SIGBUS it gets what no code range redirected. nullptr: no hook for them any more. `flags`: SA_NOCLDSTOP and
+// SA_NOCLDWAIT, which only the kernel can honour. -errno on failure.
+int on_signal(int signal, Hook hook, u64 flags = 0);
 // Sets the disposition to SIG_DFL or SIG_IGN. SIGSEGV and SIGBUS keep their handler, and lose the hook.
-int set_default(int signal);
+int set_default(int signal, u64 flags = 0);
 int set_ignored(int signal);
 // Sets SIG_DFL even for SIGSEGV and SIGBUS: the process is about to die of it.
 int set_fatal(int signal);

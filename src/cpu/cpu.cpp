@@ -56,6 +56,25 @@ void Cpu::run() {
         run_interpreter();
 }
 
+void Cpu::run_unit() {
+    bind_thread();
+    std::unique_lock lock(space_.mutex, std::defer_lock);
+    Node* n = space_.entry(header_->pc, header_->mode, lock);
+    while (!n) {
+        space_.flush(lock);
+        n = space_.entry(header_->pc, header_->mode, lock);
+    }
+    if (lock.owns_lock()) lock.unlock();
+    header_->host_pc = 0;
+    header_->poll = 1;
+    if (n->code)
+        space_.backend->enter(header_, n->code);
+    else
+        interpreter_.run(*n->translation->unit, state_, *header_, *header_->access);
+    header_->poll = 0;
+    if (header_->exit_kind == ExitKind::fault && header_->host_pc) resolve_fault();
+}
+
 void Cpu::run_interpreter() {
     for (;;) {
         if (__atomic_load_n(&header_->poll, __ATOMIC_RELAXED) && !clear_internal()) {
@@ -150,6 +169,12 @@ void Cpu::resolve_fault() {
     MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
     header_->pc = std::prev(it)->pc;
     header_->mode = t->mode;
+    header_->fault_address -= s.options.guest_base;
+    if (!header_->fault_unknown) return;
+    // The instruction again, by the interpreter: its fault, or whatever it does now, has all that the guest sees.
+    isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
+    ir::Unit& unit = s.single.translate(header_->pc, {t->mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
+    interpreter_.run(unit, state_, *header_, *header_->access);
 }
 
 } // namespace mimic::cpu

@@ -51,7 +51,7 @@ struct CodeSpace::Impl {
     std::mutex mutex; // translation, invalidation, the structures below
     std::unique_ptr<jit::Backend> backend;
     std::unique_ptr<jit::CodeCache> cache;
-    isa::Translator translator;
+    isa::Translator translator, single; // single: instruction by instruction, for faults
     jit::Analysis analysis;
     jit::Emitted emitted;
     std::vector<std::unique_ptr<Translation>> translations; // by rising code address
@@ -70,7 +70,7 @@ struct CodeSpace::Impl {
     std::atomic<bool> flushing{false};
     std::condition_variable outside;
 
-    Impl(const isa::Guest& g, CodeSource& s, const Options& o) : guest(g), source(s), options(o), translator(g) {}
+    Impl(const isa::Guest& g, CodeSource& s, const Options& o) : guest(g), source(s), options(o), translator(g), single(g) {}
 
     static u32 bucket(u64 pc) { return u32(pc >> 1 ^ pc >> 15) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
@@ -80,6 +80,10 @@ struct CodeSpace::Impl {
     bool emit(const ir::Unit& unit, Translation& t);
     Result<void> start_cache();
     void forget_jumps();
+    void log_translation(const ir::Unit& unit);
+    void write_log(std::string_view s);
+    std::string text; // of host code
+    isa::Limits limits;
     bool full = false; // the last emit failed for want of room
     Node* add_node(u64 pc, u32 mode, const u8* code, Translation* t);
     void drop(Translation* t);

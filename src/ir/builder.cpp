@@ -183,7 +183,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         case Op::add:
             if (y == 0) return a;
             // (x + c) + y: keeps chains of address arithmetic flat
-            if (const Inst& i = inst(a); i.op == Op::add) {
+            if (const Inst i = inst(a); i.op == Op::add) { // a copy: imm below moves the code
                 if (Val inner{this, i.b}; inner.is_const())
                     return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
             }
@@ -400,6 +400,7 @@ Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
     return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
 }
 Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) {
+    if (op == Op::fcopysign && a.id() == b.id()) return a; // RISC-V's fmv
     return emit({.op = op,
                  .type = t,
                  .sub = sub,
@@ -470,7 +471,7 @@ void Builder::brcond(Val c, BlockId yes, BlockId no) {
     end({.op = Op::brcond, .a = c.id(), .b = yes, .c = no});
 }
 BlockId Builder::target(u64 pc, bool& is_new) {
-    BlockId b = targets_ ? targets_->block_at(pc) : none;
+    BlockId b = targets_ ? targets_->block_at(pc, mode_) : none;
     is_new = b == none;
     return is_new ? new_block() : b;
 }
@@ -480,7 +481,7 @@ void Builder::fill_exit(BlockId b, u64 pc, ExitHint hint) {
     end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
 void Builder::goto_pc(u64 pc, ExitHint hint) {
-    BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc) : none;
+    BlockId b = hint == ExitHint::jump && targets_ ? targets_->block_at(pc, mode_) : none;
     if (b != none) return br(b);
     end({.op = Op::exit, .sub = u8(hint), .c = mode_, .imm = pc});
 }
@@ -498,11 +499,11 @@ void Builder::goto_value(Val pc, ExitHint hint) {
     end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_});
 }
 void Builder::call_pc(u64 pc, u64 return_pc) {
-    if (targets_) targets_->returns_to(return_pc);
+    if (targets_) targets_->returns_to(return_pc, mode_);
     goto_pc(pc, ExitHint::call);
 }
 void Builder::call_value(Val pc, u64 return_pc) {
-    if (targets_) targets_->returns_to(return_pc);
+    if (targets_) targets_->returns_to(return_pc, mode_);
     goto_value(pc, ExitHint::call);
 }
 void Builder::trap(TrapKind kind, u64 pc, Val detail) {
@@ -512,7 +513,7 @@ void Builder::begin_insn(u64 pc, u32 length) {
     pc_ = pc;
     length_ = length;
     ++unit_.guest_insns;
-    emit({.op = Op::insn, .sub = u8(length), .imm = pc});
+    emit({.op = Op::insn, .sub = u8(length), .c = mode_, .imm = pc});
 }
 
 } // namespace mimic::ir

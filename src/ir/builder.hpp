@@ -171,15 +171,17 @@ public:
     u64 next_pc() const { return pc_ + length_; }
 
     // The translation loop answers these: the block of a guest pc in this unit, or none when the pc is to be left to an
-    // exit. `returns` marks a pc that a call comes back to.
+    // exit. `returns` marks a pc that a call comes back to. mode: the guest's mode bits there.
     struct Targets {
-        virtual BlockId block_at(u64 pc) = 0;
-        virtual void returns_to(u64 pc) = 0;
+        virtual BlockId block_at(u64 pc, u32 mode) = 0;
+        virtual void returns_to(u64 pc, u32 mode) = 0;
         virtual ~Targets() = default;
     };
     void set_targets(Targets* t) { targets_ = t; }
-    // The guest's mode bits behind this instruction; exits carry them (Inst::c) to the next block's key.
+    // The guest's mode bits: begin_insn notes them (Inst::c) as those of the instruction, for faults and traps; exits
+    // carry them to the next block's key.
     void set_mode(u32 mode) { mode_ = mode; }
+    u32 mode() const { return mode_; }
 
     // Adds an instruction as it is; gives its value.
     Val emit(const Inst& i);

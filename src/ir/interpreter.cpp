@@ -22,11 +22,16 @@ void Run::go(BlockId from) {
         cpu.exit_kind = kind;
         cpu.pc = to;
     };
+    auto leave_insn = [&](ExitKind kind, u64 to) { // from inside a guest instruction: its mode bits
+        if (insn_mode != none) cpu.mode = insn_mode;
+        leave(kind, to);
+    };
     auto jump = [&](BlockId to) { // false: leave with poll
         const Block* target = &unit.blocks[to];
         if (target->pc <= block->pc && std::atomic_ref(cpu.poll).load(std::memory_order_relaxed) &&
             polls_on(unit, block->pc, to)) [[unlikely]] {
-            leave(ExitKind::poll, target->pc);
+            insn_mode = code[target->begin].c;
+            leave_insn(ExitKind::poll, target->pc);
             return false;
         }
         block = target;
@@ -133,10 +138,13 @@ void Run::go(BlockId from) {
         case Op::scatter:
         case Op::load_ff:
             if (!access(i, out)) [[unlikely]]
-                return leave(ExitKind::fault, pc);
+                return leave_insn(ExitKind::fault, pc);
             break;
 
-        case Op::insn: pc = i.imm; break;
+        case Op::insn:
+            pc = i.imm;
+            insn_mode = i.c;
+            break;
         case Op::br:
             if (i.imm) pass_arguments(i);
             if (!jump(i.b)) return;
@@ -156,11 +164,11 @@ void Run::go(BlockId from) {
             u64 detail = i.b == none ? 0 : B;
             cpu.exit_arg = i.sub | detail << 8;
             cpu.fault_address = detail;
-            return leave(ExitKind::trap, i.imm);
+            return leave_insn(ExitKind::trap, i.imm);
         }
         case Op::call:
             if (!call(i, out)) [[unlikely]] {
-                cpu.pc = pc;
+                leave_insn(cpu.exit_kind, pc);
                 return;
             }
             break;

@@ -127,13 +127,15 @@ void Run::scalar_fp(const Inst& i, Place& out) {
     bool alternative = state.mode & fpmode::alt_half;
     Place r;
     switch (i.op) {
-    case Op::fcvt:
+    case Op::fcvt: {
+        auto halves = unflushed_halves(env);
         if (from == Type::f16 && alternative)
             r = convert_from<sf::F16Alternative>(to, u16(value(i.a)), false, env);
         else
             r = with_format(from,
                             [&]<class F>(F) { return convert_from<F>(to, read<F>(frame[i.a]), alternative, env); });
         break;
+    }
     case Op::ftos:
     case Op::ftou: {
         sf::IntType type{u8(width_of(to)), i.op == Op::ftos};

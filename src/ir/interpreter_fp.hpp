@@ -12,4 +12,16 @@ constexpr softfloat::MinMax min_max_of(MinMax kind, bool max) {
     return {.max = max, .nan = rules[u8(kind)]};
 }
 
+// Arm ARM, FPUnpackCV and FPRoundCV: conversions between formats do not flush half precision. Restores on destruction.
+struct UnflushedHalves {
+    softfloat::Env& env;
+    softfloat::Flush before;
+    ~UnflushedHalves() { env.flush_half = before; }
+};
+[[nodiscard]] inline UnflushedHalves unflushed_halves(softfloat::Env& env) {
+    UnflushedHalves guard{env, env.flush_half};
+    env.flush_half.inputs = env.flush_half.outputs = false;
+    return guard;
+}
+
 } // namespace mimic::ir

@@ -44,6 +44,7 @@ struct Run {
     std::vector<u8>& args;
     u32 arena_top = 0;
     u64 pc = 0; // of the current guest instruction
+    u32 insn_mode = none; // its mode bits; none: unknown
     Wide results[16];
     // The guest's FP rules with the mode of cpu.fp (cpu.fp80) applied; built when first needed and when the mode changes.
     struct Fp {

@@ -267,6 +267,7 @@ void Run::vector_fp(const Inst& i, Place& out) {
     auto operand = [&](ValueId v) { return v == none ? nullptr : bytes(v); };
     Operands o{bytes(i.a), operand(i.b), operand(i.c), to, n};
     if (i.op == Op::vwiden) {
+        auto halves = unflushed_halves(env);
         u32 count = bytes_of(i.type) / (2 * size), first = i.sub & 1 ? count : 0;
         if (i.lane == Lane::f32)
             widen<sf::F32, sf::F64>(o.a, to, first, count, env);
@@ -275,6 +276,7 @@ void Run::vector_fp(const Inst& i, Place& out) {
         else
             widen<sf::F16, sf::F32>(o.a, to, first, count, env);
     } else if (i.op == Op::vnarrow) {
+        auto halves = unflushed_halves(env);
         if (VNarrow(i.sub) == VNarrow::fcvt_odd) env.rounding = sf::Rounding::odd;
         auto half = [&](const u8* from, u8* at) {
             if (i.lane == Lane::f64)

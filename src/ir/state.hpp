@@ -53,6 +53,7 @@ struct CpuHeader {
     void* owner = nullptr;                // the cpu::Cpu
     Access* access = nullptr;       // guest memory for what generated code leaves to C++
     u64 host_pc = 0;                      // after a fault in generated code: where; else 0
+    bool fault_unknown = false; // the host didn't tell fault_address (Intel SDM: #GP for non-canonical ones)
     u64 (*clock)(CpuHeader&) = nullptr;   // the machine's clock port, in nanoseconds; null: time stands still
     alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };

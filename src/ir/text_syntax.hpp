@@ -61,7 +61,7 @@ constexpr const char* syntax_of(Op op) {
     case Op::gather: return "lmbc?GM";
     case Op::scatter: return "lgvbc?GM";
     case Op::load_ff: return "lmbdM";
-    case Op::insn: return "eN";
+    case Op::insn: return "eNo";
     case Op::br: return "1j";
     case Op::brcond: return "a12";
     case Op::exit: return "eo";

@@ -40,8 +40,6 @@ private:
                 seen[n] = true;
             }
         }
-        auto hole = std::find(seen.begin(), seen.end(), false);
-        if (hole != seen.end()) return Error::invalid_argument("%{} lies in no block", hole - seen.begin());
         return {};
     }
 
@@ -74,6 +72,7 @@ private:
             return Error::invalid_argument("no kind {}", i.sub);
         if (has_fp_arg(i) && u8(FpArg::from(i.imm).round) > 4 && FpArg::from(i.imm).round != Round::dynamic)
             return Error::invalid_argument("no rounding {}", i.imm & 0xff);
+        if (is_fp_operation(i) && !guest_.fp) return Error::invalid_argument("guest {} has no FP rules", guest_.name);
         TRY(check_types(unit_, i));
         switch (i.op) {
         case Op::get:

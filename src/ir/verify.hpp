@@ -6,7 +6,8 @@
 namespace mimic::ir {
 
 // Errors name the instruction (or block) and what was expected. Checked:
-//   - every instruction lies in exactly one block; blocks end in their only control operation
+//   - no instruction lies in two blocks (code in no block is dead: what a block was before it was translated again);
+//     blocks end in their only control operation
 //   - operands are values defined earlier in the same block; types, lanes, kinds and constants fit the operation
 //   - slots and offsets exist; a slot of type flags is read and written as flags, every other slot as something else
 //   - commit rule: within a guest instruction no put (but of class temp) comes before an operation that may fault or a

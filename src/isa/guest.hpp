@@ -34,6 +34,7 @@ struct RowInfo {
 struct RegisterInfo {
     std::string_view name;
     u16 bytes = 8;
+    bool fp = false;       // holds floating-point values
     bool internal = false; // no architectural register, but state that decides what comes next
 };
 
@@ -71,6 +72,8 @@ public:
     virtual u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const = 0;
     static constexpr u32 no_row = ~0u;
     virtual std::vector<u8> random_instance(u32 row, std::mt19937_64& random) const = 0;
+    // Pairs of rows that claim the same bytes although neither is a special case of the other: mistakes, as text.
+    virtual std::vector<std::string> row_conflicts() const = 0;
 };
 
 // What a guest folder offers; found by name. One constant object a guest.

@@ -12,6 +12,11 @@ namespace riscv {
 extern const GuestInfo guest_info;
 }
 #endif
+#ifdef MIMIC_GUEST_x86
+namespace x86 {
+extern const GuestInfo guest_info;
+}
+#endif
 
 namespace {
 constexpr const GuestInfo* all[] = {
@@ -20,6 +25,9 @@ constexpr const GuestInfo* all[] = {
 #endif
 #ifdef MIMIC_GUEST_riscv
     &riscv::guest_info,
+#endif
+#ifdef MIMIC_GUEST_x86
+    &x86::guest_info,
 #endif
 };
 } // namespace

@@ -4,13 +4,14 @@
 //   static Context context(u32 mode);           from the block key's mode bits
 //   optional: static u32 next_mode(u32 mode, const Insn&)   mode bits of the instruction that follows (IT state)
 //   static void illegal(Ir&);                   what an undefined instruction does
+//   optional: static void emit(Ir&, const Insn&)            around each meaning: calls insn.row->emit (predication)
 #pragma once
 #include "isa/decoder.hpp"
 #include "isa/guest.hpp"
 
 namespace mimic::isa {
 
-// FrontEnd of one instruction at a time.
+// FrontEnd of one instruction at a time. Delay slots and packets derive from it and take several.
 template <class Isa>
 class PatternFrontEnd : public FrontEnd {
 public:
@@ -21,20 +22,27 @@ public:
     ir::Builder& builder() override { return ir_; }
     u32 translate(std::span<const u8> code, u64 pc, u32& mode) override {
         Insn<Isa> i;
-        bool known = decoder_.decode(code, pc, Isa::context(mode), i);
-        if (!known && (i.length == 0 || code.size() < i.length)) return 0;
+        if (!fetch(code, pc, mode, i)) return 0;
         ir_.begin_insn(pc, i.length);
-        if constexpr (requires { Isa::next_mode(mode, i); }) {
-            if (known) ir_.set_mode(mode = Isa::next_mode(mode, i));
-        }
-        if (known)
-            i.row->emit(ir_, i);
-        else
-            Isa::illegal(ir_);
+        emit(i, mode);
         return i.length;
     }
 
 protected:
+    // Decodes; false when bytes are missing. An illegal instruction has no row.
+    bool fetch(std::span<const u8> code, u64 pc, u32 mode, Insn<Isa>& i) const {
+        return decoder_.decode(code, pc, Isa::context(mode), i) || (i.length != 0 && code.size() >= i.length);
+    }
+    // Emits the meaning, under the mode that follows.
+    void emit(const Insn<Isa>& i, u32& mode) {
+        if (!i.row) return Isa::illegal(ir_);
+        if constexpr (requires { Isa::next_mode(mode, i); }) ir_.set_mode(mode = Isa::next_mode(mode, i));
+        if constexpr (requires { Isa::emit(ir_, i); })
+            Isa::emit(ir_, i);
+        else
+            i.row->emit(ir_, i);
+    }
+
     const Decoder<Isa>& decoder_;
     typename Isa::Ir ir_;
 };
@@ -74,16 +82,17 @@ public:
         auto rows = decoder_.rows();
         return u32(std::find(rows.begin(), rows.end(), i.row) - rows.begin());
     }
+    std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
     // Random field values that the row accepts; extension words are random too.
     std::vector<u8> random_instance(u32 n, std::mt19937_64& random) const override {
         const Row<Isa>& r = *decoder_.rows()[n];
         for (u32 tries = 0; tries < 10000; ++tries) {
             Insn<Isa> i{.bits = r.match, .pc = 0, .length = r.bits / 8u, .context = Isa::context(0), .row = &r};
-            u64 free = r.bits == 64 ? ~r.mask : ~r.mask & ((u64{1} << r.bits) - 1);
+            u64 free = ~r.mask & Isa::layout.all(r.bits);
             for (u32 f = 0; f < r.field_count; ++f) {
                 u64 m = Isa::fields[r.field[f]]->mask(), v = random();
                 if (u32 edge = random() % 8; edge < 2) v = edge ? ~u64{0} : 0; // ends of the range
-                i.bits |= v & m & free;
+                i.bits = (i.bits & ~(m & free)) | (v & m & free);
             }
             std::vector<u8> bytes(r.bits / 8);
             unpack_bits(i.bits, bytes.data(), u32(bytes.size()), Isa::layout);

@@ -13,8 +13,12 @@
 //   static constexpr std::array<std::string_view, M> operand_names; names in the syntax that are no plain fields...
 //   static const std::array<Operand<Isa>, M> operands;              ...and how they print and parse
 //   static constexpr Layout layout;   how bytes become bits
-//   static u32 length(u64 first_unit, const Context&);              bytes of the instruction that begins so
-//   optional: static bool extend(Insn<Isa>&, Stream&), static void append(const Insn<Isa>&, Stream&): extension words
+//   optional: static u32 length(u64 first_unit, const Context&)     bytes of the pattern that begins so; without it the
+//                                                                   shortest row that matches tells
+//   optional: static bool extend(Insn<Isa>&, std::span<const u8>)   takes extension words behind the pattern: raises
+//             length, fills ext; false: not this row, or length is more than there are bytes
+//             static void append(const Insn<Isa>&, std::vector<u8>&)   the way back, for the assembler
+//   optional: static constexpr u32 address_bits;                    when addresses are narrower than 64 bits
 #pragma once
 #include "isa/field.hpp"
 #include <cstddef>
@@ -29,6 +33,12 @@ struct Layout {
     u8 unit = 4;
     bool big = false;          // byte order inside a unit
     bool first_is_high = true; // Thumb, s390x, m68k: yes; RISC-V: no
+    // The first bit of every pattern is bit 63, so that fields of the first unit have one place in short and long
+    // instructions (s390x, m68k); else the last bit is bit 0.
+    bool left_aligned = false;
+
+    constexpr u8 top(u32 bits) const { return u8(left_aligned ? 64 : bits); } // one above the highest bit of a pattern
+    constexpr u64 all(u32 bits) const { return Field::ones(u8(bits)) << (top(bits) - bits); }
 };
 
 // A cursor over text, and over bytes beyond the pattern.
@@ -96,7 +106,7 @@ struct Row {
         , valid(v)
         , bits(width(pat)) {
         if (bits % 8 || bits == 0 || bits > 64) bad_pattern("width is no multiple of 8 up to 64 bits");
-        int bit = bits;
+        int bit = Isa::layout.top(bits);
         std::array<u64, Isa::fields.size()> seen{};
         for (std::size_t i = 0; i < pat.size();) {
             char c = pat[i];
@@ -164,32 +174,34 @@ private:
         }
         return bit;
     }
-    // The width follows from the digits and the slices; a name stands for the slices at its place, so it takes a pass
-    // from the right: try each width until the pattern comes out even.
+    // The width follows from the digits and the slices. A name stands for the slices at its place, so when the last bit
+    // is bit 0 it takes trying each width until the pattern comes out even.
     static constexpr u8 width(std::string_view pat) {
-        for (u8 w : {u8(16), u8(32), u8(8), u8(48), u8(64), u8(24), u8(40)}) {
-            int bit = w;
-            std::array<u64, Isa::fields.size()> seen{};
-            bool ok = true;
-            for (std::size_t i = 0; i < pat.size() && ok;) {
-                if (pat[i] == ' ') {
-                    ++i;
-                } else if (pat[i] == '0' || pat[i] == '1' || pat[i] == '.') {
-                    --bit, ++i;
-                } else {
-                    auto name = token(pat, i);
-                    std::size_t at = index(name);
-                    i += name.size();
-                    if (at == npos) return 0;
-                    int before = bit;
-                    bit = place(*Isa::fields[at], bit, seen[at]);
-                    ok = bit != before;
-                }
-                ok = ok && bit >= 0;
-            }
-            if (ok && bit == 0) return w;
-        }
+        if (Isa::layout.left_aligned) return u8(64 - end(pat, 64));
+        for (u8 w : {u8(16), u8(32), u8(8), u8(48), u8(64), u8(24), u8(40)})
+            if (end(pat, w) == 0) return w;
         return 0;
+    }
+    // The bit below which the pattern ends when it begins below `bit`; 64 when a field does not fit its place.
+    static constexpr int end(std::string_view pat, int bit) {
+        std::array<u64, Isa::fields.size()> seen{};
+        for (std::size_t i = 0; i < pat.size();) {
+            if (pat[i] == ' ') {
+                ++i;
+            } else if (pat[i] == '0' || pat[i] == '1' || pat[i] == '.') {
+                --bit, ++i;
+            } else {
+                auto name = token(pat, i);
+                std::size_t at = index(name);
+                i += name.size();
+                if (at == npos) return 64;
+                int before = bit;
+                bit = place(*Isa::fields[at], bit, seen[at]);
+                if (bit == before) return 64;
+            }
+            if (bit < 0) return 64;
+        }
+        return bit;
     }
 };
 

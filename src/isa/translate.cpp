@@ -1,4 +1,7 @@
 #include "isa/translate.hpp"
+#include "ir/operands.hpp"
+
+#include <algorithm>
 
 namespace mimic::isa {
 
@@ -15,58 +18,98 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
     unit_.key = key;
     fetch_ = &fetch;
     limits_ = limits;
-    mode_ = key.mode;
     blocks_.clear();
     work_.clear();
+    again_ = false;
     window_bytes_ = 0;
-    add(pc);
+    add(pc, key.mode);
     unit_.blocks[0].entry = true;
     while (!work_.empty()) {
         u32 n = work_.back();
         work_.pop_back();
         if (!blocks_[n].done) translate_block(n);
     }
+    if (again_) compact();
     return unit_;
+}
+
+// Drops what the first translation of a split block left behind: code that lies in no block, and blocks inside an
+// instruction that nothing reaches any more.
+void Translator::compact() {
+    std::vector<BlockId> reached, place(unit_.blocks.size(), ir::none);
+    auto reach = [&](BlockId b) {
+        if (place[b] == ir::none) place[b] = 0, reached.push_back(b);
+    };
+    for (BlockId b = 0; b < unit_.blocks.size(); ++b)
+        if (unit_.blocks[b].entry) reach(b);
+    for (u32 n = 0; n < reached.size(); ++n) {
+        const ir::Inst& last = unit_.code[unit_.blocks[reached[n]].end - 1];
+        if (last.op == ir::Op::br || last.op == ir::Op::brcond) reach(last.b);
+        if (last.op == ir::Op::brcond) reach(last.c);
+    }
+    std::sort(reached.begin(), reached.end());
+    for (u32 n = 0; n < reached.size(); ++n) place[reached[n]] = n;
+
+    std::vector<ir::Inst> code;
+    std::vector<ir::Block> blocks;
+    unit_.guest_insns = 0;
+    for (BlockId b : reached) {
+        ir::Block& block = blocks.emplace_back(std::move(unit_.blocks[b]));
+        u32 moved = block.begin - u32(code.size()); // wraps: a distance in either direction
+        for (u32 n = block.begin; n < block.end; ++n) {
+            ir::Inst& i = code.emplace_back(unit_.code[n]);
+            ir::for_each_operand(unit_, i, [&](ir::ValueId& v) { v -= moved; });
+            if (i.op == ir::Op::br || i.op == ir::Op::brcond) i.b = place[i.b];
+            if (i.op == ir::Op::brcond) i.c = place[i.c];
+            unit_.guest_insns += i.op == ir::Op::insn;
+        }
+        block.begin -= moved, block.end -= moved;
+    }
+    unit_.code.swap(code);
+    unit_.blocks.swap(blocks);
 }
 
 // The block of a guest pc in this unit. A target inside a block that was translated already splits it: the block is
 // translated again and stops there, because values were forwarded over the boundary.
-BlockId Translator::block_at(u64 pc) {
+BlockId Translator::block_at(u64 pc, u32 mode) {
     for (Guest_& g : blocks_)
-        if (g.pc == pc && g.mode == mode_) return g.block;
+        if (g.pc == pc && g.mode == mode) return g.block;
     if (limits_.one_insn || blocks_.size() >= limits_.blocks || unit_.guest_insns >= limits_.insns) return ir::none;
     if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
+    if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
     for (u32 n = 0; n < blocks_.size(); ++n)
-        if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc)) inside = n;
-    BlockId b = add(pc);
-    if (inside != ir::none && blocks_[inside].mode == mode_) {
+        if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc, mode)) inside = n;
+    BlockId b = add(pc, mode);
+    if (inside != ir::none) {
+        again_ = true;
         blocks_[inside].done = false;
         work_.push_back(inside);
     }
     return b;
 }
 
-void Translator::returns_to(u64 pc) {
-    BlockId b = block_at(pc);
+void Translator::returns_to(u64 pc, u32 mode) {
+    BlockId b = block_at(pc, mode);
     if (b != ir::none) unit_.blocks[b].entry = true;
 }
 
-BlockId Translator::add(u64 pc) {
+BlockId Translator::add(u64 pc, u32 mode) {
     unit_.blocks.emplace_back();
     BlockId b = BlockId(unit_.blocks.size() - 1);
     unit_.blocks[b].pc = pc;
     work_.push_back(u32(blocks_.size()));
-    blocks_.push_back({pc, pc, b, mode_, false});
+    blocks_.push_back({pc, pc, b, mode, false});
     return b;
 }
 
-bool Translator::boundary(const Guest_& g, u64 pc) const {
+// Does an instruction of block g begin at pc under `mode`? A delay slot inside does not: it belongs to its branch.
+bool Translator::boundary(const Guest_& g, u64 pc, u32 mode) const {
     if (!g.done && g.block != blocks_[current_].block) return false;
     const ir::Block& b = unit_.blocks[g.block];
     u32 end = g.done ? b.end : u32(unit_.code.size());
     for (u32 n = b.begin; n < end; ++n)
-        if (unit_.code[n].op == ir::Op::insn && unit_.code[n].imm == pc) return true;
+        if (unit_.code[n].op == ir::Op::insn && unit_.code[n].imm == pc && unit_.code[n].c == mode) return true;
     return false;
 }
 
@@ -74,7 +117,7 @@ void Translator::translate_block(u32 n) {
     ir::Builder& t = front_->builder();
     current_ = n;
     u64 pc = blocks_[n].pc;
-    u32 mode = mode_ = blocks_[n].mode;
+    u32 mode = blocks_[n].mode;
     t.start_block(blocks_[n].block);
     for (bool first = true; !t.ended(); first = false) {
         if (!first) {
@@ -82,7 +125,7 @@ void Translator::translate_block(u32 n) {
             for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
             bool full = unit_.guest_insns >= limits_.insns || limits_.one_insn ||
                         pc - unit_.pc + limits_.reach >= 2 * limits_.reach;
-            if (known || full) {
+            if (known || full || (limits_.exists && limits_.exists(pc, mode))) {
                 t.goto_pc(pc);
                 break;
             }
@@ -95,7 +138,6 @@ void Translator::translate_block(u32 n) {
         blocks_[n].end = pc + 1; // so that a branch of this very instruction to a place inside it is seen as such
         t.set_mode(mode);
         u32 length = front_->translate({window_ + at, std::min(window_bytes_ - at, 64u)}, pc, mode);
-        mode_ = mode;
         t.set_mode(mode);
         if (length == 0) {
             if (first)
@@ -112,7 +154,8 @@ void Translator::translate_block(u32 n) {
     blocks_[n].done = true;
     // A branch may have asked for a place inside this very block: then it is on the work list again.
     for (const Guest_& g : blocks_)
-        if (g.mode == blocks_[n].mode && blocks_[n].pc < g.pc && g.pc < blocks_[n].end && boundary(blocks_[n], g.pc)) {
+        if (blocks_[n].pc < g.pc && g.pc < blocks_[n].end && boundary(blocks_[n], g.pc, g.mode)) {
+            again_ = true;
             blocks_[n].done = false;
             blocks_[n].end = blocks_[n].pc;
             work_.push_back(n);

@@ -186,6 +186,29 @@ Result<Line> parse_line(std::string_view text, const isa::Guest& guest) {
     return line;
 }
 
+namespace {
+
+// As a literal when that is short and exact, else "".
+std::string print_fp(u64 bits) {
+    double value[3];
+    std::memcpy(&value[0], &bits, 8);
+    softfloat::Env env;
+    u64 single = softfloat::convert<softfloat::F64, softfloat::F32>(u32(bits), env),
+        half = softfloat::convert<softfloat::F64, softfloat::F16>(u16(bits), env);
+    std::memcpy(&value[1], &single, 8);
+    std::memcpy(&value[2], &half, 8);
+    u32 kind = bits >> 16 == ~u64{0} >> 16 ? 2 : bits >> 32 == ~u32{0} ? 1 : 0;
+    std::string text = fmt::format("{:.9g}", value[kind]) + "dfh"[kind];
+    u128 back;
+    u32 own;
+    if (std::isnan(value[kind]) || !parse_number(text, back, own)) return "";
+    u64 own_mask = own == 64 ? ~u64{0} : (u64{1} << own) - 1;
+    if (u64(back) != (bits & own_mask)) return "";
+    return kind ? "box(" + text + ")" : text;
+}
+
+} // namespace
+
 std::string print_assign(const Assign& a, const isa::Guest& guest) {
     auto value = a.value;
     std::string name;
@@ -198,6 +221,10 @@ std::string print_assign(const Assign& a, const isa::Guest& guest) {
     u128 v = to_u128(value);
     u64 low = u64(v), high = u64(v >> 64);
     if (a.bytes > 8 && high) return fmt::format("{}={:#x}{:016x}", name, high, low);
+    if (a.reg != isa::Guest::no_register && guest.registers()[a.reg].fp && a.bytes == 8) {
+        std::string text = print_fp(low);
+        return text.empty() ? fmt::format("{}={:#x}", name, low) : fmt::format("{}={}", name, text);
+    }
     i64 s = a.bytes == 8 ? i64(low) : i64(low << (64 - 8 * a.bytes)) >> (64 - 8 * a.bytes);
     if (a.bytes <= 8 && s >= -65536 && s <= 65536) return fmt::format("{}={}", name, s);
     return fmt::format("{}={:#x}", name, low);

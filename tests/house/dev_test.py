@@ -56,7 +56,8 @@ class Skips(unittest.TestCase):
 
     def test_sources_that_can_skip_are_found(self):
         text = "TEST(A, Runs) {}\nTEST_F(B, Maybe) {\n    GTEST_SKIP() << 1;\n}\nTEST(C, DISABLED_never) {}\n"
-        self.assertEqual(skips.skippable_in(text), ["B.Maybe", "C.DISABLED_never"])
+        text += "TEST(D, Short) { GTEST_SKIP(); }\n"
+        self.assertEqual(skips.skippable_in(text), ["B.Maybe", "C.DISABLED_never", "D.Short"])
 
 
 class Lengths(unittest.TestCase):

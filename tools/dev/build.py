@@ -6,7 +6,7 @@ import subprocess
 import inputs
 import packages
 import skips
-from common import BUILD, JOBS, PRESETS, ROOT, DevError, preset_dir, run, say
+from common import BUILD, JOBS, PRESETS, ROOT, DevError, output, preset_dir, run, say
 
 
 def configure(preset):
@@ -59,32 +59,40 @@ def run_tests(preset, label="all", names=()):
     return 1 if status or unnamed else 0
 
 
-def sources(kind):
-    """Names of the rooms' programs of a kind: soak or fuzz."""
-    return sorted(path.stem for path in (ROOT / "src").rglob(f"*_{kind}.cpp"))
+def programs(kind, preset):
+    """{name: file} of the build's soak or fuzz programs: its targets NAME_soak or NAME_fuzz."""
+    configure(preset)
+    ninja = ["ninja", "-C", preset_dir(preset), "-t"]
+    targets = output([*ninja, "targets", "all"]).splitlines()
+    names = [line.removesuffix(": phony") for line in targets if line.endswith(f"_{kind}: phony")]
+    found = {}
+    for name in sorted(name for name in names if "/" not in name and not name.startswith("cmake_")):
+        lines = output([*ninja, "query", name]).splitlines()
+        found[name] = preset_dir(preset) / lines[lines.index("  input: phony") + 1].strip()
+    return found
 
 
-def chosen(name, kind):
-    """The program that the user named, with or without its ending."""
-    known = sources(kind)
+def chosen(name, kind, preset):
+    """(name, file) of the program that the user named, with or without its ending."""
+    known = programs(kind, preset)
     for candidate in (name, f"{name}_{kind}"):
         if candidate in known:
-            return candidate
+            return candidate, known[candidate]
     raise DevError(f"{name}: no {kind} program of this name; there are: {', '.join(known) or 'none yet'}")
 
 
-def listing(kind):
-    print("\n".join(sources(kind)) or f"no {kind} programs yet")
+def listing(kind, preset):
+    print("\n".join(programs(kind, preset)) or f"no {kind} programs yet")
     return 0
 
 
 def soak(options):
-    if not options.name:
-        return listing("soak")
-    name = chosen(options.name, "soak")
     packages.install()
+    if not options.name:
+        return listing("soak", options.preset)
+    name, program = chosen(options.name, "soak", options.preset)
     compile_targets(options.preset, [name])
-    command = [preset_dir(options.preset) / "bin" / name, "--seed", options.seed]
+    command = [program, "--seed", options.seed]
     if options.count is not None:
         command += ["--count", options.count]
     run(command)
@@ -92,15 +100,15 @@ def soak(options):
 
 
 def fuzz(options):
-    if not options.name:
-        return listing("fuzz")
-    name = chosen(options.name, "fuzz")
     packages.install()
+    if not options.name:
+        return listing("fuzz", "fuzz")
+    name, program = chosen(options.name, "fuzz", "fuzz")
     compile_targets("fuzz", [name])
     found = BUILD / "corpus" / name
     found.mkdir(parents=True, exist_ok=True)
     kept = ROOT / "tests" / "fuzz" / name
     # Memory and time a case may take: no input makes us allocate or loop without bound.
-    run([preset_dir("fuzz") / "bin" / name, f"-max_total_time={options.seconds}", "-rss_limit_mb=2048", "-timeout=10",
+    run([program, f"-max_total_time={options.seconds}", "-rss_limit_mb=2048", "-timeout=10",
          f"-artifact_prefix={found}{os.sep}", found, *([kept] if kept.is_dir() else [])])
     return 0

@@ -100,18 +100,18 @@ class PrivateApt:
         run(self.command("update"))
         archives = self.folder / "cache/archives"
         verb = ["install", "--download-only", "-y"] if depends else ["download"]
-        uris = output(self.command(*verb, "--print-uris", *packages)).splitlines()
-        names = [line.split()[1] for line in uris if line.startswith("'")]
-        if depends:
-            # apt leaves packages out of --print-uris that it has already.
-            run(self.command(*verb, *packages), stdout=subprocess.DEVNULL)
-            return sorted(archives.glob("*.deb"))
-        if not all((archives / name).exists() for name in names):
+        # Asked with an empty cache, apt lists every file; the real cache may hold others of an older attempt.
+        nothing = self.folder / "empty"
+        (nothing / "partial").mkdir(parents=True, exist_ok=True)
+        uris = output(self.command(f"-oDir::Cache::archives={nothing}", *verb, "--print-uris", *packages)).splitlines()
+        files = [archives / line.split()[1] for line in uris if line.startswith("'")]
+        if not all(file.exists() for file in files):
             run(self.command(*verb, *packages), cwd=archives, stdout=subprocess.DEVNULL)
-        return [archives / name for name in names]
+        return files
 
-    def remove_archives(self):
-        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+    def remove(self):
+        """Drops lists and packages; the root that they made is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def unpack(package, target, only=""):
@@ -162,7 +162,7 @@ def make_root(root):
         complete_userland(target)
     (target / ".packages").write_text("".join(f"{package.stem}\n" for package in packages))
     (target / ".stamp").write_text(root.stamp())
-    apt.remove_archives()
+    apt.remove()
 
 
 def fetch():

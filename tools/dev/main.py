@@ -51,13 +51,13 @@ def parser():
                               "Minimum user+system CPU time of interleaved rounds; results must agree bit for bit."))
     sub = command("soak", build.soak, "run a long randomised test, replayable by its seed",
                   "Without NAME: lists them. CI runs the same programs with a small count.")
-    sub.add_argument("name", nargs="?", help="a *_soak.cpp of a room, without the ending")
+    sub.add_argument("name", nargs="?", help="a target NAME_soak")
     sub.add_argument("--seed", type=int, default=1, metavar="N", help="first seed (default: 1)")
     sub.add_argument("--count", type=int, metavar="N", help="cases to run (default: the program's own)")
     sub.add_argument("--preset", default="release", choices=PRESETS, help="build to use (default: release)")
     sub = command("fuzz", build.fuzz, "fuzz one target with libFuzzer",
                   "Without NAME: lists them. New inputs go to build/corpus/NAME; a crash is written there, too.")
-    sub.add_argument("name", nargs="?", help="a *_fuzz.cpp of a room, without the ending")
+    sub.add_argument("name", nargs="?", help="a target NAME_fuzz")
     sub.add_argument("--seconds", type=int, default=60, metavar="N", help="how long (default: 60)")
     command("demo", demo.demo, "set up, run foreign programs, print the speed table",
             "A Debian arm64 python3 script and a RISC-V program under Mimic, then a short bench.")

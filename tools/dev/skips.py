@@ -56,9 +56,9 @@ def skippable_in(text):
             current = f"{opening[1]}.{opening[2]}"
             if opening[2].startswith("DISABLED_"):
                 found.append(current)
-        elif "GTEST_SKIP(" in line and current:
+        if "GTEST_SKIP(" in line and current:
             found.append(current)
-    return found
+    return sorted(set(found))
 
 
 def main():

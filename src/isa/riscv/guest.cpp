@@ -54,10 +54,10 @@ constexpr auto make_registers() {
         "f0",  "f1",  "f2",  "f3",  "f4",  "f5",  "f6",  "f7",  "f8",  "f9",  "f10", "f11", "f12", "f13", "f14", "f15",
         "f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23", "f24", "f25", "f26", "f27", "f28", "f29", "f30", "f31"};
     std::array<RegisterInfo, register_count> r{};
-    for (u32 n = 0; n < register_fcsr; ++n) r[n] = {numbers[n + 1]};
-    r[register_fcsr] = {"fcsr", 4};
-    r[register_res] = {"res_address", 8, true};
-    r[register_res + 1] = {"res_value", 8, true};
+    for (u32 n = 0; n < register_fcsr; ++n) r[n] = {.name = numbers[n + 1], .fp = n >= 31};
+    r[register_fcsr] = {.name = "fcsr", .bytes = 4};
+    r[register_res] = {.name = "res_address", .internal = true};
+    r[register_res + 1] = {.name = "res_value", .internal = true};
     return r;
 }
 constexpr auto register_infos = make_registers();

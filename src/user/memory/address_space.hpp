@@ -115,8 +115,14 @@ public:
         for (auto& [start, m] : table_) f(m);
     }
 
-    // Held across fork, so that the child finds the tables whole.
-    void before_fork() { change_.lock(), table_lock_.lock(); }
+    // Held across fork, so that the child finds the tables whole; `code` takes the locks of translation in between,
+    // since translation looks into the table.
+    template <class F>
+    void before_fork(F code) {
+        change_.lock();
+        code();
+        table_lock_.lock();
+    }
     void after_fork() { table_lock_.unlock(), change_.unlock(); }
 
 private:

@@ -40,9 +40,7 @@ int fall(int depth) {
 void nested() {
     try {
         fall(50);
-    } catch (const std::logic_error& error) {
-        std::throw_with_nested(std::runtime_error("nested"));
-    }
+    } catch (const std::logic_error& error) { std::throw_with_nested(std::runtime_error("nested")); }
 }
 
 thread_local int own = 0;
@@ -61,27 +59,22 @@ int main() {
         std::cout << error.what();
         try {
             std::rethrow_if_nested(error);
-        } catch (const std::out_of_range& inner) {
-            std::cout << " from " << inner.what() << '\n';
-        }
+        } catch (const std::out_of_range& inner) { std::cout << " from " << inner.what() << '\n'; }
     }
     try {
         throw 42;
     } catch (...) {
         try {
             std::rethrow_exception(std::current_exception());
-        } catch (int value) {
-            std::cout << value << '\n';
-        }
+        } catch (int value) { std::cout << value << '\n'; }
     }
     Both both;
     Base* base = &both;
-    std::cout << dynamic_cast<Right*>(base)->r << dynamic_cast<Left*>(base)->l << (typeid(*base) == typeid(Both)) << '\n';
+    std::cout << dynamic_cast<Right*>(base)->r << dynamic_cast<Left*>(base)->l << (typeid(*base) == typeid(Both))
+              << '\n';
     try {
         (void)std::vector<int>(3).at(7);
-    } catch (const std::out_of_range&) {
-        std::cout << "at\n";
-    }
+    } catch (const std::out_of_range&) { std::cout << "at\n"; }
     std::map<std::string, std::vector<int>> table;
     for (int i = 0; i < 1000; i++) table[std::to_string(i % 17)].push_back(i);
     std::ostringstream text;

@@ -32,7 +32,8 @@ int main(void) {
     printf(" %d\n", p[page] + p[2 * page]);
     printf("%d", munmap(p + 4 * page, (size_t)page * 2));
     printf(" %d\n", mprotect(p, (size_t)page, PROT_READ));
-    char* again = mmap(p + 4 * page, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    char* again =
+        mmap(p + 4 * page, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     printf("%d %d\n", again == p + 4 * page, *again);
     char* moved = mremap(p + 8 * page, (size_t)page * 4, (size_t)page * 64, MREMAP_MAYMOVE);
     printf("%d %d %d\n", moved != MAP_FAILED, moved[0], moved[63 * page]);

@@ -13,8 +13,8 @@ int main(void) {
     printf("[%hhd] [%hd] [%ld] [%lld] [%jd] [%zu] [%td]\n", (signed char)-5, (short)-300, LONG_MIN, LLONG_MAX,
            (intmax_t)-7, sizeof(int), (ptrdiff_t)-9);
     printf("[%" PRIu64 "] [%" PRIx64 "] [%" PRId32 "]\n", UINT64_MAX, UINT64_C(0x123456789abcdef0), INT32_MIN);
-    double values[] = {0, -0.0, 1, 0.1, 1.0 / 3, 1e100, -1e-100, 123456789.125, 5e-324, 1.7976931348623157e308,
-                       INFINITY, -INFINITY};
+    double values[] = {
+        0, -0.0, 1, 0.1, 1.0 / 3, 1e100, -1e-100, 123456789.125, 5e-324, 1.7976931348623157e308, INFINITY, -INFINITY};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         printf("[%f] [%.3e] [%g] [%.17g] [%a] [%12.4f] [%-12.2g]\n", values[i], values[i], values[i], values[i],
                values[i], values[i], values[i]);

@@ -42,8 +42,10 @@ static void try_fault(const char* what, volatile char* at, int write) {
         printf("%s: address %s, code %d\n", what, fault_address == (void*)at ? "right" : "wrong", fault_code);
         return;
     }
-    if (write) *at = 1;
-    else byte_read = *at;
+    if (write)
+        *at = 1;
+    else
+        byte_read = *at;
     printf("%s: no fault\n", what);
 }
 

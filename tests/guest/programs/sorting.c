@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     }
     printf("%g %g %g\n", strtod("1e-5x", 0), strtod("0x1.8p3", 0), atof("  -inf"));
     setenv("MIMIC_TEST", "value", 1);
-    printf("%d %s %s %s\n", argc, argc > 1 ? argv[1] : "-", getenv("MIMIC_TEST"), getenv("NOT_SET") ? "set" : "not set");
+    printf("%d %s %s %s\n", argc, argc > 1 ? argv[1] : "-", getenv("MIMIC_TEST"),
+           getenv("NOT_SET") ? "set" : "not set");
     return 7;
 }

@@ -96,6 +96,15 @@ std::string outputs(const Case& c, const Answer& r, const Line& line, const isa:
     return out;
 }
 
+// A comment stays at the end.
+void print_answered(std::string_view text, std::string_view outputs) {
+    auto comment = text.find('#');
+    std::string_view line = text.substr(0, comment);
+    while (line.ends_with(' ')) line.remove_suffix(1);
+    fmt::print("{} =>{}{}{}\n", line, outputs, comment == text.npos ? "" : "   ",
+               comment == text.npos ? "" : text.substr(comment));
+}
+
 int answer_lines(const Options& o, const isa::Guest& guest, Reference& reference) {
     std::ifstream in(o.answer);
     std::vector<Case> cases;
@@ -117,14 +126,14 @@ int answer_lines(const Options& o, const isa::Guest& guest, Reference& reference
         cases.push_back(*c);
         parsed.push_back(*line);
     }
-    auto answers = reference.run(cases);
+    auto answers = cases.empty() ? Result<std::vector<Answer>>(std::vector<Answer>{}) : reference.run(cases);
     if (!answers) return fmt::print(stderr, "{}\n", answers.error().message()), 2;
     for (std::size_t k = 0; k < text.size(); ++k) {
         std::size_t n = index[k];
         if (n == ~std::size_t{0})
             fmt::print("{}\n", text[k]);
         else
-            fmt::print("{} =>{}\n", text[k], outputs(cases[n], (*answers)[n], parsed[n], guest));
+            print_answered(text[k], outputs(cases[n], (*answers)[n], parsed[n], guest));
     }
     return 0;
 }

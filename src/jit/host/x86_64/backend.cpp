@@ -76,10 +76,10 @@ u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (
 namespace {
 
 // MXCSR bits: Intel SDM vol. 1, figure 10-3.
-u32 flags_of(u32 mxcsr) {
+u32 flags_of(u32 mxcsr, u32 wanted) {
     using namespace softfloat::flag;
-    return (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
-           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u);
+    return wanted & ((mxcsr & 2 ? denormal_used : 0u) | (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
+           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u));
 }
 u32 mxcsr_of(const ir::FpEnv& fp) {
     using namespace softfloat::flag;
@@ -87,6 +87,7 @@ u32 mxcsr_of(const ir::FpEnv& fp) {
     u32 m = 0x1f80 | rounding[fp.mode & 7] << 13;
     m |= (fp.flags & invalid ? 1u : 0u) | (fp.flags & divide_by_zero ? 4u : 0u) | (fp.flags & overflow ? 8u : 0u) |
          (fp.flags & underflow ? 16u : 0u) | (fp.flags & inexact ? 32u : 0u);
+    if (fp.flags & denormal_used) m |= 2;
     if (fp.mode & ir::fpmode::flush_outputs) m |= 1u << 15;
     if (fp.mode & ir::fpmode::flush_inputs) m |= 1u << 6;
     return m;
@@ -116,7 +117,7 @@ public:
         return lowering_->run(unit, analysis, model, code, writable, room, first_link, out);
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
-    void leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const override;
+    void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
     void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
         u64* e = entry(cpu, pc);
         e[1] = u64(code);
@@ -127,8 +128,6 @@ public:
         for (u32 n = 0; n < 4096; ++n)
             if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
     }
-    std::string disassemble(const u8*, u32) const override { return {}; }
-
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
 private:
@@ -319,12 +318,12 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
 void X86Backend::enter(CpuHeader* cpu, const u8* code) const {
     cpu->mxcsr = mxcsr_of(cpu->fp);
     reinterpret_cast<void (*)(CpuHeader*, const u8*)>(enter_)(cpu, code);
-    cpu->fp.flags |= flags_of(cpu->mxcsr);
+    cpu->fp.flags |= flags_of(cpu->mxcsr, guest_.fp_flags);
 }
 
 int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     const Records::Record& r = self->records_[record];
-    cpu->fp.flags |= flags_of(cpu->mxcsr);
+    cpu->fp.flags |= flags_of(cpu->mxcsr, self->guest_.fp_flags);
     auto* args = reinterpret_cast<ir::Wide*>(cpu->scratch);
     int status;
     if (r.intrinsic) {
@@ -336,12 +335,13 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     return status;
 }
 
-void X86Backend::leave_on_fault(void* context, u64 address, bool write, u64 host_pc) const {
+void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const {
     auto& regs = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
     auto* cpu = reinterpret_cast<CpuHeader*>(regs[REG_RBP] - bias);
     cpu->fault_address = address;
     cpu->fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
     cpu->host_pc = host_pc;
+    cpu->fault_unknown = !known;
     regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
 }
 

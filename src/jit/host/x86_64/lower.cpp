@@ -1,11 +1,22 @@
 // The walk over a unit, and slots.
 #include "jit/host/x86_64/lower.hpp"
+#include "softfloat/env.hpp"
 #include <cstring>
 
 namespace mimic::jit::x86 {
 
 using namespace asmjit::x86;
 using IrInst = ir::Inst;
+
+Lowering::Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
+                   u32 jump_shift, Records& records)
+    : guest_(guest), plan_(plan), f_(f), at_(layout), jump_shift_(jump_shift), records_(&records) {
+    // Which NaN is the default one decides; the other rules of x86 have no other user.
+    if (!guest.fp || guest.fp->nan.default_sign)
+        nan_rules_ = NanRules::host;
+    else
+        nan_rules_ = guest.fp->default_nan ? NanRules::canonical : NanRules::guest;
+}
 
 bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
                    u64 room, const u64* first_link, Emitted& out) {
@@ -28,6 +39,9 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     holder_.reset();
     holder_.init(asmjit::Environment::host(), u64(code));
     holder_.attach(&a_);
+    asmjit::StringLogger logger;
+    logger.addFlags(asmjit::FormatFlags::kMachineCode);
+    holder_.setLogger(out.text ? &logger : nullptr);
     for (BlockId b : analysis.layout) labels_[b] = a_.newLabel();
     for (std::size_t n = 0; n < analysis.layout.size(); ++n) {
         BlockId b = block_ = analysis.layout[n];
@@ -35,11 +49,15 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         pc_ = block.pc;
         if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
         a_.bind(labels_[b]);
-        if (b == 0 || block.entry) out.entries.push_back({b, u32(a_.offset())});
+        // State is at home at the start of every guest instruction's block: each may be entered from outside.
+        if (b == 0 || unit.code[block.begin].op == Op::insn) out.entries.push_back({b, u32(a_.offset())});
         begin_block(block);
         for (now_ = block.begin; now_ < block.end; ++now_) {
             if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);
-            if (failed_) return false;
+            if (failed_) {
+                out.refused = unit.code[now_].op;
+                return false;
+            }
         }
     }
     cold_code();
@@ -53,6 +71,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         return false;
     if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
     out.bytes = u32(holder_.codeSize());
+    if (out.text) out.text->assign(logger.data(), logger.dataSize());
+    holder_.setLogger(nullptr);
     holder_.copyFlattenedData(writable, out.bytes);
     return true;
 }
@@ -67,6 +87,9 @@ void Lowering::instruction(u32 n) {
     case Op::get: return get(n);
     case Op::put: return put(n);
     case Op::call: return call(n);
+    case Op::result: // still where the body left it: rows take results before they call again
+        use(i.a);
+        return from_scratch(n, first_result + i.sub);
     default: break;
     }
     if (integer(n) || memory(n) || control(n) || fp(n) || vector(n)) return;

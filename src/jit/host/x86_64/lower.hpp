@@ -55,13 +55,7 @@ struct Layout { // of the state block, relative to rbp
 class Lowering {
 public:
     Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
-             u32 jump_shift, Records& records)
-        : guest_(guest)
-        , plan_(plan)
-        , f_(f)
-        , at_(layout)
-        , jump_shift_(jump_shift)
-        , records_(&records) {}
+             u32 jump_shift, Records& records);
 
     bool run(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable, u64 room,
              const u64* first_link, Emitted& out);
@@ -93,7 +87,8 @@ private:
     asmjit::Operand rm(ValueId v, Type t); // register, memory or imm32, for the second operand
     asmjit::Operand vec_rm(ValueId v);     // register or memory
     void use(ValueId v);                   // one use is over
-    Gp def(ValueId v);                     // register for the result, the target's when it is free
+    void def_in(ValueId v, Gp reg); // the result stands in a temporary that was taken
+    Gp def(ValueId v);             // register for the result, the target's when it is free
     Xmm def_vec(ValueId v);
     void alias(ValueId v, ValueId of); // v is the same bits as `of` (used once by this)
     Gp temp();
@@ -146,11 +141,13 @@ private:
     void check_alignment(u32 n, ValueId a, const ir::MemArg& m, u32 bytes);
     void load_sized(u32 n, Gp d, const Mem& m, const ir::MemArg& arg);
     void swap_bytes(Gp r, u32 bytes);
+    asmjit::Operand pinned_or_memory(ValueId v, Type t);
 
     // lower_control.cpp
     bool control(u32 n);
     void edge(BlockId to, bool jump_always);
     void poll(BlockId to);
+    void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
     void exit_direct(u64 pc, u32 mode);
     void exit_indirect(u32 n);
@@ -165,6 +162,8 @@ private:
     void fp_binary(u32 n);
     void fp_result(u32 n, Xmm r);
     bool fp_to_int(u32 n);
+    void fp_flags(u32 n);
+    void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
     void set_fp_condition(u32 n);
     // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.

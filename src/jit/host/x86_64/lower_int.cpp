@@ -73,6 +73,7 @@ bool Lowering::integer(u32 n) {
     case Op::popcnt:
     case Op::bswap:
         return native(t) && (i.op != Op::clz || f_.lzcnt) && (i.op != Op::ctz || f_.bmi1) ? bits(n), true : false;
+    case Op::bitrev: return native(t) ? reverse_bits(n), true : false;
     case Op::ubfx:
     case Op::sbfx:
     case Op::bfi: return native(t) ? bits(n), true : false;
@@ -81,7 +82,7 @@ bool Lowering::integer(u32 n) {
     case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
     case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
     case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
-    case Op::bitcast: convert(n); return true;
+    case Op::bitcast: return ir::size_of(t) < 4 || ir::size_of(type(i.a)) < 4 ? false : (convert(n), true);
     case Op::pair:
     case Op::half:
         return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
@@ -197,8 +198,7 @@ void Lowering::multiply_high(u32 n) {
     i.op == Op::mulhu ? a_.mul(as(b, t)) : a_.imul(as(b, t));
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    a_.mov(as(d, t), as(rdx, t));
+    def_in(n, rdx);
 }
 
 // x86 division traps on zero and on min / -1; the IR's is total.
@@ -248,9 +248,7 @@ void Lowering::divide(u32 n) {
     }
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    Gp from = rem ? rdx : rax;
-    if (d.id() != from.id()) a_.mov(as(d, t), as(from, t));
+    def_in(n, rem ? rdx : rax);
 }
 
 void Lowering::shift(u32 n) {
@@ -293,8 +291,7 @@ void Lowering::shift(u32 n) {
     a_.emit(id, as(x, t), cl);
     use(i.a);
     use(i.b);
-    Gp d = def(n);
-    a_.mov(as(d, t), as(x, t));
+    def_in(n, x);
 }
 
 void Lowering::convert(u32 n) {
@@ -495,6 +492,28 @@ void Lowering::bits(u32 n) {
     }
     default: failed_ = true;
     }
+}
+
+// Bytes, then nibbles, pairs and neighbours change places.
+void Lowering::reverse_bits(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    Gp x = temp(), y = temp(), m = temp();
+    move_to(x, i.a);
+    use(i.a);
+    a_.bswap(as(x, t));
+    constexpr u64 masks[] = {0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555};
+    for (u32 k = 0; k < 3; ++k) {
+        u32 by = 4u >> k;
+        a_.mov(as(m, t), imm(t == Type::i64 ? i64(masks[k]) : i64(u32(masks[k]))));
+        a_.mov(as(y, t), as(x, t));
+        a_.shr(as(y, t), by);
+        a_.and_(as(y, t), as(m, t));
+        a_.and_(as(x, t), as(m, t));
+        a_.shl(as(x, t), by);
+        a_.or_(as(x, t), as(y, t));
+    }
+    def_in(n, x);
 }
 
 // ---- conditions

@@ -80,6 +80,7 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
         a_.test(base.r8(), bytes - 1);
     }
     a_.jnz(bad);
+    locked_ &= ~(1u << base.id()); // it may move before the access itself
     u64 pc = pc_;
     cold(bad, [=, this] {
         a_.lea(rax, ptr(base, m.disp));
@@ -202,6 +203,27 @@ void Lowering::store(u32 n) {
     }
 }
 
+// Without a temporary of its own: a slot's register, or a place in memory (8 bytes are there).
+asmjit::Operand Lowering::pinned_or_memory(ValueId v, Type t) {
+    if (place_[v].gpr < i8(temp_count)) {
+        if (place_[v].mem == no_mem || place_[v].spill < 0) {
+            Gp r = gpr(v);
+            locked_ &= ~(1u << r.id());
+            place_[v].mem = no_mem;
+            if (is_const(v)) { // constants have no place of their own: one for this instruction
+                i32 at = at_.header(offsetof(ir::CpuHeader, scratch));
+                a_.mov(state(at), r);
+                set_gpr(v, -1);
+                return state(at, ir::size_of(t));
+            }
+            spill(v);
+        }
+        set_gpr(v, -1);
+        return state(place_[v].mem, ir::size_of(t));
+    }
+    return gpr(v, t);
+}
+
 void Lowering::rmw(u32 n) {
     const IrInst& i = inst(n);
     MemArg m = MemArg::from(i.imm);
@@ -211,7 +233,7 @@ void Lowering::rmw(u32 n) {
         return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
     };
     check_alignment(n, i.a, m, bytes);
-    Gp base = gpr(i.a), operand = gpr(i.b);
+    Gp base = gpr(i.a);
     auto mem = [&] {
         Mem x = type(i.a) == Type::i32 ? ptr(base.r32(), m.disp, bytes) : ptr(base, m.disp, bytes);
         x.setSegment(gs);
@@ -219,7 +241,7 @@ void Lowering::rmw(u32 n) {
     };
     if (op == ir::Rmw::add || op == ir::Rmw::sub || op == ir::Rmw::swap) {
         Gp t = temp();
-        a_.mov(t, operand);
+        move_to(t, i.b);
         if (op == ir::Rmw::sub) a_.neg(t);
         fault_site(n);
         if (op == ir::Rmw::swap) {
@@ -233,31 +255,30 @@ void Lowering::rmw(u32 n) {
         if (an_->value[n].uses) activate(n), set_gpr(n, i32(t.id()));
     } else {
         // rax: what is expected; rdx: what shall be. Loop until nobody came between.
+        locked_ = 0; // the address may move
         take(0);
         take(2);
-        base = gpr(i.a), operand = gpr(i.b);
-        if (base.id() < 3 && operand.id() < 3) return void(failed_ = true); // one temporary is left
+        // One temporary is left, for the address.
+        asmjit::Operand wide = pinned_or_memory(i.b, bytes == 8 ? Type::i64 : Type::i32);
+        asmjit::Operand x = pinned_or_memory(i.b, bytes == 1 ? Type::i8 : bytes == 2 ? Type::i16 : bytes == 4 ? Type::i32 : Type::i64);
+        base = gpr(i.a);
         Label again = a_.newLabel();
-        Gp old = sized(rax), fresh = sized(rdx), x = sized(operand);
+        Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
         fault_site(n);
         a_.mov(old, mem());
         a_.bind(again);
         a_.mov(rdx, rax);
         auto pick = [&](CondCode c) {
-            a_.cmp(fresh, x);
-            if (bytes < 4) { // no narrow conditional move
-                a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx, operand.r32());
-            } else {
-                a_.emit(asmjit::x86::Inst::cmovccFromCond(c), fresh, x);
-            }
+            a_.emit(asmjit::x86::Inst::kIdCmp, fresh, x);
+            a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx_rdx, wide); // there is no narrow one
         };
         switch (op) {
-        case ir::Rmw::and_: a_.and_(edx.r64(), operand); break;
-        case ir::Rmw::or_: a_.or_(rdx, operand); break;
-        case ir::Rmw::xor_: a_.xor_(rdx, operand); break;
+        case ir::Rmw::and_: a_.emit(asmjit::x86::Inst::kIdAnd, edx_rdx, wide); break;
+        case ir::Rmw::or_: a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide); break;
+        case ir::Rmw::xor_: a_.emit(asmjit::x86::Inst::kIdXor, edx_rdx, wide); break;
         case ir::Rmw::andn:
             a_.not_(rdx);
-            a_.or_(rdx, operand);
+            a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide);
             a_.not_(rdx);
             break;
         case ir::Rmw::smin: pick(CondCode::kG); break;

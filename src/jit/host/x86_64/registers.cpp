@@ -189,8 +189,10 @@ Xmm Lowering::vec(ValueId v) {
                 f_.avx ? a_.vmovq(t, state(p.mem, 8)) : a_.movq(t, state(p.mem, 8));
             else if (size == 4)
                 f_.avx ? a_.vmovd(t, state(p.mem, 4)) : a_.movd(t, state(p.mem, 4));
+            else if (f_.avx)
+                a_.vpxor(t, t, t), a_.vpinsrw(t, t, state(p.mem, 2), 0);
             else
-                failed_ = true;
+                a_.pxor(t, t), a_.pinsrw(t, state(p.mem, 2), 0);
         } else {
             failed_ = true;
         }
@@ -307,6 +309,17 @@ void Lowering::spill_temps() {
         bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temp_count));
         if (in_temp) spill(v);
     }
+}
+
+void Lowering::def_in(ValueId v, Gp reg) {
+    if (an_->value[v].uses == 0) return;
+    activate(v);
+    i32 slot = an_->value[v].target;
+    if (slot >= 0 && plan_.gpr[u32(slot)] >= 0 && !gpr_count_[plan_.gpr[u32(slot)]]) {
+        a_.mov(gpq(u32(plan_.gpr[u32(slot)])), reg.r64());
+        return set_gpr(v, plan_.gpr[u32(slot)]);
+    }
+    set_gpr(v, i32(reg.id()));
 }
 
 Gp Lowering::def(ValueId v) {

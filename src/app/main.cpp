@@ -1,0 +1,81 @@
+// mimic: one program of many names. `mimic COMMAND ...`, or a link called like a command (qemu-img) or like a guest's
+// emulator (mimic-riscv64, qemu-riscv64), which is `mimic run` for that guest.
+#include "app/command.hpp"
+#include "isa/guest.hpp"
+#include "user/run.hpp"
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace mimic::app {
+
+namespace {
+
+constexpr std::string_view version = "0.1";
+
+int print_version(std::span<const std::string_view>) {
+    std::printf("mimic version %.*s\n", int(version.size()), version.data());
+    return 0;
+}
+int print_help(std::span<const std::string_view>);
+
+constexpr Command all[] = {
+    {"run", {}, user::run_main, "run a Linux program of another architecture"},
+    {"version", {}, print_version, "print the version"},
+    {"help", {}, print_help, "print this list"},
+};
+
+int print_help(std::span<const std::string_view>) {
+    std::puts("usage: mimic COMMAND [options]\n\ncommands:");
+    for (const Command& c : all) std::printf("  %-10.*s %.*s\n", int(c.name.size()), c.name.data(), int(c.summary.size()), c.summary.data());
+    std::fputs("\nguests of `mimic run`:", stdout);
+    for (const isa::GuestInfo* g : isa::guests()) std::printf(" %.*s", int(g->name.size()), g->name.data());
+    std::puts("\n`mimic COMMAND --help` tells the options of a command.");
+    return 0;
+}
+
+const Command* find(std::string_view name) {
+    for (const Command& c : all)
+        if (c.name == name) return &c;
+    return nullptr;
+}
+
+// A link's name: of a command, or of a guest behind a usual prefix.
+const Command* find_link(std::string_view name) {
+    for (const Command& c : all)
+        for (std::string_view a : c.aliases)
+            if (a == name) return &c;
+    for (std::string_view prefix : {"mimic-", "qemu-"})
+        if (name.starts_with(prefix)) {
+            if (isa::find_guest(name.substr(prefix.size()))) return find("run");
+            if (const Command* c = find(name.substr(prefix.size()))) return c;
+        }
+    return nullptr;
+}
+
+} // namespace
+
+std::span<const Command> commands() { return all; }
+
+} // namespace mimic::app
+
+int main(int argc, char** argv) {
+    using namespace mimic::app;
+    std::vector<std::string_view> words(argv + 1, argv + argc);
+    std::string_view self = argc ? argv[0] : "mimic";
+    self = self.substr(self.rfind('/') + 1);
+    if (const Command* c = find_link(self)) return c->run(words);
+    if (words.empty()) {
+        print_help({});
+        return 2;
+    }
+    std::string_view name = words[0];
+    if (name == "--help" || name == "-h") name = "help";
+    if (name == "--version" || name == "-V") name = "version";
+    const Command* c = find(name);
+    if (!c) {
+        std::fprintf(stderr, "mimic: '%.*s' is no command; `mimic help` lists them\n", int(name.size()), name.data());
+        return 2;
+    }
+    return c->run(std::span(words).subspan(1));
+}

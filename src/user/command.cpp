@@ -1,0 +1,282 @@
+// The command line of `mimic run`: options as people know them from the field's user-mode tool.
+#include "user/run.hpp"
+#include "cpu/cpu.hpp"
+#include <charconv>
+#include <cstdlib>
+
+namespace mimic::user {
+namespace {
+
+Result<u64> number(std::string_view option, std::string_view text) {
+    std::string_view digits = text;
+    int radix = 10;
+    if (digits.starts_with("0x") || digits.starts_with("0X"))
+        digits.remove_prefix(2), radix = 16;
+    else if (digits.size() > 1 && digits[0] == '0')
+        radix = 8;
+    u64 scale = 1;
+    if (radix == 10 && !digits.empty()) {
+        constexpr std::string_view suffixes = "kKmMgG";
+        if (size_t at = suffixes.find(digits.back()); at != std::string_view::npos) {
+            scale = 1ull << (10 * (at / 2 + 1));
+            digits.remove_suffix(1);
+        }
+    }
+    u64 value = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, radix);
+    if (error != std::errc() || end != digits.data() + digits.size() || digits.empty() || value > ~0ull / scale)
+        return Error::invalid_argument("{} {}: expected a number", option, text);
+    return value * scale;
+}
+
+// getsubopt(3) style lists; ",," stands for a comma.
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> parts(1);
+    for (size_t i = 0; i < text.size(); i++) {
+        if (text[i] != ',')
+            parts.back() += text[i];
+        else if (i + 1 < text.size() && text[i + 1] == ',')
+            parts.back() += ',', i++;
+        else
+            parts.emplace_back();
+    }
+    return parts;
+}
+
+Result<void> accel(RunCommand& c, std::string_view text) {
+    auto words = split(text);
+    if (words[0] == "interp")
+        c.engine.interpreter = true;
+    else if (words[0] != "jit" && words[0] != "tcg")
+        return Error::invalid_argument("-accel {}: expected jit, interp or tcg", words[0]);
+    for (size_t i = 1; i < words.size(); i++) {
+        std::string_view w = words[i];
+        if (w == "verify=on")
+            c.engine.verify = true;
+        else if (w == "verify=off")
+            c.engine.verify = false;
+        else if (w == "one-insn-per-tb=on")
+            c.engine.one_insn = true;
+        else if (w.starts_with("tb-size="))
+            c.engine.code_bytes = TRY(number("-accel tb-size", w.substr(8))) << 20;
+        else if (w == "one-insn-per-tb=off" || w == "thread=multi" || w == "thread=single" ||
+                 w.starts_with("split-wx="))
+            continue;
+        else
+            return Error::invalid_argument("-accel option {}, expected verify, one-insn-per-tb or tb-size", words[i]);
+    }
+    return {};
+}
+
+u32 translation_log(std::string_view item) {
+    if (item == "in_asm") return cpu::log::in_asm;
+    if (item == "op" || item == "op_opt") return cpu::log::op;
+    if (item == "out_asm") return cpu::log::out_asm;
+    if (item == "exec") return cpu::log::exec;
+    return 0;
+}
+
+Result<void> log_items(RunCommand& c, std::string_view text) {
+    for (auto& item : split(text)) {
+        if (item == "strace")
+            c.options.strace = true;
+        else if (u32 bit = translation_log(item))
+            c.engine.log |= bit;
+        else
+            return Error::invalid_argument("-d {}: expected strace, in_asm, op, op_opt, out_asm or exec", item);
+    }
+    return {};
+}
+
+using Apply = Result<void> (*)(RunCommand&, std::string_view);
+struct Option {
+    std::string_view name;
+    const char* variable; // without QEMU_ or MIMIC_
+    Apply apply;
+    bool has_value;
+    std::string_view value_name, help;
+};
+
+constexpr Option options[] = {
+    {"-L", "LD_PREFIX",
+     [](RunCommand& c, std::string_view v) {
+         c.options.sysroot = v;
+         return Result<void>();
+     },
+     true, "DIR", "look for the program's files under DIR first"},
+    {"-s", "STACK_SIZE",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.options.stack_size = TRY(number("-s", v));
+         if (c.options.stack_size < 65536 || c.options.stack_size > 1ull << 36)
+             return Error::invalid_argument("-s {}: expected 64K to 64G", v);
+         return {};
+     },
+     true, "SIZE", "size of the stack"},
+    {"-cpu", "CPU",
+     [](RunCommand& c, std::string_view v) {
+         if (v == "help" || v == "?")
+             c.action = RunCommand::Action::list_cpus;
+         else
+             c.options.cpu_model = v;
+         return Result<void>();
+     },
+     true, "MODEL", "CPU model, or help for a list"},
+    {"-E", "SET_ENV",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         for (auto& s : split(v)) {
+             if (s.find('=') == std::string::npos || s[0] == '=')
+                 return Error::invalid_argument("-E {}: expected NAME=VALUE", s);
+             std::erase_if(c.unset, [&](auto& u) { return s.substr(0, s.find('=')) == u; });
+             c.set.push_back(s);
+         }
+         return {};
+     },
+     true, "NAME=VALUE", "set a variable of the program's environment"},
+    {"-U", "UNSET_ENV",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         for (auto& s : split(v)) {
+             if (s.empty() || s.find('=') != std::string::npos)
+                 return Error::invalid_argument("-U {}: expected the name of a variable", s);
+             std::erase_if(c.set, [&](auto& e) { return e.substr(0, e.find('=')) == s; });
+             c.unset.push_back(s);
+         }
+         return {};
+     },
+     true, "NAME", "remove a variable from the program's environment"},
+    {"-0", "ARGV0",
+     [](RunCommand& c, std::string_view v) {
+         c.argv0 = v, c.has_argv0 = true;
+         return Result<void>();
+     },
+     true, "TEXT", "the program's argument 0"},
+    {"-r", "UNAME",
+     [](RunCommand& c, std::string_view v) {
+         c.options.uname_release = v;
+         return Result<void>();
+     },
+     true, "RELEASE", "the kernel's release that uname tells"},
+    {"-B", "GUEST_BASE",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.base_address = TRY(number("-B", v)), c.has_base = true;
+         return {};
+     },
+     true, "ADDRESS", "host address of the program's address 0 (0: the same)"},
+    {"-R", "RESERVED_VA",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.reserved = TRY(number("-R", v));
+         return {};
+     },
+     true, "SIZE", "reserve SIZE bytes of addresses for the program"},
+    {"-p", "PAGESIZE",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.page = u32(TRY(number("-p", v)));
+         if (c.page < 4096 || c.page > 65536 || (c.page & (c.page - 1)))
+             return Error::invalid_argument("-p {}: expected 4096, 8192, 16384, 32768 or 65536", v);
+         return {};
+     },
+     true, "SIZE", "page size that the program sees"},
+    {"-accel", "ACCEL", accel, true, "jit|interp", "how to run (tcg: the same as jit); verify=on compares both"},
+    {"-one-insn-per-tb", "ONE_INSN_PER_TB",
+     [](RunCommand& c, std::string_view) {
+         c.engine.one_insn = true;
+         return Result<void>();
+     },
+     false, "", "translate instruction by instruction"},
+    {"-singlestep", nullptr,
+     [](RunCommand& c, std::string_view) {
+         c.engine.one_insn = true;
+         return Result<void>();
+     },
+     false, "", "older name of -one-insn-per-tb"},
+    {"-strace", "STRACE",
+     [](RunCommand& c, std::string_view) {
+         c.options.strace = true;
+         return Result<void>();
+     },
+     false, "", "log system calls"},
+    {"-d", "LOG", log_items, true, "ITEM,...", "log items: strace, in_asm, op, op_opt, out_asm, exec"},
+    {"-D", "LOG_FILENAME",
+     [](RunCommand& c, std::string_view v) {
+         c.log_file = v;
+         return Result<void>();
+     },
+     true, "FILE", "write the log to FILE (default: standard error)"},
+    {"-help", nullptr,
+     [](RunCommand& c, std::string_view) {
+         c.action = RunCommand::Action::help;
+         return Result<void>();
+     },
+     false, "", "print this help"},
+    {"-version", nullptr,
+     [](RunCommand& c, std::string_view) {
+         c.action = RunCommand::Action::version;
+         return Result<void>();
+     },
+     false, "", "print the version"},
+};
+
+const Option* find(std::string_view word) {
+    if (word == "-h") word = "-help";
+    if (word == "-v") word = "-version";
+    for (const Option& o : options)
+        if (o.name == word || (word.starts_with("--") && o.name == word.substr(1))) return &o;
+    return nullptr;
+}
+
+// Options given by the environment come first, so that the command line overrides them.
+Result<void> from_environment(RunCommand& c, const char* (*environment)(const char*)) {
+    for (const Option& o : options) {
+        if (!o.variable) continue;
+        const char* value = environment((std::string("MIMIC_") + o.variable).c_str());
+        if (!value) value = environment((std::string("QEMU_") + o.variable).c_str());
+        if (!value || (!o.has_value && !*value)) continue;
+        TRY(o.apply(c, value).in("environment"));
+    }
+    return {};
+}
+
+} // namespace
+
+std::string run_help() {
+    std::string text =
+        "usage: mimic run [OPTIONS] PROGRAM [ARGUMENTS]\n\n"
+        "Runs a Linux program of another architecture.\n\noptions (and variables that stand for them):\n";
+    for (const Option& o : options) {
+        std::string left = "  " + std::string(o.name);
+        if (o.has_value) left.append(" ").append(o.value_name);
+        left.resize(std::max<size_t>(left.size() + 1, 22), ' ');
+        std::string variable = o.variable ? std::string("MIMIC_").append(o.variable) : std::string();
+        variable.resize(std::max<size_t>(variable.size() + 1, 24), ' ');
+        text.append(left).append(variable).append(o.help).append("\n");
+    }
+    return text.append(
+        "\nThe variables also go by QEMU_ instead of MIMIC_. -E and -U take several names with commas.\n");
+}
+
+Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*)) {
+    RunCommand c;
+    TRY(from_environment(c, environment));
+    size_t i = 0;
+    for (; i < words.size(); i++) {
+        std::string_view word = words[i];
+        if (word == "--") {
+            i++;
+            break;
+        }
+        if (word.size() < 2 || word[0] != '-') break;
+        const Option* o = find(word);
+        if (!o) return Error::invalid_argument("unknown option {} (see mimic run -help)", word);
+        std::string_view value;
+        if (o->has_value) {
+            if (++i == words.size()) return Error::invalid_argument("option {} needs {}", word, o->value_name);
+            value = words[i];
+        }
+        TRY(o->apply(c, value));
+    }
+    c.program.assign(words.begin() + i, words.end());
+    if (c.program.empty() && c.action == RunCommand::Action::run)
+        return Error::invalid_argument("no program given (see mimic run -help)");
+    return c;
+}
+
+} // namespace mimic::user

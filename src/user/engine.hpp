@@ -1,0 +1,40 @@
+// What user mode needs of the rest of Mimic to execute guest code. The room cpu stands behind it; tests put a scripted
+// one in its place.
+#pragma once
+#include "base/result.hpp"
+#include "ir/state.hpp"
+#include "user/memory/address_space.hpp"
+#include <memory>
+#include <string_view>
+
+namespace mimic::user {
+
+// One guest thread's CPU. Its header and slots are the state; header().pc is where run() goes on.
+class Vcpu {
+public:
+    virtual ~Vcpu() = default;
+    virtual ir::CpuHeader& header() = 0;
+    // Runs guest code until header().exit_kind is poll, trap or fault; then pc and slots are precise, as ir/state.hpp
+    // says. Called by one thread at a time.
+    virtual void run() = 0;
+    // Makes run() return with poll soon; from any thread or signal handler. Before the reason is looked for, the
+    // running thread calls clear_kick.
+    virtual void kick() = 0;
+    virtual void clear_kick() = 0;
+};
+
+// The code of one process: translator, cache.
+class Engine : public CodeSink {
+public:
+    virtual const ir::GuestState& state() const = 0;
+    // A CPU with all slots zero, or with a copy of another's state.
+    virtual Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy = nullptr) = 0;
+    // Around fork; the child must have a code cache of its own before it runs guest code.
+    virtual void before_fork() = 0;
+    virtual void after_fork_parent() = 0;
+    virtual bool after_fork_child(Vcpu& survivor) = 0;
+    // Called with one thread running (true), before a second one starts (false): atomics may be cheaper alone.
+    virtual void set_single_threaded(bool) {}
+};
+
+} // namespace mimic::user

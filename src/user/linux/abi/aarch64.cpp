@@ -1,0 +1,203 @@
+// AArch64 Linux. The kernel's UAPI headers asm/sigcontext.h, asm/ucontext.h, asm/hwcap.h, asm/fcntl.h; Procedure Call
+// Standard for the Arm 64-bit Architecture. SVE and ESR records in frames are not there.
+#include "ir/unit.hpp"
+#include "user/linux/abi.hpp"
+#include "user/memory/address_space.hpp"
+#include <cstring>
+
+namespace mimic::user {
+namespace {
+
+constexpr std::string_view gpr[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10",
+                                    "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
+                                    "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30"};
+constexpr std::string_view vec[] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10",
+                                    "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                                    "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
+// The flags (an ir flags value) and the exclusive monitor's address.
+constexpr std::string_view other[] = {"nzcv", "excl_address"};
+
+// mov x8, #139 (rt_sigreturn); svc #0: the bytes that unwinders look for.
+constexpr u8 trampoline[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
+
+// struct rt_sigframe: siginfo (128), ucontext {flags, link, stack, sigmask, unused, sigcontext (aligned to 16):
+// fault_address, regs[31], sp, pc, pstate, reserved[4096] of records}; then the frame record {fp, lr}.
+constexpr u32 at_ucontext = 128, at_stack = at_ucontext + 16, at_mask = at_stack + 24, at_context = at_ucontext + 176,
+              at_regs = at_context + 8, at_sp = at_regs + 31 * 8, at_pc = at_sp + 8, at_pstate = at_pc + 8,
+              at_records = (at_pstate + 8 + 15) & ~15u, frame_bytes = at_records + 4096, record_bytes = 16;
+constexpr u32 fpsimd_magic = 0x46508001, fpsimd_bytes = 528;
+
+template <class T>
+void put(u8* frame, u32 at, T value) {
+    std::memcpy(frame + at, &value, sizeof value);
+}
+template <class T>
+T get(const u8* frame, u32 at) {
+    T v;
+    std::memcpy(&v, frame + at, sizeof v);
+    return v;
+}
+
+// PSTATE's N Z C V are bits 31..28; ir::flag has them where x86 does.
+u64 pstate_of(u32 flags) {
+    return u64(flags & ir::flag::n ? 1u << 31 : 0) | (flags & ir::flag::z ? 1u << 30 : 0) |
+           (flags & ir::flag::c ? 1u << 29 : 0) | (flags & ir::flag::v ? 1u << 28 : 0);
+}
+u32 flags_of(u64 pstate) {
+    return (pstate >> 31 & 1 ? ir::flag::n : 0) | (pstate >> 30 & 1 ? ir::flag::z : 0) |
+           (pstate >> 29 & 1 ? ir::flag::c : 0) | (pstate >> 28 & 1 ? ir::flag::v : 0);
+}
+// FPCR.RMode: 0 nearest, 1 up, 2 down, 3 zero; ir::Round: 0 nearest, 1 zero, 2 down, 3 up. FZ is bit 24, DN 25,
+// AHP 26, FZ16 19 (Arm ARM, FPCR).
+u32 fpcr_of(u32 mode) {
+    constexpr u8 rmode[] = {0, 3, 2, 1};
+    return u32(rmode[mode & 3]) << 22 | (mode & (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) ? 1u << 24 : 0) | (mode & ir::fpmode::default_nan ? 1u << 25 : 0) |
+           (mode & ir::fpmode::alt_half ? 1u << 26 : 0) | (mode & ir::fpmode::flush_f16 ? 1u << 19 : 0);
+}
+u32 mode_of(u32 fpcr) {
+    constexpr u8 round[] = {0, 3, 2, 1};
+    return round[fpcr >> 22 & 3] | (fpcr >> 24 & 1 ? (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) : 0) | (fpcr >> 25 & 1 ? ir::fpmode::default_nan : 0) |
+           (fpcr >> 26 & 1 ? ir::fpmode::alt_half : 0) | (fpcr >> 19 & 1 ? ir::fpmode::flush_f16 : 0);
+}
+constexpr u32 fpsr_bits = 0x9f; // IOC DZC OFC UFC IXC, IDC; the saturation bit 27 is a slot of its own
+
+bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
+    u8 frame[frame_bytes + record_bytes] = {};
+    std::memcpy(frame, r.info, r.info_bytes);
+    put(frame, at_stack, r.altstack.sp);
+    put(frame, at_stack + 8, u64(u32(r.altstack.flags)));
+    put(frame, at_stack + 16, r.altstack.size);
+    put(frame, at_mask, r.mask);
+    put(frame, at_context, r.fault_address);
+    for (u32 i = 0; i < 31; i++) put(frame, at_regs + 8 * i, reg(cpu, map.frame_gpr[i]));
+    put(frame, at_sp, reg(cpu, map.sp));
+    put(frame, at_pc, cpu.pc);
+    put(frame, at_pstate, pstate_of(u32(reg(cpu, map.other[0]))));
+    u32 at_fp = at_records;
+    put(frame, at_fp, fpsimd_magic);
+    put(frame, at_fp + 4, fpsimd_bytes);
+    put(frame, at_fp + 8, cpu.fp.flags & fpsr_bits);
+    put(frame, at_fp + 12, fpcr_of(cpu.fp.mode));
+    for (u32 i = 0; i < 32; i++)
+        std::memcpy(frame + at_fp + 16 + 16 * i, reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], 16);
+    // The record that links x29 and x30 into the chain of frames comes above.
+    put(frame, frame_bytes, reg(cpu, map.frame_gpr[29]));
+    put(frame, frame_bytes + 8, reg(cpu, map.frame_gpr[30]));
+    u64 at = (r.sp - sizeof frame) & ~15ull;
+    if (at >= r.sp || !memory.write(at, frame, sizeof frame)) return false;
+    constexpr u64 sa_restorer = 0x04000000;
+    reg(cpu, map.sp) = at;
+    reg(cpu, map.frame_gpr[29]) = at + frame_bytes;
+    reg(cpu, map.frame_gpr[30]) = r.flags & sa_restorer ? r.restorer : r.trampoline;
+    reg(cpu, map.args[0]) = u64(r.signal);
+    reg(cpu, map.args[1]) = at;
+    reg(cpu, map.args[2]) = at + at_ucontext;
+    reg(cpu, map.other[1]) = ~u64(0);
+    cpu.pc = r.handler;
+    return true;
+}
+
+bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result) {
+    u8 frame[frame_bytes];
+    if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
+    bool fp_seen = false;
+    // Records: {magic, size}, ended by zeros; a handler may have edited them.
+    for (u32 at = at_records; at + 8 <= frame_bytes;) {
+        u32 magic = get<u32>(frame, at), size = get<u32>(frame, at + 4);
+        if (magic == 0 && size == 0) break;
+        if (size < 16 || size % 16 != 0 || size > frame_bytes - at) return false;
+        if (magic == fpsimd_magic) {
+            if (size != fpsimd_bytes || fp_seen) return false;
+            fp_seen = true;
+            cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(frame, at + 8) & fpsr_bits);
+            cpu.fp.mode = mode_of(get<u32>(frame, at + 12));
+            for (u32 i = 0; i < 32; i++)
+                std::memcpy(reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], frame + at + 16 + 16 * i, 16);
+        }
+        at += size;
+    }
+    if (!fp_seen) return false;
+    for (u32 i = 0; i < 31; i++) reg(cpu, map.frame_gpr[i]) = get<u64>(frame, at_regs + 8 * i);
+    cpu.pc = get<u64>(frame, at_pc);
+    u32 flags = flags_of(get<u64>(frame, at_pstate));
+    std::memcpy(reinterpret_cast<u8*>(&cpu) + map.other[0], &flags, 4);
+    result.mask = get<u64>(frame, at_mask);
+    result.altstack = {get<u64>(frame, at_stack), i32(get<u64>(frame, at_stack + 8)), get<u64>(frame, at_stack + 16)};
+    reg(cpu, map.other[1]) = ~u64(0);
+    reg(cpu, map.sp) = get<u64>(frame, at_sp);
+    return true;
+}
+
+// asm/hwcap.h. What the models have in common, and what "max" adds.
+u64 hwcap(std::string_view model, int which) {
+    enum : u64 {
+        fp = 1 << 0, asimd = 1 << 1, evtstrm = 1 << 2, aes = 1 << 3, pmull = 1 << 4, sha1 = 1 << 5, sha2 = 1 << 6,
+        crc32 = 1 << 7, atomics = 1 << 8, fphp = 1 << 9, asimdhp = 1 << 10, cpuid = 1 << 11, asimdrdm = 1 << 12,
+        jscvt = 1 << 13, fcma = 1 << 14, lrcpc = 1 << 15, dcpop = 1 << 16, sha3 = 1 << 17, sm3 = 1 << 18, sm4 = 1 << 19,
+        asimddp = 1 << 20, sha512 = 1 << 21, asimdfhm = 1 << 23, uscat = 1 << 25, ilrcpc = 1 << 26, flagm = 1 << 27,
+        ssbs = 1 << 28, sb = 1 << 29, paca = 1 << 30, pacg = 1ull << 31,
+    };
+    u64 v8_0 = fp | asimd | aes | pmull | sha1 | sha2 | crc32 | cpuid;
+    u64 n1 = v8_0 | atomics | fphp | asimdhp | asimdrdm | lrcpc | dcpop | asimddp | ssbs;
+    u64 max = n1 | jscvt | fcma | sha3 | sm3 | sm4 | sha512 | asimdfhm | uscat | ilrcpc | flagm | sb | paca | pacg;
+    if (which == 2) {
+        enum : u64 { dcpodp = 1 << 0, flagm2 = 1 << 7, frint = 1 << 8, i8mm = 1 << 13, bf16 = 1 << 14, bti = 1 << 17 };
+        return model == "max" || model.empty() ? dcpodp | flagm2 | frint | i8mm | bf16 | bti : 0;
+    }
+    if (model == "cortex-a53" || model == "cortex-a57" || model == "cortex-a72") return v8_0;
+    return model == "neoverse-n1" ? n1 : max;
+}
+
+std::string cpuinfo(std::string_view model, u32 cpus) {
+    constexpr std::pair<u32, const char*> features[] = {
+        {0, "fp"},       {1, "asimd"},    {2, "evtstrm"}, {3, "aes"},     {4, "pmull"},    {5, "sha1"},   {6, "sha2"},
+        {7, "crc32"},    {8, "atomics"},  {9, "fphp"},    {10, "asimdhp"}, {11, "cpuid"},  {12, "asimdrdm"}, {13, "jscvt"},
+        {14, "fcma"},    {15, "lrcpc"},   {16, "dcpop"},  {17, "sha3"},   {18, "sm3"},     {19, "sm4"},   {20, "asimddp"},
+        {21, "sha512"},  {23, "asimdfhm"}, {25, "uscat"}, {26, "ilrcpc"}, {27, "flagm"},   {28, "ssbs"},  {29, "sb"},
+        {30, "paca"},    {31, "pacg"}};
+    u64 bits = hwcap(model, 1);
+    std::string list, text;
+    for (auto& [bit, feature] : features)
+        if (bits >> bit & 1) list += std::string(list.empty() ? "" : " ") + feature;
+    const char* part = model == "cortex-a53"    ? "0xd03"
+                       : model == "cortex-a57"  ? "0xd07"
+                       : model == "cortex-a72"  ? "0xd08"
+                       : model == "neoverse-n1" ? "0xd0c"
+                                                : "0x051";
+    for (u32 n = 0; n < cpus; n++)
+        text += "processor\t: " + std::to_string(n) + "\nBogoMIPS\t: 100.00\nFeatures\t: " + list +
+                "\nCPU implementer\t: " + (model == "max" || model.empty() ? "0x00" : "0x41") +
+                "\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: " + part + "\nCPU revision\t: 0\n\n";
+    return text;
+}
+
+} // namespace
+
+extern const Abi aarch64_abi;
+constinit const Abi aarch64_abi{
+    .name = "aarch64",
+    .machine = "aarch64",
+    .platform = "aarch64",
+    .elf_machine = 183,
+    .model = {},
+    .high = 1ull << 46, // below the host's own half
+    .pie_base = 0x2aaaaaaaa000,
+    .registers = {.number = "x8",
+                  .args = {"x0", "x1", "x2", "x3", "x4", "x5"},
+                  .result = "x0",
+                  .sp = "sp",
+                  .tls = "tpidr_el0",
+                  .frame_gpr = gpr,
+                  .frame_vec = vec,
+                  .other = other},
+    .open = {.direct = 0200000, .largefile = 0400000, .directory = 040000, .nofollow = 0100000},
+    .trampoline = trampoline,
+    .min_signal_stack = 5120,
+    .hwcap = hwcap,
+    .push_frame = push_frame,
+    .pop_frame = pop_frame,
+    .cpuinfo = cpuinfo,
+    .calls = {},
+};
+
+} // namespace mimic::user

@@ -1,0 +1,138 @@
+// RISC-V 64 Linux (LP64D). The kernel's UAPI headers asm/ptrace.h, asm/ucontext.h, asm/sigcontext.h, asm/hwcap.h;
+// RISC-V ABIs Specification 1.0. Vector state in frames is not there.
+#include "user/linux/abi.hpp"
+#include "user/linux/arch_calls.hpp"
+#include "user/memory/address_space.hpp"
+#include <algorithm>
+#include <cstring>
+
+namespace mimic::user {
+namespace {
+
+constexpr std::string_view gpr[] = {"ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1",  "a0",  "a1",
+                                    "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4",  "s5",  "s6",
+                                    "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
+constexpr std::string_view fpr[] = {"ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6",  "ft7",  "fs0", "fs1", "fa0",
+                                    "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",  "fs2",  "fs3", "fs4", "fs5",
+                                    "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
+constexpr std::string_view other[] = {"res_address"}; // the reservation of lr.d, lost at every signal
+
+// li a7, 139 (rt_sigreturn); ecall: the bytes that unwinders look for.
+constexpr u8 trampoline[] = {0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00};
+
+// struct rt_sigframe: siginfo (128 bytes), ucontext {flags, link, stack, sigmask, unused to 1024 bits of mask,
+// user_regs (pc, 31 registers), union __riscv_fp_state}.
+constexpr u32 at_ucontext = 128, at_stack = at_ucontext + 16, at_mask = at_stack + 24, at_regs = at_ucontext + 176,
+              at_fp = at_regs + 32 * 8, fp_bytes = 528, frame_bytes = at_fp + fp_bytes;
+
+// fcsr (Unprivileged ISA, 20.2): fflags NX UF OF DZ NV from bit 0, frm in bits 5..7.
+u32 fcsr(const ir::FpEnv& fp) {
+    u32 flags = 0;
+    for (u32 bit = 0; bit < 5; bit++) flags |= (fp.flags >> bit & 1) << (4 - bit);
+    return flags | (fp.mode & 7) << 5;
+}
+void set_fcsr(ir::FpEnv& fp, u32 v) {
+    u32 flags = 0;
+    for (u32 bit = 0; bit < 5; bit++) flags |= (v >> bit & 1) << (4 - bit);
+    fp.flags = (fp.flags & ~31u) | flags;
+    fp.mode = (fp.mode & ~7u) | (v >> 5 & 7);
+}
+
+void put(u8* frame, u32 at, u64 value) { std::memcpy(frame + at, &value, 8); }
+u64 get(const u8* frame, u32 at) {
+    u64 v;
+    std::memcpy(&v, frame + at, 8);
+    return v;
+}
+
+bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
+    u8 frame[frame_bytes] = {};
+    std::memcpy(frame, r.info, r.info_bytes);
+    put(frame, at_stack, r.altstack.sp);
+    put(frame, at_stack + 8, u32(r.altstack.flags));
+    put(frame, at_stack + 16, r.altstack.size);
+    put(frame, at_mask, r.mask);
+    put(frame, at_regs, cpu.pc);
+    for (u32 i = 0; i < map.frame_gpr.size(); i++) put(frame, at_regs + 8 + 8 * i, reg(cpu, map.frame_gpr[i]));
+    for (u32 i = 0; i < map.frame_vec.size(); i++) put(frame, at_fp + 8 * i, reg(cpu, map.frame_vec[i]));
+    u32 control = fcsr(cpu.fp);
+    std::memcpy(frame + at_fp + 256, &control, 4);
+    u64 at = (r.sp - frame_bytes) & ~15ull;
+    if (at >= r.sp || !memory.write(at, frame, frame_bytes)) return false;
+    reg(cpu, map.sp) = at;
+    reg(cpu, map.frame_gpr[0]) = r.trampoline; // ra
+    reg(cpu, map.args[0]) = u64(r.signal);
+    reg(cpu, map.args[1]) = at;
+    reg(cpu, map.args[2]) = at + at_ucontext;
+    reg(cpu, map.other[0]) = ~u64(0);
+    cpu.pc = r.handler & ~1ull;
+    return true;
+}
+
+bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result) {
+    u8 frame[frame_bytes];
+    if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
+    for (u32 i = 0; i < map.frame_gpr.size(); i++) reg(cpu, map.frame_gpr[i]) = get(frame, at_regs + 8 + 8 * i);
+    for (u32 i = 0; i < map.frame_vec.size(); i++) reg(cpu, map.frame_vec[i]) = get(frame, at_fp + 8 * i);
+    u32 control;
+    std::memcpy(&control, frame + at_fp + 256, 4);
+    set_fcsr(cpu.fp, control);
+    cpu.pc = get(frame, at_regs);
+    result.mask = get(frame, at_mask);
+    result.altstack = {get(frame, at_stack), i32(get(frame, at_stack + 8)), get(frame, at_stack + 16)};
+    reg(cpu, map.other[0]) = ~u64(0);
+    return true;
+}
+
+// asm/hwcap.h: a bit per letter of the base extensions.
+u64 hwcap(std::string_view, int which) {
+    u64 bits = 0;
+    for (char c : {'I', 'M', 'A', 'F', 'D', 'C'}) bits |= 1ull << (c - 'A');
+    return which == 1 ? bits : 0;
+}
+
+std::string cpuinfo(std::string_view, u32 cpus) {
+    std::string text;
+    for (u32 n = 0; n < cpus; n++) {
+        std::string number = std::to_string(n);
+        text += "processor\t: " + number + "\nhart\t\t: " + number +
+                "\nisa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zawrs_zfa_zfh_zba_zbb_zbc_zbs\n"
+                "mmu\t\t: sv39\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n";
+    }
+    return text;
+}
+
+constexpr ArchCall calls[] = {
+    {258, "riscv_hwprobe", riscv_hwprobe},
+    {259, "riscv_flush_icache", flush_icache},
+};
+
+} // namespace
+
+extern const Abi riscv64_abi;
+constinit const Abi riscv64_abi{
+    .name = "riscv64",
+    .machine = "riscv64",
+    .platform = nullptr,
+    .elf_machine = 243,
+    .model = {},
+    .high = 1ull << 38, // Sv39, the common choice of hardware
+    .pie_base = 0x2aaaaaa000,
+    .registers = {.number = "a7",
+                  .args = {"a0", "a1", "a2", "a3", "a4", "a5"},
+                  .result = "a0",
+                  .sp = "sp",
+                  .tls = "tp",
+                  .frame_gpr = gpr,
+                  .frame_vec = fpr,
+                  .other = other},
+    .trampoline = trampoline,
+    .min_signal_stack = 2048,
+    .hwcap = hwcap,
+    .push_frame = push_frame,
+    .pop_frame = pop_frame,
+    .cpuinfo = cpuinfo,
+    .calls = calls,
+};
+
+} // namespace mimic::user

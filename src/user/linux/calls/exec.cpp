@@ -1,0 +1,166 @@
+// Executing programs. A guest's program is executed by Mimic again, with the same options; a program of the host runs
+// natively. execve(2).
+#include "user/linux/calls/handlers.hpp"
+#include "user/linux/proc_files.hpp"
+#include "user/loader/program.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+namespace mimic::user {
+namespace {
+
+using process::raw_syscall;
+
+constexpr u64 here = u64(i64(AT_FDCWD));
+constexpr u64 max_words = 1 << 20;
+constexpr u16 host_machine = 62; // EM_X86_64
+
+// An argument or environment vector: pointers to strings, ended by a null.
+i64 read_vector(Thread& t, u64 address, std::vector<std::string>& to) {
+    if (address == 0) return 0;
+    for (u64 n = 0; n < max_words; n++) {
+        u64 pointer;
+        if (!t.read_word(address + n * t.word_bytes(), pointer)) return -EFAULT;
+        if (pointer == 0) return 0;
+        constexpr u64 longest = 128 << 10; // MAX_ARG_STRLEN
+        to.emplace_back();
+        if (!t.memory().read_string(pointer, to.back(), longest)) {
+            u8 byte;
+            return t.memory().read(pointer, &byte, 1) ? -E2BIG : -EFAULT;
+        }
+    }
+    return -E2BIG;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+    std::vector<char*> p;
+    for (auto& s : strings) p.push_back(s.data());
+    p.push_back(nullptr);
+    return p;
+}
+
+enum class Target { guest, host, script };
+
+// What the file is, or -errno as execve would say.
+i64 inspect(Thread& t, int fd, Target& target, ScriptLine& line) {
+    struct stat st;
+    if (i64 r = raw_syscall(SYS_newfstatat, u64(fd), u64(""), u64(&st), AT_EMPTY_PATH); r < 0) return r;
+    if (!S_ISREG(st.st_mode)) return -EACCES;
+    if (i64 r = raw_syscall(SYS_faccessat2, u64(fd), u64(""), 1, AT_EMPTY_PATH | AT_EACCESS); r < 0) return r;
+    char start[256] = {};
+    i64 n = raw_syscall(SYS_pread64, u64(fd), u64(start), sizeof start, 0);
+    if (n < 0) return n;
+    std::string_view text(start, size_t(n));
+    if (text.starts_with("#!")) {
+        auto parsed = parse_script_line(text);
+        if (!parsed) return -ENOEXEC;
+        line = *parsed;
+        target = Target::script;
+        return 0;
+    }
+    auto identity = identify_elf(MemoryBytes({reinterpret_cast<const u8*>(start), size_t(n)}));
+    if (!identity) return -ENOEXEC;
+    bool same = identity->machine == t.abi().elf_machine;
+    bool known = std::any_of(abis().begin(), abis().end(), [&](const Abi* abi) {
+        return abi->elf_machine == identity->machine && abi->elf_class == identity->elf_class &&
+               abi->model.big == identity->big;
+    });
+    target = same || (known && identity->machine != host_machine) ? Target::guest : Target::host;
+    return 0;
+}
+
+// Opens a program by the guest's path, as for reading. A file that may only be executed can't be run by us.
+i64 open_program(Thread& t, int directory, const std::string& path, u64 flags) {
+    std::string host = t.process().paths.lookup(redirect_proc(t, path), !(flags & AT_SYMLINK_NOFOLLOW));
+    u64 nofollow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
+    i64 fd = raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
+    return fd;
+}
+
+// The interpreter of a script must be there before this program is given up.
+i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
+    if (depth > 4) return -ELOOP;
+    i64 fd = open_program(t, AT_FDCWD, line.interpreter, 0);
+    if (fd < 0) return fd;
+    Target target;
+    ScriptLine next;
+    i64 r = inspect(t, int(fd), target, next);
+    raw_syscall(SYS_close, u64(fd));
+    if (r == 0 && target == Target::script) return check_interpreter(t, next, depth + 1);
+    return r;
+}
+
+i64 run_again(Thread& t, const std::string& path, std::vector<std::string>& argv, std::vector<std::string>& envp) {
+    std::vector<std::string> words = t.process().options.relaunch;
+    std::string self = words.front();
+    if (!argv.empty()) words.insert(words.end(), {"-0", argv.front()});
+    words.push_back("--");
+    words.push_back(path);
+    if (!argv.empty()) words.insert(words.end(), argv.begin() + 1, argv.end());
+    auto arguments = pointers(words), environment = pointers(envp);
+    // The kernel's name for ourselves works in a foreign root too; the path is for where /proc isn't mounted.
+    i64 r = t.syscall(SYS_execve, "/proc/self/exe", arguments.data(), environment.data());
+    if (r == -ENOENT) r = t.syscall(SYS_execve, self.c_str(), arguments.data(), environment.data());
+    return r;
+}
+
+i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 envp_at, u64 flags) {
+    std::vector<std::string> argv, envp;
+    if (i64 r = read_vector(t, argv_at, argv)) return r;
+    if (i64 r = read_vector(t, envp_at, envp)) return r;
+    std::string name = path;
+    bool by_descriptor = path.empty() || (path[0] != '/' && directory != AT_FDCWD);
+    i64 fd;
+    if (path.empty()) {
+        fd = raw_syscall(SYS_openat, here, u64(("/proc/self/fd/" + std::to_string(directory)).c_str()),
+                         O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return fd == -ENOENT ? -EBADF : fd;
+    } else {
+        fd = open_program(t, directory, path, flags);
+        if (fd < 0) return fd;
+    }
+    Target target;
+    ScriptLine line;
+    i64 r = inspect(t, int(fd), target, line);
+    if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0);
+    raw_syscall(SYS_close, u64(fd));
+    if (r < 0) return r;
+    if (by_descriptor && target != Target::host) {
+        // The program is opened again by us after exec: it needs a name that lives until then.
+        i64 kept = path.empty() ? raw_syscall(SYS_dup, u64(directory))
+                                : raw_syscall(SYS_openat, u64(i64(directory)), u64(path.c_str()), O_RDONLY);
+        if (kept < 0) return kept;
+        name = "/proc/self/fd/" + std::to_string(kept);
+        r = run_again(t, name, argv, envp);
+        raw_syscall(SYS_close, u64(kept));
+        return r;
+    }
+    if (target != Target::host) return run_again(t, redirect_proc(t, name), argv, envp);
+    auto arguments = pointers(argv), environment = pointers(envp);
+    std::string host = t.process().paths.lookup(redirect_proc(t, name));
+    return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);
+}
+
+} // namespace
+
+i64 sys_execve(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = t.path(a[0], path)) return r;
+    if (path.empty()) return -ENOENT;
+    return execute(t, AT_FDCWD, path, a[1], a[2], 0);
+}
+
+i64 sys_execveat(Thread& t, const Args& a) {
+    std::string path;
+    if (a.i(4) & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -EINVAL;
+    if (i64 r = t.path(a[1], path)) return r;
+    if (path.empty() && !(a.i(4) & AT_EMPTY_PATH)) return -ENOENT;
+    return execute(t, a.i(0), path, a[2], a[3], u64(a.i(4)));
+}
+
+} // namespace mimic::user

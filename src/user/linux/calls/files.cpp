@@ -1,0 +1,272 @@
+// Opening, naming and describing files.
+#include "user/linux/calls/import.hpp"
+#include "user/linux/proc_files.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+namespace mimic::user {
+namespace {
+
+using process::raw_syscall;
+
+// The host's numbers of the flags that OpenFlags names (x86-64: asm-generic's).
+constexpr OpenFlags host_flags{};
+constexpr u32 o_nofollow = host_flags.nofollow, o_creat = 0100, o_tmpfile_bit = 020000000;
+
+u32 swap_flags(u32 flags, const OpenFlags& from, const OpenFlags& to) {
+    u32 moved = from.direct | from.largefile | from.directory | from.nofollow, result = flags & ~moved;
+    if (flags & from.direct) result |= to.direct;
+    if (flags & from.largefile) result |= to.largefile;
+    if (flags & from.directory) result |= to.directory;
+    if (flags & from.nofollow) result |= to.nofollow;
+    return result;
+}
+u64 flags_in(Thread& t, u64 flags) { return swap_flags(u32(flags), t.abi().open, host_flags); }
+u64 flags_out(Thread& t, u64 flags) { return swap_flags(u32(flags), host_flags, t.abi().open); }
+
+// A file whose text is made up: a memfd, read-only as far as programs look.
+i64 open_text(const std::string& text, u64 flags) {
+    i64 fd = raw_syscall(SYS_memfd_create, u64("mimic"), flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+    if (fd < 0) return fd;
+    for (size_t done = 0; done < text.size();) {
+        i64 n = raw_syscall(SYS_write, u64(fd), u64(text.data() + done), text.size() - done);
+        if (n <= 0) break;
+        done += size_t(n);
+    }
+    raw_syscall(SYS_lseek, u64(fd), 0, SEEK_SET);
+    return fd;
+}
+
+// A path argument as the host shall see it.
+i64 host_path(Thread& t, u64 address, bool follow, std::string& path) {
+    if (i64 r = t.path(address, path)) return r;
+    path = redirect_proc(t, path);
+    path = t.process().paths.lookup(path, follow);
+    return 0;
+}
+
+u64 cstr(const std::string& s) { return u64(s.c_str()); }
+
+} // namespace
+
+i64 sys_openat(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = t.path(a[1], path)) return r;
+    u64 flags = flags_in(t, a[2]);
+    if (auto text = proc_text(t, path)) {
+        if ((flags & O_ACCMODE) != O_RDONLY) return -EACCES;
+        return open_text(*text, flags);
+    }
+    path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
+    return t.syscall(SYS_openat, a.i(0), cstr(path), flags, a.u(3));
+}
+
+i64 sys_openat2(Thread& t, const Args& a) {
+    std::string path;
+    OpenHow how{};
+    u64 size = a[3];
+    if (size < 24) return -EINVAL;
+    if (size > 4096) return -E2BIG;
+    if (i64 r = t.path(a[1], path)) return r;
+    if (!t.read(S::open_how, a[2], &how)) return -EFAULT;
+    for (u64 at = 24; at < size; at++) { // a newer, larger structure is fine while its rest is zero
+        u8 byte = 0;
+        if (!t.memory().read(a[2] + at, &byte, 1)) return -EFAULT;
+        if (byte) return -E2BIG;
+    }
+    how.flags = (how.flags >> 32 << 32) | flags_in(t, how.flags);
+    if (how.resolve == 0) {
+        if (auto text = proc_text(t, path)) return open_text(*text, how.flags);
+        path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
+    }
+    return t.syscall(SYS_openat2, a.i(0), cstr(path), &how, sizeof how);
+}
+
+i64 sys_pipe2(Thread& t, const Args& a) {
+    i32 fds[2];
+    i64 r = raw_syscall(SYS_pipe2, u64(fds), flags_in(t, a[1]));
+    if (r < 0) return r;
+    if (t.write(S::fd_pair, a[0], fds)) return 0;
+    raw_syscall(SYS_close, u64(fds[0])), raw_syscall(SYS_close, u64(fds[1]));
+    return -EFAULT;
+}
+
+i64 sys_fcntl(Thread& t, const Args& a) {
+    int command = a.i(1);
+    u64 argument = a[2];
+    switch (command) {
+    case F_GETFL: {
+        i64 r = t.syscall(SYS_fcntl, a.i(0), F_GETFL);
+        return r < 0 ? r : i64(flags_out(t, u64(r)));
+    }
+    case F_SETFL: return t.syscall(SYS_fcntl, a.i(0), F_SETFL, flags_in(t, argument));
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW: {
+        struct flock lock;
+        if (!t.read(S::flock, argument, &lock)) return -EFAULT;
+        i64 r = t.syscall(SYS_fcntl, a.i(0), command, &lock);
+        bool get = command == F_GETLK || command == F_OFD_GETLK;
+        if (r == 0 && get && !t.write(S::flock, argument, &lock)) return -EFAULT;
+        return r;
+    }
+    case F_SETOWN_EX:
+    case F_GETOWN_EX: {
+        struct f_owner_ex owner {};
+        if (command == F_SETOWN_EX && !t.read(S::f_owner, argument, &owner)) return -EFAULT;
+        i64 r = t.syscall(SYS_fcntl, a.i(0), command, &owner);
+        if (r == 0 && command == F_GETOWN_EX && !t.write(S::f_owner, argument, &owner)) return -EFAULT;
+        return r;
+    }
+    case 1036 ... 1039: { // F_GET_RW_HINT to F_SET_FILE_RW_HINT: a 64-bit value
+        u64 hint = 0;
+        if (!t.read(S::u64, argument, &hint)) return -EFAULT;
+        i64 r = t.syscall(SYS_fcntl, a.i(0), command, &hint);
+        if (r == 0 && !t.write(S::u64, argument, &hint)) return -EFAULT;
+        return r;
+    }
+    default: return t.syscall(SYS_fcntl, a.i(0), command, argument);
+    }
+}
+
+i64 sys_readlinkat(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = t.path(a[1], path)) return r;
+    u64 size = a[3];
+    if (i64(i32(size)) <= 0) return -EINVAL;
+    if (own_proc_entry(t, path) == "exe") {
+        const std::string& exe = t.process().exe;
+        u64 n = std::min<u64>(exe.size(), size);
+        return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
+    }
+    path = t.process().paths.lookup(path, false);
+    void* to = t.writing(a[2], size);
+    return to ? t.syscall(SYS_readlinkat, a.i(0), cstr(path), to, size) : -EFAULT;
+}
+
+i64 sys_newfstatat(Thread& t, const Args& a) {
+    std::string path;
+    bool follow = !(a.i(3) & AT_SYMLINK_NOFOLLOW);
+    if (a[1] == 0 ? !(a.i(3) & AT_EMPTY_PATH) : false) return -EFAULT;
+    if (a[1] != 0) {
+        if (i64 r = t.path(a[1], path)) return r;
+        if (follow) path = redirect_proc(t, path);
+        path = t.process().paths.lookup(path, follow);
+    }
+    struct stat st;
+    i64 r = t.syscall(SYS_newfstatat, a.i(0), cstr(path), &st, a.i(3));
+    if (r < 0) return r;
+    return t.write(S::stat, a[2], &st) ? 0 : -EFAULT;
+}
+
+i64 sys_statx(Thread& t, const Args& a) {
+    std::string path;
+    bool follow = !(a.i(2) & AT_SYMLINK_NOFOLLOW);
+    if (a[1] == 0 && !(a.i(2) & AT_EMPTY_PATH)) return -EFAULT;
+    if (a[1] != 0) {
+        if (i64 r = t.path(a[1], path)) return r;
+        if (follow) path = redirect_proc(t, path);
+        path = t.process().paths.lookup(path, follow);
+    }
+    struct statx st;
+    i64 r = t.syscall(SYS_statx, a.i(0), cstr(path), a.i(2), a.u(3), &st);
+    if (r < 0) return r;
+    return t.write(S::statx, a[4], &st) ? 0 : -EFAULT;
+}
+
+i64 sys_utimensat(Thread& t, const Args& a) {
+    std::string path;
+    std::vector<struct timespec> times;
+    if (a[1] != 0)
+        if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    if (a[2] != 0 && !t.read_array(S::timespec, a[2], times, 2)) return -EFAULT;
+    return t.syscall(SYS_utimensat, a.i(0), a[1] ? path.c_str() : nullptr, times.empty() ? nullptr : times.data(),
+                     a.i(3));
+}
+
+i64 sys_mount(Thread& t, const Args& a) {
+    std::string text[3], data;
+    const char* host[3] = {};
+    for (u32 i = 0; i < 3; i++)
+        if (a[i] != 0) {
+            if (i64 r = t.path(a[i], text[i])) return r;
+            host[i] = text[i].c_str();
+        }
+    if (a[4] != 0 && !t.memory().read_string(a[4], data, 4095)) return -EFAULT;
+    return t.syscall(SYS_mount, host[0], host[1], host[2], a[3], a[4] ? data.c_str() : nullptr);
+}
+
+i64 sys_name_to_handle_at(Thread& t, const Args& a) {
+    std::string path;
+    struct file_handle head;
+    if (i64 r = t.path(a[1], path)) return r;
+    path = t.process().paths.lookup(path, false);
+    if (!t.read(S::file_handle, a[2], &head)) return -EFAULT;
+    if (head.handle_bytes > MAX_HANDLE_SZ) return -EINVAL;
+    alignas(struct file_handle) u8 buffer[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    auto* handle = reinterpret_cast<struct file_handle*>(buffer);
+    handle->handle_bytes = head.handle_bytes;
+    i32 mount = 0;
+    i64 r = t.syscall(SYS_name_to_handle_at, a.i(0), cstr(path), handle, &mount, a.i(4));
+    if (r == 0 || r == -EOVERFLOW) {
+        if (!t.write(S::file_handle, a[2], handle)) return -EFAULT;
+        u64 body = a[2] + size_of(t.abi().layout(S::file_handle), t.abi().model);
+        if (r == 0 && !t.memory().write(body, handle->f_handle, handle->handle_bytes)) return -EFAULT;
+        if (!t.write(S::i32, a[3], &mount)) return -EFAULT;
+    }
+    return r;
+}
+
+i64 sys_open_by_handle_at(Thread& t, const Args& a) {
+    alignas(struct file_handle) u8 buffer[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+    auto* handle = reinterpret_cast<struct file_handle*>(buffer);
+    if (!t.read(S::file_handle, a[1], handle)) return -EFAULT;
+    if (handle->handle_bytes > MAX_HANDLE_SZ) return -EINVAL;
+    u64 body = a[1] + size_of(t.abi().layout(S::file_handle), t.abi().model);
+    if (!t.memory().read(body, handle->f_handle, handle->handle_bytes)) return -EFAULT;
+    return t.syscall(SYS_open_by_handle_at, a.i(0), handle, flags_in(t, a[2]));
+}
+
+i64 sys_fsconfig(Thread& t, const Args& a) {
+    std::string key, value;
+    if (a[2] != 0)
+        if (i64 r = t.path(a[2], key)) return r;
+    const void* host = nullptr;
+    if (a[3] != 0) {
+        // Command 2 (FSCONFIG_SET_BINARY) takes aux bytes, the others a string.
+        if (a.u(1) == 2) {
+            host = t.reading(a[3], a.u(4));
+            if (!host) return -EFAULT;
+        } else {
+            if (i64 r = t.path(a[3], value)) return r;
+            host = value.c_str();
+        }
+    }
+    return t.syscall(SYS_fsconfig, a.i(0), a.u(1), a[2] ? key.c_str() : nullptr, host, a.i(4));
+}
+
+i64 sys_mount_setattr(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = t.path(a[1], path)) return r;
+    u64 attributes[4] = {}; // struct mount_attr: four 64-bit integers
+    if (a[4] < 32) return -EINVAL;
+    if (a[4] > 4096) return -E2BIG;
+    std::vector<u64> values;
+    if (!t.read_array(S::u64, a[3], values, 4)) return -EFAULT;
+    std::copy(values.begin(), values.end(), attributes);
+    return t.syscall(SYS_mount_setattr, a.i(0), cstr(path), a.u(2), attributes, sizeof attributes);
+}
+
+i64 enosys(Thread&, const Args&) { return -ENOSYS; }
+i64 enospc(Thread&, const Args&) { return -ENOSPC; }
+i64 einval(Thread&, const Args&) { return -EINVAL; }
+
+} // namespace mimic::user

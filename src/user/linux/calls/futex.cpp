@@ -1,0 +1,85 @@
+// Futexes: the kernel works on guest memory. futex(2), futex_waitv(2), set_robust_list(2).
+#include "user/linux/calls/handlers.hpp"
+#include <cerrno>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <vector>
+
+namespace mimic::user {
+namespace {
+
+// Which commands take a timeout in the fourth argument; for the others it is a number.
+bool has_timeout(int command) {
+    switch (command) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+    case FUTEX_WAIT_REQUEUE_PI: return true;
+    default: return false;
+    }
+}
+
+} // namespace
+
+// The kernel compares words in its own byte order: for a big-endian guest the expected value is swapped.
+i64 sys_futex(Thread& t, const Args& a) {
+    int op = a.i(1), command = op & FUTEX_CMD_MASK;
+    if (a[0] % 4 != 0) return -EINVAL;
+    u32* word = static_cast<u32*>(t.writing(a[0], 4));
+    if (!word) return -EFAULT;
+    u32 value = a.u(2), value3 = a.u(5);
+    if (t.abi().model.big) {
+        if (command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET) value = __builtin_bswap32(value);
+        if (command == FUTEX_CMP_REQUEUE) value3 = __builtin_bswap32(value3);
+        if (command == FUTEX_WAKE_OP || command == FUTEX_LOCK_PI) return -ENOSYS; // arithmetic on the word
+    }
+    struct timespec timeout;
+    u64 fourth = a.u(3);
+    if (has_timeout(command)) {
+        fourth = 0;
+        if (a[3] != 0) {
+            if (!t.read(S::timespec, a[3], &timeout)) return -EFAULT;
+            fourth = u64(&timeout);
+        }
+    }
+    void* second = nullptr;
+    bool two = command == FUTEX_REQUEUE || command == FUTEX_CMP_REQUEUE || command == FUTEX_WAKE_OP ||
+               command == FUTEX_WAIT_REQUEUE_PI || command == FUTEX_CMP_REQUEUE_PI;
+    if (two && !(second = t.writing(a[4], 4))) return -EFAULT;
+    return t.syscall(SYS_futex, word, op, value, fourth, second, value3);
+}
+
+i64 sys_futex_waitv(Thread& t, const Args& a) {
+    u32 count = a.u(1);
+    std::vector<FutexWaitv> waiters;
+    if (count == 0 || count > 128) return -EINVAL;
+    if (!t.read_array(S::futex_waitv, a[0], waiters, count)) return -EFAULT;
+    for (FutexWaitv& w : waiters) {
+        void* host = t.writing(w.address, 4);
+        if (!host) return -EFAULT;
+        w.address = u64(host);
+        if (t.abi().model.big) w.value = __builtin_bswap32(u32(w.value));
+    }
+    struct timespec timeout;
+    if (a[3] != 0 && !t.read(S::timespec, a[3], &timeout)) return -EFAULT;
+    return t.syscall(SYS_futex_waitv, waiters.data(), count, a.u(2), a[3] ? &timeout : nullptr, a.i(4));
+}
+
+i64 sys_set_robust_list(Thread& t, const Args& a) {
+    if (a[1] != size_of(t.abi().layout(S::robust_list_head), t.abi().model)) return -EINVAL;
+    t.robust_list = a[0];
+    // Where the list's addresses are the host's too, the kernel walks it even when the process is killed.
+    if (t.memory().base() == 0 && t.process().same_model && t.memory().in_range(a[0], 24))
+        return t.syscall(SYS_set_robust_list, a[0], 24);
+    return 0;
+}
+
+i64 sys_get_robust_list(Thread& t, const Args& a) {
+    u64 head = t.robust_list, size = size_of(t.abi().layout(S::robust_list_head), t.abi().model);
+    if (a.i(0) != 0 && a.i(0) != t.tid()) return -EPERM; // others' lists are not visible
+    if (!t.write(S::ulong, a[1], &head) || !t.write(S::ulong, a[2], &size)) return -EFAULT;
+    return 0;
+}
+
+} // namespace mimic::user

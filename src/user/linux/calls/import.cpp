@@ -1,0 +1,43 @@
+#include "user/linux/calls/import.hpp"
+#include <cerrno>
+
+namespace mimic::user {
+
+i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<struct iovec>& to) {
+    constexpr u64 iov_max = 1024;
+    if (count > iov_max) return -EINVAL;
+    std::vector<IoVec> guest;
+    if (count != 0 && !t.read_array(S::iovec, address, guest, count)) return -EFAULT;
+    to.resize(size_t(count));
+    for (size_t i = 0; i < count; i++) {
+        if (i64(guest[i].length) < 0) return -EINVAL;
+        void* host = written ? t.writing(guest[i].base, guest[i].length) : t.reading(guest[i].base, guest[i].length);
+        if (!host && guest[i].length != 0) return -EFAULT;
+        to[i] = {host, size_t(guest[i].length)};
+    }
+    return 0;
+}
+
+i64 import_sigset(Thread& t, u64 address, u64 size, u64& mask) {
+    if (size != 8) return -EINVAL;
+    if (!t.read(S::sigset, address, &mask)) return -EFAULT;
+    return 0;
+}
+
+i64 TemporaryMask::set(u64 address, u64 size) {
+    if (address == 0) return 0;
+    if (i64 r = import_sigset(t_, address, size, guest_)) return r;
+    host_ = guest_ & ~own_signals & ~unblockable;
+    used_ = true;
+    t_.suspend_mask(guest_);
+    return 0;
+}
+
+i64 TemporaryMask::done(i64 result) {
+    // Delivery restores the mask, or lets the handler's frame do so.
+    bool interrupted = t_.pending_ != 0 && (result == -EINTR || result == -process::restart);
+    if (used_ && !interrupted) t_.restore_mask();
+    return result;
+}
+
+} // namespace mimic::user

@@ -1,0 +1,104 @@
+// Memory: the address space makes the calls; here their arguments are checked.
+#include "user/linux/arch_calls.hpp"
+#include "user/linux/calls/handlers.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <vector>
+
+namespace mimic::user {
+
+i64 sys_brk(Thread& t, const Args& a) { return i64(t.memory().brk(a[0])); }
+i64 sys_munmap(Thread& t, const Args& a) { return t.memory().unmap(a[0], a[1]); }
+i64 sys_mprotect(Thread& t, const Args& a) { return t.memory().protect(a[0], a[1], a.u(2)); }
+i64 sys_mremap(Thread& t, const Args& a) { return t.memory().remap(a[0], a[1], a[2], a.u(3), a[4]); }
+i64 sys_madvise(Thread& t, const Args& a) { return t.memory().advise(a[0], a[1], a.i(2)); }
+
+i64 sys_mmap(Thread& t, const Args& a) {
+    constexpr u32 x86_only = 0x40; // MAP_32BIT: no bit of the generic ABIs
+    return t.memory().map(a[0], a[1], a.u(2), a.u(3) & ~x86_only, a.i(4), a[5]);
+}
+
+// Protection keys are a CPU feature that no model offers: only "no key" is valid.
+i64 sys_pkey_mprotect(Thread& t, const Args& a) {
+    return a.i(3) == -1 ? t.memory().protect(a[0], a[1], a.u(2)) : -EINVAL;
+}
+
+namespace {
+bool aligned(Thread& t, u64 address) { return address % t.memory().page() == 0; }
+u64 up(Thread& t, u64 length) { return (length + t.memory().page() - 1) & ~u64(t.memory().page() - 1); }
+} // namespace
+
+i64 sys_msync(Thread& t, const Args& a) {
+    if (!aligned(t, a[0])) return -EINVAL;
+    void* host = t.reading(a[0], up(t, a[1]));
+    return host && up(t, a[1]) >= a[1] ? t.syscall(SYS_msync, host, up(t, a[1]), a.i(2)) : -ENOMEM;
+}
+
+// mlock, mlock2 and munlock.
+i64 sys_mlock(Thread& t, const Args& a) {
+    u64 low = a[0] & ~u64(t.memory().page() - 1), length = up(t, a[1] + (a[0] - low));
+    void* host = t.reading(low, length);
+    return host && length >= a[1] ? t.syscall(a.row->host, host, length, a.row->host == SYS_mlock2 ? a.i(2) : 0)
+                                  : -ENOMEM;
+}
+
+i64 sys_mincore(Thread& t, const Args& a) {
+    constexpr u64 host_page = 4096;
+    if (!aligned(t, a[0])) return -EINVAL;
+    void* host = t.reading(a[0], a[1]);
+    if (!host) return -ENOMEM;
+    // The guest's vector has a byte a guest page, the host's one a host page.
+    u64 pages = up(t, a[1]) / t.memory().page(), per = t.memory().page() / host_page, chunk = 4096;
+    std::vector<u8> raw(size_t(chunk * per));
+    for (u64 at = 0; at < pages; at += chunk) {
+        u64 n = std::min(chunk, pages - at);
+        i64 r = t.syscall(SYS_mincore, u64(host) + at * t.memory().page(), n * t.memory().page(), raw.data());
+        if (r < 0) return r;
+        for (u64 i = 0; i < n; i++) {
+            u8 in = 1;
+            for (u64 k = 0; k < per; k++) in &= raw[i * per + k];
+            raw[i] = in;
+        }
+        if (!t.memory().write(a[2] + at, raw.data(), n)) return -EFAULT;
+    }
+    return 0;
+}
+
+// NUMA policy: node masks are longs; only the plain cases that libraries use are passed on.
+i64 sys_mbind(Thread& t, const Args& a) {
+    void* host = t.reading(a[0], a[1]);
+    if (!host) return -EFAULT;
+    u64 mask = 0;
+    if (a[3] != 0 && !t.read_word(a[3], mask)) return -EFAULT;
+    return t.syscall(SYS_mbind, host, a[1], a.i(2), a[3] ? &mask : nullptr, std::min<u64>(a[4], 64), a.u(5));
+}
+i64 sys_set_mempolicy(Thread& t, const Args& a) {
+    u64 mask = 0;
+    if (a[1] != 0 && !t.read_word(a[1], mask)) return -EFAULT;
+    return t.syscall(SYS_set_mempolicy, a.i(0), a[1] ? &mask : nullptr, std::min<u64>(a[2], 64));
+}
+i64 sys_get_mempolicy(Thread& t, const Args& a) {
+    u64 mask[16] = {};
+    i32 mode = 0;
+    if (a[2] > 1024) return -EINVAL;
+    void* address = a[3] ? t.reading(a[3], 1) : nullptr;
+    i64 r = t.syscall(SYS_get_mempolicy, &mode, a[1] ? mask : nullptr, a[2], address, a[4]);
+    if (r < 0) return r;
+    if (a[0] && !t.write(S::i32, a[0], &mode)) return -EFAULT;
+    for (u64 i = 0; a[1] && i * 64 < a[2]; i++)
+        if (!t.write(S::ulong, a[1] + i * t.word_bytes(), &mask[i])) return -EFAULT;
+    return 0;
+}
+
+// riscv_flush_icache(start, end, flags): code in the range may have changed through another mapping.
+i64 flush_icache(Thread& t, const Args& a) {
+    if (a[2] & ~1ull) return -EINVAL; // SYS_RISCV_FLUSH_ICACHE_LOCAL
+    u64 low = a[0], high = a[1] > a[0] ? a[1] : t.memory().high();
+    if (a[1] <= a[0]) low = 0;
+    t.process().engine.invalidate(low, std::min(high, t.memory().high()));
+    return 0;
+}
+
+} // namespace mimic::user

@@ -1,0 +1,121 @@
+// The generic handler: a call made on the host from its row alone.
+#include "user/linux/proc_files.hpp"
+#include "user/linux/strace.hpp"
+#include "user/linux/table.hpp"
+#include <cerrno>
+#include <cstring>
+
+namespace mimic::user {
+namespace {
+
+// The host's form of a call's arguments, and what must be written back.
+struct Marshalled {
+    u64 host[6] = {};
+    alignas(16) u8 buffers[3][max_struct]; // structures that differ; no call has more
+    std::string paths[2];
+    struct {
+        const Layout* layout = nullptr;
+        u64 address = 0;
+        u8* buffer = nullptr;
+    } back[3];
+    u32 used = 0, texts = 0, backs = 0;
+};
+
+i64 structure(Thread& t, Marshalled& m, u32 n, u64 address, Arg arg) {
+    const Layout& l = t.abi().layout(S(arg.s));
+    bool in = arg.kind != ArgKind::out, out = arg.kind != ArgKind::in;
+    if (address == 0) return 0;
+    u32 bytes = size_of(l, t.abi().model);
+    void* direct = out ? t.writing(address, bytes) : t.reading(address, bytes);
+    if (!direct) return -EFAULT;
+    if (t.process().same[arg.s]) {
+        m.host[n] = u64(direct);
+        return 0;
+    }
+    u8* buffer = m.buffers[m.used++];
+    if (in && !t.read(S(arg.s), address, buffer)) return -EFAULT;
+    if (out) m.back[m.backs++] = {&l, address, buffer};
+    m.host[n] = u64(buffer);
+    return 0;
+}
+
+i64 path_argument(Thread& t, Marshalled& m, u32 n, u64 address, ArgKind kind) {
+    if (address == 0) return 0; // some calls take a null path; the kernel says EFAULT for the others
+    std::string& text = m.paths[m.texts++];
+    if (i64 r = t.path(address, text)) return r;
+    if (kind == ArgKind::lookup || kind == ArgKind::lookup_link) {
+        text = redirect_proc(t, text);
+        text = t.process().paths.lookup(text, kind == ArgKind::lookup);
+    }
+    m.host[n] = u64(text.c_str());
+    return 0;
+}
+
+i64 argument(Thread& t, const Args& a, Marshalled& m, u32 n, Arg arg) {
+    u64 v = a[n];
+    switch (arg.kind) {
+    case ArgKind::none: return 0;
+    case ArgKind::word:
+    case ArgKind::mode: m.host[n] = u32(v); return 0;
+    case ArgKind::slong:
+    case ArgKind::flags: m.host[n] = t.word_bytes() == 4 ? u64(i64(i32(v))) : v; return 0;
+    case ArgKind::address: m.host[n] = v; return 0;
+    case ArgKind::text:
+    case ArgKind::path:
+    case ArgKind::lookup:
+    case ArgKind::lookup_link: return path_argument(t, m, n, v, arg.kind);
+    case ArgKind::in:
+    case ArgKind::out:
+    case ArgKind::inout: return structure(t, m, n, v, arg);
+    case ArgKind::in_bytes:
+    case ArgKind::out_bytes:
+    case ArgKind::out_fixed: {
+        u64 length = arg.kind == ArgKind::out_fixed ? arg.s : a[arg.s];
+        if (t.word_bytes() == 4) length = u32(length);
+        if (v == 0) return 0;
+        void* direct = arg.kind == ArgKind::in_bytes ? t.reading(v, length) : t.writing(v, length);
+        if (!direct) return -EFAULT;
+        m.host[n] = u64(direct);
+        return 0;
+    }
+    default: m.host[n] = u64(i64(i32(v))); return 0;
+    }
+}
+
+} // namespace
+
+i64 pass(Thread& t, const Args& a) {
+    const CallRow& row = *a.row;
+    if (row.host < 0) return -ENOSYS;
+    Marshalled m;
+    for (u32 n = 0; n < 6; n++)
+        if (i64 r = argument(t, a, m, n, row.args[n])) return r;
+    i64 r = t.syscall(row.host, m.host[0], m.host[1], m.host[2], m.host[3], m.host[4], m.host[5]);
+    if (r < 0) return r;
+    for (u32 i = 0; i < m.backs; i++) {
+        u8 raw[max_struct];
+        to_guest(*m.back[i].layout, t.abi().model, m.back[i].buffer, raw);
+        if (!t.memory().write(m.back[i].address, raw, size_of(*m.back[i].layout, t.abi().model))) return -EFAULT;
+    }
+    return r;
+}
+
+i64 call(Thread& t, const Args& given) {
+    Args a = given;
+    a.row = find_call(t.abi(), a.number);
+    bool trace = t.process().options.strace;
+    if (a.row) {
+        if (trace) [[unlikely]]
+            return strace_call(t, a, a.row->handler);
+        return a.row->handler(t, a);
+    }
+    for (const ArchCall& arch : t.abi().calls)
+        if (arch.number == a.number) {
+            if (trace) return strace_arch_call(t, a, arch);
+            return arch.handler(t, a);
+        }
+    if (trace) strace_unknown(t, a);
+    return -ENOSYS;
+}
+
+} // namespace mimic::user

@@ -1,0 +1,87 @@
+#include "user/linux/proc_files.hpp"
+#include <cstdio>
+#include <sched.h>
+#include <sys/syscall.h>
+
+namespace mimic::user {
+namespace {
+
+u32 cpu_count() {
+    u64 mask[16] = {};
+    i64 n = process::raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, u64(mask));
+    u32 count = 0;
+    for (i64 i = 0; i < n / 8; i++) count += u32(__builtin_popcountll(mask[i]));
+    return count ? count : 1;
+}
+
+std::string read_host(const char* path) {
+    std::string text;
+    i64 fd = process::raw_syscall(SYS_open, u64(path), 0x80000);
+    char buffer[4096];
+    for (i64 n; fd >= 0 && (n = process::raw_syscall(SYS_read, u64(fd), u64(buffer), sizeof buffer)) > 0;)
+        text.append(buffer, size_t(n));
+    if (fd >= 0) process::raw_syscall(SYS_close, u64(fd));
+    return text;
+}
+
+// /proc/self/stat (proc(5)): the kernel's line with our name, and the guest's addresses in fields 26 to 30 and 45 to 51.
+std::string stat_text(Thread& t) {
+    std::string host = read_host("/proc/self/stat");
+    size_t open = host.find('('), close = host.rfind(')');
+    if (open == std::string::npos || close == std::string::npos) return host;
+    const std::string& exe = t.process().exe;
+    std::string line = host.substr(0, open + 1) + exe.substr(exe.rfind('/') + 1).substr(0, 15) + ")";
+    size_t at = close + 1;
+    for (u32 field = 3; at < host.size(); field++) {
+        size_t end = host.find_first_of(" \n", at + 1);
+        if (end == std::string::npos) end = host.size();
+        std::string value = host.substr(at, end - at);
+        if (field == 28) value = " " + std::to_string(t.process().stack_start);
+        if ((field >= 26 && field <= 27) || (field >= 29 && field <= 30) || (field >= 45 && field <= 51)) value = " 0";
+        line += value;
+        at = end;
+    }
+    return line + (line.back() == '\n' ? "" : "\n");
+}
+
+std::string cmdline_text(Thread& t) {
+    std::string text;
+    for (auto& argument : t.process().arguments) text += argument + '\0';
+    return text;
+}
+
+std::string auxv_text(Thread& t) {
+    auto& raw = t.process().auxv;
+    return {reinterpret_cast<const char*>(raw.data()), raw.size()};
+}
+
+} // namespace
+
+std::string own_proc_entry(Thread& t, const std::string& path) {
+    if (!path.starts_with("/proc/")) return {};
+    std::string rest = path.substr(6);
+    size_t slash = rest.find('/');
+    if (slash == std::string::npos) return {};
+    std::string who = rest.substr(0, slash);
+    bool own = who == "self" || who == "thread-self" || who == std::to_string(process::raw_syscall(SYS_getpid));
+    (void)t;
+    return own ? rest.substr(slash + 1) : std::string();
+}
+
+std::string redirect_proc(Thread& t, const std::string& path) {
+    if (path.size() < 6 || path[0] != '/' || path[1] != 'p') return path;
+    return own_proc_entry(t, path) == "exe" ? t.process().exe : path;
+}
+
+std::optional<std::string> proc_text(Thread& t, const std::string& path) {
+    if (path.size() < 6 || path[0] != '/' || path[1] != 'p') return {};
+    if (path == "/proc/cpuinfo") return t.abi().cpuinfo(t.process().options.cpu_model, cpu_count());
+    std::string entry = own_proc_entry(t, path);
+    if (entry == "maps") return t.memory().maps_text();
+    if (entry == "auxv") return auxv_text(t);
+    if (entry == "cmdline") return cmdline_text(t);
+    if (entry == "stat") return stat_text(t);
+    return {};
+}
+
+} // namespace mimic::user

@@ -1,0 +1,16 @@
+// Files of /proc that must tell the guest's story: what they hold, and which paths name them.
+#pragma once
+#include "user/linux/thread.hpp"
+#include <optional>
+#include <string>
+
+namespace mimic::user {
+
+// /proc/self/exe and its other names lead to the guest's program; every other path comes back as it is.
+std::string redirect_proc(Thread& t, const std::string& path);
+// The text of a file that we make up, or nothing when the host's is right.
+std::optional<std::string> proc_text(Thread& t, const std::string& path);
+// "exe", "maps"... when the path is /proc/self/NAME, /proc/thread-self/NAME or /proc/PID/NAME of this process.
+std::string own_proc_entry(Thread& t, const std::string& path);
+
+} // namespace mimic::user

@@ -1,0 +1,178 @@
+#include "user/linux/thread.hpp"
+#include "ir/unit.hpp"
+#include "user/linux/table.hpp"
+#include <cerrno>
+#include <cstring>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+namespace mimic::user {
+namespace {
+
+using process::raw_syscall;
+
+// A thread that host signals find. Part of base/process's list of process-wide things in spirit: one a host thread.
+constinit thread_local Thread* current = nullptr;
+
+constexpr u32 max_same_faults = 1000;
+
+} // namespace
+
+Thread* current_thread() { return current; }
+void set_current_thread(Thread* thread) { current = thread; }
+
+Thread::Thread(Process& process, SignalTable& signals, std::unique_ptr<Vcpu> cpu)
+    : process_(process)
+    , signals_(signals)
+    , cpu_(std::move(cpu)) {
+    altstack = {0, SS_DISABLE, 0};
+}
+
+Thread::~Thread() {
+    if (current == this) current = nullptr;
+    delete stack_;
+}
+
+void Thread::refresh_tid() { tid_ = int(raw_syscall(SYS_gettid)); }
+
+void Thread::adopt() {
+    refresh_tid();
+    if (!stack_) stack_ = new process::SignalStack;
+    current = this;
+}
+
+int Thread::run() {
+    while (!leaving_) {
+        if (pending_ != 0) deliver_signals();
+        if (leaving_) break;
+        cpu_->run();
+        switch (header().exit_kind) {
+        case ir::ExitKind::trap: on_trap(); break;
+        case ir::ExitKind::fault: on_fault(); break;
+        default: cpu_->clear_kick(); break;
+        }
+    }
+    return exit_status_;
+}
+
+void Thread::on_trap() {
+    auto kind = ir::TrapKind(header().exit_arg & 0xff);
+    u64 detail = header().fault_address, pc = header().pc;
+    switch (kind) {
+    case ir::TrapKind::syscall: return on_system_call();
+    case ir::TrapKind::breakpoint: return force_signal(SIGTRAP, TRAP_BRKPT, pc);
+    case ir::TrapKind::misaligned_fetch: return force_signal(SIGBUS, BUS_ADRALN, detail);
+    case ir::TrapKind::fetch_fault: {
+        int p = memory().protection(pc);
+        if (p >= 0 && p & prot::exec) return force_signal(SIGBUS, BUS_ADRERR, pc);
+        return force_signal(SIGSEGV, p < 0 ? SEGV_MAPERR : SEGV_ACCERR, pc);
+    }
+    case ir::TrapKind::divide: return force_signal(SIGFPE, FPE_INTDIV, pc);
+    case ir::TrapKind::overflow: return force_signal(SIGFPE, FPE_INTOVF, pc);
+    case ir::TrapKind::fp: return force_signal(SIGFPE, FPE_FLTINV, pc);
+    case ir::TrapKind::privileged: return force_signal(SIGILL, ILL_PRVOPC, pc);
+    case ir::TrapKind::wait: raw_syscall(SYS_sched_yield); return;
+    default: return force_signal(SIGILL, ILL_ILLOPC, pc);
+    }
+}
+
+void Thread::on_fault() {
+    u64 address = header().fault_address, pc = header().pc;
+    ir::FaultKind kind = header().fault_kind;
+    if (kind == ir::FaultKind::misaligned) return force_signal(SIGBUS, BUS_ADRALN, address);
+    if (kind == ir::FaultKind::fetch) {
+        int p = memory().protection(address);
+        if (p >= 0 && p & prot::exec) return force_signal(SIGBUS, BUS_ADRERR, address);
+        return force_signal(SIGSEGV, p < 0 ? SEGV_MAPERR : SEGV_ACCERR, address);
+    }
+    switch (memory().explain_fault(address, kind == ir::FaultKind::write)) {
+    case AddressSpace::FaultResult::retry:
+        // An access that faults for ever though nothing forbids it would hang the guest.
+        same_faults_ = last_fault_[0] == pc && last_fault_[1] == address ? same_faults_ + 1 : 0;
+        last_fault_[0] = pc, last_fault_[1] = address;
+        if (same_faults_ < max_same_faults) return;
+        return force_signal(SIGSEGV, SEGV_ACCERR, address);
+    case AddressSpace::FaultResult::no_mapping: return force_signal(SIGSEGV, SEGV_MAPERR, address);
+    case AddressSpace::FaultResult::no_permission: return force_signal(SIGSEGV, SEGV_ACCERR, address);
+    case AddressSpace::FaultResult::bus: return force_signal(SIGBUS, BUS_ADRERR, address);
+    }
+}
+
+void Thread::on_system_call() {
+    const RegisterMap& map = process_.map;
+    Args a;
+    a.number = get(map.number);
+    for (u32 i = 0; i < 6; i++) a.v[i] = get(map.args[i]);
+    header().pc += abi().syscall_bytes;
+    i64 r = call(*this, a);
+    if (r == -process::restart) {
+        header().pc -= abi().syscall_bytes;
+        restarting_ = true;
+    } else if (r != keep_registers) {
+        set(map.result, u64(r));
+    }
+}
+
+bool Thread::read(S s, u64 address, void* host) {
+    const Layout& l = abi().layout(s);
+    u8 raw[max_struct];
+    if (!memory().read(address, raw, size_of(l, abi().model))) return false;
+    from_guest(l, abi().model, raw, host);
+    return true;
+}
+
+bool Thread::write(S s, u64 address, const void* host) {
+    const Layout& l = abi().layout(s);
+    u8 raw[max_struct];
+    to_guest(l, abi().model, host, raw);
+    return memory().write(address, raw, size_of(l, abi().model));
+}
+
+bool Thread::read_word(u64 address, u64& value) { return read(S::ulong, address, &value); }
+
+i64 Thread::path(u64 address, std::string& to) {
+    constexpr u64 path_max = 4096;
+    if (memory().read_string(address, to, path_max - 1)) return 0;
+    u8 byte;
+    // Too long and unreadable look alike to read_string; the page after PATH_MAX bytes tells.
+    if (address != 0 && memory().read(address, &byte, 1) && memory().read(address + path_max - 1, &byte, 1))
+        return -ENAMETOOLONG;
+    return -EFAULT;
+}
+
+// What the kernel does for a thread that ends: futex(2) and set_robust_list(2). A list that loops is cut off where the
+// kernel cuts it (ROBUST_LIST_LIMIT).
+void Thread::finish_thread() {
+    RobustListHead head{};
+    auto release = [&](u64 entry) {
+        u64 address = (entry & ~1ull) + head.offset;
+        u32 word = 0;
+        if (address % 4 != 0 || !memory().read(address, &word, 4)) return;
+        u32 value = u32(load_int(reinterpret_cast<u8*>(&word), 4, abi().model.big));
+        if ((value & FUTEX_TID_MASK) != u32(tid_)) return;
+        u8 dead[4];
+        store_int(dead, 4, abi().model.big, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
+        if (memory().write(address, dead, 4) && value & FUTEX_WAITERS)
+            raw_syscall(SYS_futex, u64(memory().host(address)), FUTEX_WAKE, 1);
+    };
+    if (robust_list && read(S::robust_list_head, robust_list, &head)) {
+        u64 entry = head.next;
+        for (u32 n = 0; n < 2048 && entry != robust_list; n++) {
+            u64 next;
+            bool more = read_word(entry & ~1ull, next);
+            if (entry != head.pending) release(entry);
+            if (!more) break;
+            entry = next;
+        }
+        if (head.pending) release(head.pending);
+        raw_syscall(SYS_set_robust_list, 0, 24);
+    }
+    if (clear_child_tid) {
+        u32 zero = 0;
+        if (memory().write(clear_child_tid, &zero, 4))
+            raw_syscall(SYS_futex, u64(memory().host(clear_child_tid)), FUTEX_WAKE, 1);
+        clear_child_tid = 0;
+    }
+}
+
+} // namespace mimic::user

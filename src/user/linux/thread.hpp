@@ -1,0 +1,221 @@
+// A guest process and its threads: the loop that runs guest code, takes system calls and delivers signals.
+//
+// One host thread runs one guest thread, so ids, masks, priorities and affinities are the host's own. The host's signal
+// mask is the guest's (SIGSEGV and SIGBUS excepted, which Mimic needs itself), so pending signals, sigwait and signalfd
+// work in the kernel. A host handler records one signal, blocks all others and makes the thread leave guest code; the
+// loop then builds the guest's frame.
+#pragma once
+#include "base/process.hpp"
+#include "user/engine.hpp"
+#include "user/linux/abi.hpp"
+#include "user/linux/paths.hpp"
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace mimic::user {
+
+struct CallRow;
+
+// Arguments of a system call as the guest's registers hold them.
+struct Args {
+    u64 v[6] = {};
+    u64 number = 0;
+    const CallRow* row = nullptr;
+    u64 operator[](u32 n) const { return v[n]; }
+    i32 i(u32 n) const { return i32(v[n]); }
+    u32 u(u32 n) const { return u32(v[n]); }
+};
+
+// What a handler returns when the guest's registers are already as they shall be (sigreturn, a new program).
+inline constexpr i64 keep_registers = -(1 << 20);
+
+struct RunOptions {
+    std::string sysroot;       // -L
+    std::string cpu_model;     // -cpu
+    std::string uname_release; // -r
+    bool strace = false;
+    int log = 2;                       // where strace lines go
+    u64 stack_size = 0;                // -s; 0: RLIMIT_STACK
+    std::vector<std::string> relaunch; // our own path and the options that a child gets when it executes a program
+};
+
+// Guest dispositions; shared by the threads of a process, copied at fork.
+struct SignalTable {
+    std::mutex lock;
+    SigAction actions[65] = {};
+
+    void copy_to(SignalTable& other);
+    // Handlers become the default action, here and on the host (exec, CLONE_CLEAR_SIGHAND).
+    void reset_handlers();
+};
+
+// What all threads of a process share.
+struct Process {
+    const Abi& abi;
+    RunOptions options;
+    AddressSpace& memory;
+    Engine& engine;
+    RegisterMap map;
+    Paths paths;
+    std::string exe;                    // the guest's path of the program: /proc/self/exe
+    std::vector<std::string> arguments; // for /proc/self/cmdline
+    std::vector<u8> auxv;
+    bool same_model = false;                  // structures are laid out as on the host
+    std::array<bool, struct_count> same = {}; // the same, one by one
+    u64 stack_start = 0;
+    u64 trampoline = 0;
+    std::atomic<u32> threads{1};
+    std::mutex limits_lock;
+    u64 limits[2][2] = {{~0ull, ~0ull}, {~0ull, ~0ull}}; // RLIMIT_AS, RLIMIT_DATA: {soft, hard}, ours alone
+};
+
+class Thread {
+public:
+    Thread(Process& process, SignalTable& signals, std::unique_ptr<Vcpu> cpu);
+    ~Thread();
+    Thread(const Thread&) = delete;
+    Thread& operator=(const Thread&) = delete;
+
+    Process& process() { return process_; }
+    const Abi& abi() const { return process_.abi; }
+    AddressSpace& memory() { return process_.memory; }
+    SignalTable& signals() { return signals_; }
+    Vcpu& cpu() { return *cpu_; }
+    ir::CpuHeader& header() { return cpu_->header(); }
+    int tid() const { return tid_; }
+
+    // The host thread that calls becomes this guest thread: signals find it from here on.
+    void adopt();
+    // Runs until the thread exits; returns its exit status.
+    int run();
+    // Makes run() return after the current system call.
+    void leave(int status) { leaving_ = true, exit_status_ = status; }
+
+    // ---- registers ----
+    u64 get(u32 offset) { return reg(header(), offset); }
+    void set(u32 offset, u64 value) { reg(header(), offset) = value; }
+    u64 sp() { return get(process_.map.sp); }
+
+    // ---- system calls ----
+    // A call to the host's kernel that a signal may interrupt: result or -errno, -process::restart when it must be
+    // made again after the signal.
+    template <class... A>
+    i64 syscall(long number, A... a) {
+        return process::interruptible_syscall(&pending_, number, u64(a)...);
+    }
+    // A host pointer to guest memory that the kernel reads or writes; nullptr when the range is not the guest's.
+    void* reading(u64 address, u64 length) {
+        return memory().in_range(address, length) ? memory().host(address) : nullptr;
+    }
+    void* writing(u64 address, u64 length) {
+        if (!memory().in_range(address, length)) return nullptr;
+        memory().prepare_write(address, length);
+        return memory().host(address);
+    }
+    // Structures: false when the guest has no access there.
+    bool read(S s, u64 address, void* host);
+    bool write(S s, u64 address, const void* host);
+    template <class T>
+    bool read_array(S s, u64 address, std::vector<T>& to, u64 count);
+    // A path argument: 0 or -errno.
+    i64 path(u64 address, std::string& to);
+    // A pointer-sized word.
+    bool read_word(u64 address, u64& value);
+    u64 word_bytes() const { return abi().model.long_bytes; }
+
+    // ---- signals ----
+    u64 mask() const { return mask_; }
+    // Sets the guest's mask, and the host's with it.
+    void set_mask(u64 mask);
+    // The mask of a new thread, whose host thread sets its own.
+    void inherit_mask(u64 mask) { mask_ = mask; }
+    // Until the next delivery the mask is `mask`; handlers then restore the present one (sigsuspend, ppoll...).
+    void suspend_mask(u64 mask);
+    // Undoes suspend_mask when no handler ran.
+    void restore_mask();
+    // Signals that arrived but are blocked here in software.
+    u64 held_signals() const { return arrived_.load(std::memory_order_relaxed) & mask_; }
+    SigStack altstack; // flags: SS_DISABLE, SS_AUTODISARM
+    bool on_altstack(u64 sp) const { return sp - altstack.sp - 1 < altstack.size; }
+    // A signal that the current instruction caused.
+    void force_signal(int signal, int code, u64 address);
+    i64 sigreturn();
+    // Blocks everything on the host while a thread or process is made; returns what unblock_all takes.
+    static u64 block_all();
+    static void unblock(u64 host_mask);
+
+    // ---- death ----
+    u64 clear_child_tid = 0;
+    u64 robust_list = 0;
+    void finish_thread(); // robust futexes, clear_child_tid
+    void refresh_tid();
+
+    u32 pending_ = 0; // non-zero: deliver signals before entering the kernel or guest code
+
+private:
+    static void on_host_signal(int signal, siginfo_t* info, void* context);
+    friend void catch_guest_signal(int signal, u64 flags);
+    void on_trap();
+    void on_fault();
+    void on_system_call();
+    void deliver_signals();
+    void show_mask();
+    void deliver(int signal, const siginfo_t& info);
+    void default_action(int signal, const SigAction& action);
+    bool enter_handler(int signal, const SigAction& action, const siginfo_t& info);
+    [[noreturn]] void die(int signal);
+
+    Process& process_;
+    SignalTable& signals_;
+    std::unique_ptr<Vcpu> cpu_;
+    int tid_ = 0;
+    bool leaving_ = false;
+    int exit_status_ = 0;
+    bool restarting_ = false; // pc stands at a call that must be made again
+    u64 mask_ = 0;
+    u64 saved_mask_ = 0;
+    bool mask_saved_ = false;
+    std::atomic<u64> arrived_{0}; // bit n-1: infos_[n] is waiting
+    u64 last_fault_[2] = {};
+    u32 same_faults_ = 0;
+    siginfo_t infos_[65];
+    process::SignalStack* stack_ = nullptr;
+};
+
+// The guest thread that this host thread runs, or nullptr.
+Thread* current_thread();
+void set_current_thread(Thread* thread);
+
+// The host's disposition for a guest's: caught by us, default or ignored. `flags`: the guest's sa_flags.
+void catch_guest_signal(int signal, u64 flags);
+int set_host_disposition(int signal, const SigAction& action);
+// siginfo in the guest's layout; returns its size (128 on every ABI).
+u32 siginfo_to_guest(const Abi& abi, const siginfo_t& info, u8* to);
+void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info);
+
+inline u64 signal_bit(int signal) { return 1ull << (signal - 1); }
+// Signals whose host handler is always ours.
+inline constexpr u64 own_signals = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
+inline constexpr u64 unblockable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
+
+namespace sa {
+inline constexpr u64 nocldstop = 1, nocldwait = 2, siginfo = 4, onstack = 0x08000000, restart = 0x10000000,
+                     nodefer = 0x40000000, resethand = 0x80000000;
+inline constexpr u64 dfl = 0, ign = 1;
+} // namespace sa
+
+template <class T>
+bool Thread::read_array(S s, u64 address, std::vector<T>& to, u64 count) {
+    const Layout& l = abi().layout(s);
+    u64 bytes = size_of(l, abi().model);
+    std::vector<u8> raw(size_t(bytes * count));
+    if (!memory().read(address, raw.data(), raw.size())) return false;
+    to.resize(size_t(count));
+    for (size_t i = 0; i < count; i++) from_guest(l, abi().model, raw.data() + i * bytes, &to[i]);
+    return true;
+}
+
+} // namespace mimic::user

@@ -1,0 +1,250 @@
+#include "user/run.hpp"
+#include "user/loader/program.hpp"
+#include "user/proc_start.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern "C" char** environ;
+
+namespace mimic::user {
+
+std::string run_help();
+
+namespace {
+
+using process::raw_syscall;
+
+void print(int fd, const std::string& text) {
+    for (size_t done = 0; done < text.size();) {
+        i64 n = raw_syscall(SYS_write, u64(fd), u64(text.data() + done), text.size() - done);
+        if (n <= 0) return;
+        done += size_t(n);
+    }
+}
+
+int fail(const Error& error) {
+    print(2, "mimic: " + error.message() + "\n");
+    return exit_status_of(error);
+}
+
+// A program that was found: open, with scripts replaced by their interpreters.
+struct Found {
+    int fd = -1;
+    std::string path; // the guest's name for the file that is loaded
+    std::string host; // the host's
+    std::vector<std::string> arguments;
+    const Abi* abi = nullptr;
+};
+
+Result<int> open_program(const Paths& paths, const std::string& path, std::string& host) {
+    host = paths.lookup(path);
+    int fd = open(host.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return Error::from_errno(errno, "{}", path);
+    struct stat st;
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        close(fd);
+        return Error::from_errno(EISDIR, "{}: expected a program", path);
+    }
+    return fd;
+}
+
+Result<const Abi*> abi_of(const ElfIdentity& id) {
+    for (const Abi* abi : abis())
+        if (abi->elf_machine == id.machine && abi->elf_class == id.elf_class && abi->model.big == id.big) return abi;
+    std::string names;
+    for (const Abi* abi : abis()) names.append(names.empty() ? "" : ", ").append(abi->name);
+    return Error::unsupported("program is for ELF machine {} ({}-bit), expected one of {}", id.machine,
+                              id.elf_class == 2 ? 64 : 32, names);
+}
+
+// Follows "#!" lines to an ELF program.
+Result<Found> find_program(const Paths& paths, std::vector<std::string> arguments, std::string path) {
+    Found found;
+    for (u32 depth = 0; depth < 5; depth++) {
+        found.path = path;
+        found.fd = TRY(open_program(paths, path, found.host));
+        char start[256];
+        ssize_t n = pread(found.fd, start, sizeof start, 0);
+        if (n < 0) return Error::from_errno(errno, "read {}", path);
+        ScriptLine line = TRY(parse_script_line({start, size_t(n)}).in("{}", path));
+        if (line.interpreter.empty()) {
+            ElfIdentity id = TRY(identify_elf(DescriptorBytes(found.fd)).in("{}", path));
+            found.abi = TRY(abi_of(id).in("{}", path));
+            found.arguments = std::move(arguments);
+            return found;
+        }
+        close(found.fd);
+        std::vector<std::string> words{line.interpreter};
+        if (!line.argument.empty()) words.push_back(line.argument);
+        words.push_back(path);
+        words.insert(words.end(), arguments.begin() + 1, arguments.end());
+        arguments = std::move(words);
+        path = line.interpreter;
+    }
+    return Error::from_errno(ELOOP, "{}: too many scripts that run scripts", path);
+}
+
+std::vector<std::string> environment(const RunCommand& c) {
+    std::vector<std::string> result;
+    auto name_is = [](std::string_view entry, std::string_view name) {
+        return entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name);
+    };
+    for (char** e = environ; *e; e++) {
+        std::string_view entry = *e;
+        bool dropped = std::any_of(c.unset.begin(), c.unset.end(), [&](auto& u) { return name_is(entry, u); }) ||
+                       std::any_of(c.set.begin(), c.set.end(),
+                                   [&](auto& s) { return name_is(entry, std::string_view(s).substr(0, s.find('='))); });
+        if (!dropped) result.emplace_back(entry);
+    }
+    result.insert(result.end(), c.set.begin(), c.set.end());
+    return result;
+}
+
+// What a child of ours gets in front of its program.
+std::vector<std::string> relaunch(const RunCommand& c) {
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self);
+    std::vector<std::string> words{n > 0 ? std::string(self, size_t(n)) : std::string("mimic"), "run"};
+    auto add = [&](const char* option, const std::string& value) {
+        if (!value.empty()) words.insert(words.end(), {option, value});
+    };
+    add("-L", c.options.sysroot);
+    add("-cpu", c.options.cpu_model);
+    add("-r", c.options.uname_release);
+    add("-D", c.log_file);
+    if (c.options.stack_size) add("-s", std::to_string(c.options.stack_size));
+    if (c.page) add("-p", std::to_string(c.page));
+    if (c.has_base) add("-B", std::to_string(c.base_address));
+    if (c.reserved) add("-R", std::to_string(c.reserved));
+    if (c.options.strace) words.push_back("-strace");
+    if (c.engine.one_insn) words.push_back("-one-insn-per-tb");
+    std::string accel = c.engine.interpreter ? "interp" : "jit";
+    if (c.engine.verify) accel += ",verify=on";
+    if (c.engine.code_bytes) accel += ",tb-size=" + std::to_string(c.engine.code_bytes >> 20);
+    if (accel != "jit") add("-accel", accel);
+    return words;
+}
+
+u64 stack_size(const RunCommand& c) {
+    if (c.options.stack_size) return c.options.stack_size;
+    struct rlimit limit;
+    constexpr u64 usual = 8 << 20, most = 1ull << 30;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return usual;
+    return std::clamp<u64>(limit.rlim_cur, 128 << 10, most);
+}
+
+Result<std::unique_ptr<AddressSpace>> make_space(const RunCommand& c, const Abi& abi) {
+    SpaceShape shape{.low = abi.low, .high = abi.high, .page = c.page ? c.page : abi.page};
+    if (c.has_base && c.base_address == 0) shape.base = SpaceShape::Base::zero;
+    if ((c.has_base && c.base_address != 0) || c.reserved) {
+        shape.base = SpaceShape::Base::reserve;
+        shape.base_address = c.base_address;
+        if (c.reserved) shape.high = std::min(abi.high, c.reserved);
+    }
+    shape.low = (shape.low + shape.page - 1) & ~u64(shape.page - 1);
+    return AddressSpace::create(shape);
+}
+
+// The path that the guest knows the program by: without the sysroot in front.
+std::string exe_path(const Paths& paths, const Found& found) {
+    char absolute[PATH_MAX];
+    std::string host = realpath(found.host.c_str(), absolute) ? absolute : found.host;
+    const std::string& root = paths.sysroot();
+    if (!root.empty() && host.starts_with(root) && host[root.size()] == '/') return host.substr(root.size());
+    return host;
+}
+
+struct InterpreterContext {
+    const Paths* paths;
+};
+int open_interpreter(void* context, const std::string& path) {
+    std::string host = static_cast<InterpreterContext*>(context)->paths->lookup(path);
+    int fd = open(host.c_str(), O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+Result<int> run_program(RunCommand& c) {
+    Paths paths;
+    paths.set_sysroot(c.options.sysroot);
+    if (!paths.sysroot().empty()) c.options.sysroot = paths.sysroot();
+    std::vector<std::string> arguments = c.program;
+    if (c.has_argv0) arguments[0] = c.argv0;
+    Found found = TRY(find_program(paths, std::move(arguments), c.program[0]));
+
+    SignalTable signals;
+    u64 mask = inherit_signals(signals);
+    process::install_fault_handlers();
+    const Abi& abi = *found.abi;
+    auto space = TRY(make_space(c, abi));
+    c.engine.guest = abi.name;
+    c.engine.model = c.options.cpu_model;
+    auto engine = TRY(make_engine(c.engine, *space));
+    StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c)};
+    keep_stack_free(*space, start);
+    InterpreterContext context{&paths};
+    LoadedProgram program = TRY(load_program(*space, abi, found.fd, found.path, open_interpreter, &context));
+    close(found.fd);
+    space->set_brk(program.brk);
+
+    if (c.log_file.empty()) c.options.log = 2;
+    c.options.relaunch = relaunch(c);
+    Process process{.abi = abi, .options = c.options, .memory = *space, .engine = *engine};
+    process.paths = paths;
+    process.exe = exe_path(paths, found);
+    process.arguments = found.arguments;
+    return start_process(process, signals, mask, program, start);
+}
+
+Result<int> open_log(RunCommand& c) {
+    if (c.log_file.empty()) return 2;
+    // High, so that the program's descriptors have the numbers that it expects.
+    int fd = open(c.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) return Error::from_errno(errno, "log file {}", c.log_file);
+    struct rlimit limit {};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, int(std::min<u64>(limit.rlim_cur, 1024)) - 1);
+    if (high >= 0) close(fd), fd = high;
+    char absolute[PATH_MAX];
+    if (realpath(c.log_file.c_str(), absolute)) c.log_file = absolute;
+    return fd;
+}
+
+std::string list_all_models() {
+    std::string text;
+    for (const Abi* abi : abis()) {
+        std::string models = list_models(abi->name);
+        if (!models.empty()) text.append(abi->name).append(":\n").append(models);
+    }
+    return text;
+}
+
+} // namespace
+
+int run_main(std::span<const std::string_view> words) {
+    auto command = parse_run(words, [](const char* name) -> const char* { return getenv(name); });
+    if (!command) {
+        print(2, "mimic: " + command.error().message() + "\n");
+        return 2;
+    }
+    switch (command->action) {
+    case RunCommand::Action::help: print(1, run_help()); return 0;
+    case RunCommand::Action::version: print(1, "mimic version 0.1 (user mode)\n"); return 0;
+    case RunCommand::Action::list_cpus: print(1, list_all_models()); return 0;
+    case RunCommand::Action::run: break;
+    }
+    auto log = open_log(*command);
+    if (!log) return fail(log.error());
+    command->options.log = *log;
+    command->engine.log_fd = *log;
+    auto status = run_program(*command);
+    return status ? *status : fail(status.error());
+}
+
+} // namespace mimic::user

@@ -1,0 +1,16 @@
+// Random blocks of guest code run by both engines: state, memory and the way out must be equal. Knows no guest: the
+// instructions are random instances of the guest's rows.
+#pragma once
+#include "cpu/cpu.hpp"
+#include <string>
+
+namespace mimic::tests {
+
+struct BlockCounts {
+    u64 passed = 0, failed = 0, refused = 0; // refused: the JIT left the unit to the interpreter
+};
+
+// Runs `count` blocks made from the seed; appends a report of the first failures to `report`.
+BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, std::string& report);
+
+} // namespace mimic::tests
