@@ -175,7 +175,7 @@ Result<std::vector<u8>> assemble(std::string_view code, u64 pc, const isa::Guest
 
 Result<Line> parse_line(std::string_view text, const isa::Guest& guest) {
     Line line;
-    text = trim(text.substr(0, text.find('#')));
+    text = trim(text.starts_with('#') ? "" : text.substr(0, text.find("# ")));
     if (text.empty()) return line;
     auto arrow = text.find("=>"), bar = text.find('|');
     line.code = trim(text.substr(0, std::min(bar, arrow)));

@@ -12,7 +12,7 @@
 // memory, `ro=ADDRESS` for a page that is read-only. `[ADDRESS]=` is 8 bytes, `[ADDRESS:N]=` is N; naming an address maps
 // its page. All else is zero. Outputs name all that changed, the trap, and the pc where it is not that behind the code
 // (or, for a trap, that of the instruction). Values: integers; floating point with a letter for the format, d f h;
-// box(VALUE) sets all bits above the value's own. `#` begins a comment.
+// box(VALUE) sets all bits above the value's own. `#` begins a comment at the start of a line, `# ` anywhere.
 #pragma once
 #include "base/result.hpp"
 #include "machine.hpp"
