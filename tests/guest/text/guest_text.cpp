@@ -1,7 +1,8 @@
 // guest_text GUEST [--seed N] [--count N] [--root DIR] [--folder DIR]
 //
 // Encodings and text against binutils, in both directions: COUNT random instances of every row are disassembled by
-// objdump and by us, and our text is assembled by as to the same bytes. DIR/tools says how the tools are called,
+// objdump and by us, and our text is assembled by as to the same bytes; neighbours of the instances are disassembled, too,
+// and must be illegal for both or for neither. DIR/tools says how the tools are called,
 // DIR/exceptions what they do not know; one that 1000 instances of each row do not need is a difference too (default: tests/guest/GUEST/text). --root: where Debian's packages of the tools
 // were unpacked, if not installed. Exit status: 0 all agree, 1 differences, 2 trouble, 77 no tools here.
 #include "base/result.hpp"
@@ -31,13 +32,15 @@ struct Options {
     u64 seed = 1, count = 20;
 };
 
-// tests/guest/GUEST/text/tools: lines "objdump ARGUMENTS", "as ARGUMENTS", "prefix PREFIX" of the programs' names, and
-// "before N DIRECTIVE" for instructions of N bytes.
+// tests/guest/GUEST/text/tools: lines "objdump ARGUMENTS", "as ARGUMENTS", "prefix PREFIX" of the programs' names,
+// "undefined GLOB" of what objdump prints for bytes that are no instruction, "before N DIRECTIVE" for instructions of
+// N bytes.
 struct Tools {
-    std::string prefix, objdump, as;
+    std::string prefix, objdump, as, undefined;
     std::map<u32, std::string> before;
 };
-// Lines "GLOB print|assemble|both REASON": our text of instructions for which that direction is not compared.
+// Lines "GLOB print|assemble|both REASON": our text of instructions for which that direction is not compared
+// (or "illegal: " and objdump's).
 struct Exception {
     std::string glob;
     bool print = false, assemble = false;
@@ -45,12 +48,12 @@ struct Exception {
 };
 
 struct Sample {
-    u32 row = 0;
+    u32 row = 0; // no_row: not to be assembled
     std::vector<u8> bytes;
     std::string text;     // at its place among the samples
     std::string relative; // with pc-relative operands as as takes them
 };
-constexpr u64 place = 8; // bytes between two samples
+constexpr u64 place = 32; // bytes between two samples: longer than what any flip makes of one
 
 std::vector<std::string> lines_of(const std::string& path) {
     std::vector<std::string> out;
@@ -73,6 +76,7 @@ Tools read_tools(const std::string& folder) {
         if (name == "prefix") t.prefix = rest;
         if (name == "objdump") t.objdump = rest;
         if (name == "as") t.as = rest;
+        if (name == "undefined") t.undefined = rest;
     }
     return t;
 }
@@ -128,7 +132,8 @@ std::string normal(std::string_view s) {
 }
 
 // A target is hexadecimal without a mark, and a symbol follows it.
-std::string normal_listing(std::string s) {
+std::string normal_listing(std::string s, const std::string& undefined) {
+    if (fnmatch(undefined.c_str(), s.c_str(), FNM_EXTMATCH) == 0) return "illegal";
     auto symbol = s.find(" <");
     if (symbol != s.npos) s.insert(s.find_last_of(", \t", symbol - 1) + 1, "0x");
     return normal(s);
@@ -160,9 +165,27 @@ std::vector<Sample> samples(const isa::Guest& guest, const Options& o) {
     return out;
 }
 
-bool excepted(std::vector<Exception>& all, const Sample& s, bool print) {
+// Neighbours of instances, a bit away: reserved encodings, and instructions of other rows.
+void add_neighbours(const isa::Guest& guest, const Options& o, std::vector<Sample>& all) {
+    std::mt19937_64 random(o.seed);
+    for (std::size_t k = 0, count = all.size(); k < count; ++k) {
+        Sample s{.row = isa::Guest::no_row, .bytes = all[k].bytes};
+        u32 bit = u32(random() % (8 * s.bytes.size())), length;
+        s.bytes[bit / 8] ^= u8(1u << bit % 8);
+        s.bytes.resize(place);
+        u64 pc = all.size() * place;
+        s.text = s.relative = "illegal";
+        if (guest.row_of(s.bytes, pc, 0) != isa::Guest::no_row) {
+            s.text = guest.disassemble(s.bytes, pc, 0, length);
+            s.relative = relative_text(guest, s.bytes);
+        }
+        all.push_back(std::move(s));
+    }
+}
+
+bool excepted(std::vector<Exception>& all, const std::string& text, bool print) {
     for (Exception& e : all) {
-        if (!(print ? e.print : e.assemble) || fnmatch(e.glob.c_str(), s.relative.c_str(), 0)) continue;
+        if (!(print ? e.print : e.assemble) || fnmatch(e.glob.c_str(), text.c_str(), 0)) continue;
         ++e.used;
         return true;
     }
@@ -202,8 +225,9 @@ struct Run {
             theirs[std::strtoull(s.c_str(), nullptr, 16)] = s.substr(tab + 1);
         }
         for (std::size_t k = 0; k < all.size(); ++k) {
-            std::string a = normal(all[k].text), b = normal_listing(theirs[k * place]);
-            if (a != b && !excepted(exceptions, all[k], true))
+            std::string a = normal(all[k].text), b = normal_listing(theirs[k * place], tools.undefined);
+            std::string known = a == "illegal" ? "illegal: " + b : all[k].relative;
+            if (a != b && !excepted(exceptions, known, true))
                 differ(fmt::format("prints '{}', objdump '{}'", all[k].text, theirs[k * place]));
         }
         return true;
@@ -214,7 +238,7 @@ struct Run {
         std::ofstream out(file("code.s"));
         for (std::size_t k = 0; k < all.size(); ++k) { // one line a sample, so that line numbers tell
             out << ".org " << k * place << "; ";
-            if (skip.contains(k)) {
+            if (skip.contains(k) || all[k].row == isa::Guest::no_row) {
                 out << ".zero 1\n";
                 continue;
             }
@@ -241,7 +265,7 @@ struct Run {
         if (!assemble(skip, refused)) {
             for (auto& [k, why] : refused) {
                 skip.insert(k);
-                if (!excepted(exceptions, all[k], false))
+                if (!excepted(exceptions, all[k].relative, false))
                     differ(fmt::format("as refuses '{}': {}", all[k].relative, why));
             }
             std::map<std::size_t, std::string> again;
@@ -258,8 +282,10 @@ struct Run {
         if (blob.size() < all.size() * place) return false;
         for (std::size_t k = 0; k < all.size(); ++k) {
             const u8* at = blob.data() + k * place;
-            if (skip.contains(k) || std::equal(all[k].bytes.begin(), all[k].bytes.end(), at)) continue;
-            if (excepted(exceptions, all[k], false)) continue;
+            if (skip.contains(k) || all[k].row == isa::Guest::no_row ||
+                std::equal(all[k].bytes.begin(), all[k].bytes.end(), at))
+                continue;
+            if (excepted(exceptions, all[k].relative, false)) continue;
             std::string bytes;
             for (u32 n = 0; n < all[k].bytes.size(); ++n)
                 bytes += fmt::format("{:02x}/{:02x} ", all[k].bytes[n], at[n]);
@@ -311,6 +337,7 @@ int run(int argc, char** argv) {
     std::string folder = (fs::temp_directory_path() / "guest_text_XXXXXX").string();
     if (!mkdtemp(folder.data())) return fmt::print(stderr, "guest_text: no temporary folder\n"), 2;
     Run r{*o, tools, folder, samples(**guest, *o), std::move(*exceptions)};
+    add_neighbours(**guest, *o, r.all);
     bool ran = r.print() && r.assemble_all();
     fs::remove_all(folder);
     if (!ran) return fmt::print(stderr, "guest_text: a tool failed\n"), 2;
