@@ -39,8 +39,8 @@ Result<void> take_common(Json& tree, NodeOptions& o) {
 // "json:{...}" and "file:..." to options.
 Result<void> apply_filename(const std::string& filename, Json& options) {
     if (filename.starts_with("json:")) {
-        Json parsed =
-            TRY(nest(TRY(Json::parse(std::string_view(filename).substr(5)).in("Could not open '{}'", filename))));
+        Json flat = TRY(Json::parse(std::string_view(filename).substr(5)).in("Could not open '{}'", filename));
+        Json parsed = TRY(nest(std::move(flat)));
         for (auto& [name, value] : *parsed.members())
             if (!options.find(name)) options.set(name, std::move(value));
         return {};

@@ -1,7 +1,9 @@
 // block_exercise IMAGE OPTIONS SEED STEPS RAW: opens a qcow2 image that exists, makes STEPS random changes and writes what
-// its guest sees to RAW. OPTIONS: letters; s snapshots, c compressed writes, r resizing, d discards.
+// its guest sees to RAW. With --seeds DIR it writes a corpus for block_qcow2_fuzz instead. OPTIONS: letters; s snapshots, c compressed writes, r resizing, d discards.
 #include "block/qcow2/exercise.hpp"
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 
 using namespace mimic;
@@ -33,12 +35,40 @@ static io::Task<Result<void>> run(Context& context, char** argv) {
     co_return Result<void>();
 }
 
+// Small images of many kinds, for the fuzzer to start from.
+static void write_seeds(io::Loop& loop, const std::string& directory) {
+    std::filesystem::create_directories(directory);
+    unsigned n = 0;
+    for (std::string options : {"size=64k,cluster_size=512", "size=64k,cluster_size=512,compat=0.10",
+                                "size=1M,cluster_size=512,refcount_bits=1", "size=256k,cluster_size=16k,extended_l2=on",
+                                "size=64k,cluster_size=1k,compression_type=zstd,refcount_bits=64"}) {
+        std::string name = fmt::format("{}/seed{}.qcow2", directory, n++);
+        Context context{.loop = loop};
+        CreateArguments a{name, *parse_flat(options)};
+        auto made = loop.run(qcow2_driver.create(context, a));
+        if (!made) std::abort();
+        OpenRequest r;
+        r.filename = name;
+        r.format = "qcow2";
+        r.writable = true;
+        NodePtr node = *loop.run(open_node(context, r));
+        qcow2::Exercise exercise(*node, std::vector<u8>(node->size()), n, {.resize = false});
+        auto ran = loop.run(exercise.run(12));
+        auto closed = loop.run(node->close());
+        if (!ran || !closed) std::abort();
+    }
+}
+
 int main(int argc, char** argv) {
+    auto loop = io::Loop::create();
+    if (argc == 3 && std::strcmp(argv[1], "--seeds") == 0) {
+        write_seeds(**loop, argv[2]);
+        return 0;
+    }
     if (argc != 6) {
-        std::fputs("usage: block_exercise IMAGE OPTIONS SEED STEPS RAW\n", stderr);
+        std::fputs("usage: block_exercise IMAGE OPTIONS SEED STEPS RAW | --seeds DIR\n", stderr);
         return 2;
     }
-    auto loop = io::Loop::create();
     Context context{.loop = **loop};
     auto r = (*loop)->run(run(context, argv));
     if (!r) std::fprintf(stderr, "block_exercise: %s\n", r.error().message().c_str());

@@ -1,10 +1,7 @@
 // Hostile qcow2 images: open, info, check, status, read, and a write with repair. The image is the input, in memory.
-// A corpus to start from: block_qcow2_fuzz --seeds DIR.
+// `block_exercise --seeds DIR` writes a corpus to start from.
+#include "block/driver.hpp"
 #include "block/protocols/memory.hpp"
-#include "block/qcow2/exercise.hpp"
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 
 using namespace mimic;
 using namespace mimic::block;
@@ -71,43 +68,13 @@ io::Task<void> use(Context& context, std::span<const u8> bytes) {
     std::move(r).ignore();
 }
 
+// One loop for all inputs: its threads and its ring are no part of what is tested.
 io::Loop& loop() {
     static auto instance = std::move(*io::Loop::create());
     return *instance;
 }
 
-void write_seeds(const std::string& directory) {
-    std::filesystem::create_directories(directory);
-    unsigned n = 0;
-    for (std::string options : {"size=64k,cluster_size=512", "size=64k,cluster_size=512,compat=0.10",
-                                "size=1M,cluster_size=512,refcount_bits=1", "size=256k,cluster_size=16k,extended_l2=on",
-                                "size=64k,cluster_size=1k,compression_type=zstd,refcount_bits=64"}) {
-        std::string name = fmt::format("{}/seed{}.qcow2", directory, n++);
-        Context context{.loop = loop()};
-        CreateArguments a{name, *parse_flat(options)};
-        auto made = loop().run(qcow2_driver.create(context, a));
-        if (!made) std::abort();
-        OpenRequest r;
-        r.filename = name;
-        r.format = "qcow2";
-        r.writable = true;
-        NodePtr node = *loop().run(open_node(context, r));
-        qcow2::Exercise exercise(*node, std::vector<u8>(node->size()), n, {.resize = false});
-        auto ran = loop().run(exercise.run(12));
-        auto closed = loop().run(node->close());
-        if (!ran || !closed) std::abort();
-    }
-}
-
 } // namespace
-
-extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-    if (*argc == 3 && std::strcmp((*argv)[1], "--seeds") == 0) {
-        write_seeds((*argv)[2]);
-        std::exit(0);
-    }
-    return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     if (size > (1u << 20)) return 0;
