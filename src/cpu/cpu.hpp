@@ -26,12 +26,22 @@ public:
 
 enum class Accel : u8 { jit, interp };
 
+// What -d shows of translation: guest instructions, IR, host code, units entered.
+namespace log {
+inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8;
+}
+
 struct Options {
     Accel accel = Accel::jit;
     bool verify = false;       // run each unit in both engines and compare
     bool one_insn = false;     // a guest instruction a unit
+    bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
+    u32 log = 0;               // Log bits
+    u64 log_low = 0, log_high = ~u64{0}; // only code in this range
+    void (*write_log)(void* owner, std::string_view text) = nullptr;
+    void* log_owner = nullptr;
 };
 
 class Cpu;

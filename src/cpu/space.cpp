@@ -1,5 +1,6 @@
 #include "cpu/space.hpp"
 #include "base/check.hpp"
+#include "ir/text.hpp"
 #include <algorithm>
 
 namespace mimic::cpu {
@@ -70,10 +71,13 @@ Node* CodeSpace::Impl::entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& loc
 Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
     u32 flavour = options.one_insn ? ir::flavour::one_insn : 0;
     isa::Fetch fetch = [this](u64 at, std::span<u8> out) { return source.fetch(at, out.data(), u32(out.size())); };
-    isa::Limits limits{.one_insn = options.one_insn};
+    limits = {.one_insn = options.one_insn, };
+    if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
     ir::Unit& unit = translator.translate(pc, {mode, flavour}, fetch, limits);
     auto t = std::make_unique<Translation>();
     t->low = unit.guest_low, t->high = unit.guest_high, t->mode = mode;
+    bool log = options.log && options.write_log && pc >= options.log_low && pc < options.log_high;
+    if (log) log_translation(unit);
     ++counters.units;
     counters.guest_insns += unit.guest_insns;
     if (options.accel == Accel::interp || !emit(unit, *t)) {
@@ -81,6 +85,7 @@ Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
         t->unit = std::make_unique<ir::Unit>(unit);
         add_node(pc, mode, nullptr, t.get());
     }
+    if (log && options.log & log::out_asm) write_log(fmt::format("OUT: {:#x}, {} bytes\n{}\n", pc, t->bytes, text));
     // Protected before anybody runs it, and looked at again: a write that came between would go unseen.
     for (u64 page = t->low >> page_bits; t->high > t->low && page <= (t->high - 1) >> page_bits; ++page) {
         source.protect_code(page << page_bits);
@@ -88,6 +93,24 @@ Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
     }
     translations.push_back(std::move(t));
     return translations.back()->nodes.front();
+}
+
+void CodeSpace::Impl::write_log(std::string_view s) { options.write_log(options.log_owner, s); }
+
+void CodeSpace::Impl::log_translation(const ir::Unit& unit) {
+    if (options.log & log::in_asm) {
+        std::string s = fmt::format("IN: {:#x}\n", unit.pc);
+        for (const ir::Block& b : unit.blocks)
+            for (u32 n = b.begin; n < b.end; ++n) {
+                if (unit.code[n].op != ir::Op::insn) continue;
+                u8 bytes[16];
+                u32 count = source.fetch(unit.code[n].imm, bytes, unit.code[n].sub), length = 0;
+                s += fmt::format("{:#012x}:  {}\n", unit.code[n].imm,
+                                 guest.disassemble({bytes, count}, unit.code[n].imm, unit.key.mode, length));
+            }
+        write_log(s + "\n");
+    }
+    if (options.log & log::op) write_log(fmt::format("OP: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state())));
 }
 
 bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
@@ -101,6 +124,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
         full = true;
         return false;
     }
+    emitted.text = options.log & log::out_asm ? &text : nullptr;
     jit::AddressModel model = options.verify ? jit::AddressModel::slow : jit::AddressModel::direct;
     if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {

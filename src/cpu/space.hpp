@@ -80,6 +80,10 @@ struct CodeSpace::Impl {
     bool emit(const ir::Unit& unit, Translation& t);
     Result<void> start_cache();
     void forget_jumps();
+    void log_translation(const ir::Unit& unit);
+    void write_log(std::string_view s);
+    std::string text; // of host code
+    isa::Limits limits;
     bool full = false; // the last emit failed for want of room
     Node* add_node(u64 pc, u32 mode, const u8* code, Translation* t);
     void drop(Translation* t);

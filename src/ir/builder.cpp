@@ -183,7 +183,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         case Op::add:
             if (y == 0) return a;
             // (x + c) + y: keeps chains of address arithmetic flat
-            if (const Inst& i = inst(a); i.op == Op::add) {
+            if (const Inst i = inst(a); i.op == Op::add) { // a copy: imm below moves the code
                 if (Val inner{this, i.b}; inner.is_const())
                     return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
             }
@@ -400,6 +400,7 @@ Val Builder::fcmp(FRel rel, Val a, Val b, bool signaling) {
     return emit({.op = Op::fcmp, .type = a.type(), .sub = u8(rel), .a = a.id(), .b = b.id(), .imm = signaling});
 }
 Val Builder::op(Op op, Type t, Val a, Val b, Val c, u64 imm, u8 sub, Lane lane) {
+    if (op == Op::fcopysign && a.id() == b.id()) return a; // RISC-V's fmv
     return emit({.op = op,
                  .type = t,
                  .sub = sub,

@@ -37,8 +37,10 @@ std::vector<std::string> split(std::string_view text) {
     int depth = 0;
     for (char c : text) {
         depth += (c == '{') - (c == '}');
-        if (c != ' ' || depth) word += c;
-        else if (!word.empty()) words.push_back(std::move(word)), word.clear();
+        if (c != ' ' || depth)
+            word += c;
+        else if (!word.empty())
+            words.push_back(std::move(word)), word.clear();
     }
     if (!word.empty()) words.push_back(word);
     return words;
@@ -65,8 +67,10 @@ u64 fp_bits(const std::string& s, u32 bytes) {
     double d = std::strtod(s.c_str(), nullptr);
     u64 bits = 0;
     float f = float(d);
-    if (bytes == 4) std::memcpy(&bits, &f, 4);
-    else std::memcpy(&bits, &d, 8);
+    if (bytes == 4)
+        std::memcpy(&bits, &f, 4);
+    else
+        std::memcpy(&bits, &d, 8);
     return bits;
 }
 bool looks_fp(const std::string& s) {
@@ -79,7 +83,8 @@ Value number(const std::string& s, u32 bytes, bool fp) {
         append(v, fp_bits(s, bytes), bytes);
     } else if (s.starts_with("0x")) {
         for (size_t n = s.size(); n > 2; n -= std::min<size_t>(n - 2, 2))
-            v.push_back(u8(std::stoul(s.substr(std::max<size_t>(n - 2, 2), n - std::max<size_t>(n - 2, 2)), nullptr, 16)));
+            v.push_back(
+                u8(std::stoul(s.substr(std::max<size_t>(n - 2, 2), n - std::max<size_t>(n - 2, 2)), nullptr, 16)));
         v.resize(bytes);
     } else {
         i64 x = s[0] == '-' ? std::stoll(s) : i64(std::stoull(s));
@@ -286,9 +291,8 @@ std::vector<std::string> files() {
     std::sort(names.begin(), names.end());
     return names;
 }
-INSTANTIATE_TEST_SUITE_P(Files, Cases, testing::ValuesIn(files()), [](const auto& parameter) {
-    return std::filesystem::path(parameter.param).stem().string();
-});
+INSTANTIATE_TEST_SUITE_P(Files, Cases, testing::ValuesIn(files()),
+                         [](const auto& parameter) { return std::filesystem::path(parameter.param).stem().string(); });
 
 } // namespace
 } // namespace mimic::ir

@@ -170,11 +170,7 @@ void Run::convert(const Inst& i, Place& out) {
 
 void Run::constant(const Inst& i, Place& out) {
     u32 n = bytes_of(i.type);
-    if (n <= 8 && !in_arena(i.type)) {
-        out = {{i.imm & mask_of(i.type), 0}};
-        return;
-    }
-    std::memcpy(result(out, i.type), unit.wide.data() + i.imm, n);
+    std::memcpy(result(out, i.type), n <= 8 ? &i.imm : unit.wide.data() + i.imm, n);
 }
 
 } // namespace mimic::ir

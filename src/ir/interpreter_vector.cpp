@@ -282,15 +282,14 @@ void Run::lanes(const Inst& i, Place& out) {
                 VTern kind = VTern(i.sub);
                 U product = U(u64(x) * y);
                 set_lane<U>(to, k,
-                              kind == VTern::mla   ? U(z + product)
-                              : kind == VTern::mls ? U(z - product)
-                                                   : U((x & y) | (U(~x) & z)));
+                            kind == VTern::mla   ? U(z + product)
+                            : kind == VTern::mls ? U(z - product)
+                                                 : U((x & y) | (U(~x) & z)));
             }
             break;
         case Op::vshift:
             for (u32 k = 0; k < n; ++k)
-                set_lane<U>(to, k,
-                              shift<U>(VShift(i.sub), lane<U>(a, k), u32(std::min<u64>(i.imm, 127)), saturated));
+                set_lane<U>(to, k, shift<U>(VShift(i.sub), lane<U>(a, k), u32(std::min<u64>(i.imm, 127)), saturated));
             break;
         case Op::vcmp:
             for (u32 k = 0; k < n; ++k) {

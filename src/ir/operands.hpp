@@ -5,25 +5,52 @@
 
 namespace mimic::ir {
 
-// Bit 0: a is a value, bit 1: b, bit 2: c (each may be absent: none). Values beyond them: for_each_operand.
-constexpr u32 value_fields(const Inst& i) {
-    if (i.op == Op::trap) return 2;
-    return (1u << info(i.op).operands) - 1;
+// What passes ask of every instruction, a byte an operation.
+namespace trait {
+inline constexpr u8 a = 1, b = 2, c = 4; // a, b, c are values (each may be absent: none)
+inline constexpr u8 list = 8;            // there may be more values in Unit::extra
+inline constexpr u8 pure = 16;           // always without side effect
+inline constexpr u8 maybe_pure = 32;     // is_pure must look closer
+inline constexpr u8 fault = 64;          // may leave with a fault
+inline constexpr u8 slots = 128;         // reads or writes slots (of calls, some)
+} // namespace trait
+
+namespace detail {
+constexpr u8 traits_of(Op op) {
+    const OpInfo& o = info(op);
+    u8 t = op == Op::trap ? trait::b : u8((1u << o.operands) - 1);
+    if (op == Op::call || op == Op::br || op == Op::scatter) t |= trait::list;
+    if ((o.effect == 'P' && op != Op::insn) || op == Op::get || op == Op::get_idx || op == Op::fpflags)
+        t |= trait::pure;
+    else if (o.effect == 'X' || (o.effect == 'E' && op != Op::fpflags_set && op != Op::fpmode_set))
+        t |= trait::maybe_pure;
+    if (o.effect == 'M' && op != Op::fence) t |= trait::fault;
+    if (o.effect == 'S' || op == Op::call || op == Op::load_ff) t |= trait::slots;
+    return t;
 }
+struct TraitTable {
+    u8 of[op_count] = {};
+    constexpr TraitTable() {
+        for (u32 n = 0; n < op_count; ++n) of[n] = traits_of(Op(n));
+    }
+};
+inline constexpr TraitTable traits;
+} // namespace detail
+constexpr u8 traits(Op op) { return detail::traits.of[u8(op)]; }
 
 // Calls f(ValueId&) (or const) for each value that i uses, those in Unit::extra included.
 template <class U, class I, class F>
 void for_each_operand(U& unit, I& i, F&& f) {
-    u32 fields = value_fields(i);
-    if (fields & 1 && i.a != none) f(i.a);
-    if (fields & 2 && i.b != none) f(i.b);
-    if (fields & 4 && i.c != none) f(i.c);
-    u32 rest = 0;
-    if (i.op == Op::call) rest = CallArg::from(i.imm).rest;
-    if (i.op == Op::br) rest = u32(i.imm);
+    const u8 t = traits(i.op);
+    if (t & trait::a && i.a != none) f(i.a);
+    if (t & trait::b && i.b != none) f(i.b);
+    if (t & trait::c && i.c != none) f(i.c);
+    if (!(t & trait::list)) [[likely]]
+        return;
+    if (i.op == Op::scatter) return f(unit.extra[u32(MemArg::from(i.imm).disp)]);
+    u32 rest = i.op == Op::call ? CallArg::from(i.imm).rest : u32(i.imm);
     if (rest)
         for (u32 n = 0; n < unit.extra[rest - 1]; ++n) f(unit.extra[rest + n]);
-    if (i.op == Op::scatter) f(unit.extra[u32(MemArg::from(i.imm).disp)]);
 }
 
 constexpr bool is_fp(Lane l) { return l >= Lane::f16 && l <= Lane::bf16; }
@@ -42,19 +69,14 @@ inline bool has_fp_arg(const Inst& i) {
 }
 
 // May it leave with a fault?
-constexpr bool may_fault(const Inst& i) { return info(i.op).effect == 'M' && i.op != Op::fence; }
+constexpr bool may_fault(const Inst& i) { return traits(i.op) & trait::fault; }
 
 // Without side effects: may go when nobody uses its value, may be done twice. `fp_flags` is GuestState's.
 inline bool is_pure(const Unit& unit, const Inst& i, u32 fp_flags) {
-    switch (info(i.op).effect) {
-    case 'P': return i.op != Op::insn && i.op != Op::arg;
-    case 'S': return i.op == Op::get || i.op == Op::get_idx;
-    case 'X': return unit.calls[CallArg::from(i.imm).callee]->effects == Intrinsic::pure;
-    case 'E': break;
-    default: return false;
-    }
-    if (i.op == Op::fpflags) return true;
-    if (i.op == Op::fpflags_set || i.op == Op::fpmode_set) return false;
+    const u8 t = traits(i.op);
+    if (!(t & trait::maybe_pure)) [[likely]]
+        return t & trait::pure;
+    if (i.op == Op::call) return unit.calls[CallArg::from(i.imm).callee]->effects == Intrinsic::pure;
     if (is_fp_operation(i)) return fp_flags == 0;
     auto kinds = kinds_of(i.op);
     return kinds.empty() || kinds[i.sub].effect == 'P' || !(fp_flags & fpflag::saturated);

@@ -63,11 +63,16 @@ std::vector<Program> programs(const std::string& path) {
     std::vector<Program> all;
     std::string line;
     for (u32 number = 1; std::getline(file, line); ++number) {
-        if (line.starts_with("== ")) all.push_back({line.substr(3), "", "", "", number});
-        else if (all.empty()) continue;
-        else if (line.starts_with("in:")) all.back().in = line.substr(3);
-        else if (line.starts_with("out:")) all.back().out += line.substr(4) + " ";
-        else all.back().text += line + "\n";
+        if (line.starts_with("== "))
+            all.push_back({line.substr(3), "", "", "", number});
+        else if (all.empty())
+            continue;
+        else if (line.starts_with("in:"))
+            all.back().in = line.substr(3);
+        else if (line.starts_with("out:"))
+            all.back().out += line.substr(4) + " ";
+        else
+            all.back().text += line + "\n";
     }
     return all;
 }
@@ -109,17 +114,17 @@ struct Machine {
     }
     u64* field(const std::string& name, u64& copy) {
         CpuHeader& h = cpu.header;
-        copy = name == "exit"      ? u64(h.exit_kind)
-               : name == "pc"      ? h.pc
-               : name == "arg"     ? h.exit_arg
-               : name == "address" ? h.fault_address
-               : name == "fault"   ? u64(h.fault_kind)
-               : name == "mode"    ? h.mode
-               : name == "poll"    ? h.poll
-               : name == "fpflags" ? h.fp.flags
-               : name == "fpmode"  ? h.fp.mode
+        copy = name == "exit"       ? u64(h.exit_kind)
+               : name == "pc"       ? h.pc
+               : name == "arg"      ? h.exit_arg
+               : name == "address"  ? h.fault_address
+               : name == "fault"    ? u64(h.fault_kind)
+               : name == "mode"     ? h.mode
+               : name == "poll"     ? h.poll
+               : name == "fpflags"  ? h.fp.flags
+               : name == "fpmode"   ? h.fp.mode
                : name == "fp80mode" ? h.fp80.mode
-                                   : ~u64{1};
+                                    : ~u64{1};
         return copy == ~u64{1} ? nullptr : &copy;
     }
 };
@@ -201,9 +206,8 @@ std::vector<std::string> files(std::string_view extension) {
     std::sort(names.begin(), names.end());
     return names;
 }
-INSTANTIATE_TEST_SUITE_P(Files, Programs, testing::ValuesIn(files(".run")), [](const auto& parameter) {
-    return std::filesystem::path(parameter.param).stem().string();
-});
+INSTANTIATE_TEST_SUITE_P(Files, Programs, testing::ValuesIn(files(".run")),
+                         [](const auto& parameter) { return std::filesystem::path(parameter.param).stem().string(); });
 
 // Every operation, and every kind of the families, stands in a file of tests/.
 TEST(Tables, NameEveryOperation) {

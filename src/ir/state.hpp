@@ -62,6 +62,8 @@ struct CpuHeader {
 inline constexpr u32 slots_offset = 512;
 static_assert(sizeof(CpuHeader) <= slots_offset);
 
+// temp: carries values between blocks of one guest instruction (and on to later ones in line); nobody sees it outside the
+// unit, and it is lost where the unit may leave: a block that an edge which polls leads to must not read an old one.
 enum class SlotClass : u8 { gpr, flag, fp, vec, sys, temp };
 
 // One piece of guest state. `priority`: higher wins a host register in the register plan; 0: stays in memory.

@@ -64,10 +64,12 @@ inline constexpr Slot slots[] = {
 };
 inline constexpr u32 state_bytes = 1568 + 256;
 inline constexpr u32 all_fp_flags = 0x1f | softfloat::flag::denormal_flushed | fpflag::saturated;
-inline constexpr GuestState aarch64{"aarch64-rules", slots, state_bytes, &softfloat::env::aarch64, nullptr, all_fp_flags};
+inline constexpr GuestState aarch64{"aarch64-rules",          slots,   state_bytes,
+                                    &softfloat::env::aarch64, nullptr, all_fp_flags};
 inline constexpr GuestState riscv{"riscv-rules", slots, state_bytes, &softfloat::env::riscv, nullptr, all_fp_flags};
-inline constexpr GuestState x86{"x86-rules", slots, state_bytes, &softfloat::env::x86_sse, &softfloat::env::x87,
-                                all_fp_flags | softfloat::flag::denormal_used};
+inline constexpr GuestState x86{"x86-rules",          slots,
+                                state_bytes,          &softfloat::env::x86_sse,
+                                &softfloat::env::x87, all_fp_flags | softfloat::flag::denormal_used};
 
 // A vCPU's header and slots.
 struct alignas(16) Cpu {

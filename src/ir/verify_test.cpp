@@ -1,7 +1,7 @@
 // tests/verify.bad: "== name", a unit, "error: words that the error has".
-#include "ir/verify.hpp"
 #include "ir/test_support.hpp"
 #include "ir/text.hpp"
+#include "ir/verify.hpp"
 #include <fstream>
 #include <gtest/gtest.h>
 

@@ -43,7 +43,8 @@ public:
         std::vector<const R*> by_width[9];
         for (const Table<Isa>& t : tables)
             if (has(t.feature))
-                for (const R& r : t.rows) by_width[r.bits / 8].push_back(&r), rows_.push_back(&r);
+                for (const R& r : t.rows)
+                    by_width[r.bits / 8].push_back(&r), rows_.push_back(&r), tables_.push_back(t.name);
         for (u32 w = 1; w <= 8; ++w) {
             // A row that is a special case of another has more fixed bits: it is tried first.
             std::stable_sort(by_width[w].begin(), by_width[w].end(),
@@ -53,6 +54,8 @@ public:
     }
 
     std::span<const R* const> rows() const { return rows_; }
+    // The name of the table that row n stands in.
+    std::string_view table(u32 n) const { return tables_[n]; }
 
     // Decodes what stands at `code`. Fills the instruction and returns true; false: illegal, or more bytes needed than
     // there are (length says how many it would take; 0 when even that is unknown).
@@ -259,6 +262,7 @@ private:
     }
 
     std::vector<const R*> rows_, leaf_;
+    std::vector<std::string_view> tables_;
     std::vector<Node> nodes_;
     std::vector<u32> child_;
     u32 root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};

@@ -30,6 +30,14 @@ struct RowInfo {
     u32 bytes = 0;
 };
 
+// A register as debuggers and tests name it; a slot, part of one, or composed of several.
+struct RegisterInfo {
+    std::string_view name;
+    u16 bytes = 8;
+    bool fp = false;       // holds floating-point values
+    bool internal = false; // no architectural register, but state that decides what comes next
+};
+
 // A CPU model of a guest architecture, immutable once made.
 class Guest {
 public:
@@ -48,9 +56,21 @@ public:
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;
     virtual Result<std::vector<u8>> assemble(std::string_view text, u64 pc, u32 mode) const = 0;
 
+    // Registers but for the pc: together all of the state, and no bit of it twice. Values have the host's byte order.
+    virtual std::span<const RegisterInfo> registers() const { return {}; }
+    // By its name in registers() or another that the ABI or assembler knows; no_register when there is none.
+    virtual u32 find_register(std::string_view) const { return no_register; }
+    virtual void read_register(ir::CpuHeader&, u32, u8*) const {}
+    // Brings mode bits of the header along (CpuHeader::mode).
+    virtual void write_register(ir::CpuHeader&, u32, const u8*) const {}
+    static constexpr u32 no_register = ~0u;
+
     // Rows, for property tests and soak: every row of this model, and random instances of one.
     virtual u32 row_count() const = 0;
     virtual RowInfo row(u32 n) const = 0;
+    // The row of what stands at `code`; no_row when it is illegal.
+    virtual u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const = 0;
+    static constexpr u32 no_row = ~0u;
     virtual std::vector<u8> random_instance(u32 row, std::mt19937_64& random) const = 0;
     // Pairs of rows that claim the same bytes although neither is a special case of the other: mistakes, as text.
     virtual std::vector<std::string> row_conflicts() const = 0;

@@ -74,7 +74,13 @@ public:
     u32 row_count() const override { return u32(decoder_.rows().size()); }
     RowInfo row(u32 n) const override {
         const Row<Isa>& r = *decoder_.rows()[n];
-        return {r.syntax, r.pattern, {}, r.bits / 8u};
+        return {r.syntax, r.pattern, decoder_.table(n), r.bits / 8u};
+    }
+    u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const override {
+        Insn<Isa> i;
+        if (!decoder_.decode(code, pc, Isa::context(mode), i)) return no_row;
+        auto rows = decoder_.rows();
+        return u32(std::find(rows.begin(), rows.end(), i.row) - rows.begin());
     }
     std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
     // Random field values that the row accepts; extension words are random too.

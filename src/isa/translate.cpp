@@ -76,6 +76,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
         if (g.pc == pc && g.mode == mode) return g.block;
     if (limits_.one_insn || blocks_.size() >= limits_.blocks || unit_.guest_insns >= limits_.insns) return ir::none;
     if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
+    if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
     for (u32 n = 0; n < blocks_.size(); ++n)
         if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc, mode)) inside = n;
@@ -124,7 +125,7 @@ void Translator::translate_block(u32 n) {
             for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
             bool full = unit_.guest_insns >= limits_.insns || limits_.one_insn ||
                         pc - unit_.pc + limits_.reach >= 2 * limits_.reach;
-            if (known || full) {
+            if (known || full || (limits_.exists && limits_.exists(pc, mode))) {
                 t.goto_pc(pc);
                 break;
             }

@@ -53,7 +53,6 @@ void each_operand(const ir::Unit& unit, const ir::Inst& i, F&& f) {
     if (i.op == ir::Op::call)
         if (u32 rest = ir::CallArg::from(i.imm).rest)
             for (u32 k = 0; k < unit.extra[rest - 1]; ++k) f(unit.extra[rest + k]);
-    if (i.op == ir::Op::vbin && i.c != ir::none) f(i.c);
 }
 
 } // namespace mimic::jit

@@ -1,6 +1,7 @@
 // Conversions between formats and integers, comparison, minimum and maximum.
 #include "softfloat/softfloat.hpp"
 #include <algorithm>
+#include <utility>
 
 namespace mimic::softfloat {
 namespace {
@@ -123,13 +124,17 @@ BitsOf<F> min_max(BitsOf<F> a, BitsOf<F> b, MinMax kind, Env& env) {
 
 template <class To, class From>
 BitsOf<To> convert(BitsOf<From> a, Env& env) {
-    const Parts p = unpack<From>(a, env);
-    if (p.is_nan()) {
-        if (To::has_specials) return round_pack<To>(nan_result(p, env), env);
-        if (p.cls != Class::quiet_nan) nan_result(p, env);
+    // Arm's FZ16 does not govern conversions between formats (FPUnpackCV, FPRoundCV).
+    const Flush flush_half = std::exchange(env.flush_half, Flush{});
+    Parts p = unpack<From>(a, env);
+    if (p.is_nan() && (To::has_specials || p.cls != Class::quiet_nan)) {
+        Parts quiet = nan_result(p, env);
+        if (To::has_specials) p = quiet;
     }
-    detail::note_denormals(p.denormal, env);
-    return round_pack<To>(p, env);
+    if (!p.is_nan()) detail::note_denormals(p.denormal, env);
+    const auto result = round_pack<To>(p, env);
+    env.flush_half = flush_half;
+    return result;
 }
 
 template <class F>

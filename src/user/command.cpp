@@ -1,5 +1,6 @@
 // The command line of `mimic run`: options as people know them from the field's user-mode tool.
 #include "user/run.hpp"
+#include "cpu/cpu.hpp"
 #include <charconv>
 #include <cstdlib>
 
@@ -67,12 +68,22 @@ Result<void> accel(RunCommand& c, std::string_view text) {
     return {};
 }
 
+u32 translation_log(std::string_view item) {
+    if (item == "in_asm") return cpu::log::in_asm;
+    if (item == "op" || item == "op_opt") return cpu::log::op;
+    if (item == "out_asm") return cpu::log::out_asm;
+    if (item == "exec") return cpu::log::exec;
+    return 0;
+}
+
 Result<void> log_items(RunCommand& c, std::string_view text) {
     for (auto& item : split(text)) {
         if (item == "strace")
             c.options.strace = true;
+        else if (u32 bit = translation_log(item))
+            c.engine.log |= bit;
         else
-            return Error::invalid_argument("-d {}: expected strace", item);
+            return Error::invalid_argument("-d {}: expected strace, in_asm, op, op_opt, out_asm or exec", item);
     }
     return {};
 }
@@ -183,7 +194,7 @@ constexpr Option options[] = {
          return Result<void>();
      },
      false, "", "log system calls"},
-    {"-d", "LOG", log_items, true, "ITEM,...", "log items: strace"},
+    {"-d", "LOG", log_items, true, "ITEM,...", "log items: strace, in_asm, op, op_opt, out_asm, exec"},
     {"-D", "LOG_FILENAME",
      [](RunCommand& c, std::string_view v) {
          c.log_file = v;

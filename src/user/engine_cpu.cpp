@@ -3,6 +3,7 @@
 #include "cpu/cpu.hpp"
 #include <atomic>
 #include <ctime>
+#include <unistd.h>
 
 namespace mimic::user {
 namespace {
@@ -121,6 +122,13 @@ public:
         o.one_insn = options.one_insn;
         o.guest_base = space.base();
         if (options.code_bytes) o.code_bytes = options.code_bytes;
+        o.log = options.log;
+        o.log_owner = this;
+        o.write_log = [](void* self, std::string_view text) {
+            // nothing can be told about a log that fails
+            (void)!write(static_cast<CpuEngine*>(self)->log_fd_, text.data(), text.size());
+        };
+        log_fd_ = options.log_fd;
         space_ = TRY(cpu::CodeSpace::create(*guest_, source_, o));
         return {};
     }
@@ -141,6 +149,7 @@ public:
 private:
     UserAccess access_;
     Source source_;
+    int log_fd_ = 2;
     std::unique_ptr<isa::Guest> guest_;
     std::unique_ptr<cpu::CodeSpace> space_;
 };

@@ -9,6 +9,8 @@ struct EngineOptions {
     std::string guest, model; // "riscv64", CPU model; empty: the default
     bool interpreter = false, verify = false, one_insn = false;
     u64 code_bytes = 0; // of translated code; 0: the default
+    u32 log = 0;        // cpu::log bits
+    int log_fd = 2;     // where they go
 };
 
 // Fails when the guest or model is unknown; the message lists the known ones.

@@ -245,6 +245,7 @@ int run_main(std::span<const std::string_view> words) {
     auto log = open_log(*command);
     if (!log) return fail(log.error());
     command->options.log = *log;
+    command->engine.log_fd = *log;
     auto status = run_program(*command);
     return status ? *status : fail(status.error());
 }

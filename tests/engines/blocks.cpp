@@ -86,7 +86,7 @@ struct Engine {
     std::unique_ptr<cpu::Cpu> cpu;
     Engine(const isa::Guest& guest, Accel accel) {
         space = *cpu::CodeSpace::create(guest, memory,
-                                        {.accel = accel, .code_bytes = 16 << 20, .guest_base = u64(memory.base)});
+                                        {.accel = accel, .stop_at_known = false, .code_bytes = 16 << 20, .guest_base = u64(memory.base)});
         cpu = std::make_unique<cpu::Cpu>(*space, memory);
     }
 };
@@ -184,6 +184,7 @@ BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, std::s
             for (Engine* e : engines) std::memcpy(e->memory.base + n, &w, 8);
         }
         for (Engine* e : engines) {
+            e->space->invalidate(at, at + 0x100);
             std::memset(e->memory.base + at, 0, 0x100);
             std::memcpy(e->memory.base + at, code.data(), code.size());
         }

@@ -41,7 +41,10 @@ void sc(Rv& t, const I& i) {
     t.x(i[rd], (old != expected).zext(Type::i64));
     t.br(after);
 
+    // The access is checked all the same.
     t.start_block(differs);
+    t.probe(t.x(i[rs1]), t.imm(ir::size_of(T)), true);
+    t.load(T, t.x(i[rs1]), {.memory = T, .align = ir::Align::natural});
     t.put(slot_res_address, t.imm(0));
     t.x(i[rd], t.imm(1));
     t.br(after);

@@ -1,4 +1,4 @@
-// Names of control and status registers: Volume II (20240411), tables 4 to 8, in order of number.
+// Names of control and status registers: Volume II (20240411), tables 4 to 8, in order of number; those of later extensions behind.
 #include "isa/riscv/csr.hpp"
 #include <fmt/core.h>
 
@@ -38,18 +38,34 @@ constexpr Name names[] = {
     {0xc21, "vtype"}, {0xc22, "vlenb"}, {0xda0, "scountovf"}, {0xdb0, "stopi"}, {0xe12, "hgeip"}, {0xeb0, "vstopi"},
     {0xf11, "mvendorid"}, {0xf12, "marchid"}, {0xf13, "mimpid"}, {0xf14, "mhartid"}, {0xf15, "mconfigptr"},
     {0xfb0, "mtopi"},
+    {0x7aa, "mscontext"}, {0x14e, "sctrctl"}, {0x14f, "sctrstatus"}, {0x15f, "sctrdepth"}, {0x24e, "vsctrctl"},
+    {0x34e, "mctrctl"}, {0x740, "mnscratch"}, {0x741, "mnepc"}, {0x742, "mncause"}, {0x744, "mnstatus"},
+    {0x152, "sireg2"}, {0x153, "sireg3"}, {0x155, "sireg4"}, {0x156, "sireg5"}, {0x157, "sireg6"},
+    {0x252, "vsireg2"}, {0x253, "vsireg3"}, {0x255, "vsireg4"}, {0x256, "vsireg5"}, {0x257, "vsireg6"},
+    {0x352, "mireg2"}, {0x353, "mireg3"}, {0x355, "mireg4"}, {0x356, "mireg5"}, {0x357, "mireg6"},
+    // Upper halves that RV32 has; their numbers are reserved on RV64.
+    {0x114, "sieh"}, {0x154, "siph"}, {0x15d, "stimecmph"}, {0x214, "vsieh"}, {0x254, "vsiph"}, {0x25d, "vstimecmph"},
+    {0x310, "mstatush"}, {0x312, "medelegh"}, {0x313, "midelegh"}, {0x314, "mieh"}, {0x318, "mvienh"}, {0x319, "mviph"},
+    {0x31a, "menvcfgh"}, {0x31c, "mstateen0h"}, {0x31d, "mstateen1h"}, {0x31e, "mstateen2h"}, {0x31f, "mstateen3h"},
+    {0x354, "miph"}, {0x613, "hidelegh"}, {0x615, "htimedeltah"}, {0x618, "hvienh"},
+    {0x61a, "henvcfgh"}, {0x61c, "hstateen0h"}, {0x61d, "hstateen1h"}, {0x61e, "hstateen2h"}, {0x61f, "hstateen3h"},
+    {0x655, "hviph"}, {0x656, "hviprio1h"}, {0x657, "hviprio2h"}, {0x721, "mcyclecfgh"}, {0x722, "minstretcfgh"},
+    {0x757, "mseccfgh"}, {0xb80, "mcycleh"}, {0xb82, "minstreth"}, {0xc80, "cycleh"}, {0xc81, "timeh"},
+    {0xc82, "instreth"},
 };
 // clang-format on
 
-// Arrays of registers: `first` is the number of the one called name + from. pmpcfg's odd ones exist on RV32 only.
+// Arrays of registers: `first` is the number of the one called name + from + suffix.
 struct Series {
     u16 first, count;
     std::string_view name;
-    u16 from, step = 1;
+    u16 from;
+    std::string_view suffix = "";
 };
 constexpr Series series[] = {
-    {0x323, 29, "mhpmevent", 3},   {0x3a0, 16, "pmpcfg", 0, 2},  {0x3b0, 64, "pmpaddr", 0},
-    {0xb03, 29, "mhpmcounter", 3}, {0xc03, 29, "hpmcounter", 3},
+    {0x323, 29, "mhpmevent", 3},        {0x3a0, 16, "pmpcfg", 0},          {0x3b0, 64, "pmpaddr", 0},
+    {0xb03, 29, "mhpmcounter", 3},      {0xc03, 29, "hpmcounter", 3},      {0x723, 29, "mhpmevent", 3, "h"},
+    {0xb83, 29, "mhpmcounter", 3, "h"}, {0xc83, 29, "hpmcounter", 3, "h"},
 };
 
 } // namespace
@@ -58,8 +74,8 @@ std::string csr_name(u32 number) {
     for (const Name& n : names)
         if (n.number == number) return std::string(n.name);
     for (const Series& s : series)
-        if (number >= s.first && number < u32(s.first + s.count) && (number - s.first) % s.step == 0)
-            return fmt::format("{}{}", s.name, number - s.first + s.from);
+        if (number >= s.first && number < u32(s.first + s.count))
+            return fmt::format("{}{}{}", s.name, number - s.first + s.from, s.suffix);
     return fmt::format("{:#x}", number);
 }
 

@@ -2,6 +2,7 @@
 #include "isa/pattern_guest.hpp"
 #include "isa/riscv/tables.hpp"
 #include "softfloat/env.hpp"
+#include <cstring>
 
 namespace mimic::isa::riscv {
 
@@ -44,6 +45,30 @@ constexpr Table<RiscV> const* all_tables[] = {
     &rv64i,  &zifencei, &zicsr, &zicond, &rv64m, &rv64a, &zawrs, &zacas, &zicbom, &zicboz, &zicbop, &rv64f, &rv64d,
     &zfhmin, &zfhmin_d, &zfh,   &zfa,    &zfa_d, &zfa_h, &zca,   &zcd,   &zba,    &zbb,    &zbc,    &zbs};
 
+// x1 to x31, f0 to f31, fcsr, the reservation.
+constexpr u32 register_fcsr = 63, register_res = 64, register_count = 66;
+constexpr auto make_registers() {
+    constexpr std::string_view numbers[] = {
+        "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11", "x12", "x13", "x14", "x15",
+        "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "x31",
+        "f0",  "f1",  "f2",  "f3",  "f4",  "f5",  "f6",  "f7",  "f8",  "f9",  "f10", "f11", "f12", "f13", "f14", "f15",
+        "f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23", "f24", "f25", "f26", "f27", "f28", "f29", "f30", "f31"};
+    std::array<RegisterInfo, register_count> r{};
+    for (u32 n = 0; n < register_fcsr; ++n) r[n] = {.name = numbers[n + 1], .fp = n >= 31};
+    r[register_fcsr] = {.name = "fcsr", .bytes = 4};
+    r[register_res] = {.name = "res_address", .internal = true};
+    r[register_res + 1] = {.name = "res_value", .internal = true};
+    return r;
+}
+constexpr auto register_infos = make_registers();
+
+// 20.2: fflags are softfloat's flags in the opposite order.
+u32 reverse_flags(u32 v) {
+    u32 out = 0;
+    for (u32 n = 0; n < 5; ++n) out |= (v >> n & 1) << (4 - n);
+    return out;
+}
+
 class RiscVGuest final : public PatternGuest<RiscV> {
 public:
     RiscVGuest(const Model& m, Decoder<RiscV> d) : PatternGuest(std::move(d)), model_(m) {}
@@ -56,7 +81,41 @@ public:
         return std::make_unique<PatternFrontEnd<RiscV>>(decoder(), unit, model_);
     }
 
+    std::span<const RegisterInfo> registers() const override { return register_infos; }
+    u32 find_register(std::string_view name) const override {
+        for (u32 n = 0; n < register_count; ++n)
+            if (register_infos[n].name == name) return n;
+        for (u32 n = 1; n < 32; ++n)
+            if (x_names[n] == name) return n - 1;
+        for (u32 n = 0; n < 32; ++n)
+            if (f_names[n] == name) return n + 31;
+        return name == "fp" ? 8 - 1 : no_register;
+    }
+    void read_register(ir::CpuHeader& cpu, u32 n, u8* out) const override {
+        if (n != register_fcsr) {
+            std::memcpy(out, home(&cpu, slots[slot_of(n)]), 8);
+            return;
+        }
+        u32 fcsr;
+        std::memcpy(&fcsr, home(&cpu, slots[slot_frm]), 4);
+        fcsr = fcsr << 5 | reverse_flags(cpu.fp.flags);
+        std::memcpy(out, &fcsr, 4);
+    }
+    void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
+        if (n != register_fcsr) {
+            std::memcpy(home(&cpu, slots[slot_of(n)]), in, 8);
+            return;
+        }
+        u32 fcsr;
+        std::memcpy(&fcsr, in, 4);
+        u32 frm = fcsr >> 5 & 7;
+        std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
+        cpu.fp = {.flags = reverse_flags(fcsr & 31), .mode = frm};
+        cpu.mode = frm > 4 ? mode_bad_frm : 0;
+    }
+
 private:
+    static u32 slot_of(u32 n) { return n < register_fcsr ? n + 1 : n - register_res + slot_res_address; }
     const Model& model_;
 };
 

@@ -106,32 +106,39 @@ Result<Program> assemble_program(const Guest& guest, u64 base, std::string_view 
     return Error::invalid_argument("the labels of the program do not settle");
 }
 
-Machine::Machine(const Guest& guest, u32 ram_bytes)
+Machine::Machine(const Guest& guest, u32 ram_bytes, u64 ram_base)
     : guest_(guest)
     , translator_(guest)
     , storage_((ir::slots_offset + guest.state().bytes) / 64 + 1)
     , state_(storage_.data()->b, storage_.size() * 64)
+    , base_(ram_base)
     , ram_(ram_bytes) {
     new (state_.data()) ir::CpuHeader();
 }
 
 void Machine::load(const Program& p) {
-    std::copy(p.bytes.begin(), p.bytes.end(), ram_.begin() + i64(p.base));
+    std::copy(p.bytes.begin(), p.bytes.end(), at(p.base));
     cpu().pc = p.base;
     cpu().mode = 0;
 }
 
-void Machine::run(const Limits& limits, u32 units) {
+const ir::Unit& Machine::unit_at_pc(const Limits& limits) {
+    std::pair key{cpu().pc, cpu().mode};
+    if (auto kept = units_.find(key); kept != units_.end()) return kept->second;
     Fetch fetch = [this](u64 pc, std::span<u8> out) {
-        u64 n = pc < ram_.size() ? std::min(out.size(), ram_.size() - pc) : 0;
-        std::copy_n(ram_.data() + (n ? pc : 0), n, out.data());
+        u64 from = pc - base_, n = from < ram_.size() ? std::min(out.size(), ram_.size() - from) : 0;
+        std::copy_n(ram_.data() + (n ? from : 0), n, out.data());
         return u32(n);
     };
+    ir::Unit& unit = translator_.translate(cpu().pc, {.mode = cpu().mode}, fetch, limits);
+    auto valid = ir::verify(unit, guest_.state());
+    MIMIC_CHECK(valid, valid ? "" : valid.error().message().c_str());
+    return keep_ ? units_.emplace(key, unit).first->second : unit;
+}
+
+void Machine::run(const Limits& limits, u32 units) {
     for (u32 n = 0; n < units; ++n) {
-        ir::Unit& unit = translator_.translate(cpu().pc, {.mode = cpu().mode}, fetch, limits);
-        auto valid = ir::verify(unit, guest_.state());
-        MIMIC_CHECK(valid, valid ? "" : valid.error().message().c_str());
-        interpreter_.run(unit, guest_.state(), cpu(), *this);
+        interpreter_.run(unit_at_pc(limits), guest_.state(), cpu(), *this);
         if (cpu().exit_kind == ir::ExitKind::trap || cpu().exit_kind == ir::ExitKind::fault) return;
     }
 }
@@ -158,34 +165,35 @@ void Machine::set_slot(std::string_view name, u64 v, u32 n) {
 }
 
 bool Machine::in_ram(u64 address, u64 bytes, ir::FaultKind kind) {
-    if (address < ram_.size() && bytes <= ram_.size() - address) return true;
-    cpu().fault_address = address < ram_.size() ? ram_.size() : address;
+    u64 from = address - base_;
+    if (from < ram_.size() && bytes <= ram_.size() - from) return true;
+    cpu().fault_address = from < ram_.size() ? base_ + ram_.size() : address;
     cpu().fault_kind = kind;
     return false;
 }
 bool Machine::load(ir::CpuHeader&, u64 address, void* out, u32 bytes, const ir::MemArg&) {
     if (!in_ram(address, bytes, ir::FaultKind::read)) return false;
-    std::memcpy(out, ram_.data() + address, bytes);
+    std::memcpy(out, at(address), bytes);
     return true;
 }
 bool Machine::store(ir::CpuHeader&, u64 address, const void* in, u32 bytes, const ir::MemArg&) {
     if (!in_ram(address, bytes, ir::FaultKind::write)) return false;
-    std::memcpy(ram_.data() + address, in, bytes);
+    std::memcpy(at(address), in, bytes);
     return true;
 }
 bool Machine::rmw(ir::CpuHeader&, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes, const ir::MemArg& m) {
     if (!in_ram(address, bytes, ir::FaultKind::write)) return false;
-    auto at = [&](u32 k) -> u8& { return ram_[address + (m.big ? bytes - 1 - k : k)]; };
+    auto byte = [&](u32 k) -> u8& { return at(address)[m.big ? bytes - 1 - k : k]; };
     old = 0;
-    for (u32 k = 0; k < bytes; ++k) old |= u64(at(k)) << 8 * k;
+    for (u32 k = 0; k < bytes; ++k) old |= u64(byte(k)) << 8 * k;
     u64 now = apply(op, old, operand, bytes);
-    for (u32 k = 0; k < bytes; ++k) at(k) = u8(now >> 8 * k);
+    for (u32 k = 0; k < bytes; ++k) byte(k) = u8(now >> 8 * k);
     return true;
 }
 bool Machine::cas(ir::CpuHeader&, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
                   const ir::MemArg&) {
     if (!in_ram(address, bytes, ir::FaultKind::write)) return false;
-    u8* p = ram_.data() + address;
+    u8* p = at(address);
     std::memcpy(old, p, bytes);
     if (std::memcmp(p, expected, bytes) == 0) std::memcpy(p, desired, bytes);
     return true;

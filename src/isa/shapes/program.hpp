@@ -16,20 +16,23 @@ struct Program {
 };
 Result<Program> assemble_program(const Guest& guest, u64 base, std::string_view source);
 
-// A machine of one vCPU, RAM from 0 on, and no devices. What is outside RAM faults.
+// A machine of one vCPU, RAM from ram_base on, and no devices. What is outside RAM faults.
 class Machine final : ir::Access {
 public:
-    explicit Machine(const Guest& guest, u32 ram_bytes = 0x10000);
+    explicit Machine(const Guest& guest, u32 ram_bytes = 0x10000, u64 ram_base = 0);
     Machine(const Machine&) = delete;
     Machine& operator=(const Machine&) = delete;
 
     void load(const Program& p);
+    // Translated units are kept and run again: for programs that don't change their code.
+    void keep_units() { keep_ = true; }
     // Runs from cpu.pc until a trap, a fault, or that many units: then exit_kind tells. Each unit must be one that
     // ir::verify accepts.
     void run(const Limits& limits = {}, u32 units = 100000);
 
     ir::CpuHeader& cpu() { return *reinterpret_cast<ir::CpuHeader*>(state_.data()); }
     std::vector<u8>& ram() { return ram_; }
+    u8* at(u64 address) { return ram_.data() + (address - base_); }
     // A slot by name, as an integer of at most 64 bits; of several of one name, number n.
     u64 slot(std::string_view name, u32 n = 0);
     void set_slot(std::string_view name, u64 v, u32 n = 0);
@@ -37,6 +40,7 @@ public:
     ir::TrapKind trap() { return ir::TrapKind(cpu().exit_arg & 0xff); }
 
 private:
+    const ir::Unit& unit_at_pc(const Limits& limits);
     bool load(ir::CpuHeader&, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
     bool store(ir::CpuHeader&, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
     bool rmw(ir::CpuHeader&, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes, const ir::MemArg& m) override;
@@ -55,7 +59,10 @@ private:
     };
     std::vector<Line> storage_;
     std::span<u8> state_;
+    u64 base_;
     std::vector<u8> ram_;
+    bool keep_ = false;
+    std::map<std::pair<u64, u32>, ir::Unit> units_;
 };
 
 } // namespace mimic::isa

@@ -33,6 +33,7 @@ struct Emitted {
     };
     u32 bytes = 0;
     ir::Op refused = ir::Op::nop; // what had no lowering, when emission failed
+    std::string* text = nullptr;  // when set, gets the host code as text
     std::vector<Entry> entries;
     std::vector<Edge> edges;
     std::vector<Fault> faults; // by rising offset
@@ -60,8 +61,6 @@ public:
     // The jump cache of indirect branches: guest pc to code.
     virtual void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const = 0;
     virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
-    // Text of host code, for -d out_asm; one line an instruction.
-    virtual std::string disassemble(const u8* code, u32 bytes) const = 0;
 };
 
 struct HostFeatures; // of the x86-64 back end and others: probed once

@@ -76,10 +76,10 @@ u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (
 namespace {
 
 // MXCSR bits: Intel SDM vol. 1, figure 10-3.
-u32 flags_of(u32 mxcsr) {
+u32 flags_of(u32 mxcsr, u32 wanted) {
     using namespace softfloat::flag;
-    return (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
-           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u);
+    return wanted & ((mxcsr & 2 ? denormal_used : 0u) | (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
+           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u));
 }
 u32 mxcsr_of(const ir::FpEnv& fp) {
     using namespace softfloat::flag;
@@ -87,6 +87,7 @@ u32 mxcsr_of(const ir::FpEnv& fp) {
     u32 m = 0x1f80 | rounding[fp.mode & 7] << 13;
     m |= (fp.flags & invalid ? 1u : 0u) | (fp.flags & divide_by_zero ? 4u : 0u) | (fp.flags & overflow ? 8u : 0u) |
          (fp.flags & underflow ? 16u : 0u) | (fp.flags & inexact ? 32u : 0u);
+    if (fp.flags & denormal_used) m |= 2;
     if (fp.mode & ir::fpmode::flush_outputs) m |= 1u << 15;
     if (fp.mode & ir::fpmode::flush_inputs) m |= 1u << 6;
     return m;
@@ -127,8 +128,6 @@ public:
         for (u32 n = 0; n < 4096; ++n)
             if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
     }
-    std::string disassemble(const u8*, u32) const override { return {}; }
-
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
 private:
@@ -191,7 +190,7 @@ void X86Backend::spill_plan(Assembler& a) const {
             if (guest_.slots[n].type == Type::f64)
                 features_.avx ? a.vmovq(state(at), x) : a.movq(state(at), x);
             else
-                features_.avx ? a.vmovdqu(state(at, 16), x) : a.movdqu(state(at, 16), x);
+                features_.avx ? a.vmovups(state(at, 16), x) : a.movdqu(state(at, 16), x);
         }
     }
 }
@@ -204,7 +203,7 @@ void X86Backend::load_plan(Assembler& a) const {
             if (guest_.slots[n].type == Type::f64)
                 features_.avx ? a.vmovq(x, state(at)) : a.movq(x, state(at));
             else
-                features_.avx ? a.vmovdqu(x, state(at, 16)) : a.movdqu(x, state(at, 16));
+                features_.avx ? a.vmovups(x, state(at, 16)) : a.movdqu(x, state(at, 16));
         }
     }
 }
@@ -214,6 +213,10 @@ void X86Backend::load_plan(Assembler& a) const {
 Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     asmjit::CodeHolder holder;
     holder.init(asmjit::Environment::host(), u64(code));
+    struct Stop final : asmjit::ErrorHandler {
+        void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override { check_failed(__FILE__, __LINE__, text); }
+    } stop;
+    holder.setErrorHandler(&stop);
     Assembler a(&holder);
     auto header = [&](std::size_t offset, u32 size = 8) { return state(layout_.header(u32(offset)), size); };
     std::vector<std::pair<u64 HostArea::*, asmjit::Label>> stubs;
@@ -285,11 +288,11 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.mov(ptr(rsp, 8), rcx);
     a.mov(ptr(rsp, 16), rdx);
     for (u32 n = 0; n < vec_temp_count; ++n)
-        features_.avx ? a.vmovdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
+        features_.avx ? a.vmovups(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
     a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
     body();
     for (u32 n = 0; n < vec_temp_count; ++n)
-        features_.avx ? a.vmovdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
+        features_.avx ? a.vmovups(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
     a.mov(rax, ptr(rsp, 0));
     a.mov(rcx, ptr(rsp, 8));
     a.mov(rdx, ptr(rsp, 16));
@@ -319,12 +322,12 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
 void X86Backend::enter(CpuHeader* cpu, const u8* code) const {
     cpu->mxcsr = mxcsr_of(cpu->fp);
     reinterpret_cast<void (*)(CpuHeader*, const u8*)>(enter_)(cpu, code);
-    cpu->fp.flags |= flags_of(cpu->mxcsr);
+    cpu->fp.flags |= flags_of(cpu->mxcsr, guest_.fp_flags);
 }
 
 int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     const Records::Record& r = self->records_[record];
-    cpu->fp.flags |= flags_of(cpu->mxcsr);
+    cpu->fp.flags |= flags_of(cpu->mxcsr, self->guest_.fp_flags);
     auto* args = reinterpret_cast<ir::Wide*>(cpu->scratch);
     int status;
     if (r.intrinsic) {

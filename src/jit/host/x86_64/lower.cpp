@@ -38,7 +38,11 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
 
     holder_.reset();
     holder_.init(asmjit::Environment::host(), u64(code));
+    holder_.setErrorHandler(&refusal_);
     holder_.attach(&a_);
+    asmjit::StringLogger logger;
+    logger.addFlags(asmjit::FormatFlags::kMachineCode);
+    holder_.setLogger(out.text ? &logger : nullptr);
     for (BlockId b : analysis.layout) labels_[b] = a_.newLabel();
     for (std::size_t n = 0; n < analysis.layout.size(); ++n) {
         BlockId b = block_ = analysis.layout[n];
@@ -46,7 +50,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         pc_ = block.pc;
         if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
         a_.bind(labels_[b]);
-        if (b == 0 || block.entry) out.entries.push_back({b, u32(a_.offset())});
+        // State is at home at the start of every guest instruction's block: each may be entered from outside.
+        if (b == 0 || unit.code[block.begin].op == Op::insn) out.entries.push_back({b, u32(a_.offset())});
         begin_block(block);
         for (now_ = block.begin; now_ < block.end; ++now_) {
             if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);
@@ -67,6 +72,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         return false;
     if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
     out.bytes = u32(holder_.codeSize());
+    if (out.text) out.text->assign(logger.data(), logger.dataSize());
+    holder_.setLogger(nullptr);
     holder_.copyFlattenedData(writable, out.bytes);
     return true;
 }
@@ -126,7 +133,7 @@ void Lowering::get(u32 n) {
         if (ir::size_of(t) > 16) return void(failed_ = true);
         // Through memory: the slot's home is free while the register holds it.
         i32 whole = at_.slot(guest_.slots[s.slot].offset);
-        f_.avx ? a_.vmovdqu(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
+        f_.avx ? a_.vmovups(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
         if (in_vec(t)) {
             place_[n].mem = home(s);
             vec(n);
@@ -148,7 +155,7 @@ void Lowering::store_home(i32 disp, ValueId v) {
         if (place_[v].vec < 0 && place_[v].gpr >= 0 && size == 8) return void(a_.mov(state(disp, 8), gpr(v)));
         Xmm x = vec(v);
         if (size == 16)
-            f_.avx ? a_.vmovdqu(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
+            f_.avx ? a_.vmovups(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
         else if (size == 8)
             f_.avx ? a_.vmovq(state(disp, 8), x) : a_.movq(state(disp, 8), x);
         else if (size == 4)
@@ -190,7 +197,7 @@ void Lowering::put(u32 n) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
-            f_.avx ? a_.vmovdqa(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
+            f_.avx ? a_.vmovaps(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
             set_vec(v, x);
         } else {
             evacuate(-1, x, no_mem, 0, v);
@@ -237,9 +244,9 @@ void Lowering::put_part(u32 n, const ir::SlotArg& s) {
             f_.avx ? a_.vmovlhps(to, to, from) : a_.movlhps(to, from);
         } else { // through the home
             i32 whole = at_.slot(guest_.slots[s.slot].offset);
-            f_.avx ? a_.vmovdqu(state(whole, 16), to) : a_.movdqu(state(whole, 16), to);
+            f_.avx ? a_.vmovups(state(whole, 16), to) : a_.movdqu(state(whole, 16), to);
             store_home(home(s), v);
-            f_.avx ? a_.vmovdqu(to, state(whole, 16)) : a_.movdqu(to, state(whole, 16));
+            f_.avx ? a_.vmovups(to, state(whole, 16)) : a_.movdqu(to, state(whole, 16));
         }
     }
     use(v);

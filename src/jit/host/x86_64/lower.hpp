@@ -147,6 +147,7 @@ private:
     bool control(u32 n);
     void edge(BlockId to, bool jump_always);
     void poll(BlockId to);
+    void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
     void exit_direct(u64 pc, u32 mode);
     void exit_indirect(u32 n);
@@ -161,6 +162,8 @@ private:
     void fp_binary(u32 n);
     void fp_result(u32 n, Xmm r);
     bool fp_to_int(u32 n);
+    void fp_flags(u32 n);
+    void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
     void set_fp_condition(u32 n);
     // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.
@@ -193,6 +196,13 @@ private:
     AddressModel model_ = AddressModel::direct;
     NanRules nan_rules_ = NanRules::host;
 
+    // An operand that an instruction cannot have is our bug; the unit goes to the interpreter all the same.
+    struct Refusal final : asmjit::ErrorHandler {
+        bool* failed;
+        explicit Refusal(bool* f) : failed(f) {}
+        void handleError(asmjit::Error, const char*, asmjit::BaseEmitter*) override { *failed = true; }
+    };
+    Refusal refusal_{&failed_};
     asmjit::CodeHolder holder_;
     asmjit::x86::Assembler a_;
     const ir::Unit* unit_ = nullptr;

@@ -14,7 +14,7 @@ void Lowering::to_scratch(ValueId v, u32 index) {
     if (ir::size_of(t) > 16) return void(failed_ = true);
     if (in_vec(t)) {
         Xmm x = vec(v);
-        f_.avx ? a_.vmovdqu(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
+        f_.avx ? a_.vmovups(state(disp, 16), x) : a_.movdqu(state(disp, 16), x);
     } else {
         Gp r = gpr(v);
         if (t == Type::i32 || t == Type::flags)
@@ -38,7 +38,7 @@ void Lowering::from_scratch(u32 n, u32 index) {
     i32 disp = at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * index);
     if (in_vec(t)) {
         Xmm x = def_vec(n);
-        f_.avx ? a_.vmovdqu(x, state(disp, 16)) : a_.movdqu(x, state(disp, 16));
+        f_.avx ? a_.vmovups(x, state(disp, 16)) : a_.movdqu(x, state(disp, 16));
     } else {
         a_.mov(def(n), state(disp, 8));
     }
@@ -98,7 +98,6 @@ void Lowering::evaluate(u32 n) {
     Type types[3] = {};
     ValueId operands[3] = {i.a, i.b, i.c};
     u32 count = ir::info(i.op).operands;
-    if (i.op == Op::vbin) count = 3;
     for (u32 o = 0; o < count && o < 3; ++o)
         if (operands[o] != none) types[o] = type(operands[o]);
     for (u32 o = 0; o < count && o < 3; ++o) {

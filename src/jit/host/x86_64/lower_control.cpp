@@ -21,9 +21,12 @@ bool Lowering::control(u32 n) {
         CondCode c = condition(i.a);
         if (back) {
             // if not c, around the poll; the poll closes the loop
-            Label around = a_.newLabel();
+            Label around = a_.newLabel(), stop = a_.newLabel();
             a_.j(asmjit::x86::negateCond(c), around);
-            edge(yes, true);
+            a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
+            a_.je(label(yes));
+            a_.jmp(stop);
+            leave_for_poll(stop, unit_->blocks[yes].pc);
             a_.bind(around);
             edge(no, false);
         } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
@@ -67,7 +70,10 @@ void Lowering::poll(BlockId to) {
     Label stop = a_.newLabel();
     a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
     a_.jne(stop);
-    u64 pc = unit_->blocks[to].pc;
+    leave_for_poll(stop, unit_->blocks[to].pc);
+}
+
+void Lowering::leave_for_poll(Label stop, u64 pc) {
     cold(stop, [=, this] {
         set_pc(pc);
         jump_host(offsetof(HostArea, stub_poll));

@@ -18,8 +18,45 @@ namespace {
 bool scalar(Type t) { return t == Type::f32 || t == Type::f64; }
 } // namespace
 
+// The sticky flags: five in MXCSR, in another place each; what MXCSR has no bit for stays in memory. CpuHeader::fp.flags
+// never holds one of the five that MXCSR lacks.
+void Lowering::fp_flags(u32 n) {
+    const IrInst& i = inst(n);
+    Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    Mem others = state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4);
+    static_assert(softfloat::flag::divide_by_zero == 2 && softfloat::flag::inexact == 16);
+    if (i.op == Op::fpflags) {
+        Gp d = def(n), t = temp();
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(t.r32(), image);
+        a_.mov(d.r32(), t.r32());
+        a_.and_(d.r32(), 1);
+        a_.shr(t.r32(), 1);
+        a_.and_(t.r32(), 0x1e);
+        a_.or_(d.r32(), t.r32());
+        a_.or_(d.r32(), others);
+        return;
+    }
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    a_.mov(others, v.r32());
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 0x1e);
+    a_.lea(t.r32(), ptr(0, t, 1));
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), 1);
+    a_.or_(t.r32(), u.r32());
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(u.r32(), image);
+    a_.and_(u.r32(), -64);
+    a_.or_(u.r32(), t.r32());
+    a_.mov(image, u.r32());
+    f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+    use(i.a);
+}
+
 bool Lowering::fp(u32 n) {
     const IrInst& i = inst(n);
+    if (i.op == Op::fpflags || i.op == Op::fpflags_set) return guest_.fp_flags == 0x1f ? (fp_flags(n), true) : false;
     Type t = i.type;
     bool d = t == Type::f64;
     if (i.op == Op::fbox || i.op == Op::funbox) {
@@ -107,7 +144,8 @@ bool Lowering::fp(u32 n) {
     }
     case Op::fcvt: {
         Type from = type(i.a);
-        if (arg.round != Round::dynamic || !scalar(from) || from == t) return false;
+        bool exact = from == Type::f32 && d; // then the rounding mode says nothing
+        if ((arg.round != Round::dynamic && !exact) || !scalar(from) || from == t) return false;
         Xmm a = vec(i.a), r = vec_temp();
         if (d)
             f_.avx ? a_.vcvtss2sd(r, a, a) : a_.cvtss2sd(r, a);
@@ -119,7 +157,8 @@ bool Lowering::fp(u32 n) {
     case Op::stof:
     case Op::utof: {
         Type from = type(i.a);
-        if (arg.round != Round::dynamic || (from != Type::i32 && from != Type::i64)) return false;
+        bool exact = from == Type::i32 && d;
+        if ((arg.round != Round::dynamic && !exact) || (from != Type::i32 && from != Type::i64)) return false;
         bool wide = from == Type::i64;
         if (i.op == Op::utof && wide && !f_.avx512vl) return false;
         Gp a = gpr(i.a);
@@ -202,11 +241,11 @@ void Lowering::fp_result(u32 n, Xmm r) {
     cold(bad, [=, this] {
         for (u32 k = 0; k < count; ++k) {
             Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16);
-            f_.avx ? a_.vmovdqu(m, regs[k]) : a_.movdqu(m, regs[k]);
+            f_.avx ? a_.vmovups(m, regs[k]) : a_.movdqu(m, regs[k]);
         }
         call_keeping(record);
         Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * first_result), 16);
-        f_.avx ? a_.vmovdqu(to, m) : a_.movdqu(to, m);
+        f_.avx ? a_.vmovups(to, m) : a_.movdqu(to, m);
         a_.jmp(back);
     });
 }

@@ -73,6 +73,7 @@ bool Lowering::integer(u32 n) {
     case Op::popcnt:
     case Op::bswap:
         return native(t) && (i.op != Op::clz || f_.lzcnt) && (i.op != Op::ctz || f_.bmi1) ? bits(n), true : false;
+    case Op::bitrev: return native(t) ? reverse_bits(n), true : false;
     case Op::ubfx:
     case Op::sbfx:
     case Op::bfi: return native(t) ? bits(n), true : false;
@@ -430,14 +431,15 @@ void Lowering::bits(u32 n) {
     Type t = i.type;
     u32 pos = u32(i.imm & 0xff), len = u32(i.imm >> 8 & 0xff), width = ir::bits_of(t);
     if (i.op == Op::bfi) {
-        Gp a = gpr(i.a), b = gpr(i.b), x = temp();
+        Gp x = temp();
+        move_to(x, i.b);
         u64 m = (len >= 64 ? ~u64{0} : (u64{1} << len) - 1);
         // b's bits in place, then a without them
-        a_.mov(as(x, t), as(b, t));
         if (pos + len < width || pos) {
             a_.shl(as(x, t), width - len);
             if (width - len - pos) a_.shr(as(x, t), width - len - pos);
         }
+        Gp a = gpr(i.a);
         use(i.a);
         use(i.b);
         Gp d = def(n);
@@ -491,6 +493,28 @@ void Lowering::bits(u32 n) {
     }
     default: failed_ = true;
     }
+}
+
+// Bytes, then nibbles, pairs and neighbours change places.
+void Lowering::reverse_bits(u32 n) {
+    const IrInst& i = inst(n);
+    Type t = i.type;
+    Gp x = temp(), y = temp(), m = temp();
+    move_to(x, i.a);
+    use(i.a);
+    a_.bswap(as(x, t));
+    constexpr u64 masks[] = {0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555};
+    for (u32 k = 0; k < 3; ++k) {
+        u32 by = 4u >> k;
+        a_.mov(as(m, t), imm(t == Type::i64 ? i64(masks[k]) : i64(u32(masks[k]))));
+        a_.mov(as(y, t), as(x, t));
+        a_.shr(as(y, t), by);
+        a_.and_(as(y, t), as(m, t));
+        a_.and_(as(x, t), as(m, t));
+        a_.shl(as(x, t), by);
+        a_.or_(as(x, t), as(y, t));
+    }
+    def_in(n, x);
 }
 
 // ---- conditions

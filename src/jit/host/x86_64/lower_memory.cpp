@@ -68,10 +68,16 @@ Mem Lowering::address(ValueId a, i32 disp, u32 size) {
 
 // Misaligned: leaves with a fault of that kind.
 void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
-    if (m.align != ir::Align::natural || bytes == 1) return;
+    if (m.align == ir::Align::any || bytes == 1) return;
     Gp base = gpr(a);
     Label bad = a_.newLabel();
-    if (m.disp & i32(bytes - 1)) {
+    if (m.align == ir::Align::atomic16) { // may lie anywhere inside 16 bytes
+        Gp t = temp();
+        a_.lea(t.r32(), ptr(base, m.disp));
+        a_.and_(t.r32(), 15);
+        a_.cmp(t.r32(), 16 - bytes);
+        locked_ &= ~(1u << t.id());
+    } else if (m.disp & i32(bytes - 1)) {
         Gp t = temp();
         a_.lea(t, ptr(base, m.disp));
         a_.test(t.r8(), bytes - 1);
@@ -79,7 +85,7 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
     } else {
         a_.test(base.r8(), bytes - 1);
     }
-    a_.jnz(bad);
+    m.align == ir::Align::atomic16 ? a_.ja(bad) : a_.jnz(bad);
     locked_ &= ~(1u << base.id()); // it may move before the access itself
     u64 pc = pc_;
     cold(bad, [=, this] {
@@ -130,7 +136,7 @@ void Lowering::load(u32 n) {
         Xmm d = unused ? vec_temp() : def_vec(n);
         fault_site(n);
         if (bytes == 16)
-            f_.avx ? a_.vmovdqu(d, mem) : a_.movdqu(d, mem);
+            f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
         else if (bytes == 8)
             f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
         else if (bytes == 4)
@@ -163,7 +169,7 @@ void Lowering::store(u32 n) {
         }
         fault_site(n);
         if (bytes == 16)
-            f_.avx ? a_.vmovdqu(mem, v) : a_.movdqu(mem, v);
+            f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
         else if (bytes == 8)
             f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
         else if (bytes == 4)

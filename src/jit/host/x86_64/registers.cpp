@@ -173,9 +173,9 @@ Xmm Lowering::vec(ValueId v) {
             u64 words[2] = {inst(v).imm, 0};
             if (ir::size_of(ty) == 16) words[0] = unit_->wide[inst(v).imm], words[1] = unit_->wide[inst(v).imm + 1];
             if ((words[0] | words[1]) == 0)
-                f_.avx ? a_.vpxor(xmm(t.id()), t, t) : a_.pxor(t, t);
+                f_.avx ? a_.vxorps(xmm(t.id()), t, t) : a_.pxor(t, t);
             else
-                f_.avx ? a_.vmovdqu(t, ptr(literal(words, 16))) : a_.movdqu(t, ptr(literal(words, 16)));
+                f_.avx ? a_.vmovups(t, ptr(literal(words, 16))) : a_.movdqu(t, ptr(literal(words, 16)));
         } else if (p.gpr >= 0) {
             if (ty == Type::f32)
                 f_.avx ? a_.vmovd(t, gpd(u32(p.gpr))) : a_.movd(t, gpd(u32(p.gpr)));
@@ -184,13 +184,13 @@ Xmm Lowering::vec(ValueId v) {
         } else if (p.mem != no_mem) {
             u32 size = p.spill >= 0 ? 16 : ir::size_of(ty);
             if (size == 16)
-                f_.avx ? a_.vmovdqu(t, state(p.mem, 16)) : a_.movdqu(t, state(p.mem, 16));
+                f_.avx ? a_.vmovups(t, state(p.mem, 16)) : a_.movdqu(t, state(p.mem, 16));
             else if (size == 8)
                 f_.avx ? a_.vmovq(t, state(p.mem, 8)) : a_.movq(t, state(p.mem, 8));
             else if (size == 4)
                 f_.avx ? a_.vmovd(t, state(p.mem, 4)) : a_.movd(t, state(p.mem, 4));
             else if (f_.avx)
-                a_.vpxor(t, t, t), a_.vpinsrw(t, t, state(p.mem, 2), 0);
+                a_.vxorps(t, t, t), a_.vpinsrw(t, t, state(p.mem, 2), 0);
             else
                 a_.pxor(t, t), a_.pinsrw(t, state(p.mem, 2), 0);
         } else {
@@ -274,7 +274,7 @@ void Lowering::spill(ValueId v) {
         p.spill = i8(k);
         p.mem = at_.host(offsetof(HostArea, spill)) + i32(16 * k);
         if (p.vec >= 0)
-            f_.avx ? a_.vmovdqu(state(p.mem, 16), xmm(u32(p.vec))) : a_.movdqu(state(p.mem, 16), xmm(u32(p.vec)));
+            f_.avx ? a_.vmovups(state(p.mem, 16), xmm(u32(p.vec))) : a_.movdqu(state(p.mem, 16), xmm(u32(p.vec)));
         else
             a_.mov(state(p.mem, 8), gpq(u32(p.gpr)));
     }
@@ -369,7 +369,7 @@ void Lowering::move_away(ValueId v) {
     if (p.vec >= 0 && p.gpr < 0 && p.mem == no_mem) {
         for (u32 r = 0; r < vec_temp_count; ++r)
             if (!vec_count_[r] && !(vec_locked_ >> r & 1)) {
-                f_.avx ? a_.vmovdqa(xmm(r), xmm(u32(p.vec))) : a_.movdqa(xmm(r), xmm(u32(p.vec)));
+                f_.avx ? a_.vmovaps(xmm(r), xmm(u32(p.vec))) : a_.movdqa(xmm(r), xmm(u32(p.vec)));
                 set_vec(v, i32(r));
                 return;
             }

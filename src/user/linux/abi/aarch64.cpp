@@ -15,7 +15,7 @@ constexpr std::string_view vec[] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v
                                     "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
                                     "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
 // The flags (an ir flags value) and the exclusive monitor's address.
-constexpr std::string_view other[] = {"nzcv", "excl_address"};
+constexpr std::string_view other[] = {"nzcv", "ex_address"};
 
 // mov x8, #139 (rt_sigreturn); svc #0: the bytes that unwinders look for.
 constexpr u8 trampoline[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
@@ -38,14 +38,14 @@ T get(const u8* frame, u32 at) {
     return v;
 }
 
-// PSTATE's N Z C V are bits 31..28; ir::flag has them where x86 does.
+// PSTATE's N Z C V are bits 31..28; ir::flag has them where x86 does, and the guest keeps C inverted (a borrow).
 u64 pstate_of(u32 flags) {
     return u64(flags & ir::flag::n ? 1u << 31 : 0) | (flags & ir::flag::z ? 1u << 30 : 0) |
-           (flags & ir::flag::c ? 1u << 29 : 0) | (flags & ir::flag::v ? 1u << 28 : 0);
+           (flags & ir::flag::c ? 0 : 1u << 29) | (flags & ir::flag::v ? 1u << 28 : 0);
 }
 u32 flags_of(u64 pstate) {
     return (pstate >> 31 & 1 ? ir::flag::n : 0) | (pstate >> 30 & 1 ? ir::flag::z : 0) |
-           (pstate >> 29 & 1 ? ir::flag::c : 0) | (pstate >> 28 & 1 ? ir::flag::v : 0);
+           (pstate >> 29 & 1 ? 0 : ir::flag::c) | (pstate >> 28 & 1 ? ir::flag::v : 0);
 }
 // FPCR.RMode: 0 nearest, 1 up, 2 down, 3 zero; ir::Round: 0 nearest, 1 zero, 2 down, 3 up. FZ is bit 24, DN 25,
 // AHP 26, FZ16 19 (Arm ARM, FPCR).

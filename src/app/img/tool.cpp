@@ -1,0 +1,307 @@
+#include "app/img/tool.hpp"
+#include <algorithm>
+#include <cstdio>
+#include <fcntl.h>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+namespace mimic::img {
+
+Arguments::Arguments(std::span<const std::string_view> args, std::string_view letters, std::span<const Long> longs) {
+    for (size_t i = 0; i < args.size(); i++) {
+        std::string_view a = args[i];
+        if (a == "--") {
+            for (i++; i < args.size(); i++) names_.emplace_back(args[i]);
+            return;
+        }
+        if (a.starts_with("--")) {
+            a.remove_prefix(2);
+            size_t equals = a.find('=');
+            std::string_view name = a.substr(0, equals);
+            const Long* found = nullptr;
+            unsigned matches = 0;
+            for (auto& l : longs) {
+                if (l.name == name) {
+                    found = &l;
+                    matches = 1;
+                    break;
+                }
+                if (l.name.starts_with(name)) {
+                    found = &l;
+                    matches++;
+                }
+            }
+            if (matches != 1) {
+                error_ = fmt::format("{} option '--{}'", matches ? "ambiguous" : "unrecognized", name);
+                return;
+            }
+            std::string value;
+            if (equals != std::string_view::npos) {
+                if (!found->has_value) {
+                    error_ = fmt::format("option '--{}' doesn't allow an argument", found->name);
+                    return;
+                }
+                value = a.substr(equals + 1);
+            } else if (found->has_value) {
+                if (++i >= args.size()) {
+                    error_ = fmt::format("option '--{}' requires an argument", found->name);
+                    return;
+                }
+                value = args[i];
+            }
+            options_.push_back({found->letter, value});
+            continue;
+        }
+        if (a.size() < 2 || a[0] != '-') {
+            names_.emplace_back(a);
+            continue;
+        }
+        for (size_t k = 1; k < a.size(); k++) {
+            size_t at = letters.find(a[k]);
+            if (a[k] == ':' || at == std::string_view::npos) {
+                error_ = fmt::format("invalid option -- '{}'", a[k]);
+                return;
+            }
+            if (at + 1 >= letters.size() || letters[at + 1] != ':') {
+                options_.push_back({a[k], ""});
+                continue;
+            }
+            std::string value(a.substr(k + 1));
+            if (value.empty()) {
+                if (++i >= args.size()) {
+                    error_ = fmt::format("option requires an argument -- '{}'", a[k]);
+                    return;
+                }
+                value = args[i];
+            }
+            options_.push_back({a[k], value});
+            break;
+        }
+    }
+}
+
+Progress::~Progress() {
+    if (shown_) {
+        std::fputs("\n", stdout);
+        std::fflush(stdout);
+    }
+}
+
+void Progress::set(u64 done, u64 total) {
+    if (!on_) return;
+    auto now = std::chrono::steady_clock::now();
+    if (done < total && now - last_ < std::chrono::milliseconds(100)) return;
+    last_ = now;
+    shown_ = true;
+    double part = total ? 100.0 * double(done) / double(total) : 100;
+    std::string line = fmt::format("    ({:.2f}/100%)", part);
+    double seconds = std::chrono::duration<double>(now - start_).count();
+    if (isatty(STDOUT_FILENO) && seconds > 0.5 && done) {
+        double rate = double(done) / seconds;
+        line += fmt::format("  {}/s, {:.0f} s left   ", block::human_size(u64(rate)), double(total - done) / rate);
+    }
+    std::fputs((line + "\r").c_str(), stdout);
+    std::fflush(stdout);
+}
+
+Tool::Tool(io::Loop& l, std::span<const std::string_view> a) : loop(l), context{.loop = l}, args(a) {
+    context.warn = [this](const std::string& text) { std::fprintf(stderr, "mimic img: warning: %s\n", text.c_str()); };
+}
+
+void Tool::error(const std::string& message) const { std::fprintf(stderr, "mimic img: %s\n", message.c_str()); }
+void Tool::print(const std::string& text) const {
+    if (!quiet) say(text);
+}
+void Tool::say(const std::string& text) const { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+bool Tool::add_object(const std::string& text) {
+    auto parsed = block::parse_flat(text, "qom-type");
+    if (!parsed) {
+        error(parsed.error().message());
+        return false;
+    }
+    Json type = parsed->take("qom-type");
+    if (!type.string() || *type.string() != "secret") {
+        error(fmt::format("object type '{}' is not known to the image tools, expected secret",
+                          type.string() ? *type.string() : ""));
+        return false;
+    }
+    std::optional<std::string> id, data, file, encoding;
+    block::OptionReader reader(*parsed, "object 'secret'");
+    reader.string("id", id, "");
+    reader.string("data", data, "");
+    reader.string("file", file, "");
+    reader.string("format", encoding, "");
+    if (auto r = reader.finish(); !r) {
+        error(r.error().message());
+        return false;
+    }
+    if (!id || data.has_value() == file.has_value() || encoding.value_or("raw") != "raw") {
+        error("object 'secret' expects id=, one of data= and file=, and no format but raw");
+        return false;
+    }
+    if (file) {
+        std::ifstream in(*file, std::ios::binary);
+        std::ostringstream bytes;
+        if (!in || !(bytes << in.rdbuf())) {
+            error(fmt::format("Unable to read '{}'", *file));
+            return false;
+        }
+        data = bytes.str();
+    }
+    if (!context.secrets.emplace(*id, *data).second) {
+        error(fmt::format("attempt to add duplicate object '{}'", *id));
+        return false;
+    }
+    return true;
+}
+
+bool Tool::common(const Arguments::Option& o, bool& ok) {
+    switch (o.letter) {
+    case opt_object: ok = add_object(o.value); return true;
+    case opt_image_opts: image_opts = true; return true;
+    case 'U': force_share = true; return true;
+    case 'q': quiet = true; return true;
+    case 'p': progress = true; return true;
+    case 'f': format = o.value; return true;
+    case opt_output:
+        if (o.value != "json" && o.value != "human") {
+            error("--output must be used with human or json as argument.");
+            ok = false;
+        }
+        json = o.value == "json";
+        return true;
+    default: return false;
+    }
+}
+
+bool Tool::parsed(const Arguments& arguments, int& status) const {
+    if (arguments.error().empty()) return true;
+    error(arguments.error());
+    std::fputs("Try 'mimic img --help' for more information\n", stderr);
+    status = 1;
+    return false;
+}
+
+Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
+    block::OpenRequest r;
+    Image image;
+    r.format = how.format;
+    if (how.image_opts) {
+        auto options = block::parse_flat(name, "file.filename");
+        if (!options) {
+            error(options.error().message());
+            co_return image;
+        }
+        r.options = std::move(*options);
+        if (!how.format.empty()) {
+            error("--image-opts and --format are mutually exclusive");
+            co_return image;
+        }
+    } else {
+        r.filename = name;
+    }
+    r.writable = how.writable;
+    r.no_backing = how.no_backing;
+    r.writable_chain = how.writable_chain;
+    r.no_io = how.no_io;
+    r.repair = how.repair;
+    r.force_share = force_share && !how.writable;
+    r.cache = how.cache;
+    r.discard = how.discard;
+    if (force_share && how.writable) {
+        error("force-share=on can only be used with read-only images");
+        co_return image;
+    }
+    if (auto mode = block::parse_cache(how.cache)) {
+        image.write_through = mode->write_through;
+    } else {
+        error(mode.error().message());
+        co_return image;
+    }
+    auto node = co_await block::open_node(context, std::move(r));
+    if (!node) {
+        error(node.error().message());
+        co_return image;
+    }
+    u8 perms = block::perm::consistent_read | (how.writable ? block::perm::write | block::perm::resize : 0);
+    auto root = block::Edge::attach(*node, nullptr, "image tool", perms, block::perm::all);
+    if (!root) {
+        error(root.error().message());
+        auto closed = co_await (*node)->close();
+        std::move(closed).ignore();
+        co_return image;
+    }
+    image.node = std::move(*node);
+    image.root = std::move(*root);
+    co_return image;
+}
+
+Task<bool> Tool::close(Image& image) {
+    if (!image) co_return true;
+    image.root.reset();
+    auto closed = co_await image.node->close();
+    std::string name = image.node->filename();
+    image.node.reset();
+    if (closed) co_return true;
+    error(fmt::format("Could not write back '{}': {}", name, closed.error().message()));
+    co_return false;
+}
+
+std::optional<u64> size_argument(const Tool& tool, std::string_view what, const std::string& text) {
+    auto n = block::parse_size(text);
+    if (n && *n <= u64(INT64_MAX)) return *n;
+    tool.error(fmt::format("Invalid {} specified: {}", what, n ? "it must be less than 8 EiB" : n.error().message()));
+    return std::nullopt;
+}
+
+Task<bool> load_snapshot(const Tool& tool, Node& node, const std::string& param) {
+    std::string id, name;
+    if (param.starts_with("snapshot.")) {
+        auto options = block::parse_flat(param);
+        if (!options) {
+            tool.error(options.error().message());
+            co_return false;
+        }
+        if (Json* group = options->find("snapshot")) {
+            if (const Json* v = group->find("id"); v && v->string()) id = *v->string();
+            if (const Json* v = group->find("name"); v && v->string()) name = *v->string();
+        }
+    } else {
+        for (auto& s : node.snapshots())
+            if (s.id == param) id = param;
+        if (id.empty()) name = param;
+        for (auto& s : node.snapshots())
+            if (s.name == param) {
+                name = param;
+                id.clear();
+            }
+    }
+    auto r = co_await node.snapshot_load(id, name);
+    if (!r) tool.error(fmt::format("Failed to load snapshot: {}", r.error().message()));
+    co_return bool(r);
+}
+
+Result<Json> creation_options(const std::vector<std::string>& lists, bool& help) {
+    std::string all;
+    for (auto& list : lists) {
+        if (list.empty() || list.starts_with(',')) return Error::invalid_argument("Invalid option list: {}", list);
+        all += (all.empty() ? "" : ",") + list;
+    }
+    if (all == "help" || all == "?" || all.starts_with("help,") || all.starts_with("?,") || all.ends_with(",help") ||
+        all.ends_with(",?") || all.find(",help,") != std::string::npos) {
+        help = true;
+        return Json::object();
+    }
+    return block::parse_flat(all);
+}
+
+std::string create_help(const block::Driver& driver, bool amend) {
+    block::OptionHelp help;
+    (amend ? driver.describe_amend : driver.describe_create)(help);
+    return (amend ? fmt::format("Amend options for '{}':\n", driver.name) : std::string("Supported options:\n")) +
+           help.text();
+}
+
+} // namespace mimic::img

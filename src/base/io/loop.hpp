@@ -1,0 +1,108 @@
+// Loop: one thread's event loop. It resumes coroutines, waits for files, timers and posted work, and nothing else.
+//
+// asio (epoll) lies behind it and is included by loop.cpp only; the file engine (engine.hpp) is driven from it.
+// Everything here is called on the loop's thread except post_from_anywhere().
+#pragma once
+#include "base/io/task.hpp"
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace mimic::io {
+
+class FileEngine;
+class ThreadPool;
+
+// How files are read and written. `automatic` probes for io_uring and falls back to threads.
+enum class Aio : u8 { automatic, threads, io_uring };
+
+struct LoopOptions {
+    // Threads for computing (compression, hashing); 0 means one a processor.
+    unsigned compute_threads = 0;
+    // Upper bound of threads that block in system calls for us.
+    unsigned io_threads = 16;
+};
+
+class Loop {
+public:
+    static Result<std::unique_ptr<Loop>> create(const LoopOptions& options = {});
+    ~Loop();
+    Loop(const Loop&) = delete;
+
+    // Resumes the coroutine from the loop, after what runs now.
+    void post(std::coroutine_handle<> h) { ready_.push_back(h); }
+    // The same, from any thread.
+    void post_from_anywhere(std::coroutine_handle<> h);
+
+    // Runs until the task has ended.
+    template <class T>
+    T run(Task<T> task);
+    // Runs what is ready and what completes, until `done`.
+    void run_until(const std::function<bool()>& done);
+
+    // co_await loop.yield(): lets the others run.
+    auto yield() {
+        struct Awaiter {
+            Loop& loop;
+            bool await_ready() { return false; }
+            void await_suspend(std::coroutine_handle<> h) { loop.post(h); }
+            void await_resume() {}
+        };
+        return Awaiter{*this};
+    }
+    Task<void> sleep(std::chrono::nanoseconds duration);
+
+    // Threads that compute, and threads that may block. Started on first use.
+    ThreadPool& compute();
+    ThreadPool& blocking();
+    // The engine of the kind, created on first use. Asking for io_uring where the host has none is an error.
+    Result<FileEngine*> engine(Aio kind);
+
+    // While a hold exists, completions may arrive from outside of the file engines (timers, threads).
+    void hold() { holds_++; }
+    void release() { holds_--; }
+
+private:
+    struct Reactor;
+    explicit Loop(const LoopOptions& options);
+    void turn();
+    bool run_ready();
+    void wait();
+
+    std::vector<std::coroutine_handle<>> ready_, running_;
+    std::unique_ptr<Reactor> reactor_;
+    LoopOptions options_;
+    std::unique_ptr<ThreadPool> compute_, blocking_;
+    std::unique_ptr<FileEngine> uring_, threads_;
+    bool uring_probed_ = false;
+    unsigned holds_ = 0;
+};
+
+namespace detail {
+template <class T>
+Detached run_into(Task<T> task, std::optional<T>& out, bool& done) {
+    out.emplace(co_await task);
+    done = true;
+}
+inline Detached run_into(Task<void> task, bool& done) {
+    co_await task;
+    done = true;
+}
+} // namespace detail
+
+template <class T>
+T Loop::run(Task<T> task) {
+    bool done = false;
+    if constexpr (std::is_void_v<T>) {
+        detail::run_into(std::move(task), done);
+        run_until([&] { return done; });
+    } else {
+        std::optional<T> out;
+        detail::run_into(std::move(task), out, done);
+        run_until([&] { return done; });
+        return std::move(*out);
+    }
+}
+
+} // namespace mimic::io

@@ -1,0 +1,102 @@
+// Edges between nodes and the permissions on them.
+#include "block/driver.hpp"
+#include <algorithm>
+
+namespace mimic::block {
+
+namespace {
+
+std::string names_of(u8 perms) {
+    static constexpr std::string_view names[] = {"consistent read", "write", "write unchanged", "resize"};
+    std::string out;
+    for (unsigned i = 0; i < std::size(names); i++)
+        if (perms & (1u << i)) out += fmt::format("{}'{}'", out.empty() ? "" : ", ", names[i]);
+    return out;
+}
+
+// Do the uses of the node by others leave room for this one?
+Result<void> check_conflict(const Node& node, const Edge* self, const std::string& role, u8 perms, u8 shared) {
+    for (Edge* other : node.parents()) {
+        if (other == self) continue;
+        if (u8 wanted = perms & ~other->shared())
+            return Error::busy("image '{}' is in use as '{}', which does not allow {} (wanted as '{}')",
+                               node.filename(), other->role(), names_of(wanted), role);
+        if (u8 refused = other->perms() & ~shared)
+            return Error::busy("image '{}' is in use as '{}' with {}, which '{}' does not allow", node.filename(),
+                               other->role(), names_of(refused), role);
+    }
+    return {};
+}
+
+} // namespace
+
+Result<std::unique_ptr<Edge>> Edge::attach(NodePtr node, Node* parent, std::string role, u8 perms, u8 shared) {
+    TRY(check_conflict(*node, nullptr, role, perms, shared));
+    TRY(node->permissions_changed(node->used_perms() | perms, node->shared_perms() & shared));
+    std::unique_ptr<Edge> edge(new Edge);
+    edge->parent_ = parent;
+    edge->role_ = std::move(role);
+    edge->perms_ = perms;
+    edge->shared_ = shared;
+    node->parents_.push_back(edge.get());
+    edge->node_ = std::move(node);
+    return edge;
+}
+
+Edge::~Edge() {
+    if (!node_) return;
+    std::erase(node_->parents_, this);
+    // Giving up rights cannot fail in a way that matters: at worst a lock stays until the file is closed.
+    node_->permissions_changed(node_->used_perms(), node_->shared_perms()).ignore();
+}
+
+Result<void> Edge::change(u8 perms, u8 shared) {
+    TRY(check_conflict(*node_, this, role_, perms, shared));
+    std::swap(perms_, perms);
+    std::swap(shared_, shared);
+    auto r = node_->permissions_changed(node_->used_perms(), node_->shared_perms());
+    if (!r) {
+        perms_ = perms;
+        shared_ = shared;
+    }
+    return r;
+}
+
+u8 Node::used_perms() const {
+    u8 used = 0;
+    for (Edge* e : parents_) used |= e->perms();
+    return used;
+}
+
+u8 Node::shared_perms() const {
+    u8 shared = perm::all;
+    for (Edge* e : parents_) shared &= e->shared();
+    return shared;
+}
+
+Edge* Node::child(std::string_view role) const {
+    for (auto& e : children_)
+        if (e->role() == role) return e.get();
+    return nullptr;
+}
+
+Node* Node::file() const {
+    Edge* e = child("file");
+    return e ? &e->node() : nullptr;
+}
+
+Node* Node::backing() const {
+    Edge* e = child("backing");
+    return e ? &e->node() : nullptr;
+}
+
+Result<void> Node::add_child(NodePtr node, std::string role, u8 perms, u8 shared) {
+    children_.push_back(TRY(Edge::attach(std::move(node), this, std::move(role), perms, shared)));
+    return {};
+}
+
+void Node::remove_child(std::string_view role) {
+    std::erase_if(children_, [&](auto& e) { return e->role() == role; });
+}
+
+} // namespace mimic::block

@@ -1,0 +1,311 @@
+// Internal snapshots (section Snapshots): creating, applying, deleting, showing.
+#include "block/qcow2/image.hpp"
+#include <algorithm>
+#include <cstring>
+
+namespace mimic::block::qcow2 {
+
+namespace {
+
+constexpr size_t fixed_bytes = 40, known_extra = 16, icount_extra = 24;
+constexpr size_t max_extra = 1024;
+// The whole table; the format's other programs stop at the same.
+constexpr u64 max_table_bytes = 64u << 20;
+
+} // namespace
+
+std::vector<SnapshotInfo> Qcow2::snapshots() const {
+    std::vector<SnapshotInfo> list;
+    for (auto& s : snapshots_) list.push_back(s.info);
+    return list;
+}
+
+Task<Result<void>> Qcow2::load_snapshots() {
+    snapshots_.clear();
+    u64 at = header_.snapshots_offset;
+    for (u32 i = 0; i < header_.snapshot_count; i++) {
+        at = round_up(at, 8);
+        if (at >= file()->size() || at - header_.snapshots_offset > max_table_bytes)
+            co_return Error::invalid_argument("Snapshot table ends after {} of {} entries", i, header_.snapshot_count);
+        u8 fixed[fixed_bytes];
+        IoVec memory(fixed, sizeof fixed);
+        CO_CHECK(co_await file()->read(at, memory));
+        Snapshot s;
+        s.l1_offset = get64(fixed);
+        s.l1_entries = get32(fixed + 8);
+        u16 id_length = get16(fixed + 12), name_length = get16(fixed + 14);
+        s.info.date_sec = get32(fixed + 16);
+        s.info.date_nsec = get32(fixed + 20);
+        s.info.vm_clock_nsec = get64(fixed + 24);
+        s.info.vm_state_size = get32(fixed + 32);
+        u32 extra_length = get32(fixed + 36);
+        if (extra_length > max_extra)
+            co_return Error::invalid_argument("Snapshot {} has {} bytes of extra data, expected at most {}", i,
+                                              extra_length, max_extra);
+        if (u64(s.l1_entries) * 8 > max_l1_bytes || in_cluster(s.l1_offset))
+            co_return Error::invalid_argument("Snapshot {} has an invalid L1 table (offset {:#x}, {} entries)", i,
+                                              s.l1_offset, s.l1_entries);
+        std::vector<u8> rest(extra_length + id_length + name_length);
+        IoVec rest_memory{std::span<u8>(rest)};
+        CO_CHECK(co_await file()->read(at + fixed_bytes, rest_memory));
+        if (extra_length >= 8) s.info.vm_state_size = get64(rest.data());
+        s.info.disk_size = extra_length >= 16 ? get64(&rest[8]) : header_.size;
+        if (extra_length >= icount_extra) s.info.icount = get64(&rest[16]);
+        if (extra_length > icount_extra) s.extra.assign(rest.begin() + icount_extra, rest.begin() + extra_length);
+        auto* text = reinterpret_cast<const char*>(rest.data()) + extra_length;
+        s.info.id.assign(text, id_length);
+        s.info.name.assign(text + id_length, name_length);
+        snapshots_.push_back(std::move(s));
+        at += fixed_bytes + rest.size();
+    }
+    co_return Result<void>();
+}
+
+// Writes a new table and lets the header point to it. Under metadata_.
+Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list) {
+    std::vector<u8> raw;
+    for (auto& s : list) {
+        size_t at = raw.size(), extra = icount_extra + s.extra.size();
+        size_t bytes = fixed_bytes + extra + s.info.id.size() + s.info.name.size();
+        raw.resize(at + round_up(bytes, 8));
+        u8* p = &raw[at];
+        put64(p, s.l1_offset);
+        put32(p + 8, s.l1_entries);
+        put16(p + 12, u16(s.info.id.size()));
+        put16(p + 14, u16(s.info.name.size()));
+        put32(p + 16, s.info.date_sec);
+        put32(p + 20, s.info.date_nsec);
+        put64(p + 24, s.info.vm_clock_nsec);
+        put32(p + 32, s.info.vm_state_size > UINT32_MAX ? 0 : u32(s.info.vm_state_size));
+        put32(p + 36, u32(extra));
+        put64(p + 40, s.info.vm_state_size);
+        put64(p + 48, s.info.disk_size);
+        put64(p + 56, s.info.icount);
+        std::ranges::copy(s.extra, p + fixed_bytes + icount_extra);
+        std::ranges::copy(s.info.id, p + fixed_bytes + extra);
+        std::ranges::copy(s.info.name, p + fixed_bytes + extra + s.info.id.size());
+    }
+    if (raw.size() > max_table_bytes)
+        co_return Error::no_space("the snapshot table would need {} bytes, expected at most {}", raw.size(),
+                                  max_table_bytes);
+    u64 old_offset = header_.snapshots_offset, offset = 0;
+    u64 old_bytes = 0;
+    for (auto& s : snapshots_)
+        old_bytes = round_up(old_bytes, 8) + fixed_bytes + icount_extra + s.extra.size() + s.info.id.size() +
+                    s.info.name.size();
+    if (!raw.empty()) {
+        CO_TRY(offset, co_await refcounts_.allocate_bytes(raw.size()));
+        IoVec memory{std::span<u8>(raw)};
+        CO_CHECK(co_await file()->write(offset, memory));
+    }
+    CO_CHECK(co_await flush_tables());
+    CO_CHECK(co_await barrier());
+    Header before = header_;
+    header_.snapshots_offset = offset;
+    header_.snapshot_count = u32(list.size());
+    CO_CHECK(co_await switch_header(std::move(before)));
+    snapshots_ = std::move(list);
+    CO_CHECK(co_await barrier());
+    if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
+    co_return Result<void>();
+}
+
+Task<Result<void>> Qcow2::write_l1_at(const std::vector<u64>& l1, u64 offset) {
+    std::vector<u8> raw(round_up(l1.size() * 8, header_.cluster_size()));
+    for (size_t i = 0; i < l1.size(); i++) put64(&raw[i * 8], l1[i]);
+    IoVec memory{std::span<u8>(raw)};
+    co_return co_await file()->write(offset, memory);
+}
+
+// Counts all that an L1 table reaches once more; if that fails, as before.
+Task<Result<void>> Qcow2::add_l1_references(std::vector<u64>& l1, bool active) {
+    std::vector<Counted> done;
+    Result<void> r = co_await change_l1_refcounts(l1, 1, active, &done);
+    if (r) co_return r;
+    for (auto& run : done) {
+        Result<void> undone = co_await refcounts_.change(run.first, run.n, -1);
+        std::move(undone).ignore();
+    }
+    Result<void> marked = co_await change_l1_refcounts(l1_, 0, true);
+    std::move(marked).ignore();
+    co_return r;
+}
+
+// Adds delta to the counts of all that an L1 table reaches, and sets the COPIED bits as the counts then say (delta 0: only
+// that). `active`: the table is the active one, so its L1 entries are marked too. Under metadata_.
+Task<Result<void>> Qcow2::change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active,
+                                              std::vector<Counted>* done) {
+    auto note = [done](u64 first, u64 n) {
+        if (!done) return;
+        if (!done->empty() && done->back().first + done->back().n == first)
+            done->back().n += n;
+        else
+            done->push_back({first, n});
+    };
+    for (size_t i = 0; i < l1.size(); i++) {
+        u64 l2_offset = l1[i] & entry_offset;
+        if (!l2_offset) continue;
+        CO_TRY(Ref l2, co_await l2_table(l1[i]));
+        if (delta) CO_CHECK(co_await refcounts_.change(cluster_of(l2_offset), 1, delta));
+        note(cluster_of(l2_offset), 1);
+        CO_TRY(u64 l2_count, co_await refcounts_.get(cluster_of(l2_offset)));
+        for (u64 k = 0; k < header_.l2_entries(); k++) {
+            u8* p = l2.data() + k * header_.l2_entry_size();
+            u64 entry = get64(p), now = entry & ~entry_copied;
+            if (entry & entry_compressed) {
+                CO_TRY(Run run, entry_state(entry, 0, 0));
+                u64 first = cluster_of(run.host), last = cluster_of(run.host + run.compressed - 1);
+                if (delta) CO_CHECK(co_await refcounts_.change(first, last - first + 1, delta));
+                note(first, last - first + 1);
+            } else if (entry & entry_offset) {
+                u64 cluster = cluster_of(entry & entry_offset);
+                if (in_cluster(entry & entry_offset))
+                    co_return corrupt(fmt::format("Cluster allocation offset {:#x} unaligned", entry & entry_offset));
+                if (delta) CO_CHECK(co_await refcounts_.change(cluster, 1, delta));
+                note(cluster, 1);
+                CO_TRY(u64 count, co_await refcounts_.get(cluster));
+                if (count == 1) now |= entry_copied;
+            }
+            if (now != entry && l2_count > 0) {
+                put64(p, now);
+                l2_cache_.mark_dirty(l2);
+            }
+        }
+        u64 now = l2_offset | (l2_count == 1 ? entry_copied : 0);
+        if (active && now != l1[i]) {
+            l1[i] = now;
+            l1_dirty_first_ = std::min<u64>(l1_dirty_first_, i);
+            l1_dirty_end_ = std::max<u64>(l1_dirty_end_, i + 1);
+        }
+    }
+    co_return Result<void>();
+}
+
+// A table that nothing names any more goes, with its references. After an error the rest is done all the same: clusters may
+// leak then, but the marks in the active tables agree with the counts.
+Task<Result<void>> Qcow2::drop_l1(std::vector<u64> l1, u64 offset, u64 bytes) {
+    Result<void> result = co_await change_l1_refcounts(l1, -1, false);
+    if (bytes) refcounts_.release(cluster_of(offset), div_up(bytes, header_.cluster_size()));
+    auto also = [&result](Result<void> r) {
+        if (result && !r) result = std::move(r);
+    };
+    also(co_await apply_releases());
+    also(co_await change_l1_refcounts(l1_, 0, true));
+    also(co_await flush_tables());
+    also(co_await barrier());
+    co_return result;
+}
+
+const Snapshot* Qcow2::find_snapshot(const std::string& id_or_name) const {
+    for (auto& s : snapshots_)
+        if (s.info.name == id_or_name) return &s;
+    for (auto& s : snapshots_)
+        if (s.info.id == id_or_name) return &s;
+    return nullptr;
+}
+
+Task<Result<void>> Qcow2::snapshot_create(SnapshotInfo info) {
+    if (header_.external_data())
+        co_return Error::unsupported("'{}': internal snapshots are not possible with an external data file",
+                                     filename());
+    if (snapshots_.size() >= max_snapshots)
+        co_return Error::no_space("'{}' has {} snapshots, which is the limit", filename(), snapshots_.size());
+    co_await drain();
+    auto lock = co_await metadata_.lock();
+    CO_CHECK(co_await before_change());
+    if (info.id.empty()) {
+        u64 largest = 0;
+        for (auto& s : snapshots_) largest = std::max<u64>(largest, strtoull(s.info.id.c_str(), nullptr, 10));
+        info.id = fmt::format("{}", largest + 1);
+    }
+    info.disk_size = size();
+    CO_CHECK(co_await flush_tables());
+    // Counts up and COPIED off come first: should it end here, clusters have leaked and nothing more.
+    Result<void> counted = co_await add_l1_references(l1_, true);
+    if (!counted)
+        co_return std::move(counted).error().in(fmt::format("'{}': count the snapshot's clusters", filename()));
+    Snapshot s;
+    s.info = std::move(info);
+    s.l1_entries = header_.l1_entries;
+    if (!l1_.empty()) { CO_TRY(s.l1_offset, co_await refcounts_.allocate_bytes(l1_.size() * 8)); }
+    std::vector<u64> copy = l1_;
+    for (auto& e : copy) e &= ~entry_copied;
+    CO_CHECK(co_await write_l1_at(copy, s.l1_offset));
+    std::vector<Snapshot> list = snapshots_;
+    list.push_back(std::move(s));
+    CO_CHECK(co_await write_snapshots(std::move(list)));
+    CO_CHECK(co_await flush_tables());
+    CO_CHECK(co_await apply_releases());
+    co_return co_await barrier();
+}
+
+Task<Result<void>> Qcow2::snapshot_apply(const std::string& id_or_name) {
+    co_await drain();
+    const Snapshot* found = find_snapshot(id_or_name);
+    if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), id_or_name);
+    Snapshot s = *found;
+    auto lock = co_await metadata_.lock();
+    CO_CHECK(co_await before_change());
+    CO_CHECK(co_await flush_tables());
+    CO_CHECK(co_await apply_releases());
+    CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
+    // The disk of version 2 snapshots has the image's size.
+    u64 disk_size = s.info.disk_size ? s.info.disk_size : header_.size;
+    l1.resize(std::max<size_t>({l1.size(), size_t(header_.l1_entries_for(disk_size)), 1}));
+    CO_CHECK(co_await add_l1_references(l1, false));
+    CO_TRY(u64 offset, co_await refcounts_.allocate_bytes(l1.size() * 8));
+    for (auto& e : l1) e &= ~entry_copied;
+    CO_CHECK(co_await write_l1_at(l1, offset));
+    CO_CHECK(co_await flush_tables());
+    CO_CHECK(co_await barrier());
+    std::vector<u64> old = l1_;
+    u64 old_offset = header_.l1_offset, old_bytes = u64(header_.l1_entries) * 8;
+    Header before = header_;
+    header_.l1_offset = offset;
+    header_.l1_entries = u32(l1.size());
+    header_.size = disk_size;
+    CO_CHECK(co_await switch_header(std::move(before)));
+    // From here on the snapshot's table is the active one, whatever comes.
+    shown_size_ = disk_size;
+    l1_ = std::move(l1);
+    l1_dirty_first_ = UINT64_MAX;
+    l1_dirty_end_ = 0;
+    l2_clusters_.clear();
+    for (u64 e : l1_)
+        if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
+    CO_CHECK(co_await barrier());
+    co_return co_await drop_l1(std::move(old), old_offset, old_bytes);
+}
+
+Task<Result<void>> Qcow2::snapshot_delete(const std::string& id_or_name) {
+    co_await drain();
+    const Snapshot* found = find_snapshot(id_or_name);
+    if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), id_or_name);
+    Snapshot s = *found;
+    auto lock = co_await metadata_.lock();
+    CO_CHECK(co_await before_change());
+    CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
+    std::vector<Snapshot> list = snapshots_;
+    std::erase_if(list, [&](auto& x) { return x.info.id == s.info.id && x.info.name == s.info.name; });
+    // First nothing names it any more, then its clusters go.
+    CO_CHECK(co_await write_snapshots(std::move(list)));
+    co_return co_await drop_l1(std::move(l1), s.l1_offset, u64(s.l1_entries) * 8);
+}
+
+Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string& name) {
+    if (!options_.read_only)
+        co_return Error::invalid_argument("'{}' must be open read-only to show a snapshot", filename());
+    const Snapshot* found = nullptr;
+    for (auto& s : snapshots_)
+        if ((id.empty() || s.info.id == id) && (name.empty() || s.info.name == name)) {
+            found = &s;
+            break;
+        }
+    if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), name.empty() ? id : name);
+    CO_TRY(l1_, co_await load_l1(found->l1_offset, found->l1_entries));
+    shown_size_ = found->info.disk_size ? found->info.disk_size : header_.size;
+    l1_.resize(std::max<size_t>(l1_.size(), header_.l1_entries_for(shown_size_)));
+    co_return Result<void>();
+}
+
+} // namespace mimic::block::qcow2

@@ -1,0 +1,57 @@
+#include "base/check.hpp"
+#include "ir/passes/passes.hpp"
+#include "ir/verify.hpp"
+
+namespace mimic::ir {
+
+void PassScratch::prepare(const GuestState& g) {
+    if (guest == &g) return;
+    guest = &g;
+    const u32 count = u32(g.slots.size());
+    words = (count + 63) / 64;
+    for (auto* set : {&lasting, &flags, &shared}) set->assign(words, 0);
+    flag_slots.clear();
+    flag_index.assign(count, none);
+    for (u32 n = 0; n < count; ++n) {
+        const Slot& s = g.slots[n];
+        if (s.type == Type::flags) {
+            flag_index[n] = u32(flag_slots.size());
+            flag_slots.push_back(SlotId(n));
+        }
+        const u64 bit = u64{1} << n % 64;
+        if (s.cls != SlotClass::temp) lasting[n / 64] |= bit;
+        if (s.cls == SlotClass::flag) flags[n / 64] |= bit;
+        for (u32 k = 0; k < count; ++k) {
+            const Slot& o = g.slots[k];
+            bool overlap = s.offset < o.offset + size_of(o.type, 256) && o.offset < s.offset + size_of(s.type, 256);
+            if (k != n && overlap) shared[n / 64] |= bit;
+        }
+    }
+}
+
+namespace {
+
+void check([[maybe_unused]] const Unit& unit, [[maybe_unused]] const GuestState& guest,
+           [[maybe_unused]] const char* pass) {
+#ifdef MIMIC_DEBUG
+    auto good = verify(unit, guest);
+    MIMIC_CHECK(good, (std::string("after ") + pass + ": " + good.error().message()).c_str());
+#endif
+}
+
+} // namespace
+
+void run_passes(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits) {
+    dead_flags(unit, guest, scratch, exits);
+    check(unit, guest, "dead_flags");
+    drop_dead_values(unit, guest, scratch); // gets that nobody uses keep no slot alive
+    check(unit, guest, "drop_dead_values");
+    const u32 dropped = scratch.dropped;
+    dead_state(unit, guest, scratch, exits);
+    check(unit, guest, "dead_state");
+    if (scratch.dropped == dropped) return;
+    drop_dead_values(unit, guest, scratch);
+    check(unit, guest, "drop_dead_values");
+}
+
+} // namespace mimic::ir

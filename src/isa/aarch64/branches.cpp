@@ -1,0 +1,97 @@
+// Branches, exceptions, hints and barriers: Arm ARM C4.1.94 (Branches, Exception Generating and System instructions).
+// Of exception levels there is EL0 only: what needs a higher one is undefined.
+#include "isa/aarch64/semantics.hpp"
+#include "isa/aarch64/tables.hpp"
+
+namespace mimic::isa::aarch64 {
+
+namespace {
+
+void b_cond(A64& t, const I& i) { t.branch_to(t.holds(i[cond0]), t.pc() + u64(i[imm19]), t.next_pc()); }
+void b(A64& t, const I& i) { t.goto_pc(t.pc() + u64(i[imm26])); }
+void bl(A64& t, const I& i) {
+    t.x(30, t.imm(t.next_pc()));
+    t.call_pc(t.pc() + u64(i[imm26]), t.next_pc());
+}
+void br(A64& t, const I& i) { t.goto_value(t.x(i[Rn])); }
+void blr(A64& t, const I& i) {
+    Val target = t.x(i[Rn]);
+    t.x(30, t.imm(t.next_pc()));
+    t.call_value(target, t.next_pc());
+}
+void ret(A64& t, const I& i) { t.goto_value(t.x(i[Rn]), ir::ExitHint::ret); }
+
+template <bool Zero>
+void compare_and_branch(A64& t, const I& i) {
+    Val v = t.r(i[Rt], width(i));
+    t.branch_to(Zero ? v == 0 : v != 0, t.pc() + u64(i[imm19]), t.next_pc());
+}
+template <bool Zero>
+void test_and_branch(A64& t, const I& i) {
+    Val bit = t.x(i[Rt]) & i64(u64{1} << i[b5b40]);
+    t.branch_to(Zero ? bit == 0 : bit != 0, t.pc() + u64(i[imm14]), t.next_pc());
+}
+
+template <ir::TrapKind Kind>
+void exception(A64& t, const I& i) {
+    t.trap(Kind, t.pc(), t.imm(u64(i[imm16])));
+}
+void undefined(A64& t, const I&) { t.illegal(); }
+
+// Hints that do nothing here: events and interrupts come at any time, so waiting may end at once; pointer
+// authentication in the hint space and branch target identification are off, as on a machine without them.
+void hint(A64&, const I&) {}
+
+// DataMemoryBarrier: the low bits of CRm name the accesses; its domain is always the whole machine.
+void dmb(A64& t, const I& i) {
+    switch (i[CRm] & 3) {
+    case 1: return t.fence(1, 3);
+    case 2: return t.fence(2, 2);
+    default: return t.fence();
+    }
+}
+void dsb(A64& t, const I&) { t.fence(); }
+// What was written is executed from here on: IC IVAU has found it; a new unit begins.
+void isb(A64& t, const I&) { t.exit_to(t.next_pc(), 0); }
+void clrex(A64& t, const I&) { t.put(slot_ex_address, t.imm(0)); }
+
+// clang-format off
+constexpr R rows[] = {
+    {"b.{cond0} {imm19}",               "0101010 0 imm19 0 cond0",              b_cond},
+
+    {"udf     #{udf16}",                "0000000000000000 udf16",               undefined},
+    {"svc     {imm16}",                 "11010100 000 imm16 000 01",            exception<ir::TrapKind::syscall>},
+    {"hvc     {imm16}",                 "11010100 000 imm16 000 10",            undefined},
+    {"smc     {imm16}",                 "11010100 000 imm16 000 11",            undefined},
+    {"brk     {imm16}",                 "11010100 001 imm16 000 00",            exception<ir::TrapKind::breakpoint>},
+    {"hlt     {imm16}",                 "11010100 010 imm16 000 00",            undefined},
+
+    {"hint    {hint7}",                 "1101010100 0 00 011 0010 hint7 11111", hint},
+    {"clrex   {clrex}",                 "1101010100 0 00 011 0011 CRm 010 11111", clrex},
+    {"dsb     {barrier}",               "1101010100 0 00 011 0011 CRm 100 11111", dsb},
+    {"dmb     {barrier}",               "1101010100 0 00 011 0011 CRm 101 11111", dmb},
+    {"isb     {isb}",                   "1101010100 0 00 011 0011 CRm 110 11111", isb},
+
+    {"br      {Xn}",                    "1101011 0000 11111 000000 Rn 00000",   br},
+    {"blr     {Xn}",                    "1101011 0001 11111 000000 Rn 00000",   blr},
+    {"ret     {ret}",                   "1101011 0010 11111 000000 Rn 00000",   ret},
+
+    {"b       {imm26}",                 "0 00101 imm26",                        b},
+    {"bl      {imm26}",                 "1 00101 imm26",                        bl},
+    {"cbz     {Rt}, {imm19}",           "sf 011010 0 imm19 Rt",                 compare_and_branch<true>},
+    {"cbnz    {Rt}, {imm19}",           "sf 011010 1 imm19 Rt",                 compare_and_branch<false>},
+    {"tbz     {Rtb}, #{b5b40}, {imm14}",  "b5b40 011011 0 b5b40 imm14 Rt",      test_and_branch<true>},
+    {"tbnz    {Rtb}, #{b5b40}, {imm14}",  "b5b40 011011 1 b5b40 imm14 Rt",      test_and_branch<false>},
+};
+
+constexpr R sb_rows[] = {
+    {"sb",                              "1101010100 0 00 011 0011 0000 111 11111", isb},
+};
+// clang-format on
+
+} // namespace
+
+constinit const Table<AArch64> branches{"branches, exceptions, hints", needs(Feature::base), rows};
+constinit const Table<AArch64> speculation_barrier{"SB", needs(Feature::sb), sb_rows};
+
+} // namespace mimic::isa::aarch64

@@ -1,0 +1,196 @@
+// AArch64: state, CPU models.
+#include "isa/aarch64/system.hpp"
+#include "isa/aarch64/tables.hpp"
+#include "isa/pattern_guest.hpp"
+#include "softfloat/env.hpp"
+#include <cstring>
+
+namespace mimic::isa::aarch64 {
+
+namespace {
+
+using ir::Slot;
+using ir::SlotClass;
+
+constexpr std::string_view x_names[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10",
+                                        "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
+                                        "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp"};
+constexpr std::string_view v_names[] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10",
+                                        "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                                        "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
+
+// Which registers win a host register: what compiled code uses most (AAPCS64: arguments first, then the first saved).
+constexpr u8 priority_of_x(u32 n) {
+    constexpr u8 order[] = {0, 1, 2, 3, 19, 31, 4, 20, 5, 8, 30, 21, 29, 6, 22, 7, 9, 10, 11, 23, 24};
+    for (u32 k = 0; k < sizeof order; ++k)
+        if (order[k] == n) return u8(100 - k);
+    return 50;
+}
+constexpr u8 priority_of_v(u32 n) { return u8(n < 8 ? 95 - n : n >= 16 ? 86 - n / 4 : 70); }
+
+constexpr u16 v_offset = 32 * 8, rest_offset = v_offset + 32 * 16;
+constexpr u32 state_bytes = rest_offset + 56;
+constexpr auto make_slots() {
+    std::array<Slot, slot_count> s{};
+    for (u32 n = 0; n < 32; ++n) {
+        s[slot_x + n] = {x_names[n], u16(8 * n), Type::i64, SlotClass::gpr, priority_of_x(n)};
+        s[slot_v + n] = {v_names[n], u16(v_offset + 16 * n), Type::v128, SlotClass::vec, priority_of_v(n)};
+    }
+    s[slot_nzcv] = {"nzcv", rest_offset, Type::flags, SlotClass::flag, 100};
+    s[slot_fpcr] = {"fpcr", rest_offset + 4, Type::i32, SlotClass::sys, 0};
+    s[slot_tpidr] = {"tpidr_el0", rest_offset + 8, Type::i64, SlotClass::sys, 0};
+    s[slot_tpidrro] = {"tpidrro_el0", rest_offset + 16, Type::i64, SlotClass::sys, 0};
+    s[slot_ex_address] = {"ex_address", rest_offset + 24, Type::i64, SlotClass::sys, 0};
+    s[slot_ex_low] = {"ex_low", rest_offset + 32, Type::i64, SlotClass::sys, 0};
+    s[slot_ex_high] = {"ex_high", rest_offset + 40, Type::i64, SlotClass::sys, 0};
+    return s;
+}
+constexpr auto slots = make_slots();
+
+constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
+                                                &cssc_immediate,
+                                                &data_register,
+                                                &crc32,
+                                                &flagm,
+                                                &cssc_register,
+                                                &branches,
+                                                &speculation_barrier,
+                                                &system_instructions,
+                                                &flagm_system,
+                                                &flagm2,
+                                                &loads,
+                                                &loads_vector,
+                                                &pairs,
+                                                &pairs_vector,
+                                                &exclusives,
+                                                &lse,
+                                                &lrcpc,
+                                                &lrcpc2,
+                                                &fp,
+                                                &fp_half,
+                                                &frintts,
+                                                &jscvt,
+                                                &simd_same,
+                                                &simd_same_scalar,
+                                                &simd_misc,
+                                                &simd_pairwise_scalar,
+                                                &simd_move,
+                                                &simd_shift,
+                                                &simd_shift_scalar,
+                                                &simd_long,
+                                                &simd_structures};
+
+constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
+
+// x0 to x30, sp, v0 to v31, then these.
+enum : u32 {
+    register_v = 32,
+    register_nzcv = 64,
+    register_fpcr,
+    register_fpsr,
+    register_tpidr,
+    register_internal,
+    register_count = register_internal + 4
+};
+constexpr auto make_registers() {
+    std::array<RegisterInfo, register_count> r{};
+    for (u32 n = 0; n < 32; ++n) r[n] = {x_names[n]}, r[register_v + n] = {v_names[n], 16};
+    r[register_nzcv] = {"nzcv", 4};
+    r[register_fpcr] = {"fpcr", 4};
+    r[register_fpsr] = {"fpsr", 4};
+    r[register_tpidr] = {"tpidr_el0"};
+    r[register_internal] = {"tpidrro_el0", 8, true};
+    r[register_internal + 1] = {"ex_address", 8, true};
+    r[register_internal + 2] = {"ex_low", 8, true};
+    r[register_internal + 3] = {"ex_high", 8, true};
+    return r;
+}
+constexpr auto register_infos = make_registers();
+constexpr u32 slot_of(u32 n) {
+    if (n < register_v) return slot_x + n;
+    if (n < register_nzcv) return slot_v + n - register_v;
+    if (n == register_tpidr) return slot_tpidr;
+    return n - register_internal + slot_tpidrro;
+}
+
+class AArch64Guest final : public PatternGuest<AArch64> {
+public:
+    AArch64Guest(const Model& m, Decoder<AArch64> d) : PatternGuest(std::move(d)), model_(m) {}
+    std::string_view name() const override { return "aarch64"; }
+    std::string_view model() const override { return model_.name; }
+    const ir::GuestState& state() const override { return state_aarch64; }
+    u32 min_insn_bytes() const override { return 4; }
+    u32 max_insn_bytes() const override { return 4; }
+    std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
+        return std::make_unique<PatternFrontEnd<AArch64>>(decoder(), unit, model_);
+    }
+
+    std::span<const RegisterInfo> registers() const override { return register_infos; }
+    u32 find_register(std::string_view name) const override {
+        for (u32 n = 0; n < register_count; ++n)
+            if (register_infos[n].name == name) return n;
+        if (name == "lr" || name == "fp") return name == "lr" ? 30 : 29;
+        if (name == "wsp") return 31;
+        // Parts of a register name all of it.
+        Cursor in{name};
+        bool general = in.eat('w'),
+             vector = !general && (in.eat('b') || in.eat('h') || in.eat('s') || in.eat('d') || in.eat('q'));
+        i64 n;
+        if ((!general && !vector) || !in.number(n) || !in.done() || n < 0 || n > (general ? 30 : 31))
+            return no_register;
+        return vector ? register_v + u32(n) : u32(n);
+    }
+    void read_register(ir::CpuHeader& cpu, u32 n, u8* out) const override {
+        u32 flags;
+        std::memcpy(&flags, home(&cpu, slots[slot_nzcv]), 4);
+        switch (n) {
+        case register_nzcv: flags = nzcv_of(flags); break;
+        case register_fpcr: std::memcpy(&flags, home(&cpu, slots[slot_fpcr]), 4); break;
+        case register_fpsr: flags = cpu.fp.flags & fpsr_bits; break;
+        default: std::memcpy(out, home(&cpu, slots[slot_of(n)]), register_infos[n].bytes); return;
+        }
+        std::memcpy(out, &flags, 4);
+    }
+    void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
+        u32 value;
+        std::memcpy(&value, in, 4);
+        switch (n) {
+        case register_nzcv:
+            value = flags_of_nzcv(value);
+            std::memcpy(home(&cpu, slots[slot_nzcv]), &value, 4);
+            break;
+        case register_fpcr:
+            value &= fpcr_bits(model_);
+            cpu.fp.mode = fp_mode(value);
+            std::memcpy(home(&cpu, slots[slot_fpcr]), &value, 4);
+            break;
+        case register_fpsr: cpu.fp.flags = value & fpsr_bits; break;
+        default: std::memcpy(home(&cpu, slots[slot_of(n)]), in, register_infos[n].bytes); break;
+        }
+    }
+
+private:
+    const Model& model_;
+};
+
+Result<std::unique_ptr<Guest>> make(std::string_view name) {
+    std::vector<Table<AArch64>> tables;
+    for (auto* t : all_tables) tables.push_back(*t);
+    for (const Model& m : models()) {
+        if (m.name != name) continue;
+        Decoder<AArch64> decoder(
+            tables, [&](u32 feature) { return m.has(Feature(feature & 0xff)) && m.has(Feature(feature >> 8)); });
+        return std::unique_ptr<Guest>(new AArch64Guest(m, std::move(decoder)));
+    }
+    return Error::invalid_argument(
+        "aarch64 CPU model '{}' is unknown, expected cortex-a53, cortex-a57, cortex-a72, neoverse-n1 or max", name);
+}
+
+} // namespace
+
+constinit const ir::GuestState state_aarch64{"aarch64", slots,    state_bytes, &softfloat::env::aarch64,
+                                             nullptr,   fpsr_bits};
+extern const GuestInfo guest_info;
+constinit const GuestInfo guest_info{"aarch64", "max", model_names, make};
+
+} // namespace mimic::isa::aarch64

@@ -1,0 +1,129 @@
+// CPU models and what they tell programs. Arm ARM D19 (ID registers); the technical reference manuals of the cores;
+// Linux documentation, arch/arm64: cpu-feature-registers, elf_hwcaps.
+#include "isa/aarch64/models.hpp"
+#include "isa/aarch64/system.hpp"
+#include <array>
+
+namespace mimic::isa::aarch64 {
+
+namespace {
+
+using enum Feature;
+
+template <class... F>
+constexpr u64 set_of(F... f) {
+    return (u64{0} | ... | (u64{1} << u32(f)));
+}
+constexpr u64 v8_0 = set_of(base, fp, simd, aes, pmull, sha1, sha256, crc32);
+constexpr u64 v8_2 = v8_0 | set_of(lse, rdm, fp16, dotprod, lrcpc, dpb);
+constexpr u64 everything = (u64{1} << u32(Feature::count)) - 1;
+
+// MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
+constexpr Model all_models[] = {
+    {"cortex-a53", v8_0, 0x410fd034, 62'500'000},   {"cortex-a57", v8_0, 0x411fd070, 62'500'000},
+    {"cortex-a72", v8_0, 0x410fd083, 62'500'000},   {"neoverse-n1", v8_2, 0x414fd0c1, 1'000'000'000},
+    {"max", everything, 0x000f0510, 1'000'000'000},
+};
+
+// Four bits of an ID register that say which of several features there are.
+struct Level {
+    u32 shift;
+    u64 value;
+    Feature feature;
+};
+u64 compose(const Model& m, std::initializer_list<Level> levels) {
+    u64 v = 0;
+    for (const Level& l : levels)
+        if (m.has(l.feature)) v = (v & ~(u64{15} << l.shift)) | l.value << l.shift; // later levels win
+    return v;
+}
+
+// AdvSIMD and FP: 0 there, 1 with half precision; 15 none.
+u64 aa64pfr0(const Model& m) {
+    u64 level = m.has(fp16) ? 1 : 0;
+    return 0x11 | level << 16 | level << 20; // EL0 and EL1 in AArch64 only
+}
+u64 aa64pfr1(const Model& m) { return compose(m, {{0, 1, bti}}); }
+u64 aa64isar0(const Model& m) {
+    return compose(m, {{4, 1, aes},
+                       {4, 2, pmull},
+                       {8, 1, sha1},
+                       {12, 1, sha256},
+                       {12, 2, sha512},
+                       {16, 1, crc32},
+                       {20, 2, lse},
+                       {28, 1, rdm},
+                       {32, 1, sha3},
+                       {36, 1, sm3},
+                       {40, 1, sm4},
+                       {44, 1, dotprod},
+                       {48, 1, fhm},
+                       {52, 1, flagm},
+                       {52, 2, flagm2}});
+}
+u64 aa64isar1(const Model& m) {
+    return compose(m, {{0, 1, dpb},
+                       {0, 2, dpb2},
+                       {12, 1, jscvt},
+                       {16, 1, fcma},
+                       {20, 1, lrcpc},
+                       {20, 2, lrcpc2},
+                       {20, 3, lrcpc3},
+                       {32, 1, frintts},
+                       {36, 1, sb},
+                       {44, 1, bf16},
+                       {52, 1, i8mm}});
+}
+u64 aa64isar2(const Model& m) { return compose(m, {{52, 1, cssc}}); }
+u64 aa64mmfr2(const Model& m) { return compose(m, {{32, 1, lse2}}); }
+
+constexpr u32 id(u32 crm, u32 op2) { return system_register(3, 0, 0, crm, op2); }
+
+// uapi/asm/hwcap.h: bit numbers of AT_HWCAP and AT_HWCAP2.
+struct Capability {
+    u32 bit;
+    Feature feature;
+};
+constexpr Capability hwcap[] = {
+    {0, fp},    {1, simd},     {3, aes},     {4, pmull},  {5, sha1},  {6, sha256},  {7, crc32},  {8, lse},   {9, fp16},
+    {10, fp16}, {11, base},    {12, rdm},    {13, jscvt}, {14, fcma}, {15, lrcpc},  {16, dpb},   {17, sha3}, {18, sm3},
+    {19, sm4},  {20, dotprod}, {21, sha512}, {23, fhm},   {25, lse2}, {26, lrcpc2}, {27, flagm}, {29, sb}};
+constexpr Capability hwcap2[] = {{0, dpb2},  {7, flagm2}, {8, frintts}, {13, i8mm},
+                                 {14, bf16}, {17, bti},   {34, cssc},   {46, lrcpc3}};
+
+} // namespace
+
+std::span<const Model> models() { return all_models; }
+
+bool id_register(const Model& m, u32 number, u64& value) {
+    switch (number) {
+    case reg::ctr_el0: value = 0x8444c004; return true; // 64-byte lines, PIPT, no RES1 missing
+    case reg::dczid_el0: value = 4; return true;        // DC ZVA allowed, 2^4 words
+    case id(0, 0): value = m.midr; return true;
+    case id(0, 5): value = u64{1} << 31; return true; // MPIDR_EL1: RES1 alone
+    case id(0, 6): value = 0; return true;
+    case id(4, 0): value = aa64pfr0(m); return true;
+    case id(4, 1): value = aa64pfr1(m); return true;
+    case id(5, 0): value = 6; return true; // debug architecture: Armv8
+    case id(6, 0): value = aa64isar0(m); return true;
+    case id(6, 1): value = aa64isar1(m); return true;
+    case id(6, 2): value = aa64isar2(m); return true;
+    case id(7, 2): value = aa64mmfr2(m); return true;
+    default: break;
+    }
+    // The rest of the space that Linux emulates reads as zero: op0 3, op1 0, CRn 0, CRm 1 to 7.
+    u32 crm = number >> 3 & 15;
+    value = 0;
+    return number >> 7 == 1u << 7 && crm >= 1 && crm <= 7;
+}
+
+HardwareCapabilities hardware_capabilities(const Model& m) {
+    HardwareCapabilities out;
+    for (Capability c : hwcap)
+        if (m.has(c.feature)) out.hwcap |= u64{1} << c.bit;
+    for (Capability c : hwcap2)
+        if (m.has(c.feature)) out.hwcap2 |= u64{1} << c.bit;
+    return out;
+}
+
+} // namespace mimic::isa::aarch64

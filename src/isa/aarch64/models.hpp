@@ -1,0 +1,68 @@
+// CPU models: which features a model has, and what it tells of itself. Features are named as in the Arm ARM, A2.
+#pragma once
+#include "base/types.hpp"
+#include <span>
+#include <string_view>
+
+namespace mimic::isa::aarch64 {
+
+// Features that a CPU model may have or lack; each switches tables of rows.
+enum class Feature : u32 {
+    base,
+    fp,      // FEAT_FP
+    simd,    // FEAT_AdvSIMD
+    aes,     // FEAT_AES
+    pmull,   // FEAT_PMULL
+    sha1,    // FEAT_SHA1
+    sha256,  // FEAT_SHA256
+    crc32,   // FEAT_CRC32
+    lse,     // FEAT_LSE
+    rdm,     // FEAT_RDM
+    fp16,    // FEAT_FP16
+    dotprod, // FEAT_DotProd
+    lrcpc,   // FEAT_LRCPC
+    lrcpc2,  // FEAT_LRCPC2
+    lrcpc3,  // FEAT_LRCPC3
+    lse2,    // FEAT_LSE2
+    flagm,   // FEAT_FlagM
+    flagm2,  // FEAT_FlagM2
+    frintts, // FEAT_FRINTTS
+    jscvt,   // FEAT_JSCVT
+    fcma,    // FEAT_FCMA
+    fhm,     // FEAT_FHM
+    sha512,  // FEAT_SHA512
+    sha3,    // FEAT_SHA3
+    sm3,     // FEAT_SM3
+    sm4,     // FEAT_SM4
+    bf16,    // FEAT_BF16
+    i8mm,    // FEAT_I8MM
+    sb,      // FEAT_SB
+    dpb,     // FEAT_DPB
+    dpb2,    // FEAT_DPB2
+    bti,     // FEAT_BTI
+    cssc,    // FEAT_CSSC
+    count
+};
+
+struct Model {
+    std::string_view name;
+    u64 features; // bit per Feature
+    u64 midr;
+    u64 clock_hz; // CNTFRQ_EL0
+    constexpr bool has(Feature f) const { return features >> u32(f) & 1; }
+};
+
+std::span<const Model> models();
+
+// ID registers as user mode reads them (Linux: arch/arm64 cpu-feature-registers, the fields that are visible to EL0;
+// other fields and registers of the space read as "not implemented"). `number` is op0:op1:CRn:CRm:op2 as in mrs.
+// False: an access that user mode does not have.
+bool id_register(const Model& m, u32 number, u64& value);
+
+// What the auxiliary vector tells a program: Linux, arch/arm64 ELF hwcaps. AT_PLATFORM is "aarch64".
+struct HardwareCapabilities {
+    u64 hwcap = 0, hwcap2 = 0;
+};
+HardwareCapabilities hardware_capabilities(const Model& m);
+
+} // namespace mimic::isa::aarch64

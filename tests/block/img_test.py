@@ -1,0 +1,386 @@
+#!/usr/bin/env python3
+"""Cross-checks of `mimic img` with Debian's qemu-img and qemu-io, in both directions.
+
+usage: img_test.py MIMIC_IMG BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
+"""
+import json, os, random, re, shutil, subprocess, sys, tempfile
+
+IMG, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
+    print("qemu-img is not installed (package qemu-utils)")
+    sys.exit(77)
+failures = []
+
+
+def run(*command, ok=(0,)):
+    p = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    if ok is not None and p.returncode not in ok:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout.decode()}{p.stderr.decode()}")
+    return p
+
+
+def img(*args, ok=(0,)):
+    return run(IMG, *args, ok=ok)
+
+
+def qemu(*args, ok=(0,)):
+    return run("qemu-img", *args, ok=ok)
+
+
+def qemu_io(image, *commands, fmt="qcow2"):
+    return run("qemu-io", "-f", fmt, *[x for c in commands for x in ("-c", c)], image)
+
+
+def same(a, b, fa="qcow2", fb="raw"):
+    qemu("compare", "-f", fa, "-F", fb, a, b)
+    img("compare", "-f", fa, "-F", fb, a, b)
+
+
+def clean(image):
+    qemu("check", "-f", "qcow2", image)
+    img("check", "-f", "qcow2", image)
+
+
+def sample(path, size, seed=1):
+    """Holes, noise and text; the size need not be a multiple of anything."""
+    rng = random.Random(seed)
+    with open(path, "wb") as f:
+        at = 0
+        while at < size:
+            n = min(rng.choice([512, 4096, 30000, 65536, 200000]), size - at)
+            kind = rng.randrange(4)
+            f.seek(at)
+            if kind == 0:
+                f.write(rng.randbytes(n))
+            elif kind == 1:
+                f.write((b"line %d of a text\n" % at * (n // 8))[:n])
+            elif kind == 2:
+                f.write(bytes(n))
+            at += n
+        f.truncate(size)
+
+
+OPTIONS = ["cluster_size=64k", "cluster_size=512", "cluster_size=2M", "compat=0.10", "refcount_bits=1", "refcount_bits=2,cluster_size=4k", "refcount_bits=4",
+           "refcount_bits=8", "refcount_bits=32", "refcount_bits=64,cluster_size=1k", "lazy_refcounts=on", "extended_l2=on", "extended_l2=on,cluster_size=16k",
+           "compression_type=zstd", "preallocation=metadata", "preallocation=falloc", "preallocation=full", "preallocation=metadata,extended_l2=on",
+           "extended_l2=on,compression_type=zstd,lazy_refcounts=on,refcount_bits=64"]
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+@test
+def convert_both_ways():
+    sample("src.raw", 5_000_192)
+    for o in OPTIONS:
+        img("convert", "-f", "raw", "-O", "qcow2", "-o", o, "src.raw", "ours.qcow2")
+        clean("ours.qcow2")
+        same("ours.qcow2", "src.raw")
+        qemu("convert", "-f", "raw", "-O", "qcow2", "-o", o, "src.raw", "theirs.qcow2")
+        clean("theirs.qcow2")
+        same("theirs.qcow2", "src.raw")
+        img("convert", "-f", "qcow2", "-O", "raw", "theirs.qcow2", "back.raw")
+        run("cmp", "back.raw", "src.raw")
+        if "prealloc" in o:
+            continue
+        img("convert", "-c", "-f", "raw", "-O", "qcow2", "-o", o, "src.raw", "packed.qcow2")
+        clean("packed.qcow2")
+        same("packed.qcow2", "src.raw")
+        qemu("convert", "-c", "-f", "raw", "-O", "qcow2", "-o", o, "src.raw", "theirs.qcow2")
+        img("convert", "-f", "qcow2", "-O", "raw", "theirs.qcow2", "back.raw")
+        run("cmp", "back.raw", "src.raw")
+
+
+@test
+def convert_options():
+    sample("src.raw", 3_000_320)
+    for extra in (["-W"], ["-m", "1"], ["-m", "16"], ["-S", "0"], ["-S", "64k"], ["-C"], ["-t", "none"], ["-T", "none"], ["-t", "writethrough"], ["-r", "100M"], ["-p"]):
+        for fmt in ("raw", "qcow2"):
+            img("convert", "-f", "raw", "-O", fmt, *extra, "src.raw", "out")
+            same("out", "src.raw", fa=fmt)
+    img("create", "-f", "qcow2", "out", "4M")
+    qemu_io("out", "write -P 9 0 4M")
+    img("convert", "-n", "-f", "raw", "-O", "qcow2", "src.raw", "out")
+    img("convert", "-f", "qcow2", "-O", "raw", "out", "back.raw")
+    assert open("back.raw", "rb").read()[:3_000_320] == open("src.raw", "rb").read()
+    # Sources one behind the other.
+    img("convert", "-f", "raw", "-O", "qcow2", "src.raw", "src.raw", "twice.qcow2")
+    img("convert", "-O", "raw", "twice.qcow2", "twice.raw")
+    assert open("twice.raw", "rb").read() == open("src.raw", "rb").read() * 2
+    img("convert", "-n", "--target-image-opts", "-f", "raw", "src.raw", "driver=qcow2,file.filename=out")
+    img("convert", "-O", "qcow2", "--image-opts", "driver=raw,file.filename=src.raw", "out2")
+    same("out2", "src.raw")
+    img("info", 'json:{"driver":"qcow2","file":{"driver":"file","filename":"out2"}}')
+
+
+@test
+def random_changes():
+    for i, o in enumerate(OPTIONS):
+        if "preallocation=f" in o:
+            continue
+        letters = "scrd" if "0.10" not in o else "scd"
+        img("create", "-f", "qcow2", "-o", o, "a.qcow2", "3M")
+        for round in range(3):
+            run(EXERCISE, "a.qcow2", letters, i * 10 + round, 80, "want.raw")
+            clean("a.qcow2")
+            same("a.qcow2", "want.raw")
+        # An image of theirs, changed by us.
+        qemu("create", "-f", "qcow2", "-o", o, "b.qcow2", "2M")
+        qemu_io("b.qcow2", "write -P 3 10k 500k", "write -z 100k 64k", "discard 300k 128k")
+        if "refcount_bits=1" in o or "refcount_bits=2" in o:  # too narrow for another snapshot
+            continue
+        qemu("snapshot", "-c", "theirs", "b.qcow2")
+        qemu_io("b.qcow2", "write -P 4 64k 100k")
+        run(EXERCISE, "b.qcow2", letters.replace("r", ""), i, 80, "want.raw")
+        clean("b.qcow2")
+        same("b.qcow2", "want.raw")
+        qemu("snapshot", "-a", "theirs", "b.qcow2")
+        qemu_io("b.qcow2", "read -P 3 10k 50k", "read -P 0 100k 64k")
+        clean("b.qcow2")
+
+
+@test
+def backing_chains():
+    for top_options in ("", "extended_l2=on", "compat=0.10"):
+        sample("base.raw", 2 << 20, 5)
+        img("convert", "-O", "qcow2", "-f", "raw", "base.raw", "base.qcow2")
+        os.makedirs("sub", exist_ok=True)
+        o = ["-o", top_options] if top_options else []
+        img("create", "-f", "qcow2", "-b", "../base.qcow2", "-F", "qcow2", *o, "sub/mid.qcow2")
+        img("create", "-f", "qcow2", "-b", "mid.qcow2", "-F", "qcow2", *o, "sub/top.qcow2", "3M")
+        qemu_io("sub/mid.qcow2", "write -P 1 100k 300k")
+        run(EXERCISE, "sub/top.qcow2", "cd", 1, 60, "want.raw")
+        clean("sub/top.qcow2")
+        same("sub/top.qcow2", "want.raw")
+        chain = json.loads(img("info", "--backing-chain", "--output=json", "sub/top.qcow2").stdout)
+        assert [c["virtual-size"] for c in chain] == [3 << 20, 2 << 20, 2 << 20]
+        # Safe rebase keeps what is seen, onto another file and onto none.
+        shutil.copy("sub/top.qcow2", "sub/top2.qcow2")
+        img("rebase", "-b", "../base.qcow2", "-F", "qcow2", "sub/top2.qcow2")
+        same("sub/top2.qcow2", "want.raw")
+        clean("sub/top2.qcow2")
+        img("rebase", "-b", "", "sub/top2.qcow2")
+        same("sub/top2.qcow2", "want.raw")
+        assert "backing-filename" not in json.loads(qemu("info", "--output=json", "sub/top2.qcow2").stdout)
+        img("rebase", "-u", "-b", "nothere.raw", "-F", "raw", "sub/top2.qcow2")
+        assert json.loads(qemu("info", "--output=json", "sub/top2.qcow2").stdout)["backing-filename"] == "nothere.raw"
+        img("commit", "-f", "qcow2", "sub/top.qcow2")
+        same("sub/mid.qcow2", "want.raw")
+        clean("sub/mid.qcow2")
+        clean("sub/top.qcow2")
+        same("sub/top.qcow2", "want.raw")
+    img("convert", "-O", "qcow2", "-B", "base.qcow2", "-F", "qcow2", "sub/mid.qcow2", "thin.qcow2")
+
+
+@test
+def snapshots():
+    sample("a.raw", 1 << 20, 1)
+    img("convert", "-O", "qcow2", "-f", "raw", "a.raw", "a.qcow2")
+    img("snapshot", "-c", "one", "a.qcow2")
+    qemu_io("a.qcow2", "write -P 7 0 1M")
+    qemu("snapshot", "-c", "two", "a.qcow2")
+    ours, theirs = img("snapshot", "-l", "a.qcow2").stdout.decode(), qemu("snapshot", "-l", "a.qcow2").stdout.decode()
+    assert ours == theirs, ours + theirs
+    img("convert", "-l", "one", "-O", "raw", "a.qcow2", "one.raw")
+    run("cmp", "one.raw", "a.raw")
+    img("convert", "-l", "snapshot.name=one", "-O", "raw", "a.qcow2", "one.raw")
+    img("snapshot", "-a", "one", "a.qcow2")
+    clean("a.qcow2")
+    same("a.qcow2", "a.raw")
+    img("snapshot", "-d", "one", "a.qcow2")
+    clean("a.qcow2")
+    img("snapshot", "-d", "2", "a.qcow2")
+    clean("a.qcow2")
+    assert img("snapshot", "-l", "a.qcow2").stdout == b""
+    img("snapshot", "-a", "none", "a.qcow2", ok=(1,))
+
+
+@test
+def bitmaps():
+    img("create", "-f", "qcow2", "a.qcow2", "8M")
+    img("bitmap", "--add", "-g", "64k", "a.qcow2", "b0")
+    qemu("bitmap", "--add", "a.qcow2", "b1")
+    qemu_io("a.qcow2", "write 1M 1M")
+    clean("a.qcow2")
+    img("bitmap", "--add", "--disable", "a.qcow2", "b2")
+    img("bitmap", "--merge", "b0", "a.qcow2", "b2")
+    img("bitmap", "--clear", "a.qcow2", "b0")
+    clean("a.qcow2")
+    seen = json.loads(qemu("info", "--output=json", "a.qcow2").stdout)["format-specific"]["data"]["bitmaps"]
+    assert seen == json.loads(img("info", "--output=json", "a.qcow2").stdout)["format-specific"]["data"]["bitmaps"], seen
+    assert {b["name"]: b["flags"] for b in seen} == {"b0": ["auto"], "b1": ["auto"], "b2": []}
+    img("convert", "--bitmaps", "-O", "qcow2", "a.qcow2", "c.qcow2")
+    clean("c.qcow2")
+    assert len(json.loads(qemu("info", "--output=json", "c.qcow2").stdout)["format-specific"]["data"]["bitmaps"]) == 3
+    run(EXERCISE, "a.qcow2", "d", 3, 40, "want.raw")
+    clean("a.qcow2")
+    for name in ("b0", "b1", "b2"):
+        img("bitmap", "--remove", "a.qcow2", name)
+    clean("a.qcow2")
+    img("bitmap", "--remove", "a.qcow2", "b0", ok=(1,))
+
+
+@test
+def resize_and_amend():
+    sample("a.raw", 3 << 20, 9)
+    img("convert", "-O", "qcow2", "-f", "raw", "a.raw", "a.qcow2")
+    img("resize", "a.qcow2", "+2M")
+    assert json.loads(qemu("info", "--output=json", "a.qcow2").stdout)["virtual-size"] == 5 << 20
+    img("resize", "a.qcow2", "1M", ok=(1,))
+    img("resize", "--shrink", "a.qcow2", "-4M")
+    clean("a.qcow2")
+    img("resize", "--preallocation=full", "a.qcow2", "3M")
+    clean("a.qcow2")
+    img("convert", "-O", "raw", "a.qcow2", "b.raw")
+    assert open("b.raw", "rb").read() == open("a.raw", "rb").read()[: 1 << 20] + bytes(2 << 20)
+    for o in ("refcount_bits=64", "lazy_refcounts=on", "lazy_refcounts=off", "refcount_bits=16", "compat=0.10", "compat=1.1", "size=4M"):
+        img("amend", "-f", "qcow2", "-o", o, "a.qcow2")
+        clean("a.qcow2")
+    img("create", "-f", "raw", "r.raw", "1M")
+    img("resize", "-f", "raw", "r.raw", "2M")
+    assert os.path.getsize("r.raw") == 2 << 20
+    img("amend", "-f", "raw", "-o", "size=1M", "r.raw", ok=(1,))
+
+
+@test
+def measure_and_map():
+    sample("a.raw", 40 << 20, 3)
+    for o in ("cluster_size=64k", "cluster_size=4k", "extended_l2=on", "refcount_bits=64", "preallocation=full", "compat=0.10"):
+        a = json.loads(img("measure", "-O", "qcow2", "-o", o, "--size", "10G", "--output=json").stdout)
+        b = json.loads(qemu("measure", "-O", "qcow2", "-o", o, "--size", "10G", "--output=json").stdout)
+        assert a == b, (o, a, b)
+        a = json.loads(img("measure", "-O", "qcow2", "-o", o, "-f", "raw", "--output=json", "a.raw").stdout)
+        b = json.loads(qemu("measure", "-O", "qcow2", "-o", o, "-f", "raw", "--output=json", "a.raw").stdout)
+        assert a == b, (o, a, b)
+    for args in (["-O", "qcow2"], ["-O", "raw"], ["-c", "-O", "qcow2"], ["-O", "qcow2", "-o", "extended_l2=on"]):
+        qemu("convert", "-f", "raw", *args, "a.raw", "m.img")
+        fmt = args[args.index("-O") + 1]
+
+        def joined(text):
+            out = []
+            for e in json.loads(text):
+                e = {k: v for k, v in e.items() if k != "compressed"}
+                out.append(e)
+            return out
+
+        a, b = joined(img("map", "-f", fmt, "--output=json", "m.img").stdout), joined(qemu("map", "-f", fmt, "--output=json", "m.img").stdout)
+        assert a == b, (args, [x for x in zip(a, b) if x[0] != x[1]][:3])
+    qemu("convert", "-f", "raw", "-O", "qcow2", "a.raw", "m.img")
+    assert img("map", "m.img").stdout == qemu("map", "m.img").stdout
+
+
+@test
+def info_is_the_same():
+    for o in OPTIONS + ["data_file=x.data", "data_file=x.data,data_file_raw=on"]:
+        qemu("create", "-f", "qcow2", "-o", o, "a.qcow2", "64M")
+        assert img("info", "a.qcow2").stdout == qemu("info", "a.qcow2").stdout, o
+        assert json.loads(img("info", "--output=json", "a.qcow2").stdout) == json.loads(qemu("info", "--output=json", "a.qcow2").stdout), o
+        ours, theirs = (t("create", "-f", "qcow2", "-o", o, "b.qcow2", "64M").stdout for t in (img, qemu))
+        assert ours == theirs, (ours, theirs)
+
+
+@test
+def check_repairs():
+    sample("a.raw", 2 << 20, 4)
+    for damage in range(12):
+        qemu("convert", "-f", "raw", "-O", "qcow2", "-o", "cluster_size=4k", "a.raw", "a.qcow2")
+        rng = random.Random(damage)
+        with open("a.qcow2", "r+b") as f:
+            # Counts of random clusters in the first refcount block (two clusters behind the header).
+            for _ in range(4):
+                f.seek(4096 * 2 + 2 * rng.randrange(4, 500))
+                f.write(bytes([0, rng.randrange(4)]))
+        ours, theirs = img("check", "--output=json", "a.qcow2", ok=(0, 2, 3)), qemu("check", "--output=json", "a.qcow2", ok=(0, 2, 3))
+        assert ours.returncode == theirs.returncode, (ours, theirs)
+        a, b = json.loads(ours.stdout), json.loads(theirs.stdout)
+        for key in ("leaks", "corruptions", "allocated-clusters", "image-end-offset"):
+            assert a.get(key) == b.get(key), (damage, key, a, b)
+        img("check", "-r", "all", "a.qcow2")
+        clean("a.qcow2")
+        same("a.qcow2", "a.raw")
+    # A refcount table that is gone altogether.
+    with open("a.qcow2", "r+b") as f:
+        f.seek(4096)
+        f.write(bytes(4096))
+    img("check", "a.qcow2", ok=(2,))
+    img("check", "-r", "all", "a.qcow2")
+    clean("a.qcow2")
+    same("a.qcow2", "a.raw")
+    img("check", "-f", "raw", "a.raw", ok=(63,))
+    img("check", "nothere", ok=(1,))
+
+
+@test
+def compare_and_dd():
+    sample("a.raw", 1_000_448, 8)
+    shutil.copy("a.raw", "b.raw")
+    img("compare", "-f", "raw", "-F", "raw", "a.raw", "b.raw")
+    with open("b.raw", "r+b") as f:
+        f.seek(777_777)
+        byte = f.read(1)
+        f.seek(777_777)
+        f.write(bytes([byte[0] ^ 1]))
+    assert b"777777" in img("compare", "-f", "raw", "-F", "raw", "a.raw", "b.raw", ok=(1,)).stdout
+    img("compare", "a.raw", "nothere", ok=(2,))
+    shutil.copy("a.raw", "b.raw")
+    run("truncate", "-s", "2M", "b.raw")
+    img("compare", "-f", "raw", "-F", "raw", "a.raw", "b.raw")
+    img("compare", "-s", "-f", "raw", "-F", "raw", "a.raw", "b.raw", ok=(1,))
+    for args in (["bs=4k"], ["bs=1000", "count=33"], ["bs=64k", "skip=2"]):
+        img("dd", "-f", "raw", "-O", "raw", *args, "if=a.raw", "of=ours.raw")
+        qemu("dd", "-f", "raw", "-O", "raw", *args, "if=a.raw", "of=theirs.raw")
+        run("cmp", "ours.raw", "theirs.raw")
+
+
+@test
+def locks_and_errors():
+    img("create", "-f", "qcow2", "a.qcow2", "1M")
+    writer = subprocess.Popen(["qemu-io", "-f", "qcow2", "a.qcow2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    writer.stdin.write(b"write 0 4k\n")
+    writer.stdin.flush()
+    writer.stdout.readline()
+    out = img("snapshot", "-c", "x", "a.qcow2", ok=(1,)).stderr.decode()
+    assert "lock" in out and "a.qcow2" in out, out
+    img("info", "a.qcow2", ok=(1,))
+    img("info", "-U", "a.qcow2")
+    img("create", "-f", "qcow2", "a.qcow2", "1M", ok=(1,))
+    writer.stdin.close()
+    writer.wait()
+    clean("a.qcow2")
+    for args in (["create", "-f", "qcow2", "x"], ["create", "-f", "nothing", "x", "1M"], ["create", "-f", "qcow2", "-b", "a.qcow2", "x"], ["create", "x", "1X"], ["info", "nothere"],
+                 ["convert", "a.qcow2"], ["info"], ["create", "-f", "qcow2", "-o", "cluster_size=1000", "x", "1M"], ["create", "-f", "qcow2", "-o", "nonsense=1", "x", "1M"],
+                 ["create", "-f", "qcow2", "-o", "encrypt.format=luks,encrypt.key-secret=s", "x", "1M"], ["resize", "a.qcow2"], ["nonsense"], ["bench", "-c", "0x"], ["info", "--nonsense", "a.qcow2"],
+                 ["convert", "-O", "raw", "-c", "a.qcow2", "x"], ["rebase", "a.qcow2"], ["commit", "a.qcow2"]):
+        p = img(*args, ok=(1,))
+        assert p.stderr.startswith(b"mimic img: "), (args, p)
+    # A plain look at an image doesn't open what it names.
+    img("create", "-u", "-f", "qcow2", "-b", "/no/such/file", "-F", "raw", "o.qcow2", "1M")
+    img("info", "o.qcow2")
+    img("check", "o.qcow2")
+
+
+@test
+def bench_runs():
+    img("create", "-f", "qcow2", "a.qcow2", "16M")
+    img("bench", "-c", "500", "-w", "-f", "qcow2", "--flush-interval=100", "a.qcow2")
+    img("bench", "-c", "500", "-d", "8", "-f", "qcow2", "a.qcow2")
+    clean("a.qcow2")
+
+
+names = sys.argv[3:]
+for t in TESTS:
+    if names and t.__name__ not in names:
+        continue
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
+        try:
+            t()
+            print(f"ok   {t.__name__}", flush=True)
+        except Exception as e:
+            failures.append(t.__name__)
+            print(f"FAIL {t.__name__}: {type(e).__name__}: {e}", flush=True)
+        os.chdir("/")
+sys.exit(1 if failures else 0)

@@ -1,0 +1,245 @@
+// What random A64 instructions need to be interesting: edge values in every lane, addresses at the edges of the window,
+// an exclusive load before an exclusive store, comparisons that succeed.
+#include "soak/soak.hpp"
+#include <charconv>
+#include <cstring>
+#include <fmt/core.h>
+
+namespace mimic::test::soak {
+
+namespace {
+
+constexpr u32 first_v = 32, nzcv = 64, fpcr = 65, fpsr = 66, tpidr = 67;
+
+u64 edge_integer(Random& random) {
+    static constexpr u64 edges[] = {0,
+                                    1,
+                                    2,
+                                    ~u64{0},
+                                    0x7f,
+                                    0x80,
+                                    0xff,
+                                    0x7fff,
+                                    0x8000,
+                                    0xffff,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    1ull << 32,
+                                    ~u64{0} >> 1,
+                                    1ull << 63,
+                                    0xffffffff80000000,
+                                    0xffffffff7fffffff,
+                                    0x5555555555555555};
+    u64 r = random();
+    switch (random() % 6) {
+    case 0: return r;
+    case 1: return u64(i64(i32(r)));
+    case 2: return r >> random() % 64;
+    case 3: return u64{1} << r % 64;
+    default: return edges[r % std::size(edges)];
+    }
+}
+
+u64 edge_fp(Random& random, u32 fraction, u32 exponent) {
+    u64 top = u64{1} << (fraction + exponent), infinity = (top - 1) >> fraction << fraction, r = random();
+    u64 one = infinity / 2 & ~((u64{1} << fraction) - 1);
+    u64 magnitudes[] = {0, 1, (u64{1} << fraction) - 1, u64{1} << fraction, infinity - 1, infinity, infinity | 1,
+                        infinity | u64{1} << (fraction - 1), one, one + (u64{1} << fraction), one + 1, one - 1,
+                        // around the ends of the integer types
+                        one + (u64{30} << fraction), one + (u64{31} << fraction), one + (u64{32} << fraction),
+                        one + (u64{62} << fraction), one + (u64{63} << fraction), one + (u64{64} << fraction)};
+    u64 sign = random() % 2 ? top : 0;
+    switch (random() % 4) {
+    case 0: return r & (2 * top - 1);
+    case 1: { // near one, with few bits
+        u64 e = one + ((random() % 9) << fraction) - (u64{4} << fraction);
+        return sign | (e + ((r % 16) << (fraction - 4)));
+    }
+    case 2: return sign | (magnitudes[r % std::size(magnitudes)] & (top - 1));
+    default: // any exponent
+        return sign | (r & (top - 1) & ~(random() % 2 ? (u64{1} << (fraction / 2)) - 1 : 0));
+    }
+}
+
+// Lane width by the text: 8, 16, 32 or 64.
+u32 lane_bits(std::string_view text, Random& random) {
+    if (random() % 8 == 0) return 8u << random() % 4;
+    for (std::size_t k = text.find(' '); k + 1 < text.size(); ++k) {
+        bool starts = text[k] == ' ' || text[k] == '.' || text[k] == '{' ||
+                      (text[k] >= '0' && text[k] <= '9' && k > 1 && text[k - 1] == '.') ||
+                      (text[k] == '6' && text[k - 1] == '1');
+        if (!starts) continue;
+        switch (text[k + 1]) {
+        case 'd': return 64;
+        case 's': return 32;
+        case 'h': return 16;
+        case 'b': return 8;
+        default: break;
+        }
+    }
+    return 64;
+}
+std::array<u8, 16> vector(Random& random, u32 bits) {
+    std::array<u8, 16> out;
+    bool integers = random() % 3 == 0;
+    for (u32 at = 0; at < 16; at += bits / 8) {
+        u64 v = integers || bits == 8 ? edge_integer(random)
+                : bits == 64          ? edge_fp(random, 52, 11)
+                : bits == 32          ? edge_fp(random, 23, 8)
+                                      : edge_fp(random, 10, 5);
+        std::memcpy(&out[at], &v, bits / 8);
+    }
+    return out;
+}
+
+u64 window_address(Random& random) {
+    u64 within = random() % 33; // the widest access has 64 bytes, most 32
+    switch (random() % 8) {
+    case 0: return WINDOW + within;
+    case 1: return WINDOW + 2 * WINDOW_PAGE - AREA_BYTES + random() % (AREA_BYTES + 8);
+    case 2: return WINDOW + WINDOW_PAGE - 8 + random() % 16;
+    case 3: return WINDOW - 8 + random() % 16;
+    case 4: return random() >> 16; // tagged addresses are another matter
+    default: return (random() % 2 ? WINDOW + within : WINDOW + WINDOW_PAGE - AREA_BYTES + within) & ~u64{15};
+    }
+}
+
+// Somewhere with nothing, or among the breakpoints.
+u64 jump_target(Random& random) {
+    if (random() % 4 == 0) return 0x60000000 + random() % 0x4000000 * 4;
+    return random() % 2 ? CODE_START - 4 - random() % 500 * 4 : CODE_START + 24 + random() % 500 * 4;
+}
+
+u32 word_of(const Case& c) {
+    u32 w;
+    std::memcpy(&w, c.code.data(), 4);
+    return w;
+}
+u64 memory_at(const Case& c, u64 address) {
+    u64 v = 0, at = address - WINDOW;
+    if (at > AREA_BYTES - 8) return 0;
+    std::memcpy(&v, &c.memory[at], 8);
+    return v;
+}
+
+// Points the base of "[xN, ...]" at the window.
+void aim(const isa::Guest& guest, Case& c, Random& random) {
+    std::string_view text = c.text;
+    auto open = text.find("[x") != text.npos ? text.find("[x") : text.find("[sp"), close = text.find(']', open);
+    std::string_view inside = text.substr(open + 1, close - open - 1), base_name = inside.substr(0, inside.find(','));
+    u32 base = guest.find_register(base_name);
+    u64 target = window_address(random);
+    bool exclusive = (word_of(c) >> 24 & 0x3f) == 8,
+         atomic = (word_of(c) >> 21 & 0x1f9) == 0x1c1 && (word_of(c) >> 10 & 3) == 0;
+    if (exclusive || atomic) target &= ~u64{15}; // the reference ends itself at some misaligned atomics
+    if (text.find('{') != text.npos && random() % 4)
+        target &= ~u64{63}; // four registers fill an area
+    else if (text.find('{') != text.npos)
+        target = WINDOW + WINDOW_PAGE - AREA_BYTES;
+    i64 offset = 0;
+    if (auto hash = inside.find('#'); hash != inside.npos)
+        std::from_chars(inside.data() + hash + 1, inside.data() + inside.size(), offset);
+    if (auto comma = inside.find(", "); comma != inside.npos && inside[comma + 2] != '#') { // an index
+        std::string_view name = inside.substr(comma + 2);
+        u32 index = guest.find_register(name.substr(0, name.find(',')));
+        i64 value = i64(random() % 0x10000);
+        if (inside.find("sxtw") != inside.npos && random() % 2) value = -value;
+        bool word = name.starts_with("w"), zero_register = index == isa::Guest::no_register;
+        if (!zero_register && index != base) c.in.set(index, word ? u32(value) : u64(value));
+        offset = zero_register ? 0 : value << offset;
+    }
+    c.in.set(base, target - u64(offset));
+    if (!exclusive) return;
+    u32 w = word_of(c), rs = w >> 16 & 31;
+    bool swap = (w & 0x00a07c00) == 0x00a07c00, pair = (w & 0x80a07c00) == 0x00207c00;
+    if ((swap || pair) && random() % 2 && rs != 31 && rs != base) { // so that it succeeds
+        c.in.set(rs, memory_at(c, target));
+        if (pair && w >> 30 & 1 && rs + 1 != base && rs + 1 < 31) c.in.set(rs + 1, memory_at(c, target + 8));
+    }
+    bool store = !(w >> 22 & 1) && !(w >> 23 & 1);
+    if (store && !pair && random() % 8) { // a reservation
+        u32 load = ((w & 0xffe08000) | 1u << 22 | 31u << 16 | (w & 0x7c00) | (w & 0x3e0)) & ~u32{0x8000};
+        load |= 31;
+        if (w >> 21 & 1) load = (load & ~u32{0x7c00}) | 30u << 10; // the second of a pair: another register
+        if (w >> 21 & 1 && base == 30) return;
+        std::vector<u8> bytes(4);
+        std::memcpy(bytes.data(), &load, 4);
+        u32 length;
+        std::string first = guest.disassemble(bytes, CODE_START, 0, length);
+        if (first.starts_with(".byte")) return;
+        c.code.insert(c.code.begin(), bytes.begin(), bytes.end());
+        c.text = first + "; " + c.text;
+    }
+}
+
+bool prepare(const isa::Guest& guest, Case& c, Random& random) {
+    u32 length;
+    c.text = guest.disassemble(c.code, CODE_START, 0, length);
+    auto is = [&](std::string_view s) { return c.text.starts_with(s); };
+    u32 w = word_of(c);
+    if (is("svc")) return false;                                    // would call
+    if ((w & 0x3b000000) == 0x18000000) return false;               // code is no data here: no literals
+    if (is("hint") && w >> 5 & 0x7c && random() % 16) return false; // few of the many that do nothing
+    if (is("mrs") || is("msr")) {
+        // Most random numbers name nothing; the others tell what the machine is.
+        static constexpr u32 known[] = {0xd53b4200, 0xd53b4400, 0xd53b4420, 0xd53bd040, 0xd53b00e0};
+        w = known[random() % (is("msr") ? 4 : 5)] | (w & 31) | (w & 31);
+        if (is("msr")) w &= ~(1u << 21);
+        std::memcpy(c.code.data(), &w, 4);
+        c.text = guest.disassemble(c.code, CODE_START, 0, length);
+    }
+    if (auto at = c.text.rfind("0x5"); at != c.text.npos || (at = c.text.rfind("0x4")) != c.text.npos) {
+        u64 target = 0;
+        std::from_chars(c.text.data() + at + 2, c.text.data() + c.text.size(), target, 16);
+        if (target >= STUB - 16 && target < STUB + 4096) return false;
+    }
+    for (u32 n = 0; n < first_v; ++n) c.in.set(n, edge_integer(random));
+    u32 bits = lane_bits(c.text, random);
+    for (u32 n = first_v; n < nzcv; ++n) c.in.value[n] = vector(random, bits);
+    c.in.set(nzcv, (random() & 15) << 28);
+    c.in.set(fpcr, random() % 2 ? 0 : (random() & 0x07c80000));
+    c.in.set(fpsr, random() % 2 ? 0 : (random() & 0x0800009f));
+    c.in.set(tpidr, random());
+    if (is("msr")) {
+        u64 v = random() & 0xf7c8009f; // bits that every such register has, or ignores
+        if (w >> 5 & 1) v &= 0x0800009f;
+        if ((w & 0xffffffe0) == 0xd51b4400) v &= 0x07c80000;
+        if ((w & 31) != 31) c.in.set(w & 31, v);
+    }
+    if (c.text.find("[x") != c.text.npos || c.text.find("[sp") != c.text.npos)
+        aim(guest, c, random);
+    else if (is("br ") || is("blr ") || is("br\t") || is("ret") || is("br") || is("blr"))
+        c.in.set(w >> 5 & 31, jump_target(random));
+    else if (is("sys"))
+        c.in.set(w & 31, window_address(random));
+    return true;
+}
+
+bool both_fault(const Case&, const Answer& ours, const Answer& reference) {
+    return ours.stop == "fault" && reference.stop == "fault" && ours.pc == reference.pc;
+}
+bool unknown_there(const Case&, const Answer&, const Answer& reference) { return reference.stop == "illegal"; }
+
+constexpr Exception exceptions[] = {
+    {"st", "a store that faults may have written some of its bytes (B2.2)", both_fault},
+    {"ld", "of a pair whose second load faults, the reference has written the first register", both_fault},
+    {"smax", "CSSC is unknown to the reference", unknown_there},
+    {"umax", "CSSC is unknown to the reference", unknown_there},
+    {"smin", "CSSC is unknown to the reference", unknown_there},
+    {"umin", "CSSC is unknown to the reference", unknown_there},
+    {"ctz", "CSSC is unknown to the reference", unknown_there},
+    {"cnt", "CSSC is unknown to the reference", unknown_there},
+    {"abs", "CSSC is unknown to the reference", unknown_there},
+    {"mrs", "DCZID_EL0 and the ID registers tell another model",
+     [](const Case& c, const Answer&, const Answer&) {
+         return c.text.find("_el1") != c.text.npos || c.text.find("dczid") != c.text.npos;
+     }},
+};
+
+} // namespace
+
+extern const SoakGuest soak_aarch64;
+constinit const SoakGuest soak_aarch64{"aarch64", "max,sve=off,sme=off,pauth=off", prepare, exceptions};
+
+} // namespace mimic::test::soak

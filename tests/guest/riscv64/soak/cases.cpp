@@ -1,0 +1,172 @@
+// What random RISC-V instructions need to be interesting: edge values, NaN boxes good and bad, addresses at the edges of
+// the window, a reservation before sc.
+#include "soak/soak.hpp"
+#include <charconv>
+#include <fmt/core.h>
+
+namespace mimic::test::soak {
+
+namespace {
+
+constexpr u32 first_f = 31, fcsr = 63;
+
+u64 edge_integer(Random& random) {
+    static constexpr u64 edges[] = {0,
+                                    1,
+                                    2,
+                                    ~u64{0},
+                                    0x7f,
+                                    0x80,
+                                    0xff,
+                                    0x7fff,
+                                    0x8000,
+                                    0xffff,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    1ull << 32,
+                                    ~u64{0} >> 1,
+                                    1ull << 63,
+                                    0xffffffff80000000,
+                                    0xffffffff7fffffff,
+                                    0x5555555555555555};
+    u64 r = random();
+    switch (random() % 6) {
+    case 0: return r;
+    case 1: return u64(i64(i32(r)));
+    case 2: return r >> random() % 64;
+    case 3: return u64{1} << r % 64;
+    default: return edges[r % std::size(edges)];
+    }
+}
+
+u64 edge_fp(Random& random, u32 fraction, u32 exponent) {
+    u64 top = u64{1} << (fraction + exponent), infinity = (top - 1) >> fraction << fraction, r = random();
+    u64 one = infinity / 2 & ~((u64{1} << fraction) - 1);
+    u64 magnitudes[] = {0, 1, (u64{1} << fraction) - 1, u64{1} << fraction, infinity - 1, infinity, infinity | 1,
+                        infinity | u64{1} << (fraction - 1), one, one + (u64{1} << fraction), one + 1, one - 1,
+                        // around the ends of the integer types
+                        one + (u64{30} << fraction), one + (u64{31} << fraction), one + (u64{32} << fraction),
+                        one + (u64{62} << fraction), one + (u64{63} << fraction), one + (u64{64} << fraction)};
+    u64 sign = random() % 2 ? top : 0;
+    switch (random() % 4) {
+    case 0: return r & (2 * top - 1);
+    case 1: { // near one, with few bits
+        u64 e = one + ((random() % 9) << fraction) - (u64{4} << fraction);
+        return sign | (e + ((r % 16) << (fraction - 4)));
+    }
+    case 2: return sign | (magnitudes[r % std::size(magnitudes)] & (top - 1));
+    default: // any exponent
+        return sign | (r & (top - 1) & ~(random() % 2 ? (u64{1} << (fraction / 2)) - 1 : 0));
+    }
+}
+
+// The format by the instruction's text; now and then another, to break the box.
+u64 fp_register(Random& random, std::string_view text) {
+    bool half = text.find(".h") != text.npos || text.starts_with("fsh"), single = text.find(".s") != text.npos;
+    u32 kind = half ? 2 : single ? 1 : 0;
+    if (random() % 8 == 0) kind = random() % 3;
+    switch (kind) {
+    case 0: return edge_fp(random, 52, 11);
+    case 1: return edge_fp(random, 23, 8) | (random() % 32 ? ~u64{0} << 32 : random() << 32);
+    default: return edge_fp(random, 10, 5) | (random() % 32 ? ~u64{0} << 16 : random() << 16);
+    }
+}
+
+// N of "...N(reg)" and the register's number; false: no memory operand.
+bool memory_operand(std::string_view text, const isa::Guest& guest, i64& offset, u32& reg) {
+    auto open = text.rfind('('), close = text.rfind(')');
+    if (open == text.npos || close == text.npos) return false;
+    reg = guest.find_register(text.substr(open + 1, close - open - 1));
+    auto begin = text.find_last_of(" ", open);
+    offset = 0;
+    std::from_chars(text.data() + begin + 1, text.data() + open, offset);
+    return reg != isa::Guest::no_register;
+}
+
+u64 window_address(Random& random) {
+    u64 within = random() % 48;
+    switch (random() % 8) {
+    case 0: return WINDOW + within;
+    case 1: return WINDOW + 2 * WINDOW_PAGE - AREA_BYTES + random() % (AREA_BYTES + 8);
+    case 2: return WINDOW + WINDOW_PAGE - 8 + random() % 16;
+    case 3: return WINDOW - 8 + random() % 16;
+    case 4: return random();
+    default: return (random() % 2 ? WINDOW + within : WINDOW + WINDOW_PAGE - AREA_BYTES + within) & ~u64{15};
+    }
+}
+
+// Somewhere with nothing, or among the breakpoints.
+u64 jump_target(Random& random) {
+    switch (random() % 4) {
+    case 0: return 0x60000000 + random() % 0x10000000;
+    case 1: return CODE_START - 2 - random() % 1000 * 2;
+    default: return CODE_START + 24 + random() % 1000 * 2;
+    }
+}
+
+bool prepare(const isa::Guest& guest, Case& c, Random& random) {
+    u32 length;
+    c.text = guest.disassemble(c.code, CODE_START, 0, length);
+    auto is = [&](std::string_view s) { return c.text.starts_with(s); };
+    if (is("ecall")) return false; // would call
+    if (is("csrr")) {
+        for (auto counter : {"cycle", "time", "instret", "hpmcounter"})
+            if (c.text.find(counter) != c.text.npos) return false; // differ from run to run
+        if (random() % 8) {                                        // most random numbers name nothing
+            u32 word = u32(c.code[0] | c.code[1] << 8 | c.code[2] << 16 | u32(c.code[3]) << 24);
+            word = (word & 0xfffff) | u32(random() % 3 + 1) << 20;
+            for (u32 k = 0; k < 4; ++k) c.code[k] = u8(word >> 8 * k);
+        }
+        u32 number = u32(c.code[3] << 4 | c.code[2] >> 4);
+        if (number > 3 && number < 0x100) return false; // of extensions that the reference has and this model lacks
+        c.text = guest.disassemble(c.code, CODE_START, 0, length);
+    }
+
+    for (u32 n = 0; n < first_f; ++n) c.in.set(n, edge_integer(random));
+    for (u32 n = first_f; n < fcsr; ++n) c.in.set(n, fp_register(random, c.text));
+    c.in.set(fcsr, (random() % 2 ? 0 : random() % 32) | (random() % 16 ? random() % 5 : random() % 8) << 5);
+
+    i64 offset;
+    u32 base;
+    if (memory_operand(c.text, guest, offset, base)) {
+        u64 target = is("jalr") ? jump_target(random) : window_address(random);
+        // The reference ends itself at a misaligned atomic.
+        if (is("lr.") || is("sc.") || is("amo")) target &= ~u64{15};
+        c.in.set(base, target - u64(offset));
+        if (is("amocas") && random() % 2) { // so that it succeeds
+            u64 at = target - WINDOW;
+            u32 expected = c.code[1] >> 3 ? u32((c.code[0] >> 7 | c.code[1] << 1) & 31) : 0;
+            if (at <= 48 && expected && expected - 1 != base) {
+                u64 v = 0;
+                for (u32 k = 0; k < 8; ++k) v |= u64(c.memory[at + k]) << 8 * k;
+                c.in.set(expected - 1, v);
+                v = 0;
+                for (u32 k = 0; k < 8; ++k) v |= u64(c.memory[at + 8 + k]) << 8 * k;
+                if (is("amocas.q") && expected < 31 && expected != base) c.in.set(expected, v);
+            }
+        }
+        if (is("sc.") && random() % 8) { // a reservation
+            std::string text = fmt::format("lr.{} zero, {}", is("sc.d") ? 'd' : 'w', c.text.substr(c.text.rfind('(')));
+            std::vector<u8> code = *assemble(text, CODE_START, guest);
+            c.code.insert(c.code.begin(), code.begin(), code.end());
+            c.text.insert(0, text + "; ");
+        }
+    } else if (is("c.jr") || is("c.jalr")) {
+        u32 n = guest.find_register(std::string_view(c.text).substr(c.text.rfind(' ') + 1));
+        if (n != isa::Guest::no_register) c.in.set(n, jump_target(random));
+    }
+    return true;
+}
+
+constexpr Exception exceptions[] = {
+    {"cbo.clean", "the reference keeps senvcfg.CBCFE clear; newer Linux sets it", nullptr},
+    {"cbo.flush", "the reference keeps senvcfg.CBCFE clear; newer Linux sets it", nullptr},
+};
+
+} // namespace
+
+extern const SoakGuest soak_riscv64;
+constinit const SoakGuest soak_riscv64{"riscv64", "max,v=false", prepare, exceptions};
+
+} // namespace mimic::test::soak

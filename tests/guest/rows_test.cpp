@@ -1,0 +1,84 @@
+// Runs the lines of tests/guest/<guest>/rows/*.ins on every engine, and checks that each row of the guest has a line.
+#include "line.hpp"
+#include <filesystem>
+#include <fmt/core.h>
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace mimic::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Source {
+    std::string file, text;
+    u32 number;
+    std::string place() const { return fmt::format("{}:{}: {}", file, number, text); }
+};
+
+// The lines of a guest, in the order of their files' names.
+std::vector<Source> lines_of(std::string_view guest) {
+    std::vector<Source> all;
+    std::vector<fs::path> files;
+    fs::path folder = fs::path("tests/guest") / guest / "rows";
+    if (!fs::is_directory(folder)) return all;
+    for (auto& entry : fs::directory_iterator(folder))
+        if (entry.path().extension() == ".ins") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    for (auto& file : files) {
+        std::ifstream in(file);
+        std::string text;
+        for (u32 number = 1; std::getline(in, text); ++number) all.push_back({file.string(), text, number});
+    }
+    return all;
+}
+
+class Rows : public testing::TestWithParam<const isa::GuestInfo*> {
+protected:
+    std::unique_ptr<isa::Guest> guest() { return *GetParam()->make(GetParam()->default_model); }
+};
+
+TEST_P(Rows, LinesHold) {
+    auto g = guest();
+    auto all = engines();
+    Machine machine(*g);
+    u32 count = 0;
+    for (const Source& s : lines_of(g->name())) {
+        auto line = parse_line(s.text, *g);
+        if (!line) {
+            ADD_FAILURE() << s.place() << ": " << line.error().message();
+            continue;
+        }
+        if (line->code.empty()) continue;
+        ++count;
+        for (auto& engine : all) {
+            std::string wrong = run_line(*line, machine, *engine);
+            if (!wrong.empty()) ADD_FAILURE() << s.place() << "\n" << engine->name() << ":\n" << wrong;
+        }
+    }
+    EXPECT_GT(count, g->row_count());
+}
+
+TEST_P(Rows, EachRowHasALine) {
+    auto g = guest();
+    std::vector<bool> seen(g->row_count());
+    for (const Source& s : lines_of(g->name())) {
+        auto line = parse_line(s.text, *g);
+        if (!line) continue;
+        std::span<const u8> code = line->bytes;
+        for (u64 pc = line->pc; !code.empty();) {
+            u32 row = g->row_of(code, pc, 0), length = 0;
+            if (row != isa::Guest::no_row) seen[row] = true;
+            g->disassemble(code, pc, 0, length);
+            code = code.subspan(length);
+            pc += length;
+        }
+    }
+    for (u32 n = 0; n < seen.size(); ++n) EXPECT_TRUE(seen[n]) << "no line for " << g->row(n).syntax;
+}
+
+INSTANTIATE_TEST_SUITE_P(Guests, Rows, testing::ValuesIn(isa::guests().begin(), isa::guests().end()),
+                         [](auto& guest) { return std::string(guest.param->name); });
+
+} // namespace
+} // namespace mimic::test

@@ -1,0 +1,81 @@
+// Random instructions on our engine and on a reference machine, compared. What differs between guests is a SoakGuest.
+#pragma once
+#include "line.hpp"
+#include "soak/protocol.h"
+#include <random>
+
+namespace mimic::test::soak {
+
+using Random = std::mt19937_64;
+
+// Registers in the order of isa::Guest::registers(), internal ones left out; values of up to 16 bytes.
+struct Registers {
+    std::vector<std::array<u8, 16>> value;
+    u64 low(u32 n) const;
+    void set(u32 n, u64 v);
+};
+
+struct Case {
+    u32 row = isa::Guest::no_row;
+    std::vector<u8> code; // one or more instructions, at most sizeof(case_head::insn) bytes, at CODE_START
+    std::string text;
+    Registers in;
+    std::array<u8, 2 * AREA_BYTES> memory{};
+};
+
+// What a machine made of a case. `stop` is "" when the pc left the code, else the name of the trap as lines have it, of
+// memory faults "fault" alone: a signal does not tell reads from writes.
+struct Answer {
+    std::string stop;
+    u64 pc = 0, address = 0;
+    Registers out;
+    std::array<u8, 2 * AREA_BYTES> memory{};
+};
+
+// A difference that is the reference's fault, or of no consequence.
+struct Exception {
+    std::string_view mnemonic; // instructions whose text begins so
+    std::string_view reason;
+    bool (*applies)(const Case& c, const Answer& ours, const Answer& reference); // null: always
+};
+
+struct SoakGuest {
+    std::string_view name;
+    std::string_view cpu; // -cpu of the reference
+    // A random instance of a row becomes a case: registers, memory, perhaps instructions before it. False: not to be run.
+    bool (*prepare)(const isa::Guest& guest, Case& c, Random& random);
+    std::span<const Exception> exceptions;
+};
+const SoakGuest* find_soak_guest(std::string_view name);
+
+// The reference machine: `emulator` runs `program`, the build of reference.c for the guest.
+class Reference {
+public:
+    Reference(std::string emulator, std::string cpu, std::string program, const isa::Guest& guest);
+    Result<std::vector<Answer>> run(std::span<const Case> cases);
+
+private:
+    std::string emulator_, cpu_, program_;
+    const isa::Guest& guest_;
+};
+
+// Our side of a case.
+class Ours {
+public:
+    Ours(const isa::Guest& guest, Engine& engine);
+    Answer run(const Case& c);
+    // Did it run in circles, or jump into its own last bytes? Such a case is not given to the reference.
+    static bool lost(const Answer& a) { return a.stop == "endless" || a.stop == "fetch_fault"; }
+
+private:
+    const isa::Guest& guest_;
+    Engine& engine_;
+    Machine machine_;
+};
+
+// Lines of text, empty when the answers agree.
+std::string compare(const Case& c, const Answer& ours, const Answer& reference, const isa::Guest& guest);
+// A case as a line of a row test, with the reference's answer as what is expected.
+std::string as_line(const Case& c, const Answer& reference, const isa::Guest& guest);
+
+} // namespace mimic::test::soak
