@@ -48,9 +48,12 @@ Result<int> open_program(const Paths& paths, const std::string& path, std::strin
     int fd = open(host.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return Error::from_errno(errno, "{}", path);
     struct stat st;
-    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+    int error = fstat(fd, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : S_ISREG(st.st_mode) ? 0 : EACCES;
+    if (error == 0 && raw_syscall(SYS_faccessat2, u64(fd), u64(""), X_OK, AT_EMPTY_PATH | AT_EACCESS) == -EACCES)
+        error = EACCES;
+    if (error != 0) {
         close(fd);
-        return Error::from_errno(EISDIR, "{}: expected a program", path);
+        return Error::from_errno(error, "{}: expected an executable file", path);
     }
     return fd;
 }

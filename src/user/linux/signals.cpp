@@ -54,6 +54,26 @@ S kind_of(const siginfo_t& info) {
 
 constexpr u32 siginfo_bytes = 128;
 
+// Signals that an instruction of the process causes when the kernel is their sender.
+constexpr u64 instruction_signals = own_signals | 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1);
+
+char* hexadecimal(char* to, u64 v) {
+    *to++ = '0', *to++ = 'x';
+    for (int shift = 60; shift >= 0; shift -= 4) *to++ = "0123456789abcdef"[v >> shift & 15];
+    return to;
+}
+
+// One line without the help of a C library that may be what broke, then the signal's own end.
+void report_own_fault(Thread* thread, int signal, siginfo_t* info) {
+    char line[160] = "mimic: internal fault, address ";
+    char* at = hexadecimal(line + std::strlen(line), u64(info->si_addr));
+    std::memcpy(at, ", guest pc ", 11);
+    at = hexadecimal(at + 11, thread ? thread->header().pc : 0);
+    *at++ = '\n';
+    raw_syscall(SYS_write, 2, u64(line), u64(at - line));
+    process::set_fatal(signal); // the instruction is executed again, and ends it
+}
+
 } // namespace
 
 u32 siginfo_to_guest(const Abi& abi, const siginfo_t& info, u8* to) {
@@ -104,6 +124,8 @@ void SignalTable::reset_handlers() {
 // Runs with all signals blocked, at any instruction of ours or of translated code.
 void Thread::on_host_signal(int signal, siginfo_t* info, void* context) {
     Thread* self = current_thread();
+    // A fault of Mimic's own code: returning would meet it again for ever.
+    if (signal_bit(signal) & instruction_signals && info->si_code > 0) return report_own_fault(self, signal, info);
     if (!self) return;
     self->infos_[signal] = *info;
     self->arrived_.fetch_or(signal_bit(signal), std::memory_order_relaxed);

@@ -148,6 +148,7 @@ public:
     static void unblock(u64 host_mask);
 
     // ---- death ----
+    bool borrowed = false; // a vfork child: counts as no thread of the process whose memory it uses
     u64 clear_child_tid = 0;
     u64 robust_list = 0;
     void finish_thread(); // robust futexes, clear_child_tid

@@ -132,7 +132,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, 
     DescriptorBytes file(fd);
     ElfIdentity identity = TRY(identify_elf(file).in("{}", name));
     TRY(expect_abi(identity, abi).in("{}", name));
-    ElfImage image = TRY(parse_elf(file, abi.page, space.high()).in("{}", name));
+    ElfImage image = TRY(parse_elf(file, space.page(), space.high()).in("{}", name));
     // Programs without an interpreter are loaders themselves, and those go where mmap goes (Linux since 4.13).
     u64 wish = image.interpreter.empty() ? 0 : abi.pie_base;
     u64 bias = TRY(map_image(space, image, fd, wish).in("{}", name));
@@ -156,7 +156,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, 
         DescriptorBytes bytes(interpreter);
         ElfIdentity loader_identity = TRY(identify_elf(bytes));
         TRY(expect_abi(loader_identity, abi));
-        ElfImage loader = TRY(parse_elf(bytes, abi.page, space.high()));
+        ElfImage loader = TRY(parse_elf(bytes, space.page(), space.high()));
         u64 loader_bias = TRY(map_image(space, loader, interpreter, 0));
         program.interpreter_base = loader_bias + (loader.position_independent() ? 0 : loader.low);
         program.pc = loader.entry + loader_bias;

@@ -56,11 +56,11 @@ struct AuxSources {
     u64 random, platform, file_name;
 };
 
-std::vector<std::pair<u64, u64>> auxiliary(const Abi& abi, const LoadedProgram& p, const StartStack& s,
+std::vector<std::pair<u64, u64>> auxiliary(u32 page, const Abi& abi, const LoadedProgram& p, const StartStack& s,
                                            const AuxSources& at) {
     std::vector<std::pair<u64, u64>> v = {
         {AT_HWCAP, abi.hwcap(s.cpu_model, 1)},
-        {AT_PAGESZ, abi.page},
+        {AT_PAGESZ, page},
         {AT_CLKTCK, u64(sysconf(_SC_CLK_TCK))},
         {AT_PHDR, p.headers},
         {AT_PHENT, p.header_bytes},
@@ -98,7 +98,7 @@ Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedP
     at.random = b.bytes(random, sizeof random);
 
     Words aux(abi.model), words(abi.model);
-    for (auto& [type, value] : auxiliary(abi, program, start, at)) aux.push(type), aux.push(value);
+    for (auto& [type, value] : auxiliary(space.page(), abi, program, start, at)) aux.push(type), aux.push(value);
     auxv = aux.bytes();
     words.push(arguments.size());
     for (size_t i = arguments.size(); i-- > 0;) words.push(arguments[i]);
@@ -111,7 +111,6 @@ Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedP
     b.bytes(auxv.data(), auxv.size());
     b.bytes(words.bytes().data(), words.bytes().size());
     if (!b.ok() || b.at() % 16 != 0) return Error::no_space("arguments and environment don't fit the stack");
-    (void)space;
     return {};
 }
 

@@ -339,6 +339,7 @@ i64 AddressSpace::detach_shm(u64 address) {
 void AddressSpace::set_brk(u64 start) { brk_start_ = brk_ = up(start); }
 
 u64 AddressSpace::brk(u64 end) {
+    std::lock_guard guard(brk_lock_);
     if (end < brk_start_ || !in_range(end, 0)) return brk_;
     u64 old_top = up(brk_), new_top = up(end);
     if (new_top > old_top) {

@@ -119,11 +119,12 @@ public:
     // since translation looks into the table.
     template <class F>
     void before_fork(F code) {
+        brk_lock_.lock();
         change_.lock();
         code();
         table_lock_.lock();
     }
-    void after_fork() { table_lock_.unlock(), change_.unlock(); }
+    void after_fork() { table_lock_.unlock(), change_.unlock(), brk_lock_.unlock(); }
 
 private:
     explicit AddressSpace(const SpaceShape& shape) : shape_(shape) {}
@@ -153,7 +154,7 @@ private:
     CodeSink* code_ = nullptr;
     u64 mmap_top_ = 0;
     u64 brk_start_ = 0, brk_ = 0;
-    std::mutex change_, table_lock_;
+    std::mutex change_, table_lock_, brk_lock_; // brk_lock_ comes first
     PageTable table_;
     std::map<u64, CodePage> code_pages_; // by host page
     std::atomic<u64> protected_pages_{0};

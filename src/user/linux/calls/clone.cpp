@@ -180,6 +180,7 @@ int borrowed_main(void* argument) {
     SignalTable signals;
     parent.signals().copy_to(signals);
     Thread child(parent.process(), signals, std::move(b->cpu));
+    child.borrowed = true;
     child.refresh_tid();
     set_current_thread(&child);
     if (b->request->flags & clear_sighand) signals.reset_handlers();
@@ -278,6 +279,7 @@ i64 sys_set_tid_address(Thread& t, const Args& a) {
 // The last thread's exit is the process's, as in the kernel. The first host thread can't return from its start, so it
 // ends in the kernel.
 i64 sys_exit(Thread& t, const Args& a) {
+    if (t.borrowed) return sys_exit_group(t, a);
     if (t.tid() != raw_syscall(SYS_getpid)) {
         if (t.process().threads.load() > 1) {
             t.leave(a.i(0));
@@ -296,7 +298,7 @@ i64 sys_exit(Thread& t, const Args& a) {
 
 // Other threads must not see this one's end before their own: only the last cleans up.
 i64 sys_exit_group(Thread& t, const Args& a) {
-    if (t.process().threads.load() == 1) t.finish_thread();
+    if (t.borrowed || t.process().threads.load() == 1) t.finish_thread();
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;
 }

@@ -109,4 +109,29 @@ i64 sys_get_mempolicy(Thread& t, const Args& a);
 i64 sys_set_mempolicy(Thread& t, const Args& a);
 i64 sys_keyctl(Thread& t, const Args& a);
 
+// x86-64's older forms.
+i64 old_open(Thread& t, const Args& a);
+i64 old_creat(Thread& t, const Args& a);
+i64 old_stat(Thread& t, const Args& a);
+i64 old_lstat(Thread& t, const Args& a);
+i64 old_access(Thread& t, const Args& a);
+i64 old_readlink(Thread& t, const Args& a);
+i64 old_mkdir(Thread& t, const Args& a);
+i64 old_rmdir(Thread& t, const Args& a);
+i64 old_unlink(Thread& t, const Args& a);
+i64 old_link(Thread& t, const Args& a);
+i64 old_symlink(Thread& t, const Args& a);
+i64 old_rename(Thread& t, const Args& a);
+i64 old_chmod(Thread& t, const Args& a);
+i64 old_pipe(Thread& t, const Args& a);
+i64 old_dup2(Thread& t, const Args& a);
+i64 old_poll(Thread& t, const Args& a);
+i64 old_epoll_wait(Thread& t, const Args& a);
+i64 old_epoll_create(Thread& t, const Args& a);
+i64 old_eventfd(Thread& t, const Args& a);
+i64 old_getpgrp(Thread& t, const Args& a);
+i64 old_time(Thread& t, const Args& a);
+i64 old_fork(Thread& t, const Args& a);
+i64 old_vfork(Thread& t, const Args& a);
+
 } // namespace mimic::user

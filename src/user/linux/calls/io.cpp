@@ -90,26 +90,45 @@ i64 sys_vmsplice(Thread& t, const Args& a) {
     return t.syscall(SYS_vmsplice, a.i(0), iov.data(), iov.size(), a.u(3));
 }
 
-i64 sys_ppoll(Thread& t, const Args& a) {
-    u32 n = a.u(1);
-    struct rlimit_fds {
+namespace {
+
+// poll and ppoll, with a host timeout or none.
+i64 poll_descriptors(Thread& t, u64 address, u32 n, struct timespec* timeout, TemporaryMask& mask) {
+    struct {
         u64 soft, hard;
     } limit{};
-    process::raw_syscall(SYS_getrlimit, 7 /* RLIMIT_NOFILE */, u64(&limit));
+    constexpr u32 rlimit_nofile = 7;
+    process::raw_syscall(SYS_getrlimit, rlimit_nofile, u64(&limit));
     if (n > limit.soft) return -EINVAL;
     std::vector<struct pollfd> fds;
-    if (!t.read_array(S::pollfd, a[0], fds, n)) return -EFAULT;
+    if (!t.read_array(S::pollfd, address, fds, n)) return -EFAULT;
+    i64 r = mask.done(t.syscall(SYS_ppoll, fds.data(), n, timeout, mask.host(), 8));
+    u64 bytes = size_of(t.abi().layout(S::pollfd), t.abi().model);
+    for (u32 i = 0; r >= 0 && i < n; i++)
+        if (!t.write(S::pollfd, address + i * bytes, &fds[i])) return -EFAULT;
+    return r;
+}
+
+} // namespace
+
+i64 sys_ppoll(Thread& t, const Args& a) {
     Timeout timeout;
     if (i64 r = timeout.read(t, a[2])) return r;
     TemporaryMask mask(t);
     if (i64 r = mask.set(a[3], a[4])) return r;
-    i64 r = mask.done(t.syscall(SYS_ppoll, fds.data(), n, timeout.host, mask.host(), 8));
+    i64 r = poll_descriptors(t, a[0], a.u(1), timeout.host, mask);
     if (r != -process::restart) timeout.write_back(t, a[2]);
-    if (r < 0) return r;
-    u64 bytes = size_of(t.abi().layout(S::pollfd), t.abi().model);
-    for (u32 i = 0; i < n; i++)
-        if (!t.write(S::pollfd, a[0] + i * bytes, &fds[i])) return -EFAULT;
     return r;
+}
+
+// The older form counts milliseconds; a negative number waits for ever.
+i64 old_poll(Thread& t, const Args& a) {
+    i32 milliseconds = a.i(2);
+    struct timespec timeout {
+        milliseconds / 1000, milliseconds % 1000 * 1000000
+    };
+    TemporaryMask mask(t);
+    return poll_descriptors(t, a[0], a.u(1), milliseconds < 0 ? nullptr : &timeout, mask);
 }
 
 i64 sys_pselect6(Thread& t, const Args& a) {
