@@ -78,7 +78,13 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &simd_shift,
                                                 &simd_shift_scalar,
                                                 &simd_long,
-                                                &simd_structures};
+                                                &simd_structures,
+                                                &simd_misc_scalar,
+                                                &simd_shift_scalar_rest,
+                                                &simd_fixed,
+                                                &simd_different_scalar,
+                                                &simd_element,
+                                                &simd_element_scalar};
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 

@@ -130,11 +130,20 @@ struct AArch64 {
          "steps1", "dlane1",  "stepd1",  "tbl2",    "list2",   "step2",    "stepr2", "blane2", "stepb2", "hlane2",
          "steph2", "slane2",  "steps2",  "dlane2",  "stepd2",  "tbl3",     "list3",  "step3",  "stepr3", "blane3",
          "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",  "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
-         "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4"});
+         "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
+         "SdI",    "SnI",     "SnIw",    "VmEl"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 
 using I = Insn<AArch64>;
 using R = Row<AArch64>;
+
+// The element of Vm that an indexed form reads: H:L:M tells which halfword of v0 to v15, H:L which word, H which
+// doubleword of v0 to v31.
+inline i64 element_index(const I& i) {
+    i64 all = i[H_] << 2 | i[L_] << 1 | i[M_];
+    return i[size_] == 1 ? all : all >> (i[size_] - 1);
+}
+inline i64 element_register(const I& i) { return i[Rm4] | (i[size_] == 1 ? 0 : i[M_] << 4); }
 
 } // namespace mimic::isa::aarch64

@@ -9,38 +9,39 @@ namespace mimic::isa::aarch64 {
 // Features that a CPU model may have or lack; each switches tables of rows.
 enum class Feature : u32 {
     base,
-    fp,      // FEAT_FP
-    simd,    // FEAT_AdvSIMD
-    aes,     // FEAT_AES
-    pmull,   // FEAT_PMULL
-    sha1,    // FEAT_SHA1
-    sha256,  // FEAT_SHA256
-    crc32,   // FEAT_CRC32
-    lse,     // FEAT_LSE
-    rdm,     // FEAT_RDM
-    fp16,    // FEAT_FP16
-    dotprod, // FEAT_DotProd
-    lrcpc,   // FEAT_LRCPC
-    lrcpc2,  // FEAT_LRCPC2
-    lrcpc3,  // FEAT_LRCPC3
-    lse2,    // FEAT_LSE2
-    flagm,   // FEAT_FlagM
-    flagm2,  // FEAT_FlagM2
-    frintts, // FEAT_FRINTTS
-    jscvt,   // FEAT_JSCVT
-    fcma,    // FEAT_FCMA
-    fhm,     // FEAT_FHM
-    sha512,  // FEAT_SHA512
-    sha3,    // FEAT_SHA3
-    sm3,     // FEAT_SM3
-    sm4,     // FEAT_SM4
-    bf16,    // FEAT_BF16
-    i8mm,    // FEAT_I8MM
-    sb,      // FEAT_SB
-    dpb,     // FEAT_DPB
-    dpb2,    // FEAT_DPB2
-    bti,     // FEAT_BTI
-    cssc,    // FEAT_CSSC
+    fp,        // FEAT_FP
+    simd,      // FEAT_AdvSIMD
+    aes,       // FEAT_AES
+    pmull,     // FEAT_PMULL
+    sha1,      // FEAT_SHA1
+    sha256,    // FEAT_SHA256
+    crc32,     // FEAT_CRC32
+    lse,       // FEAT_LSE
+    rdm,       // FEAT_RDM
+    fp16,      // FEAT_FP16, the scalar forms
+    simd_fp16, // FEAT_FP16, the vector forms; programs are told of FP16 only when both are there
+    dotprod,   // FEAT_DotProd
+    lrcpc,     // FEAT_LRCPC
+    lrcpc2,    // FEAT_LRCPC2
+    lrcpc3,    // FEAT_LRCPC3
+    lse2,      // FEAT_LSE2
+    flagm,     // FEAT_FlagM
+    flagm2,    // FEAT_FlagM2
+    frintts,   // FEAT_FRINTTS
+    jscvt,     // FEAT_JSCVT
+    fcma,      // FEAT_FCMA
+    fhm,       // FEAT_FHM
+    sha512,    // FEAT_SHA512
+    sha3,      // FEAT_SHA3
+    sm3,       // FEAT_SM3
+    sm4,       // FEAT_SM4
+    bf16,      // FEAT_BF16
+    i8mm,      // FEAT_I8MM
+    sb,        // FEAT_SB
+    dpb,       // FEAT_DPB
+    dpb2,      // FEAT_DPB2
+    bti,       // FEAT_BTI
+    cssc,      // FEAT_CSSC
     count
 };
 

@@ -6,7 +6,6 @@ namespace mimic::isa::aarch64 {
 
 namespace {
 
-bool halfwords_or_words(const I& i) { return i[size_] == 1 || i[size_] == 2; }
 bool bytes_only(const I& i) { return i[size_] == 0; }
 bool doublewords(const I& i) { return i[size_] == 3; }
 
@@ -57,15 +56,6 @@ void fp_multiply_add(A64& t, const I& i) {
                     ir::FpArg{}.bits(), u8(K), fp_lane(i)));
 }
 
-// A scalar is a vector whose other lanes are zero: what saturates or raises there is nothing, and the result's are zero.
-Val one_lane(A64& t, i64 n, Lane lane) {
-    constexpr Type types[] = {Type::i8, Type::i16, Type::i32, Type::i64, Type::f16, Type::f32, Type::f64};
-    return t.v(n, types[u8(lane)]).bitcast(Type::v64);
-}
-void put_lane(A64& t, i64 n, Lane lane, Val v) {
-    constexpr Type types[] = {Type::i8, Type::i16, Type::i32, Type::i64, Type::i16, Type::i32, Type::i64};
-    t.v(n, t.op(Op::vget, types[u8(lane)], v, {}, {}, 0, 0, lane));
-}
 template <VBin K>
 void scalar_binary(A64& t, const I& i) {
     Lane lane = int_lane(i);

@@ -83,6 +83,13 @@ void long_multiply_add(A64& t, const I& i) {
     Val a = widened(t, i[Rn], i, lane, Signed), b = widened(t, i[Rm], i, lane, Signed);
     t.v(i[Rd], t.op(Op::vtern, Type::v128, a, b, t.v(i[Rd], Type::v128), 0, u8(K), wider(lane)));
 }
+// K: how the product goes to Rd; mul: alone.
+template <VBin K>
+void doubling_long(A64& t, const I& i) {
+    Lane lane = int_lane(i), wide = wider(lane);
+    Val v = doubling_product(t, wide, widened(t, i[Rn], i, lane, true), widened(t, i[Rm], i, lane, true));
+    t.v(i[Rd], K == VBin::mul ? v : t.vbin(K, wide, t.v(i[Rd], Type::v128), v));
+}
 template <VBin K, bool Round>
 void high_narrow(A64& t, const I& i) {
     Lane lane = int_lane(i);
@@ -155,6 +162,10 @@ constexpr R long_rows[] = {
     {"raddhn{2} {VdTq}, {VnW}, {VmW}",           "0 Q 1 01110 size 1 Rm 0100 00 Rn Rd",        high_narrow<VBin::add, true>, not_doublewords},
     {"subhn{2}  {VdTq}, {VnW}, {VmW}",           "0 Q 0 01110 size 1 Rm 0110 00 Rn Rd",        high_narrow<VBin::sub, false>, not_doublewords},
     {"rsubhn{2} {VdTq}, {VnW}, {VmW}",           "0 Q 1 01110 size 1 Rm 0110 00 Rn Rd",        high_narrow<VBin::sub, true>, not_doublewords},
+    {"sqdmlal{2} {VdW}, {VnTq}, {VmTq}",       "0 Q 0 01110 size 1 Rm 1001 00 Rn Rd",          doubling_long<VBin::sadd_sat>, halfwords_or_words},
+    {"sqdmlsl{2} {VdW}, {VnTq}, {VmTq}",       "0 Q 0 01110 size 1 Rm 1011 00 Rn Rd",          doubling_long<VBin::ssub_sat>, halfwords_or_words},
+    {"sqdmull{2} {VdW}, {VnTq}, {VmTq}",       "0 Q 0 01110 size 1 Rm 1101 00 Rn Rd",          doubling_long<VBin::mul>, halfwords_or_words},
+    {"pmull{2}  {VdW}, {VnTq}, {VmTq}",        "0 Q 0 01110 00 1 Rm 1110 00 Rn Rd",            long_binary<VBin::pmul, false>},
 };
 // clang-format on
 

@@ -540,6 +540,11 @@ constexpr NamedOperand named[] = {
     {"steps4", post_step<Step::lane, 4, 2>},
     {"dlane4", lane_list<4, 3>},
     {"stepd4", post_step<Step::lane, 4, 3>},
+    {"SnLong", lane_register<Rn, 1, false>},
+    {"SdI", shifted_scalar<Rd, 0, true>},
+    {"SnI", shifted_scalar<Rn, 0, false>},
+    {"SnIw", shifted_scalar<Rn, 1, false>},
+    {"VmEl", indexed_element},
 };
 
 // In the order of operand_names; a name without an operand does not compile.

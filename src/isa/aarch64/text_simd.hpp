@@ -279,6 +279,42 @@ inline constexpr Operand<AArch64> doubleword_shifted{
         i.set(immhb, 64);
         return parse_numbered(in, 'd', n) && set_or_check(i, Rd, n);
     }};
+// A scalar of immh's lane, or of twice its width.
+template <const Field& F, u32 Add, bool Sets>
+inline constexpr Operand<AArch64> shifted_scalar{
+    [](std::string& out, const I& i) {
+        out += fmt::format("{}{}", lane_letter(size_of_immediate(u32(i[immh])) + Add), i[F]);
+    },
+    [](Cursor& in, I& i) {
+        for (u32 size = 0; size < 4; ++size) {
+            i64 n;
+            if (in.peek() != lane_letter(size + Add)) continue;
+            if (!parse_numbered(in, lane_letter(size + Add), n)) return false;
+            if (Sets)
+                i.set(immhb, i64{8} << size);
+            else if (size_of_immediate(u32(i[immh])) != size)
+                return false;
+            return set_or_check(i, F, n);
+        }
+        return false;
+    }};
+inline constexpr Operand<AArch64> indexed_element{
+    [](std::string& out, const I& i) {
+        out += fmt::format("v{}.{}[{}]", element_register(i), lane_letter(u32(i[size_])), element_index(i));
+    },
+    [](Cursor& in, I& i) {
+        i64 n, index, size = i[size_];
+        if (!parse_numbered(in, 'v', n) || !in.eat('.') || !in.eat(lane_letter(u32(size))) || !in.eat('['))
+            return false;
+        if (!in.number(index) || !in.eat(']') || index < 0 || index > 7 >> (size - 1)) return false;
+        if (size == 1 && n > 15) return false;
+        i64 all = size == 1 ? index : index << (size - 1) | n >> 4;
+        i.set(H_, all >> 2);
+        i.set(L_, all >> 1 & 1);
+        i.set(M_, all & 1);
+        i.set(Rm4, n & 15);
+        return true;
+    }};
 // A scalar of imm5's lane.
 inline constexpr Operand<AArch64> scalar5{
     [](std::string& out, const I& i) {

@@ -1,9 +1,11 @@
 // AArch64 Linux. The kernel's UAPI headers asm/sigcontext.h, asm/ucontext.h, asm/hwcap.h, asm/fcntl.h; Procedure Call
 // Standard for the Arm 64-bit Architecture. SVE and ESR records in frames are not there.
 #include "ir/unit.hpp"
+#include "isa/aarch64/models.hpp"
 #include "user/linux/abi.hpp"
 #include "user/memory/address_space.hpp"
 #include <cstring>
+#include <fmt/core.h>
 
 namespace mimic::user {
 namespace {
@@ -128,24 +130,17 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     return true;
 }
 
-// asm/hwcap.h. What the models have in common, and what "max" adds.
+const isa::aarch64::Model& model_of(std::string_view name) {
+    auto models = isa::aarch64::models();
+    for (auto& m : models)
+        if (m.name == name) return m;
+    return models.back(); // no name: the default, max
+}
+
+// asm/hwcap.h
 u64 hwcap(std::string_view model, int which) {
-    enum : u64 {
-        fp = 1 << 0, asimd = 1 << 1, evtstrm = 1 << 2, aes = 1 << 3, pmull = 1 << 4, sha1 = 1 << 5, sha2 = 1 << 6,
-        crc32 = 1 << 7, atomics = 1 << 8, fphp = 1 << 9, asimdhp = 1 << 10, cpuid = 1 << 11, asimdrdm = 1 << 12,
-        jscvt = 1 << 13, fcma = 1 << 14, lrcpc = 1 << 15, dcpop = 1 << 16, sha3 = 1 << 17, sm3 = 1 << 18, sm4 = 1 << 19,
-        asimddp = 1 << 20, sha512 = 1 << 21, asimdfhm = 1 << 23, uscat = 1 << 25, ilrcpc = 1 << 26, flagm = 1 << 27,
-        ssbs = 1 << 28, sb = 1 << 29, paca = 1 << 30, pacg = 1ull << 31,
-    };
-    u64 v8_0 = fp | asimd | aes | pmull | sha1 | sha2 | crc32 | cpuid;
-    u64 n1 = v8_0 | atomics | fphp | asimdhp | asimdrdm | lrcpc | dcpop | asimddp | ssbs;
-    u64 max = n1 | jscvt | fcma | sha3 | sm3 | sm4 | sha512 | asimdfhm | uscat | ilrcpc | flagm | sb | paca | pacg;
-    if (which == 2) {
-        enum : u64 { dcpodp = 1 << 0, flagm2 = 1 << 7, frint = 1 << 8, i8mm = 1 << 13, bf16 = 1 << 14, bti = 1 << 17 };
-        return model == "max" || model.empty() ? dcpodp | flagm2 | frint | i8mm | bf16 | bti : 0;
-    }
-    if (model == "cortex-a53" || model == "cortex-a57" || model == "cortex-a72") return v8_0;
-    return model == "neoverse-n1" ? n1 : max;
+    auto told = isa::aarch64::hardware_capabilities(model_of(model));
+    return which == 2 ? told.hwcap2 : told.hwcap;
 }
 
 std::string cpuinfo(std::string_view model, u32 cpus) {
@@ -159,15 +154,11 @@ std::string cpuinfo(std::string_view model, u32 cpus) {
     std::string list, text;
     for (auto& [bit, feature] : features)
         if (bits >> bit & 1) list += std::string(list.empty() ? "" : " ") + feature;
-    const char* part = model == "cortex-a53"    ? "0xd03"
-                       : model == "cortex-a57"  ? "0xd07"
-                       : model == "cortex-a72"  ? "0xd08"
-                       : model == "neoverse-n1" ? "0xd0c"
-                                                : "0x051";
+    u64 midr = model_of(model).midr; // implementer 31:24, variant 23:20, part 15:4, revision 3:0
     for (u32 n = 0; n < cpus; n++)
-        text += "processor\t: " + std::to_string(n) + "\nBogoMIPS\t: 100.00\nFeatures\t: " + list +
-                "\nCPU implementer\t: " + (model == "max" || model.empty() ? "0x00" : "0x41") +
-                "\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: " + part + "\nCPU revision\t: 0\n\n";
+        text += fmt::format("processor\t: {}\nBogoMIPS\t: 100.00\nFeatures\t: {}\nCPU implementer\t: {:#04x}\nCPU "
+                            "architecture: 8\nCPU variant\t: {:#x}\nCPU part\t: {:#05x}\nCPU revision\t: {}\n\n",
+                            n, list, midr >> 24 & 0xff, midr >> 20 & 15, midr >> 4 & 0xfff, midr & 15);
     return text;
 }
 
