@@ -81,7 +81,7 @@ TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({"-p", "5000", "x"}), "-p 5000: expected 4096, 8192, 16384, 32768 or 65536");
     EXPECT_EQ(error({"-E", "A", "x"}), "-E A: expected NAME=VALUE");
     EXPECT_EQ(error({"-U", "A=1", "x"}), "-U A=1: expected the name of a variable");
-    EXPECT_EQ(error({"-d", "in_asn", "x"}), "-d in_asn: expected strace");
+    EXPECT_EQ(error({"-d", "in_asn", "x"}), "-d in_asn: expected strace, in_asm, op, op_opt, out_asm or exec");
 }
 
 } // namespace

@@ -77,7 +77,16 @@ TEST_P(Rows, EachRowHasALine) {
     for (u32 n = 0; n < seen.size(); ++n) EXPECT_TRUE(seen[n]) << "no line for " << g->row(n).syntax;
 }
 
-INSTANTIATE_TEST_SUITE_P(Guests, Rows, testing::ValuesIn(isa::guests().begin(), isa::guests().end()),
+// Guests whose rows are described by lines here; x86-64's are held against the host processor itself
+// (src/isa/x86/native_test.cpp).
+std::vector<const isa::GuestInfo*> with_lines() {
+    std::vector<const isa::GuestInfo*> out;
+    for (const isa::GuestInfo* g : isa::guests())
+        if (g->name != "x86_64") out.push_back(g);
+    return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Guests, Rows, testing::ValuesIn(with_lines()),
                          [](auto& guest) { return std::string(guest.param->name); });
 
 } // namespace

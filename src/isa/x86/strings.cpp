@@ -23,19 +23,33 @@ void advance(X86& t, const I& i, u8 reg, Type element) {
     t.r(reg, t.r(reg, ty) + down.select(t.imm(u64(-size), ty), t.imm(u64(size), ty)));
 }
 
-// Once, or as often as rcx says; `Compares`: while ZF is as the prefix wants it, too.
-template <bool Compares, class F>
+// Once, or as often as rcx says.
+template <class F>
 void repeat(X86& t, const I& i, F&& once) {
     if (!i.rep) return once();
     Type ty = address_type(i);
     t.when(t.r(rcx, ty) != 0, [&] {
         once();
-        Val n = t.r(rcx, ty) - 1;
+        t.r(rcx, t.r(rcx, ty) - 1);
+        t.goto_pc(t.pc());
+    });
+}
+// The same for comparisons, which end early when ZF is not as the prefix wants it. `once` gives the flags; a fault finds
+// them as they were before the first element (CMPS: "EFLAGS value is restored"), so only the last one's are written.
+template <class F>
+void repeat_compare(X86& t, const I& i, F&& once) {
+    if (!i.rep) return t.flags(once());
+    Type ty = address_type(i);
+    t.when(t.r(rcx, ty) != 0, [&] {
+        Val f = once(), n = t.r(rcx, ty) - 1;
         t.r(rcx, n);
-        if (Compares)
-            t.branch_to(t.cond(i.rep == 0xf3 ? Cond::z : Cond::nz, t.flags()), t.pc(), t.next_pc());
-        else
-            t.goto_pc(t.pc());
+        t.put(slot_temp, t.flags_bits(f));
+        Val last = (n == 0) | t.cond(i.rep == 0xf3 ? Cond::nz : Cond::z, f);
+        t.when(last, [&] {
+            t.flags(t.flags_from(t.get(slot_temp, Type::i32)));
+            t.goto_pc(t.next_pc());
+        });
+        t.goto_pc(t.pc());
     });
 }
 
@@ -43,7 +57,7 @@ Type element_of(const I& i) { return i.opcode & 1 ? int_type(i.bytes(Size::v)) :
 
 void movs(X86& t, const I& i) {
     Type e = element_of(i);
-    repeat<false>(t, i, [&] {
+    repeat(t, i, [&] {
         t.store(pointer(t, i, rdi), t.load(source(t, i), e));
         advance(t, i, rsi, e);
         advance(t, i, rdi, e);
@@ -51,33 +65,33 @@ void movs(X86& t, const I& i) {
 }
 void stos(X86& t, const I& i) {
     Type e = element_of(i);
-    repeat<false>(t, i, [&] {
+    repeat(t, i, [&] {
         t.store(pointer(t, i, rdi), t.r(rax, e));
         advance(t, i, rdi, e);
     });
 }
 void lods(X86& t, const I& i) {
     Type e = element_of(i);
-    repeat<false>(t, i, [&] {
+    repeat(t, i, [&] {
         t.r(rax, t.load(source(t, i), e));
         advance(t, i, rsi, e);
     });
 }
 void cmps(X86& t, const I& i) {
     Type e = element_of(i);
-    repeat<true>(t, i, [&] {
+    repeat_compare(t, i, [&] {
         Val a = t.load(source(t, i), e), b = t.load(pointer(t, i, rdi), e);
-        t.flags(t.flags_sub(a, b));
         advance(t, i, rsi, e);
         advance(t, i, rdi, e);
+        return t.flags_sub(a, b);
     });
 }
 void scas(X86& t, const I& i) {
     Type e = element_of(i);
-    repeat<true>(t, i, [&] {
+    repeat_compare(t, i, [&] {
         Val b = t.load(pointer(t, i, rdi), e);
-        t.flags(t.flags_sub(t.r(rax, e), b));
         advance(t, i, rdi, e);
+        return t.flags_sub(t.r(rax, e), b);
     });
 }
 
