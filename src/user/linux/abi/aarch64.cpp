@@ -53,13 +53,15 @@ u32 flags_of(u64 pstate) {
 // AHP 26, FZ16 19 (Arm ARM, FPCR).
 u32 fpcr_of(u32 mode) {
     constexpr u8 rmode[] = {0, 3, 2, 1};
-    return u32(rmode[mode & 3]) << 22 | (mode & (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) ? 1u << 24 : 0) | (mode & ir::fpmode::default_nan ? 1u << 25 : 0) |
-           (mode & ir::fpmode::alt_half ? 1u << 26 : 0) | (mode & ir::fpmode::flush_f16 ? 1u << 19 : 0);
+    return u32(rmode[mode & 3]) << 22 | (mode & (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) ? 1u << 24 : 0) |
+           (mode & ir::fpmode::default_nan ? 1u << 25 : 0) | (mode & ir::fpmode::alt_half ? 1u << 26 : 0) |
+           (mode & ir::fpmode::flush_f16 ? 1u << 19 : 0);
 }
 u32 mode_of(u32 fpcr) {
     constexpr u8 round[] = {0, 3, 2, 1};
-    return round[fpcr >> 22 & 3] | (fpcr >> 24 & 1 ? (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) : 0) | (fpcr >> 25 & 1 ? ir::fpmode::default_nan : 0) |
-           (fpcr >> 26 & 1 ? ir::fpmode::alt_half : 0) | (fpcr >> 19 & 1 ? ir::fpmode::flush_f16 : 0);
+    return round[fpcr >> 22 & 3] | (fpcr >> 24 & 1 ? (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) : 0) |
+           (fpcr >> 25 & 1 ? ir::fpmode::default_nan : 0) | (fpcr >> 26 & 1 ? ir::fpmode::alt_half : 0) |
+           (fpcr >> 19 & 1 ? ir::fpmode::flush_f16 : 0);
 }
 constexpr u32 fpsr_bits = 0x9f; // IOC DZC OFC UFC IXC, IDC; the saturation bit 27 is a slot of its own
 
@@ -145,11 +147,11 @@ u64 hwcap(std::string_view model, int which) {
 
 std::string cpuinfo(std::string_view model, u32 cpus) {
     constexpr std::pair<u32, const char*> features[] = {
-        {0, "fp"},       {1, "asimd"},    {2, "evtstrm"}, {3, "aes"},     {4, "pmull"},    {5, "sha1"},   {6, "sha2"},
-        {7, "crc32"},    {8, "atomics"},  {9, "fphp"},    {10, "asimdhp"}, {11, "cpuid"},  {12, "asimdrdm"}, {13, "jscvt"},
-        {14, "fcma"},    {15, "lrcpc"},   {16, "dcpop"},  {17, "sha3"},   {18, "sm3"},     {19, "sm4"},   {20, "asimddp"},
-        {21, "sha512"},  {23, "asimdfhm"}, {25, "uscat"}, {26, "ilrcpc"}, {27, "flagm"},   {28, "ssbs"},  {29, "sb"},
-        {30, "paca"},    {31, "pacg"}};
+        {0, "fp"},        {1, "asimd"},  {2, "evtstrm"},  {3, "aes"},     {4, "pmull"},     {5, "sha1"},
+        {6, "sha2"},      {7, "crc32"},  {8, "atomics"},  {9, "fphp"},    {10, "asimdhp"},  {11, "cpuid"},
+        {12, "asimdrdm"}, {13, "jscvt"}, {14, "fcma"},    {15, "lrcpc"},  {16, "dcpop"},    {17, "sha3"},
+        {18, "sm3"},      {19, "sm4"},   {20, "asimddp"}, {21, "sha512"}, {23, "asimdfhm"}, {25, "uscat"},
+        {26, "ilrcpc"},   {27, "flagm"}, {28, "ssbs"},    {29, "sb"},     {30, "paca"},     {31, "pacg"}};
     u64 bits = hwcap(model, 1);
     std::string list, text;
     for (auto& [bit, feature] : features)
