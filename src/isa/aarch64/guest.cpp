@@ -105,10 +105,10 @@ constexpr auto make_registers() {
     r[register_fpcr] = {"fpcr", 4};
     r[register_fpsr] = {"fpsr", 4};
     r[register_tpidr] = {"tpidr_el0"};
-    r[register_internal] = {"tpidrro_el0", 8, true};
-    r[register_internal + 1] = {"ex_address", 8, true};
-    r[register_internal + 2] = {"ex_low", 8, true};
-    r[register_internal + 3] = {"ex_high", 8, true};
+    r[register_internal] = {.name = "tpidrro_el0", .internal = true};
+    r[register_internal + 1] = {.name = "ex_address", .internal = true};
+    r[register_internal + 2] = {.name = "ex_low", .internal = true};
+    r[register_internal + 3] = {.name = "ex_high", .internal = true};
     return r;
 }
 constexpr auto register_infos = make_registers();

@@ -18,7 +18,7 @@ constexpr u64 set_of(F... f) {
 // A53 cryptography, the N1 dot products); a program that asks takes its plain path.
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32);
 constexpr u64 v8_2 = v8_0 | set_of(lse, fp16, lrcpc, dpb);
-constexpr u64 everything = v8_2 | set_of(lrcpc2, flagm, flagm2, frintts, jscvt, sb, dpb2, cssc);
+constexpr u64 everything = v8_2 | set_of(lrcpc2, lse2, flagm, flagm2, frintts, jscvt, sb, dpb2, cssc);
 
 // MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
 constexpr Model all_models[] = {
