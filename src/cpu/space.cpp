@@ -11,6 +11,7 @@ constexpr u32 nodes_a_block = 1024;
 } // namespace
 
 Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, CodeSource& source, const Options& o) {
+    if (o.verify) return Error::unsupported("verify=on: the engines cannot run in lock step yet");
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
@@ -125,7 +126,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
         return false;
     }
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    jit::AddressModel model = options.verify ? jit::AddressModel::slow : jit::AddressModel::direct;
+    jit::AddressModel model = jit::AddressModel::direct;
     if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         ++counters.refused;
