@@ -304,6 +304,9 @@ Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string
     if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), name.empty() ? id : name);
     CO_TRY(l1_, co_await load_l1(found->l1_offset, found->l1_entries));
     shown_size_ = found->info.disk_size ? found->info.disk_size : header_.size;
+    if (header_.l1_entries_for(shown_size_) > max_l1_bytes / 8)
+        co_return Error::corrupt("'{}': snapshot '{}' has a size of {} bytes, more than an L1 table can map", filename(),
+                                 found->info.id, shown_size_);
     l1_.resize(std::max<size_t>(l1_.size(), header_.l1_entries_for(shown_size_)));
     co_return Result<void>();
 }

@@ -71,6 +71,17 @@ void Thread::on_trap() {
     case ir::TrapKind::overflow: return force_signal(SIGFPE, FPE_INTOVF, pc);
     case ir::TrapKind::fp: return force_signal(SIGFPE, FPE_FLTINV, pc);
     case ir::TrapKind::privileged: return force_signal(SIGILL, ILL_PRVOPC, pc);
+    case ir::TrapKind::flush_code: {
+        // Write protection finds what is written through the page itself; this is for what was written elsewhere. The
+        // largest cache line that CTR_EL0 can tell has 2 KiB.
+        constexpr u64 line = 2048;
+        u64 at = header().exit_arg >> 8;
+        if (at)
+            process().engine.invalidate(at & ~(line - 1), (at & ~(line - 1)) + line);
+        else
+            process().engine.invalidate(0, memory().high());
+        return;
+    }
     case ir::TrapKind::wait: raw_syscall(SYS_sched_yield); return;
     default: return force_signal(SIGILL, ILL_ILLOPC, pc);
     }
