@@ -65,6 +65,12 @@ Task<Result<void>> Qcow2::load_bitmaps() {
             co_return Error::invalid_argument("bitmap '{}' has invalid properties", b.name);
         if (b.table_offset >= file()->size() && entries)
             co_return Error::invalid_argument("bitmap '{}' has its table past the end of the file", b.name);
+        // A table is as long as the disk needs, and in the file: so a small file claims no large one.
+        if (u64(entries) != div_up(bytes_of(b, header_.size), header_.cluster_size()) && !(b.flags & Bitmap::in_use))
+            co_return Error::invalid_argument(
+                "bitmap '{}' has a table of {} entries, which does not fit the disk's size", b.name, entries);
+        if (b.table_offset + u64(entries) * 8 > round_up(file()->size(), header_.cluster_size()))
+            co_return Error::invalid_argument("bitmap '{}' has its table past the end of the file", b.name);
         std::vector<u8> table(u64(entries) * 8);
         IoVec table_memory{std::span<u8>(table)};
         CO_CHECK(co_await file()->read(b.table_offset, table_memory));

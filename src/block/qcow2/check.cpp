@@ -149,7 +149,7 @@ Task<Result<void>> Checker::count_metadata() {
         use(h.snapshots_offset, bytes, "snapshot table");
     }
     for (auto& s : q_.snapshots_) {
-        if (s.l1_offset >= file_end_ && s.l1_entries) {
+        if (s.l1_entries && s.l1_offset + u64(s.l1_entries) * 8 > round_up(file_end_, h.cluster_size())) {
             corruption(fmt::format("L1 table of snapshot '{}' is past the end of the image file", s.info.name));
             continue;
         }

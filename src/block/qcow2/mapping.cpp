@@ -102,7 +102,8 @@ Result<Run> Qcow2::classify(const u8* table, u64 offset, u64 length) {
         return run;
     }
     // Subclusters that are not allocated have a place in their cluster all the same.
-    bool placed = run.kind == Kind::normal || run.kind == Kind::zero_allocated || (run.kind == Kind::unallocated && run.host);
+    bool placed =
+        run.kind == Kind::normal || run.kind == Kind::zero_allocated || (run.kind == Kind::unallocated && run.host);
     u64 start = run.host;
     if (placed) run.host += in_cluster(offset);
     run.length = sub_size - offset % sub_size;

@@ -86,7 +86,8 @@ Task<Result<Extent>> Qcow2::do_status(u64 offset, u64 length) {
         e.data = r.kind == Kind::normal || r.kind == Kind::compressed;
         e.zero = r.kind == Kind::zero_plain || r.kind == Kind::zero_allocated;
         e.compressed = r.kind == Kind::compressed;
-        e.has_offset = r.kind == Kind::normal || r.kind == Kind::zero_allocated || (r.kind == Kind::unallocated && r.host);
+        e.has_offset =
+            r.kind == Kind::normal || r.kind == Kind::zero_allocated || (r.kind == Kind::unallocated && r.host);
         if (e.has_offset) {
             e.offset = r.host;
             e.file = &data_node();

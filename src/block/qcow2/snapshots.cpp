@@ -50,6 +50,9 @@ Task<Result<void>> Qcow2::load_snapshots() {
         CO_CHECK(co_await file()->read(at + fixed_bytes, rest_memory));
         if (extra_length >= 8) s.info.vm_state_size = get64(rest.data());
         s.info.disk_size = extra_length >= 16 ? get64(&rest[8]) : header_.size;
+        // A disk that no L1 table of an allowed size could describe is none.
+        if (s.info.disk_size > u64(INT64_MAX) || header_.l1_entries_for(s.info.disk_size) * 8 > max_l1_bytes)
+            co_return Error::invalid_argument("Snapshot {} has an invalid disk size of {} bytes", i, s.info.disk_size);
         if (extra_length >= icount_extra) s.info.icount = get64(&rest[16]);
         if (extra_length > icount_extra) s.extra.assign(rest.begin() + icount_extra, rest.begin() + extra_length);
         auto* text = reinterpret_cast<const char*>(rest.data()) + extra_length;
@@ -304,9 +307,6 @@ Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string
     if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), name.empty() ? id : name);
     CO_TRY(l1_, co_await load_l1(found->l1_offset, found->l1_entries));
     shown_size_ = found->info.disk_size ? found->info.disk_size : header_.size;
-    if (header_.l1_entries_for(shown_size_) > max_l1_bytes / 8)
-        co_return Error::corrupt("'{}': snapshot '{}' has a size of {} bytes, more than an L1 table can map", filename(),
-                                 found->info.id, shown_size_);
     l1_.resize(std::max<size_t>(l1_.size(), header_.l1_entries_for(shown_size_)));
     co_return Result<void>();
 }
