@@ -27,7 +27,8 @@ constexpr Command all[] = {
 
 int print_help(std::span<const std::string_view>) {
     std::puts("usage: mimic COMMAND [options]\n\ncommands:");
-    for (const Command& c : all) std::printf("  %-10.*s %.*s\n", int(c.name.size()), c.name.data(), int(c.summary.size()), c.summary.data());
+    for (const Command& c : all)
+        std::printf("  %-10.*s %.*s\n", int(c.name.size()), c.name.data(), int(c.summary.size()), c.summary.data());
     std::fputs("\nguests of `mimic run`:", stdout);
     for (const isa::GuestInfo* g : isa::guests()) std::printf(" %.*s", int(g->name.size()), g->name.data());
     std::puts("\n`mimic COMMAND --help` tells the options of a command.");

@@ -72,7 +72,9 @@ Node* CodeSpace::Impl::entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& loc
 Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
     u32 flavour = options.one_insn ? ir::flavour::one_insn : 0;
     isa::Fetch fetch = [this](u64 at, std::span<u8> out) { return source.fetch(at, out.data(), u32(out.size())); };
-    limits = {.one_insn = options.one_insn, };
+    limits = {
+        .one_insn = options.one_insn,
+    };
     if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
     ir::Unit& unit = translator.translate(pc, {mode, flavour}, fetch, limits);
     auto t = std::make_unique<Translation>();

@@ -70,7 +70,12 @@ struct CodeSpace::Impl {
     std::atomic<bool> flushing{false};
     std::condition_variable outside;
 
-    Impl(const isa::Guest& g, CodeSource& s, const Options& o) : guest(g), source(s), options(o), translator(g), single(g) {}
+    Impl(const isa::Guest& g, CodeSource& s, const Options& o)
+        : guest(g)
+        , source(s)
+        , options(o)
+        , translator(g)
+        , single(g) {}
 
     static u32 bucket(u64 pc) { return u32(pc >> 1 ^ pc >> 15) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;

@@ -30,8 +30,10 @@ bool is_removable(const Inst& i) {
 namespace {
 
 // Conditions that fuse with what consumes them.
-bool is_condition(const Inst& i) { if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
-    return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64); }
+bool is_condition(const Inst& i) {
+    if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
+    return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
+}
 bool takes_condition(const Inst& i) {
     return i.op == Op::brcond || i.op == Op::select ||
            (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));

@@ -1,6 +1,6 @@
 // The command line of `mimic run`: options as people know them from the field's user-mode tool.
-#include "user/run.hpp"
 #include "cpu/cpu.hpp"
+#include "user/run.hpp"
 #include <charconv>
 #include <cstdlib>
 

@@ -12,14 +12,14 @@ using cpu::Accel;
 
 constexpr u64 low = 0x10000, bytes = 0x10000, code_at = low + 0x8000; // guest addresses [low, low + bytes)
 constexpr u64 reserve = u64{1} << 36;                                 // a guest's wild accesses hit nothing of ours
-constexpr u64 guard = u64{1} << 34;                                      // nor do small negative addresses
+constexpr u64 guard = u64{1} << 34;                                   // nor do small negative addresses
 
 // Guest memory inside a reservation, so that generated code faults where the interpreter does.
 struct Memory final : cpu::CodeSource, ir::Access {
     u8* base;
     Memory() {
-        base = guard + static_cast<u8*>(
-                           mmap(nullptr, reserve + guard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        base = guard + static_cast<u8*>(mmap(nullptr, reserve + guard, PROT_NONE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         mprotect(base + low, bytes, PROT_READ | PROT_WRITE);
     }
     ~Memory() override { munmap(base - guard, reserve + guard); }
@@ -85,8 +85,9 @@ struct Engine {
     std::unique_ptr<cpu::CodeSpace> space;
     std::unique_ptr<cpu::Cpu> cpu;
     Engine(const isa::Guest& guest, Accel accel) {
-        space = *cpu::CodeSpace::create(guest, memory,
-                                        {.accel = accel, .stop_at_known = false, .code_bytes = 16 << 20, .guest_base = u64(memory.base)});
+        space = *cpu::CodeSpace::create(
+            guest, memory,
+            {.accel = accel, .stop_at_known = false, .code_bytes = 16 << 20, .guest_base = u64(memory.base)});
         cpu = std::make_unique<cpu::Cpu>(*space, memory);
     }
 };
@@ -131,7 +132,8 @@ std::string state_difference(const isa::Guest& guest, cpu::Cpu& a, cpu::Cpu& b) 
     const ir::GuestState& s = guest.state();
     for (u32 n = 0; n < s.slots.size(); ++n) {
         u32 size = ir::size_of(s.slots[n].type, guest.vector_bytes());
-        if (s.slots[n].cls == ir::SlotClass::temp || std::memcmp(a.slot(ir::SlotId(n)), b.slot(ir::SlotId(n)), size) == 0)
+        if (s.slots[n].cls == ir::SlotClass::temp ||
+            std::memcmp(a.slot(ir::SlotId(n)), b.slot(ir::SlotId(n)), size) == 0)
             continue;
         out += fmt::format("  {}:", s.slots[n].name);
         for (auto* c : {&a, &b}) {
@@ -198,7 +200,8 @@ BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, std::s
             default: break;
             }
             for (Engine* e : engines)
-                std::memcpy(e->cpu->slot(ir::SlotId(n)), w, std::min<u32>(256, ir::size_of(s.slots[n].type, guest.vector_bytes())));
+                std::memcpy(e->cpu->slot(ir::SlotId(n)), w,
+                            std::min<u32>(256, ir::size_of(s.slots[n].type, guest.vector_bytes())));
         }
         u32 mode = u32(random() % 4), flags = random() % 2 ? 0 : u32(random() & 0x1f);
         for (Engine* e : engines) {

@@ -13,15 +13,20 @@ struct Bit {
     u64 bit;
     const char* name;
 };
-constexpr Bit open_bits[] = {{01, "O_WRONLY"},      {02, "O_RDWR"},      {0100, "O_CREAT"},      {0200, "O_EXCL"},
-                             {0400, "O_NOCTTY"},    {01000, "O_TRUNC"},  {02000, "O_APPEND"},    {04000, "O_NONBLOCK"},
-                             {010000, "O_DSYNC"},   {02000000, "O_CLOEXEC"}, {010000000, "O_PATH"}};
+constexpr Bit open_bits[] = {{01, "O_WRONLY"},    {02, "O_RDWR"},          {0100, "O_CREAT"},    {0200, "O_EXCL"},
+                             {0400, "O_NOCTTY"},  {01000, "O_TRUNC"},      {02000, "O_APPEND"},  {04000, "O_NONBLOCK"},
+                             {010000, "O_DSYNC"}, {02000000, "O_CLOEXEC"}, {010000000, "O_PATH"}};
 constexpr Bit prot_bits[] = {{1, "PROT_READ"}, {2, "PROT_WRITE"}, {4, "PROT_EXEC"}};
-constexpr Bit map_bits[] = {{mapflag::shared, "MAP_SHARED"},         {mapflag::private_, "MAP_PRIVATE"},
-                            {mapflag::fixed, "MAP_FIXED"},           {mapflag::anonymous, "MAP_ANONYMOUS"},
-                            {mapflag::grows_down, "MAP_GROWSDOWN"},  {mapflag::denywrite, "MAP_DENYWRITE"},
-                            {mapflag::noreserve, "MAP_NORESERVE"},   {mapflag::populate, "MAP_POPULATE"},
-                            {mapflag::stack, "MAP_STACK"},           {mapflag::hugetlb, "MAP_HUGETLB"},
+constexpr Bit map_bits[] = {{mapflag::shared, "MAP_SHARED"},
+                            {mapflag::private_, "MAP_PRIVATE"},
+                            {mapflag::fixed, "MAP_FIXED"},
+                            {mapflag::anonymous, "MAP_ANONYMOUS"},
+                            {mapflag::grows_down, "MAP_GROWSDOWN"},
+                            {mapflag::denywrite, "MAP_DENYWRITE"},
+                            {mapflag::noreserve, "MAP_NORESERVE"},
+                            {mapflag::populate, "MAP_POPULATE"},
+                            {mapflag::stack, "MAP_STACK"},
+                            {mapflag::hugetlb, "MAP_HUGETLB"},
                             {mapflag::fixed_noreplace, "MAP_FIXED_NOREPLACE"}};
 
 template <size_t n>
@@ -45,11 +50,16 @@ std::string quote(std::string_view s, bool cut) {
     std::string out = "\"";
     for (unsigned char c : s) {
         char code[8];
-        if (c == '"' || c == '\\') out += '\\', out += char(c);
-        else if (c == '\n') out += "\\n";
-        else if (c == '\t') out += "\\t";
-        else if (c >= 0x20 && c < 0x7f) out += char(c);
-        else std::snprintf(code, sizeof code, "\\%o", c), out += code;
+        if (c == '"' || c == '\\')
+            out += '\\', out += char(c);
+        else if (c == '\n')
+            out += "\\n";
+        else if (c == '\t')
+            out += "\\t";
+        else if (c >= 0x20 && c < 0x7f)
+            out += char(c);
+        else
+            std::snprintf(code, sizeof code, "\\%o", c), out += code;
     }
     return out + (cut ? "\"..." : "\"");
 }
@@ -112,17 +122,17 @@ std::string tail(i64 r) {
     return " = -1 errno=" + std::to_string(-r) + " " + (name ? name : "") + " (" + strerror(int(-r)) + ")\n";
 }
 
-constexpr const char* errno_names[] = {
-    nullptr,     "EPERM",      "ENOENT",   "ESRCH",   "EINTR",   "EIO",    "ENXIO",   "E2BIG",   "ENOEXEC",
-    "EBADF",     "ECHILD",     "EAGAIN",   "ENOMEM",  "EACCES",  "EFAULT", "ENOTBLK", "EBUSY",   "EEXIST",
-    "EXDEV",     "ENODEV",     "ENOTDIR",  "EISDIR",  "EINVAL",  "ENFILE", "EMFILE",  "ENOTTY",  "ETXTBSY",
-    "EFBIG",     "ENOSPC",     "ESPIPE",   "EROFS",   "EMLINK",  "EPIPE",  "EDOM",    "ERANGE",  "EDEADLK",
-    "ENAMETOOLONG", "ENOLCK",  "ENOSYS",   "ENOTEMPTY", "ELOOP"};
+constexpr const char* errno_names[] = {nullptr,   "EPERM",        "ENOENT", "ESRCH",  "EINTR",     "EIO",     "ENXIO",
+                                       "E2BIG",   "ENOEXEC",      "EBADF",  "ECHILD", "EAGAIN",    "ENOMEM",  "EACCES",
+                                       "EFAULT",  "ENOTBLK",      "EBUSY",  "EEXIST", "EXDEV",     "ENODEV",  "ENOTDIR",
+                                       "EISDIR",  "EINVAL",       "ENFILE", "EMFILE", "ENOTTY",    "ETXTBSY", "EFBIG",
+                                       "ENOSPC",  "ESPIPE",       "EROFS",  "EMLINK", "EPIPE",     "EDOM",    "ERANGE",
+                                       "EDEADLK", "ENAMETOOLONG", "ENOLCK", "ENOSYS", "ENOTEMPTY", "ELOOP"};
 constexpr const char* signal_names[] = {
-    nullptr,   "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",  "SIGTRAP",   "SIGABRT", "SIGBUS",
-    "SIGFPE",  "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2", "SIGPIPE",   "SIGALRM", "SIGTERM",
-    "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN",   "SIGTTOU", "SIGURG",
-    "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",    "SIGPWR",  "SIGSYS"};
+    nullptr,     "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+    "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+    "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+    "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS"};
 
 } // namespace
 
@@ -149,8 +159,8 @@ i64 strace_call(Thread& t, const Args& a, Handler handler) {
 
 i64 strace_arch_call(Thread& t, const Args& a, const ArchCall& arch) {
     i64 r = arch.handler(t, a);
-    print(t, std::to_string(t.tid()) + " " + std::string(arch.name) + "(" + hex(a[0]) + "," + hex(a[1]) + "," + hex(a[2]) +
-                 "," + hex(a[3]) + ")" + tail(r));
+    print(t, std::to_string(t.tid()) + " " + std::string(arch.name) + "(" + hex(a[0]) + "," + hex(a[1]) + "," +
+                 hex(a[2]) + "," + hex(a[3]) + ")" + tail(r));
     return r;
 }
 
@@ -159,9 +169,12 @@ void strace_unknown(Thread& t, const Args& a) {
 }
 
 void strace_signal(Thread& t, int signal, const siginfo_t& info) {
-    std::string line = std::to_string(t.tid()) + " --- " + signal_name(signal) + " {si_code=" + std::to_string(info.si_code);
-    if (info.si_code > 0) line += ", si_addr=" + hex(u64(info.si_addr));
-    else line += ", si_pid=" + std::to_string(info.si_pid);
+    std::string line =
+        std::to_string(t.tid()) + " --- " + signal_name(signal) + " {si_code=" + std::to_string(info.si_code);
+    if (info.si_code > 0)
+        line += ", si_addr=" + hex(u64(info.si_addr));
+    else
+        line += ", si_pid=" + std::to_string(info.si_pid);
     print(t, line + "} ---\n");
 }
 

@@ -30,9 +30,9 @@ struct ProgramHeader {
 };
 
 ProgramHeader program_header(const Fields& f) {
-    return {u32(f.word(0)),    u32(f.word(f.id.elf_class == 2 ? 4 : 24)),
-            f.native(4, 8),    f.native(8, 16),
-            f.native(16, 32),  f.native(20, 40),
+    return {u32(f.word(0)),   u32(f.word(f.id.elf_class == 2 ? 4 : 24)),
+            f.native(4, 8),   f.native(8, 16),
+            f.native(16, 32), f.native(20, 40),
             f.native(28, 48)};
 }
 
@@ -51,8 +51,8 @@ Result<ElfSegment> check_load(const ProgramHeader& h, const FileBytes& file, u32
                               h.address, h.offset, page);
     if (h.align > 1 && (!std::has_single_bit(h.align) || h.align > 1ull << 40))
         return Error::corrupt("segment {} has alignment {:#x}, expected a power of two", index, h.align);
-    u8 p = u8((h.flags & pf_r ? prot::read : 0) | (h.flags & pf_w ? prot::write : 0) |
-              (h.flags & pf_x ? prot::exec : 0));
+    u8 p =
+        u8((h.flags & pf_r ? prot::read : 0) | (h.flags & pf_w ? prot::write : 0) | (h.flags & pf_x ? prot::exec : 0));
     return ElfSegment{h.address, h.memory_size, h.offset, h.file_size, p};
 }
 
@@ -106,7 +106,9 @@ bool DescriptorBytes::read(u64 offset, std::span<u8> to) const {
     return true;
 }
 
-bool looks_like_elf(std::span<const u8> start) { return start.size() >= 4 && std::memcmp(start.data(), "\177ELF", 4) == 0; }
+bool looks_like_elf(std::span<const u8> start) {
+    return start.size() >= 4 && std::memcmp(start.data(), "\177ELF", 4) == 0;
+}
 
 Result<ElfIdentity> identify_elf(const FileBytes& file) {
     u8 h[20];
@@ -130,7 +132,8 @@ Result<ElfImage> parse_elf(const FileBytes& file, u32 page, u64 limit) {
     bool wide = image.identity.elf_class == 2;
     u8 header[64];
     u32 header_bytes = wide ? 64 : 52, entry_bytes = wide ? 56 : 32;
-    if (!file.read(0, {header, header_bytes})) return Error::corrupt("ELF header is truncated at {} bytes", file.size());
+    if (!file.read(0, {header, header_bytes}))
+        return Error::corrupt("ELF header is truncated at {} bytes", file.size());
     Fields f{header, image.identity};
     image.entry = f.native(24, 24);
     u64 offset = f.native(28, 32);

@@ -1,5 +1,5 @@
-#include "user/loader/elf.hpp"
 #include "user/linux/layout.hpp"
+#include "user/loader/elf.hpp"
 #include "user/memory/page_table.hpp"
 #include <cstring>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
-#include "user/loader/program.hpp"
 #include "base/process.hpp"
 #include "user/linux/layout.hpp"
+#include "user/loader/program.hpp"
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
@@ -80,7 +80,8 @@ TEST_F(Program, TheWrongMachineIsNamed) {
     auto p = load_program(*space_, abi_, fd, "prog", no_interpreter, nullptr);
     close(fd);
     ASSERT_FALSE(p);
-    EXPECT_EQ(p.error().message(), "prog: program is 64-bit little-endian AArch64, expected 64-bit little-endian RISC-V");
+    EXPECT_EQ(p.error().message(),
+              "prog: program is 64-bit little-endian AArch64, expected 64-bit little-endian RISC-V");
     EXPECT_EQ(exit_status_of(p.error()), 126);
 }
 

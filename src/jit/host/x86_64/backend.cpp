@@ -78,8 +78,8 @@ namespace {
 // MXCSR bits: Intel SDM vol. 1, figure 10-3.
 u32 flags_of(u32 mxcsr, u32 wanted) {
     using namespace softfloat::flag;
-    return wanted & ((mxcsr & 2 ? denormal_used : 0u) | (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) | (mxcsr & 8 ? overflow : 0u) |
-           (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u));
+    return wanted & ((mxcsr & 2 ? denormal_used : 0u) | (mxcsr & 1 ? invalid : 0u) | (mxcsr & 4 ? divide_by_zero : 0u) |
+                     (mxcsr & 8 ? overflow : 0u) | (mxcsr & 16 ? underflow : 0u) | (mxcsr & 32 ? inexact : 0u));
 }
 u32 mxcsr_of(const ir::FpEnv& fp) {
     using namespace softfloat::flag;
@@ -214,7 +214,9 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     asmjit::CodeHolder holder;
     holder.init(asmjit::Environment::host(), u64(code));
     struct Stop final : asmjit::ErrorHandler {
-        void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override { check_failed(__FILE__, __LINE__, text); }
+        void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override {
+            check_failed(__FILE__, __LINE__, text);
+        }
     } stop;
     holder.setErrorHandler(&stop);
     Assembler a(&holder);

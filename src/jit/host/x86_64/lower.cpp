@@ -10,7 +10,12 @@ using IrInst = ir::Inst;
 
 Lowering::Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
                    u32 jump_shift, Records& records)
-    : guest_(guest), plan_(plan), f_(f), at_(layout), jump_shift_(jump_shift), records_(&records) {
+    : guest_(guest)
+    , plan_(plan)
+    , f_(f)
+    , at_(layout)
+    , jump_shift_(jump_shift)
+    , records_(&records) {
     // Which NaN is the default one decides; the other rules of x86 have no other user.
     if (!guest.fp || guest.fp->nan.default_sign)
         nan_rules_ = NanRules::host;

@@ -87,8 +87,8 @@ private:
     asmjit::Operand rm(ValueId v, Type t); // register, memory or imm32, for the second operand
     asmjit::Operand vec_rm(ValueId v);     // register or memory
     void use(ValueId v);                   // one use is over
-    void def_in(ValueId v, Gp reg); // the result stands in a temporary that was taken
-    Gp def(ValueId v);             // register for the result, the target's when it is free
+    void def_in(ValueId v, Gp reg);        // the result stands in a temporary that was taken
+    Gp def(ValueId v);                     // register for the result, the target's when it is free
     Xmm def_vec(ValueId v);
     void alias(ValueId v, ValueId of); // v is the same bits as `of` (used once by this)
     Gp temp();

@@ -266,7 +266,10 @@ void Lowering::rmw(u32 n) {
         take(2);
         // One temporary is left, for the address.
         asmjit::Operand wide = pinned_or_memory(i.b, bytes == 8 ? Type::i64 : Type::i32);
-        asmjit::Operand x = pinned_or_memory(i.b, bytes == 1 ? Type::i8 : bytes == 2 ? Type::i16 : bytes == 4 ? Type::i32 : Type::i64);
+        asmjit::Operand x = pinned_or_memory(i.b, bytes == 1   ? Type::i8
+                                                  : bytes == 2 ? Type::i16
+                                                  : bytes == 4 ? Type::i32
+                                                               : Type::i64);
         base = gpr(i.a);
         Label again = a_.newLabel();
         Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);

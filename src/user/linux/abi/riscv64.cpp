@@ -9,11 +9,11 @@
 namespace mimic::user {
 namespace {
 
-constexpr std::string_view gpr[] = {"ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1",  "a0",  "a1",
-                                    "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4",  "s5",  "s6",
+constexpr std::string_view gpr[] = {"ra", "sp", "gp", "tp",  "t0",  "t1", "t2", "s0", "s1", "a0", "a1",
+                                    "a2", "a3", "a4", "a5",  "a6",  "a7", "s2", "s3", "s4", "s5", "s6",
                                     "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6"};
-constexpr std::string_view fpr[] = {"ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6",  "ft7",  "fs0", "fs1", "fa0",
-                                    "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7",  "fs2",  "fs3", "fs4", "fs5",
+constexpr std::string_view fpr[] = {"ft0", "ft1", "ft2", "ft3", "ft4",  "ft5",  "ft6", "ft7", "fs0",  "fs1", "fa0",
+                                    "fa1", "fa2", "fa3", "fa4", "fa5",  "fa6",  "fa7", "fs2", "fs3",  "fs4", "fs5",
                                     "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
 constexpr std::string_view other[] = {"res_address"}; // the reservation of lr.d, lost at every signal
 
@@ -95,9 +95,10 @@ std::string cpuinfo(std::string_view, u32 cpus) {
     std::string text;
     for (u32 n = 0; n < cpus; n++) {
         std::string number = std::to_string(n);
-        text += "processor\t: " + number + "\nhart\t\t: " + number +
-                "\nisa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zawrs_zfa_zfh_zba_zbb_zbc_zbs\n"
-                "mmu\t\t: sv39\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n";
+        text +=
+            "processor\t: " + number + "\nhart\t\t: " + number +
+            "\nisa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zawrs_zfa_zfh_zba_zbb_zbc_zbs\n"
+            "mmu\t\t: sv39\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n";
     }
     return text;
 }

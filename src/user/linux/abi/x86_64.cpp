@@ -18,7 +18,8 @@ u64 hwcap(std::string_view, int which) { return which == 1 ? 0x07808131 : 0; }
 std::string cpuinfo(std::string_view, u32 cpus) {
     std::string text;
     for (u32 n = 0; n < cpus; n++)
-        text += "processor\t: " + std::to_string(n) + "\nvendor_id\t: Mimic\nflags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 syscall lm\n\n";
+        text += "processor\t: " + std::to_string(n) +
+                "\nvendor_id\t: Mimic\nflags\t\t: fpu tsc cx8 cmov mmx fxsr sse sse2 syscall lm\n\n";
     return text;
 }
 
