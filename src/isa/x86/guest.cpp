@@ -132,12 +132,12 @@ std::vector<u8> X86Guest::random_instance(u32 n, std::mt19937_64& random) const 
         i.memory = r.has_modrm() && r.modrm < 0 && (r.mem == 1 || (r.mem < 0 && one_in(2)));
         i.lock = r.lock && i.memory && one_in(4);
         if (i.memory) {
-            i.base = one_in(12) ? no_register : one_in(12) ? rip : u8(random() % 8);
+            i.base = one_in(12) ? x86::no_register : one_in(12) ? rip : u8(random() % 8);
             if (i.base != rip && !one_in(3)) i.index = u8(random() % 8), i.scale = u8(random() % 4);
-            if (i.index == 4 && !(i.rex & 2)) i.index = no_register, i.scale = 0;
+            if (i.index == 4 && !(i.rex & 2)) i.index = x86::no_register, i.scale = 0;
             i.addr32 = one_in(16);
             if (one_in(10)) i.segment = one_in(2) ? 0x64 : 0x65;
-            bool far = i.base == no_register || i.base == rip, near = i.base < 16 && (i.base == 5 || one_in(2));
+            bool far = i.base == x86::no_register || i.base == rip, near = i.base < 16 && (i.base == 5 || one_in(2));
             i.disp_bytes = far ? 4 : near ? one_in(2) ? 1 : 4 : 0;
             i64 d = random_value(random);
             i.disp = i.disp_bytes == 1 ? i8(d) : i.disp_bytes == 4 ? i32(d) : 0;

@@ -3,7 +3,7 @@
 // Encodings and text against binutils, in both directions: COUNT random instances of every row are disassembled by
 // objdump and by us, and our text is assembled by as to the same bytes; neighbours of the instances are disassembled, too,
 // and must be illegal for both or for neither. DIR/tools says how the tools are called,
-// DIR/exceptions what they do not know; one that 1000 instances of each row do not need is a difference too (default: tests/guest/GUEST/text). --root: where Debian's packages of the tools
+// DIR/exceptions what they do not know (default: tests/guest/GUEST/text). --root: where Debian's packages of the tools
 // were unpacked, if not installed. Exit status: 0 all agree, 1 differences, 2 trouble, 77 no tools here.
 #include "base/result.hpp"
 #include "isa/guest.hpp"
@@ -83,8 +83,8 @@ Tools read_tools(const std::string& folder) {
 Result<std::vector<Exception>> read_exceptions(const std::string& folder) {
     std::vector<Exception> out;
     for (const std::string& s : lines_of(folder + "/exceptions")) {
-        auto bar = s.find('|');
-        std::istringstream words(bar == s.npos ? "" : s.substr(bar + 1));
+        auto bar = s.find(" | ");
+        std::istringstream words(bar == s.npos ? "" : s.substr(bar + 3));
         std::string what, reason;
         words >> what >> reason;
         if (reason.empty()) return Error::invalid_argument("'{}': expected GLOB | print|assemble|both REASON", s);
@@ -185,7 +185,7 @@ void add_neighbours(const isa::Guest& guest, const Options& o, std::vector<Sampl
 
 bool excepted(std::vector<Exception>& all, const std::string& text, bool print) {
     for (Exception& e : all) {
-        if (!(print ? e.print : e.assemble) || fnmatch(e.glob.c_str(), text.c_str(), 0)) continue;
+        if (!(print ? e.print : e.assemble) || fnmatch(e.glob.c_str(), text.c_str(), FNM_EXTMATCH)) continue;
         ++e.used;
         return true;
     }
@@ -342,7 +342,7 @@ int run(int argc, char** argv) {
     fs::remove_all(folder);
     if (!ran) return fmt::print(stderr, "guest_text: a tool failed\n"), 2;
     for (const Exception& e : r.exceptions)
-        if (!e.used && o->count >= 1000) r.differ(fmt::format("the exception '{}' is not needed", e.glob));
+        if (!e.used && o->count >= 1000) fmt::print("note: no instance needs the exception '{}'\n", e.glob);
     fmt::print("{}: {} instances of {} rows, {} differences\n", o->guest, r.all.size(), (*guest)->row_count(),
                r.differences);
     return r.differences ? 1 : 0;
