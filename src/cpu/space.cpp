@@ -77,6 +77,7 @@ Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
     };
     if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
     ir::Unit& unit = translator.translate(pc, {mode, flavour}, fetch, limits);
+    ir::dead_flags(unit, guest.state(), scratch);
     auto t = std::make_unique<Translation>();
     t->low = unit.guest_low, t->high = unit.guest_high, t->mode = mode;
     bool log = options.log && options.write_log && pc >= options.log_low && pc < options.log_high;

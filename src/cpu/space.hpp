@@ -2,6 +2,7 @@
 #pragma once
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
 #include "jit/code_cache.hpp"
 #include "jit/host/host.hpp"
@@ -52,6 +53,7 @@ struct CodeSpace::Impl {
     std::unique_ptr<jit::Backend> backend;
     std::unique_ptr<jit::CodeCache> cache;
     isa::Translator translator, single; // single: instruction by instruction, for faults
+    ir::PassScratch scratch;
     jit::Analysis analysis;
     jit::Emitted emitted;
     std::vector<std::unique_ptr<Translation>> translations; // by rising code address

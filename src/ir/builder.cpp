@@ -117,6 +117,7 @@ Val Val::sle(Val b) const { return b_->compare(Rel::sle, *this, b); }
 Val Val::select(Val b, Val c) const {
     if (is_const()) return const_value() ? b : c;
     if (b.id_ == c.id_) return b;
+    if (const Inst& i = b_->inst(*this); i.op == Op::not_) return Val(b_, i.a).select(c, b);
     return b_->emit({.op = Op::select, .type = b.type(), .a = id_, .b = b.id_, .c = c.id_});
 }
 
@@ -127,8 +128,16 @@ Val operator&(Val a, Val b) { return a.builder().binary(Op::and_, a, b); }
 Val operator|(Val a, Val b) { return a.builder().binary(Op::or_, a, b); }
 Val operator^(Val a, Val b) { return a.builder().binary(Op::xor_, a, b); }
 Val operator~(Val a) {
-    if (a.is_const()) return a.builder().imm(~a.const_value(), a.type());
-    return a.builder().unary(Op::not_, a, a.type());
+    Builder& t = a.builder();
+    if (a.is_const()) return t.imm(~a.const_value(), a.type());
+    const Inst& i = t.inst(a);
+    if (i.op == Op::not_) return {&t, i.a};
+    if (i.op == Op::icmp) {
+        constexpr Rel opposite[] = {Rel::ne,  Rel::eq,  Rel::uge, Rel::ugt, Rel::ule,
+                                    Rel::ult, Rel::sge, Rel::sgt, Rel::sle, Rel::slt};
+        return t.compare(opposite[i.sub], {&t, i.a}, {&t, i.b});
+    }
+    return t.unary(Op::not_, a, a.type());
 }
 Val operator-(Val a) {
     if (a.is_const()) return a.builder().imm(0 - a.const_value(), a.type());
@@ -276,7 +285,8 @@ Val Builder::get(SlotId slot, Type t, u32 offset) {
 
 Val Builder::peek(SlotId slot) {
     const Known& k = known(slot);
-    bool whole = k.value != none && size_of(k.type, unit_.vector_bytes) == size_of(guest_.slots[slot].type, unit_.vector_bytes);
+    bool whole =
+        k.value != none && size_of(k.type, unit_.vector_bytes) == size_of(guest_.slots[slot].type, unit_.vector_bytes);
     return whole ? Val{this, k.value} : Val{};
 }
 
@@ -351,44 +361,6 @@ void Builder::fence(u32 before, u32 after) { emit({.op = Op::fence, .imm = befor
 void Builder::probe(Val address, Val length, bool write) {
     observe();
     emit({.op = Op::probe, .sub = write, .a = address.id(), .b = length.id()});
-}
-
-// ---- condition codes
-
-Val Builder::flags_add(Val a, Val b, Val carry, bool invert_c) {
-    return emit({.op = Op::flags_add,
-                 .type = a.type(),
-                 .a = a.id(),
-                 .b = b.id(),
-                 .c = carry ? carry.id() : none,
-                 .imm = invert_c ? flags_invert_c : 0});
-}
-Val Builder::flags_sub(Val a, Val b, Val borrow, bool invert_c) {
-    return emit({.op = Op::flags_sub,
-                 .type = a.type(),
-                 .a = a.id(),
-                 .b = b.id(),
-                 .c = borrow ? borrow.id() : none,
-                 .imm = invert_c ? flags_invert_c : 0});
-}
-Val Builder::flags_logic(Val a, bool invert_c) {
-    return emit({.op = Op::flags_logic, .type = a.type(), .a = a.id(), .imm = invert_c ? flags_invert_c : 0});
-}
-Val Builder::flags_fcmp(Val a, Val b, bool signaling, bool invert_c) {
-    return emit({.op = Op::flags_fcmp,
-                 .type = a.type(),
-                 .sub = signaling,
-                 .a = a.id(),
-                 .b = b.id(),
-                 .imm = invert_c ? flags_invert_c : 0});
-}
-Val Builder::flags_from(Val bits) { return emit({.op = Op::flags_from, .type = Type::flags, .a = bits.id()}); }
-Val Builder::flags_bits(Val flags) { return emit({.op = Op::flags_bits, .type = Type::i32, .a = flags.id()}); }
-Val Builder::flags_merge(Val old, Val now, u32 mask) {
-    return emit({.op = Op::flags_merge, .type = Type::flags, .a = old.id(), .b = now.id(), .imm = mask});
-}
-Val Builder::cond(Cond c, Val flags, bool inverted) {
-    return emit({.op = Op::cond, .type = Type::i1, .sub = u8(c), .a = flags.id(), .imm = inverted});
 }
 
 // ---- FP, vectors, calls
@@ -468,6 +440,7 @@ void Builder::end(const Inst& i) {
 void Builder::br(BlockId to) { end({.op = Op::br, .b = to}); }
 void Builder::brcond(Val c, BlockId yes, BlockId no) {
     if (c.is_const()) return br(c.const_value() ? yes : no);
+    if (const Inst& i = inst(c); i.op == Op::not_) return brcond({this, i.a}, no, yes);
     end({.op = Op::brcond, .a = c.id(), .b = yes, .c = no});
 }
 BlockId Builder::target(u64 pc, bool& is_new) {

@@ -121,6 +121,7 @@ public:
     Val flags_from(Val bits);
     Val flags_bits(Val flags);
     Val flags_merge(Val old, Val now, u32 mask);
+    // Where the comparison behind the flags is in sight, the condition becomes one over its operands.
     Val cond(Cond c, Val flags, bool c_is_inverted = false);
 
     // FP
@@ -208,6 +209,11 @@ private:
     Val compare(Rel rel, Val a, Val b);
     void end(const Inst& i);
     void fold_address(Val& address, MemArg& m);
+    Val held_difference(const Inst& f);
+    Val cond_of_sub(Cond c, const Inst& f, bool borrow);
+    Val cond_of_add(Cond c, const Inst& f, bool carry);
+    Val cond_of_logic(Cond c, const Inst& f, bool c_set);
+    Val cond_of_fcmp(Cond c, const Inst& f, bool less);
     friend Val operator+(Val, Val);
     friend Val operator-(Val, Val);
     friend Val operator*(Val, Val);

@@ -32,11 +32,22 @@ namespace {
 // Conditions that fuse with what consumes them.
 bool is_condition(const Inst& i) {
     if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
+    if (i.op == Op::cond) return true;
     return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
+}
+// A selection holds two temporaries: the condition may want one only.
+bool one_test(const ir::Unit& unit, const Inst& i) {
+    if (i.op != Op::cond) return true;
+    const Inst& f = unit.code[i.a];
+    return ir::Cond(i.sub) < ir::Cond::ugt && (f.op == Op::get || f.op == Op::flags_from);
 }
 bool takes_condition(const Inst& i) {
     return i.op == Op::brcond || i.op == Op::select ||
            (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));
+}
+// Condition codes that a deferred condition leaves in the host's flags only.
+bool is_flags(const Inst& i) {
+    return (i.op == Op::flags_add || i.op == Op::flags_sub || i.op == Op::flags_logic) && ir::size_of(i.type) <= 8;
 }
 bool is_memory(const Inst& i) { return i.op == Op::load || i.op == Op::store; }
 
@@ -115,7 +126,9 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
                 w.deferred = false;
                 return;
             }
-            if (is_condition(d) && takes_condition(i) && o == i.a) w.deferred = true;
+            if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
+                w.deferred = true;
+            if (is_flags(d) && i.op == Op::cond) w.deferred = true;
             if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
             if (i.op == Op::add && v.deferred && o == i.b && small_shift(unit, d)) w.deferred = true;
         });

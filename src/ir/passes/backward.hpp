@@ -9,9 +9,10 @@ namespace mimic::ir {
 // `scan(block, live, rewrite)` turns what is live at the end of a block into what is live at its start; with `rewrite`
 // what is live is final and the block may be changed. `leave(inst, live)` sets what an exit or trap sees, `poll(live)`
 // what a poll sees: that is all that an edge which polls shows, since whatever else the block behind it reads would be
-// lost when the poll leaves. So only loops inside an instruction need more than one scan. `words` is the size of a set.
+// lost when the poll leaves. So only loops inside an instruction need more than one scan; with `past_polls`, edges that
+// poll show what the block behind reads, too. `words` is the size of a set.
 template <class Scan, class Leave, class Poll>
-void backward(Unit& unit, PassScratch& s, u32 words, Scan&& scan, Leave&& leave, Poll&& poll) {
+void backward(Unit& unit, PassScratch& s, u32 words, bool past_polls, Scan&& scan, Leave&& leave, Poll&& poll) {
     const u32 count = u32(unit.blocks.size());
     s.order.resize(count);
     std::iota(s.order.begin(), s.order.end(), 0u);
@@ -26,10 +27,9 @@ void backward(Unit& unit, PassScratch& s, u32 words, Scan&& scan, Leave&& leave,
         const Inst& last = unit.code[b.end - 1];
         bool polls = false;
         auto edge = [&](BlockId to) {
-            if (polls_on(unit, b.pc, to))
-                polls = true;
-            else
-                f(to);
+            bool here = polls_on(unit, b.pc, to);
+            polls |= here;
+            if (!here || past_polls) f(to);
         };
         if (last.op == Op::br || last.op == Op::brcond) edge(last.b);
         if (last.op == Op::brcond) edge(last.c);

@@ -134,9 +134,9 @@ void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitF
         pass.see(live, dead);
     };
     backward(
-        unit, scratch, u32(scratch.flag_slots.size()),
+        unit, scratch, u32(scratch.flag_slots.size()), true,
         [&](const Block& b, auto& live, bool rewrite) { pass.scan(b, live, rewrite); }, leave,
-        [&](auto& live) { pass.see(live, false); });
+        [&](auto& live) { pass.see(live, true); });
 }
 
 } // namespace mimic::ir

@@ -85,8 +85,9 @@ void dead_state(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitF
         no_flags ? pass.see_fault(live) : pass.see_all(live);
     };
     backward(
-        unit, scratch, scratch.words, [&](const Block& b, auto& live, bool rewrite) { pass.scan(b, live, rewrite); },
-        leave, [&](auto& live) { pass.see_all(live); });
+        unit, scratch, scratch.words, false,
+        [&](const Block& b, auto& live, bool rewrite) { pass.scan(b, live, rewrite); }, leave,
+        [&](auto& live) { pass.see_all(live); });
 }
 
 } // namespace mimic::ir

@@ -4,8 +4,8 @@
 // Who sees a slot, besides get: exits, traps, polls, calls that read or write state or may leave, and memory operations,
 // for the state at a fault. Two exceptions:
 //   - slots of class temp are lost at exits, polls and faults: only gets see them, and no get does behind a polling edge;
-//   - slots of class flag are not seen by faults of memory operations: condition codes that no path reads before they are
-//     written again are unspecified in the context of a fault.
+//   - slots of class flag are not seen by faults of memory operations, nor by polls: condition codes that no path reads
+//     before they are written again are unspecified in the context of a fault or an interrupt.
 #pragma once
 #include "ir/state.hpp"
 #include "ir/unit.hpp"

@@ -113,7 +113,8 @@ void compare(Outcome& a, Outcome& b) {
     EXPECT_EQ(a.memory.bytes(), b.memory.bytes());
     for (SlotId n = 0; n < std::size(test::slots); ++n) {
         const Slot& s = test::slots[n];
-        if (s.cls == SlotClass::temp || (s.cls == SlotClass::flag && x.exit_kind == ExitKind::fault)) continue;
+        bool interrupted = x.exit_kind == ExitKind::fault || x.exit_kind == ExitKind::poll;
+        if (s.cls == SlotClass::temp || (s.cls == SlotClass::flag && interrupted)) continue;
         EXPECT_EQ(std::memcmp(a.cpu.slot(n), b.cpu.slot(n), size_of(s.type, 256)), 0) << s.name;
     }
 }

@@ -98,7 +98,7 @@ void Lowering::instruction(u32 n) {
         return from_scratch(n, first_result + i.sub);
     default: break;
     }
-    if (integer(n) || memory(n) || control(n) || fp(n) || vector(n)) return;
+    if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
     evaluate(n);
 }
 

@@ -129,6 +129,18 @@ private:
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
     void set_condition(u32 n);
     void select(u32 n);
+    void select_vec(u32 n);
+    bool in_temp(ValueId v) const;
+    bool settled(ValueId v) const;            // needs no temporary to be read
+    void set(u32 n, asmjit::x86::CondCode c); // the result is the truth of c
+
+    // lower_flags.cpp
+    bool flags(u32 n);
+    void host_flags(ValueId f);
+    void flags_value(u32 n);
+    void flags_of_fcmp(u32 n);
+    asmjit::x86::CondCode flag_condition(ValueId v);
+    asmjit::x86::CondCode flag_bits_condition(const Inst& i);
 
     // lower_memory.cpp
     bool memory(u32 n);

@@ -81,7 +81,10 @@ bool Lowering::integer(u32 n) {
     case Op::zext:
     case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
     case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
-    case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
+    case Op::select:
+        if (ir::size_of(t) > 16 || t == Type::mask) return false;
+        in_vec(t) ? select_vec(n) : select(n);
+        return true;
     case Op::bitcast: return ir::size_of(t) < 4 || ir::size_of(type(i.a)) < 4 ? false : (convert(n), true);
     case Op::pair:
     case Op::half:
@@ -539,6 +542,7 @@ CondCode Lowering::condition(ValueId v) {
         return CondCode::kNE;
     }
     if (i.op == Op::fcmp) return fp_condition(v);
+    if (i.op == Op::cond) return flag_condition(v);
     Type t = i.type;
     i64 c;
     Rel rel = Rel(i.sub);
@@ -573,10 +577,19 @@ void Lowering::set_condition(u32 n) {
         use(k.b);
         c = of(Rel(k.sub));
     }
+    set(n, c);
+    if (i.op == Op::sext) a_.neg(as(gpr(n), wide(i.type)));
+}
+void Lowering::set(u32 n, CondCode c) {
     Gp d = def(n);
     a_.set(c, d.r8());
     a_.movzx(d.r32(), d.r8());
-    if (i.op == Op::sext) a_.neg(as(d, wide(i.type)));
+}
+
+bool Lowering::in_temp(ValueId v) const { return place_[v].gpr >= 0 && u32(place_[v].gpr) < temp_count; }
+bool Lowering::settled(ValueId v) const {
+    i64 c;
+    return imm32(v, c) || place_[v].gpr >= i8(temp_count);
 }
 
 void Lowering::select(u32 n) {
@@ -588,12 +601,36 @@ void Lowering::select(u32 n) {
     const Place& p = place_[i.b];
     bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && !small(type(i.b));
     if (!mem) gpr(i.b); // before the comparison: loading a constant may change the flags
+    // A comparison of two values that are in no register yet wants the third temporary and one more.
+    if (const IrInst& k = inst(i.a);
+        !mem && an_->value[i.a].deferred && k.op == Op::icmp && in_temp(i.b) && !settled(k.a) && !settled(k.b)) {
+        spill(i.b);
+        mem = true;
+        locked_ = 1u << x.id();
+    }
     CondCode c = condition(i.a);
     a_.emit(asmjit::x86::Inst::cmovccFromCond(c), as(x, t), mem ? Operand(state(p.mem, ir::size_of(t))) : gpr(i.b, t));
     use(i.b);
     use(i.c);
     activate(n);
     set_gpr(n, i32(x.id()));
+}
+
+// No conditional move between vector registers: a jump around one.
+void Lowering::select_vec(u32 n) {
+    const IrInst& i = inst(n);
+    Xmm x = vec_temp(), c = vec(i.c), b = vec(i.b);
+    auto move = [&](Xmm from) { f_.avx ? a_.vmovaps(x, from) : a_.movaps(x, from); };
+    move(c);
+    vec_locked_ &= ~(1u << c.id());
+    Label done = a_.newLabel();
+    a_.j(negateCond(condition(i.a)), done);
+    move(b);
+    a_.bind(done);
+    use(i.b);
+    use(i.c);
+    activate(n);
+    set_vec(n, i32(x.id()));
 }
 
 } // namespace mimic::jit::x86
