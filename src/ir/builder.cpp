@@ -118,6 +118,13 @@ Val Val::select(Val b, Val c) const {
     if (is_const()) return const_value() ? b : c;
     if (b.id_ == c.id_) return b;
     if (const Inst& i = b_->inst(*this); i.op == Op::not_) return Val(b_, i.a).select(c, b);
+    if (b.is_const() && c.is_const() && b.type() != Type::i1) {
+        u64 yes = b.const_value(), no = c.const_value(), ones = mask_of(b.type());
+        if (yes == 1 && no == 0) return zext(b.type());
+        if (yes == 0 && no == 1) return (~*this).zext(b.type());
+        if (yes == ones && no == 0) return sext(b.type());
+        if (yes == 0 && no == ones) return (~*this).sext(b.type());
+    }
     return b_->emit({.op = Op::select, .type = b.type(), .a = id_, .b = b.id_, .c = c.id_});
 }
 

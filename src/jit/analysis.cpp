@@ -43,7 +43,7 @@ bool one_test(const ir::Unit& unit, const Inst& i) {
 }
 bool takes_condition(const Inst& i) {
     return i.op == Op::brcond || i.op == Op::select ||
-           (i.op == Op::zext && (i.type == Type::i64 || i.type == Type::i32));
+           ((i.op == Op::zext || i.op == Op::sext) && (i.type == Type::i64 || i.type == Type::i32));
 }
 // Condition codes that a deferred condition leaves in the host's flags only.
 bool is_flags(const Inst& i) {

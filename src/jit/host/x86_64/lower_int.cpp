@@ -609,7 +609,12 @@ void Lowering::select(u32 n) {
         locked_ = 1u << x.id();
     }
     CondCode c = condition(i.a);
-    a_.emit(asmjit::x86::Inst::cmovccFromCond(c), as(x, t), mem ? Operand(state(p.mem, ir::size_of(t))) : gpr(i.b, t));
+    Operand b;
+    if (mem)
+        b = is_const(i.b) ? ptr(literal(&inst(i.b).imm, 8)) : state(p.mem, ir::size_of(t));
+    else
+        b = gpr(i.b, t);
+    a_.emit(asmjit::x86::Inst::cmovccFromCond(c), as(x, t), b);
     use(i.b);
     use(i.c);
     activate(n);
