@@ -199,7 +199,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         case Op::add:
             if (y == 0) return a;
             // (x + c) + y: keeps chains of address arithmetic flat
-            if (const Inst i = inst(a); i.op == Op::add) { // a copy: imm below moves the code
+            if (const Inst i = inst(a); i.op == Op::add && !held(a)) { // a copy: imm below moves the code
                 if (Val inner{this, i.b}; inner.is_const())
                     return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
             }
@@ -308,9 +308,18 @@ void Builder::put(SlotId slot, Val v, u32 offset) {
     Val p = emit({.op = Op::put, .type = t, .a = v.id(), .imm = SlotArg{slot, u16(offset)}.bits()});
     if (whole) {
         k = {v.id(), t, p.id(), seen_, stamp_};
+        recent_puts_[put_count_++ % std::size(recent_puts_)] = slot;
     } else {
         k.value = none, k.put = none;
     }
+}
+
+bool Builder::held(Val v) {
+    for (SlotId s : recent_puts_) {
+        const Known& k = known(s);
+        if (k.put != none && k.value == v.id()) return true;
+    }
+    return false;
 }
 
 Val Builder::get_index(SlotId first, Val index, u32 count, Type t, u32 stride) {
@@ -333,7 +342,7 @@ void Builder::fold_address(Val& address, MemArg& m) {
     const Inst& i = inst(address);
     if (i.op != Op::add) return;
     Val b{this, i.b};
-    if (!b.is_const()) return;
+    if (!b.is_const() || held(address)) return;
     i64 disp = i64(m.disp) + signed_of(b.const_value(), b.type());
     if (disp != i32(disp)) return;
     m.disp = i32(disp);

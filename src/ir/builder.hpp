@@ -209,6 +209,8 @@ private:
     Val compare(Rel rel, Val a, Val b);
     void end(const Inst& i);
     void fold_address(Val& address, MemArg& m);
+    // Was the value put into a slot that still holds it? It has a register then, which its operands may have lost.
+    bool held(Val v);
     Val held_difference(const Inst& f);
     Val cond_of_sub(Cond c, const Inst& f, bool borrow);
     Val cond_of_add(Cond c, const Inst& f, bool carry);
@@ -229,6 +231,8 @@ private:
     const GuestState& guest_;
     Targets* targets_ = nullptr;
     std::vector<Known> known_;
+    SlotId recent_puts_[8] = {}; // of whole slots
+    u32 put_count_ = 0;
     u32 stamp_ = 1; // known_ entries of another stamp are void
     u32 seen_ = 1;  // counts observers (faults, exits, calls) in this block
     u64 pc_ = 0;

@@ -55,7 +55,46 @@ bool small_shift(const ir::Unit& unit, const Inst& i) {
     return i.op == Op::shl && unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 3;
 }
 
+// A slot goes on by a constant: done in its register when the old value has no more use, whatever came between.
+bool is_step(const ir::Unit& unit, const Inst& i, ir::SlotId slot) {
+    if (i.op != Op::add || i.type != Type::i64 || unit.code[i.b].op != Op::constant) return false;
+    const Inst& old = unit.code[i.a];
+    return old.op == Op::get && ir::SlotArg::from(old.imm) == ir::SlotArg{slot} &&
+           i64(unit.code[i.b].imm) == i32(unit.code[i.b].imm);
+}
+
 } // namespace
+
+bool clears_upper(const Inst& i) {
+    if (i.type != Type::i32) return false;
+    switch (i.op) {
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::and_:
+    case Op::or_:
+    case Op::xor_:
+    case Op::not_:
+    case Op::neg:
+    case Op::shl:
+    case Op::lshr:
+    case Op::ashr:
+    case Op::rotr:
+    case Op::ubfx:
+    case Op::sbfx:
+    case Op::bfi:
+    case Op::clz:
+    case Op::ctz:
+    case Op::popcnt:
+    case Op::bswap:
+    case Op::select:
+    case Op::load: return true;
+    default: return false;
+    }
+}
+bool is_free_extension(const ir::Unit& unit, const Inst& i) {
+    return i.op == Op::zext && i.type == Type::i64 && clears_upper(unit.code[i.a]);
+}
 
 void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan) {
     value.assign(unit.code.size(), {});
@@ -108,10 +147,12 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
             bool pinned = plan.gpr[s.slot] >= 0 || plan.vec[s.slot] >= 0;
             if (want_[s.slot] == ir::none) wanted_.push_back(s.slot);
             want_[s.slot] = whole && pinned ? i.a : ir::none;
+            if (whole && plan.gpr[s.slot] >= 0 && value[i.a].uses == 0 && is_step(unit, unit.code[i.a], s.slot))
+                value[i.a].deferred = true, value[i.a].target = i16(s.slot);
         } else {
             if (v.uses)
                 for (ir::SlotId s : wanted_)
-                    if (want_[s] == n) v.target = i16(s), want_[s] = ir::none;
+                    if (want_[s] == n) v.target = i16(s), want_[s] = is_free_extension(unit, i) ? i.a : ir::none;
             if (is_observer(unit, i)) forget();
             if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
         }
@@ -123,7 +164,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
             w.last = std::max(w.last, at);
             const Inst& d = unit.code[o];
             if (w.uses > 1) {
-                w.deferred = false;
+                if (w.deferred) w.deferred = false, w.target = -1;
                 return;
             }
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))

@@ -40,6 +40,10 @@ private:
 
 // May leave the unit or show slots to somebody: nothing may be written early across it.
 bool is_observer(const ir::Unit& unit, const ir::Inst& i);
+// 32-bit operations whose results a back end computes with zeros in the upper half of their register, so that extending
+// them with zeros is free.
+bool clears_upper(const ir::Inst& i);
+bool is_free_extension(const ir::Unit& unit, const ir::Inst& i);
 // Instructions without effect beside their result.
 bool is_removable(const ir::Inst& i);
 // Calls f(ValueId&) for each value operand.

@@ -183,6 +183,7 @@ void Lowering::put(u32 n) {
     u32 size = ir::size_of(t), slot_size = ir::size_of(slot.type);
     i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
     if (size > 16) return void(failed_ = true);
+    if (an_->value[v].deferred) instruction(v), locked_ = vec_locked_ = 0;
     if ((g >= 0 || x >= 0) && (s.offset != 0 || size != slot_size)) return put_part(n, s);
     if (g >= 0) {
         if (place_[v].gpr != g) {

@@ -318,6 +318,7 @@ void Lowering::convert(u32 n) {
     case Op::sext:
     case Op::zext: {
         if (an_->value[i.a].deferred) return set_condition(n);
+        if (is_free_extension(*unit_, i) && !is_const(i.a)) return alias(n, i.a);
         const Place& p = place_[i.a];
         bool s = i.op == Op::sext;
         Operand src = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && p.spill < 0 && !is_const(i.a)
