@@ -77,8 +77,11 @@ Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
     };
     if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
     ir::Unit& unit = translator.translate(pc, {mode, flavour}, fetch, limits);
-    ir::dead_flags(unit, guest.state(), scratch);
     auto t = std::make_unique<Translation>();
+    exit_flags.begin(fetch);
+    ir::dead_flags(unit, guest.state(), scratch, options.one_insn ? nullptr : &exit_flags);
+    ir::sink_flags(unit, guest.state(), scratch);
+    t->relies_on = exit_flags.ranges();
     t->low = unit.guest_low, t->high = unit.guest_high, t->mode = mode;
     bool log = options.log && options.write_log && pc >= options.log_low && pc < options.log_high;
     if (log) log_translation(unit);
@@ -95,6 +98,11 @@ Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
         source.protect_code(page << page_bits);
         pages[page].push_back(t.get());
     }
+    for (const ExitFlags::Range& r : t->relies_on)
+        for (u64 page = r.low >> page_bits; page <= (r.high - 1) >> page_bits; ++page) {
+            source.protect_code(page << page_bits);
+            if (auto& list = pages[page]; list.empty() || list.back() != t.get()) list.push_back(t.get());
+        }
     translations.push_back(std::move(t));
     return translations.back()->nodes.front();
 }
@@ -213,7 +221,9 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     auto page = [&](std::vector<Translation*>& list) {
         std::erase_if(list, [&](Translation* t) {
             if (!t->valid) return true;
-            if (t->high <= low || t->low >= high) return false;
+            bool hit = t->high > low && t->low < high;
+            for (const ExitFlags::Range& r : t->relies_on) hit |= r.high > low && r.low < high;
+            if (!hit) return false;
             s.drop(t);
             return any = true;
         });

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "cpu/exit_flags.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
 #include "jit/code_cache.hpp"
@@ -20,6 +21,7 @@ struct Translation {
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
+    std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
     u32 first_link = 0, link_count = 0;
     std::vector<struct Node*> nodes;
     std::vector<u32> incoming; // link words that point into it
@@ -52,6 +54,7 @@ struct CodeSpace::Impl {
     std::mutex mutex; // translation, invalidation, the structures below
     std::unique_ptr<jit::Backend> backend;
     std::unique_ptr<jit::CodeCache> cache;
+    ExitFlags exit_flags;
     isa::Translator translator, single; // single: instruction by instruction, for faults
     ir::PassScratch scratch;
     jit::Analysis analysis;
@@ -76,6 +79,7 @@ struct CodeSpace::Impl {
         : guest(g)
         , source(s)
         , options(o)
+        , exit_flags(g)
         , translator(g)
         , single(g) {}
 

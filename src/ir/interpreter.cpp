@@ -205,7 +205,8 @@ void Run::go(BlockId from) {
 #undef B
 }
 
-int evaluate(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access* memory, const Wide* args, Wide& result) {
+int evaluate(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access* memory, const Wide* args,
+             Wide& result) {
     std::vector<u8> arena, buffer;
     Place frame[5] = {};
     for (u32 k = 0; k < 3; ++k) {

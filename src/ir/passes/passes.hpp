@@ -45,6 +45,10 @@ void drop_dead_values(Unit& unit, const GuestState& guest, PassScratch& scratch)
 // matters to no reader. By bits and across blocks. `exits` null: exits read all flags.
 void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits = nullptr);
 
+// Right after dead_flags: flags that one way out of a block alone wants are made on that way, in a block of its own, from
+// what slots still hold. Loops whose condition codes matter behind them only do not keep them.
+void sink_flags(Unit& unit, const GuestState& guest, PassScratch& scratch);
+
 // Writes to slots that are written again, whole, on every path before anything sees them. Across blocks.
 void dead_state(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits = nullptr);
 

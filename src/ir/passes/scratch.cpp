@@ -44,6 +44,8 @@ void check([[maybe_unused]] const Unit& unit, [[maybe_unused]] const GuestState&
 void run_passes(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits) {
     dead_flags(unit, guest, scratch, exits);
     check(unit, guest, "dead_flags");
+    sink_flags(unit, guest, scratch);
+    check(unit, guest, "sink_flags");
     drop_dead_values(unit, guest, scratch); // gets that nobody uses keep no slot alive
     check(unit, guest, "drop_dead_values");
     const u32 dropped = scratch.dropped;

@@ -1,0 +1,75 @@
+#include "cpu/exit_flags.hpp"
+#include <cstring>
+
+namespace mimic::cpu {
+
+namespace {
+constexpr u32 horizon = 12;       // instructions looked at
+constexpr u32 random_samples = 3; // of a row, beside the instruction at hand
+constexpr u32 longest_insn = 16;
+} // namespace
+
+ExitFlags::ExitFlags(const isa::Guest& guest) : guest_(guest) { scratch_.prepare(guest.state()); }
+
+void ExitFlags::begin(const isa::Fetch& fetch) {
+    fetch_ = &fetch;
+    ranges_.clear();
+}
+
+bool ExitFlags::dead_at(u64 pc, u32 mode) {
+    u8 window[horizon * 4];
+    u32 bytes = (*fetch_)(pc, window), at = 0;
+    for (u32 n = 0; n < horizon && at < bytes; ++n) {
+        std::span<const u8> code(window + at, bytes - at);
+        u32 row = guest_.row_of(code, pc + at, mode);
+        if (row == isa::Guest::no_row) return false;
+        Use use = use_of_row(row, code, pc + at, mode);
+        u32 length = guest_.row(row).bytes;
+        if (use == Use::reads || length == 0) return false;
+        at += length;
+        if (use != Use::kills) continue;
+        ranges_.push_back({pc, pc + at});
+        return true;
+    }
+    return false;
+}
+
+// What a row does with condition codes may depend on its fields: the instruction at hand and random ones must agree.
+ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, u32 mode) {
+    if (rows_.empty()) rows_.resize(guest_.row_count());
+    Use& known = rows_[row];
+    if (known != Use::unknown) return known;
+    Use use = use_of(code, pc, mode);
+    std::mt19937_64 random(row);
+    for (u32 n = 0; n < random_samples && use != Use::reads; ++n)
+        if (use_of(guest_.random_instance(row, random), pc, mode) != use) use = Use::reads;
+    return known = use;
+}
+
+ExitFlags::Use ExitFlags::use_of(std::span<const u8> code, u64 pc, u32 mode) {
+    if (!translator_) translator_.emplace(guest_);
+    isa::Fetch fetch = [&](u64 from, std::span<u8> out) {
+        u64 offset = from - pc;
+        if (offset >= code.size()) return u32(0);
+        u32 count = u32(std::min<u64>(out.size(), code.size() - offset));
+        std::memcpy(out.data(), code.data() + offset, count);
+        return count;
+    };
+    ir::Unit& unit = translator_->translate(pc, {mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
+    ir::dead_flags(unit, guest_.state(), scratch_);
+    bool live = false;
+    for (u32 n = 0; n < scratch_.flag_slots.size(); ++n) live |= scratch_.live_in[n] != 0;
+    if (!live) return Use::kills;
+    // It neither reads nor writes, and goes on to the next one.
+    if (unit.blocks.size() != 1 || unit.guest_insns != 1) return Use::reads;
+    for (const ir::Inst& i : unit.code) {
+        bool slot = i.op == ir::Op::get || i.op == ir::Op::put;
+        if (slot && scratch_.flag_index[ir::SlotArg::from(i.imm).slot] != ir::none) return Use::reads;
+        if (i.op == ir::Op::call || i.op == ir::Op::get_idx || i.op == ir::Op::put_idx) return Use::reads;
+    }
+    const ir::Inst& end = unit.code[unit.blocks[0].end - 1];
+    bool next = end.op == ir::Op::exit && end.imm == unit.guest_high && end.c == mode;
+    return next ? Use::none : Use::reads;
+}
+
+} // namespace mimic::cpu

@@ -1,0 +1,104 @@
+#include "ir/operands.hpp"
+#include "ir/passes/backward.hpp"
+
+namespace mimic::ir {
+
+namespace {
+
+class SinkFlags {
+public:
+    SinkFlags(Unit& unit, PassScratch& s) : unit_(unit), s_(s) {}
+
+    void block(BlockId b) {
+        const Inst end = unit_.code[unit_.blocks[b].end - 1];
+        if (end.op != Op::brcond || end.b == end.c) return;
+        for (u32 n = unit_.blocks[b].end; n-- > unit_.blocks[b].begin;) {
+            const Inst& i = unit_.code[n];
+            if (i.op == Op::call || i.op == Op::put_idx || i.op == Op::get_idx) return;
+            if (i.op == Op::get && i.type == Type::flags) return;
+            if (i.op == Op::put && i.type == Type::flags) return put(b, n, end);
+        }
+    }
+
+private:
+    bool wanted(BlockId b, u32 flag) const { return s_.live_in[size_t(b) * s_.flag_slots.size() + flag] != 0; }
+    bool shared(SlotId n) const { return s_.shared[n / 64] >> n % 64 & 1; }
+
+    void put(BlockId b, u32 at, const Inst& end) {
+        SlotArg slot = SlotArg::from(unit_.code[at].imm);
+        u32 flag = s_.flag_index[slot.slot];
+        bool yes = wanted(end.b, flag), no = wanted(end.c, flag);
+        if (yes == no || shared(slot.slot) || !unit_.blocks[yes ? end.b : end.c].args.empty()) return;
+        Inst f = unit_.code[unit_.code[at].a];
+        bool known =
+            f.op == Op::flags_sub || f.op == Op::flags_add || f.op == Op::flags_logic || f.op == Op::flags_fcmp;
+        if (!known || (f.c != none && info(f.op).operands == 3)) return;
+        u32 count = f.op == Op::flags_logic ? 1 : 2;
+        Inst operands[2];
+        for (u32 k = 0; k < count; ++k)
+            if (!again(b, k ? f.b : f.a, operands[k])) return;
+
+        Inst store = unit_.code[at];
+        unit_.code[at] = {};
+        ++s_.dropped;
+        BlockId target = yes ? end.b : end.c, edge = BlockId(unit_.blocks.size());
+        (yes ? unit_.code[unit_.blocks[b].end - 1].b : unit_.code[unit_.blocks[b].end - 1].c) = edge;
+        Block made;
+        made.pc = unit_.blocks[b].pc;
+        made.begin = u32(unit_.code.size());
+        f.a = add(operands[0]);
+        if (count == 2) f.b = add(operands[1]);
+        store.a = add(f);
+        add(store);
+        add({.op = Op::br, .b = target});
+        made.end = u32(unit_.code.size());
+        unit_.blocks.push_back(made);
+    }
+    u32 add(const Inst& i) {
+        unit_.code.push_back(i);
+        return u32(unit_.code.size() - 1);
+    }
+
+    // How to get value v of block b again at the block's end: a constant, or a slot that holds it.
+    bool again(BlockId b, ValueId v, Inst& out) const {
+        const Inst& i = unit_.code[v];
+        if (i.op == Op::constant) return out = i, true;
+        Type t = result_type(i);
+        const Inst& source = i.op == Op::trunc ? unit_.code[i.a] : i;
+        if (source.op == Op::get) {
+            SlotArg s = SlotArg::from(source.imm);
+            if (s.offset == 0 && !written_after(b, i.op == Op::trunc ? i.a : v, s.slot))
+                return out = {.op = Op::get, .type = t, .imm = SlotArg{s.slot}.bits()}, true;
+        }
+        for (u32 n = unit_.blocks[b].end; n-- > v;) {
+            const Inst& p = unit_.code[n];
+            if (p.op != Op::put || SlotArg::from(p.imm).offset != 0) continue;
+            const Inst& x = unit_.code[p.a];
+            bool same = p.a == v || ((x.op == Op::zext || x.op == Op::sext) && x.a == v);
+            SlotId slot = SlotArg::from(p.imm).slot;
+            if (same && !written_after(b, n, slot))
+                return out = {.op = Op::get, .type = t, .imm = SlotArg{slot}.bits()}, true;
+        }
+        return false;
+    }
+    bool written_after(BlockId b, u32 n, SlotId slot) const {
+        if (shared(slot)) return true;
+        for (++n; n < unit_.blocks[b].end; ++n)
+            if (unit_.code[n].op == Op::put && SlotArg::from(unit_.code[n].imm).slot == slot) return true;
+        return false;
+    }
+
+    Unit& unit_;
+    PassScratch& s_;
+};
+
+} // namespace
+
+void sink_flags(Unit& unit, [[maybe_unused]] const GuestState& guest, PassScratch& scratch) {
+    if (scratch.flag_slots.empty()) return;
+    SinkFlags pass(unit, scratch);
+    const u32 count = u32(unit.blocks.size());
+    for (BlockId b = 0; b < count; ++b) pass.block(b);
+}
+
+} // namespace mimic::ir
