@@ -221,6 +221,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         default: break;
         }
     }
+    if (op == Op::sub && a.is_const() && a.const_value() == 0) return -b;
     if (a.id() == b.id()) {
         if (op == Op::xor_ || op == Op::sub) return imm(0, t);
         if (op == Op::and_ || op == Op::or_) return a;

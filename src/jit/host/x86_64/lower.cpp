@@ -196,17 +196,13 @@ void Lowering::put(u32 n) {
                 a_.mov(gpq(u32(g)), gpr(v));
             set_gpr(v, -1);
             set_gpr(v, g);
-        } else {
-            evacuate(g, -1, no_mem, 0, v);
-        }
+        } // else it was made there, and what shares the register has its bits
     } else if (x >= 0) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
             f_.avx ? a_.vmovaps(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
             set_vec(v, x);
-        } else {
-            evacuate(-1, x, no_mem, 0, v);
         }
     } else {
         if (place_[v].mem == home(s) && place_[v].spill < 0) return use(v); // it is there already

@@ -89,6 +89,9 @@ private:
     void use(ValueId v);                   // one use is over
     void def_in(ValueId v, Gp reg);        // the result stands in a temporary that was taken
     Gp def(ValueId v);                     // register for the result, the target's when it is free
+    Gp def_over(ValueId v, Gp a);
+    Gp def_from(ValueId v, ValueId a);
+    bool wants(ValueId v, ValueId operand) const; // is the operand, dead behind v, where v is to be?
     Xmm def_vec(ValueId v);
     void alias(ValueId v, ValueId of); // v is the same bits as `of` (used once by this)
     Gp temp();
@@ -118,6 +121,7 @@ private:
 
     // lower_int.cpp
     bool integer(u32 n);
+    asmjit::Operand second(ValueId v, Type t);
     void add_sub(u32 n);
     void logic(u32 n, u32 id);
     void shift(u32 n);

@@ -56,10 +56,7 @@ bool Lowering::integer(u32 n) {
     case Op::not_:
     case Op::neg: {
         if (!ok) return false;
-        Gp a = gpr(i.a);
-        use(i.a);
-        Gp d = def(n);
-        if (d.id() != a.id()) a_.mov(as(d, wide(t)), as(a, wide(t)));
+        Gp d = def_from(n, i.a);
         if (i.op == Op::neg)
             a_.neg(as(d, wide(t)));
         else if (t == Type::i1)
@@ -93,49 +90,46 @@ bool Lowering::integer(u32 n) {
     }
 }
 
+// The second operand of an operation of type t, ready to be read while the first is turned into the result.
+Operand Lowering::second(ValueId v, Type t) {
+    i64 c;
+    if (imm32(v, c)) return imm(c);
+    return small(type(v)) ? Operand(gpr(v, t)) : rm(v, t);
+}
+
 void Lowering::add_sub(u32 n) {
     const IrInst& i = inst(n);
     Type t = wide(i.type);
     i64 c = 0;
-    bool constant = imm32(i.b, c);
-    if (i.op == Op::sub) constant = false;
-    Operand b;
-    Gp a = gpr(i.a);
-    if (constant)
-        b = imm(c);
-    else if (small(i.type))
-        b = gpr(i.b, t);
-    else
-        b = rm(i.b, t);
-    use(i.a);
-    use(i.b);
-    Gp d = def(n), x = as(d, t);
-    if (constant) {
+    if (i.op == Op::add && imm32(i.b, c)) {
+        use(i.b);
+        if (place_[i.a].gpr < 0 && !is_const(i.a)) return a_.add(as(def_from(n, i.a), t), imm(c)), void();
+        Gp a = gpr(i.a);
+        use(i.a);
+        Gp d = def_over(n, a), x = as(d, t);
         if (d.id() == a.id())
             c == 1 ? a_.inc(x) : a_.add(x, imm(c)), void();
         else
             a_.lea(x, ptr(a.r64(), i32(c)));
         return;
     }
-    bool b_is_d = b.isReg() && b.id() == d.id();
-    if (i.op == Op::add) {
+    if (i.op == Op::add && place_[i.a].gpr >= 0 && place_[i.b].gpr >= 0 && !is_const(i.b)) {
+        Gp a = gpr(i.a), b = gpr(i.b);
+        use(i.a);
+        use(i.b);
+        Gp d = def_over(n, a), x = as(d, t);
         if (d.id() == a.id())
-            a_.emit(ids::Inst::kIdAdd, x, b);
-        else if (b_is_d)
+            a_.add(x, as(b, t));
+        else if (d.id() == b.id())
             a_.add(x, as(a, t));
-        else if (b.isReg())
-            a_.lea(x, ptr(a.r64(), gpq(b.id())));
         else
-            a_.mov(x, as(a, t)), a_.emit(ids::Inst::kIdAdd, x, b);
+            a_.lea(x, ptr(a.r64(), b.r64()));
         return;
     }
-    if (b_is_d && d.id() != a.id()) {
-        a_.neg(x);
-        a_.add(x, as(a, t));
-        return;
-    }
-    if (d.id() != a.id()) a_.mov(x, as(a, t));
-    a_.emit(ids::Inst::kIdSub, x, b);
+    Operand b = second(i.b, t);
+    Gp d = def_from(n, i.a);
+    a_.emit(i.op == Op::add ? ids::Inst::kIdAdd : ids::Inst::kIdSub, as(d, t), b);
+    use(i.b);
 }
 
 void Lowering::logic(u32 n, u32 id) {
@@ -149,46 +143,37 @@ void Lowering::logic(u32 n, u32 id) {
         Gp a = gpr(i.a);
         use(i.a);
         use(i.b);
-        Gp d = def(n);
+        Gp d = def_over(n, a);
         m == 0xff ? a_.movzx(d.r32(), a.r8()) : m == 0xffff ? a_.movzx(d.r32(), a.r16()) : a_.mov(d.r32(), a.r32());
         return;
     }
-    Gp a = gpr(i.a);
-    Operand b = imm32(i.b, c) ? Operand(imm(c)) : small(i.type) ? Operand(gpr(i.b, t)) : rm(i.b, t);
-    use(i.a);
-    use(i.b);
-    Gp d = def(n), x = as(d, t);
+    ValueId x = i.a, y = i.b;
+    if (wants(n, y) && !wants(n, x)) std::swap(x, y); // the result's register is where y is
+    Operand b = second(y, t);
+    Gp d = def_from(n, x);
     // A mask that is positive in 32 bits needs no 64-bit operation.
-    if (i.op == Op::and_ && b.isImm() && c >= 0) x = d.r32();
-    if (b.isReg() && b.id() == d.id() && d.id() != a.id()) {
-        a_.emit(id, x, as(a, t));
-        return;
-    }
-    if (d.id() != a.id()) a_.emit(ids::Inst::kIdMov, x, x.size() == 4 ? a.r32() : as(a, t));
-    a_.emit(id, x, b);
+    bool narrow = i.op == Op::and_ && imm32(y, c) && c >= 0;
+    a_.emit(id, narrow ? d.r32() : as(d, t), b);
+    use(y);
 }
 
 void Lowering::multiply(u32 n) {
     const IrInst& i = inst(n);
     Type t = wide(i.type);
-    Gp a = gpr(i.a);
     i64 c;
     if (imm32(i.b, c)) {
+        Gp a = gpr(i.a);
         use(i.a);
         use(i.b);
-        a_.imul(as(def(n), t), as(a, t), imm(c));
+        a_.imul(as(def_over(n, a), t), as(a, t), imm(c));
         return;
     }
-    Operand b = small(i.type) ? Operand(gpr(i.b, t)) : rm(i.b, t);
-    use(i.a);
-    use(i.b);
-    Gp d = def(n), x = as(d, t);
-    if (b.isReg() && b.id() == d.id()) {
-        a_.imul(x, as(a, t));
-        return;
-    }
-    if (d.id() != a.id()) a_.mov(x, as(a, t));
-    a_.emit(ids::Inst::kIdImul, x, b);
+    ValueId x = i.a, y = i.b;
+    if (wants(n, y) && !wants(n, x)) std::swap(x, y);
+    Operand b = second(y, t);
+    Gp d = def_from(n, x);
+    a_.emit(ids::Inst::kIdImul, as(d, t), b);
+    use(y);
 }
 
 void Lowering::multiply_high(u32 n) {
@@ -262,11 +247,12 @@ void Lowering::shift(u32 n) {
              : i.op == Op::ashr ? u32(ids::Inst::kIdSar)
                                 : u32(ids::Inst::kIdRor);
     if (is_const(i.b)) {
-        Gp a = gpr(i.a);
         u32 k = u32(inst(i.b).imm) & (ir::bits_of(t) - 1);
-        use(i.a);
         use(i.b);
-        Gp d = def(n);
+        if (place_[i.a].gpr < 0) return a_.emit(id, as(def_from(n, i.a), t), imm(k)), void();
+        Gp a = gpr(i.a);
+        use(i.a);
+        Gp d = def_over(n, a);
         if (i.op == Op::shl && k <= 3 && d.id() != a.id() && native(t)) {
             k == 1 ? a_.lea(as(d, t), ptr(a.r64(), a.r64())) : a_.lea(as(d, t), ptr(0, a.r64(), k));
             return;
@@ -325,7 +311,7 @@ void Lowering::convert(u32 n) {
                           ? Operand(state(p.mem, ir::size_of(from)))
                           : Operand(gpr(i.a, from));
         use(i.a);
-        Gp d = def(n);
+        Gp d = src.isReg() ? def_over(n, gpq(src.id())) : def(n);
         if (from == Type::i32) {
             if (s)
                 t == Type::i64 ? a_.emit(ids::Inst::kIdMovsxd, d.r64(), src) : a_.emit(ids::Inst::kIdMov, d.r32(), src);
@@ -470,7 +456,7 @@ void Lowering::bits(u32 n) {
     }
     Gp a = gpr(i.a);
     use(i.a);
-    Gp d = def(n);
+    Gp d = def_over(n, a);
     switch (i.op) {
     case Op::clz: a_.lzcnt(as(d, t), as(a, t)); return;
     case Op::ctz: a_.tzcnt(as(d, t), as(a, t)); return;

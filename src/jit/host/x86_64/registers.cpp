@@ -335,6 +335,39 @@ Gp Lowering::def(ValueId v) {
     set_gpr(v, i32(t.id()));
     return t;
 }
+// As def, for a result that may replace an operand in register a whose use is over.
+Gp Lowering::def_over(ValueId v, Gp a) {
+    i32 slot = an_->value[v].target;
+    bool pinned = slot >= 0 && plan_.gpr[u32(slot)] >= 0 && !gpr_count_[plan_.gpr[u32(slot)]];
+    if (pinned || a.id() >= temp_count || gpr_count_[a.id()]) return def(v);
+    activate(v);
+    set_gpr(v, i32(a.id()));
+    return gpq(a.id());
+}
+
+// The result's register with the value of operand a in it, whose use is over. Other operands are still in use.
+Gp Lowering::def_from(ValueId v, ValueId a) {
+    if (place_[a].gpr < 0 && place_[a].vec >= 0) gpr(a);
+    if (place_[a].gpr >= 0) {
+        Gp from = gpr(a);
+        use(a);
+        Gp d = def_over(v, from);
+        bool wide = type(a) == Type::i64;
+        if (d.id() != from.id()) wide ? a_.mov(d.r64(), from.r64()) : a_.mov(d.r32(), from.r32());
+        return d;
+    }
+    Gp d = def(v); // before the use ends: its place may be a spill place that making room would take
+    move_to(d, a);
+    use(a);
+    return d;
+}
+
+bool Lowering::wants(ValueId v, ValueId operand) const {
+    i32 slot = an_->value[v].target;
+    return slot >= 0 && place_[operand].gpr >= 0 && place_[operand].gpr == plan_.gpr[u32(slot)] &&
+           place_[operand].uses == 1;
+}
+
 Xmm Lowering::def_vec(ValueId v) {
     activate(v);
     i32 slot = an_->value[v].target;
