@@ -1,6 +1,7 @@
 #include "cpu/space.hpp"
 #include "base/check.hpp"
 #include "ir/text.hpp"
+#include <cerrno>
 #include <algorithm>
 
 namespace mimic::cpu {
@@ -15,7 +16,8 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
-    s.table = std::make_unique<std::atomic<Node*>[]>(Impl::buckets);
+    s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
+    if (!s.table) return Error::system(ENOMEM, "no memory for the table of translations");
     if (o.accel == Accel::jit) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes()));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
@@ -264,7 +266,8 @@ void CodeSpace::Impl::flush(std::unique_lock<std::mutex>& lock) {
     outside.wait(lock, [&] { return inside.load() == 0; });
     for (auto& t : translations)
         for (Node* n : t->nodes) n->valid.store(false, std::memory_order_relaxed);
-    for (u32 b = 0; b < buckets; ++b) table[b].store(nullptr, std::memory_order_relaxed);
+    for (u32 b = 0; b < buckets; ++b)
+        if (table[b].load(std::memory_order_relaxed)) table[b].store(nullptr, std::memory_order_relaxed);
     translations.clear();
     links.clear();
     pages.clear();

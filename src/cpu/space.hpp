@@ -9,6 +9,7 @@
 #include "jit/host/host.hpp"
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 #include <unordered_map>
 
@@ -65,8 +66,12 @@ struct CodeSpace::Impl {
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
-    static constexpr u32 buckets = 1 << 14;
-    std::unique_ptr<std::atomic<Node*>[]> table;
+    // Of pages that the host gives as they are touched; neighbours in code are neighbours here.
+    static constexpr u32 buckets = 1 << 20;
+    struct Free {
+        void operator()(void* p) const { std::free(p); }
+    };
+    std::unique_ptr<std::atomic<Node*>[], Free> table;
     std::vector<std::unique_ptr<Node[]>> node_blocks;
     u32 node_used = 0;
 
@@ -83,7 +88,7 @@ struct CodeSpace::Impl {
         , translator(g)
         , single(g) {}
 
-    static u32 bucket(u64 pc) { return u32(pc >> 1 ^ pc >> 15) & (buckets - 1); }
+    static u32 bucket(u64 pc) { return u32(pc >> 3 ^ pc >> 23) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
     // The entry for a pc, translated if need be.
     Node* entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock);
