@@ -125,7 +125,7 @@ public:
     }
     void clear_jumps(CpuHeader* cpu) const override {
         HostArea* h = area(cpu);
-        for (u32 n = 0; n < 4096; ++n)
+        for (u32 n = 0; n < jump_entries; ++n)
             if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
     }
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
@@ -135,7 +135,7 @@ private:
     HostArea* area(CpuHeader* cpu) const {
         return reinterpret_cast<HostArea*>(reinterpret_cast<u8*>(cpu) + bias + layout_.area);
     }
-    u64* entry(CpuHeader* cpu, u64 pc) const { return area(cpu)->jump + 2 * (pc >> jump_shift_ & 0xfff); }
+    u64* entry(CpuHeader* cpu, u64 pc) const { return area(cpu)->jump + 2 * (pc >> jump_shift_ & (jump_entries - 1)); }
     Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
     void spill_plan(Assembler& a) const;
     void load_plan(Assembler& a) const;
