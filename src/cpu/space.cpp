@@ -1,8 +1,8 @@
 #include "cpu/space.hpp"
 #include "base/check.hpp"
 #include "ir/text.hpp"
-#include <cerrno>
 #include <algorithm>
+#include <cerrno>
 
 namespace mimic::cpu {
 

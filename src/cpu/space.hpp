@@ -67,7 +67,7 @@ struct CodeSpace::Impl {
     CodeSpace::Counters counters;
 
     // Of pages that the host gives as they are touched; neighbours in code are neighbours here.
-    static constexpr u32 buckets = 1 << 20;
+    static constexpr u32 buckets = 1 << 19;
     struct Free {
         void operator()(void* p) const { std::free(p); }
     };
@@ -88,7 +88,7 @@ struct CodeSpace::Impl {
         , translator(g)
         , single(g) {}
 
-    static u32 bucket(u64 pc) { return u32(pc >> 3 ^ pc >> 23) & (buckets - 1); }
+    static u32 bucket(u64 pc) { return u32(pc >> 4 ^ pc >> 23) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
     // The entry for a pc, translated if need be.
     Node* entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock);

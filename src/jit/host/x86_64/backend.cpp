@@ -122,11 +122,17 @@ public:
         u64* e = entry(cpu, pc);
         e[1] = u64(code);
         e[0] = pc;
+        u64 group = u64(e - area(cpu)->jump) / 512;
+        area(cpu)->jump_pages[group / 64] |= u64{1} << group % 64;
     }
     void clear_jumps(CpuHeader* cpu) const override {
         HostArea* h = area(cpu);
-        for (u32 n = 0; n < jump_entries; ++n)
-            if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
+        for (u32 group = 0; group < jump_entries / 256; ++group) {
+            if (!(h->jump_pages[group / 64] >> group % 64 & 1)) continue;
+            for (u32 n = group * 256; n < (group + 1) * 256; ++n)
+                if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
+        }
+        std::fill(std::begin(h->jump_pages), std::end(h->jump_pages), 0);
     }
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
