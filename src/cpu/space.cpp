@@ -17,7 +17,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     Impl& s = *space->impl_;
     s.table = std::make_unique<std::atomic<Node*>[]>(Impl::buckets);
     if (o.accel == Accel::jit) {
-        s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes()));
+        s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
         TRY(s.start_cache());
         const u8* code = s.cache->code();
