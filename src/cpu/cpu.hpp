@@ -38,6 +38,7 @@ struct Options {
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
+    u32 host_level = ~0u;      // tests: the JIT uses no more of the host than jit::make_backend says of its level
     u32 log = 0;               // Log bits
     u64 log_low = 0, log_high = ~u64{0}; // only code in this range
     void (*write_log)(void* owner, std::string_view text) = nullptr;

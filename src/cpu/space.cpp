@@ -19,7 +19,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
     if (!s.table) return Error::system(ENOMEM, "no memory for the table of translations");
     if (o.accel == Accel::jit) {
-        s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes()));
+        s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
         TRY(s.start_cache());
         const u8* code = s.cache->code();

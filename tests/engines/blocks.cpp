@@ -84,10 +84,13 @@ struct Engine {
     Memory memory;
     std::unique_ptr<cpu::CodeSpace> space;
     std::unique_ptr<cpu::Cpu> cpu;
-    Engine(const isa::Guest& guest, Accel accel) {
-        space = *cpu::CodeSpace::create(
-            guest, memory,
-            {.accel = accel, .stop_at_known = false, .code_bytes = 16 << 20, .guest_base = u64(memory.base)});
+    Engine(const isa::Guest& guest, Accel accel, u32 host_level) {
+        space = *cpu::CodeSpace::create(guest, memory,
+                                        {.accel = accel,
+                                         .stop_at_known = false,
+                                         .code_bytes = 16 << 20,
+                                         .guest_base = u64(memory.base),
+                                         .host_level = host_level});
         cpu = std::make_unique<cpu::Cpu>(*space, memory);
     }
 };
@@ -162,10 +165,10 @@ std::string state_difference(const isa::Guest& guest, cpu::Cpu& a, cpu::Cpu& b) 
 
 } // namespace
 
-BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, std::string& report) {
+BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 host_level, std::string& report) {
     process::SignalStack stack;
     std::mt19937_64 random(seed);
-    Engine oracle(guest, Accel::interp), jit(guest, Accel::jit);
+    Engine oracle(guest, Accel::interp, host_level), jit(guest, Accel::jit, host_level);
     Engine* engines[] = {&oracle, &jit};
     const ir::GuestState& s = guest.state();
     BlockCounts counts;

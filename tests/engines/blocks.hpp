@@ -10,7 +10,8 @@ struct BlockCounts {
     u64 passed = 0, failed = 0, refused = 0; // refused: the JIT left the unit to the interpreter
 };
 
-// Runs `count` blocks made from the seed; appends a report of the first failures to `report`.
-BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, std::string& report);
+// Runs `count` blocks made from the seed; appends a report of the first failures to `report`. `host_level`: of
+// cpu::Options.
+BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 host_level, std::string& report);
 
 } // namespace mimic::tests

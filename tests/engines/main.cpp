@@ -1,4 +1,4 @@
-// engine_soak GUEST --seed N --count N: random blocks, JIT against interpreter.
+// engine_soak GUEST --seed N --count N [--host-level N]: random blocks, JIT against interpreter.
 #include "blocks.hpp"
 #include <cstdlib>
 #include <cstring>
@@ -7,12 +7,15 @@
 int main(int argc, char** argv) {
     using namespace mimic;
     u64 seed = 1, count = 1000;
+    u32 host_level = ~0u;
     std::string_view guest = "riscv64";
     for (int n = 1; n < argc; ++n) {
         if (!std::strcmp(argv[n], "--seed") && n + 1 < argc)
             seed = std::strtoull(argv[++n], nullptr, 0);
         else if (!std::strcmp(argv[n], "--count") && n + 1 < argc)
             count = std::strtoull(argv[++n], nullptr, 0);
+        else if (!std::strcmp(argv[n], "--host-level") && n + 1 < argc)
+            host_level = u32(std::strtoull(argv[++n], nullptr, 0));
         else
             guest = argv[n];
     }
@@ -23,7 +26,7 @@ int main(int argc, char** argv) {
     }
     auto model = info->make(info->default_model);
     std::string report;
-    tests::BlockCounts c = tests::compare_engines(**model, seed, count, report);
+    tests::BlockCounts c = tests::compare_engines(**model, seed, count, host_level, report);
     fmt::print("{}{} units refused by the JIT\n{} passed, {} failed\n", report, c.refused, c.passed, c.failed);
     return c.failed ? 1 : 0;
 }

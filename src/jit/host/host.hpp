@@ -63,8 +63,10 @@ public:
     virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
 };
 
-struct HostFeatures; // of the x86-64 back end and others: probed once
-// The back end for this host, or an error that says that there is none.
-Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes);
+// The back end for this host, or an error that says that there is none. Tests pass a `level`: it uses no more of the host
+// than that level of its architecture has (x86-64-v2, -v3, -v4).
+inline constexpr u32 highest_level = ~0u;
+Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes,
+                                              u32 level = highest_level);
 
 } // namespace mimic::jit

@@ -14,9 +14,12 @@ using namespace asmjit::x86;
 using ir::CpuHeader;
 using ir::ExitKind;
 
-Features Features::probe() {
+Features Features::probe(u32 level) {
     Features f;
     const asmjit::CpuFeatures::X86& c = asmjit::CpuInfo::host().features().x86();
+    f.sse41 = c.hasSSE4_1();
+    f.popcnt = c.hasPOPCNT();
+    if (level < 3) return f;
     f.avx = c.hasAVX();
     f.avx2 = c.hasAVX2();
     f.bmi1 = c.hasBMI();
@@ -24,9 +27,12 @@ Features Features::probe() {
     f.lzcnt = c.hasLZCNT();
     f.fma = c.hasFMA();
     f.movbe = c.hasMOVBE();
-    f.sse41 = c.hasSSE4_1();
-    f.popcnt = c.hasPOPCNT();
+    if (level < 4) return f;
     f.avx512vl = c.hasAVX512_F() && c.hasAVX512_VL() && c.hasAVX512_DQ() && c.hasAVX512_BW();
+    f.avx512cd = f.avx512vl && c.hasAVX512_CDI();
+    f.bitalg = f.avx512vl && c.hasAVX512_BITALG();
+    f.vbmi = f.avx512vl && c.hasAVX512_VBMI();
+    f.gfni = f.avx512vl && c.hasGFNI();
     return f;
 }
 
@@ -95,9 +101,9 @@ u32 mxcsr_of(const ir::FpEnv& fp) {
 
 class X86Backend final : public Backend {
 public:
-    X86Backend(const ir::GuestState& guest, u32 min_insn_bytes)
+    X86Backend(const ir::GuestState& guest, u32 min_insn_bytes, u32 level)
         : guest_(guest)
-        , features_(Features::probe())
+        , features_(Features::probe(level))
         , jump_shift_(min_insn_bytes >= 4   ? 2
                       : min_insn_bytes == 2 ? 1
                                             : 0) {
@@ -362,8 +368,8 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
 
 namespace mimic::jit {
 
-Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes) {
-    return std::unique_ptr<Backend>(new x86::X86Backend(guest, min_insn_bytes));
+Result<std::unique_ptr<Backend>> make_backend(const ir::GuestState& guest, u32 min_insn_bytes, u32 level) {
+    return std::unique_ptr<Backend>(new x86::X86Backend(guest, min_insn_bytes, level));
 }
 
 } // namespace mimic::jit

@@ -109,6 +109,14 @@ void Lowering::get(u32 n) {
     Type t = inst(n).type;
     i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
     activate(n);
+    if (t == Type::i1) { // bit 0 of whatever stands there
+        i32 whole = at_.slot(guest_.slots[s.slot].offset);
+        if (x >= 0) f_.avx ? a_.vmovups(state(whole, 16), xmm(u32(x))) : a_.movdqu(state(whole, 16), xmm(u32(x)));
+        if (g >= 0) a_.mov(state(whole), gpq(u32(g)));
+        Gp d = def(n);
+        load_gpr(d, home(s), t);
+        return void(a_.and_(d.r32(), 1));
+    }
     if (g >= 0 && !in_vec(t) && s.offset == 0) return set_gpr(n, g);
     if (x >= 0 && s.offset == 0 && (in_vec(t) || ir::size_of(t) <= 8)) {
         if (in_vec(t)) return set_vec(n, x);

@@ -5,6 +5,7 @@
 // spill place), or a constant. Overwriting a slot first moves the values that still live there.
 #pragma once
 #include "jit/host/host.hpp"
+#include <algorithm>
 #include <asmjit/x86.h>
 #include <functional>
 
@@ -25,7 +26,9 @@ class Records;
 struct Features {
     bool avx = false, avx2 = false, bmi1 = false, bmi2 = false, lzcnt = false, fma = false, avx512vl = false,
          movbe = false, sse41 = false, popcnt = false;
-    static Features probe();
+    bool avx512cd = false, bitalg = false, gfni = false, vbmi = false; // with avx512vl only
+    // What the host has, of the x86-64 microarchitecture levels up to `level` (x86-64 psABI, table 3.1).
+    static Features probe(u32 level);
 };
 
 // rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
@@ -42,6 +45,7 @@ struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
+    alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 spill[2 * 64];
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     alignas(64) u64 jump[2 * jump_entries];
@@ -187,8 +191,85 @@ private:
     // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.
     enum class NanRules : u8 { host, canonical, guest };
 
-    // lower_vector.cpp
+    // lower_vector.cpp: families, and what their files share. Below, d is the result's register and may be any operand's
+    // too; L is the binary logarithm of a lane's bytes.
+    struct Pair { // one operation: its two-operand form, and the three-operand form of AVX; 0: there is none
+        u32 sse = 0, avx = 0;
+    };
     bool vector(u32 n);
+    bool vector_select(u32 n);
+    bool vector_binary(u32 n);
+    bool vector_ternary(u32 n);
+    bool bitwise_select(u32 n);
+    asmjit::Operand vec_operand(ValueId v);                     // register, or memory that an SSE instruction may read
+    bool room(u32 temps) const;                                 // so many more vector temporaries can be had
+    Xmm vec_out(u32 n, Xmm spare);                              // the result's place: its slot's register, else spare
+    Mem lanes(u32 L, u64 lane);                                 // literal: the same in every lane
+    Mem words(u64 low, u64 high);                               // literal
+    void v_op(Pair id, Xmm d, Xmm a, const asmjit::Operand& b); // d = a op b
+    void v_one(Pair id, Xmm d, const asmjit::Operand& a);       // d = op a
+    void v_op(Pair id, Xmm d, Xmm a, const asmjit::Operand& b, u32 immediate);
+    void v_one(Pair id, Xmm d, const asmjit::Operand& a, u32 immediate);
+    void v_by(Pair id, Xmm d, Xmm a, u32 immediate); // d = a op immediate: shifts
+    void v_move(Xmm d, const asmjit::Operand& a);
+    void v_zero(Xmm d);
+    void v_double(Xmm d, Xmm a, Xmm b);                         // low halves of a, then b
+    void v_shift(ir::VShift kind, u32 L, Xmm d, Xmm a, u32 by); // by < width; shl, lshr, ashr
+    void v_blend(Xmm d, Xmm mask, Xmm yes, Xmm no);             // bitwise; changes mask, which is a temporary
+    void note_saturation(Xmm lanes, Type t);                    // QC rises when any bit of a temporary is set
+
+    // lower_vector_int.cpp
+    bool saturating(u32 n);
+    bool differences(u32 n);
+    bool pairwise(u32 n);
+    bool multiply_lanes(u32 n);
+    void v_multiply(u32 L, Xmm d, Xmm a, ValueId va, Xmm b, ValueId vb, Xmm t, Xmm u);
+    u32 fits_half(ValueId v) const;
+    bool doubling_high(u32 n);
+    bool variable_shift(u32 n);
+    bool vector_unary(u32 n);
+    bool nibbles(u32 n, u64 low_low, u64 low_high, u64 high_low, u64 high_high, Pair join);
+    bool pair_sums(u32 n);
+    bool vector_shift(u32 n);
+    bool vector_compare(u32 n);
+
+    // lower_vector_lanes.cpp
+    bool lane_moves(u32 n);
+    bool splat(u32 n);
+    bool lane_get(u32 n);
+    bool lane_set(u32 n);
+    bool shuffle(u32 n);
+    bool table_lookup(u32 n);
+    bool extract_bytes(u32 n);
+    bool zip(u32 n);
+    bool lane_goes_to_splat(u32 n) const;
+    bool widen(u32 n);
+    bool narrow(u32 n);
+    bool reduce(u32 n);
+    void reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t);
+
+    // lower_vector_fp.cpp
+    bool vector_fp(u32 n);
+    bool vector_fp_binary(u32 n);
+    bool vector_fp_unary(u32 n);
+    bool vector_fma(u32 n);
+    bool vector_fp_compare(u32 n);
+    bool vector_fp_widen(u32 n);
+    bool vector_fp_narrow(u32 n);
+    bool vector_fp_reduce(u32 n);
+    struct Operands { // of an operation whose cold path computes it again
+        u32 count = 0;
+        Xmm regs[3];
+        u32 record = 0;
+        bool has(Xmm r) const {
+            return std::any_of(regs, regs + count, [&](Xmm x) { return x.id() == r.id(); });
+        }
+    };
+    Operands keep_operands(u32 n); // their uses are over, their registers stay theirs for this instruction
+    Label redo(const Operands& o, Xmm out, Label back);
+    void jump_if_nan(Xmm a, Xmm b, Xmm t, bool f64, Label to); // a or b has a NaN in a lane
+    void jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to);
+    Xmm both_halves(Xmm a, Type t);
 
     // lower_call.cpp
     static constexpr u32 first_result = 8; // scratch places 0..7 hold arguments

@@ -222,7 +222,7 @@ void Lowering::fp_result(u32 n, Xmm r) {
     auto move = [&] {
         if (to.id() != r.id()) f_.avx ? a_.vmovaps(to, r) : a_.movaps(to, r);
     };
-    if (nan_rules_ == NanRules::host) return move();
+    if (nan_rules_ == NanRules::host && i.op != Op::fma) return move(); // of three NaNs another might win
     Label bad = a_.newLabel(), back = a_.newLabel();
     if (d)
         f_.avx ? a_.vucomisd(r, r) : a_.ucomisd(r, r);

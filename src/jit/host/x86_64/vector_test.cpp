@@ -1,0 +1,336 @@
+// Vector and FP operations against the interpreter, with as much of the host as each level of x86-64 has: every kind,
+// lane and width by itself.
+#include "ir/operands.hpp"
+#include "ir/random.hpp"
+#include "ir/test_support.hpp"
+#include "ir/text.hpp"
+#include "ir/verify.hpp"
+#include "ir/verify_types.hpp"
+#include "jit/code_cache.hpp"
+#include "jit/host/host.hpp"
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace mimic::jit {
+namespace {
+
+using ir::Inst;
+using ir::Lane;
+using ir::Op;
+using ir::Slot;
+using ir::SlotClass;
+using ir::Type;
+
+// v0 to v11 in registers (some above 15 where there are such), v12 to v15 in memory; then what takes scalars.
+constexpr u32 vectors = 34, in_memory = 30;
+constexpr auto make_slots() {
+    std::array<Slot, vectors + 8> s{};
+    for (u32 n = 0; n < vectors; ++n)
+        s[n] = {"v", u16(16 * n), Type::v128, SlotClass::vec, u8(n < in_memory ? 90 - n : 0)};
+    const u32 at = 16 * vectors;
+    s[vectors] = {"x0", u16(at), Type::i64, SlotClass::gpr, 9};
+    s[vectors + 1] = {"x1", u16(at + 8), Type::i64, SlotClass::gpr, 9};
+    s[vectors + 2] = {"x2", u16(at + 16), Type::i64};
+    s[vectors + 3] = {"i8", u16(at + 24), Type::i8};
+    s[vectors + 4] = {"i16", u16(at + 26), Type::i16};
+    s[vectors + 5] = {"i32", u16(at + 28), Type::i32};
+    s[vectors + 6] = {"f64", u16(at + 32), Type::f64};
+    s[vectors + 7] = {"count", u16(at + 40), Type::i64, SlotClass::sys};
+    return s;
+}
+constexpr auto slots = make_slots();
+constexpr u32 state_bytes = 16 * vectors + 48, counter = vectors + 7;
+
+// The host sees tininess after rounding.
+constexpr softfloat::Env late_tininess(softfloat::Env e) {
+    e.tininess_before_rounding = false;
+    return e;
+}
+constexpr softfloat::Env arm_rules = late_tininess(softfloat::env::aarch64);
+constexpr u32 flags = 0x1f | ir::fpflag::saturated;
+constexpr ir::GuestState arm{"arm-rules", slots, state_bytes, &arm_rules, nullptr, flags};
+constexpr ir::GuestState canonical{"riscv-rules", slots, state_bytes, &softfloat::env::riscv, nullptr, flags};
+constexpr ir::GuestState intel{"x86-rules", slots, state_bytes, &softfloat::env::x86_sse, nullptr, flags};
+
+class Engines {
+public:
+    Engines(const ir::GuestState& guest, u32 level)
+        : guest_(guest)
+        , backend_(*make_backend(guest, 4, level))
+        , cache_(*CodeCache::create(1 << 20)) {
+        u64 bytes = ir::slots_offset + guest.bytes + backend_->host_area();
+        for (auto* state : {&jit_, &oracle_}) *state = new (std::align_val_t{64}) u8[bytes]();
+        cpu(jit_) = {}, cpu(oracle_) = {};
+        backend_->init(&cpu(jit_));
+        restart();
+    }
+    ~Engines() {
+        for (u8* state : {jit_, oracle_}) ::operator delete[](state, std::align_val_t{64});
+    }
+
+    // Translates; false when the back end refuses.
+    bool translate(const ir::Unit& unit) {
+        if (!cache_.room(256 << 10)) restart();
+        emitted_.text = &text_;
+        analysis_.run(unit, guest_, backend_->plan());
+        code_ = cache_.room(256 << 10);
+        if (!backend_->emit(unit, analysis_, AddressModel::direct, code_, cache_.writable(code_), 256 << 10,
+                            cache_.links(), emitted_))
+            return false;
+        cache_.commit(emitted_.bytes);
+        for (u32 n = 0; n < emitted_.edges.size(); ++n) cache_.links()[n] = u64(code_ + emitted_.edges[n].stub);
+        return true;
+    }
+    // Runs both from the state that random_state makes; what differs.
+    std::string difference(const ir::Unit& unit, const ir::RandomOptions& seed, ir::FpEnv fp) {
+        random_state(guest_, seed, cpu(oracle_));
+        std::memcpy(jit_ + ir::slots_offset, oracle_ + ir::slots_offset, guest_.bytes);
+        for (u8* state : {jit_, oracle_}) {
+            cpu(state).fp = fp;
+            cpu(state).poll = 0;
+        }
+        interpreter_.run(unit, guest_, cpu(oracle_), memory_);
+        backend_->enter(&cpu(jit_), code_);
+        std::string out;
+        for (u32 n = 0; n < guest_.bytes; n += 8)
+            if (word(jit_, n) != word(oracle_, n))
+                out += "at " + std::to_string(n) + ": " + hex(word(oracle_, n)) + ", JIT " + hex(word(jit_, n)) + "\n";
+        if (cpu(jit_).exit_kind != cpu(oracle_).exit_kind)
+            out += "exit " + std::to_string(u32(cpu(oracle_).exit_kind)) + ", JIT " +
+                   std::to_string(u32(cpu(jit_).exit_kind)) + "\n";
+        if (cpu(jit_).fp.flags != cpu(oracle_).fp.flags)
+            out += "flags " + hex(cpu(oracle_).fp.flags) + ", JIT " + hex(cpu(jit_).fp.flags) + "\n";
+        return out;
+    }
+    std::string text() const { return text_; }
+    Op refused() const { return emitted_.refused; }
+
+private:
+    static ir::CpuHeader& cpu(u8* state) { return *reinterpret_cast<ir::CpuHeader*>(state); }
+    static u64 word(const u8* state, u32 at) {
+        u64 w;
+        std::memcpy(&w, state + ir::slots_offset + at, 8);
+        return w;
+    }
+    static std::string hex(u64 v) {
+        char text[20];
+        std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(v));
+        return text;
+    }
+    void restart() {
+        (void)cache_.reset();
+        u8* code = cache_.room(4096);
+        cache_.commit(*backend_->emit_shared(code, cache_.writable(code), 4096));
+        backend_->init(&cpu(jit_));
+    }
+
+    const ir::GuestState& guest_;
+    std::unique_ptr<Backend> backend_;
+    CodeCache cache_;
+    Analysis analysis_;
+    Emitted emitted_;
+    std::string text_;
+    ir::Interpreter interpreter_;
+    ir::test::FlatMemory memory_;
+    u8 *jit_ = nullptr, *oracle_ = nullptr, *code_ = nullptr;
+};
+
+// ---- one operation
+
+class OneOperation {
+public:
+    explicit OneOperation(u64 seed) : random_(seed) {}
+
+    // Operands from registers, memory or the result's own slot, then the operation, then its result to a slot.
+    ir::Unit unit(Inst i, Type a, Type b, Type c) {
+        ir::Unit u;
+        u.vector_bytes = 16;
+        u.pc = u.guest_low = 0x1000;
+        u.guest_high = 0x1004;
+        u.code.push_back({.op = Op::insn, .sub = 4, .c = 0, .imm = 0x1000});
+        const u32 target = vector_slot();
+        const Type types[3] = {a, b, c};
+        ir::ValueId values[3] = {ir::none, ir::none, ir::none};
+        for (u32 k = 0; k < 3; ++k) {
+            if (types[k] == Type::none) continue;
+            values[k] =
+                k > 0 && types[k] == types[k - 1] && below(4) == 0 ? values[k - 1] : operand(u, types[k], target);
+        }
+        i.a = values[0], i.b = values[1], i.c = values[2];
+        if (i.op == Op::vshuffle) {
+            i.imm = u.wide.size();
+            for (u32 k = 0; k < 2; ++k) {
+                u.wide.push_back(0);
+                for (u32 n = 0; n < 8; ++n)
+                    u.wide.back() |= u64(below(8) ? below(ir::size_of(i.type) * 2) : 200) << 8 * n;
+            }
+        }
+        u.code.push_back(i);
+        const u32 result = u32(u.code.size() - 1);
+        const Type t = ir::result_type(u.code[result]);
+        const u32 slot = ir::is_vector(t) || ir::size_of(t) == 16 ? target
+                         : t == Type::i8                          ? vectors + 3
+                         : t == Type::i16 || t == Type::f16       ? vectors + 4
+                         : t == Type::i32 || t == Type::f32       ? vectors + 5
+                         : t == Type::i64                         ? vectors
+                                                                  : vectors + 6;
+        u.code.push_back({.op = Op::put, .type = t, .a = result, .imm = ir::SlotArg{ir::SlotId(slot)}.bits()});
+        u.code.push_back({.op = Op::exit, .c = 0, .imm = 0x1004});
+        u.blocks.push_back({.begin = 0, .end = u32(u.code.size()), .pc = 0x1000, .entry = true});
+        return u;
+    }
+
+private:
+    u32 below(u32 n) { return u32(random_() % n); }
+    u32 vector_slot() { return below(3) ? below(8) : below(vectors); }
+    ir::ValueId operand(ir::Unit& u, Type t, u32 target) {
+        u32 slot = ir::is_int(t) && t != Type::i128 ? (t == Type::i64 ? vectors + below(3) : vectors + 2)
+                   : below(4) == 0                  ? target
+                                                    : vector_slot();
+        u.code.push_back({.op = Op::get, .type = t, .imm = ir::SlotArg{ir::SlotId(slot)}.bits()});
+        return u32(u.code.size() - 1);
+    }
+    std::mt19937_64 random_;
+};
+
+struct Level {
+    const char* name;
+    const ir::GuestState& guest;
+    u32 level;
+};
+void PrintTo(const Level& l, std::ostream* out) { *out << l.name; }
+
+class VectorTest : public testing::TestWithParam<Level> {
+protected:
+    static constexpr Lane all_lanes[] = {Lane::i8, Lane::i16, Lane::i32, Lane::i64, Lane::f16, Lane::f32, Lane::f64};
+
+    void try_one(Engines& engines, OneOperation& make, Inst i, Type a, Type b = Type::none, Type c = Type::none) {
+        for (u32 attempt = 0; attempt < 6; ++attempt) {
+            ir::Unit unit = make.unit(i, a, b, c);
+            const Inst& made = unit.code[unit.code.size() - 3];
+            if (!check_types(unit, made)) return;
+            std::string text = print(unit, GetParam().guest);
+            ASSERT_TRUE(verify(unit, GetParam().guest)) << text;
+            ASSERT_TRUE(engines.translate(unit)) << text;
+            ++done_;
+            for (u32 k = 0; k < 10; ++k) {
+                ir::RandomOptions o{.seed = ++seed_, .counter = counter};
+                ir::FpEnv fp{u32(seed_ % 3 ? 0 : 1), u32(seed_ / 3 % 4)};
+                if (seed_ % 5 == 0 && !GetParam().guest.fp->nan.default_sign) fp.mode |= ir::fpmode::default_nan;
+                std::string difference = engines.difference(unit, o, fp);
+                ASSERT_EQ(difference, "") << text << "mode " << fp.mode << " seed " << seed_;
+            }
+        }
+    }
+    u64 done_ = 0, seed_ = 0;
+};
+
+TEST_P(VectorTest, EveryKind) {
+    Engines engines(GetParam().guest, GetParam().level);
+    OneOperation make(GetParam().level);
+    for (Type t : {Type::v64, Type::v128})
+        for (Lane lane : all_lanes)
+            for (Op op : {Op::vbin, Op::vun, Op::vtern, Op::vshift, Op::vcmp, Op::vnarrow, Op::vreduce})
+                for (u32 kind = 0; kind < ir::kinds_of(op).size(); ++kind) {
+                    const u32 operands = op == Op::vtern                                         ? 3
+                                         : op == Op::vbin || op == Op::vcmp || op == Op::vnarrow ? 2
+                                                                                                 : 1;
+                    Inst i{.op = op, .type = t, .sub = u8(kind), .lane = lane};
+                    const bool arg = has_fp_arg(i);
+                    const u32 width = 8 * ir::lane_bytes(lane);
+                    for (u32 variant = 0; variant < (op == Op::vshift || arg ? 6 : 2); ++variant) {
+                        if (op == Op::vshift)
+                            i.imm = std::array{0u, 1u, width / 2, width - 1, width, width + 3}[variant];
+                        if (op == Op::vcmp && is_fp_operation(i)) i.imm = variant;
+                        if (arg)
+                            i.imm = ir::FpArg{.round = variant == 5 ? ir::Round::dynamic : ir::Round(variant)}.bits();
+                        if (op == Op::vreduce) {
+                            const ir::VReduce k = ir::VReduce(kind);
+                            const u32 size = ir::lane_bytes(lane)
+                                             << (k == ir::VReduce::uaddl || k == ir::VReduce::saddl);
+                            if (size > 8) continue;
+                            const u32 log = u32(std::countr_zero(size));
+                            i.type = ir::is_fp(lane) ? Type(u32(Type::f16) + log - 1) : Type(u32(Type::i8) + log);
+                        }
+                        ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t,
+                                                        operands > 1 && (op != Op::vnarrow || variant) ? t : Type::none,
+                                                        operands > 2 ? t : Type::none));
+                    }
+                }
+    EXPECT_GT(done_, 5000u);
+}
+
+TEST_P(VectorTest, EveryMove) {
+    Engines engines(GetParam().guest, GetParam().level);
+    OneOperation make(GetParam().level);
+    constexpr Type scalars[] = {Type::i8, Type::i16, Type::i32, Type::i64, Type::f16, Type::f32, Type::f64};
+    for (Type t : {Type::v64, Type::v128}) {
+        for (Lane lane : all_lanes) {
+            Inst i{.type = t, .lane = lane};
+            for (u32 sub = 0; sub < 6; ++sub) {
+                i.op = Op::vzip, i.sub = u8(sub);
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t, t));
+                i.op = Op::vwiden;
+                if (sub > 3) continue;
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t));
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, Type::v64));
+            }
+            i.sub = 0;
+            for (Type s : scalars) {
+                i.op = Op::vsplat, i.imm = 0;
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, s));
+                for (i.imm = 0; i.imm < ir::size_of(t) / ir::lane_bytes(lane); ++i.imm) {
+                    i.op = Op::vset;
+                    ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t, s));
+                    Inst get{.op = Op::vget, .type = s, .lane = lane, .imm = i.imm};
+                    ASSERT_NO_FATAL_FAILURE(try_one(engines, make, get, t));
+                }
+            }
+            i.op = Op::vselect, i.imm = 0;
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t, t, t));
+        }
+        for (u32 imm = 0; imm <= ir::size_of(t); ++imm)
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vext, .type = t, .imm = imm}, t, t));
+        for (u32 k = 0; k < 20; ++k) {
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vshuffle, .type = t}, t, t));
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vtbl, .type = t}, t, t));
+        }
+    }
+    EXPECT_GT(done_, 2000u);
+}
+
+TEST_P(VectorTest, ScalarFp) {
+    Engines engines(GetParam().guest, GetParam().level);
+    OneOperation make(GetParam().level);
+    for (Type t : {Type::f32, Type::f64})
+        for (u32 round : {0u, 1u, 2u, 3u, 4u, 7u}) {
+            const u64 arg = ir::FpArg{.round = ir::Round(round)}.bits(),
+                      exact = ir::FpArg{.round = ir::Round(round), .exact = true}.bits();
+            for (u64 imm : {arg, exact})
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::fround, .type = t, .imm = imm}, t));
+            for (Op op : {Op::fadd, Op::fsub, Op::fmul, Op::fdiv})
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = op, .type = t, .imm = arg}, t, t));
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::fsqrt, .type = t, .imm = arg}, t));
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::fma, .type = t, .imm = arg}, t, t, t));
+            for (u8 flavour = 0; flavour < 4; ++flavour)
+                for (Op op : {Op::fmin, Op::fmax})
+                    ASSERT_NO_FATAL_FAILURE(
+                        try_one(engines, make, {.op = op, .type = t, .sub = flavour, .imm = arg}, t, t));
+            for (Type n : {Type::i32, Type::i64})
+                for (Op op : {Op::ftos, Op::ftou}) {
+                    ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = op, .type = n, .imm = arg}, t));
+                    ASSERT_NO_FATAL_FAILURE(
+                        try_one(engines, make, {.op = op == Op::ftos ? Op::stof : Op::utof, .type = t, .imm = arg}, n));
+                }
+        }
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, VectorTest,
+                         testing::Values(Level{"arm_v2", arm, 2}, Level{"arm_v3", arm, 3}, Level{"arm_v4", arm, 4},
+                                         Level{"riscv_v2", canonical, 2}, Level{"riscv_v4", canonical, 4},
+                                         Level{"x86_v3", intel, 3}),
+                         [](const auto& level) { return std::string(level.param.name); });
+
+} // namespace
+} // namespace mimic::jit
