@@ -139,7 +139,6 @@ private:
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
     void set_condition(u32 n);
     void select(u32 n);
-    void select_vec(u32 n);
     bool in_temp(ValueId v) const;
     bool settled(ValueId v) const;            // needs no temporary to be read
     void set(u32 n, asmjit::x86::CondCode c); // the result is the truth of c

@@ -78,10 +78,7 @@ bool Lowering::integer(u32 n) {
     case Op::zext:
     case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
     case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
-    case Op::select:
-        if (ir::size_of(t) > 16 || t == Type::mask) return false;
-        in_vec(t) ? select_vec(n) : select(n);
-        return true;
+    case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
     case Op::bitcast: return ir::size_of(t) < 4 || ir::size_of(type(i.a)) < 4 ? false : (convert(n), true);
     case Op::pair:
     case Op::half:
@@ -606,23 +603,6 @@ void Lowering::select(u32 n) {
     use(i.c);
     activate(n);
     set_gpr(n, i32(x.id()));
-}
-
-// No conditional move between vector registers: a jump around one.
-void Lowering::select_vec(u32 n) {
-    const IrInst& i = inst(n);
-    Xmm x = vec_temp(), c = vec(i.c), b = vec(i.b);
-    auto move = [&](Xmm from) { f_.avx ? a_.vmovaps(x, from) : a_.movaps(x, from); };
-    move(c);
-    vec_locked_ &= ~(1u << c.id());
-    Label done = a_.newLabel();
-    a_.j(negateCond(condition(i.a)), done);
-    move(b);
-    a_.bind(done);
-    use(i.b);
-    use(i.c);
-    activate(n);
-    set_vec(n, i32(x.id()));
 }
 
 } // namespace mimic::jit::x86
