@@ -136,8 +136,8 @@ struct AArch64 {
          "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",  "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
          "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
          "SdI",    "SnI",     "SnIw",    "VmEl",    "Vm",      "Va",       "Qd",     "Qn",     "Hm",     "Vn4h",
-         "Vm4h",   "Vn2h",    "Vm2h",    "VmHEl",   "VmHc",    "VmSc",     "VmBs",   "VmHs",   "rot",    "rotx",
-         "rota",   "Xs",      "options", "options2"});
+         "Vn4hF",  "Vm4h",    "Vn2h",    "Vm2h",    "VmHEl",   "VmHc",     "VmSc",   "VmBs",   "VmHs",   "rot",
+         "rotx",   "rota",    "Xs",      "options", "options2"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 

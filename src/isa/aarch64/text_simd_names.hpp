@@ -163,6 +163,7 @@ inline constexpr NamedOperand simd_named[] = {
     {"Qn", numbered<Rn, 'q'>},
     {"Hm", numbered<Rm, 'h'>},
     {"Vn4h", vector_register<Rn, Shape::half, false>},
+    {"Vn4hF", vector_register<Rn, Shape::half, true>},
     {"Vm4h", vector_register<Rm, Shape::half, false>},
     {"Vn2h", few_halfwords<Rn>},
     {"Vm2h", few_halfwords<Rm>},
