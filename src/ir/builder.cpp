@@ -503,6 +503,9 @@ void Builder::begin_insn(u64 pc, u32 length) {
     pc_ = pc;
     length_ = length;
     ++unit_.guest_insns;
+    // The block that an instruction ended with belongs to the next one when nothing of its own stands in it: an edge to
+    // it goes on, not back.
+    if (current_ != none && unit_.blocks[current_].begin == unit_.code.size()) unit_.blocks[current_].pc = pc;
     emit({.op = Op::insn, .sub = u8(length), .c = mode_, .imm = pc});
 }
 

@@ -43,7 +43,7 @@ struct Run {
     std::vector<u8>& arena;
     std::vector<u8>& args;
     u32 arena_top = 0;
-    u64 pc = 0; // of the current guest instruction
+    u64 pc = 0;           // of the current guest instruction
     u32 insn_mode = none; // its mode bits; none: unknown
     Wide results[16];
     // The guest's FP rules with the mode of cpu.fp (cpu.fp80) applied; built when first needed and when the mode changes.
@@ -101,6 +101,8 @@ struct Run {
     void vector(const Inst& i, Place& out);
     void vector_fp(const Inst& i, Place& out);
     void lanes(const Inst& i, Place& out);
+    // interpreter_crypto.cpp
+    void crypto(const Inst& i, Place& out);
     void moves(const Inst& i, Place& out);
     void masks(const Inst& i, Place& out);
     void pass_arguments(const Inst& i);

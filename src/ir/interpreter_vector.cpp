@@ -135,6 +135,37 @@ U unary(VUn kind, U a, bool& saturated) {
     }
 }
 
+// c + the products of the bytes of a and b, which are signed or not.
+template <class A, class B>
+u32 dot_product(u32 a, u32 b, u32 c) {
+    for (u32 k = 0; k < 32; k += 8) c += u32(i32(A(a >> k)) * i32(B(b >> k)));
+    return c;
+}
+
+template <class U>
+U ternary(VTern kind, U a, U b, U c, bool& saturated) {
+    using S = std::make_signed_t<U>;
+    constexpr u32 width = 8 * sizeof(U);
+    // The accumulator is the high half: 2 * a * b stays below 2^127 in magnitude, c << width may not.
+    auto high_half = [&](bool subtract) {
+        Exact product = Exact(S(a)) * S(b);
+        if (subtract) product = -product;
+        Exact sum = (product + (Exact(1) << (width - 2))) >> (width - 1);
+        return U(clamp_to<S>(sum + S(c), saturated));
+    };
+    switch (kind) {
+    case VTern::mla: return U(c + u64(a) * b);
+    case VTern::mls: return U(c - u64(a) * b);
+    case VTern::bsl: return U((a & b) | (U(~a) & c));
+    case VTern::sqrdmlah: return high_half(false);
+    case VTern::sqrdmlsh: return high_half(true);
+    case VTern::sdot: return U(dot_product<i8, i8>(u32(a), u32(b), u32(c)));
+    case VTern::udot: return U(dot_product<u8, u8>(u32(a), u32(b), u32(c)));
+    case VTern::usdot: return U(dot_product<u8, i8>(u32(a), u32(b), u32(c)));
+    default: return 0; // FP: interpreter_vector_fp.cpp; lanes of 128 bits: interpreter_crypto.cpp
+    }
+}
+
 template <class U>
 U shift(VShift kind, U a, u32 n, bool& saturated) {
     using S = std::make_signed_t<U>;
@@ -251,6 +282,7 @@ void Run::vector(const Inst& i, Place& out) {
     auto kinds = kinds_of(i.op);
     if (!kinds.empty() && kinds[i.sub].effect == 'F') return vector_fp(i, out);
     if (i.op == Op::vwiden && is_fp(i.lane)) return vector_fp(i, out);
+    if (is_crypto(i)) return crypto(i, out);
     if (!kinds.empty() || i.op == Op::vwiden) return lanes(i, out);
     if (i.op == Op::mask_lt || i.op == Op::mask_op || i.op == Op::mask_count || i.op == Op::vselect)
         return masks(i, out);
@@ -277,15 +309,10 @@ void Run::lanes(const Inst& i, Place& out) {
                 unary_lanes<U>(i, a, to, n, saturated);
             break;
         case Op::vtern:
-            for (u32 k = 0; k < n; ++k) {
-                U x = lane<U>(a, k), y = lane<U>(bytes(i.b), k), z = lane<U>(bytes(i.c), k);
-                VTern kind = VTern(i.sub);
-                U product = U(u64(x) * y);
-                set_lane<U>(to, k,
-                            kind == VTern::mla   ? U(z + product)
-                            : kind == VTern::mls ? U(z - product)
-                                                 : U((x & y) | (U(~x) & z)));
-            }
+            for (u32 k = 0; k < n; ++k)
+                set_lane<U>(
+                    to, k,
+                    ternary<U>(VTern(i.sub), lane<U>(a, k), lane<U>(bytes(i.b), k), lane<U>(bytes(i.c), k), saturated));
             break;
         case Op::vshift:
             for (u32 k = 0; k < n; ++k)

@@ -55,6 +55,19 @@ void for_each_operand(U& unit, I& i, F&& f) {
 
 constexpr bool is_fp(Lane l) { return l >= Lane::f16 && l <= Lane::bf16; }
 
+// Kinds whose results are pairs of lanes or 128 bits (kinds.def: carry-less products, AES, SHA-256).
+constexpr bool is_crypto(const Inst& i) {
+    if (i.op == Op::vbin) return VBin(i.sub) >= VBin::pmull_even && VBin(i.sub) <= VBin::sha256_msg2;
+    if (i.op == Op::vun) return VUn(i.sub) >= VUn::aes_enc && VUn(i.sub) <= VUn::aes_imix;
+    return i.op == Op::vtern && VTern(i.sub) == VTern::sha256_rounds2;
+}
+
+// Kinds whose lanes are words.
+constexpr bool is_of_words(const Inst& i) {
+    if (i.op == Op::vun) return VUn(i.sub) == VUn::urecpe || VUn(i.sub) == VUn::ursqrte;
+    return i.op == Op::vtern && VTern(i.sub) >= VTern::sdot && VTern(i.sub) <= VTern::usdot;
+}
+
 // Does i compute in floating point: may it raise sticky flags, does it look at the rounding mode?
 inline bool is_fp_operation(const Inst& i) {
     if (i.op >= Op::fadd && i.op <= Op::utof) return true;

@@ -447,11 +447,17 @@ private:
         i.lane = floating ? fp_lane() : int_lane();
         if (auto kinds = kinds_of(op); !kinds.empty()) i.sub = u8(dice_.below(u32(kinds.size())));
         if (auto names = sub_names(op); !names.empty()) i.sub = u8(dice_.below(u32(names.size())));
+        if (is_of_words(i)) i.lane = Lane::i32;
+        if (is_crypto(i)) {
+            i.lane = op == Op::vbin && VBin(i.sub) <= VBin::pmull_odd ? Lane::i64 : Lane::i128;
+            if (t == Type::v64) i.type = t = Type::v128;
+        }
         u32 lanes = std::max(1u, bytes(t) / lane_bytes(i.lane));
         i.a = value(t);
         switch (op) {
         case Op::vbin:
-            i.b = second(i.a, t), i.c = weight(Group::mask) && dice_.one_in(4) ? value(Type::mask) : none;
+            i.b = second(i.a, t),
+            i.c = weight(Group::mask) && !is_crypto(i) && dice_.one_in(4) ? value(Type::mask) : none;
             break;
         case Op::vtern: i.b = second(i.a, t), i.c = value(t); break;
         case Op::vshift: i.imm = dice_.below(8 * lane_bytes(i.lane) + 2); break;

@@ -51,11 +51,12 @@ struct CpuHeader {
     u64 host_sp = 0;                      // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
     void* owner = nullptr;                // the cpu::Cpu
-    Access* access = nullptr;       // guest memory for what generated code leaves to C++
+    Access* access = nullptr;             // guest memory for what generated code leaves to C++
     u64 host_pc = 0;                      // after a fault in generated code: where; else 0
-    bool fault_unknown = false; // the host didn't tell fault_address (Intel SDM: #GP for non-canonical ones)
+    bool fault_unknown = false;           // the host didn't tell fault_address (Intel SDM: #GP for non-canonical ones)
     u64 (*clock)(CpuHeader&) = nullptr;   // the machine's clock port, in nanoseconds; null: time stands still
-    alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
+    bool (*random)(CpuHeader&, u64&) = nullptr; // the machine's random port; false or null: no number now
+    alignas(16) u64 scratch[16 * 2] = {};       // arguments and results of intrinsics, spills
 };
 
 // Bytes from the header to the first slot; homes of hot slots follow at once, so that short displacements reach them.

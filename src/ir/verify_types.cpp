@@ -242,16 +242,22 @@ private:
     Result<void> kind_lane() {
         std::string_view name = kinds_of(i_.op)[i_.sub].name;
         bool fp = kinds_of(i_.op)[i_.sub].effect == 'F' || name == "fneg" || name == "fabs";
+        if (is_crypto(i_)) {
+            bool products = i_.op == Op::vbin && VBin(i_.sub) <= VBin::pmull_odd;
+            TRY(type(bytes(t_) % 16 == 0, "whole 128 bits"));
+            if (i_.op == Op::vbin && i_.c != none) return bad("operand c", of(i_.c), "none");
+            return lane(i_.lane == (products ? Lane::i64 : Lane::i128), products ? "i64" : "i128");
+        }
         TRY(lane(fp ? plain_fp(i_.lane) : plain_int(i_.lane), fp ? "f16, f32 or f64" : "i8 to i64"));
         u32 size = lane_bytes(i_.lane);
         if (i_.op == Op::vun) {
             VUn k = VUn(i_.sub);
-            if (k == VUn::urecpe || k == VUn::ursqrte) return lane(size == 4, "i32");
             if (k == VUn::saddlp || k == VUn::uaddlp) return lane(size <= 4, "i8 to i32");
             if (k == VUn::rev16) return lane(size == 1, "i8");
             if (k == VUn::rev32) return lane(size <= 2, "i8 or i16");
             if (k == VUn::rev64) return lane(size <= 4, "i8 to i32");
         }
+        if (is_of_words(i_)) return lane(size == 4, "i32");
         if (i_.op == Op::vnarrow) return lane(size >= (fp ? 4 : 2), "one that has a half");
         return {};
     }

@@ -3,6 +3,7 @@
 #include "cpu/cpu.hpp"
 #include <atomic>
 #include <ctime>
+#include <sys/random.h>
 #include <unistd.h>
 
 namespace mimic::user {
@@ -87,10 +88,14 @@ u64 monotonic(ir::CpuHeader&) {
     return u64(now.tv_sec) * 1000000000 + u64(now.tv_nsec);
 }
 
+// ...and chance from its generator.
+bool host_random(ir::CpuHeader&, u64& value) { return getrandom(&value, sizeof value, 0) == ssize_t(sizeof value); }
+
 class CpuVcpu final : public Vcpu {
 public:
     CpuVcpu(cpu::CodeSpace& space, ir::Access& access) : cpu_(space, access), base_(space.options().guest_base) {
         cpu_.header().clock = monotonic;
+        cpu_.header().random = host_random;
     }
     ir::CpuHeader& header() override { return cpu_.header(); }
     // A fault of generated code comes with the host's address.

@@ -1,5 +1,5 @@
 // Exclusive, ordered and atomic accesses: Arm ARM C4.1.96 (Loads and Stores); B2.12 the exclusive monitor; FEAT_LSE,
-// FEAT_LRCPC, FEAT_LRCPC2. The monitor is an address and the value read there: a store-exclusive compares and swaps (so
+// FEAT_LRCPC, FEAT_LRCPC2, FEAT_LRCPC3. The monitor is an address and the value read there: a store-exclusive compares and swaps (so
 // another processor's write of the same value goes unnoticed).
 #include "isa/aarch64/memory.hpp"
 #include "isa/aarch64/tables.hpp"
@@ -44,6 +44,60 @@ template <Type M>
 void store_release_unscaled(A64& t, const I& i) {
     t.store(t.xsp(i[Rn]) + i[imm9], t.x(i[Rt]).trunc(M), atomic_access(t, M, Order::seq_cst));
 }
+
+// ---- LRCPC3: pairs, and write-back
+
+// The offset of a form with write-back: the transfer's size, up after a load, down before a store.
+template <Type M, bool Moves>
+void load_acquire_pair(A64& t, const I& i) {
+    Val base = t.xsp(i[Rn]), after = base + mimic::i64(2 * ir::size_of(M));
+    Val first = t.load(i64, base, atomic_access(t, M, Order::acquire));
+    Val second = t.load(i64, base + mimic::i64(ir::size_of(M)), atomic_access(t, M, Order::acquire));
+    t.x(i[Rt], first);
+    t.x(i[Rm], second);
+    if (Moves) t.xsp(i[Rn], after);
+}
+template <Type M, bool Moves>
+void store_release_pair(A64& t, const I& i) {
+    Val base = t.xsp(i[Rn]) - mimic::i64(Moves ? 2 * ir::size_of(M) : 0);
+    t.probe(base, t.imm(2 * ir::size_of(M)), true);
+    t.store(base, t.x(i[Rt]).trunc(M), atomic_access(t, M, Order::seq_cst));
+    t.store(base + mimic::i64(ir::size_of(M)), t.x(i[Rm]).trunc(M), atomic_access(t, M, Order::seq_cst));
+    if (Moves) t.xsp(i[Rn], base);
+}
+template <Type M>
+void load_acquire_moving(A64& t, const I& i) {
+    Val base = t.xsp(i[Rn]), after = base + mimic::i64(ir::size_of(M));
+    t.x(i[Rt], t.load(i64, base, atomic_access(t, M, Order::acquire)));
+    t.xsp(i[Rn], after);
+}
+template <Type M>
+void store_release_moving(A64& t, const I& i) {
+    Val base = t.xsp(i[Rn]) - mimic::i64(ir::size_of(M));
+    t.store(base, t.x(i[Rt]).trunc(M), atomic_access(t, M, Order::seq_cst));
+    t.xsp(i[Rn], base);
+}
+template <Type M>
+void load_vector_acquire(A64& t, const I& i) {
+    t.v(i[Rt], t.load(M, t.xsp(i[Rn]) + i[imm9], atomic_access(t, M, Order::acquire)));
+}
+template <Type M>
+void store_vector_release(A64& t, const I& i) {
+    t.store(t.xsp(i[Rn]) + i[imm9], t.v(i[Rt], M), atomic_access(t, M, Order::seq_cst));
+}
+// One doubleword of a vector register.
+void load_lane_acquire(A64& t, const I& i) {
+    Val v = t.load(i64, t.xsp(i[Rn]), atomic_access(t, i64, Order::acquire));
+    t.put(u16(slot_v + i[Rt]), v, u32(8 * i[Q]));
+}
+void store_lane_release(A64& t, const I& i) {
+    Val v = t.get(u16(slot_v + i[Rt]), i64, u32(8 * i[Q]));
+    t.store(t.xsp(i[Rn]), v, atomic_access(t, i64, Order::seq_cst));
+}
+bool two_registers(const I& i) { return i[Rt] != i[Rm]; }
+bool pair_moves(const I& i) { return two_registers(i) && (i[Rn] == 31 || (i[Rt] != i[Rn] && i[Rm] != i[Rn])); }
+bool pair_stored_moves(const I& i) { return i[Rn] == 31 || (i[Rt] != i[Rn] && i[Rm] != i[Rn]); }
+bool base_apart(const I& i) { return i[Rn] == 31 || i[Rt] != i[Rn]; }
 
 // ---- exclusive. The slot holds address + 1, so that zero is an open monitor.
 
@@ -220,6 +274,33 @@ constexpr R lrcpc2_rows[] = {
     {"stlur   {Xt}, [{XnSP}{off9}]",           "11 011001 00 0 imm9 00 Rn Rt",               store_release_unscaled<i64>},
     {"ldapur  {Xt}, [{XnSP}{off9}]",           "11 011001 01 0 imm9 00 Rn Rt",               load_acquire_unscaled<i64>},
 };
+
+constexpr R lrcpc3_rows[] = {
+    {"stilp   {Wt}, {Wm}, [{XnSP}, #-8]!",      "10 011001 00 0 Rm 0000 10 Rn Rt",           store_release_pair<i32, true>, pair_stored_moves},
+    {"stilp   {Wt}, {Wm}, [{XnSP}]",            "10 011001 00 0 Rm 0001 10 Rn Rt",           store_release_pair<i32, false>},
+    {"ldiapp  {Wt}, {Wm}, [{XnSP}], #8",        "10 011001 01 0 Rm 0000 10 Rn Rt",           load_acquire_pair<i32, true>, pair_moves},
+    {"ldiapp  {Wt}, {Wm}, [{XnSP}]",            "10 011001 01 0 Rm 0001 10 Rn Rt",           load_acquire_pair<i32, false>, two_registers},
+    {"stlr    {Wt}, [{XnSP}, #-4]!",             "10 011001 10 0 00000 0000 10 Rn Rt",         store_release_moving<i32>, base_apart},
+    {"ldapr   {Wt}, [{XnSP}], #4",               "10 011001 11 0 00000 0000 10 Rn Rt",         load_acquire_moving<i32>, base_apart},
+    {"stilp   {Xt}, {Xm}, [{XnSP}, #-16]!",     "11 011001 00 0 Rm 0000 10 Rn Rt",           store_release_pair<i64, true>, pair_stored_moves},
+    {"stilp   {Xt}, {Xm}, [{XnSP}]",            "11 011001 00 0 Rm 0001 10 Rn Rt",           store_release_pair<i64, false>},
+    {"ldiapp  {Xt}, {Xm}, [{XnSP}], #16",       "11 011001 01 0 Rm 0000 10 Rn Rt",           load_acquire_pair<i64, true>, pair_moves},
+    {"ldiapp  {Xt}, {Xm}, [{XnSP}]",            "11 011001 01 0 Rm 0001 10 Rn Rt",           load_acquire_pair<i64, false>, two_registers},
+    {"stlr    {Xt}, [{XnSP}, #-8]!",             "11 011001 10 0 00000 0000 10 Rn Rt",         store_release_moving<i64>, base_apart},
+    {"ldapr   {Xt}, [{XnSP}], #8",               "11 011001 11 0 00000 0000 10 Rn Rt",         load_acquire_moving<i64>, base_apart},
+    {"stlur   {Bt}, [{XnSP}{off9}]",             "00 011101 00 0 imm9 10 Rn Rt",               store_vector_release<i8>},
+    {"ldapur  {Bt}, [{XnSP}{off9}]",             "00 011101 01 0 imm9 10 Rn Rt",               load_vector_acquire<i8>},
+    {"stlur   {Ht}, [{XnSP}{off9}]",             "01 011101 00 0 imm9 10 Rn Rt",               store_vector_release<f16>},
+    {"ldapur  {Ht}, [{XnSP}{off9}]",             "01 011101 01 0 imm9 10 Rn Rt",               load_vector_acquire<f16>},
+    {"stlur   {St}, [{XnSP}{off9}]",             "10 011101 00 0 imm9 10 Rn Rt",               store_vector_release<f32>},
+    {"ldapur  {St}, [{XnSP}{off9}]",             "10 011101 01 0 imm9 10 Rn Rt",               load_vector_acquire<f32>},
+    {"stlur   {Dt}, [{XnSP}{off9}]",             "11 011101 00 0 imm9 10 Rn Rt",               store_vector_release<f64>},
+    {"ldapur  {Dt}, [{XnSP}{off9}]",             "11 011101 01 0 imm9 10 Rn Rt",               load_vector_acquire<f64>},
+    {"stlur   {Qt}, [{XnSP}{off9}]",             "00 011101 10 0 imm9 10 Rn Rt",               store_vector_release<v128>},
+    {"ldapur  {Qt}, [{XnSP}{off9}]",             "00 011101 11 0 imm9 10 Rn Rt",               load_vector_acquire<v128>},
+    {"stl1    {dlane1}, [{XnSP}]",               "0 Q 0011010 0 0 00001 100 0 01 Rn Rt",       store_lane_release},
+    {"ldap1   {dlane1}, [{XnSP}]",               "0 Q 0011010 1 0 00001 100 0 01 Rn Rt",       load_lane_acquire},
+};
 // clang-format on
 
 } // namespace
@@ -228,5 +309,6 @@ constinit const Table<AArch64> exclusives{"exclusives", needs(Feature::base), ro
 constinit const Table<AArch64> lse{"LSE", needs(Feature::lse), lse_rows};
 constinit const Table<AArch64> lrcpc{"LRCPC", needs(Feature::lrcpc), lrcpc_rows};
 constinit const Table<AArch64> lrcpc2{"LRCPC2", needs(Feature::lrcpc2), lrcpc2_rows};
+constinit const Table<AArch64> lrcpc3{"LRCPC3", needs(Feature::lrcpc3), lrcpc3_rows};
 
 } // namespace mimic::isa::aarch64

@@ -84,6 +84,17 @@ constexpr R rows[] = {
     {"tbnz    {Rtb}, #{b5b40}, {imm14}",  "b5b40 011011 1 b5b40 imm14 Rt",      test_and_branch<false>},
 };
 
+// A hint only: the branch is consistent.
+constexpr R hbc_rows[] = {
+    {"bc.{cond0} {imm19}",              "0101010 0 imm19 1 cond0",              b_cond},
+};
+
+// Waiting may end at once.
+constexpr R wfxt_rows[] = {
+    {"wfet    {Xd}",                    "1101010100 0 00 011 0001 0000 000 Rd", hint},
+    {"wfit    {Xd}",                    "1101010100 0 00 011 0001 0000 001 Rd", hint},
+};
+
 constexpr R sb_rows[] = {
     {"sb",                              "1101010100 0 00 011 0011 0000 111 11111", isb},
 };
@@ -93,5 +104,7 @@ constexpr R sb_rows[] = {
 
 constinit const Table<AArch64> branches{"branches, exceptions, hints", needs(Feature::base), rows};
 constinit const Table<AArch64> speculation_barrier{"SB", needs(Feature::sb), sb_rows};
+constinit const Table<AArch64> consistent_branches{"HBC", needs(Feature::hbc), hbc_rows};
+constinit const Table<AArch64> waits_with_timeout{"WFxT", needs(Feature::wfxt), wfxt_rows};
 
 } // namespace mimic::isa::aarch64

@@ -26,19 +26,10 @@ void convert(A64& t, const I& i) {
     t.v(i[Rd], t.fp(Op::fcvt, To, t.v(i[Rn], fp_type(i))));
 }
 
-// FPRoundIntN: what does not fit is the least integer, and invalid.
 template <class F, u32 Bits, bool Zero>
-int round_to_size(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
-    softfloat::Env env = fp_environment(*cpu), trial = env;
-    auto a = softfloat::BitsOf<F>(args[0].w[0]);
-    auto rounding = Zero ? softfloat::Rounding::toward_zero : env.rounding;
-    softfloat::to_int<F>(a, {.bits = Bits}, rounding, trial);
-    if (trial.flags & softfloat::flag::invalid) {
-        env.raise(softfloat::flag::invalid);
-        results[0].w[0] = u64(1) << (F::exponent_bits + F::fraction_bits) | u64(F::bias + Bits - 1) << F::fraction_bits;
-    } else {
-        results[0].w[0] = softfloat::round_to_integral<F>(a, rounding, true, env);
-    }
+int round_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
+    softfloat::Env env = fp_environment(*cpu);
+    results[0].w[0] = round_to_size<F>(softfloat::BitsOf<F>(args[0].w[0]), Bits, Zero, env);
     keep_flags(*cpu, env);
     return 0;
 }
@@ -47,7 +38,7 @@ constexpr ir::Intrinsic rounding_intrinsic;
 #define MIMIC_ROUND(f, bits, zero, text)                                                                               \
     template <>                                                                                                        \
     constexpr ir::Intrinsic rounding_intrinsic<softfloat::f, bits, zero>{                                              \
-        .name = text, .body = round_to_size<softfloat::f, bits, zero>, .args = 1, .effects = ir::Intrinsic::reads_fp};
+        .name = text, .body = round_body<softfloat::f, bits, zero>, .args = 1, .effects = ir::Intrinsic::reads_fp};
 MIMIC_ROUND(F32, 32, true, "aarch64_frint32z_s")
 MIMIC_ROUND(F32, 32, false, "aarch64_frint32x_s")
 MIMIC_ROUND(F32, 64, true, "aarch64_frint64z_s")

@@ -93,7 +93,10 @@ inline constexpr Field size_ = bit_field("size", 22, 2), sz = bit_field("sz", 22
                        len_ = bit_field("len", 13, 2), opcode4 = bit_field("opcode4", 12, 4),
                        ldsize = bit_field("ldsize", 10, 2), Sld = bit_field("Sld", 12, 1),
                        cmode = bit_field("cmode", 12, 4), opm = bit_field("opm", 29, 1), L_ = bit_field("L", 21, 1),
-                       M_ = bit_field("M", 20, 1), H_ = bit_field("H", 11, 1), Rm4 = bit_field("Rm4", 16, 4);
+                       M_ = bit_field("M", 20, 1), H_ = bit_field("H", 11, 1), Rm4 = bit_field("Rm4", 16, 4),
+                       rot = bit_field("rot", 11, 2), rotx = bit_field("rotx", 13, 2), rota = bit_field("rota", 12, 1),
+                       imm2 = bit_field("imm2", 12, 2), options = bit_field("options", 12, 4),
+                       options2 = bit_field("options2", 12, 2);
 inline constexpr Field abcdefgh{"abcdefgh", Kind::bits, {{16, 3}, {5, 5}}}, immhb{"immhb", Kind::bits, {{16, 7}}};
 
 struct AArch64 {
@@ -109,7 +112,8 @@ struct AArch64 {
         &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,    &scale,   &Q,     &udf16,  &imm8u, &imm9, &imm7,
         &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,   &bitmask, &hint7, &sysreg, &size_, &sz,   &immh,
         &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4, &ldsize,  &Sld,   &cmode,  &opm,   &L_,   &M_,
-        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,   &sf30,    &A23,   &R22,    &L22,   &o15,  &lh};
+        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,   &sf30,    &A23,   &R22,    &L22,   &o15,  &lh,
+        &rot,   &rotx,   &rota,     &imm2,  &options, &options2};
     // Operands that do not print as plain numbers: text.cpp.
     static constexpr std::array operand_names = std::to_array<std::string_view>(
         {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",      "Ra",       "RnF",    "Rt",     "Rtb",    "Rt30",
@@ -131,7 +135,9 @@ struct AArch64 {
          "steph2", "slane2",  "steps2",  "dlane2",  "stepd2",  "tbl3",     "list3",  "step3",  "stepr3", "blane3",
          "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",  "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
          "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
-         "SdI",    "SnI",     "SnIw",    "VmEl"});
+         "SdI",    "SnI",     "SnIw",    "VmEl",    "Vm",      "Va",       "Qd",     "Qn",     "Hm",     "Vn4h",
+         "Vn4hF",  "Vm4h",    "Vn2h",    "Vm2h",    "VmHEl",   "VmHc",     "VmSc",   "VmBs",   "VmHs",   "rot",
+         "rotx",   "rota",    "Xs",      "options", "options2"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 

@@ -14,11 +14,12 @@ template <class... F>
 constexpr u64 set_of(F... f) {
     return (u64{0} | ... | (u64{1} << u32(f)));
 }
-// A feature is in a model only if rows implement all of it: what a program finds here, it uses. The cores have more (the
-// A53 cryptography, the N1 dot products); a program that asks takes its plain path.
-constexpr u64 v8_0 = set_of(base, fp, simd, crc32);
-constexpr u64 v8_2 = v8_0 | set_of(lse, fp16, lrcpc, dpb);
-constexpr u64 everything = v8_2 | set_of(lrcpc2, lse2, flagm, flagm2, frintts, jscvt, sb, dpb2, cssc);
+// A feature is in a model only if rows implement all of it: what a program finds here, it uses.
+constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
+constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
+constexpr u64 v8_2 = v8_0 | set_of(lse, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb);
+constexpr u64 everything = v8_2 | set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16,
+                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, cssc);
 
 // MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
 constexpr Model all_models[] = {
@@ -61,7 +62,8 @@ u64 aa64isar0(const Model& m) {
                        {44, 1, dotprod},
                        {48, 1, fhm},
                        {52, 1, flagm},
-                       {52, 2, flagm2}});
+                       {52, 2, flagm2},
+                       {60, 1, rng}});
 }
 u64 aa64isar1(const Model& m) {
     return compose(m, {{0, 1, dpb},
@@ -74,9 +76,10 @@ u64 aa64isar1(const Model& m) {
                        {32, 1, frintts},
                        {36, 1, sb},
                        {44, 1, bf16},
+                       {48, 1, dgh},
                        {52, 1, i8mm}});
 }
-u64 aa64isar2(const Model& m) { return compose(m, {{52, 1, cssc}}); }
+u64 aa64isar2(const Model& m) { return compose(m, {{0, 2, wfxt}, {16, 1, mops}, {20, 1, hbc}, {52, 1, cssc}}); }
 u64 aa64mmfr2(const Model& m) { return compose(m, {{32, 1, lse2}}); }
 
 constexpr u32 id(u32 crm, u32 op2) { return system_register(3, 0, 0, crm, op2); }
@@ -91,8 +94,8 @@ constexpr Capability hwcap[] = {{0, fp},     {1, simd},     {3, aes},       {4, 
                                 {13, jscvt}, {14, fcma},    {15, lrcpc},    {16, dpb},       {17, sha3}, {18, sm3},
                                 {19, sm4},   {20, dotprod}, {21, sha512},   {23, fhm},       {25, lse2}, {26, lrcpc2},
                                 {27, flagm}, {29, sb}};
-constexpr Capability hwcap2[] = {{0, dpb2},  {7, flagm2}, {8, frintts}, {13, i8mm},
-                                 {14, bf16}, {17, bti},   {34, cssc},   {46, lrcpc3}};
+constexpr Capability hwcap2[] = {{0, dpb2}, {7, flagm2}, {8, frintts}, {13, i8mm}, {14, bf16}, {15, dgh},   {16, rng},
+                                 {17, bti}, {31, wfxt},  {34, cssc},   {43, mops}, {44, hbc},  {46, lrcpc3}};
 
 } // namespace
 

@@ -42,6 +42,11 @@ enum class Feature : u32 {
     dpb2,      // FEAT_DPB2
     bti,       // FEAT_BTI
     cssc,      // FEAT_CSSC
+    mops,      // FEAT_MOPS
+    hbc,       // FEAT_HBC
+    wfxt,      // FEAT_WFxT
+    rng,       // FEAT_RNG
+    dgh,       // FEAT_DGH
     count
 };
 

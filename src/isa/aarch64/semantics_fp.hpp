@@ -28,4 +28,18 @@ constexpr u64 expand_immediate(u32 imm, Type t) {
 softfloat::Env fp_environment(const ir::CpuHeader& cpu);
 void keep_flags(ir::CpuHeader& cpu, const softfloat::Env& env);
 
+// FPRoundIntN: rounds to an integer of `bits` bits, in the environment's mode or toward zero; what does not fit is the
+// least integer, and invalid.
+template <class F>
+softfloat::BitsOf<F> round_to_size(softfloat::BitsOf<F> a, u32 bits, bool toward_zero, softfloat::Env& env) {
+    softfloat::Env trial = env;
+    auto rounding = toward_zero ? softfloat::Rounding::toward_zero : env.rounding;
+    trial.flags = 0;
+    softfloat::to_int<F>(a, {.bits = u8(bits)}, rounding, trial);
+    if (!(trial.flags & softfloat::flag::invalid)) return softfloat::round_to_integral<F>(a, rounding, true, env);
+    env.raise(softfloat::flag::invalid);
+    return softfloat::BitsOf<F>(u64(1) << (F::exponent_bits + F::fraction_bits) | u64(F::bias + i32(bits) - 1)
+                                                                                      << F::fraction_bits);
+}
+
 } // namespace mimic::isa::aarch64

@@ -16,6 +16,12 @@ using ir::VUn;
 inline Type vector_type(const I& i) { return i[Q] ? Type::v128 : Type::v64; }
 inline Lane int_lane(const I& i) { return Lane(i[size_]); }
 inline Lane fp_lane(const I& i) { return i[sz] ? Lane::f64 : Lane::f32; }
+// Lanes of a floating-point row: as sz says, or halfwords.
+enum class Fp : u8 { by_sz, half };
+template <Fp F>
+Lane fp_lane(const I& i) {
+    return F == Fp::half ? Lane::f16 : fp_lane(i);
+}
 inline bool halfwords_or_words(const I& i) { return i[size_] == 1 || i[size_] == 2; }
 constexpr Lane wider(Lane l) { return Lane(u8(l) + 1); }
 

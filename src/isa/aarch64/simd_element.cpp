@@ -87,6 +87,35 @@ void fp_multiply_add(A64& t, const I& i) {
     fp_result(t, i, Scalar, t.op(Op::vtern, a.type(), a, b, c, ir::FpArg{}.bits(), u8(K), fp_lane(i)));
 }
 
+// The same of halfwords.
+template <bool Scalar>
+Val half_element(A64& t, const I& i) {
+    u64 index = u64(i[H_] << 2 | i[L_] << 1 | i[M_]);
+    Val e = t.op(Op::vget, Type::i16, t.v(i[Rm4], Type::v128), {}, {}, index, 0, Lane::i16);
+    return Scalar ? e.zext(Type::i64).bitcast(Type::v64) : splat(t, vector_type(i), Lane::i16, e);
+}
+template <bool Scalar>
+Val half_operand(A64& t, const I& i, i64 n) {
+    return Scalar ? one_lane(t, n, Lane::f16) : vector(t, n, i);
+}
+template <bool Scalar>
+void half_result(A64& t, const I& i, Val v) {
+    if (Scalar)
+        put_lane(t, i[Rd], Lane::f16, v);
+    else
+        t.v(i[Rd], v);
+}
+template <VBin K, bool Scalar>
+void half_binary(A64& t, const I& i) {
+    half_result<Scalar>(t, i, t.vbin(K, Lane::f16, half_operand<Scalar>(t, i, i[Rn]), half_element<Scalar>(t, i)));
+}
+template <VTern K, bool Scalar>
+void half_multiply_add(A64& t, const I& i) {
+    Val a = half_operand<Scalar>(t, i, i[Rn]), c = half_operand<Scalar>(t, i, i[Rd]);
+    half_result<Scalar>(
+        t, i, t.op(Op::vtern, a.type(), a, half_element<Scalar>(t, i), c, ir::FpArg{}.bits(), u8(K), Lane::f16));
+}
+
 // clang-format off
 constexpr R rows[] = {
     {"smlal{2}  {VdW}, {VnTq}, {VmEl}",        "0 Q 0 01111 size L M Rm4 0010 H 0 Rn Rd",      long_multiply_add<VTern::mla, true>, halfwords_or_words},
@@ -120,6 +149,17 @@ constexpr R scalar_rows[] = {
     {"fmul      {SdF}, {SnF}, {VmEl}",         "01 0 11111 1 sz L M Rm4 1001 H 0 Rn Rd",       fp_binary<VBin::fmul, true>, fits_element},
     {"fmulx     {SdF}, {SnF}, {VmEl}",         "01 1 11111 1 sz L M Rm4 1001 H 0 Rn Rd",       fp_binary<VBin::fmulx, true>, fits_element},
 };
+
+constexpr R half_rows[] = {
+    {"fmla      {Vd4h}, {Vn4h}, {VmHEl}",       "0 Q 0 01111 00 L M Rm4 0001 H 0 Rn Rd",        half_multiply_add<VTern::fmla, false>},
+    {"fmla      {Hd}, {Hn}, {VmHEl}",           "01 0 11111 00 L M Rm4 0001 H 0 Rn Rd",         half_multiply_add<VTern::fmla, true>},
+    {"fmls      {Vd4h}, {Vn4h}, {VmHEl}",       "0 Q 0 01111 00 L M Rm4 0101 H 0 Rn Rd",        half_multiply_add<VTern::fmls, false>},
+    {"fmls      {Hd}, {Hn}, {VmHEl}",           "01 0 11111 00 L M Rm4 0101 H 0 Rn Rd",         half_multiply_add<VTern::fmls, true>},
+    {"fmul      {Vd4h}, {Vn4h}, {VmHEl}",       "0 Q 0 01111 00 L M Rm4 1001 H 0 Rn Rd",        half_binary<VBin::fmul, false>},
+    {"fmul      {Hd}, {Hn}, {VmHEl}",           "01 0 11111 00 L M Rm4 1001 H 0 Rn Rd",         half_binary<VBin::fmul, true>},
+    {"fmulx     {Vd4h}, {Vn4h}, {VmHEl}",       "0 Q 1 01111 00 L M Rm4 1001 H 0 Rn Rd",        half_binary<VBin::fmulx, false>},
+    {"fmulx     {Hd}, {Hn}, {VmHEl}",           "01 1 11111 00 L M Rm4 1001 H 0 Rn Rd",         half_binary<VBin::fmulx, true>},
+};
 // clang-format on
 
 } // namespace
@@ -127,5 +167,7 @@ constexpr R scalar_rows[] = {
 constinit const Table<AArch64> simd_element{"AdvSIMD vector x indexed element", needs(Feature::simd), rows};
 constinit const Table<AArch64> simd_element_scalar{"AdvSIMD scalar x indexed element", needs(Feature::simd),
                                                    scalar_rows};
+constinit const Table<AArch64> simd_element_half{"AdvSIMD x indexed element, FP16", needs(Feature::simd_fp16),
+                                                 half_rows};
 
 } // namespace mimic::isa::aarch64

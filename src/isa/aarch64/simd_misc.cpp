@@ -44,19 +44,19 @@ void shll(A64& t, const I& i) {
     t.v(i[Rd], shifted_lanes(t, VShift::shl, wider(lane), wide, 8 * ir::lane_bytes(lane)));
 }
 
-template <VRel K, bool Swap>
+template <VRel K, bool Swap, Fp F = Fp::by_sz>
 void fp_compare_zero(A64& t, const I& i) {
     Val a = vector(t, i[Rn], i), zero = zero_vector(t, vector_type(i));
-    t.v(i[Rd], Swap ? compare(t, K, fp_lane(i), zero, a) : compare(t, K, fp_lane(i), a, zero));
+    t.v(i[Rd], Swap ? compare(t, K, fp_lane<F>(i), zero, a) : compare(t, K, fp_lane<F>(i), a, zero));
 }
-template <VUn K>
+template <VUn K, Fp F = Fp::by_sz>
 void fp_pure(A64& t, const I& i) {
-    t.v(i[Rd], t.vun(K, fp_lane(i), vector(t, i[Rn], i)));
+    t.v(i[Rd], t.vun(K, fp_lane<F>(i), vector(t, i[Rn], i)));
 }
-template <VUn K, Round R>
+template <VUn K, Round R, Fp F = Fp::by_sz>
 void fp_unary(A64& t, const I& i) {
     Val a = vector(t, i[Rn], i);
-    t.v(i[Rd], t.op(Op::vun, a.type(), a, {}, {}, ir::FpArg{.round = R}.bits(), u8(K), fp_lane(i)));
+    t.v(i[Rd], t.op(Op::vun, a.type(), a, {}, {}, ir::FpArg{.round = R}.bits(), u8(K), fp_lane<F>(i)));
 }
 template <VUn K>
 void estimate(A64& t, const I& i) {
@@ -82,6 +82,26 @@ void fp_reduce(A64& t, const I& i) {
 }
 void add_pair(A64& t, const I& i) {
     t.v(i[Rd], t.op(Op::vreduce, Type::i64, t.v(i[Rn], Type::v128), {}, {}, 0, u8(VReduce::add), Lane::i64));
+}
+constexpr VBin binary_of(VReduce k) {
+    switch (k) {
+    case VReduce::fmaxnm: return VBin::fmaxnm;
+    case VReduce::fminnm: return VBin::fminnm;
+    case VReduce::fmax: return VBin::fmax;
+    case VReduce::fmin: return VBin::fmin;
+    default: return VBin::fadd;
+    }
+}
+template <VReduce K>
+void half_reduce(A64& t, const I& i) {
+    t.v(i[Rd], t.op(Op::vreduce, Type::f16, vector(t, i[Rn], i), {}, {}, ir::FpArg{}.bits(), u8(K), Lane::f16));
+}
+// The two halfwords at the bottom; those above are zero.
+template <VReduce K>
+void half_pair(A64& t, const I& i) {
+    Val a = t.v(i[Rn], Type::i32), low = a.trunc(Type::i16), high = a.lshr(16).trunc(Type::i16);
+    auto lane = [](Val v) { return v.zext(Type::i64).bitcast(Type::v64); };
+    put_lane(t, i[Rd], Lane::f16, t.vbin(binary_of(K), Lane::f16, lane(low), lane(high)));
 }
 template <VReduce K>
 void fp_pair(A64& t, const I& i) {
@@ -177,11 +197,54 @@ constexpr R scalar_rows[] = {
     {"fminnmp   {SdF}, {VnFp}",                  "01 1 11110 1 sz 11000 01100 10 Rn Rd",       fp_pair<VReduce::fminnm>},
     {"fminp     {SdF}, {VnFp}",                  "01 1 11110 1 sz 11000 01111 10 Rn Rd",       fp_pair<VReduce::fmin>},
 };
+
+constexpr R half_rows[] = {
+    {"fcmgt     {Vd4h}, {Vn4h}, #0.0",            "0 Q 0 01110 1 111100 01100 10 Rn Rd",        fp_compare_zero<VRel::fgt, false, Fp::half>},
+    {"fcmeq     {Vd4h}, {Vn4h}, #0.0",            "0 Q 0 01110 1 111100 01101 10 Rn Rd",        fp_compare_zero<VRel::feq, false, Fp::half>},
+    {"fcmlt     {Vd4h}, {Vn4h}, #0.0",            "0 Q 0 01110 1 111100 01110 10 Rn Rd",        fp_compare_zero<VRel::fgt, true, Fp::half>},
+    {"fcmge     {Vd4h}, {Vn4h}, #0.0",            "0 Q 1 01110 1 111100 01100 10 Rn Rd",        fp_compare_zero<VRel::fge, false, Fp::half>},
+    {"fcmle     {Vd4h}, {Vn4h}, #0.0",            "0 Q 1 01110 1 111100 01101 10 Rn Rd",        fp_compare_zero<VRel::fge, true, Fp::half>},
+    {"fabs      {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 01111 10 Rn Rd",        fp_pure<VUn::fabs, Fp::half>},
+    {"fneg      {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 01111 10 Rn Rd",        fp_pure<VUn::fneg, Fp::half>},
+    {"fsqrt     {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 11111 10 Rn Rd",        fp_unary<VUn::fsqrt, Round::dynamic, Fp::half>},
+    {"frintn    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11000 10 Rn Rd",        fp_unary<VUn::fround, Round::nearest_even, Fp::half>},
+    {"frintm    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11001 10 Rn Rd",        fp_unary<VUn::fround, Round::down, Fp::half>},
+    {"frintp    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 11000 10 Rn Rd",        fp_unary<VUn::fround, Round::up, Fp::half>},
+    {"frintz    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 11001 10 Rn Rd",        fp_unary<VUn::fround, Round::toward_zero, Fp::half>},
+    {"frinta    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11000 10 Rn Rd",        fp_unary<VUn::fround, Round::nearest_away, Fp::half>},
+    {"frintx    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11001 10 Rn Rd",        fp_unary<VUn::fround_exact, Round::dynamic, Fp::half>},
+    {"frinti    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 11001 10 Rn Rd",        fp_unary<VUn::fround, Round::dynamic, Fp::half>},
+    {"fcvtns    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11010 10 Rn Rd",        fp_unary<VUn::ftos, Round::nearest_even, Fp::half>},
+    {"fcvtms    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11011 10 Rn Rd",        fp_unary<VUn::ftos, Round::down, Fp::half>},
+    {"fcvtas    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11100 10 Rn Rd",        fp_unary<VUn::ftos, Round::nearest_away, Fp::half>},
+    {"scvtf     {Vd4h}, {Vn4h}",                  "0 Q 0 01110 0 111100 11101 10 Rn Rd",        fp_unary<VUn::stof, Round::dynamic, Fp::half>},
+    {"fcvtps    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 11010 10 Rn Rd",        fp_unary<VUn::ftos, Round::up, Fp::half>},
+    {"fcvtzs    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 11011 10 Rn Rd",        fp_unary<VUn::ftos, Round::toward_zero, Fp::half>},
+    {"fcvtnu    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11010 10 Rn Rd",        fp_unary<VUn::ftou, Round::nearest_even, Fp::half>},
+    {"fcvtmu    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11011 10 Rn Rd",        fp_unary<VUn::ftou, Round::down, Fp::half>},
+    {"fcvtau    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11100 10 Rn Rd",        fp_unary<VUn::ftou, Round::nearest_away, Fp::half>},
+    {"ucvtf     {Vd4h}, {Vn4h}",                  "0 Q 1 01110 0 111100 11101 10 Rn Rd",        fp_unary<VUn::utof, Round::dynamic, Fp::half>},
+    {"fcvtpu    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 11010 10 Rn Rd",        fp_unary<VUn::ftou, Round::up, Fp::half>},
+    {"fcvtzu    {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 11011 10 Rn Rd",        fp_unary<VUn::ftou, Round::toward_zero, Fp::half>},
+    {"frecpe    {Vd4h}, {Vn4h}",                  "0 Q 0 01110 1 111100 11101 10 Rn Rd",        fp_unary<VUn::frecpe, Round::dynamic, Fp::half>},
+    {"frsqrte   {Vd4h}, {Vn4h}",                  "0 Q 1 01110 1 111100 11101 10 Rn Rd",        fp_unary<VUn::frsqrte, Round::dynamic, Fp::half>},
+
+    {"fmaxnmv   {Hd}, {Vn4hF}",                    "0 Q 0 01110 0 0 11000 01100 10 Rn Rd",       half_reduce<VReduce::fmaxnm>},
+    {"fmaxv     {Hd}, {Vn4hF}",                    "0 Q 0 01110 0 0 11000 01111 10 Rn Rd",       half_reduce<VReduce::fmax>},
+    {"fminnmv   {Hd}, {Vn4hF}",                    "0 Q 0 01110 1 0 11000 01100 10 Rn Rd",       half_reduce<VReduce::fminnm>},
+    {"fminv     {Hd}, {Vn4hF}",                    "0 Q 0 01110 1 0 11000 01111 10 Rn Rd",       half_reduce<VReduce::fmin>},
+    {"fmaxnmp   {Hd}, {Vn}.2h",                   "01 0 11110 0 0 11000 01100 10 Rn Rd",        half_pair<VReduce::fmaxnm>},
+    {"faddp     {Hd}, {Vn}.2h",                   "01 0 11110 0 0 11000 01101 10 Rn Rd",        half_pair<VReduce::fadd>},
+    {"fmaxp     {Hd}, {Vn}.2h",                   "01 0 11110 0 0 11000 01111 10 Rn Rd",        half_pair<VReduce::fmax>},
+    {"fminnmp   {Hd}, {Vn}.2h",                   "01 0 11110 1 0 11000 01100 10 Rn Rd",        half_pair<VReduce::fminnm>},
+    {"fminp     {Hd}, {Vn}.2h",                   "01 0 11110 1 0 11000 01111 10 Rn Rd",        half_pair<VReduce::fmin>},
+};
 // clang-format on
 
 } // namespace
 
 constinit const Table<AArch64> simd_misc{"AdvSIMD two registers", needs(Feature::simd), rows};
 constinit const Table<AArch64> simd_pairwise_scalar{"AdvSIMD scalar pairwise", needs(Feature::simd), scalar_rows};
+constinit const Table<AArch64> simd_misc_half{"AdvSIMD two registers, FP16", needs(Feature::simd_fp16), half_rows};
 
 } // namespace mimic::isa::aarch64

@@ -93,6 +93,11 @@ void logical_immediate(A64& t, const I& i) {
     t.v(i[Rd], t.vbin(K, Lane::i64, vector(t, i[Rd], i), constant(t, i, expanded(i))));
 }
 
+void move_halves(A64& t, const I& i) {
+    Val v = t.imm(expand_immediate(u32(i[abcdefgh]), Type::f16), Type::i16);
+    t.v(i[Rd], splat(t, vector_type(i), Lane::i16, v));
+}
+
 // clang-format off
 constexpr R rows[] = {
     {"dup       {VdDup}, {VnDup}",               "0 Q 0 01110000 imm5v 0 0000 1 Rn Rd",        dup_element, dup_fits},
@@ -155,10 +160,15 @@ constexpr R rows[] = {
     {"fmov      {Vd2s}, {fpimmv}",               "0 Q 0 0111100000 abcdefgh 1111 01 abcdefgh Rd",move_immediate<false>},
     {"fmov      {Vd}.2d, {fpimmv}",              "0 1 1 0111100000 abcdefgh 1111 01 abcdefgh Rd",move_immediate<false>},
 };
+
+constexpr R half_rows[] = {
+    {"fmov      {Vd4h}, {fpimmv}",               "0 Q 0 0111100000 abcdefgh 1111 11 abcdefgh Rd",move_halves},
+};
 // clang-format on
 
 } // namespace
 
 constinit const Table<AArch64> simd_move{"AdvSIMD moves", needs(Feature::simd), rows};
+constinit const Table<AArch64> simd_move_half{"AdvSIMD moves, FP16", needs(Feature::simd_fp16), half_rows};
 
 } // namespace mimic::isa::aarch64

@@ -42,18 +42,18 @@ void bsl(A64& t, const I& i) { bitwise_select(t, i, i[Rd], i[Rn], i[Rm]); }
 void bit(A64& t, const I& i) { bitwise_select(t, i, i[Rm], i[Rn], i[Rd]); }
 void bif(A64& t, const I& i) { bitwise_select(t, i, i[Rm], i[Rd], i[Rn]); }
 
-template <VBin K>
+template <VBin K, Fp F = Fp::by_sz>
 void fp_binary(A64& t, const I& i) {
-    t.v(i[Rd], t.vbin(K, fp_lane(i), vector(t, i[Rn], i), vector(t, i[Rm], i)));
+    t.v(i[Rd], t.vbin(K, fp_lane<F>(i), vector(t, i[Rn], i), vector(t, i[Rm], i)));
 }
-template <VRel K>
+template <VRel K, Fp F = Fp::by_sz>
 void fp_compare(A64& t, const I& i) {
-    t.v(i[Rd], compare(t, K, fp_lane(i), vector(t, i[Rn], i), vector(t, i[Rm], i)));
+    t.v(i[Rd], compare(t, K, fp_lane<F>(i), vector(t, i[Rn], i), vector(t, i[Rm], i)));
 }
-template <VTern K>
+template <VTern K, Fp F = Fp::by_sz>
 void fp_multiply_add(A64& t, const I& i) {
     t.v(i[Rd], t.op(Op::vtern, vector_type(i), vector(t, i[Rn], i), vector(t, i[Rm], i), vector(t, i[Rd], i),
-                    ir::FpArg{}.bits(), u8(K), fp_lane(i)));
+                    ir::FpArg{}.bits(), u8(K), fp_lane<F>(i)));
 }
 
 template <VBin K>
@@ -66,14 +66,14 @@ void scalar_compare(A64& t, const I& i) {
     Lane lane = int_lane(i);
     put_lane(t, i[Rd], lane, compare(t, K, lane, one_lane(t, i[Rn], lane), one_lane(t, i[Rm], lane)));
 }
-template <VBin K>
+template <VBin K, Fp F = Fp::by_sz>
 void scalar_fp_binary(A64& t, const I& i) {
-    Lane lane = fp_lane(i);
+    Lane lane = fp_lane<F>(i);
     put_lane(t, i[Rd], lane, t.vbin(K, lane, one_lane(t, i[Rn], lane), one_lane(t, i[Rm], lane)));
 }
-template <VRel K>
+template <VRel K, Fp F = Fp::by_sz>
 void scalar_fp_compare(A64& t, const I& i) {
-    Lane lane = fp_lane(i);
+    Lane lane = fp_lane<F>(i);
     put_lane(t, i[Rd], lane, compare(t, K, lane, one_lane(t, i[Rn], lane), one_lane(t, i[Rm], lane)));
 }
 
@@ -193,11 +193,49 @@ constexpr R scalar_rows[] = {
     {"fcmgt     {SdF}, {SnF}, {SmF}",            "01 1 11110 1 sz 1 Rm 11100 1 Rn Rd",         scalar_fp_compare<VRel::fgt>},
     {"facgt     {SdF}, {SnF}, {SmF}",            "01 1 11110 1 sz 1 Rm 11101 1 Rn Rd",         scalar_fp_compare<VRel::facgt>},
 };
+
+constexpr R half_rows[] = {
+    {"fmaxnm    {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 000 1 Rn Rd",         fp_binary<VBin::fmaxnm, Fp::half>},
+    {"fmla      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 001 1 Rn Rd",         fp_multiply_add<VTern::fmla, Fp::half>},
+    {"fadd      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 010 1 Rn Rd",         fp_binary<VBin::fadd, Fp::half>},
+    {"fmulx     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 011 1 Rn Rd",         fp_binary<VBin::fmulx, Fp::half>},
+    {"fcmeq     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 100 1 Rn Rd",         fp_compare<VRel::feq, Fp::half>},
+    {"fmax      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 110 1 Rn Rd",         fp_binary<VBin::fmax, Fp::half>},
+    {"frecps    {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 0 10 Rm 00 111 1 Rn Rd",         fp_binary<VBin::frecps, Fp::half>},
+    {"fminnm    {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 1 10 Rm 00 000 1 Rn Rd",         fp_binary<VBin::fminnm, Fp::half>},
+    {"fmls      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 1 10 Rm 00 001 1 Rn Rd",         fp_multiply_add<VTern::fmls, Fp::half>},
+    {"fsub      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 1 10 Rm 00 010 1 Rn Rd",         fp_binary<VBin::fsub, Fp::half>},
+    {"fmin      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 1 10 Rm 00 110 1 Rn Rd",         fp_binary<VBin::fmin, Fp::half>},
+    {"frsqrts   {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 0 01110 1 10 Rm 00 111 1 Rn Rd",         fp_binary<VBin::frsqrts, Fp::half>},
+    {"fmaxnmp   {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 000 1 Rn Rd",         fp_binary<VBin::fmaxnmp, Fp::half>},
+    {"faddp     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 010 1 Rn Rd",         fp_binary<VBin::faddp, Fp::half>},
+    {"fmul      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 011 1 Rn Rd",         fp_binary<VBin::fmul, Fp::half>},
+    {"fcmge     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 100 1 Rn Rd",         fp_compare<VRel::fge, Fp::half>},
+    {"facge     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 101 1 Rn Rd",         fp_compare<VRel::facge, Fp::half>},
+    {"fmaxp     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 110 1 Rn Rd",         fp_binary<VBin::fmaxp, Fp::half>},
+    {"fdiv      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 0 10 Rm 00 111 1 Rn Rd",         fp_binary<VBin::fdiv, Fp::half>},
+    {"fminnmp   {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 1 10 Rm 00 000 1 Rn Rd",         fp_binary<VBin::fminnmp, Fp::half>},
+    {"fabd      {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 1 10 Rm 00 010 1 Rn Rd",         fp_binary<VBin::fabd, Fp::half>},
+    {"fcmgt     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 1 10 Rm 00 100 1 Rn Rd",         fp_compare<VRel::fgt, Fp::half>},
+    {"facgt     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 1 10 Rm 00 101 1 Rn Rd",         fp_compare<VRel::facgt, Fp::half>},
+    {"fminp     {Vd4h}, {Vn4h}, {Vm4h}",          "0 Q 1 01110 1 10 Rm 00 110 1 Rn Rd",         fp_binary<VBin::fminp, Fp::half>},
+
+    {"fmulx     {Hd}, {Hn}, {Hm}",                "01 0 11110 0 10 Rm 00 011 1 Rn Rd",          scalar_fp_binary<VBin::fmulx, Fp::half>},
+    {"fcmeq     {Hd}, {Hn}, {Hm}",                "01 0 11110 0 10 Rm 00 100 1 Rn Rd",          scalar_fp_compare<VRel::feq, Fp::half>},
+    {"frecps    {Hd}, {Hn}, {Hm}",                "01 0 11110 0 10 Rm 00 111 1 Rn Rd",          scalar_fp_binary<VBin::frecps, Fp::half>},
+    {"frsqrts   {Hd}, {Hn}, {Hm}",                "01 0 11110 1 10 Rm 00 111 1 Rn Rd",          scalar_fp_binary<VBin::frsqrts, Fp::half>},
+    {"fcmge     {Hd}, {Hn}, {Hm}",                "01 1 11110 0 10 Rm 00 100 1 Rn Rd",          scalar_fp_compare<VRel::fge, Fp::half>},
+    {"facge     {Hd}, {Hn}, {Hm}",                "01 1 11110 0 10 Rm 00 101 1 Rn Rd",          scalar_fp_compare<VRel::facge, Fp::half>},
+    {"fabd      {Hd}, {Hn}, {Hm}",                "01 1 11110 1 10 Rm 00 010 1 Rn Rd",          scalar_fp_binary<VBin::fabd, Fp::half>},
+    {"fcmgt     {Hd}, {Hn}, {Hm}",                "01 1 11110 1 10 Rm 00 100 1 Rn Rd",          scalar_fp_compare<VRel::fgt, Fp::half>},
+    {"facgt     {Hd}, {Hn}, {Hm}",                "01 1 11110 1 10 Rm 00 101 1 Rn Rd",          scalar_fp_compare<VRel::facgt, Fp::half>},
+};
 // clang-format on
 
 } // namespace
 
 constinit const Table<AArch64> simd_same{"AdvSIMD three same", needs(Feature::simd), rows};
 constinit const Table<AArch64> simd_same_scalar{"AdvSIMD scalar three same", needs(Feature::simd), scalar_rows};
+constinit const Table<AArch64> simd_same_half{"AdvSIMD three same, FP16", needs(Feature::simd_fp16), half_rows};
 
 } // namespace mimic::isa::aarch64

@@ -41,28 +41,31 @@ void narrow_lane(A64& t, const I& i) {
 
 // ---- floating point
 
-Type fp_scalar(const I& i) { return i[sz] ? Type::f64 : Type::f32; }
-template <VRel K, bool Swap>
-void fp_compare_zero(A64& t, const I& i) {
-    Val a = one_lane(t, i[Rn], fp_lane(i)), zero = zero_vector(t, Type::v64);
-    put_lane(t, i[Rd], fp_lane(i), compare(t, K, fp_lane(i), Swap ? zero : a, Swap ? a : zero));
+template <Fp F>
+Type fp_scalar(const I& i) {
+    return F == Fp::half ? Type::f16 : i[sz] ? Type::f64 : Type::f32;
 }
-template <Op O, Round R>
+template <VRel K, bool Swap, Fp F = Fp::by_sz>
+void fp_compare_zero(A64& t, const I& i) {
+    Val a = one_lane(t, i[Rn], fp_lane<F>(i)), zero = zero_vector(t, Type::v64);
+    put_lane(t, i[Rd], fp_lane<F>(i), compare(t, K, fp_lane<F>(i), Swap ? zero : a, Swap ? a : zero));
+}
+template <Op O, Round R, Fp F = Fp::by_sz>
 void to_integer(A64& t, const I& i) {
-    Type type = fp_scalar(i);
+    Type type = fp_scalar<F>(i);
     t.v(i[Rd], t.fp(O, bits_type(type), t.v(i[Rn], type), {}, {}, {.round = R}));
 }
-template <Op O>
+template <Op O, Fp F = Fp::by_sz>
 void from_integer(A64& t, const I& i) {
-    Type type = fp_scalar(i);
+    Type type = fp_scalar<F>(i);
     t.v(i[Rd], t.fp(O, type, t.v(i[Rn], bits_type(type))));
 }
 // Of zero, an estimate divides by zero: so the lanes behind have the operand too.
-template <VUn K>
+template <VUn K, Fp F = Fp::by_sz>
 void estimate(A64& t, const I& i) {
-    Lane lane = i[sz] ? Lane::i64 : Lane::i32;
-    Val a = splat(t, Type::v64, lane, t.v(i[Rn], bits_type(fp_scalar(i))));
-    put_lane(t, i[Rd], fp_lane(i), t.op(Op::vun, Type::v64, a, {}, {}, ir::FpArg{}.bits(), u8(K), fp_lane(i)));
+    Lane lane = F == Fp::half ? Lane::i16 : i[sz] ? Lane::i64 : Lane::i32;
+    Val a = splat(t, Type::v64, lane, t.v(i[Rn], bits_type(fp_scalar<F>(i))));
+    put_lane(t, i[Rd], fp_lane<F>(i), t.op(Op::vun, Type::v64, a, {}, {}, ir::FpArg{}.bits(), u8(K), fp_lane<F>(i)));
 }
 void fcvtxn(A64& t, const I& i) {
     Val a = t.v(i[Rn], Type::i64).bitcast(Type::v128);
@@ -80,6 +83,7 @@ u32 left_amount(const I& i) { return u32(i[immhb]) - lane_width(i); }
 bool lane_fits(const I& i) { return i[immh]; }
 bool narrow_fits(const I& i) { return i[immh] && i[immh] < 8; }
 bool doubleword_lane(const I& i) { return i[immh] >= 8; }
+bool halfword_lane(const I& i) { return i[immh] >> 1 == 1; }
 bool fp_lane_fits(const I& i) { return i[immh] >= 4; }
 bool fp_lanes_fit(const I& i) { return i[immh] >= 4 && (i[immh] < 8 || i[Q]); }
 
@@ -167,6 +171,43 @@ void scalar_from_fixed(A64& t, const I& i) {
     t.v(i[Rd], t.fp(Op::fmul, type, v, t.imm(mimic::i64(scale_bits(i)), type)));
 }
 
+// Halfwords. args: the vector; fraction bits, bit 8 to an integer, bit 9 unsigned, from bit 16 the number of lanes. An
+// integer may be too large for the format, so it is scaled before it is rounded.
+int half_fixed_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
+    softfloat::Env env = fp_environment(*cpu);
+    u64 how = args[1].w[0];
+    i32 fraction = i32(how & 0xff);
+    bool to = how >> 8 & 1, is_unsigned = how >> 9 & 1;
+    results[0] = {};
+    for (u32 n = 0; n < u32(how >> 16); ++n) {
+        u16 a = u16(args[0].w[n / 4] >> 16 * (n % 4)), v;
+        if (to)
+            v = u16(softfloat::to_int<softfloat::F16>(a, {.bits = 16, .is_signed = !is_unsigned},
+                                                      softfloat::Rounding::toward_zero, env, fraction));
+        else
+            v = is_unsigned ? softfloat::from_uint<softfloat::F16>(a, env, -fraction)
+                            : softfloat::from_int<softfloat::F16>(i16(a), env, -fraction);
+        results[0].w[n / 4] |= u64(v) << 16 * (n % 4);
+    }
+    keep_flags(*cpu, env);
+    return 0;
+}
+constexpr ir::Intrinsic half_fixed{
+    .name = "aarch64_half_fixed", .body = half_fixed_body, .args = 2, .effects = ir::Intrinsic::reads_fp};
+template <bool To, bool Unsigned, bool Scalar>
+void convert_halves(A64& t, const I& i) {
+    u64 count = Scalar ? 1 : i[Q] ? 8 : 4, how = right_amount(i) | u64(To) << 8 | u64(Unsigned) << 9 | count << 16;
+    t.v(i[Rd], t.call(half_fixed, Type::v128, {t.v(i[Rn], Type::v128), t.imm(how)}));
+}
+template <bool Unsigned, bool Scalar>
+void half_from_fixed(A64& t, const I& i) {
+    convert_halves<false, Unsigned, Scalar>(t, i);
+}
+template <bool Unsigned, bool Scalar>
+void half_to_fixed(A64& t, const I& i) {
+    convert_halves<true, Unsigned, Scalar>(t, i);
+}
+
 // ---- three different. K: how the product goes to Rd; mul: alone.
 
 template <VBin K>
@@ -249,6 +290,37 @@ constexpr R different_rows[] = {
     {"sqdmlsl   {SdLong}, {SnT}, {SmT}",       "01 0 11110 size 1 Rm 1011 00 Rn Rd",           doubling_long<VBin::ssub_sat>, halfwords_or_words},
     {"sqdmull   {SdLong}, {SnT}, {SmT}",       "01 0 11110 size 1 Rm 1101 00 Rn Rd",           doubling_long<VBin::mul>, halfwords_or_words},
 };
+
+constexpr R half_rows[] = {
+    {"fcmgt     {Hd}, {Hn}, #0.0",              "01 0 11110 1 111100 01100 10 Rn Rd",           fp_compare_zero<VRel::fgt, false, Fp::half>},
+    {"fcmeq     {Hd}, {Hn}, #0.0",              "01 0 11110 1 111100 01101 10 Rn Rd",           fp_compare_zero<VRel::feq, false, Fp::half>},
+    {"fcmlt     {Hd}, {Hn}, #0.0",              "01 0 11110 1 111100 01110 10 Rn Rd",           fp_compare_zero<VRel::fgt, true, Fp::half>},
+    {"fcmge     {Hd}, {Hn}, #0.0",              "01 1 11110 1 111100 01100 10 Rn Rd",           fp_compare_zero<VRel::fge, false, Fp::half>},
+    {"fcmle     {Hd}, {Hn}, #0.0",              "01 1 11110 1 111100 01101 10 Rn Rd",           fp_compare_zero<VRel::fge, true, Fp::half>},
+    {"fcvtns    {Hd}, {Hn}",                    "01 0 11110 0 111100 11010 10 Rn Rd",           to_integer<Op::ftos, Round::nearest_even, Fp::half>},
+    {"fcvtms    {Hd}, {Hn}",                    "01 0 11110 0 111100 11011 10 Rn Rd",           to_integer<Op::ftos, Round::down, Fp::half>},
+    {"fcvtas    {Hd}, {Hn}",                    "01 0 11110 0 111100 11100 10 Rn Rd",           to_integer<Op::ftos, Round::nearest_away, Fp::half>},
+    {"scvtf     {Hd}, {Hn}",                    "01 0 11110 0 111100 11101 10 Rn Rd",           from_integer<Op::stof, Fp::half>},
+    {"fcvtps    {Hd}, {Hn}",                    "01 0 11110 1 111100 11010 10 Rn Rd",           to_integer<Op::ftos, Round::up, Fp::half>},
+    {"fcvtzs    {Hd}, {Hn}",                    "01 0 11110 1 111100 11011 10 Rn Rd",           to_integer<Op::ftos, Round::toward_zero, Fp::half>},
+    {"fcvtnu    {Hd}, {Hn}",                    "01 1 11110 0 111100 11010 10 Rn Rd",           to_integer<Op::ftou, Round::nearest_even, Fp::half>},
+    {"fcvtmu    {Hd}, {Hn}",                    "01 1 11110 0 111100 11011 10 Rn Rd",           to_integer<Op::ftou, Round::down, Fp::half>},
+    {"fcvtau    {Hd}, {Hn}",                    "01 1 11110 0 111100 11100 10 Rn Rd",           to_integer<Op::ftou, Round::nearest_away, Fp::half>},
+    {"ucvtf     {Hd}, {Hn}",                    "01 1 11110 0 111100 11101 10 Rn Rd",           from_integer<Op::utof, Fp::half>},
+    {"fcvtpu    {Hd}, {Hn}",                    "01 1 11110 1 111100 11010 10 Rn Rd",           to_integer<Op::ftou, Round::up, Fp::half>},
+    {"fcvtzu    {Hd}, {Hn}",                    "01 1 11110 1 111100 11011 10 Rn Rd",           to_integer<Op::ftou, Round::toward_zero, Fp::half>},
+    {"frecpe    {Hd}, {Hn}",                    "01 0 11110 1 111100 11101 10 Rn Rd",           estimate<VUn::frecpe, Fp::half>},
+    {"frsqrte   {Hd}, {Hn}",                    "01 1 11110 1 111100 11101 10 Rn Rd",           estimate<VUn::frsqrte, Fp::half>},
+    {"frecpx    {Hd}, {Hn}",                    "01 0 11110 1 111100 11111 10 Rn Rd",           estimate<VUn::frecpx, Fp::half>},
+    {"scvtf     {SdI}, {SnI}, {shr}",          "01 0 111110 immhb 11100 1 Rn Rd",              half_from_fixed<false, true>, halfword_lane},
+    {"fcvtzs    {SdI}, {SnI}, {shr}",          "01 0 111110 immhb 11111 1 Rn Rd",              half_to_fixed<false, true>, halfword_lane},
+    {"ucvtf     {SdI}, {SnI}, {shr}",          "01 1 111110 immhb 11100 1 Rn Rd",              half_from_fixed<true, true>, halfword_lane},
+    {"fcvtzu    {SdI}, {SnI}, {shr}",          "01 1 111110 immhb 11111 1 Rn Rd",              half_to_fixed<true, true>, halfword_lane},
+    {"scvtf     {VdI}, {VnI}, {shr}",          "0 Q 0 011110 immhb 11100 1 Rn Rd",             half_from_fixed<false, false>, halfword_lane},
+    {"fcvtzs    {VdI}, {VnI}, {shr}",          "0 Q 0 011110 immhb 11111 1 Rn Rd",             half_to_fixed<false, false>, halfword_lane},
+    {"ucvtf     {VdI}, {VnI}, {shr}",          "0 Q 1 011110 immhb 11100 1 Rn Rd",             half_from_fixed<true, false>, halfword_lane},
+    {"fcvtzu    {VdI}, {VnI}, {shr}",          "0 Q 1 011110 immhb 11111 1 Rn Rd",             half_to_fixed<true, false>, halfword_lane},
+};
 // clang-format on
 
 } // namespace
@@ -259,5 +331,7 @@ constinit const Table<AArch64> simd_shift_scalar_rest{"AdvSIMD scalar shift by i
 constinit const Table<AArch64> simd_fixed{"AdvSIMD fixed point", needs(Feature::simd), fixed_rows};
 constinit const Table<AArch64> simd_different_scalar{"AdvSIMD scalar three different", needs(Feature::simd),
                                                      different_rows};
+constinit const Table<AArch64> simd_scalar_half{"AdvSIMD scalar two registers and fixed point, FP16",
+                                                needs(Feature::simd_fp16), half_rows};
 
 } // namespace mimic::isa::aarch64

@@ -46,6 +46,21 @@ int read_clock(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
 }
 constexpr ir::Intrinsic counter{.name = "clock_ticks", .body = read_clock, .args = 1, .effects = ir::Intrinsic::impure};
 
+// RNDR, RNDRRS (C6.2.228): NZCV is 0000, or 0100 and the value 0 when there is no number in time.
+int read_random(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
+    results[0].w[0] = results[1].w[0] = 0;
+    if (cpu->random && cpu->random(*cpu, results[0].w[0])) results[1].w[0] = 1;
+    return 0;
+}
+constexpr ir::Intrinsic random_number{
+    .name = "random_number", .body = read_random, .args = 0, .results = 2, .effects = ir::Intrinsic::impure};
+void read_random_number(A64& t, const I& i) {
+    if (!t.model().has(Feature::rng)) return t.illegal();
+    Val v = t.call(random_number, Type::i64, {}), there = t.result(v, 1, Type::i64);
+    t.nzcv(t.flags_from(((there ^ 1).shl(6) | i64(flag::c)).trunc(Type::i32)));
+    t.x(i[Rt], v);
+}
+
 void mrs(A64& t, const I& i) {
     u32 number = u32(i[sysreg]);
     u64 value;
@@ -57,6 +72,8 @@ void mrs(A64& t, const I& i) {
     case reg::tpidrro_el0: return t.x(i[Rt], t.get(slot_tpidrro, Type::i64));
     case reg::cntfrq_el0: return t.x(i[Rt], t.imm(t.model().clock_hz));
     case reg::cntvct_el0: return t.x(i[Rt], t.call(counter, Type::i64, {t.imm(t.model().clock_hz)}));
+    case reg::rndr:
+    case reg::rndrrs: return read_random_number(t, i);
     default:
         if (id_register(t.model(), number, value)) return t.x(i[Rt], t.imm(value));
         return t.illegal();
@@ -150,6 +167,8 @@ constexpr Name names[] = {
     {reg::dczid_el0, "dczid_el0"},
     {reg::cntfrq_el0, "cntfrq_el0"},
     {reg::cntvct_el0, "cntvct_el0"},
+    {reg::rndr, "rndr"},
+    {reg::rndrrs, "rndrrs"},
     {id(0, 0), "midr_el1"},
     {id(0, 5), "mpidr_el1"},
     {id(0, 6), "revidr_el1"},

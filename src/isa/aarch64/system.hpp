@@ -16,7 +16,8 @@ inline constexpr u32 nzcv = system_register(3, 3, 4, 2, 0), fpcr = system_regist
                      fpsr = system_register(3, 3, 4, 4, 1), tpidr_el0 = system_register(3, 3, 13, 0, 2),
                      tpidrro_el0 = system_register(3, 3, 13, 0, 3), ctr_el0 = system_register(3, 3, 0, 0, 1),
                      dczid_el0 = system_register(3, 3, 0, 0, 7), cntfrq_el0 = system_register(3, 3, 14, 0, 0),
-                     cntvct_el0 = system_register(3, 3, 14, 0, 2), cntvctss_el0 = system_register(3, 3, 14, 0, 6);
+                     cntvct_el0 = system_register(3, 3, 14, 0, 2), cntvctss_el0 = system_register(3, 3, 14, 0, 6),
+                     rndr = system_register(3, 3, 2, 4, 0), rndrrs = system_register(3, 3, 2, 4, 1);
 } // namespace reg
 
 // NZCV (C5.2.9) has N Z C V in bits 31 to 28; the slot has the bits of ir::flag, C inverted.

@@ -12,5 +12,10 @@ extern const Table<AArch64> simd_same, simd_same_scalar, simd_misc, simd_pairwis
 extern const Table<AArch64> simd_shift_scalar, simd_long, simd_structures;
 extern const Table<AArch64> simd_misc_scalar, simd_shift_scalar_rest, simd_fixed, simd_different_scalar, simd_element,
     simd_element_scalar;
+extern const Table<AArch64> simd_same_half, simd_misc_half, simd_scalar_half, simd_element_half, simd_move_half;
+extern const Table<AArch64> simd_rdm, simd_dot, simd_i8mm, simd_complex, simd_fhm, simd_bf16, simd_frintts;
+extern const Table<AArch64> crypto_aes, crypto_pmull, crypto_sha1, crypto_sha256, crypto_sha512, crypto_sha3,
+    crypto_sm3, crypto_sm4;
+extern const Table<AArch64> lrcpc3, mops, consistent_branches, waits_with_timeout;
 
 } // namespace mimic::isa::aarch64

@@ -1,7 +1,7 @@
 // How A64 operands print and parse, as binutils writes them with -M no-aliases.
 #include "isa/aarch64/semantics_fp.hpp"
 #include "isa/aarch64/system.hpp"
-#include "isa/aarch64/text_simd.hpp"
+#include "isa/aarch64/text_simd_names.hpp"
 #include <bit>
 #include <charconv>
 
@@ -307,6 +307,25 @@ constexpr Operand<AArch64> ordering{[](std::string& out, const I& i) {
                                         return true;
                                     }};
 
+// Suffixes of memory copies and sets: whose privileges reads and writes have, which of them are non-temporal. A set has
+// two bits: unprivileged, non-temporal.
+constexpr std::string_view privileges[] = {"", "wt", "rt", "t"}, temporal[] = {"", "wn", "rn", "n"};
+std::string options_text(i64 v, bool two) {
+    std::string out(privileges[two ? v % 2 * 3 : v % 4]);
+    return out += temporal[two ? v / 2 * 3 : v / 4];
+}
+template <const Field& F>
+constexpr Operand<AArch64> copy_options{[](std::string& out, const I& i) { out += options_text(i[F], F.width == 2); },
+                                        [](Cursor& in, I& i) {
+                                            std::string_view word = in.word();
+                                            for (i64 k = 0; k < i64{1} << F.width; ++k) {
+                                                if (options_text(k, F.width == 2) != word) continue;
+                                                i.set(F, k);
+                                                return true;
+                                            }
+                                            return false;
+                                        }};
+
 // ---- floating point
 
 constexpr char format_letter(i64 ftype) { return "sd?h"[ftype]; }
@@ -325,25 +344,6 @@ constexpr Operand<AArch64> fp_register{
         return false;
     }};
 
-template <const Field& F>
-constexpr Operand<AArch64> fp_immediate_of{
-    [](std::string& out, const I& i) {
-        out += fmt::format("#{:.18e}", std::bit_cast<double>(expand_immediate(u32(i[F]), Type::f64)));
-    },
-    [](Cursor& in, I& i) {
-        double v;
-        in.eat('#');
-        const char* begin = in.text.data() + in.at;
-        auto [end, error] = std::from_chars(begin, in.text.data() + in.text.size(), v);
-        if (error != std::errc{}) return false;
-        in.at += std::size_t(end - begin);
-        for (u32 n = 0; n < 256; ++n) {
-            if (expand_immediate(n, Type::f64) != std::bit_cast<u64>(v)) continue;
-            i.set(F, n);
-            return true;
-        }
-        return false;
-    }};
 constexpr Operand<AArch64> fraction_bits{[](std::string& out, const I& i) { out += std::to_string(64 - i[scale]); },
                                          [](Cursor& in, I& i) {
                                              i64 v;
@@ -380,6 +380,7 @@ constexpr NamedOperand named[] = {
     {"Wt", general<Rt, Width::w>},
     {"Wt2", general<Rt2, Width::w>},
     {"Ws", general<Rs, Width::w>},
+    {"Xs", general<Rs, Width::x>},
     {"XnSP", general<Rn, Width::x, true>},
     {"page", page},
     {"imm12sh", add_immediate},
@@ -416,6 +417,8 @@ constexpr NamedOperand named[] = {
     {"prfop", prefetch_operation},
     {"fpimm", fp_immediate_of<imm8>},
     {"fbits", fraction_bits},
+    {"options", copy_options<options>},
+    {"options2", copy_options<options2>},
     {"alc", ordering<L22, o15>},
     {"al", ordering<A23, R22>},
     {"Fd", fp_register<Rd, true>},
@@ -437,123 +440,17 @@ constexpr NamedOperand named[] = {
     {"Dn", numbered<Rn, 'd'>},
     {"Hd", numbered<Rd, 'h'>},
     {"Hn", numbered<Rn, 'h'>},
-    {"Vd", numbered<Rd, 'v'>},
-    {"Vn", numbered<Rn, 'v'>},
-    {"VdT", vector_register<Rd, Shape::plain, true>},
-    {"VdB", vector_register<Rd, Shape::bytes, true>},
-    {"VdF", vector_register<Rd, Shape::fp, true>},
-    {"VdW", vector_register<Rd, Shape::wide, true>},
-    {"SdT", lane_register<Rd, 0, true>},
-    {"SdF", fp_lane_register<Rd, true>},
-    {"VnT", vector_register<Rn, Shape::plain, false>},
-    {"VnB", vector_register<Rn, Shape::bytes, false>},
-    {"VnF", vector_register<Rn, Shape::fp, false>},
-    {"VnW", vector_register<Rn, Shape::wide, false>},
-    {"SnT", lane_register<Rn, 0, false>},
-    {"SnF", fp_lane_register<Rn, false>},
-    {"VmT", vector_register<Rm, Shape::plain, false>},
-    {"VmB", vector_register<Rm, Shape::bytes, false>},
-    {"VmF", vector_register<Rm, Shape::fp, false>},
-    {"VmW", vector_register<Rm, Shape::wide, false>},
-    {"SmT", lane_register<Rm, 0, false>},
-    {"SmF", fp_lane_register<Rm, false>},
-    {"VdTq", vector_register<Rd, Shape::suffixed, true>},
-    {"VnTq", vector_register<Rn, Shape::plain, false>},
-    {"VmTq", vector_register<Rm, Shape::plain, false>},
-    {"VnTS", vector_register<Rn, Shape::sized, true>},
-    {"VnTc", vector_register<Rn, Shape::sized, true>},
-    {"VdP", vector_register<Rd, Shape::pairs, true>},
-    {"VnFp", vector_register<Rn, Shape::fp_pair, true>},
-    {"VdFn", vector_register<Rd, Shape::fp_narrow, true>},
-    {"VnFn", vector_register<Rn, Shape::fp_narrow, false>},
-    {"VdFw", vector_register<Rd, Shape::fp_wide, true>},
-    {"VnFw", vector_register<Rn, Shape::fp_wide, false>},
-    {"SdLong", lane_register<Rd, 1, true>},
-    {"2", upper_half},
-    {"shll", lane_width_amount},
-    {"VdI", vector_register<Rd, Shape::shifted, true>},
-    {"VnI", vector_register<Rn, Shape::shifted, false>},
-    {"VdIq", vector_register<Rd, Shape::shifted_suffixed, true>},
-    {"VnIq", vector_register<Rn, Shape::shifted, false>},
-    {"VdIw", vector_register<Rd, Shape::shifted_wide, true>},
-    {"VnIw", vector_register<Rn, Shape::shifted_wide, false>},
-    {"shr", shift_amount<true>},
-    {"shl", shift_amount<false>},
-    {"DdI", doubleword_shifted},
-    {"VdDup", duplicated},
-    {"VnDup", duplicated_source},
-    {"Rn5", element_general},
-    {"VnE", element5<Rn>},
-    {"VdE", element5<Rd>},
-    {"VnE4", element4},
-    {"Sd5", scalar5},
-    {"Vd2s", vector_register<Rd, Shape::words, true>},
-    {"Vd4h", vector_register<Rd, Shape::half, true>},
-    {"imm8v", hexadecimal<abcdefgh>},
-    {"imm64v", byte_mask},
-    {"fpimmv", fp_immediate_of<abcdefgh>},
-    {"tbl1", register_list<Rn, 1, Shape::bytes, false>},
-    {"list1", register_list<Rt, 1, Shape::listed, true>},
-    {"step1", post_step<Step::vectors, 1>},
-    {"stepr1", post_step<Step::replicated, 1>},
-    {"blane1", lane_list<1, 0>},
-    {"stepb1", post_step<Step::lane, 1, 0>},
-    {"hlane1", lane_list<1, 1>},
-    {"steph1", post_step<Step::lane, 1, 1>},
-    {"slane1", lane_list<1, 2>},
-    {"steps1", post_step<Step::lane, 1, 2>},
-    {"dlane1", lane_list<1, 3>},
-    {"stepd1", post_step<Step::lane, 1, 3>},
-    {"tbl2", register_list<Rn, 2, Shape::bytes, false>},
-    {"list2", register_list<Rt, 2, Shape::listed, true>},
-    {"step2", post_step<Step::vectors, 2>},
-    {"stepr2", post_step<Step::replicated, 2>},
-    {"blane2", lane_list<2, 0>},
-    {"stepb2", post_step<Step::lane, 2, 0>},
-    {"hlane2", lane_list<2, 1>},
-    {"steph2", post_step<Step::lane, 2, 1>},
-    {"slane2", lane_list<2, 2>},
-    {"steps2", post_step<Step::lane, 2, 2>},
-    {"dlane2", lane_list<2, 3>},
-    {"stepd2", post_step<Step::lane, 2, 3>},
-    {"tbl3", register_list<Rn, 3, Shape::bytes, false>},
-    {"list3", register_list<Rt, 3, Shape::listed, true>},
-    {"step3", post_step<Step::vectors, 3>},
-    {"stepr3", post_step<Step::replicated, 3>},
-    {"blane3", lane_list<3, 0>},
-    {"stepb3", post_step<Step::lane, 3, 0>},
-    {"hlane3", lane_list<3, 1>},
-    {"steph3", post_step<Step::lane, 3, 1>},
-    {"slane3", lane_list<3, 2>},
-    {"steps3", post_step<Step::lane, 3, 2>},
-    {"dlane3", lane_list<3, 3>},
-    {"stepd3", post_step<Step::lane, 3, 3>},
-    {"tbl4", register_list<Rn, 4, Shape::bytes, false>},
-    {"list4", register_list<Rt, 4, Shape::listed, true>},
-    {"step4", post_step<Step::vectors, 4>},
-    {"stepr4", post_step<Step::replicated, 4>},
-    {"blane4", lane_list<4, 0>},
-    {"stepb4", post_step<Step::lane, 4, 0>},
-    {"hlane4", lane_list<4, 1>},
-    {"steph4", post_step<Step::lane, 4, 1>},
-    {"slane4", lane_list<4, 2>},
-    {"steps4", post_step<Step::lane, 4, 2>},
-    {"dlane4", lane_list<4, 3>},
-    {"stepd4", post_step<Step::lane, 4, 3>},
-    {"SnLong", lane_register<Rn, 1, false>},
-    {"SdI", shifted_scalar<Rd, 0, true>},
-    {"SnI", shifted_scalar<Rn, 0, false>},
-    {"SnIw", shifted_scalar<Rn, 1, false>},
-    {"VmEl", indexed_element},
 };
 
 // In the order of operand_names; a name without an operand does not compile.
 consteval auto in_order() {
     std::array<Operand<AArch64>, AArch64::operand_names.size()> out{};
     for (std::size_t k = 0; k < out.size(); ++k) {
-        std::size_t n = 0;
-        while (named[n].name != AArch64::operand_names[k]) ++n;
-        out[k] = named[n].operand;
+        std::size_t n = 0, m = 0;
+        while (n < std::size(named) && named[n].name != AArch64::operand_names[k]) ++n;
+        if (n == std::size(named))
+            while (simd_named[m].name != AArch64::operand_names[k]) ++m;
+        out[k] = n < std::size(named) ? named[n].operand : simd_named[m].operand;
     }
     return out;
 }

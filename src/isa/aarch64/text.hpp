@@ -1,6 +1,8 @@
 // Helpers of operands' text. Internal to the folder.
 #pragma once
-#include "isa/aarch64/isa.hpp"
+#include "isa/aarch64/semantics_fp.hpp"
+#include <bit>
+#include <charconv>
 #include <fmt/core.h>
 
 namespace mimic::isa::aarch64 {
@@ -87,6 +89,27 @@ inline constexpr Operand<AArch64> numbered{
     [](Cursor& in, I& i) {
         i64 n;
         return parse_numbered(in, Letter, n) && set_or_check(i, F, n);
+    }};
+
+// A modified floating-point immediate.
+template <const Field& F>
+inline constexpr Operand<AArch64> fp_immediate_of{
+    [](std::string& out, const I& i) {
+        out += fmt::format("#{:.18e}", std::bit_cast<double>(expand_immediate(u32(i[F]), Type::f64)));
+    },
+    [](Cursor& in, I& i) {
+        double v;
+        in.eat('#');
+        const char* begin = in.text.data() + in.at;
+        auto [end, error] = std::from_chars(begin, in.text.data() + in.text.size(), v);
+        if (error != std::errc{}) return false;
+        in.at += std::size_t(end - begin);
+        for (u32 n = 0; n < 256; ++n) {
+            if (expand_immediate(n, Type::f64) != std::bit_cast<u64>(v)) continue;
+            i.set(F, n);
+            return true;
+        }
+        return false;
     }};
 
 } // namespace mimic::isa::aarch64
