@@ -37,7 +37,7 @@ kill -USR1 $$
 (trap 'echo child term; exit 5' TERM; kill -TERM $BASHPID; echo not here); echo "child $?"
 sleep 30 & pid=$!; kill $pid; wait $pid 2>/dev/null; echo "killed $?"
 (exit 3) & one=$!; (exit 4) & two=$!; wait $one; a=$?; wait $two; echo "$a $?"
-for i in {1..10}; do (exit $((i % 3))) & done; failed=0; for job in $(jobs -p); do wait "$job" || ((failed++)); done; echo "$failed"
+pids=(); for i in {1..10}; do (exit $((i % 3))) & pids+=($!); done; failed=0; for pid in "${pids[@]}"; do wait "$pid" || ((failed++)); done; echo "$failed"
 coproc up { while read -r line; do echo "${line^^}"; done; }
 echo "to the coprocess" >&"${up[1]}"; read -r answer <&"${up[0]}"; echo "$answer"; eval "exec ${up[1]}>&-"; wait
 read -r -t 0.05 nothing < <(sleep 1); echo "timeout $(($? > 128))"
