@@ -59,7 +59,7 @@ CASES = [
     Case("sqlite3", """
         sqlite3 -batch base.db "create table t (id integer primary key, name text, data blob, value real);
             with recursive n(i) as (select 1 union all select i + 1 from n where i < $SIZE * 1000)
-            insert into t select i, 'name ' || (i * 7919 % 10007), zeroblob(400) || hex(i * i), i / 8.0 from n;
+            insert into t select i, 'name ' || (i * 7919 % 10007), zeroblob(400) || hex(i * i), i * 4.0 from n;
             create index by_name on t (name, value);"
         sqlite3 base.db "select count(*), sum(length(data)), round(total(value), 3), count(distinct name) from t;
             select name, count(*) c, max(id) from t group by name order by c desc, name limit 5;
