@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <asm/prctl.h>
 #include <cstring>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -20,6 +21,8 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
     header_ = new (p) ir::CpuHeader;
     header_->owner = this;
     header_->access = &access;
+    constexpr u64 hwcap2_fsgsbase = 2;
+    gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     if (space_.backend) space_.backend->init(header_);
     std::lock_guard lock(space_.mutex);
     space_.cpus.push_back(this);
@@ -41,12 +44,20 @@ void Cpu::copy_state(const Cpu& from) {
     header_->mode = from.header_->mode;
 }
 
-// Generated code reaches guest memory through GS.
+// Generated code reaches guest memory through GS. The kernel says whether programs may read and write its base (Linux
+// x86/x86_64/fsgs.rst); without the instructions, one system call an entry finds out that the thread is the same.
 void Cpu::bind_thread() {
+    u64 base = space_.options.guest_base;
+    if (gs_instructions_) {
+        u64 now;
+        asm volatile("rdgsbase %0" : "=r"(now));
+        if (now != base) asm volatile("wrgsbase %0" : : "r"(base));
+        return;
+    }
     long tid = process::raw_syscall(SYS_gettid);
     if (tid == thread_) return;
     thread_ = tid;
-    process::raw_syscall(SYS_arch_prctl, ARCH_SET_GS, space_.options.guest_base);
+    process::raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);
 }
 
 void Cpu::run() {

@@ -134,6 +134,7 @@ private:
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
     long thread_ = 0;                                     // that GS was set for
+    bool gs_instructions_ = false;                        // rdgsbase and wrgsbase work
     std::atomic<bool> stale_{false};                      // the jump cache may lead to dropped code
     std::atomic<bool> internal_{false}, external_{false}; // who set poll
 };

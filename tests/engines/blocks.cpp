@@ -153,8 +153,9 @@ std::string state_difference(const isa::Guest& guest, cpu::Cpu& a, cpu::Cpu& b) 
     if (x.exit_kind != y.exit_kind || x.pc != y.pc || x.mode != y.mode)
         out += fmt::format("  exit {} {:#x} mode {}, {} {:#x} mode {}\n", u32(x.exit_kind), x.pc, x.mode,
                            u32(y.exit_kind), y.pc, y.mode);
-    if (x.exit_kind == ir::ExitKind::trap && x.exit_arg != y.exit_arg)
-        out += fmt::format("  trap {:#x} {:#x}\n", x.exit_arg, y.exit_arg);
+    if (x.exit_kind == ir::ExitKind::trap && (x.exit_arg != y.exit_arg || x.fault_address != y.fault_address))
+        out += fmt::format("  trap {:#x} {:#x} detail {:#x} {:#x}\n", x.exit_arg, y.exit_arg, x.fault_address,
+                           y.fault_address);
     // A non-canonical address is not told by the host.
     if (x.exit_kind == ir::ExitKind::fault && x.fault_address != y.fault_address)
         out += fmt::format("  fault at {:#x} {:#x}\n", x.fault_address, y.fault_address);

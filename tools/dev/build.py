@@ -2,11 +2,12 @@
 
 import os
 import subprocess
+import sys
 
 import inputs
 import packages
 import skips
-from common import BUILD, JOBS, PRESETS, ROOT, DevError, output, preset_dir, run, say
+from common import BUILD, JOBS, PRESETS, ROOT, DevError, mimic_program, output, preset_dir, run, say
 
 
 def configure(preset):
@@ -59,6 +60,10 @@ def run_tests(preset, label="all", names=()):
     return 1 if status or unnamed else 0
 
 
+# Soaks that are scripts: NAME to (target that they need, command). Their --count is a size in megabytes.
+SCRIPTS = {"real": ("mimic", ROOT / "tests" / "real" / "real.py")}
+
+
 def programs(kind, preset):
     """{name: file} of the build's soak or fuzz programs: its targets NAME_soak or NAME_fuzz."""
     configure(preset)
@@ -81,15 +86,31 @@ def chosen(name, kind, preset):
     raise DevError(f"{name}: no {kind} program of this name; there are: {', '.join(known) or 'none yet'}")
 
 
-def listing(kind, preset):
-    print("\n".join(programs(kind, preset)) or f"no {kind} programs yet")
+def listing(kind, preset, more=()):
+    print("\n".join([*programs(kind, preset), *more]) or f"no {kind} programs yet")
     return 0
+
+
+def soak_script(name, options):
+    """Runs a script for every guest, each to its end: what fails in one says nothing about the next."""
+    target, script = SCRIPTS[name]
+    inputs.fetch()
+    compile_targets(options.preset, [target])
+    size = ["--size", str(options.count)] if options.count is not None else []
+    failed = False
+    for guest in ("riscv64", "aarch64"):
+        command = [sys.executable, "-B", script, "--guest", guest, "--mimic", mimic_program(options.preset),
+                   "--build", preset_dir(options.preset) / "real", "--full", *size]
+        failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
+    return 1 if failed else 0
 
 
 def soak(options):
     packages.install()
     if not options.name:
-        return listing("soak", options.preset)
+        return listing("soak", options.preset, SCRIPTS)
+    if options.name in SCRIPTS:
+        return soak_script(options.name, options)
     name, program = chosen(options.name, "soak", options.preset)
     compile_targets(options.preset, [name])
     command = [program, "--seed", options.seed]

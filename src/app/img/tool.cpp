@@ -106,7 +106,7 @@ void Progress::set(u64 done, u64 total) {
 }
 
 Tool::Tool(io::Loop& l, std::span<const std::string_view> a) : loop(l), context{.loop = l}, args(a) {
-    context.warn = [this](const std::string& text) { std::fprintf(stderr, "mimic img: warning: %s\n", text.c_str()); };
+    context.warn = [](const std::string& text) { std::fprintf(stderr, "mimic img: warning: %s\n", text.c_str()); };
 }
 
 void Tool::error(const std::string& message) const { std::fprintf(stderr, "mimic img: %s\n", message.c_str()); }

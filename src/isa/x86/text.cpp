@@ -361,6 +361,8 @@ void parse_prefixes(Cursor& in, I& i) {
         if (word("cs ")) i.segment = 0x2e;
         if (word("es ")) i.segment = 0x26;
         if (word("ss ")) i.segment = 0x36;
+        if (word("fs ")) i.segment = 0x64;
+        if (word("gs ")) i.segment = 0x65;
         if (word("addr32 ")) i.addr32 = true;
     }
 }

@@ -153,6 +153,12 @@ TEST(Frames, RoundTrip) {
         reg(cpu, map.sp) = p.stack;
         cpu.pc = 0x123456;
         cpu.fp = {.flags = 0x15, .mode = 1};
+        // AArch64 keeps FPCR as a slot, too (RMode 3 is toward zero); what must be lost is the reservation.
+        bool arm = map.other.size() > 2;
+        u32 reservation = arm ? map.other[1] : map.other[0];
+        auto fpcr = [&]() -> u32& { return reinterpret_cast<u32&>(reg(cpu, map.other.back())); };
+        if (arm) fpcr() = 3u << 22, cpu.fp.flags |= ir::fpflag::saturated;
+        reg(cpu, reservation) = 0x4001;
         siginfo_t info{};
         info.si_signo = SIGSEGV;
         info.si_code = SEGV_ACCERR;
@@ -171,6 +177,9 @@ TEST(Frames, RoundTrip) {
                        .fault_address = 0xabcd};
         ASSERT_TRUE(abi.push_frame(p.space(), map, cpu, r)) << name;
         EXPECT_EQ(cpu.pc, 0x8000u);
+        EXPECT_EQ(reg(cpu, reservation), 0u) << name;
+        if (arm) fpcr() = 0;
+        reg(cpu, reservation) = 0x4001;
         EXPECT_EQ(reg(cpu, map.args[0]), u64(SIGSEGV));
         EXPECT_EQ(reg(cpu, map.sp) % 16, 0u);
         EXPECT_LT(reg(cpu, map.sp), p.stack);
@@ -186,6 +195,11 @@ TEST(Frames, RoundTrip) {
         EXPECT_EQ(result.mask, 0xff00u);
         EXPECT_EQ(result.altstack.size, 3u);
         EXPECT_EQ(cpu.fp.flags & 0x1f, 0x15u) << name;
+        EXPECT_EQ(reg(cpu, reservation), 0u) << name;
+        if (arm) {
+            EXPECT_EQ(fpcr(), 3u << 22);
+            EXPECT_TRUE(cpu.fp.flags & ir::fpflag::saturated);
+        }
         EXPECT_EQ(cpu.fp.mode & 7, 1u) << name;
         for (auto& [offset, value] : state)
             if (offset != map.sp) EXPECT_EQ(reg(cpu, offset), value) << name << " " << offset;

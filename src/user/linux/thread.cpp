@@ -72,15 +72,9 @@ void Thread::on_trap() {
     case ir::TrapKind::fp: return force_signal(SIGFPE, FPE_FLTINV, pc);
     case ir::TrapKind::privileged: return force_signal(SIGILL, ILL_PRVOPC, pc);
     case ir::TrapKind::flush_code: {
-        // Write protection finds what is written through the page itself; this is for what was written elsewhere. The
-        // largest cache line that CTR_EL0 can tell has 2 KiB.
-        constexpr u64 line = 2048;
-        u64 at = header().exit_arg >> 8;
-        if (at)
-            process().engine.invalidate(at & ~(line - 1), (at & ~(line - 1)) + line);
-        else
-            process().engine.invalidate(0, memory().high());
-        return;
+        constexpr u64 line = 2048; // the largest that CTR_EL0 can tell
+        u64 at = detail & ~(line - 1);
+        return detail ? memory().flush_code(at, at + line) : memory().flush_code(0, memory().high());
     }
     case ir::TrapKind::wait: raw_syscall(SYS_sched_yield); return;
     default: return force_signal(SIGILL, ILL_ILLOPC, pc);

@@ -170,6 +170,19 @@ void AddressSpace::protect_code(u64 address) {
     protected_pages_.fetch_add(1, std::memory_order_relaxed);
 }
 
+void AddressSpace::flush_code(u64 low, u64 high) {
+    std::vector<u64> pages;
+    {
+        std::lock_guard table(table_lock_);
+        for (auto it = code_pages_.lower_bound(page_of(low)); it != code_pages_.end() && it->first < high; ++it) {
+            auto* m = table_.find(it->first);
+            if (m && (m->shared || m->file)) pages.push_back(it->first);
+        }
+    }
+    for (u64 page : pages)
+        if (code_) code_->invalidate(page, page + host_page);
+}
+
 std::string AddressSpace::maps_text(const std::string& host_maps) {
     auto lines = parse_maps(host_maps);
     std::string text;

@@ -104,6 +104,10 @@ public:
     // Code is about to be made from the host page of `address`: from now on a write to it is noticed.
     void protect_code(u64 address);
 
+    // The guest says that code in [low, high) may have changed. Writes through the pages themselves were noticed; what
+    // goes is code of files and shared memory, which change through other mappings and file descriptors, too.
+    void flush_code(u64 low, u64 high);
+
     // Text of /proc/self/maps. `host_maps` is the text of the host's, whose lines give files their names.
     std::string maps_text(const std::string& host_maps);
     // Text for the caller's /proc/self/maps.

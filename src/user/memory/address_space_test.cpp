@@ -209,6 +209,29 @@ TEST_P(Space, ConcurrentTranslationAndWriting) {
     translator.join();
 }
 
+// A cache flush of the guest: what is written through its own page was noticed, what has another way in is dropped.
+TEST_P(Space, FlushDropsCodeThatChangesElsewhere) {
+    int memory = memfd_create("code", 0);
+    ASSERT_EQ(ftruncate(memory, i64(4 * page_)), 0);
+    u64 at = 0x40000000;
+    ASSERT_EQ(space_->map(at, page_, rwx, anon | mapflag::fixed), i64(at));
+    ASSERT_EQ(space_->map(at + page_, page_, prot::read | prot::exec, mapflag::shared | mapflag::fixed, memory),
+              i64(at + page_));
+    ASSERT_EQ(space_->map(at + 2 * page_, page_, prot::read | prot::exec, mapflag::private_ | mapflag::fixed, memory),
+              i64(at + 2 * page_));
+    ASSERT_EQ(space_->map(at + 3 * page_, page_, prot::read | prot::exec, mapflag::shared | mapflag::fixed, memory),
+              i64(at + 3 * page_));
+    close(memory);
+    for (u64 k = 0; k < 3; k++) space_->protect_code(at + k * page_); // none is made from the last
+    sink_.calls.clear();
+    space_->flush_code(at, at + 4 * page_);
+    std::vector<std::pair<u64, u64>> dropped{{at + page_, at + page_ + 4096}, {at + 2 * page_, at + 2 * page_ + 4096}};
+    EXPECT_EQ(sink_.calls, dropped);
+    sink_.calls.clear();
+    space_->flush_code(at + page_ + 2048, at + page_ + 2052); // a line tells the page
+    EXPECT_EQ(sink_.calls.size(), 1u);
+}
+
 TEST_P(Space, MapsTextTellsTheGuestsStory) {
     int fd = open("/proc/self/exe", O_RDONLY);
     space_->map(0x400000, page_, prot::read | prot::exec, mapflag::private_ | mapflag::fixed, fd);

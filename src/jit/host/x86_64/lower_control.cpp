@@ -147,14 +147,17 @@ void Lowering::exit_indirect(u32 n) {
 void Lowering::trap(u32 n) {
     const IrInst& i = inst(n);
     Mem arg = state(at_.header(offsetof(ir::CpuHeader, exit_arg)));
+    Mem detail = state(at_.header(offsetof(ir::CpuHeader, fault_address)));
     if (i.b != none) {
         Gp t = temp();
         move_to(t, i.b);
+        a_.mov(detail, t);
         a_.shl(t, 8);
         a_.or_(t, u32(i.sub));
         a_.mov(arg, t);
         use(i.b);
     } else {
+        a_.mov(detail, 0);
         a_.mov(arg, u32(i.sub));
     }
     set_pc(i.imm);

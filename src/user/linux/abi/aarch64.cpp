@@ -16,8 +16,8 @@ constexpr std::string_view gpr[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x
 constexpr std::string_view vec[] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10",
                                     "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
                                     "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
-// The flags (an ir flags value) and the exclusive monitor's address.
-constexpr std::string_view other[] = {"nzcv", "ex_address"};
+// The flags (an ir flags value), the exclusive monitor's address (0: open), FPCR.
+constexpr std::string_view other[] = {"nzcv", "ex_address", "fpcr"};
 
 // mov x8, #139 (rt_sigreturn); svc #0: the bytes that unwinders look for.
 constexpr u8 trampoline[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
@@ -40,6 +40,8 @@ T get(const u8* frame, u32 at) {
     return v;
 }
 
+u32& word(ir::CpuHeader& cpu, u32 offset) { return *reinterpret_cast<u32*>(reinterpret_cast<u8*>(&cpu) + offset); }
+
 // PSTATE's N Z C V are bits 31..28; ir::flag has them where x86 does, and the guest keeps C inverted (a borrow).
 u64 pstate_of(u32 flags) {
     return u64(flags & ir::flag::n ? 1u << 31 : 0) | (flags & ir::flag::z ? 1u << 30 : 0) |
@@ -51,19 +53,13 @@ u32 flags_of(u64 pstate) {
 }
 // FPCR.RMode: 0 nearest, 1 up, 2 down, 3 zero; ir::Round: 0 nearest, 1 zero, 2 down, 3 up. FZ is bit 24, DN 25,
 // AHP 26, FZ16 19 (Arm ARM, FPCR).
-u32 fpcr_of(u32 mode) {
-    constexpr u8 rmode[] = {0, 3, 2, 1};
-    return u32(rmode[mode & 3]) << 22 | (mode & (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) ? 1u << 24 : 0) |
-           (mode & ir::fpmode::default_nan ? 1u << 25 : 0) | (mode & ir::fpmode::alt_half ? 1u << 26 : 0) |
-           (mode & ir::fpmode::flush_f16 ? 1u << 19 : 0);
-}
 u32 mode_of(u32 fpcr) {
     constexpr u8 round[] = {0, 3, 2, 1};
     return round[fpcr >> 22 & 3] | (fpcr >> 24 & 1 ? (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) : 0) |
            (fpcr >> 25 & 1 ? ir::fpmode::default_nan : 0) | (fpcr >> 26 & 1 ? ir::fpmode::alt_half : 0) |
            (fpcr >> 19 & 1 ? ir::fpmode::flush_f16 : 0);
 }
-constexpr u32 fpsr_bits = 0x9f; // IOC DZC OFC UFC IXC, IDC; the saturation bit 27 is a slot of its own
+constexpr u32 fpsr_bits = 0x9f | ir::fpflag::saturated; // IOC DZC OFC UFC IXC, IDC; QC
 
 bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
     u8 frame[frame_bytes + record_bytes] = {};
@@ -76,12 +72,12 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     for (u32 i = 0; i < 31; i++) put(frame, at_regs + 8 * i, reg(cpu, map.frame_gpr[i]));
     put(frame, at_sp, reg(cpu, map.sp));
     put(frame, at_pc, cpu.pc);
-    put(frame, at_pstate, pstate_of(u32(reg(cpu, map.other[0]))));
+    put(frame, at_pstate, pstate_of(word(cpu, map.other[0])));
     u32 at_fp = at_records;
     put(frame, at_fp, fpsimd_magic);
     put(frame, at_fp + 4, fpsimd_bytes);
     put(frame, at_fp + 8, cpu.fp.flags & fpsr_bits);
-    put(frame, at_fp + 12, fpcr_of(cpu.fp.mode));
+    put(frame, at_fp + 12, word(cpu, map.other[2]));
     for (u32 i = 0; i < 32; i++)
         std::memcpy(frame + at_fp + 16 + 16 * i, reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], 16);
     // The record that links x29 and x30 into the chain of frames comes above.
@@ -96,7 +92,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     reg(cpu, map.args[0]) = u64(r.signal);
     reg(cpu, map.args[1]) = at;
     reg(cpu, map.args[2]) = at + at_ucontext;
-    reg(cpu, map.other[1]) = ~u64(0);
+    reg(cpu, map.other[1]) = 0;
     cpu.pc = r.handler;
     return true;
 }
@@ -114,6 +110,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
             if (size != fpsimd_bytes || fp_seen) return false;
             fp_seen = true;
             cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(frame, at + 8) & fpsr_bits);
+            word(cpu, map.other[2]) = get<u32>(frame, at + 12);
             cpu.fp.mode = mode_of(get<u32>(frame, at + 12));
             for (u32 i = 0; i < 32; i++)
                 std::memcpy(reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], frame + at + 16 + 16 * i, 16);
@@ -123,11 +120,10 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     if (!fp_seen) return false;
     for (u32 i = 0; i < 31; i++) reg(cpu, map.frame_gpr[i]) = get<u64>(frame, at_regs + 8 * i);
     cpu.pc = get<u64>(frame, at_pc);
-    u32 flags = flags_of(get<u64>(frame, at_pstate));
-    std::memcpy(reinterpret_cast<u8*>(&cpu) + map.other[0], &flags, 4);
+    word(cpu, map.other[0]) = flags_of(get<u64>(frame, at_pstate));
     result.mask = get<u64>(frame, at_mask);
     result.altstack = {get<u64>(frame, at_stack), i32(get<u64>(frame, at_stack + 8)), get<u64>(frame, at_stack + 16)};
-    reg(cpu, map.other[1]) = ~u64(0);
+    reg(cpu, map.other[1]) = 0;
     reg(cpu, map.sp) = get<u64>(frame, at_sp);
     return true;
 }

@@ -64,7 +64,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     reg(cpu, map.args[0]) = u64(r.signal);
     reg(cpu, map.args[1]) = at;
     reg(cpu, map.args[2]) = at + at_ucontext;
-    reg(cpu, map.other[0]) = ~u64(0);
+    reg(cpu, map.other[0]) = 0;
     cpu.pc = r.handler & ~1ull;
     return true;
 }
@@ -80,7 +80,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     cpu.pc = get(frame, at_regs);
     result.mask = get(frame, at_mask);
     result.altstack = {get(frame, at_stack), i32(get(frame, at_stack + 8)), get(frame, at_stack + 16)};
-    reg(cpu, map.other[0]) = ~u64(0);
+    reg(cpu, map.other[0]) = 0;
     return true;
 }
 

@@ -97,7 +97,7 @@ i64 flush_icache(Thread& t, const Args& a) {
     if (a[2] & ~1ull) return -EINVAL; // SYS_RISCV_FLUSH_ICACHE_LOCAL
     u64 low = a[0], high = a[1] > a[0] ? a[1] : t.memory().high();
     if (a[1] <= a[0]) low = 0;
-    t.process().engine.invalidate(low, std::min(high, t.memory().high()));
+    t.memory().flush_code(low, high);
     return 0;
 }
 

@@ -1,0 +1,2 @@
+#include "part.h"
+int more(int n) { return n * 100; }

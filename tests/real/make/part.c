@@ -1,0 +1,2 @@
+#include "part.h"
+int part(int n) { return more(n) + 1; }

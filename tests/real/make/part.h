@@ -1,0 +1,2 @@
+int part(int n);
+int more(int n);
