@@ -139,7 +139,7 @@ Gp Lowering::gpr(ValueId v) {
     Place& p = place_[v];
     if (p.gpr < 0) {
         Gp t = temp();
-        if (is_const(v)) {
+        if (inst(v).op == Op::constant && ir::size_of(type(v)) <= 8) {
             // a comparison may wait for its consumer: constants must not disturb the flags, so no xor
             if (inst(v).imm == 0)
                 a_.mov(t.r32(), 0);
@@ -428,12 +428,16 @@ void Lowering::evacuate(i8 reg, i8 vec_reg, i32 mem, u32 bytes, ValueId keep) {
             else
                 move_away(v);
         }
-        if (mem != no_mem && p.spill < 0 && p.mem != no_mem && p.mem >= mem && p.mem < mem + i32(bytes)) {
+        const bool overlaps =
+            p.mem != no_mem && p.mem < mem + i32(bytes) && p.mem + i32(std::max(1u, ir::size_of(type(v)))) > mem;
+        if (mem != no_mem && p.spill < 0 && overlaps) {
             if (p.gpr < 0 && p.vec < 0 && inst(v).op != Op::constant) {
+                const u32 locked = locked_, vec_locked = vec_locked_; // it may go on to a spill place
                 if (in_vec(type(v)))
                     vec(v);
                 else
                     gpr(v);
+                locked_ = locked, vec_locked_ = vec_locked;
             }
             p.mem = no_mem;
         }

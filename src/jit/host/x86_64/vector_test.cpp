@@ -1,5 +1,5 @@
 // Vector and FP operations against the interpreter, with as much of the host as each level of x86-64 has: every kind,
-// lane and width by itself.
+// lane and width by itself, then random units.
 #include "ir/operands.hpp"
 #include "ir/random.hpp"
 #include "ir/test_support.hpp"
@@ -22,12 +22,15 @@ using ir::Slot;
 using ir::SlotClass;
 using ir::Type;
 
-// v0 to v11 in registers (some above 15 where there are such), v12 to v15 in memory; then what takes scalars.
+// v0 to v29 in registers, as far as the host has them; the others in memory; then what takes scalars.
 constexpr u32 vectors = 34, in_memory = 30;
+constexpr std::string_view names[vectors] = {
+    "v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10", "v11", "v12", "v13", "v14", "v15", "v16",
+    "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "v32", "v33"};
 constexpr auto make_slots() {
     std::array<Slot, vectors + 8> s{};
     for (u32 n = 0; n < vectors; ++n)
-        s[n] = {"v", u16(16 * n), Type::v128, SlotClass::vec, u8(n < in_memory ? 90 - n : 0)};
+        s[n] = {names[n], u16(16 * n), Type::v128, SlotClass::vec, u8(n < in_memory ? 90 - n : 0)};
     const u32 at = 16 * vectors;
     s[vectors] = {"x0", u16(at), Type::i64, SlotClass::gpr, 9};
     s[vectors + 1] = {"x1", u16(at + 8), Type::i64, SlotClass::gpr, 9};
@@ -324,6 +327,48 @@ TEST_P(VectorTest, ScalarFp) {
                         try_one(engines, make, {.op = op == Op::ftos ? Op::stof : Op::utof, .type = t, .imm = arg}, n));
                 }
         }
+}
+
+// Every operation on narrow vectors and scalars; what is wider, or not of this test, the generator leaves out.
+bool in_random_units(const Inst& i) {
+    auto good = [](Type t) { return ir::size_of(t) <= 8 || t == Type::v128 || t == Type::mask; };
+    if (!good(i.type) || i.type == Type::mask || i.type == Type::flags || i.type == Type::vs) return false;
+    if (i.op >= Op::udiv && i.op <= Op::srem) return false;
+    if (i.op == Op::get_idx || i.op == Op::put_idx || i.op == Op::fbox || i.op == Op::funbox ||
+        i.op == Op::fpmode_set || i.op == Op::fpflags || i.op == Op::fpflags_set)
+        return false;
+    return true;
+}
+
+// Guests have no block arguments and do no arithmetic on i1; the back end has neither.
+bool beyond_guests(const ir::Unit& unit) {
+    return std::any_of(unit.code.begin(), unit.code.end(), [](const Inst& i) {
+        if (i.op == Op::arg) return true;
+        return i.type == Type::i1 && i.op >= Op::add && i.op <= Op::bfi && i.op != Op::and_ && i.op != Op::or_ &&
+               i.op != Op::xor_ && i.op != Op::not_;
+    });
+}
+
+TEST_P(VectorTest, RandomUnits) {
+    Engines engines(GetParam().guest, GetParam().level);
+    for (u64 seed = 0; seed < 600; ++seed) {
+        ir::RandomOptions o{
+            .seed = seed, .blocks = 1 + u32(seed % 3), .operations = 10 + u32(seed % 40), .vector_bytes = 16};
+        o.weights = {8, 0, 0, 10, 0, 0, 0, 4, 0, 24, 0, 0, 0};
+        o.counter = counter;
+        o.allowed = in_random_units;
+        ir::Unit unit = random_unit(GetParam().guest, o);
+        if (beyond_guests(unit)) continue;
+        ASSERT_TRUE(engines.translate(unit)) << ir::info(engines.refused()).name << "\n"
+                                             << print(unit, GetParam().guest);
+        if (getenv("SHOW"))
+            fprintf(stderr, "%s\n%s\n====\n", print(unit, GetParam().guest).c_str(), engines.text().c_str());
+        for (u64 k = 0; k < 4; ++k) {
+            o.seed = seed * 4 + k;
+            std::string difference = engines.difference(unit, o, {0, u32(seed % 4)});
+            ASSERT_EQ(difference, "") << engines.text() << "seed " << seed << "\n" << print(unit, GetParam().guest);
+        }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, VectorTest,
