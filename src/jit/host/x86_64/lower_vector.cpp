@@ -137,6 +137,7 @@ bool Lowering::vector_binary(u32 n) {
 bool Lowering::vector_ternary(u32 n) {
     const IrInst& i = inst(n);
     if (ir::VTern(i.sub) == ir::VTern::bsl) return bitwise_select(n);
+    if (ir::VTern(i.sub) != ir::VTern::mla && ir::VTern(i.sub) != ir::VTern::mls) return false;
     const u32 L = slog(i.lane);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const bool simple = L == 1 || L == 2 || (L == 3 && fits_half(i.a) && fits_half(i.a) == fits_half(i.b));
