@@ -42,9 +42,11 @@ public:
     Decoder(std::span<const Table<Isa>> tables, Has&& has) {
         std::vector<const R*> by_width[9];
         for (const Table<Isa>& t : tables)
-            if (has(t.feature))
+            if (has(t.feature)) {
+                runs_.push_back({t.rows, u32(rows_.size())});
                 for (const R& r : t.rows)
                     by_width[r.bits / 8].push_back(&r), rows_.push_back(&r), tables_.push_back(t.name);
+            }
         for (u32 w = 1; w <= 8; ++w) {
             // A row that is a special case of another has more fixed bits: it is tried first.
             std::stable_sort(by_width[w].begin(), by_width[w].end(),
@@ -54,6 +56,12 @@ public:
     }
 
     std::span<const R* const> rows() const { return rows_; }
+    // The place of a row in rows().
+    u32 number(const R* r) const {
+        for (const Run& run : runs_)
+            if (r >= run.rows.data() && r < run.rows.data() + run.rows.size()) return run.first + u32(r - run.rows.data());
+        return none_;
+    }
     // The name of the table that row n stands in.
     std::string_view table(u32 n) const { return tables_[n]; }
 
@@ -154,6 +162,10 @@ public:
 
 private:
     static constexpr u32 none_ = ~0u;
+    struct Run { // rows of one table, and the first one's number
+        std::span<const R> rows;
+        u32 first;
+    };
     struct Node {
         u64 bits = 0;             // leaf: 0
         u32 first = 0, count = 0; // leaf: rows; else children
@@ -262,6 +274,7 @@ private:
     }
 
     std::vector<const R*> rows_, leaf_;
+    std::vector<Run> runs_;
     std::vector<std::string_view> tables_;
     std::vector<Node> nodes_;
     std::vector<u32> child_;

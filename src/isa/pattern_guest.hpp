@@ -79,8 +79,7 @@ public:
     u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const override {
         Insn<Isa> i;
         if (!decoder_.decode(code, pc, Isa::context(mode), i)) return no_row;
-        auto rows = decoder_.rows();
-        return u32(std::find(rows.begin(), rows.end(), i.row) - rows.begin());
+        return decoder_.number(i.row);
     }
     std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
     // Random field values that the row accepts; extension words are random too.
