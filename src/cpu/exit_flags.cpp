@@ -6,7 +6,6 @@ namespace mimic::cpu {
 namespace {
 constexpr u32 horizon = 12;       // instructions looked at
 constexpr u32 random_samples = 3; // of a row, beside the instruction at hand
-constexpr u32 longest_insn = 16;
 } // namespace
 
 ExitFlags::ExitFlags(const isa::Guest& guest) : guest_(guest) { scratch_.prepare(guest.state()); }
@@ -17,21 +16,45 @@ void ExitFlags::begin(const isa::Fetch& fetch) {
 }
 
 bool ExitFlags::dead_at(u64 pc, u32 mode) {
-    u8 window[horizon * 4];
+    u32 budget = horizon;
+    return dead(pc, mode, budget);
+}
+
+bool ExitFlags::dead(u64 pc, u32 mode, u32& budget) {
+    u8 window[64];
     u32 bytes = (*fetch_)(pc, window), at = 0;
-    for (u32 n = 0; n < horizon && at < bytes; ++n) {
+    while (budget && at < bytes) {
+        --budget;
         std::span<const u8> code(window + at, bytes - at);
         u32 row = guest_.row_of(code, pc + at, mode);
         if (row == isa::Guest::no_row) return false;
-        Use use = use_of_row(row, code, pc + at, mode);
         u32 length = guest_.row(row).bytes;
-        if (use == Use::reads || length == 0) return false;
+        if (length == 0) return false;
+        Use use = use_of_row(row, code, pc + at, mode);
+        if (use == Use::reads) return false;
         at += length;
-        if (use != Use::kills) continue;
+        if (use == Use::none) continue;
         ranges_.push_back({pc, pc + at});
-        return true;
+        return use == Use::kills || dead_behind(code.first(length), pc + at - length, mode, budget);
     }
     return false;
+}
+
+// Behind every direct way that a branch may go.
+bool ExitFlags::dead_behind(std::span<const u8> code, u64 pc, u32 mode, u32& budget) {
+    u64 ways[4];
+    u32 count = 0;
+    const ir::Unit& unit = unit_of(code, pc, mode);
+    for (const ir::Block& b : unit.blocks) {
+        if (b.begin == b.end) continue;
+        const ir::Inst& end = unit.code[b.end - 1];
+        if (end.op == ir::Op::br || end.op == ir::Op::brcond) continue;
+        if (end.op != ir::Op::exit || end.c != mode || count == std::size(ways)) return false;
+        ways[count++] = end.imm;
+    }
+    for (u32 n = 0; n < count; ++n)
+        if (!dead(ways[n], mode, budget)) return false;
+    return count != 0;
 }
 
 // What a row does with condition codes may depend on its fields: the instruction at hand and random ones must agree.
@@ -46,7 +69,7 @@ ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, 
     return known = use;
 }
 
-ExitFlags::Use ExitFlags::use_of(std::span<const u8> code, u64 pc, u32 mode) {
+ir::Unit& ExitFlags::unit_of(std::span<const u8> code, u64 pc, u32 mode) {
     if (!translator_) translator_.emplace(guest_);
     isa::Fetch fetch = [&](u64 from, std::span<u8> out) {
         u64 offset = from - pc;
@@ -55,21 +78,26 @@ ExitFlags::Use ExitFlags::use_of(std::span<const u8> code, u64 pc, u32 mode) {
         std::memcpy(out.data(), code.data() + offset, count);
         return count;
     };
-    ir::Unit& unit = translator_->translate(pc, {mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
+    return translator_->translate(pc, {mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
+}
+
+ExitFlags::Use ExitFlags::use_of(std::span<const u8> code, u64 pc, u32 mode) {
+    ir::Unit& unit = unit_of(code, pc, mode);
     ir::dead_flags(unit, guest_.state(), scratch_);
     bool live = false;
     for (u32 n = 0; n < scratch_.flag_slots.size(); ++n) live |= scratch_.live_in[n] != 0;
     if (!live) return Use::kills;
-    // It neither reads nor writes, and goes on to the next one.
-    if (unit.blocks.size() != 1 || unit.guest_insns != 1) return Use::reads;
+    // It neither reads nor writes them.
+    if (unit.guest_insns != 1) return Use::reads;
     for (const ir::Inst& i : unit.code) {
         bool slot = i.op == ir::Op::get || i.op == ir::Op::put;
         if (slot && scratch_.flag_index[ir::SlotArg::from(i.imm).slot] != ir::none) return Use::reads;
         if (i.op == ir::Op::call || i.op == ir::Op::get_idx || i.op == ir::Op::put_idx) return Use::reads;
+        if (i.op == ir::Op::trap || i.op == ir::Op::exit_ind) return Use::reads;
     }
     const ir::Inst& end = unit.code[unit.blocks[0].end - 1];
-    bool next = end.op == ir::Op::exit && end.imm == unit.guest_high && end.c == mode;
-    return next ? Use::none : Use::reads;
+    bool next = unit.blocks.size() == 1 && end.op == ir::Op::exit && end.imm == unit.guest_high && end.c == mode;
+    return next ? Use::none : Use::branches;
 }
 
 } // namespace mimic::cpu

@@ -21,9 +21,12 @@ public:
     const std::vector<Range>& ranges() const { return ranges_; }
 
 private:
-    enum class Use : u8 { unknown, none, kills, reads };
+    enum class Use : u8 { unknown, none, kills, branches, reads };
+    bool dead(u64 pc, u32 mode, u32& budget);
+    bool dead_behind(std::span<const u8> code, u64 pc, u32 mode, u32& budget);
     Use use_of_row(u32 row, std::span<const u8> code, u64 pc, u32 mode);
     Use use_of(std::span<const u8> code, u64 pc, u32 mode);
+    ir::Unit& unit_of(std::span<const u8> code, u64 pc, u32 mode);
 
     const isa::Guest& guest_;
     const isa::Fetch* fetch_ = nullptr;

@@ -254,6 +254,11 @@ Val Builder::shift(Op op, Val a, Val n) {
         u64 k = n.const_value() & (bits_of(t) - 1), r;
         if (k == 0) return a;
         if (a.is_const() && fold(op, t, a.const_value(), k, r)) return imm(r, t);
+        // Bits that a mask takes away and the shift would, too.
+        if (const Inst& m = inst(a); op == Op::shl && m.op == Op::and_)
+            if (Val mask{this, m.b};
+                mask.is_const() && (mask.const_value() << k & mask_of(t)) == (mask_of(t) << k & mask_of(t)))
+                a = {this, m.a};
         n = imm(k, Type::i8);
     }
     return emit({.op = op, .type = t, .a = a.id(), .b = n.id()});

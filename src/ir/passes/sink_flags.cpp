@@ -21,6 +21,10 @@ public:
     }
 
 private:
+    struct Again {
+        Inst value;
+        u64 minus = 0;
+    };
     bool wanted(BlockId b, u32 flag) const { return s_.live_in[size_t(b) * s_.flag_slots.size() + flag] != 0; }
     bool shared(SlotId n) const { return s_.shared[n / 64] >> n % 64 & 1; }
 
@@ -34,7 +38,7 @@ private:
             f.op == Op::flags_sub || f.op == Op::flags_add || f.op == Op::flags_logic || f.op == Op::flags_fcmp;
         if (!known || (f.c != none && info(f.op).operands == 3)) return;
         u32 count = f.op == Op::flags_logic ? 1 : 2;
-        Inst operands[2];
+        Again operands[2];
         for (u32 k = 0; k < count; ++k)
             if (!again(b, k ? f.b : f.a, operands[k])) return;
 
@@ -59,8 +63,18 @@ private:
         return u32(unit_.code.size() - 1);
     }
 
-    // How to get value v of block b again at the block's end: a constant, or a slot that holds it.
-    bool again(BlockId b, ValueId v, Inst& out) const {
+    u32 add(const Again& x) {
+        u32 v = add(x.value);
+        if (x.minus == 0) return v;
+        Type t = result_type(x.value);
+        u32 c = add({.op = Op::constant, .type = t, .imm = x.minus});
+        return add({.op = Op::sub, .type = t, .a = v, .b = c});
+    }
+
+    // How to get value v of block b again at the block's end: a constant, a slot that holds it, or one that has gone on by
+    // a constant since.
+    bool again(BlockId b, ValueId v, Again& to) const {
+        Inst& out = to.value;
         const Inst& i = unit_.code[v];
         if (i.op == Op::constant) return out = i, true;
         Type t = result_type(i);
@@ -74,10 +88,15 @@ private:
             const Inst& p = unit_.code[n];
             if (p.op != Op::put || SlotArg::from(p.imm).offset != 0) continue;
             const Inst& x = unit_.code[p.a];
-            bool same = p.a == v || ((x.op == Op::zext || x.op == Op::sext) && x.a == v);
+            const bool extended = x.op == Op::zext || x.op == Op::sext;
+            const Inst& y = extended ? unit_.code[x.a] : x;
+            const bool stepped = y.op == Op::add && y.type == t && y.a == v && unit_.code[y.b].op == Op::constant;
+            const bool same = p.a == v || (extended && x.a == v) || stepped;
             SlotId slot = SlotArg::from(p.imm).slot;
-            if (same && !written_after(b, n, slot))
-                return out = {.op = Op::get, .type = t, .imm = SlotArg{slot}.bits()}, true;
+            if (!same || written_after(b, n, slot)) continue;
+            out = {.op = Op::get, .type = t, .imm = SlotArg{slot}.bits()};
+            if (stepped) to.minus = unit_.code[y.b].imm;
+            return true;
         }
         return false;
     }
