@@ -183,6 +183,10 @@ private:
     void fp_binary(u32 n);
     void fp_result(u32 n, Xmm r);
     bool fp_to_int(u32 n);
+    bool fp_round(u32 n);
+    bool fp_round_to_int(u32 n);
+    void fp_extreme(u32 n);
+    void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
     void fp_flags(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
