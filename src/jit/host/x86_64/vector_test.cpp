@@ -207,7 +207,8 @@ void PrintTo(const Level& l, std::ostream* out) { *out << l.name; }
 
 class VectorTest : public testing::TestWithParam<Level> {
 protected:
-    static constexpr Lane all_lanes[] = {Lane::i8, Lane::i16, Lane::i32, Lane::i64, Lane::f16, Lane::f32, Lane::f64};
+    static constexpr Lane all_lanes[] = {Lane::i8,  Lane::i16, Lane::i32, Lane::i64,
+                                         Lane::f16, Lane::f32, Lane::f64, Lane::i128};
 
     void try_one(Engines& engines, OneOperation& make, Inst i, Type a, Type b = Type::none, Type c = Type::none) {
         for (u32 attempt = 0; attempt < 6; ++attempt) {
