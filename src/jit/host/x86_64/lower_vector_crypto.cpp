@@ -102,10 +102,13 @@ bool Lowering::aes(u32 n) {
 bool Lowering::sha256_rounds(u32 n) {
     const IrInst& i = inst(n);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
-    if (!room(1 + (a.id() >= 16))) return false;
-    Xmm r = vec_temp();
-    if (r.id() == 0) { // the words' place
-        if (!room(1 + (a.id() >= 16))) return false;
+    // c's own register, when it is a temporary that nobody wants any more; never xmm0, the words' place
+    const bool in_place = c.id() < vec_temp_count && c.id() != 0 && place_[i.c].uses == 1 && vec_count_[c.id()] == 1;
+    const u32 copies = a.id() >= 16;
+    if (!room(copies + !in_place)) return false;
+    Xmm r = in_place ? c : vec_temp();
+    if (r.id() == 0) {
+        if (!room(copies + 1)) return false;
         r = vec_temp();
     }
     a = legacy(a, false);
