@@ -27,12 +27,17 @@ Features Features::probe(u32 level) {
     f.lzcnt = c.hasLZCNT();
     f.fma = c.hasFMA();
     f.movbe = c.hasMOVBE();
+    f.aes = c.hasAESNI();
+    f.pclmul = c.hasPCLMULQDQ();
+    f.sha = c.hasSHA();
     if (level < 4) return f;
     f.avx512vl = c.hasAVX512_F() && c.hasAVX512_VL() && c.hasAVX512_DQ() && c.hasAVX512_BW();
     f.avx512cd = f.avx512vl && c.hasAVX512_CDI();
     f.bitalg = f.avx512vl && c.hasAVX512_BITALG();
     f.vbmi = f.avx512vl && c.hasAVX512_VBMI();
     f.gfni = f.avx512vl && c.hasGFNI();
+    f.vaes = f.avx512vl && c.hasVAES();
+    f.vpclmul = f.avx512vl && c.hasVPCLMULQDQ();
     return f;
 }
 

@@ -26,7 +26,9 @@ class Records;
 struct Features {
     bool avx = false, avx2 = false, bmi1 = false, bmi2 = false, lzcnt = false, fma = false, avx512vl = false,
          movbe = false, sse41 = false, popcnt = false;
-    bool avx512cd = false, bitalg = false, gfni = false, vbmi = false; // with avx512vl only
+    bool aes = false, pclmul = false, sha = false;
+    // With avx512vl only; vaes and vpclmul: that xmm16 and above can take part.
+    bool avx512cd = false, bitalg = false, gfni = false, vbmi = false, vaes = false, vpclmul = false;
     // What the host has, of the x86-64 microarchitecture levels up to `level` (x86-64 psABI, table 3.1).
     static Features probe(u32 level);
 };
@@ -183,6 +185,10 @@ private:
     void fp_binary(u32 n);
     void fp_result(u32 n, Xmm r);
     bool fp_to_int(u32 n);
+    bool fp_round(u32 n);
+    bool fp_round_to_int(u32 n);
+    void fp_extreme(u32 n);
+    void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
     void fp_flags(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
@@ -246,6 +252,13 @@ private:
     bool narrow(u32 n);
     bool reduce(u32 n);
     void reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t);
+
+    // lower_vector_crypto.cpp
+    bool vector_crypto(u32 n);
+    bool aes(u32 n);
+    bool aes_waits(u32 n) const;
+    bool sha256_rounds(u32 n);
+    Xmm legacy(Xmm a, bool evex);
 
     // lower_vector_fp.cpp
     bool vector_fp(u32 n);

@@ -79,7 +79,10 @@ bool Lowering::integer(u32 n) {
     case Op::trunc: return t == Type::i128 || type(i.a) == Type::i128 ? false : (convert(n), true);
     case Op::icmp: return t == Type::i128 ? false : (set_condition(n), true);
     case Op::select: return !in_vec(t) && ir::size_of(t) <= 8 ? select(n), true : false;
-    case Op::bitcast: return ir::size_of(t) < 4 || ir::size_of(type(i.a)) < 4 ? false : (convert(n), true);
+    case Op::bitcast: { // narrow ones: into vector registers alone
+        const bool narrow = ir::size_of(t) < 4 || (ir::size_of(type(i.a)) < 4 && !in_vec(t));
+        return narrow ? false : (convert(n), true);
+    }
     case Op::pair:
     case Op::half:
         return t == Type::i128 || type(i.a) == Type::i128 || type(i.a) == Type::i64 ? convert(n), true : false;
@@ -333,8 +336,11 @@ void Lowering::convert(u32 n) {
                 f_.avx ? a_.vmovq(d, a) : a_.movq(d, a);
             else if (small_size == 4) // lane 0 stays, the others become zero
                 f_.avx ? a_.vinsertps(d, a, a, 0x0e) : a_.insertps(d, a, 0x0e);
-            else
-                failed_ = true;
+            else {
+                Gp x = temp();
+                f_.avx ? a_.vpextrw(x.r32(), a, 0) : a_.pextrw(x.r32(), a, 0);
+                f_.avx ? a_.vmovd(d, x.r32()) : a_.movd(d, x.r32());
+            }
             return;
         }
         if (in_vec(t)) {
@@ -356,11 +362,16 @@ void Lowering::convert(u32 n) {
             Xmm a = vec(i.a);
             use(i.a);
             Gp d = def(n);
-            if (ir::size_of(t) <= 4)
+            if (ir::size_of(from) <= 4)
                 f_.avx ? a_.vmovd(d.r32(), a) : a_.movd(d.r32(), a);
             else
                 f_.avx ? a_.vmovq(d.r64(), a) : a_.movq(d.r64(), a);
             return;
+        }
+        if (ir::size_of(from) < ir::size_of(t)) {
+            Gp a = gpr(i.a);
+            use(i.a);
+            return void(a_.mov(def(n).r32(), a.r32()));
         }
         return alias(n, i.a);
     }

@@ -98,8 +98,9 @@ bool Lowering::vector(u32 n) {
     auto fits = [&](Type t) { return t != Type::vs && t != Type::mask && ir::size_of(t) <= 16; };
     const u32 operands = ir::info(i.op).operands;
     if (!fits(i.type) || !fits(type(i.a)) || (operands > 1 && i.b != none && !fits(type(i.b))) ||
-        (operands > 2 && i.c != none && !fits(type(i.c))) || ir::lane_bytes(i.lane) > 8)
+        (operands > 2 && i.c != none && !fits(type(i.c))))
         return false;
+    if (ir::lane_bytes(i.lane) > 8) return vector_crypto(n);
     if (ir::is_fp_operation(i)) return vector_fp(n);
     switch (i.op) {
     case Op::vbin: return vector_binary(n);
@@ -131,7 +132,8 @@ bool Lowering::vector_binary(u32 n) {
             return true;
         }
     }
-    return differences(n) || saturating(n) || pairwise(n) || multiply_lanes(n) || doubling_high(n) || variable_shift(n);
+    return differences(n) || saturating(n) || pairwise(n) || multiply_lanes(n) || doubling_high(n) ||
+           variable_shift(n) || vector_crypto(n);
 }
 
 bool Lowering::vector_ternary(u32 n) {

@@ -74,6 +74,8 @@ void Lowering::use(ValueId v) {
 }
 
 void Lowering::alias(ValueId v, ValueId of) {
+    if (place_[of].gpr < 0 && place_[of].vec < 0 && place_[of].mem == no_mem) // a constant
+        in_vec(type(of)) ? void(vec(of)) : void(gpr(of));
     Place from = place_[of];
     activate(v);
     if (from.spill >= 0 && from.mem != no_mem && from.gpr < 0 && from.vec < 0) {
@@ -96,7 +98,7 @@ void Lowering::alias(ValueId v, ValueId of) {
 
 bool Lowering::imm32(ValueId v, i64& out) const {
     if (!is_const(v)) return false;
-    u32 n = ir::bits_of(type(v));
+    u32 n = type(v) == Type::i1 ? 8 : ir::bits_of(type(v)); // an i1 is 0 or 1 in its byte
     out = n >= 64 ? i64(inst(v).imm) : i64(inst(v).imm << (64 - n)) >> (64 - n);
     return out == i32(out);
 }
@@ -130,6 +132,11 @@ void Lowering::move_to(Gp to, ValueId v) {
         load_const(to, inst(v).imm);
     } else if (p.vec < 0 && p.mem != no_mem) {
         load_gpr(to, p.mem, type(v));
+    } else if (p.vec >= 0) {
+        if (ir::size_of(type(v)) <= 4)
+            f_.avx ? a_.vmovd(to.r32(), xmm(u32(p.vec))) : a_.movd(to.r32(), xmm(u32(p.vec)));
+        else
+            f_.avx ? a_.vmovq(to.r64(), xmm(u32(p.vec))) : a_.movq(to.r64(), xmm(u32(p.vec)));
     } else {
         a_.mov(to.r64(), gpr(v));
     }

@@ -24,9 +24,10 @@ using ir::Type;
 
 // v0 to v29 in registers, as far as the host has them; the others in memory; then what takes scalars.
 constexpr u32 vectors = 34, in_memory = 30;
-constexpr std::string_view names[vectors] = {
-    "v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10", "v11", "v12", "v13", "v14", "v15", "v16",
-    "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "v32", "v33"};
+constexpr std::string_view names[vectors] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",
+                                             "v9",  "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+                                             "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26",
+                                             "v27", "v28", "v29", "v30", "v31", "v32", "v33"};
 constexpr auto make_slots() {
     std::array<Slot, vectors + 8> s{};
     for (u32 n = 0; n < vectors; ++n)
@@ -206,7 +207,8 @@ void PrintTo(const Level& l, std::ostream* out) { *out << l.name; }
 
 class VectorTest : public testing::TestWithParam<Level> {
 protected:
-    static constexpr Lane all_lanes[] = {Lane::i8, Lane::i16, Lane::i32, Lane::i64, Lane::f16, Lane::f32, Lane::f64};
+    static constexpr Lane all_lanes[] = {Lane::i8,  Lane::i16, Lane::i32, Lane::i64,
+                                         Lane::f16, Lane::f32, Lane::f64, Lane::i128};
 
     void try_one(Engines& engines, OneOperation& make, Inst i, Type a, Type b = Type::none, Type c = Type::none) {
         for (u32 attempt = 0; attempt < 6; ++attempt) {
@@ -351,9 +353,9 @@ bool beyond_guests(const ir::Unit& unit) {
 
 TEST_P(VectorTest, RandomUnits) {
     Engines engines(GetParam().guest, GetParam().level);
-    for (u64 seed = 0; seed < 600; ++seed) {
+    for (u64 seed = 0; seed < 2000; ++seed) {
         ir::RandomOptions o{
-            .seed = seed, .blocks = 1 + u32(seed % 3), .operations = 10 + u32(seed % 40), .vector_bytes = 16};
+            .seed = seed, .blocks = 1 + u32(seed % 3), .operations = 10 + u32(seed % 30), .vector_bytes = 16};
         o.weights = {8, 0, 0, 10, 0, 0, 0, 4, 0, 24, 0, 0, 0};
         o.counter = counter;
         o.allowed = in_random_units;
@@ -361,8 +363,6 @@ TEST_P(VectorTest, RandomUnits) {
         if (beyond_guests(unit)) continue;
         ASSERT_TRUE(engines.translate(unit)) << ir::info(engines.refused()).name << "\n"
                                              << print(unit, GetParam().guest);
-        if (getenv("SHOW"))
-            fprintf(stderr, "%s\n%s\n====\n", print(unit, GetParam().guest).c_str(), engines.text().c_str());
         for (u64 k = 0; k < 4; ++k) {
             o.seed = seed * 4 + k;
             std::string difference = engines.difference(unit, o, {0, u32(seed % 4)});
