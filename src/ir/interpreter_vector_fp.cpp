@@ -37,11 +37,11 @@ Bits<F> zero(bool sign) {
     return F::make(sign, 0, false, 0);
 }
 
-// Is a * b an infinity times zero (of any order), as operands are after flushing?
+// Is a * b an infinity times zero (of any order), as operands are after flushing? What flushing them raises stays raised:
+// any other product would raise it too.
 template <class F>
-bool infinity_times_zero(Bits<F> a, Bits<F> b, const sf::Env& env) {
-    sf::Env scratch = env;
-    sf::Parts x = sf::unpack<F>(a, scratch), y = sf::unpack<F>(b, scratch);
+bool infinity_times_zero(Bits<F> a, Bits<F> b, sf::Env& env) {
+    sf::Parts x = sf::unpack<F>(a, env), y = sf::unpack<F>(b, env);
     return (x.is_infinity() && y.is_zero()) || (x.is_zero() && y.is_infinity());
 }
 

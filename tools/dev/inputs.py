@@ -47,6 +47,8 @@ ROOTS = (
     Root("sysroot/riscv64", "trixie", "riscv64", USERLAND + " gcc-14"),
     # The riscv64 programs' native twins; those of the arm64 root are the host's own.
     Root("sysroot/amd64", "trixie", "amd64", USERLAND + " gcc-14 cpp-14-riscv64-linux-gnu"),
+    # An assembler and a disassembler that know the extensions of this decade.
+    Root("binutils", "trixie", "amd64", "binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu"),
     Root("qemu-10", "trixie", "amd64", "qemu-user", depends=False,
          only="./usr/bin/qemu-aarch64 ./usr/bin/qemu-riscv64 ./usr/bin/qemu-x86_64"),
 )

@@ -253,6 +253,16 @@ constexpr R lse_rows[] = {
     {"casp{alc} {Rsp}, {Rsp1}, {Rtp}, {Rtp1}, [{XnSP}]","0 sf30 001000 0 L22 1 Rs o15 11111 Rn Rt",   compare_and_swap_pair, even_pairs},
 };
 
+// LORegions there are none: all of memory is in the one.
+constexpr R lor_rows[] = {
+    {"stllrb  {Wt}, [{XnSP}]",                 "00 001000 1 0 0 11111 0 11111 Rn Rt",        store_release<i8>},
+    {"ldlarb  {Wt}, [{XnSP}]",                 "00 001000 1 1 0 11111 0 11111 Rn Rt",        load_acquire<i8, ir::Order::seq_cst>},
+    {"stllrh  {Wt}, [{XnSP}]",                 "01 001000 1 0 0 11111 0 11111 Rn Rt",        store_release<i16>},
+    {"ldlarh  {Wt}, [{XnSP}]",                 "01 001000 1 1 0 11111 0 11111 Rn Rt",        load_acquire<i16, ir::Order::seq_cst>},
+    {"stllr   {Rt30}, [{XnSP}]",               "1 sf30 001000 1 0 0 11111 0 11111 Rn Rt",    store_release<none>},
+    {"ldlar   {Rt30}, [{XnSP}]",               "1 sf30 001000 1 1 0 11111 0 11111 Rn Rt",    load_acquire<none, ir::Order::seq_cst>},
+};
+
 constexpr R lrcpc_rows[] = {
     {"ldaprb  {Wt}, [{XnSP}]",                 "00 111 0 00 101 11111 1 100 00 Rn Rt",       load_acquire<i8, ir::Order::acquire>},
     {"ldaprh  {Wt}, [{XnSP}]",                 "01 111 0 00 101 11111 1 100 00 Rn Rt",       load_acquire<i16, ir::Order::acquire>},
@@ -307,6 +317,7 @@ constexpr R lrcpc3_rows[] = {
 
 constinit const Table<AArch64> exclusives{"exclusives", needs(Feature::base), rows};
 constinit const Table<AArch64> lse{"LSE", needs(Feature::lse), lse_rows};
+constinit const Table<AArch64> limited_ordering{"LOR", needs(Feature::lor), lor_rows};
 constinit const Table<AArch64> lrcpc{"LRCPC", needs(Feature::lrcpc), lrcpc_rows};
 constinit const Table<AArch64> lrcpc2{"LRCPC2", needs(Feature::lrcpc2), lrcpc2_rows};
 constinit const Table<AArch64> lrcpc3{"LRCPC3", needs(Feature::lrcpc3), lrcpc3_rows};

@@ -95,6 +95,11 @@ constexpr R wfxt_rows[] = {
     {"wfit    {Xd}",                    "1101010100 0 00 011 0001 0000 001 Rd", hint},
 };
 
+// Nothing here has the attribute that this barrier does not wait for.
+constexpr R xs_rows[] = {
+    {"dsb     {domain}nxs",             "1101010100 0 00 011 0011 domain 10 001 11111", dsb},
+};
+
 constexpr R sb_rows[] = {
     {"sb",                              "1101010100 0 00 011 0011 0000 111 11111", isb},
 };
@@ -105,6 +110,7 @@ constexpr R sb_rows[] = {
 constinit const Table<AArch64> branches{"branches, exceptions, hints", needs(Feature::base), rows};
 constinit const Table<AArch64> speculation_barrier{"SB", needs(Feature::sb), sb_rows};
 constinit const Table<AArch64> consistent_branches{"HBC", needs(Feature::hbc), hbc_rows};
+constinit const Table<AArch64> barriers_without_xs{"XS", needs(Feature::xs), xs_rows};
 constinit const Table<AArch64> waits_with_timeout{"WFxT", needs(Feature::wfxt), wfxt_rows};
 
 } // namespace mimic::isa::aarch64

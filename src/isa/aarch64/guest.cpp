@@ -105,10 +105,12 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &crypto_sha3,
                                                 &crypto_sm3,
                                                 &crypto_sm4,
+                                                &limited_ordering,
                                                 &lrcpc3,
                                                 &mops,
                                                 &consistent_branches,
-                                                &waits_with_timeout};
+                                                &waits_with_timeout,
+                                                &barriers_without_xs};
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 

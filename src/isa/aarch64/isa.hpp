@@ -96,7 +96,8 @@ inline constexpr Field size_ = bit_field("size", 22, 2), sz = bit_field("sz", 22
                        M_ = bit_field("M", 20, 1), H_ = bit_field("H", 11, 1), Rm4 = bit_field("Rm4", 16, 4),
                        rot = bit_field("rot", 11, 2), rotx = bit_field("rotx", 13, 2), rota = bit_field("rota", 12, 1),
                        imm2 = bit_field("imm2", 12, 2), options = bit_field("options", 12, 4),
-                       options2 = bit_field("options2", 12, 2);
+                       options2 = bit_field("options2", 12, 2), domain = bit_field("domain", 10, 2);
+inline constexpr Field rprfop{"rprfop", Kind::bits, {{15, 1}, {13, 1}, {12, 1}, {0, 3}}};
 inline constexpr Field abcdefgh{"abcdefgh", Kind::bits, {{16, 3}, {5, 5}}}, immhb{"immhb", Kind::bits, {{16, 7}}};
 
 struct AArch64 {
@@ -107,37 +108,37 @@ struct AArch64 {
     static constexpr Layout layout{.unit = 4, .big = false, .first_is_high = true};
     static u32 length(u64, const Context&) { return 4; }
     static constexpr std::array fields{
-        &sf,    &Rd,     &Rn,       &Rm,    &Ra,      &Rt,      &Rt2,     &Rs,    &shift,  &sh,    &imm6, &imm12,
-        &imm3,  &option, &imm16,    &hw,    &N,       &immr,    &imms,    &cond_, &cond0,  &nzcv_, &imm5, &CRm,
-        &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,    &scale,   &Q,     &udf16,  &imm8u, &imm9, &imm7,
-        &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,   &bitmask, &hint7, &sysreg, &size_, &sz,   &immh,
-        &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4, &ldsize,  &Sld,   &cmode,  &opm,   &L_,   &M_,
-        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,   &sf30,    &A23,   &R22,    &L22,   &o15,  &lh,
-        &rot,   &rotx,   &rota,     &imm2,  &options, &options2};
+        &sf,    &Rd,     &Rn,       &Rm,    &Ra,      &Rt,       &Rt2,     &Rs,    &shift,  &sh,    &imm6, &imm12,
+        &imm3,  &option, &imm16,    &hw,    &N,       &immr,     &imms,    &cond_, &cond0,  &nzcv_, &imm5, &CRm,
+        &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,     &scale,   &Q,     &udf16,  &imm8u, &imm9, &imm7,
+        &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,    &bitmask, &hint7, &sysreg, &size_, &sz,   &immh,
+        &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4,  &ldsize,  &Sld,   &cmode,  &opm,   &L_,   &M_,
+        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,    &sf30,    &A23,   &R22,    &L22,   &o15,  &lh,
+        &rot,   &rotx,   &rota,     &imm2,  &options, &options2, &rprfop,  &domain};
     // Operands that do not print as plain numbers: text.cpp.
     static constexpr std::array operand_names = std::to_array<std::string_view>(
-        {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",      "Ra",       "RnF",    "Rt",     "Rtb",    "Rt30",
-         "Rt30c",  "Rs30F",   "Rt230",   "Rsp",     "Rsp1",    "Rtp",      "Rtp1",   "Xd",     "Xn",     "Xm",
-         "Xa",     "Xt",      "Xt2",     "Wd",      "Wn",      "Wm",       "Wt",     "Wt2",    "Ws",     "XnSP",
-         "page",   "imm12sh", "bitmask", "imm16hw", "shifted", "extended", "nzcv",   "imm5",   "cond",   "cond0",
-         "imm16",  "hint7",   "clrex",   "barrier", "isb",     "ret",      "sysreg", "sys",    "sysxt",  "off1",
-         "off2",   "off4",    "off8",    "off16",   "off9",    "index",    "pair4",  "pair8",  "pair16", "pair4p",
-         "pair8p", "pair16p", "prfop",   "fpimm",   "fbits",   "alc",      "al",     "Fd",     "Fn",     "Fm",
-         "Fa",     "FnF",     "Bt",      "Ht",      "St",      "Dt",       "Qt",     "St2",    "Dt2",    "Qt2",
-         "Sd",     "Sn",      "Dd",      "Dn",      "Hd",      "Hn",       "Vd",     "Vn",     "VdT",    "VdB",
-         "VdF",    "VdW",     "SdT",     "SdF",     "VnT",     "VnB",      "VnF",    "VnW",    "SnT",    "SnF",
-         "VmT",    "VmB",     "VmF",     "VmW",     "SmT",     "SmF",      "VdTq",   "VnTq",   "VmTq",   "VnTS",
-         "VnTc",   "VdP",     "VnFp",    "VdFn",    "VnFn",    "VdFw",     "VnFw",   "SdLong", "2",      "shll",
-         "VdI",    "VnI",     "VdIq",    "VnIq",    "VdIw",    "VnIw",     "shr",    "shl",    "DdI",    "VdDup",
-         "VnDup",  "Rn5",     "VnE",     "VdE",     "VnE4",    "Sd5",      "Vd2s",   "Vd4h",   "imm8v",  "imm64v",
-         "fpimmv", "tbl1",    "list1",   "step1",   "stepr1",  "blane1",   "stepb1", "hlane1", "steph1", "slane1",
-         "steps1", "dlane1",  "stepd1",  "tbl2",    "list2",   "step2",    "stepr2", "blane2", "stepb2", "hlane2",
-         "steph2", "slane2",  "steps2",  "dlane2",  "stepd2",  "tbl3",     "list3",  "step3",  "stepr3", "blane3",
-         "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",  "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
-         "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",  "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
-         "SdI",    "SnI",     "SnIw",    "VmEl",    "Vm",      "Va",       "Qd",     "Qn",     "Hm",     "Vn4h",
-         "Vn4hF",  "Vm4h",    "Vn2h",    "Vm2h",    "VmHEl",   "VmHc",     "VmSc",   "VmBs",   "VmHs",   "rot",
-         "rotx",   "rota",    "Xs",      "options", "options2"});
+        {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",       "Ra",       "RnF",    "Rt",     "Rtb",    "Rt30",
+         "Rt30c",  "Rs30F",   "Rt230",   "Rsp",     "Rsp1",     "Rtp",      "Rtp1",   "Xd",     "Xn",     "Xm",
+         "Xa",     "Xt",      "Xt2",     "Wd",      "Wn",       "Wm",       "Wt",     "Wt2",    "Ws",     "XnSP",
+         "page",   "imm12sh", "bitmask", "imm16hw", "shifted",  "extended", "nzcv",   "imm5",   "cond",   "cond0",
+         "imm16",  "hint7",   "clrex",   "barrier", "isb",      "ret",      "sysreg", "sys",    "sysxt",  "off1",
+         "off2",   "off4",    "off8",    "off16",   "off9",     "index",    "pair4",  "pair8",  "pair16", "pair4p",
+         "pair8p", "pair16p", "prfop",   "fpimm",   "fbits",    "alc",      "al",     "Fd",     "Fn",     "Fm",
+         "Fa",     "FnF",     "Bt",      "Ht",      "St",       "Dt",       "Qt",     "St2",    "Dt2",    "Qt2",
+         "Sd",     "Sn",      "Dd",      "Dn",      "Hd",       "Hn",       "Vd",     "Vn",     "VdT",    "VdB",
+         "VdF",    "VdW",     "SdT",     "SdF",     "VnT",      "VnB",      "VnF",    "VnW",    "SnT",    "SnF",
+         "VmT",    "VmB",     "VmF",     "VmW",     "SmT",      "SmF",      "VdTq",   "VnTq",   "VmTq",   "VnTS",
+         "VnTc",   "VdP",     "VnFp",    "VdFn",    "VnFn",     "VdFw",     "VnFw",   "SdLong", "2",      "shll",
+         "VdI",    "VnI",     "VdIq",    "VnIq",    "VdIw",     "VnIw",     "shr",    "shl",    "DdI",    "VdDup",
+         "VnDup",  "Rn5",     "VnE",     "VdE",     "VnE4",     "Sd5",      "Vd2s",   "Vd4h",   "imm8v",  "imm64v",
+         "fpimmv", "tbl1",    "list1",   "step1",   "stepr1",   "blane1",   "stepb1", "hlane1", "steph1", "slane1",
+         "steps1", "dlane1",  "stepd1",  "tbl2",    "list2",    "step2",    "stepr2", "blane2", "stepb2", "hlane2",
+         "steph2", "slane2",  "steps2",  "dlane2",  "stepd2",   "tbl3",     "list3",  "step3",  "stepr3", "blane3",
+         "stepb3", "hlane3",  "steph3",  "slane3",  "steps3",   "dlane3",   "stepd3", "tbl4",   "list4",  "step4",
+         "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",   "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
+         "SdI",    "SnI",     "SnIw",    "VmEl",    "Vm",       "Va",       "Qd",     "Qn",     "Hm",     "Vn4h",
+         "Vn4hF",  "Vm4h",    "Vn2h",    "Vm2h",    "VmHEl",    "VmHc",     "VmSc",   "VmBs",   "VmHs",   "rot",
+         "rotx",   "rota",    "Xs",      "options", "options2", "rprfop",   "domain"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 

@@ -101,6 +101,9 @@ constexpr R rows[] = {
     {"ldr     {Xt}, [{XnSP}, {index}]",        "11 111 0 00 01 1 Rm option S 10 Rn Rt",      load<At::indexed, i64>, extends_index},
     {"prfm    {prfop}, [{XnSP}, {index}]",     "11 111 0 00 10 1 Rm option S 10 Rn Rt",      prefetch, extends_index},
 
+    // a hint among the prefetches
+    {"rprfm   {rprfop}, {Xm}, [{XnSP}]",       "11 111 0 00 10 1 Rm rprfop 1 rprfop 10 Rn 11 rprfop", prefetch},
+
     // unprivileged: EL0 is unprivileged already
     {"sttrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unscaled, i8>},
     {"ldtrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unscaled, i8>},

@@ -17,9 +17,9 @@ constexpr u64 set_of(F... f) {
 // A feature is in a model only if rows implement all of it: what a program finds here, it uses.
 constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
-constexpr u64 v8_2 = v8_0 | set_of(lse, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb);
+constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb);
 constexpr u64 everything = v8_2 | set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16,
-                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, cssc);
+                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc);
 
 // MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
 constexpr Model all_models[] = {
@@ -77,7 +77,8 @@ u64 aa64isar1(const Model& m) {
                        {36, 1, sb},
                        {44, 1, bf16},
                        {48, 1, dgh},
-                       {52, 1, i8mm}});
+                       {52, 1, i8mm},
+                       {56, 1, xs}});
 }
 u64 aa64isar2(const Model& m) { return compose(m, {{0, 2, wfxt}, {16, 1, mops}, {20, 1, hbc}, {52, 1, cssc}}); }
 u64 aa64mmfr2(const Model& m) { return compose(m, {{32, 1, lse2}}); }

@@ -17,6 +17,7 @@ enum class Feature : u32 {
     sha256,    // FEAT_SHA256
     crc32,     // FEAT_CRC32
     lse,       // FEAT_LSE
+    lor,       // FEAT_LOR
     rdm,       // FEAT_RDM
     fp16,      // FEAT_FP16, the scalar forms
     simd_fp16, // FEAT_FP16, the vector forms; programs are told of FP16 only when both are there
@@ -47,6 +48,7 @@ enum class Feature : u32 {
     wfxt,      // FEAT_WFxT
     rng,       // FEAT_RNG
     dgh,       // FEAT_DGH
+    xs,        // FEAT_XS
     count
 };
 

@@ -140,6 +140,7 @@ void xaflag(A64& t, const I&) {
 // clang-format off
 constexpr R rows[] = {
     {"sys     {sys}{sysxt}",    "1101010100 0 01 op1 CRn CRm op2 Rt",           sys},
+    {"sysl    {Xt}, {sys}",     "1101010100 1 01 op1 CRn CRm op2 Rt",           [](A64& t, const I&) { t.illegal(); }},
     {"msr     {sysreg}, {Xt}",  "1101010100 0 1 sysreg Rt",                     msr},
     {"mrs     {Xt}, {sysreg}",  "1101010100 1 1 sysreg Rt",                     mrs},
 };

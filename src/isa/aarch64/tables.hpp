@@ -16,6 +16,7 @@ extern const Table<AArch64> simd_same_half, simd_misc_half, simd_scalar_half, si
 extern const Table<AArch64> simd_rdm, simd_dot, simd_i8mm, simd_complex, simd_fhm, simd_bf16, simd_frintts;
 extern const Table<AArch64> crypto_aes, crypto_pmull, crypto_sha1, crypto_sha256, crypto_sha512, crypto_sha3,
     crypto_sm3, crypto_sm4;
-extern const Table<AArch64> lrcpc3, mops, consistent_branches, waits_with_timeout;
+extern const Table<AArch64> limited_ordering, lrcpc3, mops, consistent_branches, waits_with_timeout,
+    barriers_without_xs;
 
 } // namespace mimic::isa::aarch64

@@ -163,6 +163,13 @@ constexpr Operand<AArch64> barrier{[](std::string& out, const I& i) {
                                        }
                                        return false;
                                    }};
+constexpr std::string_view domain_names[] = {"osh", "nsh", "ish", "sy"};
+constexpr Operand<AArch64> shareability{[](std::string& out, const I& i) { out += domain_names[i[domain]]; },
+                                        [](Cursor& in, I& i) {
+                                            for (i64 n = 0; n < 4; ++n)
+                                                if (in.eat(domain_names[n])) return i.set(domain, n), true;
+                                            return false;
+                                        }};
 // Left out when it is 15.
 constexpr Operand<AArch64> optional_crm{[](std::string& out, const I& i) {
                                             if (i[CRm] != 15) out += fmt::format("#{:#x}", i[CRm]);
@@ -276,17 +283,23 @@ constexpr Operand<AArch64> prefetch_operation{
     [](std::string& out, const I& i) {
         constexpr std::string_view types[] = {"pld", "pli", "pst"};
         i64 type = i[Rt] >> 3, target = i[Rt] >> 1 & 3;
-        if (type == 3 || target == 3)
+        constexpr std::string_view targets[] = {"l1", "l2", "l3", "slc"};
+        if (type == 3)
             out += fmt::format("#{:#04x}", i[Rt]);
         else
-            out += fmt::format("{}l{}{}", types[type], target + 1, i[Rt] & 1 ? "strm" : "keep");
+            out += fmt::format("{}{}{}", types[type], targets[target], i[Rt] & 1 ? "strm" : "keep");
     },
     [](Cursor& in, I& i) {
         if (in.peek() == '#') return parse_field<Rt>(in, i);
         i64 v = in.eat("pld") ? 0 : in.eat("pli") ? 8 : in.eat("pst") ? 16 : -1;
-        if (v < 0 || !in.eat('l') || in.peek() < '1' || in.peek() > '3') return false;
-        v |= (in.peek() - '1') << 1;
-        ++in.at;
+        if (v < 0) return false;
+        if (in.eat("slc")) {
+            v |= 6;
+        } else {
+            if (!in.eat('l') || in.peek() < '1' || in.peek() > '3') return false;
+            v |= (in.peek() - '1') << 1;
+            ++in.at;
+        }
         if (in.eat("strm"))
             v |= 1;
         else if (!in.eat("keep"))
@@ -294,6 +307,25 @@ constexpr Operand<AArch64> prefetch_operation{
         i.set(Rt, v);
         return true;
     }};
+
+// C6.2, RPRFM
+constexpr Operand<AArch64> range_prefetch_operation{[](std::string& out, const I& i) {
+                                                        switch (i[rprfop]) {
+                                                        case 0: out += "pldkeep"; break;
+                                                        case 1: out += "pstkeep"; break;
+                                                        case 4: out += "pldstrm"; break;
+                                                        case 5: out += "pststrm"; break;
+                                                        default: out += fmt::format("#{}", i[rprfop]);
+                                                        }
+                                                    },
+                                                    [](Cursor& in, I& i) {
+                                                        if (in.peek() == '#') return parse_field<rprfop>(in, i);
+                                                        i64 v = in.eat("pld") ? 0 : in.eat("pst") ? 1 : -1;
+                                                        if (v < 0 || (!in.eat("keep") && !(v |= 4, in.eat("strm"))))
+                                                            return false;
+                                                        i.set(rprfop, v);
+                                                        return true;
+                                                    }};
 
 // Suffixes: acquire, release.
 template <const Field& Acquire, const Field& Release>
@@ -396,6 +428,7 @@ constexpr NamedOperand named[] = {
     {"hint7", hexadecimal<hint7>},
     {"clrex", optional_crm},
     {"barrier", barrier},
+    {"domain", shareability},
     {"isb", optional_crm},
     {"ret", return_register},
     {"sysreg", register_name},
@@ -415,6 +448,7 @@ constexpr NamedOperand named[] = {
     {"pair8p", offset<imm7, 8, false>},
     {"pair16p", offset<imm7, 16, false>},
     {"prfop", prefetch_operation},
+    {"rprfop", range_prefetch_operation},
     {"fpimm", fp_immediate_of<imm8>},
     {"fbits", fraction_bits},
     {"options", copy_options<options>},

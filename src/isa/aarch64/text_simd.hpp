@@ -166,7 +166,7 @@ inline constexpr Operand<AArch64> shift_amount{
         return true;
     }};
 
-// "{v0.4s, v1.4s}": Count registers from Rt (or Rn) on, modulo 32; of more than two, the first and the last.
+// "{v0.4s, v1.4s}": Count registers from Rt (or Rn) on, modulo 32; the first and the last.
 template <const Field& F, u32 Count, Shape S, bool Sets>
 inline constexpr Operand<AArch64> register_list{
     [](std::string& out, const I& i) {
@@ -175,7 +175,7 @@ inline constexpr Operand<AArch64> register_list{
         shape_of<S>(i, size, full);
         std::string shape = S == Shape::bytes ? "16b" : arrangement(size, full);
         out += '{';
-        bool range = Count > 2 && i[F] + Count <= 32;
+        bool range = Count > 1;
         for (u32 k = 0; k < Count; k += range ? Count - 1 : 1)
             out += fmt::format("{}v{}.{}", k == 0 ? "" : range ? "-" : ", ", (i[F] + k) & 31, shape);
         out += '}';
@@ -342,7 +342,7 @@ inline constexpr Operand<AArch64> lane_width_amount{
 template <u32 Count, u32 Size>
 inline constexpr Operand<AArch64> lane_list{
     [](std::string& out, const I& i) {
-        bool range = Count > 2 && i[Rt] + Count <= 32;
+        bool range = Count > 1;
         out += '{';
         for (u32 k = 0; k < Count; k += range ? Count - 1 : 1)
             out += fmt::format("{}v{}.{}", k == 0 ? "" : range ? "-" : ", ", (i[Rt] + k) & 31, lane_letter(Size));

@@ -63,10 +63,9 @@ Result<Options> parse_options(int argc, char** argv) {
 }
 
 Registers zero_registers(const isa::Guest& guest) {
-    Registers r;
-    for (auto& info : guest.registers())
-        if (!info.internal) r.value.emplace_back();
-    return r;
+    std::size_t count = 0;
+    for (auto& info : guest.registers()) count += !info.internal;
+    return {.value = std::vector<std::array<u8, 16>>(count)};
 }
 
 Result<Case> case_of(const Line& line, const isa::Guest& guest) {
@@ -192,6 +191,8 @@ int soak(const Options& o, const SoakGuest& g, const isa::Guest& guest, Referenc
     for (u64 done = 0; done < o.count;) {
         std::vector<Case> cases;
         std::vector<Answer> answers;
+        cases.reserve(8192);
+        answers.reserve(8192);
         for (u32 tries = 0; cases.size() < 8192 && done + cases.size() < o.count && tries < 100000; ++tries) {
             Case c{.row = rows[(done + tries) % rows.size()], .in = zero_registers(guest)};
             c.code = guest.random_instance(c.row, random);

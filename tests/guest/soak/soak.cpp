@@ -64,6 +64,7 @@ void append(std::vector<u8>& out, const void* p, std::size_t n) {
 
 std::vector<u8> batch_of(std::span<const Case> cases, const isa::Guest& guest) {
     std::vector<u8> out;
+    out.reserve(sizeof(batch_head) + cases.size() * (sizeof(case_head) + registers_bytes(guest)));
     batch_head head{cases.size(), registers_bytes(guest)};
     append(out, &head, sizeof head);
     for (const Case& c : cases) {
@@ -83,10 +84,10 @@ Answer answer_of(const Case& c, const u8* p, const isa::Guest& guest) {
     p += sizeof h;
     Answer a{.pc = h.pc, .address = h.address};
     std::memcpy(a.memory.data(), h.memory, sizeof h.memory);
+    a.out.value.resize(c.in.value.size());
     for (u32 n = 0; n < c.in.value.size(); ++n) {
         const isa::RegisterInfo& r = guest.registers()[n];
-        a.out.value.emplace_back();
-        std::memcpy(a.out.value.back().data(), p, r.bytes);
+        std::memcpy(a.out.value[n].data(), p, r.bytes);
         p += stride(r);
     }
     bool inside = h.pc - CODE_START < c.code.size();
@@ -159,11 +160,8 @@ Answer Ours::run(const Case& c) {
     Answer a{.stop = o.name(), .pc = o.pc, .address = o.address};
     if (a.stop == "load_page_fault" || a.stop == "store_page_fault") a.stop = "fault";
     if (a.stop == "flush_code" || a.stop == "wait") a.stop = "";
-    for (n = 0; n < c.in.value.size(); ++n) {
-        std::vector<u8> v = machine_.get(n);
-        a.out.value.emplace_back();
-        std::memcpy(a.out.value.back().data(), v.data(), v.size());
-    }
+    a.out.value.resize(c.in.value.size());
+    for (n = 0; n < c.in.value.size(); ++n) guest_.read_register(machine_.cpu(), n, a.out.value[n].data());
     std::memcpy(a.memory.data(), m.at(WINDOW), AREA_BYTES);
     std::memcpy(a.memory.data() + AREA_BYTES, m.at(WINDOW + WINDOW_PAGE - AREA_BYTES), AREA_BYTES);
     return a;

@@ -34,10 +34,11 @@ struct Options {
 
 // tests/guest/GUEST/text/tools: lines "objdump ARGUMENTS", "as ARGUMENTS", "prefix PREFIX" of the programs' names,
 // "undefined GLOB" of what objdump prints for bytes that are no instruction, "before N DIRECTIVE" for instructions of
-// N bytes.
+// N bytes, "comment WORD" for what begins a comment (default: #, // and the symbol in angle brackets).
 struct Tools {
     std::string prefix, objdump, as, undefined;
     std::map<u32, std::string> before;
+    std::vector<std::string> comments;
 };
 // Lines "GLOB print|assemble|both REASON": our text of instructions for which that direction is not compared
 // (or "illegal: " and objdump's).
@@ -52,6 +53,7 @@ struct Sample {
     std::vector<u8> bytes;
     std::string text;     // at its place among the samples
     std::string relative; // with pc-relative operands as as takes them
+    u32 length = 0;       // of the instruction
 };
 constexpr u64 place = 32; // bytes between two samples: longer than what any flip makes of one
 
@@ -77,7 +79,9 @@ Tools read_tools(const std::string& folder) {
         if (name == "objdump") t.objdump = rest;
         if (name == "as") t.as = rest;
         if (name == "undefined") t.undefined = rest;
+        if (name == "comment") t.comments.push_back(rest);
     }
+    if (t.comments.empty()) t.comments = {"#", "//"};
     return t;
 }
 Result<std::vector<Exception>> read_exceptions(const std::string& folder) {
@@ -104,9 +108,10 @@ std::string command(const Options& o, const Tools& t, std::string_view tool) {
 int shell(const std::string& text) { return std::system(text.c_str()); }
 
 // Words and punctuation without space, numbers in one form, comments and symbols gone.
-std::string normal(std::string_view s) {
+std::string normal(std::string_view s, const Tools& t) {
     std::string out;
-    s = s.substr(0, std::min({s.find('#'), s.find('<'), s.find("//")}));
+    s = s.substr(0, s.find('<'));
+    for (const std::string& comment : t.comments) s = s.substr(0, s.find(comment));
     for (std::size_t at = 0; at < s.size();) {
         char c = s[at];
         if (c == ' ' || c == '\t' || c == ',') {
@@ -132,11 +137,11 @@ std::string normal(std::string_view s) {
 }
 
 // A target is hexadecimal without a mark, and a symbol follows it.
-std::string normal_listing(std::string s, const std::string& undefined) {
-    if (fnmatch(undefined.c_str(), s.c_str(), FNM_EXTMATCH) == 0) return "illegal";
+std::string normal_listing(std::string s, const Tools& t) {
+    if (fnmatch(t.undefined.c_str(), s.c_str(), FNM_EXTMATCH) == 0) return "illegal";
     auto symbol = s.find(" <");
     if (symbol != s.npos) s.insert(s.find_last_of(", \t", symbol - 1) + 1, "0x");
-    return normal(s);
+    return normal(s, t);
 }
 
 // The operand that changes with the pc, as an offset from here.
@@ -159,6 +164,7 @@ std::vector<Sample> samples(const isa::Guest& guest, const Options& o) {
             u32 length;
             s.text = guest.disassemble(s.bytes, out.size() * place, 0, length);
             s.relative = relative_text(guest, s.bytes);
+            s.length = u32(s.bytes.size());
             out.push_back(std::move(s));
         }
     }
@@ -172,6 +178,7 @@ void add_neighbours(const isa::Guest& guest, const Options& o, std::vector<Sampl
         Sample s{.row = isa::Guest::no_row, .bytes = all[k].bytes};
         u32 bit = u32(random() % (8 * s.bytes.size())), length;
         s.bytes[bit / 8] ^= u8(1u << bit % 8);
+        s.length = u32(s.bytes.size());
         s.bytes.resize(place);
         u64 pc = all.size() * place;
         s.text = s.relative = "illegal";
@@ -181,6 +188,12 @@ void add_neighbours(const isa::Guest& guest, const Options& o, std::vector<Sampl
         }
         all.push_back(std::move(s));
     }
+}
+
+std::string hexadecimal(std::span<const u8> bytes, u32 length) {
+    std::string out;
+    for (u8 b : bytes.first(length)) out += fmt::format("{:02x}", b);
+    return out;
 }
 
 bool excepted(std::vector<Exception>& all, const std::string& text, bool print) {
@@ -225,10 +238,11 @@ struct Run {
             theirs[std::strtoull(s.c_str(), nullptr, 16)] = s.substr(tab + 1);
         }
         for (std::size_t k = 0; k < all.size(); ++k) {
-            std::string a = normal(all[k].text), b = normal_listing(theirs[k * place], tools.undefined);
+            std::string a = normal(all[k].text, tools), b = normal_listing(theirs[k * place], tools);
             std::string known = a == "illegal" ? "illegal: " + b : all[k].relative;
             if (a != b && !excepted(exceptions, known, true))
-                differ(fmt::format("prints '{}', objdump '{}'", all[k].text, theirs[k * place]));
+                differ(fmt::format("{} prints '{}', objdump '{}'", hexadecimal(all[k].bytes, u32(all[k].length)),
+                                   all[k].text, theirs[k * place]));
         }
         return true;
     }
