@@ -93,24 +93,18 @@ bool host_random(ir::CpuHeader&, u64& value) { return getrandom(&value, sizeof v
 
 class CpuVcpu final : public Vcpu {
 public:
-    CpuVcpu(cpu::CodeSpace& space, ir::Access& access) : cpu_(space, access), base_(space.options().guest_base) {
+    CpuVcpu(cpu::CodeSpace& space, ir::Access& access) : cpu_(space, access) {
         cpu_.header().clock = monotonic;
         cpu_.header().random = host_random;
     }
     ir::CpuHeader& header() override { return cpu_.header(); }
-    // A fault of generated code comes with the host's address.
-    void run() override {
-        cpu_.run();
-        ir::CpuHeader& h = cpu_.header();
-        if (h.exit_kind == ir::ExitKind::fault && h.host_pc != 0 && h.fault_address >= base_) h.fault_address -= base_;
-    }
+    void run() override { cpu_.run(); }
     void kick() override { cpu_.kick(); }
     void clear_kick() override { cpu_.clear_kick(); }
     cpu::Cpu& cpu() { return cpu_; }
 
 private:
     cpu::Cpu cpu_;
-    u64 base_;
 };
 
 class CpuEngine final : public Engine {

@@ -14,7 +14,8 @@ PACKAGES = {
                           binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu""",
     "references": "qemu-user qemu-utils nbdkit libnbd-bin",
     # The native side of each comparison with a guest's build of the same program.
-    "native programs": "bash coreutils perl sqlite3 openssl xz-utils zstd gcc-12 binutils libc6-dev debian-archive-keyring",
+    "native programs": """bash bzip2 coreutils make mawk perl python3 sqlite3 openssl xz-utils zstd gcc-12 binutils
+                          libc6-dev debian-archive-keyring""",
 }
 
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,7 +34,7 @@ TEST(Calls, FilesWithConvertedStructures) {
     EXPECT_EQ(p.call("newfstatat", u64(AT_FDCWD), p.text("/none"), p.page, 0), -ENOENT);
     EXPECT_EQ(p.call("newfstatat", u64(AT_FDCWD), 0, p.page, 0), -EFAULT);
     EXPECT_EQ(p.call("newfstatat", u64(AT_FDCWD), p.text("/"), p.read_only, 0), -EFAULT);
-    EXPECT_EQ(p.call("getcwd", p.page, 4096), i64(std::strlen(get_current_dir_name()) + 1));
+    EXPECT_EQ(p.call("getcwd", p.page, 4096), i64(std::filesystem::current_path().string().size() + 1));
     EXPECT_EQ(p.call("getcwd", p.read_only, 4096), -EFAULT);
 }
 

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <climits>
 #include <linux/futex.h>
+#include <optional>
 #include <pthread.h>
+#include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -171,15 +173,18 @@ struct Borrowed {
     const Request* request;
     std::unique_ptr<Vcpu> cpu;
     u64 mask;
+    // The child's, but it ends without destroying anything: that is left to the parent.
+    SignalTable signals{};
+    std::optional<Thread> thread{};
 };
 
 int borrowed_main(void* argument) {
     auto* b = static_cast<Borrowed*>(argument);
     Thread& parent = *b->parent;
     // Dispositions are the child's own from here on, as they are in the kernel.
-    SignalTable signals;
+    SignalTable& signals = b->signals;
     parent.signals().copy_to(signals);
-    Thread child(parent.process(), signals, std::move(b->cpu));
+    Thread& child = b->thread.emplace(parent.process(), signals, std::move(b->cpu));
     child.borrowed = true;
     child.refresh_tid();
     set_current_thread(&child);
@@ -206,7 +211,9 @@ i64 borrow_memory(Thread& t, const Request& r) {
     int pid = clone(borrowed_main, static_cast<u8*>(stack) + host_stack, int(flags | u64(r.exit_signal)), &b, &pidfd);
     int error = errno;
     // The child has its own memory now, or is dead; everything here is ours again.
+    b.thread.reset();
     set_current_thread(&t);
+    ASAN_UNPOISON_MEMORY_REGION(stack, host_stack); // its frames never returned
     munmap(stack, host_stack);
     if (pid > 0 && r.flags & CLONE_PIDFD) t.write(S::i32, r.pidfd, &pidfd);
     Thread::unblock(b.mask);

@@ -1,0 +1,46 @@
+// Many children by posix_spawn (clone with CLONE_VFORK): they run, fail to start, and leave nothing behind in the parent.
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int run(const char *path, char *word) {
+    pid_t child;
+    char *words[] = {"sh", "-c", word, NULL};
+    int error = posix_spawn(&child, path, NULL, NULL, words, environ), status = 0;
+    if (error) return -error;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// Megabytes of address space, by /proc/self/statm.
+static long size(void) {
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (fscanf(f, "%ld", &pages) != 1) pages = 0;
+    fclose(f);
+    return pages * 4096 >> 20;
+}
+
+int main(void) {
+    printf("%d %d\n", run("/bin/sh", "exit 7"), run("/bin/sh", "kill -9 $$"));
+    printf("%s %s\n", strerror(-run("/bin/none", "")), strerror(-run("/proc/self/maps", "")));
+    pid_t child = vfork();
+    if (child == 0) _exit(5);
+    int status;
+    waitpid(child, &status, 0);
+    printf("vfork %d\n", WEXITSTATUS(status));
+    for (int i = 0; i < 20; i++) run("/bin/sh", ":");
+    long before = size();
+    int failed = 0;
+    for (int i = 0; i < 150; i++) failed += run("/bin/sh", ":") != 0;
+    for (int i = 0; i < 150; i++) failed += run("/bin/none", ":") == -ENOENT;
+    long grown = size() - before;
+    printf("failed %d, grown: %s\n", failed, grown > 4 ? "yes" : "no");
+    return 0;
+}
