@@ -57,7 +57,8 @@ def compiled(source, target, build, dynamic):
     plain_c = source.suffix == ".c"
     tool = COMPILERS[target] + ("gcc" if plain_c else "g++")
     flags = [*FLAGS, "-std=gnu17" if plain_c else "-std=gnu++20", *([] if dynamic else ["-static"])]
-    key = hashlib.sha256(" ".join([tool, *flags]).encode() + source.read_bytes()).hexdigest()[:16]
+    headers = b"".join(header.read_bytes() for header in sorted(source.parent.glob("*.h")))
+    key = hashlib.sha256(" ".join([tool, *flags]).encode() + source.read_bytes() + headers).hexdigest()[:16]
     program = build / f"{source.stem}-{target}-{key}"
     build.mkdir(parents=True, exist_ok=True)
     with open(build / f".{program.name}.lock", "w", encoding="utf-8") as lock:
