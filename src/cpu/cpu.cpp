@@ -24,6 +24,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
     header_->access = &access;
     constexpr u64 hwcap2_fsgsbase = 2;
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
+    header_->poll = space_.stepwise;
     if (space_.backend) space_.backend->init(header_);
     if (space_.options.verify) {
         verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
@@ -36,6 +37,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
 Cpu::~Cpu() {
     {
         std::lock_guard lock(space_.mutex);
+        tell_verified();
         std::erase(space_.cpus, this);
     }
     munmap(header_, bytes_);
@@ -74,9 +76,10 @@ void Cpu::request(Request r) {
     if (space_.backend && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
 }
 
+// Unit by unit, poll is always set: loops leave at each turn.
 bool Cpu::done(u32 which) {
     requests_.fetch_and(~which, std::memory_order_seq_cst);
-    __atomic_store_n(&header_->poll, 0u, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&header_->poll, u32(space_.stepwise), __ATOMIC_SEQ_CST);
     // A request that came meanwhile counts.
     bool none = requests_.load(std::memory_order_seq_cst) == 0;
     if (!none) __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
@@ -88,7 +91,8 @@ bool Cpu::done(u32 which) {
 // The unit at pc, translated if need be; from now on it stays until leave_unit.
 Node* Cpu::enter_unit() {
     for (;;) {
-        inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
+        u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
+        if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
         if (Node* n = space_.find(header_->pc, header_->mode)) return n;
         leave_unit();
         space_.provide(header_->pc, header_->mode);
@@ -142,7 +146,8 @@ void Cpu::run() {
         }
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         bool code = n->code != nullptr;
-        leave_unit();
+        // Unit by unit, staying inside saves time.
+        if (!s.stepwise || header_->exit_kind >= ExitKind::trap || wanted()) leave_unit();
         if (s.busy.load(std::memory_order_relaxed)) s.calm_down();
         switch (header_->exit_kind) {
         case ExitKind::link:
@@ -163,7 +168,9 @@ void Cpu::run_unit() {
     bind_thread();
     do {
         Node* n = enter_unit();
+        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
+        done(0);
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         leave_unit();
     } while (header_->exit_kind == ExitKind::trap && header_->exit_arg == u32(ir::TrapKind::stale_code));

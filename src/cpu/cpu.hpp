@@ -159,7 +159,7 @@ private:
     enum Request : u32 { external = 1, internal = 2 }; // internal: the code space wants us out of translated code
     void request(Request r);
     bool done(u32 which); // true: nothing else is wanted
-    bool wanted() const { return __atomic_load_n(&header_->poll, __ATOMIC_SEQ_CST) != 0; }
+    bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
     Node* enter_unit();
     void leave_unit();
@@ -176,6 +176,8 @@ private:
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
     std::unique_ptr<Verifier> verifier_;
+    u64 verified_units_ = 0, verified_insns_ = 0; // not yet in the space's counters
+    void tell_verified();
     long thread_ = 0;              // that GS was set for
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0

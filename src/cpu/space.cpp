@@ -42,6 +42,7 @@ const isa::Guest& CodeSpace::guest() const { return impl_->guest; }
 const Options& CodeSpace::options() const { return impl_->options; }
 CodeSpace::Counters CodeSpace::counters() const {
     std::lock_guard lock(impl_->mutex);
+    for (Cpu* c : impl_->cpus) c->tell_verified();
     return impl_->counters;
 }
 

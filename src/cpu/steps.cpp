@@ -13,13 +13,18 @@ void Cpu::step(Node& n) {
     if (s.options.log && s.logs(log::exec, n.pc))
         s.options.write_log(s.options.owner, fmt::format("Trace {}: {:#x} mode {:#x}\n",
                                                          process::raw_syscall(SYS_gettid), n.pc, n.mode));
-    // Loops leave at each turn.
-    __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
     if (verifier_)
         verify(n);
     else
         execute(n);
-    done(0);
+}
+
+// Counts are gathered here, so that the lock is not taken for each unit.
+void Cpu::tell_verified() {
+    CodeSpace::Counters& c = space_.counters;
+    c.verified_units += verified_units_;
+    c.verified_insns += verified_insns_;
+    verified_units_ = verified_insns_ = 0;
 }
 
 void Cpu::verify(Node& n) {
@@ -38,16 +43,17 @@ void Cpu::verify(Node& n) {
     bool host_fault = header_->exit_kind == ExitKind::fault && header_->host_pc;
     if (host_fault) locate_fault();
     auto outcome = verifier_->check(*t.unit, n.block, *header_);
-    std::unique_lock lock(s.mutex);
-    CodeSpace::Counters& c = s.counters;
     if (outcome == Verifier::Outcome::log_full) {
-        c.unverified_insns += verifier_->guest_insns();
-        c.log_full_insns += verifier_->guest_insns();
+        std::lock_guard lock(s.mutex);
+        s.counters.unverified_insns += verifier_->guest_insns();
+        s.counters.log_full_insns += verifier_->guest_insns();
         return;
     }
-    ++c.verified_units;
-    c.verified_insns += verifier_->guest_insns();
+    ++verified_units_;
+    verified_insns_ += verifier_->guest_insns();
     if (outcome == Verifier::Outcome::same) return;
+    std::unique_lock lock(s.mutex);
+    CodeSpace::Counters& c = s.counters;
     ++c.mismatches;
     if (!s.options.on_mismatch) return;
     Mismatch m{n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
