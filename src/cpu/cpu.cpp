@@ -1,6 +1,7 @@
 #include "cpu/cpu.hpp"
 #include "base/check.hpp"
 #include "cpu/space.hpp"
+#include "cpu/verify.hpp"
 #include <algorithm>
 #include <asm/prctl.h>
 #include <cstring>
@@ -23,7 +24,12 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
     header_->access = &access;
     constexpr u64 hwcap2_fsgsbase = 2;
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
+    header_->poll = space_.stepwise;
     if (space_.backend) space_.backend->init(header_);
+    if (space_.options.verify) {
+        verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
+        header_->access = &verifier_->logging();
+    }
     std::lock_guard lock(space_.mutex);
     space_.cpus.push_back(this);
 }
@@ -31,6 +37,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
 Cpu::~Cpu() {
     {
         std::lock_guard lock(space_.mutex);
+        tell_verified();
         std::erase(space_.cpus, this);
     }
     munmap(header_, bytes_);
@@ -60,116 +67,119 @@ void Cpu::bind_thread() {
     process::raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);
 }
 
-void Cpu::run() {
-    if (space_.backend)
-        run_jit();
-    else
-        run_interpreter();
+// ---- requests to leave
+
+// Loops of indirect branches do not poll: without the jump cache they come back to C++. Async-signal-safe.
+void Cpu::request(Request r) {
+    requests_.fetch_or(r, std::memory_order_seq_cst);
+    __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    if (space_.backend && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
 }
 
-void Cpu::run_unit() {
-    bind_thread();
-    std::unique_lock lock(space_.mutex, std::defer_lock);
-    Node* n = space_.entry(header_->pc, header_->mode, lock);
-    while (!n) {
-        space_.flush(lock);
-        n = space_.entry(header_->pc, header_->mode, lock);
+// Unit by unit, poll is always set: loops leave at each turn.
+bool Cpu::done(u32 which) {
+    requests_.fetch_and(~which, std::memory_order_seq_cst);
+    __atomic_store_n(&header_->poll, u32(space_.stepwise), __ATOMIC_SEQ_CST);
+    // A request that came meanwhile counts.
+    bool none = requests_.load(std::memory_order_seq_cst) == 0;
+    if (!none) __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    return none;
+}
+
+// ---- running
+
+// The unit at pc, translated if need be; from now on it stays until leave_unit.
+Node* Cpu::enter_unit() {
+    for (;;) {
+        u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
+        if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
+        if (Node* n = space_.find(header_->pc, header_->mode)) return n;
+        leave_unit();
+        space_.provide(header_->pc, header_->mode);
     }
-    if (lock.owns_lock()) lock.unlock();
+}
+
+void Cpu::leave_unit() {
+    inside_.store(0, std::memory_order_seq_cst);
+    if (space_.waiting.load(std::memory_order_seq_cst) == 0) return;
+    std::lock_guard lock(space_.mutex);
+    space_.outside.notify_all();
+}
+
+// Makes indirect branches find the unit. False: it was dropped meanwhile, or somebody wants us.
+bool Cpu::jump_to(Node& n) {
+    space_.backend->set_jump(header_, n.pc, n.code);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (n.valid.load(std::memory_order_seq_cst) && !wanted()) return true;
+    space_.backend->clear_jump(header_, n.pc);
+    return false;
+}
+
+void Cpu::execute(Node& n) {
     header_->host_pc = 0;
-    header_->poll = 1;
-    if (n->code)
-        space_.backend->enter(header_, n->code);
+    if (n.code)
+        space_.backend->enter(header_, n.code);
     else
-        interpreter_.run(*n->translation->unit, state_, *header_, *header_->access);
-    header_->poll = 0;
-    if (header_->exit_kind == ExitKind::fault && header_->host_pc) resolve_fault();
+        interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
 }
 
-void Cpu::run_interpreter() {
-    for (;;) {
-        if (__atomic_load_n(&header_->poll, __ATOMIC_RELAXED) && !clear_internal()) {
-            header_->exit_kind = ExitKind::poll;
-            return;
-        }
-        std::unique_lock lock(space_.mutex, std::defer_lock);
-        Node* n = space_.entry(header_->pc, header_->mode, lock);
-        Translation* t = n->translation;
-        if (lock.owns_lock()) lock.unlock();
-        interpreter_.run(*t->unit, state_, *header_, *header_->access);
-        if (header_->exit_kind != ExitKind::link && header_->exit_kind != ExitKind::lookup &&
-            !(header_->exit_kind == ExitKind::poll && clear_internal()))
-            return;
-    }
-}
-
-// Was the poll for the code space's sake alone? Then the guest's own reason is none.
-bool Cpu::clear_internal() {
-    if (!internal_.exchange(false)) return false;
-    // A kick that came meanwhile left its mark in external_.
-    __atomic_store_n(&header_->poll, external_.load() ? 1u : 0u, __ATOMIC_SEQ_CST);
-    return !external_.load();
-}
-
-void Cpu::run_jit() {
-    CodeSpace::Impl& s = space_;
+void Cpu::run() {
     bind_thread();
-    u64* word = nullptr;
+    CodeSpace::Impl& s = space_;
+    word_ = nullptr;
     for (;;) {
-        if (__atomic_load_n(&header_->poll, __ATOMIC_RELAXED) && !clear_internal()) {
+        if (wanted() && !done(internal)) {
             header_->exit_kind = ExitKind::poll;
             return;
         }
-        std::unique_lock lock(s.mutex, std::defer_lock);
-        Node* n = s.entry(header_->pc, header_->mode, lock);
-        while (!n) {
-            s.flush(lock);
-            word = nullptr;
-            n = s.entry(header_->pc, header_->mode, lock);
-        }
-        if (word && n->code) s.follow_link(word, lock);
-        word = nullptr;
-        // Announced before the flag is looked at: a flush either sees us or we see it.
-        s.inside.fetch_add(1);
-        if (s.flushing.load() || (!lock.owns_lock() && !n->valid.load())) {
-            leave();
-            if (!lock.owns_lock()) lock.lock();
-            s.outside.wait(lock, [&] { return !s.flushing.load(); });
-            continue;
-        }
-        if (lock.owns_lock()) lock.unlock();
-        if (stale_.exchange(false)) s.backend->clear_jumps(header_);
-        header_->host_pc = 0;
-        if (n->code) {
-            s.backend->set_jump(header_, header_->pc, n->code);
-            s.backend->enter(header_, n->code);
+        Node* n = enter_unit();
+        if (s.stepwise) {
+            step(*n);
         } else {
-            interpreter_.run(*n->translation->unit, state_, *header_, *header_->access);
+            if (word_ && n->code) s.follow_link(word_, *n);
+            word_ = nullptr;
+            if (n->code && !jump_to(*n)) {
+                leave_unit();
+                continue;
+            }
+            execute(*n);
         }
-        if (header_->exit_kind == ExitKind::fault && header_->host_pc) resolve_fault();
-        leave();
+        if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
+        bool code = n->code != nullptr;
+        // Unit by unit, staying inside saves time.
+        if (!s.stepwise || header_->exit_kind >= ExitKind::trap || wanted()) leave_unit();
+        if (s.busy.load(std::memory_order_relaxed)) s.calm_down();
         switch (header_->exit_kind) {
         case ExitKind::link:
-            if (n->code) word = reinterpret_cast<u64*>(header_->exit_arg);
+            if (code && !s.stepwise) word_ = reinterpret_cast<const u64*>(header_->exit_arg);
             break;
         case ExitKind::lookup: break;
-        case ExitKind::poll:
-            if (!clear_internal()) return;
+        case ExitKind::poll: break; // the reason is looked at above
+        case ExitKind::trap:
+            if (header_->exit_arg != u32(ir::TrapKind::stale_code)) return;
+            s.unit_changed(header_->pc, header_->mode);
             break;
         default: return;
         }
     }
 }
 
-void Cpu::leave() {
-    if (space_.inside.fetch_sub(1) == 1 && space_.flushing.load()) {
-        std::lock_guard lock(space_.mutex);
-        space_.outside.notify_all();
-    }
+void Cpu::run_unit() {
+    bind_thread();
+    do {
+        Node* n = enter_unit();
+        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+        step(*n);
+        done(0);
+        if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
+        leave_unit();
+    } while (header_->exit_kind == ExitKind::trap && header_->exit_arg == u32(ir::TrapKind::stale_code));
 }
 
+// ---- faults in generated code
+
 // From the host pc of a fault to the guest instruction.
-void Cpu::resolve_fault() {
+void Cpu::locate_fault() {
     CodeSpace::Impl& s = space_;
     std::lock_guard lock(s.mutex);
     Translation* t = s.containing(header_->host_pc);
@@ -181,10 +191,17 @@ void Cpu::resolve_fault() {
     header_->pc = std::prev(it)->pc;
     header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;
+}
+
+// The host doesn't tell every address. The instruction again, by the interpreter: its fault, or whatever it does now, has
+// all that the guest sees.
+void Cpu::explain_fault() {
+    CodeSpace::Impl& s = space_;
+    if (!s.options.verify) locate_fault();
     if (!header_->fault_unknown) return;
-    // The instruction again, by the interpreter: its fault, or whatever it does now, has all that the guest sees.
+    std::lock_guard lock(s.mutex);
     isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
-    ir::Unit& unit = s.single.translate(header_->pc, {t->mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
+    ir::Unit& unit = s.single.translate(header_->pc, {header_->mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
     interpreter_.run(unit, state_, *header_, *header_->access);
 }
 

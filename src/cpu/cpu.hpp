@@ -10,8 +10,21 @@
 #include "isa/guest.hpp"
 #include <atomic>
 #include <memory>
+#include <string>
+#include <vector>
+
+namespace mimic::jit {
+class Backend;
+}
 
 namespace mimic::cpu {
+
+class Verifier;
+struct Node;
+
+// How a page of code is watched: it was already or cannot be written; it could be written until now, so what was fetched
+// may have changed; it is not, since the host cannot or need not.
+enum class Watch : u8 { as_before, from_now, not_watched };
 
 // Where code comes from; the owner of guest memory implements it. Called with the code space's lock held: it must not
 // call back into the space, and whoever calls the space must not hold a lock that these functions take.
@@ -20,29 +33,51 @@ public:
     virtual ~CodeSource() = default;
     // Copies up to max bytes that are readable and executable at pc; 0: pc itself is not.
     virtual u32 fetch(u64 pc, u8* out, u32 max) = 0;
-    // Code in the page that holds this address is translated from now on: a write to it must lead to invalidate().
-    virtual void protect_code(u64 address) = 0;
+    // Code in the page that holds this address is translated from now on: a write to it must lead to invalidate(),
+    // unless stays_writable: the code looks after itself, and only an end of the mapping or of the right to execute it
+    // must.
+    virtual Watch protect_code(u64 address, bool stays_writable) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
 
-// What -d shows of translation: guest instructions, IR, host code, units entered.
+// What -d shows of translation: guest instructions, IR as translated and as handed to the back end, host code, units
+// entered; and what guests meet: traps and faults, their mistakes (both for the owner of the vCPUs).
 namespace log {
-inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8;
+inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8, op_opt = 16, interrupts = 32, guest_error = 64;
 }
+
+// Guest addresses [low, high); high 0: to the end.
+struct Range {
+    u64 low = 0, high = 0;
+    bool contains(u64 at) const { return at >= low && (high == 0 || at < high); }
+};
+
+// verify=on found a difference between the engines.
+struct Mismatch {
+    u64 pc = 0;             // of the unit
+    std::string difference; // the first one, one line
+    std::string report;     // guest code, IR, host code, states
+};
 
 struct Options {
     Accel accel = Accel::jit;
     bool verify = false;       // run each unit in both engines and compare
     bool one_insn = false;     // a guest instruction a unit
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
-    u64 code_bytes = 64 << 20; // of translated code
+    u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
     u32 host_level = ~0u;      // tests: the JIT uses no more of the host than jit::make_backend says of its level
-    u32 log = 0;               // Log bits
-    u64 log_low = 0, log_high = ~u64{0}; // only code in this range
+    u32 log = 0;               // log bits
+    std::vector<Range> log_ranges; // only code in these; empty: all
+    void* owner = nullptr;         // of the functions below; each may be null
     void (*write_log)(void* owner, std::string_view text) = nullptr;
-    void* log_owner = nullptr;
+    // May end the process; when it returns, the guest goes on with what generated code did.
+    void (*on_mismatch)(void* owner, const Mismatch& m) = nullptr;
+    // Host code of a unit was made, of guest code at pc. Called with the space's lock held.
+    void (*on_code)(void* owner, const void* code, u64 bytes, u64 pc) = nullptr;
+    // Tests put a wrong one in its place; null: the host's.
+    std::unique_ptr<jit::Backend> (*wrap_backend)(std::unique_ptr<jit::Backend>) = nullptr;
 };
 
 class Cpu;
@@ -67,10 +102,21 @@ public:
     Result<void> after_fork_child(Cpu& survivor);
 
     struct Counters {
-        u64 units = 0, guest_insns = 0, code_bytes = 0, flushes = 0, refused = 0;
-        u64 refused_by_op[ir::op_count] = {}; // units left to the interpreter, by the operation that had no lowering
+        u64 units = 0, guest_insns = 0, code_bytes = 0; // translated
+        u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
+        u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
+        u64 refused = 0;                                // units left to the interpreter
+        u64 refused_by_op[ir::op_count] = {};           // by the operation that had no lowering
+        // verify=on: units run and guest instructions in them; those not verified by reason
+        u64 verified_units = 0, verified_insns = 0, mismatches = 0;
+        u64 unverified_insns = 0, log_full_insns = 0;
+        u64 unverified_by_op[ir::op_count] = {};
     };
     Counters counters() const;
+    // What verify=on could not verify, by reason, as text; empty when that is nothing.
+    std::string verify_report() const;
+    // Calls Options::on_code for all code there is.
+    void tell_code();
 
     struct Impl;
     Impl& impl() { return *impl_; }
@@ -103,40 +149,40 @@ public:
     // engines. Not to be mixed with run() on the same vCPU.
     void run_unit();
     // Makes run() return with poll soon; from any thread or signal handler.
-    void kick() {
-        external_.store(true);
-        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    }
+    void kick() { request(external); }
     // The reason of a kick is being looked into: later kicks count anew.
-    void clear_kick() {
-        external_.store(false);
-        if (!internal_.load()) __atomic_store_n(&header_->poll, 0u, __ATOMIC_SEQ_CST);
-        if (external_.load()) __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    }
+    void clear_kick() { done(external); }
 
 private:
     friend class CodeSpace;
     friend struct CodeSpace::Impl;
-    void run_interpreter();
-    void run_jit();
+    enum Request : u32 { external = 1, internal = 2 }; // internal: the code space wants us out of translated code
+    void request(Request r);
+    bool done(u32 which); // true: nothing else is wanted
+    bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
-    bool clear_internal();
-    void leave();
-    void resolve_fault();
-    // The code space wants something of this vCPU; the guest's owner need not know.
-    void kick_internal() {
-        internal_.store(true);
-        __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    }
+    Node* enter_unit();
+    void leave_unit();
+    void execute(Node& n);
+    bool jump_to(Node& n);
+    void step(Node& n);
+    void verify(Node& n);
+    void locate_fault();
+    void explain_fault();
+
     CodeSpace::Impl& space_;
     const ir::GuestState& state_;
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
-    long thread_ = 0;                                     // that GS was set for
-    bool gs_instructions_ = false;                        // rdgsbase and wrgsbase work
-    std::atomic<bool> stale_{false};                      // the jump cache may lead to dropped code
-    std::atomic<bool> internal_{false}, external_{false}; // who set poll
+    std::unique_ptr<Verifier> verifier_;
+    u64 verified_units_ = 0, verified_insns_ = 0; // not yet in the space's counters
+    void tell_verified();
+    long thread_ = 0;              // that GS was set for
+    bool gs_instructions_ = false; // rdgsbase and wrgsbase work
+    std::atomic<u32> requests_{0}; // poll is set while it is not 0
+    std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
+    const u64* word_ = nullptr;    // link word that generated code left through
 };
 
 } // namespace mimic::cpu

@@ -1,58 +1,20 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "cpu/test_machine.hpp"
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 namespace mimic::cpu {
 namespace {
 
-// Guest memory of 1 MiB at a guest base; code and data at will.
-struct Machine final : CodeSource, ir::Access {
-    static constexpr u64 size = 1 << 20;
-    u8* base = static_cast<u8*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    ~Machine() override { munmap(base, size); }
-
-    u32 fetch(u64 pc, u8* out, u32 max) override {
-        u32 n = pc >= size ? 0 : u32(std::min<u64>(max, size - pc));
-        std::memcpy(out, base + pc, n);
-        return n;
-    }
-    void protect_code(u64) override {}
-    bool bad(ir::CpuHeader& cpu, u64 address, u32 bytes, ir::FaultKind kind) {
-        if (address <= size - bytes) return false;
-        cpu.fault_address = address, cpu.fault_kind = kind;
-        return true;
-    }
-    bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg&) override {
-        if (bad(cpu, address, bytes, ir::FaultKind::read)) return false;
-        std::memcpy(out, base + address, bytes);
-        return true;
-    }
-    bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg&) override {
-        if (bad(cpu, address, bytes, ir::FaultKind::write)) return false;
-        std::memcpy(base + address, in, bytes);
-        return true;
-    }
-    bool rmw(ir::CpuHeader&, u64, ir::Rmw, u64, u64&, u32, const ir::MemArg&) override { return false; }
-    bool cas(ir::CpuHeader&, u64, const void*, const void*, void*, u32, const ir::MemArg&) override { return false; }
-    bool probe(ir::CpuHeader&, u64, u64, bool) override { return true; }
-    void fence(u32, u32) override {}
-};
-
 struct Engines : testing::TestWithParam<Accel> {
-    Machine machine;
+    TestMachine machine;
     process::SignalStack stack;
     std::unique_ptr<isa::Guest> guest = *isa::find_guest("riscv64")->make("rv64");
     std::unique_ptr<CodeSpace> space;
     std::unique_ptr<Cpu> cpu;
 
     void program(std::initializer_list<std::string_view> lines, u64 at = 0x1000) {
-        for (auto line : lines) {
-            auto bytes = guest->assemble(line, at, 0);
-            ASSERT_TRUE(bytes) << line;
-            std::memcpy(machine.base + at, bytes->data(), bytes->size());
-            at += bytes->size();
-        }
+        machine.assemble(*guest, lines, at);
         space = *CodeSpace::create(*guest, machine, {.accel = GetParam(), .guest_base = u64(machine.base)});
         cpu = std::make_unique<Cpu>(*space, machine);
         cpu->header().pc = 0x1000;

@@ -1,29 +1,35 @@
+// The look-up table, and translation from guest bytes to an entry of it.
 #include "cpu/space.hpp"
 #include "base/check.hpp"
-#include "ir/text.hpp"
 #include <algorithm>
 #include <cerrno>
 
 namespace mimic::cpu {
 
 namespace {
-constexpr u64 page_bits = 12; // granularity of invalidation; guest pages are multiples of it
-constexpr u32 nodes_a_block = 1024;
+
+constexpr u32 nodes_a_block = 256;
+
 } // namespace
 
 Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, CodeSource& source, const Options& o) {
-    if (o.verify) return Error::unsupported("verify=on: the engines cannot run in lock step yet");
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
+    s.stepwise = o.verify || (o.log & log::exec);
     s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
     if (!s.table) return Error::system(ENOMEM, "no memory for the table of translations");
-    if (o.accel == Accel::jit) {
+    s.regions.resize(1);
+    if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
+        if (o.wrap_backend) s.backend = o.wrap_backend(std::move(s.backend));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
+        s.regions.resize(s.cache->regions());
         TRY(s.start_cache());
         const u8* code = s.cache->code();
         TRY(process::register_code_range({code, code + s.cache->size(), Impl::redirect, &s}));
+    } else {
+        s.regions.resize(4);
     }
     return space;
 }
@@ -32,15 +38,22 @@ CodeSpace::~CodeSpace() {
     if (impl_ && impl_->cache) process::unregister_code_range(impl_->cache->code());
 }
 
-Result<void> CodeSpace::Impl::start_cache() {
-    u8* code = cache->room(4096);
-    cache->commit(TRY(backend->emit_shared(code, cache->writable(code), 4096)));
-    return {};
-}
-
 const isa::Guest& CodeSpace::guest() const { return impl_->guest; }
 const Options& CodeSpace::options() const { return impl_->options; }
-CodeSpace::Counters CodeSpace::counters() const { return impl_->counters; }
+CodeSpace::Counters CodeSpace::counters() const {
+    std::lock_guard lock(impl_->mutex);
+    for (Cpu* c : impl_->cpus) c->tell_verified();
+    return impl_->counters;
+}
+
+void CodeSpace::tell_code() {
+    Impl& s = *impl_;
+    std::lock_guard lock(s.mutex);
+    if (!s.options.on_code) return;
+    for (Region& r : s.regions)
+        for (auto& t : r.translations)
+            if (t->valid) s.options.on_code(s.options.owner, t->code, t->bytes, t->pc);
+}
 
 // ---- looking up
 
@@ -50,10 +63,11 @@ Node* CodeSpace::Impl::find(u64 pc, u32 mode) const {
     return nullptr;
 }
 
-Node* CodeSpace::Impl::add_node(u64 pc, u32 mode, const u8* code, Translation* t) {
-    if (node_used % nodes_a_block == 0) node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
-    Node* n = &node_blocks.back()[node_used++ % nodes_a_block];
-    n->pc = pc, n->mode = mode, n->code = code, n->translation = t;
+Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t) {
+    Region& r = regions[current];
+    if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
+    Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
+    n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
     std::atomic<Node*>& head = table[bucket(pc)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
@@ -61,129 +75,143 @@ Node* CodeSpace::Impl::add_node(u64 pc, u32 mode, const u8* code, Translation* t
     return n;
 }
 
-Node* CodeSpace::Impl::entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock) {
-    if (Node* n = find(pc, mode)) return n;
-    if (!lock.owns_lock()) {
-        lock.lock();
-        if (Node* n = find(pc, mode)) return n;
-    }
-    return translate(pc, mode);
+void CodeSpace::Impl::provide(u64 pc, u32 mode) {
+    std::unique_lock lock(mutex);
+    while (!find(pc, mode) && !translate(pc, mode)) next_region(lock);
 }
 
-// Null: the code memory is full.
-Node* CodeSpace::Impl::translate(u64 pc, u32 mode) {
-    u32 flavour = options.one_insn ? ir::flavour::one_insn : 0;
-    isa::Fetch fetch = [this](u64 at, std::span<u8> out) { return source.fetch(at, out.data(), u32(out.size())); };
-    limits = {
-        .one_insn = options.one_insn,
+// ---- translating
+
+namespace {
+
+// Units of pages that are written often: short, so that little is checked and little is lost.
+constexpr u32 checked_insns = 32;
+constexpr u64 checked_reach = 256;
+
+} // namespace
+
+// False: there was no room.
+bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
+    bool check = busy && is_busy(pc, pc + 1);
+    isa::Fetch fetch = [this, &check](u64 at, std::span<u8> out) {
+        return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
-    if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
-    ir::Unit& unit = translator.translate(pc, {mode, flavour}, fetch, limits);
-    auto t = std::make_unique<Translation>();
-    exit_flags.begin(fetch);
-    ir::dead_flags(unit, guest.state(), scratch, options.one_insn ? nullptr : &exit_flags);
-    ir::sink_flags(unit, guest.state(), scratch);
-    t->relies_on = exit_flags.ranges();
-    t->low = unit.guest_low, t->high = unit.guest_high, t->mode = mode;
-    bool log = options.log && options.write_log && pc >= options.log_low && pc < options.log_high;
-    if (log) log_translation(unit);
-    ++counters.units;
-    counters.guest_insns += unit.guest_insns;
-    if (options.accel == Accel::interp || !emit(unit, *t)) {
-        if (full) return nullptr;
-        t->unit = std::make_unique<ir::Unit>(unit);
-        add_node(pc, mode, nullptr, t.get());
-    }
-    if (log && options.log & log::out_asm) write_log(fmt::format("OUT: {:#x}, {} bytes\n{}\n", pc, t->bytes, text));
-    // Protected before anybody runs it, and looked at again: a write that came between would go unseen.
-    for (u64 page = t->low >> page_bits; t->high > t->low && page <= (t->high - 1) >> page_bits; ++page) {
-        source.protect_code(page << page_bits);
-        pages[page].push_back(t.get());
-    }
-    for (const ExitFlags::Range& r : t->relies_on)
-        for (u64 page = r.low >> page_bits; page <= (r.high - 1) >> page_bits; ++page) {
-            source.protect_code(page << page_bits);
-            if (auto& list = pages[page]; list.empty() || list.back() != t.get()) list.push_back(t.get());
+    if (region_is_full()) return false;
+    for (;;) {
+        limits = {.one_insn = options.one_insn};
+        if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
+        if (check) limits.insns = checked_insns, limits.reach = checked_reach;
+        snapshot.clear();
+        ir::Unit* unit = &translator.translate(pc, {mode, options.one_insn ? ir::flavour::one_insn : 0}, fetch, limits);
+        auto t = std::make_unique<Translation>();
+        t->pc = pc, t->low = unit->guest_low, t->high = unit->guest_high, t->mode = mode;
+        t->checked = check;
+        bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
+        std::string untouched = log ? text_of(*unit) : std::string();
+        // A unit that checks itself must not rely on bytes beside its own.
+        exit_flags.begin(fetch);
+        ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
+        ir::sink_flags(*unit, guest.state(), scratch);
+        if (!check) t->relies_on = exit_flags.ranges();
+        // Watched before anybody runs it.
+        if (Watch w = enter_pages(*t); w != Watch::as_before) {
+            discard(*t);
+            check |= w == Watch::not_watched;
+            continue;
         }
-    translations.push_back(std::move(t));
-    return translations.back()->nodes.front();
+        if (check) {
+            add_check(*unit, snapshot, checked);
+            unit = &checked;
+        }
+        if (log) write_translation(untouched, *unit);
+        bool done = backend && emit(*unit, *t);
+        if (emitted.no_room && backend && !done) {
+            discard(*t);
+            return false;
+        }
+        ++counters.units;
+        counters.guest_insns += unit->guest_insns;
+        if (!done || options.verify) keep(*unit, *t);
+        if (!done) add_node(pc, 0, nullptr, t.get());
+        if (done && log) log_host_code(*t);
+        if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, pc);
+        (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
+        return true;
+    }
 }
 
-void CodeSpace::Impl::write_log(std::string_view s) { options.write_log(options.log_owner, s); }
-
-void CodeSpace::Impl::log_translation(const ir::Unit& unit) {
-    if (options.log & log::in_asm) {
-        std::string s = fmt::format("IN: {:#x}\n", unit.pc);
-        for (const ir::Block& b : unit.blocks)
-            for (u32 n = b.begin; n < b.end; ++n) {
-                if (unit.code[n].op != ir::Op::insn) continue;
-                u8 bytes[16];
-                u32 count = source.fetch(unit.code[n].imm, bytes, unit.code[n].sub), length = 0;
-                s += fmt::format("{:#012x}:  {}\n", unit.code[n].imm,
-                                 guest.disassemble({bytes, count}, unit.code[n].imm, unit.key.mode, length));
-            }
-        write_log(s + "\n");
-    }
-    if (options.log & log::op) write_log(fmt::format("OP: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state())));
+void CodeSpace::Impl::keep(const ir::Unit& unit, Translation& t) {
+    t.unit = std::make_unique<ir::Unit>(unit);
+    regions[current].plain_bytes += unit.code.size() * sizeof(ir::Inst) + sizeof(Translation);
 }
 
 bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
-    full = false;
     analysis.run(unit, guest.state(), backend->plan());
-    // Longer than any unit becomes; what is left over is not lost.
-    u64 room = 64 * 1024 + 256 * u64(unit.code.size());
-    u8* code = cache->room(room);
-    u32 first_link = u32(links.size());
-    if (!code || first_link + 2 * unit.blocks.size() > cache->link_capacity()) {
-        full = true;
-        return false;
-    }
+    u64 room = 0;
+    auto space = cache->room(room);
+    MIMIC_CHECK(space, "memory for translated code cannot be mapped again"); // only memory can fail, with no way on
+    u8* code = *space;
+    emitted.no_room = 2 * unit.blocks.size() > cache->links_left();
+    if (emitted.no_room) return false;
+    u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    jit::AddressModel model = jit::AddressModel::direct;
+    auto model = options.verify ? jit::AddressModel::logged : jit::AddressModel::direct;
     if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
+        // Longer than a whole region: not for us.
+        if (emitted.no_room && cache->used() == 0) emitted.no_room = false;
+        if (emitted.no_room) return false;
+        t.refused = emitted.refused;
         ++counters.refused;
         ++counters.refused_by_op[u32(emitted.refused)];
         return false;
     }
     cache->commit(emitted.bytes);
+    cache->commit_links(u32(emitted.edges.size()));
     counters.code_bytes += emitted.bytes;
     t.code = code;
     t.bytes = emitted.bytes;
+    t.faults = emitted.faults;
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
-    t.faults = emitted.faults;
+    if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
         const jit::Emitted::Edge& e = emitted.edges[k];
-        links.push_back({&t, e.pc, e.mode, e.stub});
-        cache->links()[first_link + k] = u64(code + e.stub);
+        links[first_link + k] = {&t, e.pc, e.mode, e.stub};
+        __atomic_store_n(&cache->links()[first_link + k], u64(code + e.stub), __ATOMIC_RELEASE);
     }
+    add_node(t.pc, 0, code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block == 0 || !find(unit.blocks[e.block].pc, t.mode))
-            add_node(unit.blocks[e.block].pc, t.mode, code + e.offset, &t);
+        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode))
+            add_node(unit.blocks[e.block].pc, e.block, code + e.offset, &t);
     return true;
 }
 
-// The edge behind a link word gets its target.
-void CodeSpace::Impl::follow_link(u64* word, std::unique_lock<std::mutex>& lock) {
-    if (!lock.owns_lock()) lock.lock();
+// The edge behind a link word gets its target. The unit that left through it may be gone meanwhile; then the word
+// is another edge's, or nobody's.
+void CodeSpace::Impl::follow_link(const u64* word, Node& to) {
+    std::lock_guard lock(mutex);
     u32 k = u32(word - cache->links());
-    if (k >= links.size() || !links[k].from || !links[k].from->valid) return;
-    Node* n = entry(links[k].pc, links[k].mode, lock);
-    if (!n || !n->code || links[k].mode != links[k].from->mode) return;
-    n->translation->incoming.push_back(k);
-    __atomic_store_n(word, u64(n->code), __ATOMIC_RELEASE);
+    if (k >= links.size() || !to.valid.load() || !to.code) return;
+    const Link& l = links[k];
+    if (!l.from || !l.from->valid || l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return;
+    Translation& t = *to.translation;
+    if (t.incoming.size() == t.incoming.capacity())
+        std::erase_if(t.incoming, [&](u32 n) {
+            u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);
+            return target - u64(t.code) >= t.bytes;
+        });
+    t.incoming.push_back(k);
+    __atomic_store_n(&cache->links()[k], u64(to.code), __ATOMIC_RELEASE);
 }
 
 Translation* CodeSpace::Impl::containing(u64 host_pc) {
-    auto it = std::upper_bound(translations.begin(), translations.end(), host_pc,
-                               [](u64 pc, const auto& t) { return t->code ? pc < u64(t->code) : false; });
-    while (it != translations.begin()) {
-        Translation* t = std::prev(it)->get();
-        if (t->code) return host_pc < u64(t->code) + t->bytes ? t : nullptr;
-        --it;
-    }
-    return nullptr;
+    auto& all = regions[cache->region_of(host_pc)].translations;
+    auto it =
+        std::upper_bound(all.begin(), all.end(), host_pc, [](u64 pc, const auto& t) { return pc < u64(t->code); });
+    if (it == all.begin()) return nullptr;
+    Translation* t = std::prev(it)->get();
+    return host_pc < u64(t->code) + t->bytes ? t : nullptr;
 }
 
 bool CodeSpace::Impl::redirect(void* owner, process::Fault& fault) {
@@ -191,93 +219,6 @@ bool CodeSpace::Impl::redirect(void* owner, process::Fault& fault) {
     bool known = fault.info->si_code != SI_KERNEL;
     s->backend->leave_on_fault(fault.context, fault.address, known, fault.write, fault.pc);
     return true;
-}
-
-// ---- invalidation
-
-void CodeSpace::Impl::drop(Translation* t) {
-    if (!t->valid) return;
-    t->valid = false;
-    for (Node* n : t->nodes) {
-        n->valid.store(false, std::memory_order_release);
-        std::atomic<Node*>* p = &table[bucket(n->pc)];
-        while (Node* at = p->load(std::memory_order_relaxed)) {
-            if (at == n) {
-                p->store(n->next.load(std::memory_order_relaxed), std::memory_order_release);
-                break;
-            }
-            p = &at->next;
-        }
-    }
-    for (u32 k : t->incoming) {
-        const Link& l = links[k];
-        __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
-    }
-    t->incoming.clear();
-}
-
-void CodeSpace::invalidate(u64 low, u64 high) {
-    Impl& s = *impl_;
-    std::unique_lock lock(s.mutex);
-    bool any = false;
-    auto page = [&](std::vector<Translation*>& list) {
-        std::erase_if(list, [&](Translation* t) {
-            if (!t->valid) return true;
-            bool hit = t->high > low && t->low < high;
-            for (const ExitFlags::Range& r : t->relies_on) hit |= r.high > low && r.low < high;
-            if (!hit) return false;
-            s.drop(t);
-            return any = true;
-        });
-    };
-    u64 first = low >> page_bits, last = (high - 1) >> page_bits;
-    if (low >= high) return;
-    if (last - first > s.pages.size()) {
-        for (auto& [number, list] : s.pages)
-            if (number >= first && number <= last) page(list);
-    } else {
-        for (u64 number = first; number <= last; ++number)
-            if (auto it = s.pages.find(number); it != s.pages.end()) page(it->second);
-    }
-    if (any) s.forget_jumps();
-}
-
-void CodeSpace::invalidate_all() {
-    Impl& s = *impl_;
-    std::unique_lock lock(s.mutex);
-    for (auto& t : s.translations) s.drop(t.get());
-    s.pages.clear();
-    s.forget_jumps();
-}
-
-// Every vCPU drops its jump cache before it next enters generated code.
-void CodeSpace::Impl::forget_jumps() {
-    for (Cpu* c : cpus) {
-        c->stale_.store(true, std::memory_order_release);
-        c->kick_internal();
-    }
-}
-
-// All code memory is used: waits until no vCPU runs generated code, then starts over.
-void CodeSpace::Impl::flush(std::unique_lock<std::mutex>& lock) {
-    flushing = true;
-    ++counters.flushes;
-    for (Cpu* c : cpus) c->kick_internal();
-    outside.wait(lock, [&] { return inside.load() == 0; });
-    for (auto& t : translations)
-        for (Node* n : t->nodes) n->valid.store(false, std::memory_order_relaxed);
-    for (u32 b = 0; b < buckets; ++b)
-        if (table[b].load(std::memory_order_relaxed)) table[b].store(nullptr, std::memory_order_relaxed);
-    translations.clear();
-    links.clear();
-    pages.clear();
-    node_blocks.clear();
-    node_used = 0;
-    // Only memory can fail here, and then there is no way on.
-    MIMIC_CHECK(cache->reset() && start_cache(), "memory for translated code cannot be mapped again");
-    for (Cpu* c : cpus) c->stale_ = true;
-    flushing = false;
-    outside.notify_all();
 }
 
 // ---- fork
@@ -290,7 +231,8 @@ void CodeSpace::after_fork_parent() {
 Result<void> CodeSpace::after_fork_child(Cpu& survivor) {
     Impl& s = *impl_;
     s.cpus.assign(1, &survivor);
-    s.inside = 0;
+    s.waiting = 0;
+    new (&s.outside) std::condition_variable; // threads that waited are not here
     Result<void> r;
     if (s.cache) r = s.cache->after_fork_child();
     s.mutex.unlock();

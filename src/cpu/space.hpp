@@ -1,8 +1,15 @@
 // Inside of CodeSpace. Internal to the room.
+//
+// Translations live in regions of the code memory, which are filled one after the other and given up in that order. A
+// vCPU announces the epoch before it looks for code and takes that back after it left (Cpu::inside_). Giving up a region
+// makes its code unreachable (look-up table, link words, jump caches) and raises the epoch; the region is reused once no
+// vCPU is inside since before that. The region after the current one is given up when the current one is begun, so that
+// in practice nobody ever waits.
 #pragma once
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
+#include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
 #include "jit/code_cache.hpp"
@@ -17,23 +24,27 @@ namespace mimic::cpu {
 
 // One translated unit.
 struct Translation {
+    u64 pc = 0;            // of its entry
     u64 low = 0, high = 0; // guest bytes
     u32 mode = 0;
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
+    bool checked = false;                    // compares its guest bytes itself
     std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
-    u32 first_link = 0, link_count = 0;
-    std::vector<struct Node*> nodes;
-    std::vector<u32> incoming; // link words that point into it
+    ir::Op refused = ir::Op::nop;            // why there is no code
+    std::vector<Node*> nodes;                // the entry's first
+    std::vector<u32> incoming;               // link words that point or pointed into it
+    u32 first_link = 0, link_count = 0;      // of its own
     std::vector<jit::Emitted::Fault> faults;
-    std::unique_ptr<ir::Unit> unit; // interpreter: what to run
+    std::unique_ptr<ir::Unit> unit; // for the interpreter
 };
 
-// An entry of the look-up table; never freed before the space is, so that readers need no lock.
+// An entry of the look-up table. Freed with its region.
 struct Node {
     u64 pc = 0;
     u32 mode = 0;
+    ir::BlockId block = 0;
     const u8* code = nullptr;
     Translation* translation = nullptr;
     std::atomic<Node*> next{nullptr};
@@ -47,12 +58,32 @@ struct Link { // by link word
     u32 stub = 0;
 };
 
+struct Region {
+    std::vector<std::unique_ptr<Translation>> translations; // by rising code address, then
+    std::vector<std::unique_ptr<Translation>> plain;        // those without code
+    std::vector<std::unique_ptr<Node[]>> node_blocks;
+    u32 node_used = 0;
+    u64 plain_bytes = 0; // of IR that is kept
+    u64 given_up = 0;    // epoch when it was; 0: in use or empty
+};
+
+// A guest page that code was made from.
+struct CodePage {
+    std::vector<Translation*> translations;
+    u32 writes = 0;    // how often a write made code go
+    bool busy = false; // written so often that its units check themselves
+    u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
+    u64 calm_after = 4096;
+};
+
 struct CodeSpace::Impl {
+    static constexpr u64 page_bits = 12; // granularity of invalidation; guest pages are multiples of it
     const isa::Guest& guest;
     CodeSource& source;
     Options options;
+    bool stepwise = false; // back to C++ after each unit: no links, no jump cache
 
-    std::mutex mutex; // translation, invalidation, the structures below
+    mutable std::mutex mutex; // translation, invalidation, the structures below
     std::unique_ptr<jit::Backend> backend;
     std::unique_ptr<jit::CodeCache> cache;
     ExitFlags exit_flags;
@@ -60,9 +91,15 @@ struct CodeSpace::Impl {
     ir::PassScratch scratch;
     jit::Analysis analysis;
     jit::Emitted emitted;
-    std::vector<std::unique_ptr<Translation>> translations; // by rising code address
+    isa::Limits limits;
+    Snapshot snapshot; // of a unit that gets a check
+    ir::Unit checked;  // the unit with its check
+    std::string text;  // of host code
+    std::vector<Region> regions;
+    u32 current = 0; // region
     std::vector<Link> links;
-    std::unordered_map<u64, std::vector<Translation*>> pages; // by guest page
+    std::unordered_map<u64, CodePage> pages; // by page number
+    std::atomic<u32> busy{0};                // pages
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -72,13 +109,11 @@ struct CodeSpace::Impl {
         void operator()(void* p) const { std::free(p); }
     };
     std::unique_ptr<std::atomic<Node*>[], Free> table;
-    std::vector<std::unique_ptr<Node[]>> node_blocks;
-    u32 node_used = 0;
 
-    // Who runs generated code. A flush waits until nobody does.
-    std::atomic<u32> inside{0};
-    std::atomic<bool> flushing{false};
+    std::atomic<u64> epoch{1};
+    std::atomic<u32> waiting{0}; // threads that wait for a region
     std::condition_variable outside;
+    std::atomic<u64> exits{0}; // counted while there are busy pages
 
     Impl(const isa::Guest& g, CodeSource& s, const Options& o)
         : guest(g)
@@ -88,25 +123,52 @@ struct CodeSpace::Impl {
         , translator(g)
         , single(g) {}
 
+    // space.cpp
     static u32 bucket(u64 pc) { return u32(pc >> 4 ^ pc >> 23) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
-    // The entry for a pc, translated if need be.
-    Node* entry(u64 pc, u32 mode, std::unique_lock<std::mutex>& lock);
-    Node* translate(u64 pc, u32 mode);
+    // Makes a translation of pc, unless there is one.
+    void provide(u64 pc, u32 mode);
+    bool translate(u64 pc, u32 mode);
     bool emit(const ir::Unit& unit, Translation& t);
-    Result<void> start_cache();
-    void forget_jumps();
-    void log_translation(const ir::Unit& unit);
-    void write_log(std::string_view s);
-    std::string text; // of host code
-    isa::Limits limits;
-    bool full = false; // the last emit failed for want of room
-    Node* add_node(u64 pc, u32 mode, const u8* code, Translation* t);
-    void drop(Translation* t);
-    void flush(std::unique_lock<std::mutex>& lock);
-    void follow_link(u64* word, std::unique_lock<std::mutex>& lock);
+    void keep(const ir::Unit& unit, Translation& t);
+    Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
+    void follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
+
+    // regions.cpp
+    Result<void> start_cache();
+    void next_region(std::unique_lock<std::mutex>& lock);
+    bool region_is_full() const;
+    void give_up(Region& r);
+    bool quiescent(u64 since) const;
+
+    // pages.cpp
+    void drop(Translation* t);
+    bool drop_in(CodePage& page, u64 low, u64 high);
+    Watch enter_pages(Translation& t);
+    Watch enter_range(Translation& t, u64 low, u64 high);
+    bool is_busy(u64 low, u64 high);
+    void note_write(CodePage& page);
+    void make_busy(CodePage& page);
+    void unit_changed(u64 pc, u32 mode);
+    void calm_down();
+    void leave_pages();
+    void discard(Translation& t);
+    void kick_inside();
+
+    // logs.cpp
+    bool logs(u32 item, u64 pc) const;
+    std::string text_of(const ir::Unit& unit);
+    void write_translation(std::string text_before, const ir::Unit& unit);
+    void log_host_code(const Translation& t);
+    std::string guest_code(const ir::Unit& unit);
+    std::string report_mismatch(Node& n, const std::string& states);
 };
+
+// Makes `out` a unit that compares the guest bytes which `unit` was made from with what stands there, leaves with
+// TrapKind::stale_code when they differ, and goes on as `unit` when they don't. Only its first block may be entered.
+// check.cpp
+void add_check(const ir::Unit& unit, const Snapshot& snapshot, ir::Unit& out);
 
 } // namespace mimic::cpu

@@ -8,6 +8,7 @@ void Interpreter::run(const Unit& unit, const GuestState& guest, CpuHeader& cpu,
     if (frame_.size() < unit.code.size()) frame_.resize(unit.code.size());
     Run run{unit, guest, cpu, memory, frame_.data(), arena_, args_};
     run.go(from);
+    guest_insns_ = run.guest_insns;
 }
 
 // One function so that the compiler keeps instruction, place and code in registers; a line an operation.
@@ -144,6 +145,7 @@ void Run::go(BlockId from) {
         case Op::insn:
             pc = i.imm;
             insn_mode = i.c;
+            ++guest_insns;
             break;
         case Op::br:
             if (i.imm) pass_arguments(i);

@@ -1,6 +1,7 @@
 // The interpreter: runs a unit's IR in portable C++. It is the oracle of the JIT, its fallback where there is no back
 // end, and the way to run code that runs once.
 #pragma once
+#include "ir/intrinsic.hpp"
 #include "ir/state.hpp"
 #include "ir/unit.hpp"
 
@@ -24,6 +25,10 @@ public:
     // Would an access of `bytes` bytes fault? Touches nothing.
     virtual bool probe(CpuHeader& cpu, u64 address, u64 bytes, bool write) = 0;
     virtual void fence(u32 before, u32 after) = 0;
+    // Calls an impure intrinsic: what it reads comes from outside as memory does.
+    virtual int call(const Intrinsic& f, CpuHeader& cpu, const Wide* args, Wide* results) {
+        return f.body(&cpu, args, results);
+    }
 };
 
 // A value in the frame. Bigger values (v256, v512, vs, mask) stand in the arena; w[0] is their byte offset there.
@@ -39,8 +44,11 @@ public:
     // why, as if generated code had run: at a fault or trap, pc and slots are those of the guest instruction's start.
     // Polls on edges that unit.hpp's polls_on says. The unit must be one that verify accepts.
     void run(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access& memory, BlockId from = 0);
+    // Guest instructions that the last run began.
+    u32 guest_insns() const { return guest_insns_; }
 
 private:
+    u32 guest_insns_ = 0;
     std::vector<Place> frame_;
     std::vector<u8> arena_;
     std::vector<u8> args_;

@@ -257,7 +257,8 @@ bool Run::call(const Inst& i, Place& out) {
         const u32* rest = unit.extra.data() + c.rest - 1;
         for (u32 k = 0; k < rest[0]; ++k) std::memcpy(&operands[n++], &frame[rest[k + 1]], sizeof(Wide));
     }
-    if (f.body(&cpu, operands, results)) [[unlikely]]
+    bool outside = f.effects & Intrinsic::impure;
+    if (outside ? memory.call(f, cpu, operands, results) : f.body(&cpu, operands, results)) [[unlikely]]
         return false;
     if (i.type != Type::none) out = {{results[0].w[0] & mask_of(i.type), results[0].w[1]}};
     return true;

@@ -45,6 +45,7 @@ struct Run {
     u32 arena_top = 0;
     u64 pc = 0;           // of the current guest instruction
     u32 insn_mode = none; // its mode bits; none: unknown
+    u32 guest_insns = 0;  // begun
     Wide results[16];
     // The guest's FP rules with the mode of cpu.fp (cpu.fp80) applied; built when first needed and when the mode changes.
     struct Fp {

@@ -35,6 +35,7 @@ inline constexpr u32 saturated = 1u << 27; // a saturating vector op clamped a l
 enum class FaultKind : u32 { read, write, fetch, misaligned };
 
 class Access;
+struct AccessEntry;
 
 struct CpuHeader {
     u32 poll = 0; // set (atomically, by any thread) to make the vCPU leave at its next poll
@@ -56,6 +57,8 @@ struct CpuHeader {
     bool fault_unknown = false;           // the host didn't tell fault_address (Intel SDM: #GP for non-canonical ones)
     u64 (*clock)(CpuHeader&) = nullptr;   // the machine's clock port, in nanoseconds; null: time stands still
     bool (*random)(CpuHeader&, u64&) = nullptr; // the machine's random port; false or null: no number now
+    AccessEntry* log_next = nullptr;            // where code that logs its accesses writes the next one, and
+    AccessEntry* log_end = nullptr;             // where it stops: the entry there is written again and again
     alignas(16) u64 scratch[16 * 2] = {};       // arguments and results of intrinsics, spills
 };
 

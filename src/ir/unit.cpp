@@ -82,7 +82,8 @@ std::span<const std::string_view> sub_names(Op op) {
     static constexpr std::string_view hints[] = {"", "call", "ret"};
     static constexpr std::string_view traps[] = {"syscall",     "breakpoint", "illegal", "misaligned_fetch",
                                                  "fetch_fault", "fp",         "divide",  "overflow",
-                                                 "privileged",  "flush_code", "wait",    "guest"};
+                                                 "privileged",  "flush_code", "wait",    "guest",
+                                                 "stale_code"};
     static constexpr std::string_view min_max[] = {"number", "num2008", "nan", "x86"};
     static constexpr std::string_view environments[] = {"", "f80"};
     static constexpr std::string_view widenings[] = {"ulow", "uhigh", "slow", "shigh"};

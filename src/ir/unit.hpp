@@ -159,6 +159,7 @@ enum class TrapKind : u8 {
     flush_code, // an instruction-cache flush: code may have changed everywhere; detail: address
     wait,       // idle until an interrupt
     guest,      // a guest's own kind: detail says which
+    stale_code, // the guest bytes that the unit was made from have changed; the room cpu's own
 };
 
 // Kinds of the vector families: see kinds.def.

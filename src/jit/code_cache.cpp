@@ -1,4 +1,5 @@
 #include "jit/code_cache.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -6,22 +7,34 @@
 
 namespace mimic::jit {
 
+namespace {
+
+constexpr u64 page = 4096, least_region = 128 << 10, most_regions = 16;
+constexpr u64 up(u64 v) { return (v + page - 1) & ~(page - 1); }
+
+} // namespace
+
 Result<CodeCache> CodeCache::create(u64 bytes) {
+    if (bytes < 1 << 20 || bytes > 1 << 30)
+        return Error::invalid_argument("{} bytes for translated code, expected 1 MiB to 1 GiB", bytes);
     CodeCache c;
-    c.size_ = bytes;
-    c.link_capacity_ = u32(bytes / 32);
-    u64 link_bytes = u64(c.link_capacity_) * 8;
+    u64 regions = std::min(bytes / least_region, most_regions);
+    c.region_bytes_ = (bytes / regions) & ~(page - 1);
+    c.size_ = head_bytes + regions * c.region_bytes_;
+    c.region_.resize(regions);
+    c.links_a_region_ = u32(c.region_bytes_ / 32);
+    u64 link_bytes = up(u64(c.links_a_region_) * regions * 8);
     // One reservation for the executable view and the link words: code reaches them relative to itself.
-    void* p = mmap(nullptr, bytes + link_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* p = mmap(nullptr, c.size_ + link_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return Error::from_errno(errno, "reserve {} bytes for translated code", bytes + link_bytes);
     c.code_ = static_cast<u8*>(p);
-    c.links_ = reinterpret_cast<u64*>(c.code_ + bytes);
+    c.links_ = reinterpret_cast<u64*>(c.code_ + c.size_);
     if (mprotect(c.links_, link_bytes, PROT_READ | PROT_WRITE) != 0)
         return Error::from_errno(errno, "map {} bytes for links of translated code", link_bytes);
-    p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    p = mmap(nullptr, c.size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return Error::from_errno(errno, "reserve {} bytes for writing translated code", bytes);
     c.write_ = static_cast<u8*>(p);
-    TRY(c.map_fresh(0));
+    TRY(c.map_fresh(0, c.size_));
     return c;
 }
 
@@ -30,20 +43,22 @@ CodeCache::CodeCache(CodeCache&& o) noexcept
     , write_(std::exchange(o.write_, nullptr))
     , links_(o.links_)
     , size_(o.size_)
-    , used_(o.used_)
-    , shared_(o.shared_)
-    , link_capacity_(o.link_capacity_) {}
+    , region_bytes_(o.region_bytes_)
+    , links_a_region_(o.links_a_region_)
+    , current_(o.current_)
+    , tail_shared_(o.tail_shared_)
+    , region_(std::move(o.region_)) {}
 
 CodeCache::~CodeCache() {
-    if (code_) munmap(code_, size_ + u64(link_capacity_) * 8);
+    if (code_) munmap(code_, size_ + up(u64(links_a_region_) * region_.size() * 8));
     if (write_) munmap(write_, size_);
 }
 
-// New pages behind both views from offset `from` on; what was there stays with whoever else maps it.
-Result<void> CodeCache::map_fresh(u64 from) {
+// New pages behind both views; what was there stays with whoever else maps it.
+Result<void> CodeCache::map_fresh(u64 from, u64 to) {
     int fd = memfd_create("mimic-code", MFD_CLOEXEC);
     if (fd < 0) return Error::from_errno(errno, "create memory for translated code");
-    u64 n = size_ - from;
+    u64 n = to - from;
     bool ok = ftruncate(fd, off_t(n)) == 0 &&
               mmap(code_ + from, n, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
               mmap(write_ + from, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
@@ -53,19 +68,44 @@ Result<void> CodeCache::map_fresh(u64 from) {
     return {};
 }
 
-Result<void> CodeCache::after_fork_child() {
-    // The page that `used_` lies in belongs to the parent, which goes on writing there.
-    used_ = (used_ + 4095) & ~u64{4095};
-    shared_ = used_;
-    if (used_ < size_) TRY(map_fresh(used_));
-    // Nothing may be written through the parent's pages any more.
-    if (used_ && mprotect(write_, used_, PROT_NONE) != 0) return Error::from_errno(errno, "protect shared code");
+Result<u8*> CodeCache::room(u64& bytes) {
+    Region& r = region_[current_];
+    u64 start = start_of(current_), end = start + region_bytes_;
+    if (tail_shared_) {
+        // The page that `used` lies in is the parent's, which goes on writing there.
+        r.used = std::min(up(start + r.used) - start, region_bytes_);
+        if (r.used < region_bytes_) TRY(map_fresh(start + r.used, end));
+        tail_shared_ = false;
+    }
+    bytes = region_bytes_ - r.used;
+    return code_ + start + r.used;
+}
+
+void CodeCache::commit(u64 bytes) { region_[current_].used += (bytes + 15) & ~u64{15}; }
+
+u32 CodeCache::next_link() const { return current_ * links_a_region_ + region_[current_].links; }
+u32 CodeCache::links_left() const { return links_a_region_ - region_[current_].links; }
+
+Result<void> CodeCache::next_region() {
+    u32 next = (current_ + 1) % regions();
+    u64 start = start_of(next);
+    if (region_[next].shared) TRY(map_fresh(start, start + region_bytes_));
+    region_[next] = {};
+    current_ = next;
+    tail_shared_ = false;
     return {};
 }
 
-Result<void> CodeCache::reset() {
-    if (shared_) TRY(map_fresh(0));
-    used_ = shared_ = 0;
+void CodeCache::after_fork_parent() {
+    for (Region& r : region_) r.shared |= r.used != 0;
+}
+
+// Lazily: most children execute another program, or run what is there.
+Result<void> CodeCache::after_fork_child() {
+    for (Region& r : region_) r.shared = true;
+    tail_shared_ = true;
+    // Nothing may be written through the parent's pages any more.
+    if (mprotect(write_, size_, PROT_NONE) != 0) return Error::from_errno(errno, "protect shared code");
     return {};
 }
 

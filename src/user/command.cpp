@@ -1,6 +1,7 @@
 // The command line of `mimic run`: options as people know them from the field's user-mode tool.
 #include "cpu/cpu.hpp"
 #include "user/run.hpp"
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -43,6 +44,12 @@ std::vector<std::string> split(std::string_view text) {
     return parts;
 }
 
+Result<u64> code_mebibytes(std::string_view text) {
+    u64 n = TRY(number("-accel tb-size", text));
+    if (n < 1 || n > 1024) return Error::invalid_argument("-accel tb-size={}: expected 1 to 1024 (MiB)", text);
+    return n;
+}
+
 Result<void> accel(RunCommand& c, std::string_view text) {
     auto words = split(text);
     if (words[0] == "interp")
@@ -58,7 +65,7 @@ Result<void> accel(RunCommand& c, std::string_view text) {
         else if (w == "one-insn-per-tb=on")
             c.engine.one_insn = true;
         else if (w.starts_with("tb-size="))
-            c.engine.code_bytes = TRY(number("-accel tb-size", w.substr(8))) << 20;
+            c.engine.code_bytes = TRY(code_mebibytes(w.substr(8))) << 20;
         else if (w == "one-insn-per-tb=off" || w == "thread=multi" || w == "thread=single" ||
                  w.starts_with("split-wx="))
             continue;
@@ -68,23 +75,67 @@ Result<void> accel(RunCommand& c, std::string_view text) {
     return {};
 }
 
-u32 translation_log(std::string_view item) {
-    if (item == "in_asm") return cpu::log::in_asm;
-    if (item == "op" || item == "op_opt") return cpu::log::op;
-    if (item == "out_asm") return cpu::log::out_asm;
-    if (item == "exec") return cpu::log::exec;
-    return 0;
+struct LogItem {
+    std::string_view name;
+    u32 bit; // of cpu::log; 0: of our own
+    std::string_view help;
+};
+constexpr LogItem items[] = {
+    {"strace", 0, "system calls and signals"},
+    {"in_asm", cpu::log::in_asm, "guest instructions of each unit that is translated"},
+    {"op", cpu::log::op, "its IR"},
+    {"op_opt", cpu::log::op_opt, "its IR after the passes"},
+    {"out_asm", cpu::log::out_asm, "its host code"},
+    {"exec", cpu::log::exec, "each unit that is entered (links between units are off)"},
+    {"int", cpu::log::interrupts, "traps and faults that take the program out of its code"},
+    {"guest_error", cpu::log::guest_error, "what the program did wrong: illegal instructions, jumps to nowhere"},
+};
+
+std::string item_names() {
+    std::string names;
+    for (const LogItem& i : items) names.append(i.name).append(", ");
+    return names + "or help";
 }
 
 Result<void> log_items(RunCommand& c, std::string_view text) {
-    for (auto& item : split(text)) {
-        if (item == "strace")
-            c.options.strace = true;
-        else if (u32 bit = translation_log(item))
-            c.engine.log |= bit;
-        else
-            return Error::invalid_argument("-d {}: expected strace, in_asm, op, op_opt, out_asm or exec", item);
+    for (auto& word : split(text)) {
+        if (word == "help" || word == "?") {
+            c.action = RunCommand::Action::list_log_items;
+            continue;
+        }
+        auto item = std::find_if(std::begin(items), std::end(items), [&](auto& i) { return i.name == word; });
+        if (item == std::end(items)) return Error::invalid_argument("-d {}: expected {}", word, item_names());
+        c.engine.log |= item->bit;
+        if (item->bit == 0) c.options.strace = true;
+        c.log_items.append(c.log_items.empty() ? "" : ",").append(word);
     }
+    return {};
+}
+
+// START+LENGTH, START-LENGTH (the LENGTH bytes before START) or START..END (END included).
+Result<void> log_filter(RunCommand& c, std::string_view text) {
+    std::vector<cpu::Range> ranges;
+    for (auto& word : split(text)) {
+        std::string_view w = word;
+        size_t dots = w.find(".."), sign = w.find_first_of("+-");
+        size_t at = dots != w.npos ? dots : sign;
+        auto bad = Error::invalid_argument("-dfilter {}: expected START+LENGTH, START-LENGTH or START..END", word);
+        if (at == w.npos || at == 0) return bad;
+        auto first = number("", w.substr(0, at)), second = number("", w.substr(at + (dots != w.npos ? 2 : 1)));
+        if (!first || !second) return bad;
+        if (dots != w.npos) {
+            if (*second < *first) return bad;
+            ranges.push_back({*first, *second + 1});
+        } else if (w[at] == '+') {
+            if (*second == 0 || *first + *second - 1 < *first) return bad;
+            ranges.push_back({*first, *first + *second});
+        } else {
+            if (*second == 0 || *second > *first) return bad;
+            ranges.push_back({*first - *second, *first});
+        }
+    }
+    c.engine.log_ranges = std::move(ranges);
+    c.log_filter = text;
     return {};
 }
 
@@ -194,7 +245,15 @@ constexpr Option options[] = {
          return Result<void>();
      },
      false, "", "log system calls"},
-    {"-d", "LOG", log_items, true, "ITEM,...", "log items: strace, in_asm, op, op_opt, out_asm, exec"},
+    {"-d", "LOG", log_items, true, "ITEM,...", "what to log, or help for a list"},
+    {"-dfilter", "DFILTER", log_filter, true, "RANGE,...",
+     "log code in these ranges only: START+LENGTH, START-LENGTH, START..END"},
+    {"-perfmap", "PERFMAP",
+     [](RunCommand& c, std::string_view) {
+         c.engine.perf_map = true;
+         return Result<void>();
+     },
+     false, "", "write /tmp/perf-PID.map, so that perf names translated code"},
     {"-D", "LOG_FILENAME",
      [](RunCommand& c, std::string_view v) {
          c.log_file = v;
@@ -251,6 +310,16 @@ std::string run_help() {
     }
     return text.append(
         "\nThe variables also go by QEMU_ instead of MIMIC_. -E and -U take several names with commas.\n");
+}
+
+std::string list_log_items() {
+    std::string text = "log items (comma separated):\n";
+    for (const LogItem& i : items) {
+        std::string name(i.name);
+        name.resize(16, ' ');
+        text.append(name).append(i.help).append("\n");
+    }
+    return text;
 }
 
 Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*)) {

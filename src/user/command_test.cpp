@@ -81,7 +81,33 @@ TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({"-p", "5000", "x"}), "-p 5000: expected 4096, 8192, 16384, 32768 or 65536");
     EXPECT_EQ(error({"-E", "A", "x"}), "-E A: expected NAME=VALUE");
     EXPECT_EQ(error({"-U", "A=1", "x"}), "-U A=1: expected the name of a variable");
-    EXPECT_EQ(error({"-d", "in_asn", "x"}), "-d in_asn: expected strace, in_asm, op, op_opt, out_asm or exec");
+    EXPECT_EQ(error({"-d", "in_asn", "x"}),
+              "-d in_asn: expected strace, in_asm, op, op_opt, out_asm, exec, int, guest_error, or help");
+    EXPECT_EQ(error({"-accel", "jit,tb-size=0", "x"}), "-accel tb-size=0: expected 1 to 1024 (MiB)");
+    EXPECT_EQ(error({"-accel", "jit,tb-size=9999999999", "x"}), "-accel tb-size=9999999999: expected 1 to 1024 (MiB)");
+    for (auto filter : {"", "0x1000", "+0x10", "0x1000+", "0x1000+0", "0x10-0x20", "0x2000..0x1000", "a..b", "1..2,"})
+        EXPECT_EQ(error({"-dfilter", filter, "x"}).find("-dfilter"), 0u) << filter;
+}
+
+TEST(Command, LogItemsAndRanges) {
+    auto c = parse({"-d", "in_asm,exec", "-d", "guest_error,int,op,op_opt,out_asm", "-D", "file", "x"});
+    ASSERT_TRUE(c) << c.error().message();
+    EXPECT_EQ(c->engine.log, 127u);
+    EXPECT_EQ(c->log_file, "file");
+    EXPECT_EQ(parse({"-d", "help"})->action, RunCommand::Action::list_log_items);
+    EXPECT_NE(list_log_items().find("guest_error"), std::string::npos);
+    c = parse({"-dfilter",
+               "0x8000..0x8fff,0xffffffc000080000+0x200,0xffffffc000060000-0x1000,0xfffffffffffff000+0x1000", "x"});
+    ASSERT_TRUE(c) << c.error().message();
+    auto& r = c->engine.log_ranges;
+    ASSERT_EQ(r.size(), 4u);
+    EXPECT_EQ(r[0].low, 0x8000u);
+    EXPECT_EQ(r[0].high, 0x9000u);
+    EXPECT_EQ(r[1].high, 0xffffffc000080200u);
+    EXPECT_EQ(r[2].low, 0xffffffc00005f000u);
+    EXPECT_EQ(r[2].high, 0xffffffc000060000u);
+    EXPECT_TRUE(r[3].contains(~u64{0}));
+    EXPECT_FALSE(r[3].contains(0));
 }
 
 } // namespace

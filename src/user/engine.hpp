@@ -35,6 +35,8 @@ public:
     virtual bool after_fork_child(Vcpu& survivor) = 0;
     // Called with one thread running (true), before a second one starts (false): atomics may be cheaper alone.
     virtual void set_single_threaded(bool) {}
+    // The process is about to end: what is to be told about the run is told now.
+    virtual void finish() {}
 };
 
 } // namespace mimic::user

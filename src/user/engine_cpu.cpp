@@ -2,8 +2,11 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include <atomic>
+#include <cerrno>
 #include <ctime>
+#include <fcntl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace mimic::user {
@@ -75,7 +78,13 @@ class Source final : public cpu::CodeSource {
 public:
     explicit Source(AddressSpace& space) : space_(space) {}
     u32 fetch(u64 pc, u8* out, u32 max) override { return space_.fetch(pc, out, max); }
-    void protect_code(u64 address) override { space_.protect_code(address); }
+    cpu::Watch protect_code(u64 address, bool stays_writable) override {
+        switch (space_.protect_code(address, stays_writable)) {
+        case AddressSpace::CodeWatch::from_now: return cpu::Watch::from_now;
+        case AddressSpace::CodeWatch::not_watched: return cpu::Watch::not_watched;
+        default: return cpu::Watch::as_before;
+        }
+    }
 
 private:
     AddressSpace& space_;
@@ -91,30 +100,106 @@ u64 monotonic(ir::CpuHeader&) {
 // ...and chance from its generator.
 bool host_random(ir::CpuHeader&, u64& value) { return getrandom(&value, sizeof value, 0) == ssize_t(sizeof value); }
 
+// The log of `-d`, the report of verify=on and the map for perf. Lines are written whole, by one call each.
+class Log {
+public:
+    Log(const EngineOptions& o) : items_(o.log), fd_(o.log_fd), perf_map_(o.perf_map) {}
+    ~Log() {
+        if (map_fd_ >= 0) close(map_fd_);
+    }
+    bool has(u32 item) const { return items_ & item; }
+    void write(std::string_view text) const { put(fd_, text); }
+    void mismatch(const cpu::Mismatch& m) const;
+    void exit(const ir::CpuHeader& h) const;
+    bool perf_map() const { return perf_map_; }
+    Result<void> open_map();
+    void map(const void* code, u64 bytes, u64 pc) const {
+        put(map_fd_, fmt::format("{:x} {:x} guest_{:#x}\n", u64(code), bytes, pc));
+    }
+
+private:
+    static void put(int fd, std::string_view text) {
+        // nothing can be told about a log that fails
+        process::raw_syscall(SYS_write, u64(i64(fd)), u64(text.data()), text.size());
+    }
+    u32 items_;
+    int fd_, map_fd_ = -1;
+    bool perf_map_;
+};
+
+// perf's documentation of its JIT interface: /tmp/perf-PID.map, lines of START SIZE symbolname, in hexadecimal without 0x.
+Result<void> Log::open_map() {
+    if (map_fd_ >= 0) close(map_fd_);
+    std::string path = fmt::format("/tmp/perf-{}.map", process::raw_syscall(SYS_getpid));
+    map_fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (map_fd_ < 0) return Error::from_errno(errno, "{}", path);
+    // High, so that the program's descriptors have the numbers that it expects.
+    int high = fcntl(map_fd_, F_DUPFD_CLOEXEC, 1000);
+    if (high >= 0) close(map_fd_), map_fd_ = high;
+    return {};
+}
+
+void Log::mismatch(const cpu::Mismatch& m) const {
+    write(m.report);
+    std::string line = fmt::format(
+        "mimic: verify=on: generated code and the interpreter differ in the unit at {:#x}: {}\n", m.pc, m.difference);
+    if (fd_ != 2) write(line);
+    put(2, line);
+    process::raw_syscall(SYS_exit_group, mismatch_status);
+}
+
+// What took the guest out of its code.
+void Log::exit(const ir::CpuHeader& h) const {
+    constexpr std::string_view kinds[] = {
+        "system call", "breakpoint", "illegal instruction", "misaligned jump", "no code", "FP exception",
+        "division",    "overflow",   "privileged",          "cache flush",     "wait"};
+    constexpr std::string_view accesses[] = {"read", "write", "fetch", "misaligned access"};
+    i64 tid = process::raw_syscall(SYS_gettid);
+    bool fault = h.exit_kind == ir::ExitKind::fault, trap = h.exit_kind == ir::ExitKind::trap;
+    u32 kind = u32(h.exit_arg & 0xff);
+    std::string_view name = kind < std::size(kinds) ? kinds[kind] : "guest's own trap";
+    if (has(cpu::log::interrupts)) {
+        if (trap) write(fmt::format("int {}: {} at {:#x}\n", tid, name, h.pc));
+        if (fault)
+            write(fmt::format("int {}: {} of {:#x} faults at {:#x}\n", tid, accesses[u32(h.fault_kind)],
+                              h.fault_address, h.pc));
+    }
+    using enum ir::TrapKind;
+    bool mistake = trap && (kind == u32(illegal) || kind == u32(misaligned_fetch) || kind == u32(fetch_fault) ||
+                            kind == u32(privileged));
+    if (has(cpu::log::guest_error) && mistake)
+        write(fmt::format("guest_error: {} at {:#x} (thread {})\n", name, h.pc, tid));
+}
+
 class CpuVcpu final : public Vcpu {
 public:
-    CpuVcpu(cpu::CodeSpace& space, ir::Access& access) : cpu_(space, access) {
+    CpuVcpu(cpu::CodeSpace& space, ir::Access& access, const Log& log) : cpu_(space, access), log_(log) {
         cpu_.header().clock = monotonic;
         cpu_.header().random = host_random;
     }
     ir::CpuHeader& header() override { return cpu_.header(); }
-    void run() override { cpu_.run(); }
+    void run() override {
+        cpu_.run();
+        if (log_.has(cpu::log::interrupts | cpu::log::guest_error)) log_.exit(cpu_.header());
+    }
     void kick() override { cpu_.kick(); }
     void clear_kick() override { cpu_.clear_kick(); }
     cpu::Cpu& cpu() { return cpu_; }
 
 private:
     cpu::Cpu cpu_;
+    const Log& log_;
 };
 
 class CpuEngine final : public Engine {
 public:
-    explicit CpuEngine(AddressSpace& space) : access_(space), source_(space) {}
+    CpuEngine(AddressSpace& space, const EngineOptions& options) : access_(space), source_(space), log_(options) {}
 
     Result<void> open(const EngineOptions& options, const AddressSpace& space) {
         const isa::GuestInfo* info = isa::find_guest(options.guest);
         if (!info) return Error::unsupported("guest {} is not built in", options.guest);
         guest_ = TRY(info->make(options.model.empty() ? info->default_model : std::string_view(options.model)));
+        if (options.perf_map) TRY(log_.open_map());
         cpu::Options o;
         o.accel = options.interpreter ? cpu::Accel::interp : cpu::Accel::jit;
         o.verify = options.verify;
@@ -122,12 +207,14 @@ public:
         o.guest_base = space.base();
         if (options.code_bytes) o.code_bytes = options.code_bytes;
         o.log = options.log;
-        o.log_owner = this;
-        o.write_log = [](void* self, std::string_view text) {
-            // nothing can be told about a log that fails
-            (void)!write(static_cast<CpuEngine*>(self)->log_fd_, text.data(), text.size());
-        };
-        log_fd_ = options.log_fd;
+        o.log_ranges = options.log_ranges;
+        o.owner = &log_;
+        o.write_log = [](void* log, std::string_view text) { static_cast<Log*>(log)->write(text); };
+        o.on_mismatch = [](void* log, const cpu::Mismatch& m) { static_cast<Log*>(log)->mismatch(m); };
+        if (options.perf_map)
+            o.on_code = [](void* log, const void* code, u64 bytes, u64 pc) {
+                static_cast<Log*>(log)->map(code, bytes, pc);
+            };
         space_ = TRY(cpu::CodeSpace::create(*guest_, source_, o));
         return {};
     }
@@ -135,20 +222,27 @@ public:
     void invalidate(u64 low, u64 high) override { space_->invalidate(low, high); }
     const ir::GuestState& state() const override { return guest_->state(); }
     Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy) override {
-        auto cpu = std::make_unique<CpuVcpu>(*space_, access_);
+        auto cpu = std::make_unique<CpuVcpu>(*space_, access_, log_);
         if (copy) cpu->cpu().copy_state(const_cast<CpuVcpu*>(static_cast<const CpuVcpu*>(copy))->cpu());
         return std::unique_ptr<Vcpu>(std::move(cpu));
     }
     void before_fork() override { space_->before_fork(); }
     void after_fork_parent() override { space_->after_fork_parent(); }
     bool after_fork_child(Vcpu& survivor) override {
-        return bool(space_->after_fork_child(static_cast<CpuVcpu&>(survivor).cpu()));
+        bool ok = bool(space_->after_fork_child(static_cast<CpuVcpu&>(survivor).cpu()));
+        if (ok && log_.perf_map() && log_.open_map()) space_->tell_code();
+        return ok;
+    }
+    void finish() override {
+        if (!space_->options().verify) return;
+        std::string report = space_->verify_report();
+        if (!report.empty()) log_.write(report);
     }
 
 private:
     UserAccess access_;
     Source source_;
-    int log_fd_ = 2;
+    Log log_;
     std::unique_ptr<isa::Guest> guest_;
     std::unique_ptr<cpu::CodeSpace> space_;
 };
@@ -156,7 +250,7 @@ private:
 } // namespace
 
 Result<std::unique_ptr<Engine>> make_engine(const EngineOptions& options, AddressSpace& space) {
-    auto engine = std::make_unique<CpuEngine>(space);
+    auto engine = std::make_unique<CpuEngine>(space, options);
     TRY(engine->open(options, space));
     space.set_code(engine.get());
     return std::unique_ptr<Engine>(std::move(engine));

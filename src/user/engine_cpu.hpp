@@ -1,17 +1,24 @@
 // The room cpu as user mode's engine.
 #pragma once
+#include "cpu/cpu.hpp"
 #include "user/engine.hpp"
 #include <string>
+#include <vector>
 
 namespace mimic::user {
 
 struct EngineOptions {
     std::string guest, model; // "riscv64", CPU model; empty: the default
     bool interpreter = false, verify = false, one_insn = false;
-    u64 code_bytes = 0; // of translated code; 0: the default
-    u32 log = 0;        // cpu::log bits
-    int log_fd = 2;     // where they go
+    bool perf_map = false; // tell perf(1) what code is where
+    u64 code_bytes = 0;    // of translated code; 0: the default
+    u32 log = 0;           // cpu::log bits
+    std::vector<cpu::Range> log_ranges;
+    int log_fd = 2; // where they go
 };
+
+// Exit status after verify=on found a difference: EX_SOFTWARE of sysexits.h.
+inline constexpr int mismatch_status = 70;
 
 // Fails when the guest or model is unknown; the message lists the known ones.
 Result<std::unique_ptr<Engine>> make_engine(const EngineOptions& options, AddressSpace& space);

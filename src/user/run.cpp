@@ -122,6 +122,9 @@ std::vector<std::string> relaunch(const RunCommand& c) {
     add("-cpu", c.options.cpu_model);
     add("-r", c.options.uname_release);
     add("-D", c.log_file);
+    add("-d", c.log_items);
+    add("-dfilter", c.log_filter);
+    if (c.engine.perf_map) words.push_back("-perfmap");
     if (c.options.stack_size) add("-s", std::to_string(c.options.stack_size));
     if (c.page) add("-p", std::to_string(c.page));
     if (c.has_base) add("-B", std::to_string(c.base_address));
@@ -240,6 +243,7 @@ int run_main(std::span<const std::string_view> words) {
     case RunCommand::Action::help: print(1, run_help()); return 0;
     case RunCommand::Action::version: print(1, "mimic version 0.1 (user mode)\n"); return 0;
     case RunCommand::Action::list_cpus: print(1, list_all_models()); return 0;
+    case RunCommand::Action::list_log_items: print(1, list_log_items()); return 0;
     case RunCommand::Action::run: break;
     }
     auto log = open_log(*command);

@@ -30,7 +30,7 @@ struct Memory final : cpu::CodeSource, ir::Access {
         std::memcpy(out, base + pc, n);
         return n;
     }
-    void protect_code(u64) override {}
+    cpu::Watch protect_code(u64, bool) override { return cpu::Watch::as_before; }
     bool good(ir::CpuHeader& cpu, u64 address, u64 n, ir::FaultKind kind) {
         if (address >= low && address <= low + bytes - n) return true;
         // as the host tells it: the first byte that is not there

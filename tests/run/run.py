@@ -24,7 +24,7 @@ from pathlib import Path
 COMPILERS = {"native": "", "riscv64": "riscv64-linux-gnu-", "aarch64": "aarch64-linux-gnu-"}
 # No fused multiply-add: the guests have it, the host's baseline does not.
 FLAGS = ["-O2", "-ffp-contract=off", "-pthread", "-w"]
-TIME_LIMIT = 120  # seconds; a hang is a failure that says so
+TIME_LIMIT = 120  # seconds by default; a hang is a failure that says so
 
 
 @dataclass
@@ -57,7 +57,8 @@ def compiled(source, target, build, dynamic):
     plain_c = source.suffix == ".c"
     tool = COMPILERS[target] + ("gcc" if plain_c else "g++")
     flags = [*FLAGS, "-std=gnu17" if plain_c else "-std=gnu++20", *([] if dynamic else ["-static"])]
-    key = hashlib.sha256(" ".join([tool, *flags]).encode() + source.read_bytes()).hexdigest()[:16]
+    headers = b"".join(header.read_bytes() for header in sorted(source.parent.glob("*.h")))
+    key = hashlib.sha256(" ".join([tool, *flags]).encode() + source.read_bytes() + headers).hexdigest()[:16]
     program = build / f"{source.stem}-{target}-{key}"
     build.mkdir(parents=True, exist_ok=True)
     with open(build / f".{program.name}.lock", "w", encoding="utf-8") as lock:
@@ -79,17 +80,17 @@ class Outcome:
         return f"signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
 
 
-def run(command, told):
+def run(command, told, limit=TIME_LIMIT):
     # The same name for both: programs print it. Nothing of our environment but what every program expects.
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C"}
     process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env=environment, start_new_session=True)
     try:
-        out, err = process.communicate(told.stdin.encode(), timeout=TIME_LIMIT)
+        out, err = process.communicate(told.stdin.encode(), timeout=limit)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        err += f"\nno end after {TIME_LIMIT} s\n".encode()
+        err += f"\nno end after {limit} s\n".encode()
     return Outcome(out.decode("utf-8", "backslashreplace"), err.decode("utf-8", "backslashreplace"), process.returncode)
 
 
@@ -112,6 +113,7 @@ def main(arguments=None):
     parser.add_argument("--mimic", type=Path, help="the program; called as FILE run [WORD...] PROGRAM ARGUMENTS")
     parser.add_argument("--emulator", help="instead of --mimic: a command, called as COMMAND PROGRAM ARGUMENTS")
     parser.add_argument("--option", action="append", default=[], help="a word before PROGRAM, e.g. --option=-accel")
+    parser.add_argument("--limit", type=int, default=TIME_LIMIT, help="seconds until a run counts as hanging")
     parser.add_argument("--dynamic", metavar="SYSROOT", help="link dynamically and pass -L SYSROOT")
     options = parser.parse_args(arguments)
     told = directives(options.source.read_text())
@@ -122,7 +124,7 @@ def main(arguments=None):
     native = compiled(options.source, "native", options.build, bool(options.dynamic))
     guest = compiled(options.source, options.guest, options.build, bool(options.dynamic))
     expected = run([native, *told.arguments], told)
-    got = run([*emulator, *root, *options.option, guest, *told.arguments], told)
+    got = run([*emulator, *root, *options.option, guest, *told.arguments], told, options.limit)
     lines = differences(expected, got, told.stderr)
     if lines:
         print("\n".join(lines))

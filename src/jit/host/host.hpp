@@ -12,7 +12,8 @@ namespace mimic::jit {
 // How code reaches guest memory.
 enum class AddressModel : u8 {
     direct, // host address = GS base + guest address (user mode)
-    slow,   // every access is a call of the accessor (verify, watchpoints)
+    logged, // as direct, and each access leaves an AccessEntry at CpuHeader::log_next (verify)
+    slow,   // every access is a call of the accessor (watchpoints)
 };
 
 // What emission gives beside the bytes. Offsets are from the start of the unit's code.
@@ -32,7 +33,8 @@ struct Emitted {
         u64 pc;     // guest instruction
     };
     u32 bytes = 0;
-    ir::Op refused = ir::Op::nop; // what had no lowering, when emission failed
+    bool no_room = false;         // emission failed, since the code is longer than the room
+    ir::Op refused = ir::Op::nop; // what had no lowering, when emission failed otherwise
     std::string* text = nullptr;  // when set, gets the host code as text
     std::vector<Entry> entries;
     std::vector<Edge> edges;
@@ -58,8 +60,10 @@ public:
     // Redirects a fault at a host pc in generated code: changes the machine context to leave with ExitKind::fault;
     // CpuHeader::host_pc tells where. Async-signal-safe.
     virtual void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const = 0;
-    // The jump cache of indirect branches: guest pc to code.
+    // The jump cache of indirect branches: guest pc to code. A vCPU sets its own entries; any thread may clear them,
+    // also while generated code runs: a look-up that is under way may still hit.
     virtual void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const = 0;
+    virtual void clear_jump(ir::CpuHeader* cpu, u64 pc) const = 0; // async-signal-safe, as the next
     virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
 };
 

@@ -157,17 +157,19 @@ u32 AddressSpace::fetch(u64 pc, u8* out, u32 max) {
     return readable - u32(process::guarded_copy(out, host(pc), readable));
 }
 
-void AddressSpace::protect_code(u64 address) {
+AddressSpace::CodeWatch AddressSpace::protect_code(u64 address, bool stays_writable) {
     u64 page = page_of(address);
     std::lock_guard table(table_lock_);
     auto* m = table_.find(page);
-    if (!m) return;
+    if (!m) return CodeWatch::as_before;
     CodePage& code = code_pages_[page];
     code.generation++;
-    if (code.write_protected || !(m->prot & prot::write)) return;
-    if (raw_syscall(SYS_mprotect, base_ + page, host_page, PROT_READ) != 0) return;
+    if (code.write_protected || !(m->prot & prot::write)) return CodeWatch::as_before;
+    if (stays_writable) return CodeWatch::not_watched;
+    if (raw_syscall(SYS_mprotect, base_ + page, host_page, PROT_READ) != 0) return CodeWatch::not_watched;
     code.write_protected = true;
     protected_pages_.fetch_add(1, std::memory_order_relaxed);
+    return CodeWatch::from_now;
 }
 
 void AddressSpace::flush_code(u64 low, u64 high) {

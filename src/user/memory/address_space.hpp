@@ -101,8 +101,11 @@ public:
     // ---- translated code (cpu's CodeSource) -----------------------------------------------------------------
     // Bytes that are mapped executable at pc, at most max; 0: none.
     u32 fetch(u64 pc, u8* out, u32 max);
-    // Code is about to be made from the host page of `address`: from now on a write to it is noticed.
-    void protect_code(u64 address);
+    // Code is about to be made from the host page of `address`: from now on a write to it is noticed, unless
+    // stays_writable; an end of the mapping is in any case. from_now: it could be written until now. not_watched: and it
+    // still can.
+    enum class CodeWatch { as_before, from_now, not_watched };
+    CodeWatch protect_code(u64 address, bool stays_writable = false);
 
     // The guest says that code in [low, high) may have changed. Writes through the pages themselves were noticed; what
     // goes is code of files and shared memory, which change through other mappings and file descriptors, too.

@@ -131,19 +131,25 @@ public:
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
     void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
         u64* e = entry(cpu, pc);
-        e[1] = u64(code);
-        e[0] = pc;
-        u64 group = u64(e - area(cpu)->jump) / 512;
-        area(cpu)->jump_pages[group / 64] |= u64{1} << group % 64;
+        __atomic_store_n(&e[1], u64(code), __ATOMIC_RELAXED);
+        __atomic_store_n(&e[0], pc, __ATOMIC_RELEASE);
+        u64 group = u64(e - area(cpu)->jump) / 512, bit = u64{1} << group % 64;
+        u64* groups = &area(cpu)->jump_pages[group / 64];
+        if (!(__atomic_load_n(groups, __ATOMIC_RELAXED) & bit)) __atomic_fetch_or(groups, bit, __ATOMIC_RELAXED);
+    }
+    // The code stays: a look-up may be between its comparison and its jump.
+    void clear_jump(CpuHeader* cpu, u64 pc) const override {
+        u64* e = entry(cpu, pc);
+        if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
     }
     void clear_jumps(CpuHeader* cpu) const override {
         HostArea* h = area(cpu);
         for (u32 group = 0; group < jump_entries / 256; ++group) {
-            if (!(h->jump_pages[group / 64] >> group % 64 & 1)) continue;
-            for (u32 n = group * 256; n < (group + 1) * 256; ++n)
-                if (h->jump[2 * n + 1]) h->jump[2 * n] = ~u64{0}, h->jump[2 * n + 1] = 0;
+            if (!(__atomic_load_n(&h->jump_pages[group / 64], __ATOMIC_RELAXED) >> group % 64 & 1)) continue;
+            u64* e = h->jump + 512 * group;
+            for (u32 n = 0; n < 256; ++n, e += 2)
+                if (__atomic_load_n(&e[0], __ATOMIC_RELAXED)) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
-        std::fill(std::begin(h->jump_pages), std::end(h->jump_pages), 0);
     }
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
@@ -152,6 +158,8 @@ private:
     HostArea* area(CpuHeader* cpu) const {
         return reinterpret_cast<HostArea*>(reinterpret_cast<u8*>(cpu) + bias + layout_.area);
     }
+    // A pc that no look-up in this entry has: 0 belongs to the first one.
+    u64 no_pc(const u64* e, CpuHeader* cpu) const { return e == area(cpu)->jump ? ~u64{0} : 0; }
     u64* entry(CpuHeader* cpu, u64 pc) const { return area(cpu)->jump + 2 * (pc >> jump_shift_ & (jump_entries - 1)); }
     Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
     void spill_plan(Assembler& a) const;
@@ -193,9 +201,7 @@ void X86Backend::make_plan() {
 void X86Backend::init(CpuHeader* cpu) const {
     HostArea* h = area(cpu);
     std::memcpy(static_cast<void*>(h), &proto_, offsetof(HostArea, jump));
-    clear_jumps(cpu);
-    // An empty entry must not match: entry 0 would match pc 0.
-    h->jump[0] = ~u64{0};
+    h->jump[0] = no_pc(h->jump, cpu); // the others are zero
 }
 
 void X86Backend::spill_plan(Assembler& a) const {
@@ -350,7 +356,9 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     auto* args = reinterpret_cast<ir::Wide*>(cpu->scratch);
     int status;
     if (r.intrinsic) {
-        status = r.intrinsic->body(cpu, args, args + 8);
+        bool outside = r.intrinsic->effects & ir::Intrinsic::impure;
+        status =
+            outside ? cpu->access->call(*r.intrinsic, *cpu, args, args + 8) : r.intrinsic->body(cpu, args, args + 8);
     } else {
         status = ir::evaluate(*r.unit, self->guest_, *cpu, cpu->access, args, args[8]);
     }

@@ -35,6 +35,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     out.entries.clear();
     out.edges.clear();
     out.faults.clear();
+    out.no_room = false;
+    out.refused = Op::nop;
     place_.assign(unit.code.size(), {});
     active_.clear();
     labels_.assign(unit.blocks.size(), {});
@@ -72,9 +74,10 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         a_.bind(l.at);
         a_.embed(l.bytes.data(), l.bytes.size());
     }
-    if (failed_ || holder_.flatten() != asmjit::kErrorOk || holder_.resolveUnresolvedLinks() != asmjit::kErrorOk ||
-        holder_.codeSize() > room)
+    if (failed_ || holder_.flatten() != asmjit::kErrorOk || holder_.resolveUnresolvedLinks() != asmjit::kErrorOk)
         return false;
+    out.no_room = holder_.codeSize() > room;
+    if (out.no_room) return false;
     if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
     out.bytes = u32(holder_.codeSize());
     if (out.text) out.text->assign(logger.data(), logger.dataSize());

@@ -161,10 +161,17 @@ private:
     void store(u32 n);
     void rmw(u32 n);
     void cas(u32 n);
+    void extend_old(u32 n, const ir::MemArg& m);
     void check_alignment(u32 n, ValueId a, const ir::MemArg& m, u32 bytes);
     void load_sized(u32 n, Gp d, const Mem& m, const ir::MemArg& arg);
     void swap_bytes(Gp r, u32 bytes);
     asmjit::Operand pinned_or_memory(ValueId v, Type t);
+
+    // lower_log.cpp: what the logged address model adds; nothing under the others. None changes a register or flag.
+    void log_access(u32 kind, u32 op, u32 bytes, const Mem& m); // before the access: opens an entry
+    void log_value(u32 field, const asmjit::Operand& v);        // to a field of it: Gp, Xmm, memory, imm32
+    void log_done();                                            // after the access: the entry counts
+    Gp log_register(std::initializer_list<const asmjit::Operand*> used) const;
 
     // lower_control.cpp
     bool control(u32 n);

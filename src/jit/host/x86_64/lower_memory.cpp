@@ -1,6 +1,7 @@
 // Guest memory, direct model: the GS base holds the host address of guest address 0. A 32-bit guest's addresses wrap
 // through the address-size prefix. Plain x86 accesses are acquire and release already (Intel SDM vol. 3, 9.2); only
 // a store that later loads must not pass needs more.
+#include "ir/access_log.hpp"
 #include "jit/host/x86_64/lower.hpp"
 
 namespace mimic::jit::x86 {
@@ -9,6 +10,7 @@ using namespace asmjit::x86;
 using asmjit::imm;
 using IrInst = ir::Inst;
 using ir::MemArg;
+using Log = ir::AccessEntry;
 namespace ids = asmjit::x86;
 
 bool Lowering::memory(u32 n) {
@@ -22,7 +24,7 @@ bool Lowering::memory(u32 n) {
         }
         return true;
     }
-    if (model_ != AddressModel::direct) return false;
+    if (model_ == AddressModel::slow) return false;
     MemArg m = MemArg::from(i.imm);
     if (ir::size_of(m.memory) > 16) return false;
     switch (i.op) {
@@ -108,6 +110,7 @@ void Lowering::swap_bytes(Gp r, u32 bytes) {
 void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
     u32 bytes = ir::size_of(arg.memory);
     bool s = arg.sign && !arg.big;
+    log_access(Log::load, 0, bytes, m);
     fault_site(n);
     bool q = inst(n).type == Type::i64;
     if (bytes == 1)
@@ -118,6 +121,8 @@ void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
         s&& q ? a_.movsxd(d, m) : a_.mov(d.r32(), m);
     else
         a_.mov(d, m);
+    log_value(offsetof(Log, value), d);
+    log_done();
     if (!arg.big) return;
     swap_bytes(d, bytes);
     if (bytes == 2) arg.sign ? a_.movsx(q ? d : d.r32(), d.r16()) : a_.movzx(d.r32(), d.r16());
@@ -134,6 +139,7 @@ void Lowering::load(u32 n) {
     if (in_vec(i.type)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm d = unused ? vec_temp() : def_vec(n);
+        log_access(Log::load, 0, bytes, mem);
         fault_site(n);
         if (bytes == 16)
             f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
@@ -146,6 +152,8 @@ void Lowering::load(u32 n) {
             bytes == 2 ? a_.movzx(t.r32(), mem) : a_.movzx(t.r32(), mem);
             f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
         }
+        log_value(offsetof(Log, value), d);
+        log_done();
         return;
     }
     load_sized(n, unused ? temp() : def(n), mem, m);
@@ -167,6 +175,8 @@ void Lowering::store(u32 n) {
             t = temp();
             f_.avx ? a_.vmovd(t.r32(), v) : a_.movd(t.r32(), v);
         }
+        log_access(Log::store, 0, bytes, mem);
+        log_value(offsetof(Log, value), v);
         fault_site(n);
         if (bytes == 16)
             f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
@@ -176,13 +186,17 @@ void Lowering::store(u32 n) {
             f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
         else
             bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+        log_done();
         use(i.b);
     } else if (imm32(i.b, c) && !m.big && m.order != ir::Order::seq_cst) {
         Mem mem = address(i.a, m.disp, bytes);
-        fault_site(n);
         if (bytes == 1) c = i8(c);
         if (bytes == 2) c = i16(c);
+        log_access(Log::store, 0, bytes, mem);
+        log_value(offsetof(Log, value), imm(c));
+        fault_site(n);
         a_.mov(mem, imm(c));
+        log_done();
         use(i.b);
         return;
     } else {
@@ -195,11 +209,14 @@ void Lowering::store(u32 n) {
         }
         Mem mem = address(i.a, m.disp, bytes);
         Gp x = bytes == 1 ? Gp(v.r8()) : bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v;
+        log_access(Log::store, 0, bytes, mem);
+        log_value(offsetof(Log, value), v);
         fault_site(n);
         if (m.order == ir::Order::seq_cst)
             a_.xchg(mem, x);
         else
             a_.mov(mem, x);
+        log_done();
         use(i.b);
         return;
     }
@@ -248,6 +265,8 @@ void Lowering::rmw(u32 n) {
     if (op == ir::Rmw::add || op == ir::Rmw::sub || op == ir::Rmw::swap) {
         Gp t = temp();
         move_to(t, i.b);
+        log_access(Log::rmw, i.sub, bytes, mem());
+        log_value(offsetof(Log, value), t);
         if (op == ir::Rmw::sub) a_.neg(t);
         fault_site(n);
         if (op == ir::Rmw::swap) {
@@ -256,6 +275,8 @@ void Lowering::rmw(u32 n) {
             a_.lock();
             a_.xadd(mem(), sized(t));
         }
+        log_value(offsetof(Log, old), t);
+        log_done();
         use(i.a);
         use(i.b);
         if (an_->value[n].uses) activate(n), set_gpr(n, i32(t.id()));
@@ -273,6 +294,8 @@ void Lowering::rmw(u32 n) {
         base = gpr(i.a);
         Label again = a_.newLabel();
         Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
+        log_access(Log::rmw, i.sub, bytes, mem());
+        log_value(offsetof(Log, value), wide);
         fault_site(n);
         a_.mov(old, mem());
         a_.bind(again);
@@ -300,11 +323,23 @@ void Lowering::rmw(u32 n) {
         a_.lock();
         a_.cmpxchg(mem(), fresh);
         a_.jne(again);
+        log_value(offsetof(Log, old), rax);
+        log_done();
         use(i.a);
         use(i.b);
         if (an_->value[n].uses) activate(n), set_gpr(n, 0);
     }
-    if (an_->value[n].uses && bytes < 4 && i.type == Type::i64) return void(failed_ = true);
+    extend_old(n, m);
+}
+
+// What an atomic left in a register has garbage above the bytes of memory.
+void Lowering::extend_old(u32 n, const MemArg& m) {
+    if (!an_->value[n].uses) return;
+    u32 bytes = ir::size_of(m.memory);
+    Gp r = gpr(n), to = inst(n).type == Type::i64 ? r : r.r32();
+    if (bytes == 1) m.sign ? a_.movsx(to, r.r8()) : a_.movzx(r.r32(), r.r8());
+    if (bytes == 2) m.sign ? a_.movsx(to, r.r16()) : a_.movzx(r.r32(), r.r16());
+    if (bytes == 4 && inst(n).type == Type::i64) m.sign ? a_.movsxd(r, r.r32()) : a_.mov(r.r32(), r.r32());
 }
 
 void Lowering::cas(u32 n) {
@@ -318,13 +353,19 @@ void Lowering::cas(u32 n) {
     Mem mem = type(i.a) == Type::i32 ? ptr(base.r32(), m.disp, bytes) : ptr(base, m.disp, bytes);
     mem.setSegment(gs);
     Gp x = bytes == 1 ? Gp(desired.r8()) : bytes == 2 ? Gp(desired.r16()) : bytes == 4 ? Gp(desired.r32()) : desired;
+    log_access(Log::cas, 0, bytes, mem);
+    log_value(offsetof(Log, value), rax);
+    log_value(offsetof(Log, desired), desired);
     fault_site(n);
     a_.lock();
     a_.cmpxchg(mem, x);
+    log_value(offsetof(Log, old), rax);
+    log_done();
     use(i.a);
     use(i.b);
     use(i.c);
     if (an_->value[n].uses) activate(n), set_gpr(n, 0);
+    extend_old(n, m);
 }
 
 } // namespace mimic::jit::x86

@@ -306,6 +306,7 @@ i64 sys_exit(Thread& t, const Args& a) {
 // Other threads must not see this one's end before their own: only the last cleans up.
 i64 sys_exit_group(Thread& t, const Args& a) {
     if (t.borrowed || t.process().threads.load() == 1) t.finish_thread();
+    t.process().engine.finish();
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;
 }

@@ -1,0 +1,64 @@
+// What `-d` shows of translation, and the report of a mismatch.
+#include "cpu/space.hpp"
+#include "ir/text.hpp"
+#include <algorithm>
+
+namespace mimic::cpu {
+
+bool CodeSpace::Impl::logs(u32 item, u64 pc) const {
+    if (!(options.log & item) || !options.write_log) return false;
+    return options.log_ranges.empty() || std::any_of(options.log_ranges.begin(), options.log_ranges.end(),
+                                                     [&](const Range& r) { return r.contains(pc); });
+}
+
+// The instructions as they stand in memory, in the order of the unit.
+std::string CodeSpace::Impl::guest_code(const ir::Unit& unit) {
+    std::string s;
+    for (const ir::Block& b : unit.blocks)
+        for (u32 n = b.begin; n < b.end; ++n) {
+            const ir::Inst& i = unit.code[n];
+            if (i.op != ir::Op::insn || i.sub == 0) continue;
+            u8 bytes[16];
+            u32 count = source.fetch(i.imm, bytes, std::min<u32>(i.sub, sizeof bytes)), length = 0;
+            s += fmt::format("{:#012x}:  {}\n", i.imm,
+                             guest.disassemble({bytes, count}, i.imm, i.c == ir::none ? unit.key.mode : i.c, length));
+        }
+    return s;
+}
+
+// What `-d in_asm,op` show of a unit before passes.
+std::string CodeSpace::Impl::text_of(const ir::Unit& unit) {
+    std::string s;
+    if (logs(log::in_asm, unit.pc)) s = fmt::format("IN: {:#x}\n{}\n", unit.pc, guest_code(unit));
+    if (logs(log::op, unit.pc)) s += fmt::format("OP: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state()));
+    return s;
+}
+
+void CodeSpace::Impl::write_translation(std::string text_before, const ir::Unit& unit) {
+    if (logs(log::op_opt, unit.pc))
+        text_before += fmt::format("OP after optimization: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state()));
+    if (!text_before.empty()) options.write_log(options.owner, text_before);
+}
+
+void CodeSpace::Impl::log_host_code(const Translation& t) {
+    if (!logs(log::out_asm, t.pc)) return;
+    options.write_log(options.owner, fmt::format("OUT: {:#x}, {} bytes\n{}\n", t.pc, t.bytes, text));
+}
+
+// The unit is emitted once more for its text; what is written behind the used code is not kept.
+std::string CodeSpace::Impl::report_mismatch(Node& n, const std::string& states) {
+    const ir::Unit& unit = *n.translation->unit;
+    std::string s = fmt::format("guest code of the unit at {:#x}, entered at {:#x}:\n{}\nIR:\n{}\n", unit.pc, n.pc,
+                                guest_code(unit), ir::print(unit, guest.state()));
+    analysis.run(unit, guest.state(), backend->plan());
+    u64 room = 0;
+    std::string host;
+    emitted.text = &host;
+    if (auto space = cache->room(room); space && 2 * unit.blocks.size() <= cache->links_left())
+        backend->emit(unit, analysis, jit::AddressModel::logged, *space, cache->writable(*space), room,
+                      cache->links() + cache->next_link(), emitted);
+    emitted.text = nullptr;
+    return s + fmt::format("host code:\n{}\nstates ('*': different):\n{}", host.empty() ? "(no room)\n" : host, states);
+}
+
+} // namespace mimic::cpu

@@ -1,0 +1,186 @@
+// Guest pages that code was made from: invalidation, and pages that guests write while code in them runs.
+//
+// A page that may be written is write-protected as long as there is code of it; a write drops that code. A page that
+// this happened to `writes_to_busy` times is busy: it stays writable, and units of it compare their own bytes when they
+// are entered. When no unit of it was found changed for a while (counted in exits from translated code), it is a page
+// like others again; each time, the while doubles.
+#include "cpu/space.hpp"
+#include <algorithm>
+
+namespace mimic::cpu {
+
+namespace {
+
+constexpr u32 writes_to_busy = 8, exits_a_look = 1024;
+constexpr u64 longest_calm = u64{1} << 24;
+
+} // namespace
+
+// Not found any more, by look-up, link word or jump cache. What runs it goes on until it leaves.
+void CodeSpace::Impl::drop(Translation* t) {
+    if (!t->valid) return;
+    t->valid = false;
+    for (Node* n : t->nodes) {
+        n->valid.store(false, std::memory_order_seq_cst);
+        std::atomic<Node*>* p = &table[bucket(n->pc)];
+        while (Node* at = p->load(std::memory_order_relaxed)) {
+            if (at == n) {
+                p->store(n->next.load(std::memory_order_relaxed), std::memory_order_release);
+                break;
+            }
+            p = &at->next;
+        }
+        if (backend && !stepwise)
+            for (Cpu* c : cpus) backend->clear_jump(&c->header(), n->pc);
+    }
+    for (u32 k : t->incoming) {
+        const Link& l = links[k];
+        u64 target = __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED);
+        if (l.from && target - u64(t->code) < t->bytes)
+            __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
+    }
+    t->incoming.clear();
+}
+
+// from_now: the unit is to be translated again, since a page of it could be written until now; not_watched: since it needs
+// a check.
+Watch CodeSpace::Impl::enter_pages(Translation& t) {
+    Watch all = enter_range(t, t.low, t.high);
+    for (const ExitFlags::Range& r : t.relies_on) all = std::max(all, enter_range(t, r.low, r.high));
+    return all;
+}
+
+Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
+    Watch all = Watch::as_before;
+    for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
+        CodePage& page = pages[number];
+        Watch w = source.protect_code(number << page_bits, page.busy);
+        if (w == Watch::not_watched && !page.busy) make_busy(page);
+        if (page.busy) w = t.checked ? Watch::as_before : Watch::not_watched;
+        all = std::max(all, w);
+        if (page.translations.empty() || page.translations.back() != &t) page.translations.push_back(&t);
+    }
+    return all;
+}
+
+// Forgets what was dropped, before it is freed.
+void CodeSpace::Impl::leave_pages() {
+    for (auto it = pages.begin(); it != pages.end();) {
+        CodePage& page = it->second;
+        std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
+        bool unused = page.translations.empty() && page.writes == 0 && !page.busy;
+        it = unused ? pages.erase(it) : std::next(it);
+    }
+}
+
+// A translation that nobody has seen yet goes away.
+void CodeSpace::Impl::discard(Translation& t) {
+    auto leave = [&](u64 low, u64 high) {
+        for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number)
+            if (auto it = pages.find(number); it != pages.end()) std::erase(it->second.translations, &t);
+    };
+    leave(t.low, t.high);
+    for (const ExitFlags::Range& r : t.relies_on) leave(r.low, r.high);
+}
+
+bool CodeSpace::Impl::is_busy(u64 low, u64 high) {
+    for (u64 number = low >> page_bits; number <= (high - 1) >> page_bits; ++number)
+        if (auto it = pages.find(number); it != pages.end() && it->second.busy) return true;
+    return false;
+}
+
+bool CodeSpace::Impl::drop_in(CodePage& page, u64 low, u64 high) {
+    bool any = false;
+    std::erase_if(page.translations, [&](Translation* t) {
+        if (!t->valid) return true;
+        bool hit = t->high > low && t->low < high;
+        for (const ExitFlags::Range& r : t->relies_on) hit |= r.high > low && r.low < high;
+        if (!hit) return false;
+        drop(t);
+        return any = true;
+    });
+    return any;
+}
+
+void CodeSpace::Impl::note_write(CodePage& page) {
+    if (!page.busy && ++page.writes >= writes_to_busy) make_busy(page);
+}
+
+void CodeSpace::Impl::make_busy(CodePage& page) {
+    page.busy = true;
+    page.changed = exits.load(std::memory_order_relaxed);
+    ++busy;
+    ++counters.busy_pages;
+}
+
+void CodeSpace::invalidate(u64 low, u64 high) {
+    if (low >= high) return;
+    Impl& s = *impl_;
+    std::lock_guard lock(s.mutex);
+    bool any = false;
+    u64 first = low >> Impl::page_bits, last = (high - 1) >> Impl::page_bits;
+    auto page = [&](CodePage& p) {
+        if (!s.drop_in(p, low, high)) return;
+        any = true;
+        s.note_write(p);
+    };
+    if (last - first > s.pages.size()) {
+        for (auto& [number, p] : s.pages)
+            if (number >= first && number <= last) page(p);
+    } else {
+        for (u64 number = first; number <= last; ++number)
+            if (auto it = s.pages.find(number); it != s.pages.end()) page(it->second);
+    }
+    if (any) s.kick_inside();
+}
+
+void CodeSpace::invalidate_all() {
+    Impl& s = *impl_;
+    std::lock_guard lock(s.mutex);
+    for (auto& [number, p] : s.pages)
+        for (Translation* t : p.translations) s.drop(t);
+    for (Region& r : s.regions)
+        for (auto* list : {&r.translations, &r.plain})
+            for (auto& t : *list) s.drop(t.get());
+    s.pages.clear();
+    s.busy = 0;
+    s.kick_inside();
+}
+
+void CodeSpace::Impl::kick_inside() {
+    for (Cpu* c : cpus)
+        if (c->inside_.load(std::memory_order_seq_cst)) c->request(Cpu::internal);
+}
+
+// A unit of a busy page found that its bytes are others now.
+void CodeSpace::Impl::unit_changed(u64 pc, u32 mode) {
+    std::lock_guard lock(mutex);
+    Node* n = find(pc, mode);
+    if (!n || !n->translation->checked) return;
+    Translation* t = n->translation;
+    drop(t);
+    ++counters.stale_units;
+    for (u64 number = t->low >> page_bits; number <= (t->high - 1) >> page_bits; ++number) {
+        auto it = pages.find(number);
+        if (it == pages.end()) continue;
+        it->second.changed = exits.load(std::memory_order_relaxed);
+        std::erase_if(it->second.translations, [](Translation* x) { return !x->valid; });
+    }
+}
+
+// Called now and then while there are busy pages: those that nobody writes any more get plain code again.
+void CodeSpace::Impl::calm_down() {
+    if (exits.fetch_add(1, std::memory_order_relaxed) % exits_a_look) return;
+    std::lock_guard lock(mutex);
+    u64 now = exits.load(std::memory_order_relaxed);
+    for (auto& [number, page] : pages) {
+        if (!page.busy || now - page.changed < page.calm_after) continue;
+        page.busy = false;
+        page.writes = 0;
+        page.calm_after = std::min(2 * page.calm_after, longest_calm);
+        --busy;
+        drop_in(page, 0, ~u64{0});
+    }
+}
+
+} // namespace mimic::cpu

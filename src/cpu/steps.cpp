@@ -1,0 +1,78 @@
+// Unit by unit, back to C++ after each: for `-d exec`, for verify=on, and for tests that compare engines.
+#include "cpu/space.hpp"
+#include "cpu/verify.hpp"
+#include <algorithm>
+#include <sys/syscall.h>
+
+namespace mimic::cpu {
+
+using ir::ExitKind;
+
+void Cpu::step(Node& n) {
+    CodeSpace::Impl& s = space_;
+    if (s.options.log && s.logs(log::exec, n.pc))
+        s.options.write_log(s.options.owner, fmt::format("Trace {}: {:#x} mode {:#x}\n",
+                                                         process::raw_syscall(SYS_gettid), n.pc, n.mode));
+    if (verifier_)
+        verify(n);
+    else
+        execute(n);
+}
+
+// Counts are gathered here, so that the lock is not taken for each unit.
+void Cpu::tell_verified() {
+    CodeSpace::Counters& c = space_.counters;
+    c.verified_units += verified_units_;
+    c.verified_insns += verified_insns_;
+    verified_units_ = verified_insns_ = 0;
+}
+
+void Cpu::verify(Node& n) {
+    CodeSpace::Impl& s = space_;
+    Translation& t = *n.translation;
+    if (!n.code) {
+        execute(n);
+        std::lock_guard lock(s.mutex);
+        s.counters.unverified_insns += interpreter_.guest_insns();
+        s.counters.unverified_by_op[u32(t.refused)] += interpreter_.guest_insns();
+        return;
+    }
+    verifier_->begin(*header_);
+    header_->fault_unknown = false;
+    execute(n);
+    bool host_fault = header_->exit_kind == ExitKind::fault && header_->host_pc;
+    if (host_fault) locate_fault();
+    auto outcome = verifier_->check(*t.unit, n.block, *header_);
+    if (outcome == Verifier::Outcome::log_full) {
+        std::lock_guard lock(s.mutex);
+        s.counters.unverified_insns += verifier_->guest_insns();
+        s.counters.log_full_insns += verifier_->guest_insns();
+        return;
+    }
+    ++verified_units_;
+    verified_insns_ += verifier_->guest_insns();
+    if (outcome == Verifier::Outcome::same) return;
+    std::unique_lock lock(s.mutex);
+    CodeSpace::Counters& c = s.counters;
+    ++c.mismatches;
+    if (!s.options.on_mismatch) return;
+    Mismatch m{n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
+    lock.unlock();
+    s.options.on_mismatch(s.options.owner, m);
+}
+
+std::string CodeSpace::verify_report() const {
+    Counters c = counters();
+    if (c.unverified_insns == 0) return {};
+    u64 all = c.verified_insns + c.unverified_insns;
+    std::string text = fmt::format("verify: {} of {} guest instructions not verified ({:.4f} %)\n", c.unverified_insns,
+                                   all, 100.0 * double(c.unverified_insns) / double(all));
+    if (c.log_full_insns) text += fmt::format("verify: {} in units that made too many accesses\n", c.log_full_insns);
+    for (u32 n = 0; n < ir::op_count; ++n)
+        if (c.unverified_by_op[n])
+            text += fmt::format("verify: {} in units with {}, left to the interpreter\n", c.unverified_by_op[n],
+                                ir::info(ir::Op(n)).name);
+    return text;
+}
+
+} // namespace mimic::cpu

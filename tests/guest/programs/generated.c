@@ -1,0 +1,123 @@
+// Code that is written while it is in use: one function again and again, many in a page, data beside code, code written
+// through a second mapping, a page that is written no more, and threads that run a page while another writes it.
+#define _GNU_SOURCE
+#include "generated.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef long (*Counter)(long *);
+typedef int (*Constant)(void);
+typedef long (*Loop)(long);
+
+static unsigned char *page_of_code(void) {
+    return mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void one_function(void) {
+    unsigned char *p = page_of_code();
+    long sum = 0;
+    for (unsigned n = 0; n < 5000; n++) {
+        flush(p, make_constant(p, n % 2048));
+        sum += ((Constant)p)();
+        if (n % 3 == 0) sum += ((Constant)p)();
+    }
+    printf("one function: %ld\n", sum);
+}
+
+static void many_in_a_page(void) {
+    unsigned char *p = page_of_code();
+    long sum = 0;
+    for (unsigned round = 0; round < 20; round++)
+        for (unsigned n = 0; n < 512; n++) {
+            flush(p + 8 * n, make_constant(p + 8 * n, (n * 7 + round * 3) % 2048));
+            sum += ((Constant)(p + 8 * n))();
+            sum += ((Constant)(p + 8 * (n / 2)))();
+        }
+    printf("many in a page: %ld\n", sum);
+}
+
+static void data_beside_code(void) {
+    unsigned char *p = page_of_code();
+    long *count = (long *)(p + 2048);
+    make_counter(p), make_loop(p + 64, 5);
+    flush(p, 128);
+    long sum = 0;
+    for (unsigned n = 0; n < 20000; n++) sum += ((Counter)p)(count) & 7;
+    sum += ((Loop)(p + 64))(100000);
+    printf("data beside code: %ld %ld\n", *count, sum);
+}
+
+static void second_mapping(void) {
+    int fd = memfd_create("code", 0);
+    if (ftruncate(fd, 4096) != 0) abort();
+    unsigned char *writable = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    unsigned char *code = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    long sum = 0;
+    for (unsigned n = 0; n < 300; n++) {
+        unsigned bytes = make_constant(writable, n);
+        flush(code, bytes);
+        sum += ((Constant)code)();
+    }
+    printf("second mapping: %ld\n", sum);
+}
+
+static void calm_at_last(void) {
+    unsigned char *p = page_of_code();
+    long sum = 0;
+    for (unsigned n = 0; n < 50; n++) {
+        flush(p, make_loop(p, n));
+        sum += ((Loop)p)(3);
+    }
+    for (unsigned n = 0; n < 300000; n++) sum += ((Loop)p)(2);
+    mprotect(p, 4096, PROT_READ | PROT_EXEC);
+    for (unsigned n = 0; n < 1000; n++) sum += ((Loop)p)(2);
+    munmap(p, 4096);
+    unsigned char *again = mmap(p, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    flush(again, make_constant(again, 77));
+    printf("calm at last: %ld %d\n", sum, ((Constant)again)());
+}
+
+static unsigned char *shared_page;
+static int stop;
+static void *caller(void *arg) {
+    // Slots 0 to 7 never change: whatever happens to the rest of the page, they return their number.
+    long wrong = 0, n = 0;
+    for (; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE) || n < 1000; n++)
+        wrong += ((Constant)(shared_page + 8 * (n & 7)))() != (n & 7);
+    (void)arg;
+    return (void *)wrong;
+}
+
+static void threads_in_the_page(void) {
+    shared_page = page_of_code();
+    for (unsigned n = 0; n < 8; n++) make_constant(shared_page + 8 * n, n);
+    flush(shared_page, 64);
+    pthread_t id[3];
+    for (int n = 0; n < 3; n++) pthread_create(&id[n], 0, caller, 0);
+    long sum = 0, wrong = 0;
+    for (unsigned n = 0; n < 4000; n++) {
+        unsigned char *at = shared_page + 64 + 8 * (n % 256);
+        flush(at, make_constant(at, n % 2048));
+        sum += ((Constant)at)();
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+    for (int n = 0; n < 3; n++) {
+        void *r;
+        pthread_join(id[n], &r);
+        wrong += (long)r;
+    }
+    printf("threads in the page: %ld, %ld wrong\n", sum, wrong);
+}
+
+int main(void) {
+    one_function();
+    many_in_a_page();
+    data_beside_code();
+    second_mapping();
+    calm_at_last();
+    threads_in_the_page();
+    return 0;
+}
