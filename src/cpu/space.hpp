@@ -124,7 +124,7 @@ struct CodeSpace::Impl {
         , single(g) {}
 
     // space.cpp
-    static u32 bucket(u64 pc) { return u32(pc >> 4 ^ pc >> 23) & (buckets - 1); }
+    static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
     // Makes a translation of pc, unless there is one.
     void provide(u64 pc, u32 mode);

@@ -130,7 +130,11 @@ public:
     void enter(CpuHeader* cpu, const u8* code) const override;
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
     void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
-        u64* e = entry(cpu, pc);
+        HostArea* h = area(cpu);
+        // What stands under a shorter mask is not found under a longer one: another pc would be there.
+        if (h->jump_mask != jump_mask(jump_entries) && ++h->jump_misses > 2 * (h->jump_mask >> jump_shift_))
+            h->jump_mask = h->jump_mask << 2 | jump_mask(4), h->jump_misses = 0;
+        u64* e = entry(cpu, pc, h->jump_mask);
         __atomic_store_n(&e[1], u64(code), __ATOMIC_RELAXED);
         __atomic_store_n(&e[0], pc, __ATOMIC_RELEASE);
         u64 group = u64(e - area(cpu)->jump) / 512, bit = u64{1} << group % 64;
@@ -139,8 +143,10 @@ public:
     }
     // The code stays: a look-up may be between its comparison and its jump.
     void clear_jump(CpuHeader* cpu, u64 pc) const override {
-        u64* e = entry(cpu, pc);
-        if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
+        for (u32 entries = first_jump_entries; entries <= jump_entries; entries *= 4) { // the mask may grow meanwhile
+            u64* e = entry(cpu, pc, jump_mask(entries));
+            if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
+        }
     }
     void clear_jumps(CpuHeader* cpu) const override {
         HostArea* h = area(cpu);
@@ -160,7 +166,8 @@ private:
     }
     // A pc that no look-up in this entry has: 0 belongs to the first one.
     u64 no_pc(const u64* e, CpuHeader* cpu) const { return e == area(cpu)->jump ? ~u64{0} : 0; }
-    u64* entry(CpuHeader* cpu, u64 pc) const { return area(cpu)->jump + 2 * (pc >> jump_shift_ & (jump_entries - 1)); }
+    u64* entry(CpuHeader* cpu, u64 pc, u64 mask) const { return area(cpu)->jump + 2 * ((pc & mask) >> jump_shift_); }
+    u64 jump_mask(u32 entries) const { return u64(entries - 1) << jump_shift_; }
     Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
     void spill_plan(Assembler& a) const;
     void load_plan(Assembler& a) const;
@@ -201,6 +208,7 @@ void X86Backend::make_plan() {
 void X86Backend::init(CpuHeader* cpu) const {
     HostArea* h = area(cpu);
     std::memcpy(static_cast<void*>(h), &proto_, offsetof(HostArea, jump));
+    h->jump_mask = jump_mask(first_jump_entries);
     h->jump[0] = no_pc(h->jump, cpu); // the others are zero
 }
 

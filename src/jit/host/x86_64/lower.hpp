@@ -41,7 +41,8 @@ inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax
 inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; // rbx rsi rdi r8-r15
 inline constexpr u32 vec_temp_count = 4;                                  // xmm0-3
 
-inline constexpr u32 jump_entries = 1 << 16; // of the cache of indirect branches: a compiler's working set
+// Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
+inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
@@ -49,6 +50,7 @@ struct HostArea {
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
     alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 spill[2 * 64];
+    u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     alignas(64) u64 jump[2 * jump_entries];
 };

@@ -128,12 +128,13 @@ void Lowering::exit_indirect(u32 n) {
     use(i.a);
     set_mode(i.c);
     a_.mov(ecx, eax);
+    Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment
     if (jump_shift_ == 0) {
-        a_.and_(ecx, jump_entries - 1);
+        a_.and_(ecx, mask);
         a_.shl(ecx, 4);
     } else {
-        a_.and_(ecx, imm((jump_entries - 1) << jump_shift_));
+        a_.and_(ecx, mask);
     }
     u32 scale = jump_shift_ == 0 ? 0 : 4 - jump_shift_;
     i32 table = at_.host(offsetof(HostArea, jump));
