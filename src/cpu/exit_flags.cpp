@@ -5,7 +5,7 @@ namespace mimic::cpu {
 
 namespace {
 constexpr u32 horizon = 12;       // instructions looked at
-constexpr u32 random_samples = 3; // of a row, beside the instruction at hand
+constexpr u32 random_samples = 4; // of a row, beside the instruction at hand; a test says that more say the same
 } // namespace
 
 ExitFlags::ExitFlags(const isa::Guest& guest) : guest_(guest) { scratch_.prepare(guest.state()); }
@@ -13,11 +13,16 @@ ExitFlags::ExitFlags(const isa::Guest& guest) : guest_(guest) { scratch_.prepare
 void ExitFlags::begin(const isa::Fetch& fetch) {
     fetch_ = &fetch;
     ranges_.clear();
+    answers_.clear();
 }
 
 bool ExitFlags::dead_at(u64 pc, u32 mode) {
+    for (const Answer& a : answers_)
+        if (a.pc == pc && a.mode == mode) return a.dead;
     u32 budget = horizon;
-    return dead(pc, mode, budget);
+    answers_.push_back({pc, mode, false}); // also for a loop that comes back
+    std::size_t n = answers_.size() - 1;
+    return answers_[n].dead = dead(pc, mode, budget);
 }
 
 bool ExitFlags::dead(u64 pc, u32 mode, u32& budget) {
@@ -57,16 +62,28 @@ bool ExitFlags::dead_behind(std::span<const u8> code, u64 pc, u32 mode, u32& bud
     return count != 0;
 }
 
+// A branch to what is next anyhow is still a branch.
+ExitFlags::Use ExitFlags::join(Use a, Use b) {
+    if (a == b) return a;
+    auto goes_on = [](Use u) { return u == Use::none || u == Use::branches; };
+    return goes_on(a) && goes_on(b) ? Use::branches : Use::reads;
+}
+
 // What a row does with condition codes may depend on its fields: the instruction at hand and random ones must agree.
 ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, u32 mode) {
     if (rows_.empty()) rows_.resize(guest_.row_count());
     Use& known = rows_[row];
     if (known != Use::unknown) return known;
     Use use = use_of(code, pc, mode);
+    return known = join(use, use_of_samples(row, pc, mode, random_samples));
+}
+
+ExitFlags::Use ExitFlags::use_of_samples(u32 row, u64 pc, u32 mode, u32 count) {
     std::mt19937_64 random(row);
-    for (u32 n = 0; n < random_samples && use != Use::reads; ++n)
-        if (use_of(guest_.random_instance(row, random), pc, mode) != use) use = Use::reads;
-    return known = use;
+    Use use = use_of(guest_.random_instance(row, random), pc, mode);
+    for (u32 n = 1; n < count && use != Use::reads; ++n)
+        use = join(use, use_of(guest_.random_instance(row, random), pc, mode));
+    return use;
 }
 
 ir::Unit& ExitFlags::unit_of(std::span<const u8> code, u64 pc, u32 mode) {

@@ -20,10 +20,19 @@ public:
     };
     const std::vector<Range>& ranges() const { return ranges_; }
 
-private:
     enum class Use : u8 { unknown, none, kills, branches, reads };
+    // Of `count` random instances of a row, when they agree; else `reads`.
+    Use use_of_samples(u32 row, u64 pc, u32 mode, u32 count);
+
+private:
+    struct Answer {
+        u64 pc;
+        u32 mode;
+        bool dead;
+    };
     bool dead(u64 pc, u32 mode, u32& budget);
     bool dead_behind(std::span<const u8> code, u64 pc, u32 mode, u32& budget);
+    static Use join(Use a, Use b);
     Use use_of_row(u32 row, std::span<const u8> code, u64 pc, u32 mode);
     Use use_of(std::span<const u8> code, u64 pc, u32 mode);
     ir::Unit& unit_of(std::span<const u8> code, u64 pc, u32 mode);
@@ -34,6 +43,7 @@ private:
     ir::PassScratch scratch_;
     std::vector<Use> rows_; // by row
     std::vector<Range> ranges_;
+    std::vector<Answer> answers_; // about this unit's exits
 };
 
 } // namespace mimic::cpu

@@ -127,6 +127,9 @@ private:
 void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits) {
     scratch.prepare(guest);
     if (scratch.flag_slots.empty()) return;
+    if (std::none_of(unit.code.begin(), unit.code.end(),
+                     [](const Inst& i) { return i.op == Op::put && i.type == Type::flags; }))
+        exits = nullptr; // nothing is at stake
     scratch.demanded.assign(unit.code.size(), 0);
     DeadFlags pass(unit, guest, scratch);
     auto leave = [&](const Inst& last, std::vector<u64>& live) {

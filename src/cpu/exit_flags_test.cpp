@@ -1,0 +1,27 @@
+#include "cpu/exit_flags.hpp"
+#include <gtest/gtest.h>
+
+namespace mimic::cpu {
+namespace {
+
+// What few instances of a row say of condition codes holds for many.
+TEST(ExitFlags, FewInstancesSpeakForARow) {
+    for (const isa::GuestInfo* info : isa::guests()) {
+        auto guest = info->make(info->default_model);
+        ASSERT_TRUE(guest);
+        bool any = false;
+        for (const ir::Slot& s : (*guest)->state().slots) any |= s.type == ir::Type::flags;
+        if (!any) continue;
+        ExitFlags flags(**guest);
+        for (u32 row = 0; row < (*guest)->row_count(); ++row) {
+            if ((*guest)->row(row).bytes == 0) continue; // of no fixed length: never asked
+            auto few = flags.use_of_samples(row, 0x10000, 0, 4);
+            auto many = flags.use_of_samples(row, 0x10000, 0, 40);
+            if (few == ExitFlags::Use::branches) continue; // looked at one by one
+            if (few != many) EXPECT_EQ(few, ExitFlags::Use::reads) << info->name << ": " << (*guest)->row(row).syntax;
+        }
+    }
+}
+
+} // namespace
+} // namespace mimic::cpu
