@@ -89,6 +89,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
 void Lowering::instruction(u32 n) {
     const IrInst& i = inst(n);
     locked_ = vec_locked_ = 0;
+    if (waiting_.on && !check_may_wait(n)) check_now();
     switch (i.op) {
     case Op::nop: return;
     case Op::insn: pc_ = i.imm; return;
@@ -102,6 +103,7 @@ void Lowering::instruction(u32 n) {
     default: break;
     }
     if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
+    if (waiting_.on) check_now();
     evaluate(n);
 }
 

@@ -287,9 +287,23 @@ private:
         }
     };
     Operands keep_operands(u32 n); // their uses are over, their registers stay theirs for this instruction
+    void redo_body(const Operands& o, Xmm out);
     Label redo(const Operands& o, Xmm out, Label back);
     void jump_if_nan(Xmm a, Xmm b, Xmm t, bool f64, Label to); // a or b has a NaN in a lane
     void jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to);
+    // A check for NaNs that waits to be made together with the next operation's. Until then nothing may use the result,
+    // and the operands stay where they are.
+    struct Waiting {
+        bool on = false, f64 = false;
+        Operands operands;
+        Xmm result;
+        u32 inst = 0, regs = 0; // bit per register of result and operands
+    };
+    void check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f64);
+    void join_check(u32 n, bool f64, bool able);
+    bool check_may_wait(u32 n) const; // n leaves the waiting check's registers alone, or joins it
+    void check_now();
+    Waiting waiting_;
     Xmm both_halves(Xmm a, Type t);
 
     // lower_call.cpp

@@ -1,6 +1,7 @@
 // Floating-point lanes: by the host's instruction, with MXCSR as scalars have it. What guest and host do differently
 // (which NaN, which integer for a number out of range) is seen in the result and done again by the interpreter's body, in
 // cold code. A 64-bit vector stands in both halves, so that the upper one raises what the lower one does.
+#include "ir/operands.hpp"
 #include "jit/host/x86_64/backend.hpp"
 #include "jit/host/x86_64/lower.hpp"
 
@@ -91,14 +92,17 @@ Lowering::Operands Lowering::keep_operands(u32 n) {
     return o;
 }
 
-// Cold code that lets the interpreter's body compute `out`.
+// Lets the interpreter's body compute `out`, in cold code.
+void Lowering::redo_body(const Operands& o, Xmm out) {
+    auto scratch = [&](u32 k) { return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16); };
+    for (u32 k = 0; k < o.count; ++k) f_.avx ? a_.vmovups(scratch(k), o.regs[k]) : a_.movups(scratch(k), o.regs[k]);
+    call_keeping(o.record);
+    f_.avx ? a_.vmovups(out, scratch(first_result)) : a_.movups(out, scratch(first_result));
+}
 Label Lowering::redo(const Operands& o, Xmm out, Label back) {
     Label entry = a_.newLabel();
     cold(entry, [=, this] {
-        auto scratch = [&](u32 k) { return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16); };
-        for (u32 k = 0; k < o.count; ++k) f_.avx ? a_.vmovups(scratch(k), o.regs[k]) : a_.movups(scratch(k), o.regs[k]);
-        call_keeping(o.record);
-        f_.avx ? a_.vmovups(out, scratch(first_result)) : a_.movups(out, scratch(first_result));
+        redo_body(o, out);
         a_.jmp(back);
     });
     return entry;
@@ -130,6 +134,78 @@ void Lowering::jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to) {
     a_.jnz(to);
 }
 
+// ---- checks that wait: one comparison tells whether either of two results has a NaN. With AVX-512, which needs no
+// temporary for it.
+
+void Lowering::check_now() {
+    waiting_.on = false;
+    Label back = a_.newLabel();
+    const Xmm r = waiting_.result;
+    jump_if_nan(r, r, r, waiting_.f64, redo(waiting_.operands, r, back));
+    a_.bind(back);
+}
+
+bool Lowering::check_may_wait(u32 n) const {
+    const IrInst& i = inst(n);
+    switch (i.op) {
+    case Op::nop:
+    case Op::insn:
+    case Op::constant: return true;
+    case Op::get: { // no code: the value stands in its slot's register or home
+        const ir::SlotArg s = ir::SlotArg::from(i.imm);
+        if (plan_.vec[s.slot] >= 0) return in_vec(i.type) && s.offset == 0;
+        return plan_.gpr[s.slot] < 0 && in_vec(i.type);
+    }
+    case Op::put: { // no code: the result was computed in the slot's register
+        const ir::SlotArg s = ir::SlotArg::from(i.imm);
+        return i.a == waiting_.inst && s.offset == 0 && i.type == Type::v128 &&
+               plan_.vec[s.slot] == i8(waiting_.result.id()) && place_[i.a].vec == plan_.vec[s.slot];
+    }
+    default: return (i.op == Op::vbin || i.op == Op::vtern) && ir::is_fp_operation(i); // join_check looks closer
+    }
+}
+
+// Before operation n: the waiting check is made, or its registers are kept for one check after n. `able`: n is of a shape
+// that can join.
+void Lowering::join_check(u32 n, bool f64, bool able) {
+    if (!waiting_.on) return;
+    const IrInst& i = inst(n);
+    const i32 slot = an_->value[n].target;
+    const i8 target = slot >= 0 ? plan_.vec[u32(slot)] : i8(-1);
+    able = able && f64 == waiting_.f64 && (target < 0 || !(waiting_.regs >> target & 1));
+    // its addend is copied before the check
+    if (i.op == Op::vtern) able = able && place_[i.c].vec != i8(waiting_.result.id());
+    vec_locked_ |= waiting_.regs & ((1u << vec_temp_count) - 1);
+    const u32 loads = u32(place_[i.a].vec < 0) + u32(i.b != i.a && place_[i.b].vec < 0);
+    if (able && room(loads + 1)) return;
+    vec_locked_ = 0;
+    check_now();
+}
+
+// The result is in r and goes to out, unless it has a NaN.
+void Lowering::check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f64) {
+    Label back = a_.newLabel();
+    if (waiting_.on) {
+        const Waiting first = waiting_;
+        waiting_.on = false;
+        Label both = a_.newLabel();
+        cold(both, [=, this] { // in order: the first may be the second's operand
+            redo_body(first.operands, first.result);
+            redo_body(o, out);
+            a_.jmp(back);
+        });
+        jump_if_nan(first.result, r, r, f64, both);
+    } else if (f_.avx512vl && out.id() == r.id() && inst(n).type == Type::v128) {
+        waiting_ = {.on = true, .f64 = f64, .operands = o, .result = r, .inst = n, .regs = 1u << r.id()};
+        for (u32 k = 0; k < o.count; ++k) waiting_.regs |= 1u << o.regs[k].id();
+        return;
+    } else {
+        jump_if_nan(r, r, t, f64, redo(o, out, back));
+    }
+    v_move(out, r);
+    a_.bind(back);
+}
+
 // A 64-bit vector in both halves; a temporary changes in place, its upper half being nobody's.
 Xmm Lowering::both_halves(Xmm a, Type t) {
     if (t != Type::v64) return a;
@@ -150,11 +226,13 @@ bool Lowering::vector_fp_binary(u32 n) {
     if (!row || (row->pairs && d && i.type == Type::v64)) return false;
     const Pair op{row->sse[d], row->avx[d]};
     const bool extreme = row->shape == Shape::minimum || row->shape == Shape::maximum;
+    const bool joins = row->shape == Shape::plain && !row->pairs && i.type == Type::v128;
+    join_check(n, d, joins);
     Xmm a = vec(i.a), b = vec(i.b);
     const u32 copies = row->pairs            ? 2
                        : i.type == Type::v64 ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count)
                                              : 0;
-    if (!room(copies + (row->pairs ? 1 : 2))) return false;
+    if (!room(copies + (row->pairs || (f_.avx512vl && !extreme) ? 1 : 2))) return false;
     Xmm x = a, y = b;
     if (row->pairs) {
         x = vec_temp(), y = vec_temp();
@@ -172,6 +250,7 @@ bool Lowering::vector_fp_binary(u32 n) {
         Xmm spare = row->pairs ? x : vec_temp(), out = vec_out(n, spare), r = o.has(out) ? spare : out;
         Xmm t = row->pairs ? y : f_.avx512vl ? r : vec_temp();
         v_op(op, r, x, y);
+        if (nan_rules_ != NanRules::host && joins) return check_nan(n, o, out, r, t, d), true;
         if (nan_rules_ != NanRules::host) jump_if_nan(r, r, t, d, redo(o, out, back));
         if (row->shape == Shape::absolute)
             v_op({X::kIdAndps, X::kIdVandps}, out, r, lanes(d ? 3 : 2, ~u64{0} >> (d ? 1 : 33)));
@@ -200,8 +279,9 @@ bool Lowering::vector_fma(u32 n) {
         {{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}};
     const u32 id = table[minus][arg.neg_addend][d];
-    Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const bool half = i.type == Type::v64;
+    join_check(n, d, false);
+    Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const u32 copies = half ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count) : 0;
     if (!room(copies + 1 + !f_.avx512vl)) return false;
     Xmm x = both_halves(a, i.type), y = i.a == i.b ? x : both_halves(b, i.type);

@@ -371,6 +371,46 @@ TEST_P(VectorTest, RandomUnits) {
     }
 }
 
+// Little but arithmetic on lanes, whose checks for NaNs are joined.
+TEST_P(VectorTest, ChainsOfFp) {
+    Engines engines(GetParam().guest, GetParam().level);
+    OneOperation make(1);
+    std::mt19937_64 random(GetParam().level);
+    constexpr ir::VBin kinds[] = {ir::VBin::fadd, ir::VBin::fsub, ir::VBin::fmul, ir::VBin::fdiv, ir::VBin::fmin};
+    for (u32 k = 0; k < 1500; ++k) {
+        ir::Unit u = make.unit({.op = Op::vselect, .type = Type::v128}, Type::v128, Type::v128, Type::v128);
+        u.code.resize(u.code.size() - 2); // without its end
+        std::vector<u32> values;
+        for (u32 n = 1; n < u.code.size(); ++n) values.push_back(n);
+        auto any = [&] { return values[values.size() - 1 - random() % std::min<size_t>(values.size(), 5)]; };
+        auto slot = [&](Op op, u32 a) {
+            return Inst{
+                .op = op, .type = Type::v128, .a = a, .imm = ir::SlotArg{ir::SlotId(random() % vectors)}.bits()};
+        };
+        for (u32 n = 0; n < 14; ++n) {
+            const Lane lane = random() % 8 ? Lane::f32 : Lane::f64;
+            Inst i{
+                .op = Op::vbin, .type = Type::v128, .sub = u8(kinds[random() % 16 ? random() % 4 : 4]), .lane = lane};
+            i.a = any(), i.b = any(), i.imm = ir::FpArg{}.bits();
+            if (random() % 6 == 0) i.op = Op::vtern, i.sub = u8(ir::VTern::fmla), i.c = any();
+            u.code.push_back(i);
+            values.push_back(u32(u.code.size() - 1));
+            if (random() % 3 == 0) u.code.push_back(slot(Op::put, any()));
+            if (random() % 5 == 0) u.code.push_back(slot(Op::get, ir::none)), values.push_back(u32(u.code.size() - 1));
+        }
+        for (u32 n = 0; n < 4; ++n) u.code.push_back(slot(Op::put, any()));
+        u.code.push_back({.op = Op::exit, .c = 0, .imm = 0x1004});
+        u.blocks[0].end = u32(u.code.size());
+        std::string text = print(u, GetParam().guest);
+        ASSERT_TRUE(verify(u, GetParam().guest)) << text;
+        ASSERT_TRUE(engines.translate(u)) << text;
+        for (u64 seed = 0; seed < 4; ++seed) {
+            ir::RandomOptions o{.seed = 4 * k + seed, .counter = counter};
+            ASSERT_EQ(engines.difference(u, o, {0, k % 4}), "") << text << engines.text();
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, VectorTest,
                          testing::Values(Level{"arm_v2", arm, 2}, Level{"arm_v3", arm, 3}, Level{"arm_v4", arm, 4},
                                          Level{"riscv_v2", canonical, 2}, Level{"riscv_v4", canonical, 4},
