@@ -176,7 +176,14 @@ void Lowering::join_check(u32 n, bool f64, bool able) {
     // its addend is copied before the check
     if (i.op == Op::vtern) able = able && place_[i.c].vec != i8(waiting_.result.id());
     vec_locked_ |= waiting_.regs & ((1u << vec_temp_count) - 1);
-    const u32 loads = u32(place_[i.a].vec < 0) + u32(i.b != i.a && place_[i.b].vec < 0);
+    u32 loads = 0;
+    const ValueId operands[3] = {i.a, i.b, i.op == Op::vtern ? i.c : i.a};
+    for (ValueId v : operands) {
+        if (i32 r = place_[v].vec; r < 0)
+            ++loads;
+        else if (r < i32(vec_temp_count))
+            vec_locked_ |= 1u << r;
+    }
     if (able && room(loads + 1)) return;
     vec_locked_ = 0;
     check_now();
@@ -280,7 +287,7 @@ bool Lowering::vector_fma(u32 n) {
         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}};
     const u32 id = table[minus][arg.neg_addend][d];
     const bool half = i.type == Type::v64;
-    join_check(n, d, false);
+    join_check(n, d, !half);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const u32 copies = half ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count) : 0;
     if (!room(copies + 1 + !f_.avx512vl)) return false;
@@ -296,10 +303,7 @@ bool Lowering::vector_fma(u32 n) {
         half ? v_double(r, c, c) : v_move(r, c);
     }
     a_.emit(id, r, x, y);
-    Label back = a_.newLabel();
-    jump_if_nan(r, r, t, d, redo(o, out, back)); // whatever the rules: of three NaNs another might win
-    v_move(out, r);
-    a_.bind(back);
+    check_nan(n, o, out, r, t, d); // whatever the rules: of three NaNs another might win
     return true;
 }
 
