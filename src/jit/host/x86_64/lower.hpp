@@ -62,6 +62,11 @@ struct Layout { // of the state block, relative to rbp
     i32 host(u32 offset) const { return area + i32(offset); }
 };
 
+// One operation on vectors: its two-operand form, and the three-operand form of AVX; 0: there is none.
+struct Pair {
+    u32 sse = 0, avx = 0;
+};
+
 class Lowering {
 public:
     Lowering(const ir::GuestState& guest, const RegisterPlan& plan, const Features& f, const Layout& layout,
@@ -207,9 +212,6 @@ private:
 
     // lower_vector.cpp: families, and what their files share. Below, d is the result's register and may be any operand's
     // too; L is the binary logarithm of a lane's bytes.
-    struct Pair { // one operation: its two-operand form, and the three-operand form of AVX; 0: there is none
-        u32 sse = 0, avx = 0;
-    };
     bool vector(u32 n);
     bool vector_select(u32 n);
     bool vector_binary(u32 n);
@@ -245,6 +247,9 @@ private:
     bool nibbles(u32 n, u64 low_low, u64 low_high, u64 high_low, u64 high_high, Pair join);
     bool pair_sums(u32 n);
     bool vector_shift(u32 n);
+    bool rotate_lanes(u32 n);
+    bool rounding_shift(u32 n);
+    bool saturating_shift(u32 n);
     bool vector_compare(u32 n);
 
     // lower_vector_lanes.cpp
@@ -259,6 +264,7 @@ private:
     bool lane_goes_to_splat(u32 n) const;
     bool widen(u32 n);
     bool narrow(u32 n);
+    bool saturating_narrow(u32 n);
     bool reduce(u32 n);
     void reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t);
 

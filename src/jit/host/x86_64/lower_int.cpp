@@ -343,6 +343,12 @@ void Lowering::convert(u32 n) {
             }
             return;
         }
+        if (in_vec(t) && is_const(i.a)) {
+            const u64 c = inst(i.a).imm & ~u64{0} >> (64 - 8 * ir::size_of(from));
+            use(i.a);
+            Xmm d = def_vec(n);
+            return c ? v_move(d, words(c, 0)) : v_zero(d);
+        }
         if (in_vec(t)) {
             Gp a = gpr(i.a);
             if (ir::size_of(from) < 8 && ir::size_of(t) > ir::size_of(from) && from != Type::i32) {

@@ -5,7 +5,7 @@
 // With AVX-512 the plan uses xmm16 to xmm31, which only EVEX encodings reach: an instruction without one (comparisons
 // into vectors, ptest, blends by sign) may have temporaries only. Logic is done by the FP forms, which have both.
 #include "ir/operands.hpp"
-#include "jit/host/x86_64/lower.hpp"
+#include "jit/host/x86_64/vector_ids.hpp"
 
 namespace mimic::jit::x86 {
 
@@ -17,8 +17,6 @@ using ir::VBin;
 using ir::VShift;
 
 namespace {
-
-namespace X = asmjit::x86::Inst;
 
 struct BinaryRow {
     VBin kind;
@@ -86,8 +84,6 @@ constexpr BinaryTable binary_table;
 // Is operand x that register?
 bool is(const Operand& x, Xmm r) { return x.isReg() && x.as<asmjit::x86::Reg>().isXmm() && x.id() == r.id(); }
 
-constexpr u32 slog(ir::Lane lane) { return u32(std::countr_zero(ir::lane_bytes(lane))); }
-
 } // namespace
 
 bool Lowering::vector(u32 n) {
@@ -119,7 +115,7 @@ bool Lowering::vector(u32 n) {
 bool Lowering::vector_binary(u32 n) {
     const IrInst& i = inst(n);
     if (i.c != none) return false;
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     if (u8 k = binary_table.row[i.sub][L]) {
         const BinaryRow& row = binary_rows[k - 1];
         if (row.sse || f_.avx512vl) {
@@ -140,7 +136,7 @@ bool Lowering::vector_ternary(u32 n) {
     const IrInst& i = inst(n);
     if (ir::VTern(i.sub) == ir::VTern::bsl) return bitwise_select(n);
     if (ir::VTern(i.sub) != ir::VTern::mla && ir::VTern(i.sub) != ir::VTern::mls) return false;
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const bool simple = L == 1 || L == 2 || (L == 3 && fits_half(i.a) && fits_half(i.a) == fits_half(i.b));
     if (!room(simple ? 1 : 3)) return false;
@@ -149,15 +145,7 @@ bool Lowering::vector_ternary(u32 n) {
     use(i.a);
     use(i.b);
     use(i.c);
-    constexpr Pair add[] = {{X::kIdPaddb, X::kIdVpaddb},
-                            {X::kIdPaddw, X::kIdVpaddw},
-                            {X::kIdPaddd, X::kIdVpaddd},
-                            {X::kIdPaddq, X::kIdVpaddq}};
-    constexpr Pair sub[] = {{X::kIdPsubb, X::kIdVpsubb},
-                            {X::kIdPsubw, X::kIdVpsubw},
-                            {X::kIdPsubd, X::kIdVpsubd},
-                            {X::kIdPsubq, X::kIdVpsubq}};
-    v_op(ir::VTern(i.sub) == ir::VTern::mla ? add[L] : sub[L], vec_out(n, t), c, t);
+    v_op(ir::VTern(i.sub) == ir::VTern::mla ? add_ids[L] : sub_ids[L], vec_out(n, t), c, t);
     return true;
 }
 
@@ -183,12 +171,12 @@ bool Lowering::bitwise_select(u32 n) {
         }
         return true;
     }
-    v_op({X::kIdXorps, X::kIdVxorps}, t, b, c);
-    v_op({X::kIdAndps, X::kIdVandps}, t, t, a);
+    v_op(xor_ids, t, b, c);
+    v_op(and_ids, t, t, a);
     use(i.a);
     use(i.b);
     use(i.c);
-    v_op({X::kIdXorps, X::kIdVxorps}, vec_out(n, t), t, c);
+    v_op(xor_ids, vec_out(n, t), t, c);
     return true;
 }
 
@@ -309,16 +297,15 @@ void Lowering::v_shift(VShift kind, u32 L, Xmm d, Xmm a, u32 by) {
     constexpr Pair right[] = {
         {}, {X::kIdPsrlw, X::kIdVpsrlw}, {X::kIdPsrld, X::kIdVpsrld}, {X::kIdPsrlq, X::kIdVpsrlq}};
     constexpr Pair arithmetic[] = {{}, {X::kIdPsraw, X::kIdVpsraw}, {X::kIdPsrad, X::kIdVpsrad}, {0, X::kIdVpsraq}};
-    constexpr Pair subtract[] = {{X::kIdPsubb, X::kIdVpsubb}, {}, {}, {X::kIdPsubq, X::kIdVpsubq}};
     if (by == 0) return v_move(d, a);
     if (kind == VShift::ashr && (L == 1 || L == 2 || (L == 3 && f_.avx512vl))) return v_by(arithmetic[L], d, a, by);
     v_by(kind == VShift::shl ? left[L ? L : 1] : right[L ? L : 1], d, a, by);
     const u64 full = 0xff;
-    if (L == 0) v_op({X::kIdAndps, X::kIdVandps}, d, d, lanes(0, kind == VShift::shl ? full << by & full : full >> by));
+    if (L == 0) v_op(and_ids, d, d, lanes(0, kind == VShift::shl ? full << by & full : full >> by));
     if (kind != VShift::ashr) return;
     Mem m = lanes(L, u64{1} << ((8u << L) - 1 - by));
-    v_op({X::kIdXorps, X::kIdVxorps}, d, d, m);
-    v_op(subtract[L], d, d, m);
+    v_op(xor_ids, d, d, m);
+    v_op(sub_ids[L], d, d, m);
 }
 
 void Lowering::v_blend(Xmm d, Xmm mask, Xmm yes, Xmm no) {
@@ -327,9 +314,9 @@ void Lowering::v_blend(Xmm d, Xmm mask, Xmm yes, Xmm no) {
         return v_move(d, mask);
     }
     // yes is no operand of the last instruction: d may be it
-    v_op({X::kIdXorps, X::kIdVxorps}, yes, yes, no);
-    v_op({X::kIdAndps, X::kIdVandps}, mask, mask, yes);
-    v_op({X::kIdXorps, X::kIdVxorps}, d, mask, no);
+    v_op(xor_ids, yes, yes, no);
+    v_op(and_ids, mask, mask, yes);
+    v_op(xor_ids, d, mask, no);
 }
 
 void Lowering::note_saturation(Xmm bits, Type t) {

@@ -1,6 +1,6 @@
 // Integer lanes that take more than one host instruction. A sequence writes the result's register last, because that
 // may be an operand's too.
-#include "jit/host/x86_64/lower.hpp"
+#include "jit/host/x86_64/vector_ids.hpp"
 
 namespace mimic::jit::x86 {
 
@@ -12,49 +12,14 @@ using ir::VRel;
 using ir::VShift;
 using ir::VUn;
 
-namespace {
-
-namespace X = asmjit::x86::Inst;
-
-u32 slog(ir::Lane lane) { return u32(std::countr_zero(ir::lane_bytes(lane))); }
-
-struct Ids {
-    u32 sse, avx;
-};
-constexpr Ids add_ids[] = {
-    {X::kIdPaddb, X::kIdVpaddb}, {X::kIdPaddw, X::kIdVpaddw}, {X::kIdPaddd, X::kIdVpaddd}, {X::kIdPaddq, X::kIdVpaddq}};
-constexpr Ids sub_ids[] = {
-    {X::kIdPsubb, X::kIdVpsubb}, {X::kIdPsubw, X::kIdVpsubw}, {X::kIdPsubd, X::kIdVpsubd}, {X::kIdPsubq, X::kIdVpsubq}};
-constexpr Ids equal_ids[] = {{X::kIdPcmpeqb, X::kIdVpcmpeqb},
-                             {X::kIdPcmpeqw, X::kIdVpcmpeqw},
-                             {X::kIdPcmpeqd, X::kIdVpcmpeqd},
-                             {X::kIdPcmpeqq, X::kIdVpcmpeqq}};
-constexpr Ids greater_ids[] = {{X::kIdPcmpgtb, X::kIdVpcmpgtb},
-                               {X::kIdPcmpgtw, X::kIdVpcmpgtw},
-                               {X::kIdPcmpgtd, X::kIdVpcmpgtd},
-                               {X::kIdPcmpgtq, X::kIdVpcmpgtq}};
-// For lanes of 8 bytes: AVX-512.
-constexpr Ids umin_ids[] = {
-    {X::kIdPminub, X::kIdVpminub}, {X::kIdPminuw, X::kIdVpminuw}, {X::kIdPminud, X::kIdVpminud}, {0, X::kIdVpminuq}};
-constexpr Ids umax_ids[] = {
-    {X::kIdPmaxub, X::kIdVpmaxub}, {X::kIdPmaxuw, X::kIdVpmaxuw}, {X::kIdPmaxud, X::kIdVpmaxud}, {0, X::kIdVpmaxuq}};
-constexpr Ids smin_ids[] = {
-    {X::kIdPminsb, X::kIdVpminsb}, {X::kIdPminsw, X::kIdVpminsw}, {X::kIdPminsd, X::kIdVpminsd}, {0, X::kIdVpminsq}};
-constexpr Ids smax_ids[] = {
-    {X::kIdPmaxsb, X::kIdVpmaxsb}, {X::kIdPmaxsw, X::kIdVpmaxsw}, {X::kIdPmaxsd, X::kIdVpmaxsd}, {0, X::kIdVpmaxsq}};
-constexpr Ids and_ids{X::kIdAndps, X::kIdVandps}, or_ids{X::kIdOrps, X::kIdVorps}, xor_ids{X::kIdXorps, X::kIdVxorps},
-    andn_ids{X::kIdAndnps, X::kIdVandnps};
-
-} // namespace
-
 // Averages and differences, from the carries: a + b is (a ^ b) + 2 (a & b), a - b is (a ^ b) - 2 (~a & b).
 bool Lowering::differences(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     struct Row {
         VBin kind;
         bool is_signed;
-        Ids carry;      // joins a and b
+        Pair carry;     // joins a and b
         bool minus, up; // the carries are subtracted; the half is subtracted from them
     };
     constexpr Row rows[] = {
@@ -62,28 +27,27 @@ bool Lowering::differences(u32 n) {
         {VBin::uavg_down, false, and_ids, false, false}, {VBin::savg_down, true, and_ids, false, false},
         {VBin::usub_half, false, andn_ids, true, false}, {VBin::ssub_half, true, andn_ids, true, false},
     };
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     const VBin kind = VBin(i.sub);
     if (kind == VBin::uabd || kind == VBin::sabd) {
         if (L == 3 && !f_.avx512vl) return false;
         Xmm a = vec(i.a), b = vec(i.b);
         if (!room(2)) return false;
         Xmm t = vec_temp(), u = vec_temp();
-        v_op(pair(kind == VBin::uabd ? umax_ids[L] : smax_ids[L]), t, a, b);
-        v_op(pair(kind == VBin::uabd ? umin_ids[L] : smin_ids[L]), u, a, b);
+        v_op(kind == VBin::uabd ? umax_ids[L] : smax_ids[L], t, a, b);
+        v_op(kind == VBin::uabd ? umin_ids[L] : smin_ids[L], u, a, b);
         use(i.a);
         use(i.b);
-        v_op(pair(sub_ids[L]), vec_out(n, t), t, u);
+        v_op(sub_ids[L], vec_out(n, t), t, u);
         return true;
     }
     if (kind == VBin::orn) {
         Xmm a = vec(i.a), b = vec(i.b);
         if (!room(1)) return false;
         Xmm t = vec_temp();
-        v_op(pair(xor_ids), t, b, lanes(3, ~u64{0}));
+        v_op(xor_ids, t, b, lanes(3, ~u64{0}));
         use(i.a);
         use(i.b);
-        v_op(pair(or_ids), vec_out(n, t), t, a);
+        v_op(or_ids, vec_out(n, t), t, a);
         return true;
     }
     for (const Row& row : rows) {
@@ -91,16 +55,16 @@ bool Lowering::differences(u32 n) {
         Xmm a = vec(i.a), b = vec(i.b);
         if (!room(2)) return false;
         Xmm half = vec_temp(), carry = vec_temp();
-        v_op(pair(xor_ids), half, a, b);
+        v_op(xor_ids, half, a, b);
         v_shift(row.is_signed ? VShift::ashr : VShift::lshr, L, half, half, 1);
-        v_op(pair(row.carry), carry, a, b);
+        v_op(row.carry, carry, a, b);
         use(i.a);
         use(i.b);
         Xmm out = vec_out(n, half);
         if (row.up)
-            v_op(pair(sub_ids[L]), out, carry, half);
+            v_op(sub_ids[L], out, carry, half);
         else
-            v_op(pair(row.minus ? sub_ids[L] : add_ids[L]), out, half, carry);
+            v_op(row.minus ? sub_ids[L] : add_ids[L], out, half, carry);
         return true;
     }
     return false;
@@ -109,13 +73,12 @@ bool Lowering::differences(u32 n) {
 // QC rises where the wrapped result is another.
 bool Lowering::saturating(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     const VBin kind = VBin(i.sub);
     const bool add = kind == VBin::uadd_sat || kind == VBin::sadd_sat;
     const bool is_signed = kind == VBin::sadd_sat || kind == VBin::ssub_sat;
     if (!add && kind != VBin::usub_sat && kind != VBin::ssub_sat) return false;
     if (L == 3 && !is_signed && !f_.avx512vl) return false;
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     Xmm a = vec(i.a), b = vec(i.b);
     if (!room(L >= 2 && is_signed ? 3 : 2)) return false;
     Xmm t = vec_temp(), u = vec_temp();
@@ -125,8 +88,8 @@ bool Lowering::saturating(u32 n) {
                                       {{X::kIdPsubusb, X::kIdVpsubusb}, {X::kIdPsubusw, X::kIdVpsubusw}},
                                       {{X::kIdPsubsb, X::kIdVpsubsb}, {X::kIdPsubsw, X::kIdVpsubsw}}};
         v_op(table[(add ? 0 : 2) + is_signed][L], t, a, b);
-        v_op(pair(add ? add_ids[L] : sub_ids[L]), u, a, b);
-        v_op(pair(xor_ids), u, u, t);
+        v_op(add ? add_ids[L] : sub_ids[L], u, a, b);
+        v_op(xor_ids, u, u, t);
         use(i.a);
         use(i.b);
         v_move(vec_out(n, t), t);
@@ -135,27 +98,27 @@ bool Lowering::saturating(u32 n) {
     }
     if (!is_signed) { // clamp an operand so that nothing is carried
         if (add) {
-            v_op(pair(xor_ids), t, b, lanes(3, ~u64{0}));
-            v_op(pair(umin_ids[L]), t, t, a);
+            v_op(xor_ids, t, b, lanes(3, ~u64{0}));
+            v_op(umin_ids[L], t, t, a);
         } else {
-            v_op(pair(umax_ids[L]), t, a, b);
+            v_op(umax_ids[L], t, a, b);
         }
-        v_op(pair(xor_ids), u, t, a);
+        v_op(xor_ids, u, t, a);
         use(i.a);
         use(i.b);
-        v_op(pair(add ? add_ids[L] : sub_ids[L]), vec_out(n, t), t, b);
+        v_op(add ? add_ids[L] : sub_ids[L], vec_out(n, t), t, b);
         note_saturation(u, i.type);
         return true;
     }
     // t: wrapped; u: all ones where the sign is wrong; s: the bound on the other side of the sign that came out
     Xmm s = vec_temp();
-    v_op(pair(add ? add_ids[L] : sub_ids[L]), t, a, b);
-    v_op(pair(xor_ids), u, a, t);
-    v_op(pair(xor_ids), s, add ? b : a, add ? t : b);
-    v_op(pair(and_ids), u, u, s);
+    v_op(add ? add_ids[L] : sub_ids[L], t, a, b);
+    v_op(xor_ids, u, a, t);
+    v_op(xor_ids, s, add ? b : a, add ? t : b);
+    v_op(and_ids, u, u, s);
     v_shift(VShift::ashr, L, u, u, (8u << L) - 1);
     v_shift(VShift::ashr, L, s, t, (8u << L) - 1);
-    v_op(pair(xor_ids), s, s, lanes(L, u64{1} << ((8u << L) - 1)));
+    v_op(xor_ids, s, s, lanes(L, u64{1} << ((8u << L) - 1)));
     use(i.a);
     use(i.b);
     Xmm out = vec_out(n, t);
@@ -167,15 +130,14 @@ bool Lowering::saturating(u32 n) {
 // x[2n] op x[2n + 1] of x = a:b. Neighbours are joined where they stand, then the results are gathered.
 bool Lowering::pairwise(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
+    const u32 L = lane_log(i.lane);
     Pair op;
     switch (VBin(i.sub)) {
-    case VBin::addp: op = pair(add_ids[L]); break;
-    case VBin::umaxp: op = pair(umax_ids[L]); break;
-    case VBin::uminp: op = pair(umin_ids[L]); break;
-    case VBin::smaxp: op = pair(smax_ids[L]); break;
-    case VBin::sminp: op = pair(smin_ids[L]); break;
+    case VBin::addp: op = add_ids[L]; break;
+    case VBin::umaxp: op = umax_ids[L]; break;
+    case VBin::uminp: op = umin_ids[L]; break;
+    case VBin::smaxp: op = smax_ids[L]; break;
+    case VBin::sminp: op = smin_ids[L]; break;
     default: return false;
     }
     if (!op.sse && !f_.avx512vl) return false;
@@ -200,7 +162,7 @@ bool Lowering::pairwise(u32 n) {
         auto join = [&](Xmm to, Xmm from) {
             v_by(L ? Pair{X::kIdPsrld, X::kIdVpsrld} : Pair{X::kIdPsrlw, X::kIdVpsrlw}, u, from, 8u << L);
             v_op(op, to, u, from);
-            v_op(pair(and_ids), to, to, low);
+            v_op(and_ids, to, to, low);
         };
         Pair pack = L ? Pair{X::kIdPackusdw, X::kIdVpackusdw} : Pair{X::kIdPackuswb, X::kIdVpackuswb};
         join(t, a);
@@ -222,7 +184,6 @@ u32 Lowering::fits_half(ValueId v) const {
 
 // d, t and u are temporaries; d, t and u may be one where lanes have 2 or 4 bytes, or fit in half their width.
 void Lowering::v_multiply(u32 L, Xmm d, Xmm a, ValueId va, Xmm b, ValueId vb, Xmm t, Xmm u) {
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     if (L == 1) return v_op({X::kIdPmullw, X::kIdVpmullw}, d, a, b);
     if (L == 2) return v_op({X::kIdPmulld, X::kIdVpmulld}, d, a, b);
     if (L == 3) {
@@ -234,23 +195,23 @@ void Lowering::v_multiply(u32 L, Xmm d, Xmm a, ValueId va, Xmm b, ValueId vb, Xm
         v_op(low, t, t, b);
         v_by({X::kIdPsrlq, X::kIdVpsrlq}, u, b, 32);
         v_op(low, u, u, a);
-        v_op(pair(add_ids[3]), t, t, u);
+        v_op(add_ids[3], t, t, u);
         v_by({X::kIdPsllq, X::kIdVpsllq}, t, t, 32);
         v_op(low, d, a, b);
-        return v_op(pair(add_ids[3]), d, d, t);
+        return v_op(add_ids[3], d, d, t);
     }
     // bytes: the even ones in the low halves of words, the odd ones in the high halves
     v_by({X::kIdPsrlw, X::kIdVpsrlw}, t, a, 8);
-    v_op(pair(and_ids), u, b, lanes(1, 0xff00));
+    v_op(and_ids, u, b, lanes(1, 0xff00));
     v_op({X::kIdPmullw, X::kIdVpmullw}, t, t, u);
     v_op({X::kIdPmullw, X::kIdVpmullw}, u, a, b);
-    v_op(pair(and_ids), u, u, lanes(1, 0x00ff));
-    v_op(pair(or_ids), d, t, u);
+    v_op(and_ids, u, u, lanes(1, 0x00ff));
+    v_op(or_ids, d, t, u);
 }
 
 bool Lowering::multiply_lanes(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     if (VBin(i.sub) != VBin::mul) return false;
     Xmm a = vec(i.a), b = vec(i.b);
     if (!room(2)) return false;
@@ -266,10 +227,9 @@ bool Lowering::multiply_lanes(u32 n) {
 // SQDMULH and SQRDMULH: only the square of the least value overflows, and gives the least value here.
 bool Lowering::doubling_high(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     const bool rounded = VBin(i.sub) == VBin::sqrdmulh;
     if ((VBin(i.sub) != VBin::sqdmulh && !rounded) || L == 0 || L == 3) return false;
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     Xmm a = vec(i.a), b = vec(i.b);
     if (!room(2)) return false;
     Xmm t = vec_temp(), u = vec_temp();
@@ -279,8 +239,8 @@ bool Lowering::doubling_high(u32 n) {
         v_op({X::kIdPmullw, X::kIdVpmullw}, u, a, b);
         v_by({X::kIdPsrlw, X::kIdVpsrlw}, u, u, 15);
         v_op({X::kIdPmulhw, X::kIdVpmulhw}, t, a, b);
-        v_op(pair(add_ids[1]), t, t, t);
-        v_op(pair(or_ids), t, t, u);
+        v_op(add_ids[1], t, t, t);
+        v_op(or_ids, t, t, u);
     } else { // even lanes in t, odd ones in u, 64 bits each
         constexpr Pair multiply{X::kIdPmuldq, X::kIdVpmuldq};
         v_by({X::kIdPsrlq, X::kIdVpsrlq}, t, a, 32);
@@ -288,19 +248,19 @@ bool Lowering::doubling_high(u32 n) {
         v_op(multiply, u, u, t);
         v_op(multiply, t, a, b);
         for (Xmm x : {t, u}) {
-            v_op(pair(add_ids[3]), x, x, x);
-            if (rounded) v_op(pair(add_ids[3]), x, x, lanes(3, u64{1} << 31));
+            v_op(add_ids[3], x, x, x);
+            if (rounded) v_op(add_ids[3], x, x, lanes(3, u64{1} << 31));
         }
         v_by({X::kIdPsrlq, X::kIdVpsrlq}, t, t, 32);
-        v_op(pair(and_ids), u, u, lanes(3, u64{0xffffffff} << 32));
-        v_op(pair(or_ids), t, t, u);
+        v_op(and_ids, u, u, lanes(3, u64{0xffffffff} << 32));
+        v_op(or_ids, t, t, u);
     }
     use(i.a);
     use(i.b);
     v_move(u, t);
-    v_op(pair(equal_ids[L]), u, u, lanes(L, u64{1} << ((8u << L) - 1)));
+    v_op(equal_ids[L], u, u, lanes(L, u64{1} << ((8u << L) - 1)));
     Xmm out = vec_out(n, t);
-    v_op(pair(xor_ids), out, t, u);
+    v_op(xor_ids, out, t, u);
     note_saturation(u, i.type);
     return true;
 }
@@ -309,11 +269,10 @@ bool Lowering::doubling_high(u32 n) {
 // sign) for great ones: a negative count's shift the other way does.
 bool Lowering::variable_shift(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     const bool is_signed = VBin(i.sub) == VBin::sshl_signed;
     if (VBin(i.sub) != VBin::ushl_signed && !is_signed) return false;
     if (!f_.avx2 || L == 0 || ((L == 1 || (L == 3 && is_signed)) && !f_.avx512vl)) return false;
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     Xmm a = vec(i.a), b = vec(i.b);
     if (!room(is_signed ? 3 : 2)) return false;
     constexpr Pair left[] = {{}, {0, X::kIdVpsllvw}, {0, X::kIdVpsllvd}, {0, X::kIdVpsllvq}};
@@ -324,13 +283,13 @@ bool Lowering::variable_shift(u32 n) {
     v_shift(VShift::shl, L, t, b, unused);
     v_shift(VShift::ashr, L, t, t, unused);
     v_zero(u);
-    v_op(pair(sub_ids[L]), u, u, t); // u: right
+    v_op(sub_ids[L], u, u, t); // u: right
     if (!is_signed) {
         v_op(right[L], u, a, u);
         v_op(left[L], t, a, t);
         use(i.a);
         use(i.b);
-        v_op(pair(or_ids), vec_out(n, t), t, u);
+        v_op(or_ids, vec_out(n, t), t, u);
         return true;
     }
     Xmm mask = vec_temp();
@@ -343,245 +302,12 @@ bool Lowering::variable_shift(u32 n) {
     return true;
 }
 
-// ---- one operand
-
-bool Lowering::vector_unary(u32 n) {
-    const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
-    const VUn kind = VUn(i.sub);
-    const u64 sign = u64{1} << ((8u << L) - 1), ones = ~u64{0};
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
-    auto with = [&](Pair op, Mem m) {
-        Xmm a = vec(i.a);
-        use(i.a);
-        v_op(op, def_vec(n), a, m);
-        return true;
-    };
-    constexpr Ids abs_ids[] = {
-        {X::kIdPabsb, X::kIdVpabsb}, {X::kIdPabsw, X::kIdVpabsw}, {X::kIdPabsd, X::kIdVpabsd}, {0, X::kIdVpabsq}};
-    switch (kind) {
-    case VUn::not_: return with(pair(xor_ids), lanes(3, ones));
-    case VUn::fneg: return with(pair(xor_ids), lanes(L, sign));
-    case VUn::fabs: return with(pair(and_ids), lanes(L, sign - 1));
-    case VUn::rev16:
-    case VUn::rev32:
-    case VUn::rev64: {
-        const u32 group = kind == VUn::rev16 ? 2 : kind == VUn::rev32 ? 4 : 8, flip = group - (1u << L);
-        u64 low = 0, high = 0; // lanes keep the order of their bytes
-        for (u32 k = 0; k < 8; ++k) low |= u64(k ^ flip) << 8 * k, high |= u64((k ^ flip) + 8) << 8 * k;
-        return with({X::kIdPshufb, X::kIdVpshufb}, words(low, high));
-    }
-    case VUn::abs: {
-        if (L == 3 && !f_.avx512vl) return false;
-        Xmm a = vec(i.a);
-        use(i.a);
-        v_one(pair(abs_ids[L]), def_vec(n), a);
-        return true;
-    }
-    case VUn::neg: {
-        Xmm a = vec(i.a), t = vec_temp();
-        v_zero(t);
-        use(i.a);
-        v_op(pair(sub_ids[L]), vec_out(n, t), t, a);
-        return true;
-    }
-    case VUn::sqabs:
-    case VUn::sqneg: { // the least value came out unchanged: one less
-        if (L == 3 && kind == VUn::sqabs && !f_.avx512vl) return false;
-        Xmm a = vec(i.a);
-        if (!room(2)) return false;
-        Xmm t = vec_temp(), u = vec_temp();
-        v_move(u, a);
-        v_op(pair(equal_ids[L]), u, u, lanes(L, sign));
-        if (kind == VUn::sqabs) {
-            v_one(pair(abs_ids[L]), t, a);
-        } else {
-            v_zero(t);
-            v_op(pair(sub_ids[L]), t, t, a);
-        }
-        use(i.a);
-        v_op(pair(add_ids[L]), vec_out(n, t), t, u);
-        note_saturation(u, i.type);
-        return true;
-    }
-    case VUn::clz:
-        if (L >= 2 && f_.avx512cd) {
-            Xmm a = vec(i.a);
-            use(i.a);
-            v_one({0, L == 2 ? u32(X::kIdVplzcntd) : u32(X::kIdVplzcntq)}, def_vec(n), a);
-            return true;
-        }
-        return L == 0 && nibbles(n, 0x0505050506060708, 0x0404040404040404, 0x0101010102020308, 0x0000000000000000,
-                                 {X::kIdPminub, X::kIdVpminub});
-    case VUn::cnt:
-        if (L < 2 && f_.bitalg) {
-            Xmm a = vec(i.a);
-            use(i.a);
-            v_one({0, L ? u32(X::kIdVpopcntw) : u32(X::kIdVpopcntb)}, def_vec(n), a);
-            return true;
-        }
-        return L == 0 && nibbles(n, 0x0302020102010100, 0x0403030203020201, 0x0302020102010100, 0x0403030203020201,
-                                 {X::kIdPaddb, X::kIdVpaddb});
-    case VUn::bitrev:
-        if (L == 0 && f_.gfni) {
-            Xmm a = vec(i.a);
-            use(i.a);
-            v_op({0, X::kIdVgf2p8affineqb}, def_vec(n), a, lanes(3, 0x8040201008040201), 0);
-            return true;
-        }
-        return L == 0 && nibbles(n, 0xe060a020c0408000, 0xf070b030d0509010, 0x0e060a020c040800, 0x0f070b030d050901,
-                                 {X::kIdPaddb, X::kIdVpaddb});
-    case VUn::saddlp:
-    case VUn::uaddlp: return pair_sums(n);
-    default: return false;
-    }
-}
-
-// A function of bytes that two tables of nibbles, low and high ones, make together.
-bool Lowering::nibbles(u32 n, u64 low_low, u64 low_high, u64 high_low, u64 high_high, Pair join) {
-    const IrInst& i = inst(n);
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
-    Xmm a = vec(i.a);
-    if (!room(3)) return false;
-    Xmm t = vec_temp(), u = vec_temp(), index = vec_temp();
-    const Mem nibble = lanes(0, 15);
-    v_by({X::kIdPsrlw, X::kIdVpsrlw}, index, a, 4);
-    v_op(pair(and_ids), index, index, nibble);
-    v_move(t, words(high_low, high_high));
-    v_op({X::kIdPshufb, X::kIdVpshufb}, t, t, index);
-    v_op(pair(and_ids), index, a, nibble);
-    v_move(u, words(low_low, low_high));
-    v_op({X::kIdPshufb, X::kIdVpshufb}, u, u, index);
-    use(i.a);
-    v_op(join, vec_out(n, t), t, u);
-    return true;
-}
-
-bool Lowering::pair_sums(u32 n) {
-    const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
-    const bool is_signed = VUn(i.sub) == VUn::saddlp;
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
-    Xmm a = vec(i.a);
-    if (!room(2)) return false;
-    Xmm t = vec_temp(), u = vec_temp();
-    if (L == 0 && is_signed) { // the host's first operand is unsigned, the second signed
-        v_move(t, lanes(0, 1));
-        use(i.a);
-        v_op({X::kIdPmaddubsw, X::kIdVpmaddubsw}, vec_out(n, t), t, a);
-    } else if (L == 0 || (L == 1 && is_signed)) {
-        use(i.a);
-        v_op(L ? Pair{X::kIdPmaddwd, X::kIdVpmaddwd} : Pair{X::kIdPmaddubsw, X::kIdVpmaddubsw}, vec_out(n, t), a,
-             lanes(L, 1));
-    } else if (!is_signed) {
-        v_by(L == 1 ? Pair{X::kIdPsrld, X::kIdVpsrld} : Pair{X::kIdPsrlq, X::kIdVpsrlq}, t, a, 8u << L);
-        v_op(pair(and_ids), u, a, lanes(L + 1, (u64{1} << (8u << L)) - 1));
-        use(i.a);
-        v_op(pair(add_ids[L + 1]), vec_out(n, t), t, u);
-    } else {
-        constexpr Pair multiply{X::kIdPmuldq, X::kIdVpmuldq}; // by one: extends the even lanes
-        v_by({X::kIdPsrlq, X::kIdVpsrlq}, t, a, 32);
-        v_op(multiply, t, t, lanes(2, 1));
-        v_op(multiply, u, a, lanes(2, 1));
-        use(i.a);
-        v_op(pair(add_ids[3]), vec_out(n, t), t, u);
-    }
-    return true;
-}
-
-// ---- shifts by a constant
-
-bool Lowering::vector_shift(u32 n) {
-    const IrInst& i = inst(n);
-    const u32 L = slog(i.lane), width = 8u << L;
-    const VShift kind = VShift(i.sub);
-    u32 by = u32(std::min<u64>(i.imm, 127));
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
-    switch (kind) {
-    case VShift::shl:
-    case VShift::lshr:
-    case VShift::ashr: {
-        if (kind == VShift::ashr) by = std::min(by, width - 1);
-        Xmm a = vec(i.a);
-        use(i.a);
-        Xmm out = def_vec(n);
-        by < width ? v_shift(kind, L, out, a, by) : v_zero(out);
-        return true;
-    }
-    case VShift::rotr: {
-        by = u32(i.imm % width);
-        Xmm a = vec(i.a), t = vec_temp();
-        if (L >= 2 && f_.avx512vl) {
-            use(i.a);
-            v_by({0, L == 2 ? u32(X::kIdVprord) : u32(X::kIdVprorq)}, vec_out(n, t), a, by);
-            return true;
-        }
-        v_zero(t);
-        if (by) v_shift(VShift::shl, L, t, a, width - by);
-        use(i.a);
-        Xmm out = def_vec(n);
-        v_shift(VShift::lshr, L, out, a, by);
-        v_op(pair(or_ids), out, out, t);
-        return true;
-    }
-    case VShift::urshr:
-    case VShift::srshr: { // what is shifted out last decides
-        if (by > width) return false;
-        Xmm a = vec(i.a), t = vec_temp();
-        use(i.a);
-        if (by == 0) return v_move(vec_out(n, t), a), true;
-        v_by(L == 3   ? Pair{X::kIdPsrlq, X::kIdVpsrlq}
-             : L == 2 ? Pair{X::kIdPsrld, X::kIdVpsrld}
-                      : Pair{X::kIdPsrlw, X::kIdVpsrlw},
-             t, a, by - 1);
-        v_op(pair(and_ids), t, t, lanes(L, 1));
-        if (by == width) {
-            Xmm out = vec_out(n, t);
-            kind == VShift::urshr ? v_move(out, t) : v_zero(out);
-            return true;
-        }
-        Xmm out = def_vec(n);
-        v_shift(kind == VShift::urshr ? VShift::lshr : VShift::ashr, L, out, a, by);
-        v_op(pair(add_ids[L]), out, out, t);
-        return true;
-    }
-    case VShift::sqshl:
-    case VShift::uqshl: { // shifted back it must be what it was
-        if (by >= width) return false;
-        const bool is_signed = kind == VShift::sqshl;
-        Xmm a = vec(i.a);
-        if (!room(is_signed ? 3 : 2)) return false;
-        Xmm t = vec_temp(), u = vec_temp();
-        v_shift(VShift::shl, L, t, a, by);
-        v_shift(is_signed ? VShift::ashr : VShift::lshr, L, u, t, by);
-        v_op(pair(xor_ids), u, u, a);
-        note_saturation(u, i.type);
-        const Mem zero = state(at_.host(offsetof(HostArea, zero)), 16);
-        v_op(pair(equal_ids[L]), u, u, zero);
-        if (is_signed) {
-            Xmm s = vec_temp();
-            v_shift(VShift::ashr, L, s, a, width - 1);
-            v_op(pair(xor_ids), s, s, lanes(L, (u64{1} << (width - 1)) - 1));
-            use(i.a);
-            v_blend(vec_out(n, t), u, t, s);
-        } else {
-            v_op(pair(equal_ids[L]), u, u, zero);
-            use(i.a);
-            v_op(pair(or_ids), vec_out(n, t), t, u);
-        }
-        return true;
-    }
-    default: return false;
-    }
-}
-
 // ---- comparisons
 
 bool Lowering::vector_compare(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     const VRel rel = VRel(i.sub);
-    auto pair = [](Ids x) { return Pair{x.sse, x.avx}; };
     Xmm a = vec(i.a);
     Operand b = i.a == i.b ? Operand(a) : vec_operand(i.b);
     i32 slot = an_->value[n].target;
@@ -608,7 +334,7 @@ bool Lowering::vector_compare(u32 n) {
     if (direct) {
         use(i.a);
         use(i.b);
-        v_op(pair(rel == VRel::eq ? equal_ids[L] : greater_ids[L]), def_vec(n), a, b);
+        v_op(rel == VRel::eq ? equal_ids[L] : greater_ids[L], def_vec(n), a, b);
         return true;
     }
     if (!room(1)) return false;
@@ -616,32 +342,32 @@ bool Lowering::vector_compare(u32 n) {
     const Mem zero = state(at_.host(offsetof(HostArea, zero)), 16);
     bool invert = true;
     if (rel == VRel::tst) {
-        v_op(pair(and_ids), t, a, b);
-        v_op(pair(equal_ids[L]), t, t, zero);
+        v_op(and_ids, t, a, b);
+        v_op(equal_ids[L], t, t, zero);
     } else if (L == 3) { // unsigned: with the signs exchanged
         if (!b.isReg()) b = vec(i.b);
         if (rel == VRel::sge) { // not b > a
-            v_op(pair(greater_ids[3]), t, b.as<Xmm>(), a);
+            v_op(greater_ids[3], t, b.as<Xmm>(), a);
         } else {
             if (!room(1)) return false;
             Xmm u = vec_temp();
             Mem sign = lanes(3, u64{1} << 63);
-            v_op(pair(xor_ids), t, rel == VRel::ugt ? a : b.as<Xmm>(), sign);
-            v_op(pair(xor_ids), u, rel == VRel::ugt ? b.as<Xmm>() : a, sign);
-            v_op(pair(greater_ids[3]), t, t, u);
+            v_op(xor_ids, t, rel == VRel::ugt ? a : b.as<Xmm>(), sign);
+            v_op(xor_ids, u, rel == VRel::ugt ? b.as<Xmm>() : a, sign);
+            v_op(greater_ids[3], t, t, u);
             invert = rel != VRel::ugt;
         }
     } else { // a >= b: the greater one is a; a > b: not so the smaller one
-        Ids join = rel == VRel::ugt ? umin_ids[L] : rel == VRel::uge ? umax_ids[L] : smax_ids[L];
-        v_op(pair(join), t, a, b);
-        v_op(pair(equal_ids[L]), t, t, a);
+        Pair join = rel == VRel::ugt ? umin_ids[L] : rel == VRel::uge ? umax_ids[L] : smax_ids[L];
+        v_op(join, t, a, b);
+        v_op(equal_ids[L], t, t, a);
         invert = rel == VRel::ugt;
     }
     use(i.a);
     use(i.b);
     Xmm out = vec_out(n, t);
     if (invert)
-        v_op(pair(xor_ids), out, t, lanes(3, ~u64{0}));
+        v_op(xor_ids, out, t, lanes(3, ~u64{0}));
     else
         v_move(out, t);
     return true;

@@ -1,5 +1,5 @@
 // Moves between lanes, and what changes their width or number.
-#include "jit/host/x86_64/lower.hpp"
+#include "jit/host/x86_64/vector_ids.hpp"
 
 namespace mimic::jit::x86 {
 
@@ -12,15 +12,6 @@ using ir::VReduce;
 using ir::VShift;
 
 namespace {
-
-namespace X = asmjit::x86::Inst;
-
-u32 slog(ir::Lane lane) { return u32(std::countr_zero(ir::lane_bytes(lane))); }
-
-struct Ids {
-    u32 sse, avx;
-};
-constexpr Ids and_ids{X::kIdAndps, X::kIdVandps}, or_ids{X::kIdOrps, X::kIdVorps}, xor_ids{X::kIdXorps, X::kIdVxorps};
 
 // A table of 16 bytes for pshufb, made of a function of the result's byte; above 15: zero.
 template <class F>
@@ -58,7 +49,7 @@ bool Lowering::lane_goes_to_splat(u32 n) const {
 
 bool Lowering::splat(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     if (inst(i.a).op == Op::vget && lane_goes_to_splat(i.a) && i.a + 1 == n) {
         const IrInst& get = inst(i.a);
         Xmm a = vec(get.a);
@@ -120,7 +111,7 @@ bool Lowering::splat(u32 n) {
 
 bool Lowering::lane_get(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane), at = u32(i.imm);
+    const u32 L = lane_log(i.lane), at = u32(i.imm);
     if (lane_goes_to_splat(n)) return true;
     Xmm a = vec(i.a);
     if (in_vec(i.type) && ir::size_of(i.type) == ir::lane_bytes(i.lane)) {
@@ -151,7 +142,7 @@ bool Lowering::lane_get(u32 n) {
 
 bool Lowering::lane_set(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane), at = u32(i.imm);
+    const u32 L = lane_log(i.lane), at = u32(i.imm);
     Xmm a = vec(i.a);
     if (in_vec(type(i.b)) && L >= 2) {
         Xmm b = vec(i.b);
@@ -236,7 +227,7 @@ bool Lowering::shuffle(u32 n) {
     v_op(pick, u, b, words(low_b, high_b));
     use(i.a);
     use(i.b);
-    v_op({or_ids.sse, or_ids.avx}, vec_out(n, t), t, u);
+    v_op(or_ids, vec_out(n, t), t, u);
     return true;
 }
 
@@ -278,7 +269,7 @@ bool Lowering::extract_bytes(u32 n) {
 
 bool Lowering::zip(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane), width = 8u << L;
+    const u32 L = lane_log(i.lane), width = 8u << L;
     const bool half = i.type == Type::v64, second = i.sub & 1;
     Xmm a = vec(i.a), b = vec(i.b);
     if (!room(2)) return false;
@@ -313,12 +304,12 @@ bool Lowering::zip(u32 n) {
         constexpr Pair left[] = {{X::kIdPsllw, X::kIdVpsllw}, {X::kIdPslld, X::kIdVpslld}, {X::kIdPsllq, X::kIdVpsllq}};
         if (second) {
             v_by(right[L], t, a, width);
-            v_op({and_ids.sse, and_ids.avx}, u, b, odd);
+            v_op(and_ids, u, b, odd);
         } else {
-            v_op({and_ids.sse, and_ids.avx}, t, a, even);
+            v_op(and_ids, t, a, even);
             v_by(left[L], u, b, width);
         }
-        return finish({or_ids.sse, or_ids.avx}, t, u);
+        return finish(or_ids, t, u);
     }
     if (half) v_double(t, a, b), a = b = t;
     if (L == 2) {
@@ -331,7 +322,7 @@ bool Lowering::zip(u32 n) {
         if (second)
             v_by(right[L], to, from, width);
         else
-            v_op({and_ids.sse, and_ids.avx}, to, from, even);
+            v_op(and_ids, to, from, even);
     };
     const bool same = a.id() == b.id();
     if (!same) gather(u, b);
@@ -343,7 +334,7 @@ bool Lowering::zip(u32 n) {
 
 bool Lowering::widen(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     constexpr Pair table[2][3] = {
         {{X::kIdPmovzxbw, X::kIdVpmovzxbw}, {X::kIdPmovzxwd, X::kIdVpmovzxwd}, {X::kIdPmovzxdq, X::kIdVpmovzxdq}},
         {{X::kIdPmovsxbw, X::kIdVpmovsxbw}, {X::kIdPmovsxwd, X::kIdVpmovsxwd}, {X::kIdPmovsxdq, X::kIdVpmovsxdq}}};
@@ -361,17 +352,18 @@ bool Lowering::widen(u32 n) {
     return true;
 }
 
-// QC rises where a lane was clamped. The upper part is zero without a second operand.
+// The upper part is zero without a second operand.
 bool Lowering::narrow(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane), size = ir::size_of(i.type);
+    const u32 L = lane_log(i.lane), size = ir::size_of(i.type);
     const VNarrow kind = VNarrow(i.sub);
     const bool half = i.type == Type::v64, pair = i.b != none;
     if (L == 0) return false;
+    if (kind != VNarrow::trunc) return saturating_narrow(n);
     constexpr Pair pick{X::kIdPshufb, X::kIdVpshufb};
     const u32 N = L - 1;
     auto low_parts = [&](u32 k) { return k < size / 2 || pair ? (k >> N << L) + (k & ((1u << N) - 1)) : 16; };
-    if (kind == VNarrow::trunc && (!pair || half)) {
+    if (!pair || half) {
         auto [low, high] = table_of(low_parts);
         Xmm a = vec(i.a), t;
         if (pair) {
@@ -386,44 +378,45 @@ bool Lowering::narrow(u32 n) {
         v_op(pick, d, pair ? t : a, words(low, high));
         return true;
     }
-    if (kind == VNarrow::trunc) {
-        Xmm a = vec(i.a), b = vec(i.b);
-        if (L == 3) {
-            use(i.a);
-            use(i.b);
-            v_op({X::kIdShufps, X::kIdVshufps}, def_vec(n), a, b, 0x88);
-            return true;
-        }
-        if (!room(2)) return false;
-        Xmm t = vec_temp(), u = vec_temp();
-        const Mem low = lanes(L, (u64{1} << (8u << N)) - 1);
-        v_op({and_ids.sse, and_ids.avx}, t, a, low);
-        v_op({and_ids.sse, and_ids.avx}, u, b, low);
+    Xmm a = vec(i.a), b = vec(i.b);
+    if (L == 3) {
         use(i.a);
         use(i.b);
-        v_op(L == 2 ? Pair{X::kIdPackusdw, X::kIdVpackusdw} : Pair{X::kIdPackuswb, X::kIdVpackuswb}, vec_out(n, t), t,
-             u);
+        v_op({X::kIdShufps, X::kIdVshufps}, def_vec(n), a, b, 0x88);
         return true;
     }
-    if (kind > VNarrow::sqxtun || pair || (L == 3 && !f_.avx512vl)) return false;
+    if (!room(2)) return false;
+    Xmm t = vec_temp(), u = vec_temp();
+    const Mem low = lanes(L, (u64{1} << (8u << N)) - 1);
+    v_op(and_ids, t, a, low);
+    v_op(and_ids, u, b, low);
+    use(i.a);
+    use(i.b);
+    v_op(L == 2 ? Pair{X::kIdPackusdw, X::kIdVpackusdw} : Pair{X::kIdPackuswb, X::kIdVpackuswb}, vec_out(n, t), t, u);
+    return true;
+}
+
+// QC rises where a lane was clamped.
+bool Lowering::saturating_narrow(u32 n) {
+    const IrInst& i = inst(n);
+    const u32 L = lane_log(i.lane), N = L - 1, size = ir::size_of(i.type);
+    const VNarrow kind = VNarrow(i.sub);
+    if (kind > VNarrow::sqxtun || i.b != none || (L == 3 && !f_.avx512vl)) return false;
     // t: clamped to the narrow range, u: where that changed something
-    constexpr Pair smin[] = {{}, {X::kIdPminsw, X::kIdVpminsw}, {X::kIdPminsd, X::kIdVpminsd}, {0, X::kIdVpminsq}};
-    constexpr Pair smax[] = {{}, {X::kIdPmaxsw, X::kIdVpmaxsw}, {X::kIdPmaxsd, X::kIdVpmaxsd}, {0, X::kIdVpmaxsq}};
-    constexpr Pair umin[] = {{}, {X::kIdPminuw, X::kIdVpminuw}, {X::kIdPminud, X::kIdVpminud}, {0, X::kIdVpminuq}};
     const u64 bits = 8u << N, top = (u64{1} << bits) - 1, positive = top >> 1;
     Xmm a = vec(i.a);
     if (!room(2)) return false;
     Xmm t = vec_temp(), u = vec_temp();
     if (kind == VNarrow::uqxtn) {
-        v_op(umin[L], t, a, lanes(L, top));
+        v_op(umin_ids[L], t, a, lanes(L, top));
     } else {
-        v_op(smin[L], t, a, lanes(L, kind == VNarrow::sqxtn ? positive : top));
-        v_op(smax[L], t, t, kind == VNarrow::sqxtn ? lanes(L, ~positive) : lanes(3, 0));
+        v_op(smin_ids[L], t, a, lanes(L, kind == VNarrow::sqxtn ? positive : top));
+        v_op(smax_ids[L], t, t, kind == VNarrow::sqxtn ? lanes(L, ~positive) : lanes(3, 0));
     }
-    v_op({xor_ids.sse, xor_ids.avx}, u, t, a);
+    v_op(xor_ids, u, t, a);
     use(i.a);
-    auto [low, high] = table_of(low_parts);
-    v_op(pick, vec_out(n, t), t, words(low, high));
+    auto [low, high] = table_of([&](u32 k) { return k < size / 2 ? (k >> N << L) + (k & ((1u << N) - 1)) : 16; });
+    v_op({X::kIdPshufb, X::kIdVpshufb}, vec_out(n, t), t, words(low, high));
     note_saturation(u, i.type);
     return true;
 }
@@ -436,7 +429,7 @@ void Lowering::reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t) {
     const bool bytes_signed = L == 0 && is_signed;
     u32 sums = 3;       // of 1 << sums bytes
     if (bytes_signed) { // plus 128 each, which the sum loses again: the lanes' signs are exchanged
-        v_op({xor_ids.sse, xor_ids.avx}, x, x, lanes(0, 0x80));
+        v_op(xor_ids, x, x, lanes(0, 0x80));
         v_zero(t);
         v_op({X::kIdPsadbw, X::kIdVpsadbw}, x, x, t);
     } else if (L == 0) {
@@ -447,7 +440,7 @@ void Lowering::reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t) {
         sums = 2;
     } else if (L == 1) {
         v_by({X::kIdPsrld, X::kIdVpsrld}, t, x, 16);
-        v_op({and_ids.sse, and_ids.avx}, x, x, lanes(2, 0xffff));
+        v_op(and_ids, x, x, lanes(2, 0xffff));
         v_op(add[2], x, x, t);
         sums = 2;
     } else if (L == 2 && twice) {
@@ -456,7 +449,7 @@ void Lowering::reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t) {
             v_op({X::kIdPmuldq, X::kIdVpmuldq}, t, t, lanes(2, 1));
             v_op({X::kIdPmuldq, X::kIdVpmuldq}, x, x, lanes(2, 1));
         } else {
-            v_op({and_ids.sse, and_ids.avx}, x, x, lanes(3, 0xffffffff));
+            v_op(and_ids, x, x, lanes(3, 0xffffffff));
         }
         v_op(add[3], x, x, t);
     } else if (L == 2) {
@@ -472,7 +465,7 @@ void Lowering::reduce_sum(u32 L, bool is_signed, bool twice, Xmm x, Xmm t) {
 
 bool Lowering::reduce(u32 n) {
     const IrInst& i = inst(n);
-    const u32 L = slog(i.lane);
+    const u32 L = lane_log(i.lane);
     const VReduce kind = VReduce(i.sub);
     if (in_vec(i.type)) return false;
     const bool half = type(i.a) == Type::v64;
@@ -508,7 +501,7 @@ bool Lowering::reduce(u32 n) {
         } else { // the host finds the least unsigned word: the others' order is turned by flipping bits
             const u64 sign = L ? 0x8000 : 0x80, all = L ? 0xffff : 0xff;
             flip = kind == VReduce::umin ? 0 : kind == VReduce::umax ? all : kind == VReduce::smin ? sign : all ^ sign;
-            if (flip) v_op({xor_ids.sse, xor_ids.avx}, x, x, lanes(L, flip));
+            if (flip) v_op(xor_ids, x, x, lanes(L, flip));
             if (L == 0) {
                 v_by({X::kIdPsrlw, X::kIdVpsrlw}, t, x, 8);
                 v_op({X::kIdPminub, X::kIdVpminub}, x, x, t);
