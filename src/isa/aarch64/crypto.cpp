@@ -81,6 +81,43 @@ void sha256su1(A64& t, const I& i) {
     t.v(i[Rd], t.vbin(VBin::sha256_msg2, Lane::i128, sum, m));
 }
 
+// ---- SHA-512 (FIPS 180-4, 4.1.3): half of two rounds
+
+Val choose(Val x, Val y, Val z) { return ((y ^ z) & x) ^ z; }
+Val majority(Val x, Val y, Val z) { return (x & y) | ((x | y) & z); }
+Val big_sigma0(Val x) { return x.rotr(28) ^ x.rotr(34) ^ x.rotr(39); }
+Val big_sigma1(Val x) { return x.rotr(14) ^ x.rotr(18) ^ x.rotr(41); }
+Val doubleword(A64& t, i64 n, u32 k) { return t.get(u16(slot_v + n), Type::i64, 8 * k); }
+void put_doublewords(A64& t, i64 n, Val low, Val high) {
+    t.put(u16(slot_v + n), low);
+    t.put(u16(slot_v + n), high, 8);
+}
+void sha512h(A64& t, const I& i) {
+    Val n0 = doubleword(t, i[Rn], 0), n1 = doubleword(t, i[Rn], 1), m1 = doubleword(t, i[Rm], 1);
+    Val high = choose(m1, n0, n1) + big_sigma1(m1) + doubleword(t, i[Rd], 1);
+    Val next = high + doubleword(t, i[Rm], 0);
+    put_doublewords(t, i[Rd], choose(next, m1, n0) + big_sigma1(next) + doubleword(t, i[Rd], 0), high);
+}
+void sha512h2(A64& t, const I& i) {
+    Val m0 = doubleword(t, i[Rm], 0), m1 = doubleword(t, i[Rm], 1);
+    Val high = majority(doubleword(t, i[Rn], 0), m1, m0) + big_sigma0(m0) + doubleword(t, i[Rd], 1);
+    put_doublewords(t, i[Rd], majority(high, m0, m1) + big_sigma0(high) + doubleword(t, i[Rd], 0), high);
+}
+// d + (a rotated by x) ^ (a rotated by y) ^ (a >> z), lane by lane
+Val plus_small_sigma(A64& t, Val d, Val a, u32 x, u32 y, u32 z) {
+    Val sigma = exclusive_or(t, exclusive_or(t, rotated(t, Lane::i64, a, x), rotated(t, Lane::i64, a, y)),
+                             shifted_lanes(t, VShift::lshr, Lane::i64, a, z));
+    return t.vbin(VBin::add, Lane::i64, d, sigma);
+}
+void sha512su0(A64& t, const I& i) {
+    Val d = full(t, i[Rd]);
+    t.v(i[Rd], plus_small_sigma(t, d, bytes_from(t, d, full(t, i[Rn]), 8), 1, 8, 7));
+}
+void sha512su1(A64& t, const I& i) {
+    Val sum = t.vbin(VBin::add, Lane::i64, full(t, i[Rd]), full(t, i[Rm]));
+    t.v(i[Rd], plus_small_sigma(t, sum, full(t, i[Rn]), 19, 61, 6));
+}
+
 // ---- SHA-3
 
 void eor3(A64& t, const I& i) {
@@ -133,10 +170,10 @@ constexpr R sha256_rows[] = {
     {"sha256su0 {Vd}.4s, {Vn}.4s",              "01011110 00 10100 00010 10 Rn Rd",     sha256su0},
 };
 constexpr R sha512_rows[] = {
-    {"sha512h   {Qd}, {Qn}, {Vm}.2d",           "11001110 011 Rm 1 0 00 00 Rn Rd",      three<sha512h_body>},
-    {"sha512h2  {Qd}, {Qn}, {Vm}.2d",           "11001110 011 Rm 1 0 00 01 Rn Rd",      three<sha512h2_body>},
-    {"sha512su1 {Vd}.2d, {Vn}.2d, {Vm}.2d",     "11001110 011 Rm 1 0 00 10 Rn Rd",      three<sha512su1_body>},
-    {"sha512su0 {Vd}.2d, {Vn}.2d",              "11001110 110 00000 1000 00 Rn Rd",     two<sha512su0_body>},
+    {"sha512h   {Qd}, {Qn}, {Vm}.2d",           "11001110 011 Rm 1 0 00 00 Rn Rd",      sha512h},
+    {"sha512h2  {Qd}, {Qn}, {Vm}.2d",           "11001110 011 Rm 1 0 00 01 Rn Rd",      sha512h2},
+    {"sha512su1 {Vd}.2d, {Vn}.2d, {Vm}.2d",     "11001110 011 Rm 1 0 00 10 Rn Rd",      sha512su1},
+    {"sha512su0 {Vd}.2d, {Vn}.2d",              "11001110 110 00000 1000 00 Rn Rd",     sha512su0},
 };
 constexpr R sha3_rows[] = {
     {"eor3      {Vd}.16b, {Vn}.16b, {Vm}.16b, {Va}.16b", "11001110 000 Rm 0 Ra Rn Rd",  eor3},

@@ -33,41 +33,6 @@ int sha1_rounds(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
     return give(results, x);
 }
 
-// ---- SHA-512, 4.1.3
-
-u64 big_sigma0(u64 x) { return std::rotr(x, 28) ^ std::rotr(x, 34) ^ std::rotr(x, 39); }
-u64 big_sigma1(u64 x) { return std::rotr(x, 14) ^ std::rotr(x, 18) ^ std::rotr(x, 41); }
-u64 small_sigma0(u64 x) { return std::rotr(x, 1) ^ std::rotr(x, 8) ^ x >> 7; }
-u64 small_sigma1(u64 x) { return std::rotr(x, 19) ^ std::rotr(x, 61) ^ x >> 6; }
-u64 choose(u64 x, u64 y, u64 z) { return (x & y) | (~x & z); }
-u64 majority(u64 x, u64 y, u64 z) { return (x & y) | (x & z) | (y & z); }
-
-int sha512h(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
-    const u64 *d = args[0].w, *n = args[1].w, *m = args[2].w;
-    u64 high = choose(m[1], n[0], n[1]) + big_sigma1(m[1]) + d[1];
-    u64 next = high + m[0];
-    results[0].w[0] = choose(next, m[1], n[0]) + big_sigma1(next) + d[0];
-    results[0].w[1] = high;
-    return 0;
-}
-int sha512h2(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
-    const u64 *d = args[0].w, *n = args[1].w, *m = args[2].w;
-    u64 high = majority(n[0], m[1], m[0]) + big_sigma0(m[0]) + d[1];
-    results[0].w[0] = majority(high, m[0], m[1]) + big_sigma0(high) + d[0];
-    results[0].w[1] = high;
-    return 0;
-}
-int sha512su0(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
-    const u64 *d = args[0].w, *n = args[1].w;
-    results[0] = {{d[0] + small_sigma0(d[1]), d[1] + small_sigma0(n[0])}};
-    return 0;
-}
-int sha512su1(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
-    const u64 *d = args[0].w, *n = args[1].w, *m = args[2].w;
-    results[0] = {{d[0] + small_sigma1(n[0]) + m[0], d[1] + small_sigma1(n[1]) + m[1]}};
-    return 0;
-}
-
 // ---- SM3, 4.3 and 5.3. Vd holds a round's half of the state, its first word on top.
 
 int sm3ss1(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
@@ -152,10 +117,6 @@ int sm4_rounds(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
 constinit const ir::Intrinsic sha1c_body{.name = "aarch64_sha1c", .body = sha1_rounds<choose>, .args = 3};
 constinit const ir::Intrinsic sha1p_body{.name = "aarch64_sha1p", .body = sha1_rounds<parity>, .args = 3};
 constinit const ir::Intrinsic sha1m_body{.name = "aarch64_sha1m", .body = sha1_rounds<majority>, .args = 3};
-constinit const ir::Intrinsic sha512h_body{.name = "aarch64_sha512h", .body = sha512h, .args = 3};
-constinit const ir::Intrinsic sha512h2_body{.name = "aarch64_sha512h2", .body = sha512h2, .args = 3};
-constinit const ir::Intrinsic sha512su0_body{.name = "aarch64_sha512su0", .body = sha512su0, .args = 2};
-constinit const ir::Intrinsic sha512su1_body{.name = "aarch64_sha512su1", .body = sha512su1, .args = 3};
 constinit const ir::Intrinsic sm3tt1a_body{.name = "aarch64_sm3tt1a", .body = sm3tt1<parity>, .args = 4};
 constinit const ir::Intrinsic sm3tt1b_body{.name = "aarch64_sm3tt1b", .body = sm3tt1<majority>, .args = 4};
 constinit const ir::Intrinsic sm3tt2a_body{.name = "aarch64_sm3tt2a", .body = sm3tt2<parity>, .args = 4};
