@@ -32,7 +32,6 @@ false | true | false; echo "${PIPESTATUS[@]}"
 (set -e; false; echo unreachable); echo "subshell $?"
 set -o pipefail; false | true; echo "pipefail $?"; set +o pipefail
 trap 'echo "trapped USR1"' USR1
-trap 'echo "leaving with $?"' EXIT
 kill -USR1 $$
 (trap 'echo child term; exit 5' TERM; kill -TERM $BASHPID; echo not here); echo "child $?"
 sleep 30 & pid=$!; kill $pid; wait $pid 2>/dev/null; echo "killed $?"
@@ -51,4 +50,5 @@ for ((i = 0; i < size; i++)); do line+="$((i * 7919 % 97)) "; done
 echo "${#line} $(echo $line | tr ' ' '\n' | sort -n | uniq -c | sort -rn | head -n 3 | tr -s ' \n' ' ')"
 nameref() { local -n r=$1; r[new]=value; }; nameref map; echo "${map[new]}"
 echo "$BASH_SUBSHELL $(echo $BASH_SUBSHELL) ${FUNCNAME-none} $- $# ${*:-none}" | sed 's/[^ ]*B[^ ]*/flags/'
+trap 'echo "leaving with $?"' EXIT
 exit 6

@@ -17,6 +17,8 @@ def add_options(parser):
     parser.add_argument("--fix", action="store_true", help="format files and write the arrows block instead of failing")
     parser.add_argument("--all", action="store_true", help="every file, not only the changed ones")
     parser.add_argument("--base", metavar="REV", help="changed since REV (default: the fork from main, or the last commit)")
+    parser.add_argument("--sanitize", choices=("asan", "ubsan", "tsan"), metavar="WHICH",
+                        help="instead: quick tests and guest programs under a sanitizer (asan, ubsan, tsan)")
     parser.add_argument("--no-tidy", action="store_true", help="leave clang-tidy out (it takes seconds a file)")
 
 
@@ -90,8 +92,19 @@ def lengths():
             print(f"long: {name}:{line}: {function} has {length} lines, {LONG_FUNCTION} is a long function")
 
 
+def sanitized(preset):
+    """The quick tests, then the guest programs, in a build with a sanitizer; real programs are left to the fast build."""
+    build.compile_targets(preset)
+    quick = build.run_tests(preset, "quick") == 0
+    programs = build.run_tests(preset, "full", ["^run[.]", "^user[.]"]) == 0
+    say(f"{preset}: quick tests {'ok' if quick else 'FAILED'}, guest programs {'ok' if programs else 'FAILED'}")
+    return 0 if quick and programs else 1
+
+
 def check(options):
     packages.install()
+    if options.sanitize:
+        return sanitized(options.sanitize)
     names = files(options)
     steps = {"format": formatting(names, options.fix)}
     build.compile_targets("release")
