@@ -37,7 +37,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
 Cpu::~Cpu() {
     {
         std::lock_guard lock(space_.mutex);
-        tell_verified();
+        tell_verified(space_.counters);
         std::erase(space_.cpus, this);
     }
     munmap(header_, bytes_);
@@ -100,6 +100,7 @@ Node* Cpu::enter_unit() {
 }
 
 void Cpu::leave_unit() {
+    if (inside_.load(std::memory_order_relaxed) == 0) return;
     inside_.store(0, std::memory_order_seq_cst);
     if (space_.waiting.load(std::memory_order_seq_cst) == 0) return;
     std::lock_guard lock(space_.mutex);
@@ -129,6 +130,7 @@ void Cpu::run() {
     word_ = nullptr;
     for (;;) {
         if (wanted() && !done(internal)) {
+            leave_unit();
             header_->exit_kind = ExitKind::poll;
             return;
         }

@@ -176,8 +176,8 @@ private:
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
     std::unique_ptr<Verifier> verifier_;
-    u64 verified_units_ = 0, verified_insns_ = 0; // not yet in the space's counters
-    void tell_verified();
+    std::atomic<u64> verified_units_{0}, verified_insns_{0}; // not yet in the space's counters
+    void tell_verified(CodeSpace::Counters& c) const;
     long thread_ = 0;              // that GS was set for
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0

@@ -42,8 +42,9 @@ const isa::Guest& CodeSpace::guest() const { return impl_->guest; }
 const Options& CodeSpace::options() const { return impl_->options; }
 CodeSpace::Counters CodeSpace::counters() const {
     std::lock_guard lock(impl_->mutex);
-    for (Cpu* c : impl_->cpus) c->tell_verified();
-    return impl_->counters;
+    Counters all = impl_->counters;
+    for (const Cpu* c : impl_->cpus) c->tell_verified(all);
+    return all;
 }
 
 void CodeSpace::tell_code() {

@@ -20,11 +20,9 @@ void Cpu::step(Node& n) {
 }
 
 // Counts are gathered here, so that the lock is not taken for each unit.
-void Cpu::tell_verified() {
-    CodeSpace::Counters& c = space_.counters;
-    c.verified_units += verified_units_;
-    c.verified_insns += verified_insns_;
-    verified_units_ = verified_insns_ = 0;
+void Cpu::tell_verified(CodeSpace::Counters& c) const {
+    c.verified_units += verified_units_.load(std::memory_order_relaxed);
+    c.verified_insns += verified_insns_.load(std::memory_order_relaxed);
 }
 
 void Cpu::verify(Node& n) {
@@ -49,8 +47,11 @@ void Cpu::verify(Node& n) {
         s.counters.log_full_insns += verifier_->guest_insns();
         return;
     }
-    ++verified_units_;
-    verified_insns_ += verifier_->guest_insns();
+    auto add = [](std::atomic<u64>& to, u64 more) {
+        to.store(to.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+    };
+    add(verified_units_, 1);
+    add(verified_insns_, verifier_->guest_insns());
     if (outcome == Verifier::Outcome::same) return;
     std::unique_lock lock(s.mutex);
     CodeSpace::Counters& c = s.counters;

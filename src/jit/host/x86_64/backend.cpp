@@ -43,12 +43,25 @@ Features Features::probe(u32 level) {
 
 // ---- records
 
+Records::~Records() {
+    for (auto& c : chunks_) delete[] c.load(std::memory_order_relaxed);
+}
+
+u32 Records::add(u64 hash, Record record) {
+    u32 n = count_;
+    if (n == chunk_size * chunk_count) return full;
+    if (n % chunk_size == 0) chunks_[n / chunk_size].store(new Record[chunk_size], std::memory_order_release);
+    chunks_[n / chunk_size].load(std::memory_order_relaxed)[n % chunk_size] = std::move(record);
+    by_hash_.emplace(hash, n);
+    ++count_;
+    return n;
+}
+
 u32 Records::intrinsic(const ir::Intrinsic& f) {
-    for (u32 n = 0; n < records_.size(); ++n)
-        if (records_[n]->intrinsic == &f) return n;
-    records_.push_back(std::make_unique<Record>());
-    records_.back()->intrinsic = &f;
-    return u32(records_.size() - 1);
+    u64 hash = u64(&f);
+    for (auto [at, end] = by_hash_.equal_range(hash); at != end; ++at)
+        if ((*this)[at->second].intrinsic == &f) return at->second;
+    return add(hash, {.intrinsic = &f});
 }
 
 u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3]) {
@@ -56,32 +69,34 @@ u32 Records::operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (
     copy.a = i.a == ir::none ? ir::none : 0;
     copy.b = i.b == ir::none ? ir::none : 1;
     copy.c = i.c == ir::none ? ir::none : 2;
-    auto same = [&](const ir::Inst& x, const ir::Inst& y) {
-        return x.op == y.op && x.type == y.type && x.sub == y.sub && x.lane == y.lane && x.a == y.a && x.b == y.b &&
-               x.c == y.c && x.imm == y.imm;
+    std::span<const u64> table; // in the unit
+    if (i.op == Op::vshuffle || i.op == Op::constant) {
+        copy.imm = 0;
+        table = std::span(unit.wide).subspan(i.imm);
+        table = table.first(std::min<std::size_t>(table.size(), 8));
+    }
+    u64 hash = u64(i.op) | u64(i.type) << 8 | u64(i.sub) << 16 | u64(i.lane) << 24 | u64(types[0]) << 32;
+    hash ^= copy.imm * 0x9e3779b97f4a7c15;
+    for (u64 w : table) hash = (hash ^ w) * 0x9e3779b97f4a7c15;
+    auto same = [&](const ir::Unit& u) {
+        const ir::Inst& x = u.code[3];
+        return x.op == copy.op && x.type == copy.type && x.sub == copy.sub && x.lane == copy.lane && x.a == copy.a &&
+               x.b == copy.b && x.c == copy.c && x.imm == copy.imm && u.code[0].type == types[0] &&
+               u.code[1].type == types[1] && u.code[2].type == types[2] && u.vector_bytes == unit.vector_bytes &&
+               std::equal(table.begin(), table.end(), u.wide.begin(), u.wide.end());
     };
-    // Tables of shuffles are in the unit: such records are not shared.
-    bool table = i.op == Op::vshuffle || i.op == Op::constant;
-    for (u32 n = 0; n < records_.size() && !table; ++n) {
-        const ir::Unit* u = records_[n]->unit.get();
-        if (u && same(u->code[3], copy) && u->code[0].type == types[0] && u->code[1].type == types[1] &&
-            u->code[2].type == types[2])
-            return n;
+    for (auto [at, end] = by_hash_.equal_range(hash); at != end; ++at) {
+        const ir::Unit* known = (*this)[at->second].unit.get();
+        if (known && same(*known)) return at->second;
     }
     auto u = std::make_unique<ir::Unit>();
     u->vector_bytes = unit.vector_bytes;
     for (u32 k = 0; k < 3; ++k) u->code.push_back({.op = Op::arg, .type = types[k], .imm = k});
-    if (table) {
-        copy.imm = 0;
-        u->wide.assign(unit.wide.begin() + long(i.imm),
-                       unit.wide.begin() + std::min(long(i.imm) + 8, long(unit.wide.size())));
-    }
+    u->wide.assign(table.begin(), table.end());
     u->code.push_back(copy);
     u->code.push_back({.op = Op::trap, .sub = u8(ir::TrapKind::guest)});
     u->blocks.push_back({.begin = 3, .end = 5});
-    records_.push_back(std::make_unique<Record>());
-    records_.back()->unit = std::move(u);
-    return u32(records_.size() - 1);
+    return add(hash, {.unit = std::move(u)});
 }
 
 namespace {

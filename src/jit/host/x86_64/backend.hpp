@@ -2,23 +2,37 @@
 #pragma once
 #include "jit/host/host.hpp"
 #include "jit/host/x86_64/lower.hpp"
+#include <atomic>
 #include <memory>
+#include <unordered_map>
 
 namespace mimic::jit::x86 {
 
-// What call sites refer to by number: an intrinsic, or one IR instruction for the interpreter.
+// What call sites refer to by number: an intrinsic, or one IR instruction for the interpreter. Translators add under
+// their lock; vCPUs read without one, since a record never moves.
 class Records {
 public:
     struct Record {
         const ir::Intrinsic* intrinsic = nullptr;
         std::unique_ptr<ir::Unit> unit; // operands as arguments 0..2, then the instruction
     };
+    static constexpr u32 full = ~0u; // instead of a number: there are too many
+    Records() = default;
+    Records(const Records&) = delete;
+    Records& operator=(const Records&) = delete;
+    ~Records();
     u32 intrinsic(const ir::Intrinsic& f);
     u32 operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3]);
-    const Record& operator[](u32 n) const { return *records_[n]; }
+    const Record& operator[](u32 n) const {
+        return chunks_[n / chunk_size].load(std::memory_order_acquire)[n % chunk_size];
+    }
 
 private:
-    std::vector<std::unique_ptr<Record>> records_; // stable addresses; read by vCPUs, grown by translators
+    static constexpr u32 chunk_size = 256, chunk_count = 1024;
+    u32 add(u64 hash, Record record);
+    std::atomic<Record*> chunks_[chunk_count] = {};
+    u32 count_ = 0;
+    std::unordered_multimap<u64, u32> by_hash_;
 };
 
 } // namespace mimic::jit::x86

@@ -46,6 +46,7 @@ void Lowering::from_scratch(u32 n, u32 index) {
 
 // Operands are in scratch; `record` says what to do. Non-zero status leaves the unit.
 void Lowering::call_out(u32 record, bool may_leave) {
+    if (record == Records::full) return void(failed_ = true);
     spill_temps();
     a_.mov(eax, record);
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));
@@ -61,6 +62,7 @@ void Lowering::call_out(u32 record, bool may_leave) {
 }
 
 void Lowering::call_keeping(u32 record) {
+    if (record == Records::full) return void(failed_ = true);
     a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
     a_.call(state(at_.host(offsetof(HostArea, stub_keep))));
 }

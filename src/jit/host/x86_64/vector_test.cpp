@@ -1,5 +1,6 @@
 // Vector and FP operations against the interpreter, with as much of the host as each level of x86-64 has: every kind,
 // lane and width by itself, then random units.
+#include "base/check.hpp"
 #include "ir/operands.hpp"
 #include "ir/random.hpp"
 #include "ir/test_support.hpp"
@@ -66,8 +67,9 @@ public:
         u64 bytes = ir::slots_offset + guest.bytes + backend_->host_area();
         for (auto* state : {&jit_, &oracle_}) *state = new (std::align_val_t{64}) u8[bytes]();
         cpu(jit_) = {}, cpu(oracle_) = {};
+        u8* code = cache_.code();
+        MIMIC_CHECK(backend_->emit_shared(code, cache_.writable(code), u32(CodeCache::head_bytes)), "no room");
         backend_->init(&cpu(jit_));
-        restart();
     }
     ~Engines() {
         for (u8* state : {jit_, oracle_}) ::operator delete[](state, std::align_val_t{64});
@@ -75,13 +77,16 @@ public:
 
     // Translates; false when the back end refuses.
     bool translate(const ir::Unit& unit) {
-        if (!cache_.room(256 << 10)) restart();
         emitted_.text = &text_;
         analysis_.run(unit, guest_, backend_->plan());
-        code_ = cache_.room(256 << 10);
-        if (!backend_->emit(unit, analysis_, AddressModel::direct, code_, cache_.writable(code_), 256 << 10,
-                            cache_.links(), emitted_))
-            return false;
+        u64 room = 0;
+        code_ = *cache_.room(room);
+        if (!emit(unit, room)) {
+            if (!emitted_.no_room) return false;
+            if (!cache_.next_region()) return false;
+            code_ = *cache_.room(room);
+            if (!emit(unit, room)) return false;
+        }
         cache_.commit(emitted_.bytes);
         for (u32 n = 0; n < emitted_.edges.size(); ++n) cache_.links()[n] = u64(code_ + emitted_.edges[n].stub);
         return true;
@@ -122,11 +127,9 @@ private:
         std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(v));
         return text;
     }
-    void restart() {
-        (void)cache_.reset();
-        u8* code = cache_.room(4096);
-        cache_.commit(*backend_->emit_shared(code, cache_.writable(code), 4096));
-        backend_->init(&cpu(jit_));
+    bool emit(const ir::Unit& unit, u64 room) {
+        return backend_->emit(unit, analysis_, AddressModel::direct, code_, cache_.writable(code_), room, cache_.links(),
+                              emitted_);
     }
 
     const ir::GuestState& guest_;
