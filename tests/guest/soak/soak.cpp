@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,6 +125,8 @@ Result<std::vector<Answer>> Reference::run(std::span<const Case> cases) {
     pid_t child;
     if (int e = posix_spawnp(&child, argv[0], nullptr, nullptr, argv, environ))
         return Error::from_errno(e, "cannot start the reference {}", emulator_);
+    const rlimit seconds{20, 20}; // a hundred times what a batch takes: a case that runs in circles there ends
+    prlimit(child, RLIMIT_CPU, &seconds, nullptr);
     int status = 0;
     waitpid(child, &status, 0);
     if (!WIFEXITED(status) || WEXITSTATUS(status))
