@@ -134,7 +134,7 @@ public:
 
     const RegisterPlan& plan() const override { return plan_; }
     u32 host_area() const override {
-        return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea);
+        return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea) + 16 * jump_entries;
     }
     void init(CpuHeader* cpu) const override;
     Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
