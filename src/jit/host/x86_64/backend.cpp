@@ -134,7 +134,7 @@ public:
 
     const RegisterPlan& plan() const override { return plan_; }
     u32 host_area() const override {
-        return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea);
+        return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea) + 16 * jump_entries;
     }
     void init(CpuHeader* cpu) const override;
     Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
@@ -160,7 +160,8 @@ public:
     void clear_jump(CpuHeader* cpu, u64 pc) const override {
         for (u32 entries = first_jump_entries; entries <= jump_entries; entries *= 4) { // the mask may grow meanwhile
             u64* e = entry(cpu, pc, jump_mask(entries));
-            if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
+            if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc)
+                __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }
     void clear_jumps(CpuHeader* cpu) const override {

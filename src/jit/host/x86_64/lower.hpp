@@ -52,7 +52,8 @@ struct HostArea {
     alignas(16) u64 spill[2 * 64];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
-    alignas(64) u64 jump[2 * jump_entries];
+    // jump_entries pairs follow: a megabyte, touched where it is used.
+    alignas(64) u64 jump[];
 };
 
 struct Layout { // of the state block, relative to rbp

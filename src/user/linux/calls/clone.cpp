@@ -101,7 +101,7 @@ i64 new_thread(Thread& t, const Request& r) {
         Thread::unblock(start.mask);
         return -EAGAIN;
     }
-    thread.release();
+    (void)thread.release();
     while (start.tid.load(std::memory_order_acquire) == 0)
         raw_syscall(SYS_futex, u64(&start.tid), FUTEX_WAIT_PRIVATE, 0);
     i32 tid = i32(start.tid.load());
