@@ -2,6 +2,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/test_machine.hpp"
 #include <gtest/gtest.h>
+#include <thread>
 
 namespace mimic::cpu {
 namespace {
@@ -67,6 +68,71 @@ TEST_P(Engines, InvalidatedCodeIsTranslatedAnew) {
     cpu->header().pc = 0x1000;
     cpu->run();
     EXPECT_EQ(x(10), 2u);
+}
+
+// Nothing in such a loop polls: each turn hits the jump cache.
+TEST_P(Engines, AKickLeavesALoopOfIndirectBranches) {
+    program({"addi a1, a1, 1", "sd a1, 0(a2)", "jalr zero, 0(a0)"});
+    cpu->slot64(10) = 0x1000, cpu->slot64(12) = 0x8000;
+    std::thread runner([&] {
+        process::SignalStack own;
+        cpu->run();
+    });
+    auto turns = [&] { return __atomic_load_n(reinterpret_cast<u64*>(machine.base + 0x8000), __ATOMIC_RELAXED); };
+    while (turns() < 1000) std::this_thread::yield();
+    cpu->kick();
+    runner.join();
+    EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::poll);
+    EXPECT_EQ(x(11), turns());
+}
+
+// More code than the memory for it holds, in two vCPUs.
+TEST_P(Engines, OldCodeIsGivenUp) {
+    constexpr u64 first = 0x1000, last = 0x50000;
+    auto add = guest->assemble("addi a0, a0, 1", first, 0);
+    for (u64 at = first; at < last; at += 4) std::memcpy(machine.base + at, add->data(), 4);
+    machine.assemble(*guest, {"ecall"}, last);
+    space = *CodeSpace::create(
+        *guest, machine,
+        {.accel = GetParam(), .one_insn = true, .code_bytes = 1 << 20, .guest_base = u64(machine.base)});
+    auto run = [&] {
+        process::SignalStack own;
+        Cpu one(*space, machine);
+        for (u32 round = 0; round < 2; ++round) {
+            one.header().pc = first;
+            one.run();
+            EXPECT_EQ(one.header().pc, last);
+        }
+        EXPECT_EQ(one.slot64(10), 2 * (last - first) / 4);
+    };
+    std::thread other(run);
+    run();
+    other.join();
+    CodeSpace::Counters c = space->counters();
+    EXPECT_GT(c.evictions, 4u);
+    EXPECT_GT(c.units, 2 * (last - first) / 4);
+}
+
+// Pages that are written again and again: units of theirs look for themselves, nobody has to tell.
+TEST_P(Engines, ABusyPageChecksItsUnits) {
+    program({"addi a0, zero, 1", "ecall"});
+    for (u32 n = 1; n < 40; ++n) {
+        machine.assemble(*guest, {"addi a0, zero, " + std::to_string(n)}, 0x1000);
+        if (n < 10) space->invalidate(0x1000, 0x1004); // what a write to a watched page leads to
+        cpu->header().pc = 0x1000;
+        cpu->run();
+        EXPECT_EQ(x(10), n);
+    }
+    EXPECT_EQ(space->counters().busy_pages, 1u);
+    EXPECT_GE(space->counters().stale_units, 29u);
+    // Calm: in the end it is a page like others, whose writes are told.
+    for (u32 n = 0; n < 10000; ++n) cpu->header().pc = 0x1000, cpu->run();
+    machine.assemble(*guest, {"addi a0, zero, 50"}, 0x1000);
+    space->invalidate(0x1000, 0x1004);
+    cpu->header().pc = 0x1000;
+    cpu->run();
+    EXPECT_EQ(x(10), 50u);
+    EXPECT_LE(space->counters().stale_units, 31u);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),
