@@ -2,33 +2,18 @@
 
 namespace mimic::isa {
 
-#ifdef MIMIC_GUEST_aarch64
-namespace aarch64 {
-extern const GuestInfo guest_info;
-}
-#endif
-#ifdef MIMIC_GUEST_riscv
-namespace riscv {
-extern const GuestInfo guest_info;
-}
-#endif
-#ifdef MIMIC_GUEST_x86
-namespace x86 {
-extern const GuestInfo guest_info;
-}
-#endif
+#define GUEST(folder)                                                                                                  \
+    namespace folder {                                                                                                 \
+    extern const GuestInfo guest_info;                                                                                 \
+    }
+#include "guests.inc" // a line GUEST(folder) each
+#undef GUEST
 
 namespace {
 constexpr const GuestInfo* all[] = {
-#ifdef MIMIC_GUEST_aarch64
-    &aarch64::guest_info,
-#endif
-#ifdef MIMIC_GUEST_riscv
-    &riscv::guest_info,
-#endif
-#ifdef MIMIC_GUEST_x86
-    &x86::guest_info,
-#endif
+#define GUEST(folder) &folder::guest_info,
+#include "guests.inc"
+#undef GUEST
 };
 } // namespace
 

@@ -2,11 +2,17 @@
 
 namespace mimic::user {
 
-extern const Abi riscv64_abi, aarch64_abi, x86_64_abi;
+#define ABI(file) extern const Abi file##_abi;
+#include "abis.inc" // a line ABI(file) for each file of abi/
+#undef ABI
 
 namespace {
 
-constexpr const Abi* all[] = {&riscv64_abi, &aarch64_abi, &x86_64_abi};
+constexpr const Abi* all[] = {
+#define ABI(file) &file##_abi,
+#include "abis.inc"
+#undef ABI
+};
 
 u32 offset(std::string_view name, const ir::GuestState& state, std::string& missing) {
     if (name.empty()) return 0;
