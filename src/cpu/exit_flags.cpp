@@ -75,7 +75,8 @@ ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, 
     Use& known = rows_[row];
     if (known != Use::unknown) return known;
     Use use = use_of(code, pc, mode);
-    return known = join(use, use_of_samples(row, pc, mode, random_samples));
+    if (use != Use::reads) use = join(use, use_of_samples(row, pc, mode, random_samples));
+    return known = use;
 }
 
 ExitFlags::Use ExitFlags::use_of_samples(u32 row, u64 pc, u32 mode, u32 count) {
