@@ -133,7 +133,7 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         ++counters.units;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);
-        if (!done) add_node(pc, 0, nullptr, t.get());
+        publish(*unit, *t);
         if (done && log) log_host_code(*t);
         if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, pc);
         (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
@@ -181,11 +181,19 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
         links[first_link + k] = {&t, e.pc, e.mode, e.stub};
         __atomic_store_n(&cache->links()[first_link + k], u64(code + e.stub), __ATOMIC_RELEASE);
     }
-    add_node(t.pc, 0, code + emitted.entries.front().offset, &t);
+    return true;
+}
+
+// From now on it is found, by threads that hold no lock: nothing of it may be missing.
+void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
+    if (!t.code) {
+        add_node(t.pc, 0, nullptr, &t);
+        return;
+    }
+    add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
         if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode))
-            add_node(unit.blocks[e.block].pc, e.block, code + e.offset, &t);
-    return true;
+            add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 
 // The edge behind a link word gets its target. The unit that left through it may be gone meanwhile; then the word

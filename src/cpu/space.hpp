@@ -130,6 +130,7 @@ struct CodeSpace::Impl {
     void provide(u64 pc, u32 mode);
     bool translate(u64 pc, u32 mode);
     bool emit(const ir::Unit& unit, Translation& t);
+    void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
     void follow_link(const u64* word, Node& to);
