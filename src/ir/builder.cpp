@@ -230,6 +230,23 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
 }
 Val Builder::unary(Op op, Val a, Type t) { return emit({.op = op, .type = t, .a = a.id()}); }
 
+bool Builder::extends_low_half(Val v, u32 depth) {
+    const Inst& i = inst(v);
+    switch (i.op) {
+    case Op::constant: return i64(i.imm) == i32(i.imm);
+    case Op::sext: return bits_of(result_type(unit_.code[i.a])) <= 32;
+    case Op::zext: return bits_of(result_type(unit_.code[i.a])) < 32;
+    case Op::load: {
+        MemArg m = MemArg::from(i.imm);
+        return is_int(m.memory) && bits_of(m.memory) <= (m.sign ? 32u : 31u);
+    }
+    case Op::and_:
+    case Op::or_:
+    case Op::xor_: return depth && extends_low_half({this, i.a}, depth - 1) && extends_low_half({this, i.b}, depth - 1);
+    default: return false;
+    }
+}
+
 Val Builder::convert(Op op, Val a, Type t) {
     Type from = a.type();
     if (from == t) return a;
@@ -238,6 +255,8 @@ Val Builder::convert(Op op, Val a, Type t) {
         return imm(op == Op::sext ? u64(signed_of(v, from)) : v, t);
     }
     const Inst& i = inst(a);
+    if (op == Op::sext && t == Type::i64 && from == Type::i32 && i.op == Op::trunc)
+        if (Val wide{this, i.a}; wide.type() == Type::i64 && extends_low_half(wide)) return wide;
     if (op == Op::trunc && (i.op == Op::sext || i.op == Op::zext)) {
         Val inner{this, i.a};
         if (inner.type() == t) return inner;

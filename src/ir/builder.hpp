@@ -205,6 +205,8 @@ private:
     Val binary(Op op, Val a, Val b, u8 sub = 0);
     Val unary(Op op, Val a, Type t);
     Val convert(Op op, Val a, Type t);
+    // Is an i64 the sign extension of its low half, by what made it?
+    bool extends_low_half(Val v, u32 depth = 3);
     Val shift(Op op, Val a, Val n);
     Val compare(Rel rel, Val a, Val b);
     void end(const Inst& i);

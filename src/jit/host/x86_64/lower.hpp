@@ -200,6 +200,7 @@ private:
     void fp_binary(u32 n);
     void fp_result(u32 n, Xmm r);
     bool fp_to_int(u32 n);
+    bool static_stof(u32 n);
     bool fp_round(u32 n);
     bool fp_round_to_int(u32 n);
     void fp_extreme(u32 n);

@@ -162,7 +162,8 @@ bool Lowering::fp(u32 n) {
     case Op::utof: {
         Type from = type(i.a);
         bool exact = from == Type::i32 && d;
-        if ((arg.round != Round::dynamic && !exact) || (from != Type::i32 && from != Type::i64)) return false;
+        if (from != Type::i32 && from != Type::i64) return false;
+        if (arg.round != Round::dynamic && !exact) return static_stof(n);
         bool wide = from == Type::i64;
         if (i.op == Op::utof && wide && !f_.avx512vl) return false;
         Gp a = gpr(i.a);
@@ -207,6 +208,34 @@ bool Lowering::fp(u32 n) {
     }
     default: return false;
     }
+}
+
+// From i64 with a rounding mode of its own: which one does not matter to what f64 holds exactly, up to 53 bits.
+bool Lowering::static_stof(u32 n) {
+    const IrInst& i = inst(n);
+    if (i.op != Op::stof || type(i.a) != Type::i64 || i.type != Type::f64) return false;
+    Gp a = gpr(i.a), t = temp();
+    Type types[3] = {Type::i64};
+    u32 record = records_->operation(*unit_, i, types);
+    use(i.a);
+    Xmm r = def_vec(n);
+    Label large = a_.newLabel(), back = a_.newLabel();
+    a_.mov(t, imm(i64(1) << 53));
+    a_.add(t, a);
+    a_.shr(t, 54);
+    a_.jnz(large);
+    f_.avx ? a_.vxorps(r, r, r) : a_.xorps(r, r);
+    f_.avx ? a_.vcvtsi2sd(r, r, a) : a_.cvtsi2sd(r, a);
+    a_.bind(back);
+    cold(large, [=, this] {
+        i32 scratch = at_.header(u32(offsetof(ir::CpuHeader, scratch)));
+        a_.mov(state(scratch, 8), a);
+        call_keeping(record);
+        Mem m = state(scratch + 16 * i32(first_result), 16);
+        f_.avx ? a_.vmovups(r, m) : a_.movdqu(r, m);
+        a_.jmp(back);
+    });
+    return true;
 }
 
 // The result is in temporary r. What guest and host do differently with NaNs is put right in cold code; then the
