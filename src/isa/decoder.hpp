@@ -59,7 +59,8 @@ public:
     // The place of a row in rows().
     u32 number(const R* r) const {
         for (const Run& run : runs_)
-            if (r >= run.rows.data() && r < run.rows.data() + run.rows.size()) return run.first + u32(r - run.rows.data());
+            if (r >= run.rows.data() && r < run.rows.data() + run.rows.size())
+                return run.first + u32(r - run.rows.data());
         return none_;
     }
     // The name of the table that row n stands in.

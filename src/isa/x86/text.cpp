@@ -94,7 +94,8 @@ void print_operand(std::string& out, const I& i, u32 n) {
     case Where::rel: out += fmt::format("{:#x}", i.pc + i.length + u64(i.imm)); return;
     case Where::imm: out += fmt::format("{:#x}", low_bytes(i.imm, bytes)); return;
     case Where::moffs:
-        out += fmt::format("{}:{:#x}", i.segment >= 0x64 ? segment_name(i.segment) : "ds", low_bytes(i.imm, i.addr32 ? 4 : 8));
+        out += fmt::format("{}:{:#x}", i.segment >= 0x64 ? segment_name(i.segment) : "ds",
+                           low_bytes(i.imm, i.addr32 ? 4 : 8));
         return;
     case Where::source:
         out += fmt::format("{}{}:[{}]", pointer(bytes), i.segment >= 0x64 ? segment_name(i.segment) : "ds",

@@ -128,8 +128,8 @@ private:
         return text;
     }
     bool emit(const ir::Unit& unit, u64 room) {
-        return backend_->emit(unit, analysis_, AddressModel::direct, code_, cache_.writable(code_), room, cache_.links(),
-                              emitted_);
+        return backend_->emit(unit, analysis_, AddressModel::direct, code_, cache_.writable(code_), room,
+                              cache_.links(), emitted_);
     }
 
     const ir::GuestState& guest_;
