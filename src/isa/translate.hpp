@@ -7,7 +7,7 @@ namespace mimic::isa {
 
 struct Limits {
     u32 blocks = 64;
-    u32 insns = 64; // measured on a static hello: 512 translates half as much again, to no gain in loops
+    u32 insns = 64;   // measured on a static hello: 512 translates half as much again, to no gain in loops
     u64 reach = 4096; // blocks lie within this many bytes of the entry
     bool one_insn = false;
     // Is there a translation of this pc already? Then the unit stops before it and leaves by an edge.

@@ -227,10 +227,12 @@ TEST_P(FileTest, ManyRequestsAtOnce) {
     for (size_t i = 0; i < back.size(); i++) ASSERT_EQ(back[i], i);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Engines, FileTest, ::testing::Values(Aio::threads, Aio::io_uring, Aio::automatic), [](const auto& info_) {
-        return std::string(info_.param == Aio::threads ? "threads" : info_.param == Aio::io_uring ? "uring" : "automatic");
-    });
+INSTANTIATE_TEST_SUITE_P(Engines, FileTest, ::testing::Values(Aio::threads, Aio::io_uring, Aio::automatic),
+                         [](const auto& info_) {
+                             return std::string(info_.param == Aio::threads    ? "threads"
+                                                : info_.param == Aio::io_uring ? "uring"
+                                                                               : "automatic");
+                         });
 
 TEST(IoVec, SlicesAndCompares) {
     u8 a[4] = {0, 0, 1, 2}, b[4] = {3, 0, 0, 0};

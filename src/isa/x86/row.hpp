@@ -138,7 +138,8 @@ struct Row {
     // Does 66 or REX.W choose the size of something?
     constexpr bool uses_operand_size() const {
         bool used = imm == Imm::z || imm == Imm::v || d64;
-        for (u32 n = 0; n < count; ++n) used |= kinds[operand[n]].size == Size::v || kinds[operand[n]].memory == Size::v;
+        for (u32 n = 0; n < count; ++n)
+            used |= kinds[operand[n]].size == Size::v || kinds[operand[n]].memory == Size::v;
         return used;
     }
     bool has_modrm() const { return digit >= 0 || modrm >= 0; }

@@ -43,12 +43,12 @@ inline u64& reg(ir::CpuHeader& cpu, u32 offset) {
 struct FrameRequest {
     int signal;
     u64 handler, flags, restorer;
-    const u8* info;       // siginfo in the guest's layout
+    const u8* info; // siginfo in the guest's layout
     u32 info_bytes;
-    u64 mask;             // to be restored when the handler returns
-    SigStack altstack;    // likewise
-    u64 sp;               // where the frame goes below
-    u64 trampoline;       // guest address of the ABI's sigreturn code
+    u64 mask;          // to be restored when the handler returns
+    SigStack altstack; // likewise
+    u64 sp;            // where the frame goes below
+    u64 trampoline;    // guest address of the ABI's sigreturn code
     u64 fault_address;
 };
 // What sigreturn restores besides registers.
@@ -70,18 +70,18 @@ struct ArchCall {
 };
 
 struct Abi {
-    std::string_view name;       // of the guest in isa/: "riscv64"
-    std::string_view machine;    // of uname
-    const char* platform;        // AT_PLATFORM, nullptr: none
+    std::string_view name;    // of the guest in isa/: "riscv64"
+    std::string_view machine; // of uname
+    const char* platform;     // AT_PLATFORM, nullptr: none
     u16 elf_machine;
-    u8 elf_class = 2;            // 1: 32-bit, 2: 64-bit
+    u8 elf_class = 2; // 1: 32-bit, 2: 64-bit
     Model model;
     Numbers numbers = Numbers::generic;
     const Layouts* layouts = &generic_layouts;
     u32 page = 4096;
     u64 low = 0x10000, high = 1ull << 38; // addresses a program may use
-    u64 pie_base = 0;            // where position-independent programs go
-    u32 syscall_bytes = 4;       // of the system call instruction: the trap's pc is its address
+    u64 pie_base = 0;                     // where position-independent programs go
+    u32 syscall_bytes = 4;                // of the system call instruction: the trap's pc is its address
     RegisterNames registers;
     OpenFlags open;
     std::span<const u8> trampoline; // code that calls rt_sigreturn

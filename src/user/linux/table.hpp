@@ -12,25 +12,25 @@ namespace mimic::user {
 
 enum class ArgKind : u8 {
     none,
-    integer,   // int
-    word,      // unsigned int
-    slong,     // long, size_t, off_t: the guest's long
+    integer, // int
+    word,    // unsigned int
+    slong,   // long, size_t, off_t: the guest's long
     fd,
     dirfd,
-    mode,      // octal
-    flags,     // hexadecimal
+    mode,  // octal
+    flags, // hexadecimal
     pid,
     signal,
     open_flags,
     map_prot,
     map_flags,
-    address,   // printed in hexadecimal; never passed to the kernel as it is
-    text,      // a string that is no path
-    path,      // a path that is used as it is (created, removed, renamed)
-    lookup,    // a path that is looked up under the sysroot first
+    address,     // printed in hexadecimal; never passed to the kernel as it is
+    text,        // a string that is no path
+    path,        // a path that is used as it is (created, removed, renamed)
+    lookup,      // a path that is looked up under the sysroot first
     lookup_link, // likewise, a link at its end is not followed
-    in,        // structure s, read
-    out,       // structure s, written
+    in,          // structure s, read
+    out,         // structure s, written
     inout,
     in_bytes,  // buffer that the kernel reads; its length is argument `s`
     out_bytes, // buffer that the kernel writes; its length is argument `s`

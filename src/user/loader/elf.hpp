@@ -43,7 +43,7 @@ struct ElfIdentity {
     u8 elf_class = 0; // 1: 32-bit, 2: 64-bit
     bool big = false;
     u16 machine = 0;
-    u16 type = 0;     // 2: ET_EXEC, 3: ET_DYN
+    u16 type = 0; // 2: ET_EXEC, 3: ET_DYN
     bool operator==(const ElfIdentity&) const = default;
 };
 
@@ -62,8 +62,8 @@ struct ElfImage {
     u64 align = 0;                    // largest p_align, at least the page size
     u64 headers_address = 0;          // of the program headers in memory, 0: not loaded
     u16 header_count = 0, header_bytes = 0;
-    std::string interpreter;          // PT_INTERP, empty: none
-    bool executable_stack = false;    // PT_GNU_STACK asks for it
+    std::string interpreter;       // PT_INTERP, empty: none
+    bool executable_stack = false; // PT_GNU_STACK asks for it
 
     bool position_independent() const { return identity.type == 3; }
 };

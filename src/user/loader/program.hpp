@@ -21,9 +21,9 @@ Result<ScriptLine> parse_script_line(std::string_view start);
 
 // A mapped program, in guest addresses.
 struct LoadedProgram {
-    u64 pc = 0;              // where to start: the interpreter's entry, or the program's
-    u64 entry = 0;           // AT_ENTRY
-    u64 headers = 0;         // AT_PHDR
+    u64 pc = 0;      // where to start: the interpreter's entry, or the program's
+    u64 entry = 0;   // AT_ENTRY
+    u64 headers = 0; // AT_PHDR
     u16 header_count = 0, header_bytes = 0;
     u64 interpreter_base = 0; // AT_BASE
     u64 brk = 0;
@@ -38,7 +38,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, 
 // What the stack holds at the start. System V ABI: Process Initialization.
 struct StartStack {
     std::vector<std::string> arguments, environment;
-    std::string file_name;   // AT_EXECFN
+    std::string file_name; // AT_EXECFN
     std::string cpu_model;
     u64 size = 8 << 20;
     bool secure = false;

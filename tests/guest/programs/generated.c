@@ -8,16 +8,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-typedef long (*Counter)(long *);
+typedef long (*Counter)(long*);
 typedef int (*Constant)(void);
 typedef long (*Loop)(long);
 
-static unsigned char *page_of_code(void) {
+static unsigned char* page_of_code(void) {
     return mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static void one_function(void) {
-    unsigned char *p = page_of_code();
+    unsigned char* p = page_of_code();
     long sum = 0;
     for (unsigned n = 0; n < 5000; n++) {
         flush(p, make_constant(p, n % 2048));
@@ -28,7 +28,7 @@ static void one_function(void) {
 }
 
 static void many_in_a_page(void) {
-    unsigned char *p = page_of_code();
+    unsigned char* p = page_of_code();
     long sum = 0;
     for (unsigned round = 0; round < 20; round++)
         for (unsigned n = 0; n < 512; n++) {
@@ -40,12 +40,12 @@ static void many_in_a_page(void) {
 }
 
 static void data_beside_code(void) {
-    unsigned char *p = page_of_code();
-    long *count = (long *)(p + 2048);
+    unsigned char* p = page_of_code();
+    long* count = (long*)(p + 2048);
     make_counter(p), make_loop(p + 64, 5);
     flush(p, 128);
     long sum = 0;
-    for (unsigned n = 0; n < 20000; n++) sum += ((Counter)p)(count) & 7;
+    for (unsigned n = 0; n < 20000; n++) sum += ((Counter)p)(count)&7;
     sum += ((Loop)(p + 64))(100000);
     printf("data beside code: %ld %ld\n", *count, sum);
 }
@@ -53,8 +53,8 @@ static void data_beside_code(void) {
 static void second_mapping(void) {
     int fd = memfd_create("code", 0);
     if (ftruncate(fd, 4096) != 0) abort();
-    unsigned char *writable = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    unsigned char *code = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    unsigned char* writable = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    unsigned char* code = mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     long sum = 0;
     for (unsigned n = 0; n < 300; n++) {
         unsigned bytes = make_constant(writable, n);
@@ -65,7 +65,7 @@ static void second_mapping(void) {
 }
 
 static void calm_at_last(void) {
-    unsigned char *p = page_of_code();
+    unsigned char* p = page_of_code();
     long sum = 0;
     for (unsigned n = 0; n < 50; n++) {
         flush(p, make_loop(p, n));
@@ -75,20 +75,21 @@ static void calm_at_last(void) {
     mprotect(p, 4096, PROT_READ | PROT_EXEC);
     for (unsigned n = 0; n < 1000; n++) sum += ((Loop)p)(2);
     munmap(p, 4096);
-    unsigned char *again = mmap(p, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    unsigned char* again =
+        mmap(p, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     flush(again, make_constant(again, 77));
     printf("calm at last: %ld %d\n", sum, ((Constant)again)());
 }
 
-static unsigned char *shared_page;
+static unsigned char* shared_page;
 static int stop;
-static void *caller(void *arg) {
+static void* caller(void* arg) {
     // Slots 0 to 7 never change: whatever happens to the rest of the page, they return their number.
     long wrong = 0, n = 0;
     for (; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE) || n < 1000; n++)
         wrong += ((Constant)(shared_page + 8 * (n & 7)))() != (n & 7);
     (void)arg;
-    return (void *)wrong;
+    return (void*)wrong;
 }
 
 static void threads_in_the_page(void) {
@@ -99,13 +100,13 @@ static void threads_in_the_page(void) {
     for (int n = 0; n < 3; n++) pthread_create(&id[n], 0, caller, 0);
     long sum = 0, wrong = 0;
     for (unsigned n = 0; n < 4000; n++) {
-        unsigned char *at = shared_page + 64 + 8 * (n % 256);
+        unsigned char* at = shared_page + 64 + 8 * (n % 256);
         flush(at, make_constant(at, n % 2048));
         sum += ((Constant)at)();
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
     for (int n = 0; n < 3; n++) {
-        void *r;
+        void* r;
         pthread_join(id[n], &r);
         wrong += (long)r;
     }

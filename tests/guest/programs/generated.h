@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* int f(void) { return value; }, 0 <= value < 2048; at most 8 bytes. Returns its length. */
-static inline unsigned make_constant(void *at, unsigned value) {
+static inline unsigned make_constant(void* at, unsigned value) {
 #if defined(__riscv)
     uint32_t code[] = {0x00000513u | value << 20, 0x00008067u}; /* li a0, value; ret */
 #elif defined(__aarch64__)
@@ -17,7 +17,7 @@ static inline unsigned make_constant(void *at, unsigned value) {
 }
 
 /* long f(long *p) { return ++*p; }; at most 24 bytes. */
-static inline unsigned make_counter(void *at) {
+static inline unsigned make_counter(void* at) {
 #if defined(__riscv)
     uint32_t code[] = {0x00053583, 0x00158593, 0x00b53023, 0x00058513, 0x00008067};
 #elif defined(__aarch64__)
@@ -30,7 +30,7 @@ static inline unsigned make_counter(void *at) {
 }
 
 /* long f(long n): n times around an empty loop, then value; at most 24 bytes. */
-static inline unsigned make_loop(void *at, unsigned value) {
+static inline unsigned make_loop(void* at, unsigned value) {
 #if defined(__riscv)
     uint32_t code[] = {0xfff50513, 0xfe051ee3, 0x00000513u | value << 20, 0x00008067};
 #elif defined(__aarch64__)
@@ -42,4 +42,4 @@ static inline unsigned make_loop(void *at, unsigned value) {
     return sizeof code;
 }
 
-static inline void flush(void *at, unsigned bytes) { __builtin___clear_cache((char *)at, (char *)at + bytes); }
+static inline void flush(void* at, unsigned bytes) { __builtin___clear_cache((char*)at, (char*)at + bytes); }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum { functions = 30000, slot = 32 };
-static unsigned char *code;
+static unsigned char* code;
 typedef long (*Loop)(long);
 
 static long run(unsigned first, unsigned step, unsigned count) {
@@ -19,14 +19,14 @@ static long run(unsigned first, unsigned step, unsigned count) {
     return sum;
 }
 
-static void *thread(void *arg) { return (void *)run((unsigned)(long)arg, 7, functions); }
+static void* thread(void* arg) { return (void*)run((unsigned)(long)arg, 7, functions); }
 
-static void threads(const char *when) {
+static void threads(const char* when) {
     pthread_t id[3];
     long sum = 0;
-    for (long n = 0; n < 3; n++) pthread_create(&id[n], 0, thread, (void *)(n * 4001));
+    for (long n = 0; n < 3; n++) pthread_create(&id[n], 0, thread, (void*)(n * 4001));
     for (int n = 0; n < 3; n++) {
-        void *r;
+        void* r;
         pthread_join(id[n], &r);
         sum += (long)r;
     }

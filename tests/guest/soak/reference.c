@@ -1,8 +1,8 @@
 /* Runs the cases of a batch on whatever machine executes this program: REFERENCE BATCH ANSWERS. No C library: the cases
  * clobber every register, thread pointer included. arch.h gives what differs between guests. */
 #define _GNU_SOURCE
-#include "protocol.h"
 #include "arch.h"
+#include "protocol.h"
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <signal.h>

@@ -42,8 +42,13 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-#define SHOW(e) do { errno = 0; long r_ = (long)(e); printf("%s = %ld %s\n", #e, r_, r_ < 0 ? strerror(errno) : ""); } while (0)
+extern char** environ;
+#define SHOW(e)                                                                                                        \
+    do {                                                                                                               \
+        errno = 0;                                                                                                     \
+        long r_ = (long)(e);                                                                                           \
+        printf("%s = %ld %s\n", #e, r_, r_ < 0 ? strerror(errno) : "");                                                \
+    } while (0)
 
 static void files(void) {
     char dir[] = "/tmp/mimic-calls-XXXXXX";
@@ -60,7 +65,8 @@ static void files(void) {
     printf("%s %s\n", buffer, buffer + 10);
     struct stat st;
     SHOW(fstat(fd, &st));
-    printf("size %ld mode %o links %ld blksize %ld\n", (long)st.st_size, st.st_mode, (long)st.st_nlink, (long)st.st_blksize);
+    printf("size %ld mode %o links %ld blksize %ld\n", (long)st.st_size, st.st_mode, (long)st.st_nlink,
+           (long)st.st_blksize);
     SHOW(symlink("a", "l"));
     SHOW(lstat("l", &st));
     printf("link %d size %ld\n", S_ISLNK(st.st_mode), (long)st.st_size);
@@ -100,9 +106,9 @@ static void files(void) {
     SHOW(flock(fd, LOCK_EX | LOCK_NB));
     SHOW(posix_fallocate(fd, 0, 8192));
     SHOW(setxattr("a", "user.x", "y", 1, 0) < 0 ? 0 : 0);
-    DIR *d = opendir(".");
+    DIR* d = opendir(".");
     int entries = 0;
-    for (struct dirent *e; (e = readdir(d));) entries++;
+    for (struct dirent* e; (e = readdir(d));) entries++;
     closedir(d);
     printf("entries %d\n", entries);
     int in = inotify_init1(IN_NONBLOCK);
@@ -110,7 +116,7 @@ static void files(void) {
     close(open("new", O_CREAT | O_WRONLY, 0600));
     char events[256];
     SHOW(read(in, events, sizeof events));
-    printf("event %s\n", ((struct inotify_event *)events)->name);
+    printf("event %s\n", ((struct inotify_event*)events)->name);
     struct statfs sf;
     SHOW(statfs("/proc", &sf));
     printf("proc %lx\n", (long)sf.f_type);
@@ -125,13 +131,13 @@ static void files(void) {
 }
 
 static void memory(void) {
-    char *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char* p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(p, 1, 1 << 20);
     SHOW(mprotect(p, 4096, PROT_NONE));
     SHOW(munmap(p + 8192, 4096));
     SHOW(mprotect(p, 16384, PROT_READ));
     SHOW(msync(p + 16384, 4096, MS_SYNC));
-    char *q = mremap(p + 16384, 65536, 1 << 18, MREMAP_MAYMOVE);
+    char* q = mremap(p + 16384, 65536, 1 << 18, MREMAP_MAYMOVE);
     printf("moved %d byte %d\n", q != MAP_FAILED, q[100]);
     SHOW(madvise(q, 4096, MADV_DONTNEED));
     printf("byte %d\n", q[100]);
@@ -139,15 +145,16 @@ static void memory(void) {
     SHOW(mlock(q, 4096));
     unsigned char vec[4];
     SHOW(mincore(q, 4096 * 4, vec));
-    char *big = mmap(NULL, 16ul << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char* big = mmap(NULL, 16ul << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     printf("big reservation %d\n", big != MAP_FAILED);
     SHOW(munmap(big, 16ul << 30));
-    SHOW(munmap((void *)1, 4096));
-    void *b = sbrk(0);
-    printf("brk %d\n", sbrk(100000) == b && sbrk(0) == (char *)b + 100000);
+    SHOW(munmap((void*)1, 4096));
+    void* b = sbrk(0);
+    printf("brk %d\n", sbrk(100000) == b && sbrk(0) == (char*)b + 100000);
     int m = memfd_create("x", MFD_CLOEXEC);
     SHOW(ftruncate(m, 8192));
-    int *s1 = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0), *s2 = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 0);
+    int *s1 = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, m, 0),
+        *s2 = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 0);
     s1[3] = 77;
     printf("shared %d\n", s2[3]);
     if (fork() == 0) {
@@ -156,13 +163,13 @@ static void memory(void) {
     }
     wait(NULL);
     printf("shared with child %d\n", s2[4]);
-    FILE *maps = fopen("/proc/self/maps", "r");
+    FILE* maps = fopen("/proc/self/maps", "r");
     char line[400];
     int stack = 0, heap = 0, mimic = 0;
     while (fgets(line, sizeof line, maps)) {
         unsigned long lo, hi;
         sscanf(line, "%lx-%lx", &lo, &hi);
-        if (strstr(line, "[stack]") && (char *)&lo >= (char *)lo && (char *)&lo < (char *)hi) stack = 1;
+        if (strstr(line, "[stack]") && (char*)&lo >= (char*)lo && (char*)&lo < (char*)hi) stack = 1;
         if (strstr(line, "[heap]")) heap = 1;
         if (strstr(line, "mimic_run")) mimic = 1;
     }
@@ -209,7 +216,7 @@ static void sockets(void) {
     char data[] = "payload", control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {data, sizeof data};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    struct cmsghdr* c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &pipes[1], sizeof(int));
     SHOW(sendmsg(s[0], &m, 0));
@@ -225,14 +232,14 @@ static void sockets(void) {
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     SHOW(setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one));
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    SHOW(bind(l, (struct sockaddr *)&in, sizeof in));
+    SHOW(bind(l, (struct sockaddr*)&in, sizeof in));
     SHOW(listen(l, 5));
     socklen_t n = sizeof in;
-    SHOW(getsockname(l, (struct sockaddr *)&in, &n));
+    SHOW(getsockname(l, (struct sockaddr*)&in, &n));
     int k = socket(AF_INET, SOCK_STREAM, 0);
-    SHOW(connect(k, (struct sockaddr *)&in, sizeof in));
+    SHOW(connect(k, (struct sockaddr*)&in, sizeof in));
     n = sizeof in;
-    int acc = accept(l, (struct sockaddr *)&in, &n);
+    int acc = accept(l, (struct sockaddr*)&in, &n);
     SHOW(n);
     SHOW(send(k, "hello", 5, MSG_NOSIGNAL));
     SHOW(recv(acc, got, 5, MSG_WAITALL));
@@ -261,7 +268,7 @@ static void sockets(void) {
     printf("lens %u %u\n", mm[0].msg_len, mm[1].msg_len);
 }
 
-static void processes(char **argv) {
+static void processes(char** argv) {
     struct utsname u;
     SHOW(uname(&u));
     printf("%s\n", u.sysname);
@@ -290,7 +297,7 @@ static void processes(char **argv) {
     posix_spawn_file_actions_init(&fa);
     posix_spawn_file_actions_adddup2(&fa, fds[1], 1);
     pid_t pid;
-    char *args[] = {argv[0], "child", "x y", NULL};
+    char* args[] = {argv[0], "child", "x y", NULL};
     SHOW(posix_spawn(&pid, "/proc/self/exe", &fa, NULL, args, environ));
     close(fds[1]);
     char out[200] = "";
@@ -301,25 +308,25 @@ static void processes(char **argv) {
     SHOW(posix_spawn(&pid, "/does/not/exist", NULL, NULL, args, environ));
     pid = vfork();
     if (pid == 0) {
-        execl("/bin/sh", "sh", "-c", "exit 42", (char *)0);
+        execl("/bin/sh", "sh", "-c", "exit 42", (char*)0);
         _exit(1);
     }
     waitpid(pid, &status, 0);
     printf("sh exit %d\n", WEXITSTATUS(status));
-    FILE *p = popen("echo from the shell; echo $0", "r");
+    FILE* p = popen("echo from the shell; echo $0", "r");
     while (fgets(out, sizeof out, p)) printf("popen: %s", out);
     SHOW(pclose(p));
-    SHOW(execl("/etc/passwd", "x", (char *)0));
-    SHOW(execl("/tmp", "x", (char *)0));
+    SHOW(execl("/etc/passwd", "x", (char*)0));
+    SHOW(execl("/tmp", "x", (char*)0));
     SHOW(kill(99999999, 0));
     SHOW(syscall(9999));
 }
 
 static void ipc(void) {
     int id = shmget(IPC_PRIVATE, 8192, 0600);
-    int *p = shmat(id, NULL, 0);
+    int* p = shmat(id, NULL, 0);
     p[5] = 99;
-    int *q = shmat(id, NULL, SHM_RDONLY);
+    int* q = shmat(id, NULL, SHM_RDONLY);
     printf("shm %d\n", q[5]);
     struct shmid_ds ds;
     SHOW(shmctl(id, IPC_STAT, &ds));
@@ -330,7 +337,11 @@ static void ipc(void) {
     SHOW(shmctl(id, IPC_RMID, NULL));
     int sem = semget(IPC_PRIVATE, 2, 0600);
     unsigned short all[2] = {3, 4};
-    union semun { int val; unsigned short *array; struct semid_ds *buf; } arg = {.array = all};
+    union semun {
+        int val;
+        unsigned short* array;
+        struct semid_ds* buf;
+    } arg = {.array = all};
     SHOW(semctl(sem, 0, SETALL, arg));
     struct sembuf op = {1, -2, 0};
     SHOW(semop(sem, &op, 1));
@@ -341,7 +352,10 @@ static void ipc(void) {
     printf("nsems %ld\n", (long)sds.sem_nsems);
     SHOW(semctl(sem, 0, IPC_RMID));
     int q2 = msgget(IPC_PRIVATE, 0600);
-    struct { long type; char text[16]; } msg = {7, "message"};
+    struct {
+        long type;
+        char text[16];
+    } msg = {7, "message"};
     SHOW(msgsnd(q2, &msg, 8, 0));
     memset(&msg, 0, sizeof msg);
     SHOW(msgrcv(q2, &msg, 16, 7, IPC_NOWAIT));
@@ -349,7 +363,7 @@ static void ipc(void) {
     SHOW(msgctl(q2, IPC_RMID, NULL));
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     if (argc > 1 && !strcmp(argv[1], "child")) {
         printf("child %s", argv[2]);

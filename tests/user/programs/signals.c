@@ -17,9 +17,9 @@
 static volatile sig_atomic_t count, last;
 static void simple(int s) { count++, last = s; }
 static sigjmp_buf jump;
-static void *volatile fault_address;
+static void* volatile fault_address;
 static volatile int fault_code;
-static void fault(int s, siginfo_t *info, void *context) {
+static void fault(int s, siginfo_t* info, void* context) {
     (void)context;
     fault_address = info->si_addr, fault_code = info->si_code;
     siglongjmp(jump, s);
@@ -36,12 +36,12 @@ static volatile int on_alt;
 static void alt(int s) {
     int local;
     (void)s;
-    on_alt = (char *)&local >= altstack && (char *)&local < altstack + sizeof altstack;
+    on_alt = (char*)&local >= altstack && (char*)&local < altstack + sizeof altstack;
     stack_t now;
     sigaltstack(NULL, &now);
     printf("in handler: onstack %d\n", !!(now.ss_flags & SS_ONSTACK));
 }
-static void value(int s, siginfo_t *i, void *c) {
+static void value(int s, siginfo_t* i, void* c) {
     (void)c;
     printf("sig %d code %d pid %d value %d\n", s, i->si_code, i->si_pid == getpid(), i->si_value.sival_int);
 }
@@ -93,20 +93,20 @@ int main(void) {
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sigaction(SIGILL, &sa, NULL);
-    char *volatile page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char* volatile page = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(page + 4096, 4096);
     volatile int s;
-    if (!(s = sigsetjmp(jump, 1))) *(volatile char *)page = 1;
+    if (!(s = sigsetjmp(jump, 1))) *(volatile char*)page = 1;
     printf("write to read-only: %d code %d right %d\n", s, fault_code, fault_address == page);
-    if (!(s = sigsetjmp(jump, 1))) (void)*(volatile char *)(page + 4099);
+    if (!(s = sigsetjmp(jump, 1))) (void)*(volatile char*)(page + 4099);
     printf("read of nothing: %d code %d right %d\n", s, fault_code, fault_address == page + 4099);
     if (!(s = sigsetjmp(jump, 1))) ((void (*)(void))(page + 4096))();
     printf("jump to nothing: %d code %d right %d\n", s, fault_code, fault_address == page + 4096);
     if (!(s = sigsetjmp(jump, 1))) ((void (*)(void))(page))();
     printf("jump to data: %d code %d right %d\n", s, fault_code, fault_address == page);
-    FILE *f = tmpfile();
-    char *volatile map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
-    if (!(s = sigsetjmp(jump, 1))) *(volatile char *)map = 1;
+    FILE* f = tmpfile();
+    char* volatile map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(f), 0);
+    if (!(s = sigsetjmp(jump, 1))) *(volatile char*)map = 1;
     printf("beyond the file: %d code %d right %d\n", s, fault_code, fault_address == map);
     if (write(1, page + 4096, 1) < 0) printf("write of nothing: %d\n", errno == EFAULT);
     if (read(0, page, 0) == 0) printf("read of no bytes\n");
@@ -166,7 +166,7 @@ int main(void) {
         pid_t child = fork();
         if (child == 0) {
             signal(deaths[i], SIG_DFL);
-            if (deaths[i] == SIGSEGV) *(volatile int *)8 = 1;
+            if (deaths[i] == SIGSEGV) *(volatile int*)8 = 1;
             raise(deaths[i]);
             _exit(1);
         }

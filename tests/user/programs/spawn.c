@@ -7,11 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
+extern char** environ;
 
-static int run(const char *path, char *word) {
+static int run(const char* path, char* word) {
     pid_t child;
-    char *words[] = {"sh", "-c", word, NULL};
+    char* words[] = {"sh", "-c", word, NULL};
     int error = posix_spawn(&child, path, NULL, NULL, words, environ), status = 0;
     if (error) return -error;
     waitpid(child, &status, 0);
@@ -21,7 +21,7 @@ static int run(const char *path, char *word) {
 // Megabytes of address space, by /proc/self/statm.
 static long size(void) {
     long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
+    FILE* f = fopen("/proc/self/statm", "r");
     if (fscanf(f, "%ld", &pages) != 1) pages = 0;
     fclose(f);
     return pages * 4096 >> 20;

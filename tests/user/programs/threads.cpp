@@ -28,9 +28,7 @@ int main() {
             int bad = 0;
             for (int k = 0; k < 30; k++) try {
                     thrower(k);
-                } catch (const std::exception&) {
-                    bad++;
-                }
+                } catch (const std::exception&) { bad++; }
             std::unique_lock lock(m);
             cv.wait(lock, [&] { return turn == i; });
             turn++, caught += bad;
@@ -42,9 +40,7 @@ int main() {
     auto f = std::async(std::launch::async, [] { return thrower(6); });
     try {
         f.get();
-    } catch (const std::exception& e) {
-        std::printf("future: %s\n", e.what());
-    }
+    } catch (const std::exception& e) { std::printf("future: %s\n", e.what()); }
     for (int round = 0; round < 200; round++) std::thread([] { total++; }).join();
     std::printf("total %ld\n", total.load());
     std::thread([] {

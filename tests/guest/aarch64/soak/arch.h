@@ -1,9 +1,10 @@
 /* AArch64 for soak/reference.c. Registers of a case: x0 to x30, sp, v0 to v31 (16 bytes), nzcv, fpcr, fpsr, tpidr_el0. */
 #pragma once
+#include "protocol.h"
+#include <asm/sigcontext.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
-#include <asm/sigcontext.h>
 
 static const uint8_t breakpoint[4] = {0x00, 0x00, 0x20, 0xd4}; /* brk #0 */
 

@@ -1,5 +1,6 @@
 /* RISC-V 64 for soak/reference.c. Registers of a case: x1 to x31, f0 to f31, fcsr. */
 #pragma once
+#include "protocol.h"
 #include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
