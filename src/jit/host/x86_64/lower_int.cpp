@@ -599,6 +599,7 @@ void Lowering::select(u32 n) {
     // The result is built before the comparison's operands are released: it may not share a register with them.
     Gp x = temp();
     move_to(x, i.c);
+    locked_ = 1u << x.id(); // where c was is free for what follows
     const Place& p = place_[i.b];
     bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && !small(type(i.b));
     if (!mem) gpr(i.b); // before the comparison: loading a constant may change the flags
