@@ -1,6 +1,7 @@
 // mimic: one program of many names. `mimic COMMAND ...`, or a link called like a command (qemu-img) or like a guest's
 // emulator (mimic-riscv64, qemu-riscv64), which is `mimic run` for that guest.
 #include "app/command.hpp"
+#include "app/img/img.hpp"
 #include "isa/guest.hpp"
 #include "user/run.hpp"
 #include <cstdio>
@@ -21,6 +22,7 @@ int print_help(std::span<const std::string_view>);
 
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
+    {"img", {}, img::img_main, "create, convert, check and compare disk images"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
 };

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Cross-checks of `mimic img` with Debian's qemu-img and qemu-io, in both directions.
 
-usage: img_test.py MIMIC_IMG BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
+usage: img_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
 """
 import json, os, random, re, shutil, subprocess, sys, tempfile
 
-IMG, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+MIMIC, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
     print("qemu-img is not installed (package qemu-utils)")
     sys.exit(77)
@@ -20,7 +20,7 @@ def run(*command, ok=(0,)):
 
 
 def img(*args, ok=(0,)):
-    return run(IMG, *args, ok=ok)
+    return run(MIMIC, "img", *args, ok=ok)
 
 
 def qemu(*args, ok=(0,)):
