@@ -36,4 +36,7 @@ std::string list_log_items();
 // Runs the program; returns its exit status, or 126 or 127 after one line on standard error.
 int run_main(std::span<const std::string_view> words);
 
+// `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 2 for a wrong option.
+int syscalls_main(std::span<const std::string_view> words);
+
 } // namespace mimic::user

@@ -11,6 +11,7 @@
 #include "user/linux/paths.hpp"
 #include <atomic>
 #include <csignal>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -68,6 +69,8 @@ struct Process {
     u64 stack_start = 0;
     u64 trampoline = 0;
     std::atomic<u32> threads{1};
+    std::mutex aio_lock;
+    std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
     u64 limits[2][2] = {{~0ull, ~0ull}, {~0ull, ~0ull}}; // RLIMIT_AS, RLIMIT_DATA: {soft, hard}, ours alone
 };

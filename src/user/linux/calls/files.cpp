@@ -42,14 +42,6 @@ i64 open_text(const std::string& text, u64 flags) {
     return fd;
 }
 
-// A path argument as the host shall see it.
-i64 host_path(Thread& t, u64 address, bool follow, std::string& path) {
-    if (i64 r = t.path(address, path)) return r;
-    path = redirect_proc(t, path);
-    path = t.process().paths.lookup(path, follow);
-    return 0;
-}
-
 u64 cstr(const std::string& s) { return u64(s.c_str()); }
 
 } // namespace
@@ -182,6 +174,12 @@ i64 sys_statx(Thread& t, const Args& a) {
     return t.write(S::statx, a[4], &st) ? 0 : -EFAULT;
 }
 
+i64 sys_fchmodat2(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    return t.syscall(a.row->host, a.i(0), cstr(path), a.u(2), a.i(3));
+}
+
 i64 sys_utimensat(Thread& t, const Args& a) {
     std::string path;
     std::vector<struct timespec> times;
@@ -190,18 +188,6 @@ i64 sys_utimensat(Thread& t, const Args& a) {
     if (a[2] != 0 && !t.read_array(S::timespec, a[2], times, 2)) return -EFAULT;
     return t.syscall(SYS_utimensat, a.i(0), a[1] ? path.c_str() : nullptr, times.empty() ? nullptr : times.data(),
                      a.i(3));
-}
-
-i64 sys_mount(Thread& t, const Args& a) {
-    std::string text[3], data;
-    const char* host[3] = {};
-    for (u32 i = 0; i < 3; i++)
-        if (a[i] != 0) {
-            if (i64 r = t.path(a[i], text[i])) return r;
-            host[i] = text[i].c_str();
-        }
-    if (a[4] != 0 && !t.memory().read_string(a[4], data, 4095)) return -EFAULT;
-    return t.syscall(SYS_mount, host[0], host[1], host[2], a[3], a[4] ? data.c_str() : nullptr);
 }
 
 i64 sys_name_to_handle_at(Thread& t, const Args& a) {
@@ -233,36 +219,6 @@ i64 sys_open_by_handle_at(Thread& t, const Args& a) {
     u64 body = a[1] + size_of(t.abi().layout(S::file_handle), t.abi().model);
     if (!t.memory().read(body, handle->f_handle, handle->handle_bytes)) return -EFAULT;
     return t.syscall(SYS_open_by_handle_at, a.i(0), handle, flags_in(t, a[2]));
-}
-
-i64 sys_fsconfig(Thread& t, const Args& a) {
-    std::string key, value;
-    if (a[2] != 0)
-        if (i64 r = t.path(a[2], key)) return r;
-    const void* host = nullptr;
-    if (a[3] != 0) {
-        // Command 2 (FSCONFIG_SET_BINARY) takes aux bytes, the others a string.
-        if (a.u(1) == 2) {
-            host = t.reading(a[3], a.u(4));
-            if (!host) return -EFAULT;
-        } else {
-            if (i64 r = t.path(a[3], value)) return r;
-            host = value.c_str();
-        }
-    }
-    return t.syscall(SYS_fsconfig, a.i(0), a.u(1), a[2] ? key.c_str() : nullptr, host, a.i(4));
-}
-
-i64 sys_mount_setattr(Thread& t, const Args& a) {
-    std::string path;
-    if (i64 r = t.path(a[1], path)) return r;
-    u64 attributes[4] = {}; // struct mount_attr: four 64-bit integers
-    if (a[4] < 32) return -EINVAL;
-    if (a[4] > 4096) return -E2BIG;
-    std::vector<u64> values;
-    if (!t.read_array(S::u64, a[3], values, 4)) return -EFAULT;
-    std::copy(values.begin(), values.end(), attributes);
-    return t.syscall(SYS_mount_setattr, a.i(0), cstr(path), a.u(2), attributes, sizeof attributes);
 }
 
 i64 enosys(Thread&, const Args&) { return -ENOSYS; }

@@ -74,6 +74,47 @@ i64 sys_mbind(Thread& t, const Args& a) {
     if (a[3] != 0 && !t.read_word(a[3], mask)) return -EFAULT;
     return t.syscall(SYS_mbind, host, a[1], a.i(2), a[3] ? &mask : nullptr, std::min<u64>(a[4], 64), a.u(5));
 }
+i64 sys_set_mempolicy_home_node(Thread& t, const Args& a) {
+    void* host = t.reading(a[0], a[1]);
+    return host ? t.syscall(SYS_set_mempolicy_home_node, host, a[1], a[2], a[3]) : -EFAULT;
+}
+namespace {
+// A mask of nodes: longs of the guest. `count`: its bits.
+i64 read_nodes(Thread& t, u64 address, u64 count, std::vector<u64>& nodes) {
+    constexpr u64 most = 1 << 15; // more is EINVAL in the kernel: a page of bits
+    if (count > most) return -EINVAL;
+    nodes.assign(most / 64 + 1, 0);
+    u64 per = t.word_bytes() * 8;
+    for (u64 i = 0; address != 0 && i * per < count; i++) {
+        u64 word;
+        if (!t.read_word(address + i * t.word_bytes(), word)) return -EFAULT;
+        nodes[i * per / 64] |= word << (i * per % 64);
+    }
+    return 0;
+}
+} // namespace
+i64 sys_migrate_pages(Thread& t, const Args& a) {
+    std::vector<u64> from, to;
+    if (i64 r = read_nodes(t, a[2], a[1], from)) return r;
+    if (i64 r = read_nodes(t, a[3], a[1], to)) return r;
+    return t.syscall(SYS_migrate_pages, a.i(0), a[1], from.data(), to.data());
+}
+i64 sys_move_pages(Thread& t, const Args& a) {
+    constexpr u64 most = 1 << 24;
+    if (a[1] > most) return -E2BIG;
+    std::vector<u64> pages;
+    std::vector<i32> nodes, status(static_cast<size_t>(a[1] + 1));
+    if (!t.read_array(S::ulong, a[2], pages, a[1])) return -EFAULT;
+    if (a[3] != 0 && !t.read_array(S::i32, a[3], nodes, a[1])) return -EFAULT;
+    for (u64& page : pages) {
+        if (!t.memory().in_range(page, 1)) return -EFAULT;
+        page += t.memory().base();
+    }
+    i64 r = t.syscall(SYS_move_pages, a.i(0), a[1], pages.data(), a[3] ? nodes.data() : nullptr, status.data(), a.i(5));
+    for (u64 i = 0; r >= 0 && i < a[1]; i++)
+        if (!t.write(S::i32, a[4] + i * 4, &status[i])) return -EFAULT;
+    return r;
+}
 i64 sys_set_mempolicy(Thread& t, const Args& a) {
     u64 mask = 0;
     if (a[1] != 0 && !t.read_word(a[1], mask)) return -EFAULT;

@@ -295,6 +295,42 @@ i64 sys_reboot(Thread& t, const Args& a) {
     return t.syscall(SYS_reboot, a.u(0), a.u(1), a.u(2), a.u(2) == restart2 ? text.c_str() : nullptr);
 }
 
+// A kernel for the next start: segments hold pointers. The host's kernel decides whether it may be.
+i64 sys_kexec_load(Thread& t, const Args& a) {
+    std::vector<KexecSegment> segments;
+    constexpr u64 most = 16; // KEXEC_SEGMENT_MAX
+    if (a[1] > most) return -EINVAL;
+    if (a[1] != 0 && !t.read_array(S::kexec_segment, a[2], segments, a[1])) return -EFAULT;
+    for (KexecSegment& s : segments) {
+        void* host = t.reading(s.buf, s.bufsz);
+        if (!host) return -EFAULT;
+        s.buf = u64(host);
+    }
+    return t.syscall(SYS_kexec_load, a[0], a[1], segments.data(), a[3]);
+}
+
+// Attributes that security modules give a process: integers and bytes, which same-model guests share with the kernel.
+i64 sys_lsm_get_self_attr(Thread& t, const Args& a) {
+    u32 size;
+    if (!t.read(S::u32, a[2], &size)) return -EFAULT;
+    if (!t.process().same_model) return -ENOSYS;
+    void* buffer = a[1] ? t.writing(a[1], size) : nullptr;
+    if (a[1] && !buffer) return -EFAULT;
+    i64 r = t.syscall(a.row->host, a.u(0), buffer, &size, a.u(3));
+    return t.write(S::u32, a[2], &size) ? r : -EFAULT;
+}
+i64 sys_lsm_list_modules(Thread& t, const Args& a) {
+    u32 size;
+    if (!t.read(S::u32, a[1], &size)) return -EFAULT;
+    size = std::min<u32>(size, 4096); // more than there are modules
+    std::vector<u64> ids(size / 8 + 1);
+    i64 n = t.syscall(a.row->host, ids.data(), &size, a.u(2));
+    if (!t.write(S::u32, a[1], &size)) return -EFAULT;
+    for (i64 i = 0; i < n && size_t(i) < ids.size(); i++)
+        if (!t.write(S::u64, a[0] + u64(i) * 8, &ids[size_t(i)])) return -EFAULT;
+    return n;
+}
+
 // keyctl(2): operations whose arguments are numbers, and those with one buffer or string.
 i64 sys_keyctl(Thread& t, const Args& a) {
     std::string text;

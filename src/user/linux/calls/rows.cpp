@@ -1,6 +1,7 @@
 // Every system call, once: name, number in the generic table, number in x86-64's, the host's number, handler, arguments.
-// Numbers: the kernel's asm-generic/unistd.h and asm/unistd_64.h (Debian linux-libc-dev 6.1). Calls that answer ENOSYS
-// say so here; programs meet kernels without them and fall back.
+// Numbers: the kernel's asm-generic/unistd.h and asm/unistd_64.h (Debian linux-libc-dev 6.1), for newer calls their
+// manual pages; from 424 on every table and the host have the same numbers. Calls that answer ENOSYS say so here and in
+// call_notes, with what programs then do.
 #include "user/linux/calls/handlers.hpp"
 #include <array>
 #include <sys/syscall.h>
@@ -64,6 +65,7 @@ constexpr CallRow rows[] = {
     {"chroot", 51, 161, SYS_chroot, pass, {{K::path}}},
     {"fchmod", 52, 91, SYS_fchmod, pass, {{K::fd}, {K::mode}}},
     {"fchmodat", 53, 268, SYS_fchmodat, pass, {{K::dirfd}, {K::lookup}, {K::mode}}},
+    {"fchmodat2", 452, 452, 452, sys_fchmodat2, {{K::dirfd}, {K::lookup}, {K::mode}, {K::flags}}},
     {"fchownat", 54, 260, SYS_fchownat, pass, {{K::dirfd}, {K::path}, {K::word}, {K::word}, {K::flags}}},
     {"fchown", 55, 93, SYS_fchown, pass, {{K::fd}, {K::word}, {K::word}}},
     {"openat", 56, 257, SYS_openat, sys_openat, {{K::dirfd}, {K::lookup}, {K::open_flags}, {K::mode}}},
@@ -72,7 +74,7 @@ constexpr CallRow rows[] = {
     {"close_range", 436, 436, SYS_close_range, pass, {{K::word}, {K::word}, {K::flags}}},
     {"vhangup", 58, 153, SYS_vhangup, pass, {}},
     {"pipe2", 59, 293, SYS_pipe2, sys_pipe2, {{K::out, s(S::fd_pair)}, {K::open_flags}}},
-    {"quotactl", 60, 179, SYS_quotactl, enosys, {{K::integer}, {K::text}, {K::integer}, {K::address}}},
+    {"quotactl", 60, 179, SYS_quotactl, sys_quotactl, {{K::integer}, {K::text}, {K::integer}, {K::address}}},
     {"getdents64", 61, 217, SYS_getdents64, pass, {{K::fd}, {K::out_bytes, 2}, {K::word}}},
     {"lseek", 62, 8, SYS_lseek, pass, {{K::fd}, {K::slong}, {K::integer}}},
     {"read", 63, 0, SYS_read, pass, {{K::fd}, {K::out_bytes, 2}, {K::slong}}},
@@ -122,11 +124,24 @@ constexpr CallRow rows[] = {
     {"fsmount", 432, 432, SYS_fsmount, pass, {{K::fd}, {K::flags}, {K::flags}}},
     {"fspick", 433, 433, SYS_fspick, pass, {{K::dirfd}, {K::path}, {K::flags}}},
     {"mount_setattr", 442, 442, SYS_mount_setattr, sys_mount_setattr, {{K::dirfd}, {K::path}, {K::flags}, {K::address}, {K::slong}}},
-    {"io_setup", 0, 206, SYS_io_setup, enosys, {{K::word}, {K::address}}},
-    {"io_destroy", 1, 207, SYS_io_destroy, enosys, {{K::address}}},
-    {"io_submit", 2, 209, SYS_io_submit, enosys, {{K::address}, {K::slong}, {K::address}}},
-    {"io_cancel", 3, 210, SYS_io_cancel, enosys, {{K::address}, {K::address}, {K::address}}},
-    {"io_getevents", 4, 208, SYS_io_getevents, enosys, {{K::address}, {K::slong}, {K::slong}, {K::address}, {K::address}}},
+    {"io_setup", 0, 206, SYS_io_setup, sys_io_setup, {{K::word}, {K::address}}},
+    {"io_destroy", 1, 207, SYS_io_destroy, sys_io_destroy, {{K::address}}},
+    {"io_submit", 2, 209, SYS_io_submit, sys_io_submit, {{K::address}, {K::slong}, {K::address}}},
+    {"io_cancel", 3, 210, SYS_io_cancel, sys_io_cancel, {{K::address}, {K::address}, {K::address}}},
+    {"io_getevents", 4, 208, SYS_io_getevents, sys_io_getevents, {{K::address}, {K::slong}, {K::slong}, {K::address}, {K::address}}},
+    {"io_pgetevents", 292, 333, SYS_io_pgetevents, sys_io_getevents, {{K::address}, {K::slong}, {K::slong}, {K::address}, {K::address}, {K::address}}},
+    {"nfsservctl", 42, 180, -1, enosys, {{K::integer}, {K::address}, {K::address}}},
+    {"quotactl_fd", 443, 443, SYS_quotactl_fd, sys_quotactl_fd, {{K::fd}, {K::flags}, {K::integer}, {K::address}}},
+    {"cachestat", 451, 451, 451, pass, {{K::fd}, {K::in, s(S::cachestat_range)}, {K::out, s(S::cachestat)}, {K::flags}}},
+    {"statmount", 457, 457, 457, sys_statmount, {{K::address}, {K::address}, {K::slong}, {K::flags}}},
+    {"listmount", 458, 458, 458, sys_listmount, {{K::address}, {K::address}, {K::slong}, {K::flags}}},
+    {"setxattrat", 463, 463, 463, sys_setxattrat, {{K::dirfd}, {K::lookup}, {K::flags}, {K::text}, {K::in, s(S::xattr_args)}, {K::slong}}},
+    {"getxattrat", 464, 464, 464, sys_getxattrat, {{K::dirfd}, {K::lookup}, {K::flags}, {K::text}, {K::in, s(S::xattr_args)}, {K::slong}}},
+    {"listxattrat", 465, 465, 465, sys_listxattrat, {{K::dirfd}, {K::lookup}, {K::flags}, {K::address}, {K::slong}}},
+    {"removexattrat", 466, 466, 466, sys_removexattrat, {{K::dirfd}, {K::lookup}, {K::flags}, {K::text}}},
+    {"open_tree_attr", 467, 467, 467, sys_mount_setattr, {{K::dirfd}, {K::path}, {K::flags}, {K::address}, {K::slong}}},
+    {"file_getattr", 468, 468, 468, sys_file_attr, {{K::dirfd}, {K::lookup}, {K::address}, {K::slong}, {K::flags}}},
+    {"file_setattr", 469, 469, 469, sys_file_attr, {{K::dirfd}, {K::lookup}, {K::address}, {K::slong}, {K::flags}}},
     // ---- processes ----
     {"personality", 92, 135, SYS_personality, sys_personality, {{K::flags}}},
     {"exit", 93, 60, SYS_exit, sys_exit, {{K::integer}}},
@@ -138,6 +153,9 @@ constexpr CallRow rows[] = {
     {"setns", 268, 308, SYS_setns, pass, {{K::fd}, {K::flags}}},
     {"futex", 98, 202, SYS_futex, sys_futex, {{K::address}, {K::integer}, {K::word}, {K::address}, {K::address}, {K::word}}},
     {"futex_waitv", 449, 449, SYS_futex_waitv, sys_futex_waitv, {{K::address}, {K::word}, {K::flags}, {K::address}, {K::integer}}},
+    {"futex_wake", 454, 454, 454, sys_futex_wake, {{K::address}, {K::flags}, {K::integer}, {K::flags}}},
+    {"futex_wait", 455, 455, 455, sys_futex_wait, {{K::address}, {K::slong}, {K::flags}, {K::flags}, {K::address}, {K::integer}}},
+    {"futex_requeue", 456, 456, 456, sys_futex_requeue, {{K::address}, {K::flags}, {K::integer}, {K::integer}}},
     {"set_robust_list", 99, 273, SYS_set_robust_list, sys_set_robust_list, {{K::address}, {K::slong}}},
     {"get_robust_list", 100, 274, SYS_get_robust_list, sys_get_robust_list, {{K::pid}, {K::address}, {K::address}}},
     {"clone", 220, 56, SYS_clone, sys_clone, {{K::flags}, {K::address}, {K::address}, {K::address}, {K::address}}},
@@ -208,6 +226,14 @@ constexpr CallRow rows[] = {
     {"rseq", 293, 334, SYS_rseq, enosys, {{K::address}, {K::word}, {K::integer}, {K::word}}},
     {"reboot", 142, 169, SYS_reboot, sys_reboot, {{K::flags}, {K::flags}, {K::flags}, {K::address}}},
     {"syslog", 116, 103, SYS_syslog, pass, {{K::integer}, {K::out_bytes, 2}, {K::integer}}},
+    {"kexec_load", 104, 246, SYS_kexec_load, sys_kexec_load, {{K::slong}, {K::slong}, {K::address}, {K::flags}}},
+    {"kexec_file_load", 294, 320, SYS_kexec_file_load, pass, {{K::fd}, {K::fd}, {K::slong}, {K::in_bytes, 2}, {K::flags}}},
+    {"init_module", 105, 175, SYS_init_module, pass, {{K::in_bytes, 1}, {K::slong}, {K::text}}},
+    {"finit_module", 273, 313, SYS_finit_module, pass, {{K::fd}, {K::text}, {K::flags}}},
+    {"delete_module", 106, 176, SYS_delete_module, pass, {{K::text}, {K::flags}}},
+    {"lsm_get_self_attr", 459, 459, 459, sys_lsm_get_self_attr, {{K::word}, {K::address}, {K::inout, s(S::u32)}, {K::flags}}},
+    {"lsm_set_self_attr", 460, 460, 460, pass, {{K::word}, {K::in_bytes, 2}, {K::word}, {K::flags}}},
+    {"lsm_list_modules", 461, 461, 461, sys_lsm_list_modules, {{K::address}, {K::inout, s(S::u32)}, {K::flags}}},
     {"restart_syscall", 128, 219, SYS_restart_syscall, pass, {}},
     // ---- signals ----
     {"kill", 129, 62, SYS_kill, pass, {{K::pid}, {K::signal}}},
@@ -297,10 +323,13 @@ constexpr CallRow rows[] = {
     {"madvise", 233, 28, SYS_madvise, sys_madvise, {{K::address}, {K::slong}, {K::integer}}},
     {"remap_file_pages", 234, 216, SYS_remap_file_pages, enosys, {{K::address}, {K::slong}, {K::map_prot}, {K::slong}, {K::flags}}},
     {"mbind", 235, 237, SYS_mbind, sys_mbind, {{K::address}, {K::slong}, {K::integer}, {K::address}, {K::slong}, {K::flags}}},
+    {"set_mempolicy_home_node", 450, 450, SYS_set_mempolicy_home_node, sys_set_mempolicy_home_node, {{K::address}, {K::slong}, {K::slong}, {K::flags}}},
+    {"map_shadow_stack", 453, 453, 453, enosys, {{K::address}, {K::slong}, {K::flags}}},
+    {"mseal", 462, 462, 462, enosys, {{K::address}, {K::slong}, {K::flags}}},
     {"get_mempolicy", 236, 239, SYS_get_mempolicy, sys_get_mempolicy, {{K::address}, {K::address}, {K::slong}, {K::address}, {K::flags}}},
     {"set_mempolicy", 237, 238, SYS_set_mempolicy, sys_set_mempolicy, {{K::integer}, {K::address}, {K::slong}}},
-    {"migrate_pages", 238, 256, SYS_migrate_pages, enosys, {{K::pid}, {K::slong}, {K::address}, {K::address}}},
-    {"move_pages", 239, 279, SYS_move_pages, enosys, {{K::pid}, {K::slong}, {K::address}, {K::address}, {K::address}, {K::flags}}},
+    {"migrate_pages", 238, 256, SYS_migrate_pages, sys_migrate_pages, {{K::pid}, {K::slong}, {K::address}, {K::address}}},
+    {"move_pages", 239, 279, SYS_move_pages, sys_move_pages, {{K::pid}, {K::slong}, {K::address}, {K::address}, {K::address}, {K::flags}}},
     {"swapon", 224, 167, SYS_swapon, pass, {{K::path}, {K::flags}}},
     {"swapoff", 225, 168, SYS_swapoff, pass, {{K::path}}},
     // ---- misc ----
