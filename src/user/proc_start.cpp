@@ -32,6 +32,7 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     thread.set(p.map.sp, sp);
     thread.header().pc = program.pc;
     if (p.abi.start) p.abi.start(p.map, thread.header());
+    thread.credentials = start.credentials;
     thread.adopt();
     for (int signal : {SIGSEGV, SIGBUS}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);

@@ -1,4 +1,5 @@
 #include "user/linux/proc_files.hpp"
+#include <algorithm>
 #include <cstdio>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -55,6 +56,30 @@ std::string auxv_text(Thread& t) {
     return {reinterpret_cast<const char*>(raw.data()), raw.size()};
 }
 
+// /proc/self/status where ids are pretended: the kernel's text with the thread's own.
+std::string status_text(Thread& t) {
+    std::string host = read_host("/proc/thread-self/status"), text;
+    const Credentials& c = t.credentials;
+    auto ids = [](const char* name, const Ids& i) {
+        return name + std::to_string(i.real) + "\t" + std::to_string(i.effective) + "\t" + std::to_string(i.saved) + "\t" +
+               std::to_string(i.fs) + "\n";
+    };
+    for (size_t at = 0; at < host.size();) {
+        size_t end = std::min(host.find('\n', at), host.size() - 1) + 1;
+        std::string line = host.substr(at, end - at);
+        at = end;
+        if (line.starts_with("Uid:")) line = ids("Uid:\t", c.uid);
+        if (line.starts_with("Gid:")) line = ids("Gid:\t", c.gid);
+        if (line.starts_with("Groups:")) {
+            line = "Groups:\t";
+            for (u32 g : c.groups) line += std::to_string(g) + " ";
+            line += "\n";
+        }
+        text += line;
+    }
+    return text;
+}
+
 } // namespace
 
 std::string own_proc_entry(Thread& t, const std::string& path) {
@@ -81,6 +106,7 @@ std::optional<std::string> proc_text(Thread& t, const std::string& path) {
     if (entry == "auxv") return auxv_text(t);
     if (entry == "cmdline") return cmdline_text(t);
     if (entry == "stat") return stat_text(t);
+    if (entry == "status" && t.process().pretends_ids()) return status_text(t);
     return {};
 }
 

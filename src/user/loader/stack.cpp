@@ -68,10 +68,10 @@ std::vector<std::pair<u64, u64>> auxiliary(u32 page, const Abi& abi, const Loade
         {AT_BASE, p.interpreter_base},
         {AT_FLAGS, 0},
         {AT_ENTRY, p.entry},
-        {AT_UID, getuid()},
-        {AT_EUID, geteuid()},
-        {AT_GID, getgid()},
-        {AT_EGID, getegid()},
+        {AT_UID, s.uid.real},
+        {AT_EUID, s.uid.effective},
+        {AT_GID, s.gid.real},
+        {AT_EGID, s.gid.effective},
         {AT_SECURE, s.secure},
         {AT_RANDOM, at.random},
         {AT_HWCAP2, abi.hwcap(s.cpu_model, 2)},
@@ -127,6 +127,17 @@ u64 stack_bytes(const AddressSpace& space, const StartStack& start) {
 }
 
 } // namespace
+
+Ids own_users() {
+    Ids ids;
+    getresuid(&ids.real, &ids.effective, &ids.saved);
+    return ids.fs = ids.effective, ids;
+}
+Ids own_groups() {
+    Ids ids;
+    getresgid(&ids.real, &ids.effective, &ids.saved);
+    return ids.fs = ids.effective, ids;
+}
 
 void keep_stack_free(AddressSpace& space, const StartStack& start) {
     space.set_mmap_top(space.high() - stack_bytes(space, start) - (2 * guard_pages + 1) * space.page());

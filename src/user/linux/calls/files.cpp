@@ -1,5 +1,6 @@
 // Opening, naming and describing files.
 #include "user/linux/calls/import.hpp"
+#include "user/linux/pretended.hpp"
 #include "user/linux/proc_files.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -44,6 +45,26 @@ i64 open_text(const std::string& text, u64 flags) {
 
 u64 cstr(const std::string& s) { return u64(s.c_str()); }
 
+i64 open_host(Thread& t, i64 directory, const std::string& path, const OpenHow& how) {
+    if (how.resolve == 0) return t.syscall(SYS_openat, directory, cstr(path), how.flags, how.mode);
+    return t.syscall(SYS_openat2, directory, cstr(path), &how, sizeof how);
+}
+
+// With pretended owners: who makes a file owns it, and a pretended device is the host's.
+i64 open_file(Thread& t, i64 directory, const std::string& path, const OpenHow& how) {
+    if (!t.process().owners) return open_host(t, directory, path, how);
+    NewOwner owner;
+    if (how.flags & (O_CREAT | o_tmpfile_bit)) owner = owner_of_new(t, directory, path);
+    if (owner.plain()) return open_device(t, open_host(t, directory, path, how), how.flags);
+    // O_EXCL tells whether the file is new; a link at the end of the path is left to the second try.
+    OpenHow exclusive = how;
+    if (how.flags & O_CREAT) exclusive.flags |= O_EXCL;
+    i64 fd = open_host(t, directory, path, exclusive);
+    if (fd >= 0) record_new(t, owner, fd, "", AT_EMPTY_PATH);
+    if (fd == -EEXIST && exclusive.flags != how.flags) fd = open_device(t, open_host(t, directory, path, how), how.flags);
+    return fd;
+}
+
 } // namespace
 
 i64 sys_openat(Thread& t, const Args& a) {
@@ -55,7 +76,7 @@ i64 sys_openat(Thread& t, const Args& a) {
         return open_text(*text, flags);
     }
     path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
-    return t.syscall(SYS_openat, a.i(0), cstr(path), flags, a.u(3));
+    return open_file(t, a.i(0), path, {.flags = flags, .mode = a.u(3)});
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {
@@ -76,7 +97,7 @@ i64 sys_openat2(Thread& t, const Args& a) {
         if (auto text = proc_text(t, path)) return open_text(*text, how.flags);
         path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
     }
-    return t.syscall(SYS_openat2, a.i(0), cstr(path), &how, sizeof how);
+    return open_file(t, a.i(0), path, how);
 }
 
 i64 sys_pipe2(Thread& t, const Args& a) {
@@ -154,7 +175,14 @@ i64 sys_newfstatat(Thread& t, const Args& a) {
         path = t.process().paths.lookup(path, follow);
     }
     struct stat st;
-    i64 r = t.syscall(SYS_newfstatat, a.i(0), cstr(path), &st, a.i(3));
+    i64 r;
+    if (t.process().owners) {
+        struct statx x;
+        r = pretended_statx(t, a.i(0), path.c_str(), a.i(3), 0, x);
+        if (r == 0) st = stat_of(x);
+    } else {
+        r = t.syscall(SYS_newfstatat, a.i(0), cstr(path), &st, a.i(3));
+    }
     if (r < 0) return r;
     return t.write(S::stat, a[2], &st) ? 0 : -EFAULT;
 }
@@ -169,7 +197,8 @@ i64 sys_statx(Thread& t, const Args& a) {
         path = t.process().paths.lookup(path, follow);
     }
     struct statx st;
-    i64 r = t.syscall(SYS_statx, a.i(0), cstr(path), a.i(2), a.u(3), &st);
+    i64 r = t.process().owners ? pretended_statx(t, a.i(0), path.c_str(), a.i(2), a.u(3), st)
+                               : t.syscall(SYS_statx, a.i(0), cstr(path), a.i(2), a.u(3), &st);
     if (r < 0) return r;
     return t.write(S::statx, a[4], &st) ? 0 : -EFAULT;
 }

@@ -1,4 +1,4 @@
-// What a process is and may: names, limits, groups, capabilities, scheduling, prctl; waiting for children.
+// What a process is and may: names, limits, scheduling, prctl; waiting for children.
 #include "user/linux/arch_calls.hpp"
 #include "user/linux/calls/import.hpp"
 #include <algorithm>
@@ -98,48 +98,6 @@ i64 sys_prlimit64(Thread& t, const Args& a) {
     }
     if (r < 0) return r;
     return a[3] == 0 || t.write(S::rlimit64, a[3], &old) ? 0 : -EFAULT;
-}
-
-// ---- groups, capabilities ----
-
-i64 sys_getgroups(Thread& t, const Args& a) {
-    if (a.i(0) < 0) return -EINVAL;
-    std::vector<u32> groups(size_t(std::min(a.i(0), 65536)));
-    i64 n = t.syscall(SYS_getgroups, groups.size(), groups.data());
-    for (i64 i = 0; i < n && !groups.empty(); i++)
-        if (!t.write(S::u32, a[1] + u64(i) * 4, &groups[size_t(i)])) return -EFAULT;
-    return n;
-}
-i64 sys_setgroups(Thread& t, const Args& a) {
-    if (a.u(0) > 65536) return -EINVAL;
-    std::vector<u32> groups;
-    if (!t.read_array(S::u32, a[1], groups, a.u(0))) return -EFAULT;
-    return t.syscall(SYS_setgroups, groups.size(), groups.data());
-}
-
-namespace {
-// Version 1 has one set of words, the later ones two (capget(2)).
-u32 capability_words(u32 version) { return version == 0x19980330 ? 1 : 2; }
-} // namespace
-
-i64 sys_capget(Thread& t, const Args& a) {
-    CapHeader header;
-    CapData data[2] = {};
-    if (!t.read(S::cap_header, a[0], &header)) return -EFAULT;
-    i64 r = t.syscall(SYS_capget, &header, a[1] ? data : nullptr);
-    if (!t.write(S::cap_header, a[0], &header)) return -EFAULT;
-    for (u32 i = 0; r == 0 && a[1] && i < capability_words(header.version); i++)
-        if (!t.write(S::cap_data, a[1] + i * 12, &data[i])) return -EFAULT;
-    return r;
-}
-i64 sys_capset(Thread& t, const Args& a) {
-    CapHeader header;
-    std::vector<CapData> data;
-    if (!t.read(S::cap_header, a[0], &header)) return -EFAULT;
-    if (!t.read_array(S::cap_data, a[1], data, capability_words(header.version))) return -EFAULT;
-    data.resize(2);
-    i64 r = t.syscall(SYS_capset, &header, data.data());
-    return t.write(S::cap_header, a[0], &header) ? r : -EFAULT;
 }
 
 // ---- scheduling ----
