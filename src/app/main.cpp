@@ -22,6 +22,7 @@ int print_help(std::span<const std::string_view>);
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
     {"shell", {}, user::shell_main, "open a shell in a root file system of another architecture"},
+    {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},

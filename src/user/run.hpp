@@ -55,6 +55,8 @@ int run_main(std::span<const std::string_view> words);
 // `mimic shell --root DIR [COMMAND...]`: the same in a root with everything that a shell expects.
 int shell_main(std::span<const std::string_view> words);
 
+// `mimic root export DIR -o FILE`: a root as an archive.
+int root_main(std::span<const std::string_view> words);
 // `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 2 for a wrong option.
 int syscalls_main(std::span<const std::string_view> words);
 

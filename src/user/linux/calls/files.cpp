@@ -45,19 +45,24 @@ i64 open_text(const std::string& text, u64 flags) {
 
 u64 cstr(const std::string& s) { return u64(s.c_str()); }
 
-i64 open_host(Thread& t, i64 directory, const std::string& path, const OpenHow& how) {
-    if (how.resolve == 0) return t.syscall(SYS_openat, directory, cstr(path), how.flags, how.mode);
-    return t.syscall(SYS_openat2, directory, cstr(path), &how, sizeof how);
+// `strict`: openat2, which refuses flags that openat ignores.
+struct Opening : OpenHow {
+    bool strict = false;
+};
+
+i64 open_host(Thread& t, i64 directory, const std::string& path, const Opening& how) {
+    if (!how.strict) return t.syscall(SYS_openat, directory, cstr(path), how.flags, how.mode);
+    return t.syscall(SYS_openat2, directory, cstr(path), static_cast<const OpenHow*>(&how), sizeof(OpenHow));
 }
 
 // With pretended owners: who makes a file owns it, and a pretended device is the host's.
-i64 open_file(Thread& t, i64 directory, const std::string& path, const OpenHow& how) {
+i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& how) {
     if (!t.process().owners) return open_host(t, directory, path, how);
     NewOwner owner;
     if (how.flags & (O_CREAT | o_tmpfile_bit)) owner = owner_of_new(t, directory, path);
     if (owner.plain()) return open_device(t, open_host(t, directory, path, how), how.flags);
     // O_EXCL tells whether the file is new; a link at the end of the path is left to the second try.
-    OpenHow exclusive = how;
+    Opening exclusive = how;
     if (how.flags & O_CREAT) exclusive.flags |= O_EXCL;
     i64 fd = open_host(t, directory, path, exclusive);
     if (fd >= 0) record_new(t, owner, fd, "", AT_EMPTY_PATH);
@@ -76,7 +81,7 @@ i64 sys_openat(Thread& t, const Args& a) {
         return open_text(*text, flags);
     }
     path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
-    return open_file(t, a.i(0), path, {.flags = flags, .mode = a.u(3)});
+    return open_file(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {
@@ -97,7 +102,7 @@ i64 sys_openat2(Thread& t, const Args& a) {
         if (auto text = proc_text(t, path)) return open_text(*text, how.flags);
         path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
     }
-    return open_file(t, a.i(0), path, how);
+    return open_file(t, a.i(0), path, {how, true});
 }
 
 i64 sys_pipe2(Thread& t, const Args& a) {

@@ -50,6 +50,11 @@ i64 pretended_statx(Thread& t, i64 directory, const char* path, int flags, u32 m
     i64 r = t.syscall(SYS_statx, directory, path, flags, mask | STATX_BASIC_STATS | STATX_BTIME, &st);
     if (r < 0 || !t.process().owners) return r;
     const Owners& owners = *t.process().owners;
+    // The host's files that are seen inside (devices, what is bound) belong to nobody whom the namespace knows.
+    constexpr u32 overflow = 65534;
+    bool foreign = t.process().pretends && makedev(st.stx_dev_major, st.stx_dev_minor) != owners.home();
+    if (foreign && st.stx_uid == overflow) st.stx_uid = 0;
+    if (foreign && st.stx_gid == overflow) st.stx_gid = 0;
     auto record = owners.find(key_of(st));
     if (!record) return 0;
     if (owners.pretend_ids()) st.stx_uid = record->uid, st.stx_gid = record->gid;
