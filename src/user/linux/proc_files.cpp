@@ -72,8 +72,8 @@ std::string status_text(Thread& t) {
         if (line.starts_with("Gid:")) line = ids("Gid:\t", c.gid);
         if (line.starts_with("Groups:")) {
             line = "Groups:\t";
-            for (u32 g : c.groups) line += std::to_string(g) + " ";
-            line += "\n";
+            for (u32 g : c.groups) line += (line.back() == '\t' ? "" : " ") + std::to_string(g);
+            line += " \n";
         }
         text += line;
     }
