@@ -115,6 +115,7 @@ public:
     // made again after the signal.
     template <class... A>
     i64 syscall(long number, A... a) {
+        host_calls++;
         return process::interruptible_syscall(&pending_, number, u64(a)...);
     }
     // A host pointer to guest memory that the kernel reads or writes; nullptr when the range is not the guest's.
@@ -137,6 +138,7 @@ public:
     bool read_word(u64 address, u64& value);
     u64 word_bytes() const { return abi().model.long_bytes; }
 
+    u64 host_calls = 0;      // made so far: tells whether a handler came to one
     Credentials credentials; // where ids are pretended
 
     // ---- signals ----

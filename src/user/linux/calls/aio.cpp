@@ -97,14 +97,13 @@ i64 sys_io_cancel(Thread& t, const Args& a) {
     u64 context = host_context(t, a[0]);
     void* request = t.reading(a[1], sizeof(struct iocb));
     struct io_event event {};
-    if (!request) return -EFAULT;
+    u32 key;
+    if (!request || !t.read(S::u32, a[1] + 8, &key)) return -EFAULT;
     return context ? t.syscall(SYS_io_cancel, context, request, &event) : -EINVAL;
 }
 
 // io_getevents and io_pgetevents.
 i64 sys_io_getevents(Thread& t, const Args& a) {
-    u64 context = host_context(t, a[0]);
-    if (context == 0 || i64(a[1]) < 0 || i64(a[2]) < i64(a[1])) return -EINVAL;
     struct timespec timeout {};
     if (a[4] != 0 && !t.read(S::timespec, a[4], &timeout)) return -EFAULT;
     TemporaryMask mask(t);
@@ -113,6 +112,8 @@ i64 sys_io_getevents(Thread& t, const Args& a) {
         if (!t.read_word(a[5], set) || !t.read_word(a[5] + t.word_bytes(), bytes)) return -EFAULT;
         if (i64 r = mask.set(set, bytes)) return r;
     }
+    u64 context = host_context(t, a[0]);
+    if (context == 0 || i64(a[1]) < 0 || i64(a[2]) < i64(a[1])) return mask.done(-EINVAL);
     constexpr u64 most = 65536; // asking for fewer than all is allowed, and bounds memory
     u64 room = std::min(a[2], std::max(a[1], most));
     std::vector<struct io_event> events(static_cast<size_t>(std::min<u64>(room, 1 << 20)));

@@ -181,8 +181,8 @@ i64 sys_execve(Thread& t, const Args& a) {
 
 i64 sys_execveat(Thread& t, const Args& a) {
     std::string path;
-    if (a.i(4) & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -EINVAL;
     if (i64 r = t.path(a[1], path)) return r;
+    if (a.i(4) & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -EINVAL;
     if (path.empty() && !(a.i(4) & AT_EMPTY_PATH)) return -ENOENT;
     return execute(t, a.i(0), path, a[2], a[3], u64(a.i(4)));
 }

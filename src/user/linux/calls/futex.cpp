@@ -25,6 +25,7 @@ bool has_timeout(int command) {
 // The kernel compares words in its own byte order: for a big-endian guest the expected value is swapped.
 i64 sys_futex(Thread& t, const Args& a) {
     int op = a.i(1), command = op & FUTEX_CMD_MASK;
+    if (u32(command) > FUTEX_LOCK_PI2) return -ENOSYS;
     if (a[0] % 4 != 0) return -EINVAL;
     u32* word = static_cast<u32*>(t.writing(a[0], 4));
     if (!word) return -EFAULT;
@@ -113,7 +114,11 @@ i64 sys_set_robust_list(Thread& t, const Args& a) {
 
 i64 sys_get_robust_list(Thread& t, const Args& a) {
     u64 head = t.robust_list, size = size_of(t.abi().layout(S::robust_list_head), t.abi().model);
-    if (a.i(0) != 0 && a.i(0) != t.tid()) return -EPERM; // others' lists are not visible
+    if (a.i(0) != 0 && a.i(0) != t.tid()) { // others' lists are not visible
+        u64 theirs[2];
+        i64 r = t.syscall(SYS_get_robust_list, a.i(0), &theirs[0], &theirs[1]);
+        return r < 0 ? r : -EPERM;
+    }
     if (!t.write(S::ulong, a[1], &head) || !t.write(S::ulong, a[2], &size)) return -EFAULT;
     return 0;
 }

@@ -6,6 +6,7 @@ namespace mimic::user {
 
 i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<struct iovec>& to) {
     constexpr u64 iov_max = 1024;
+    count = u32(count); // as the kernel takes it
     if (count > iov_max) return -EINVAL;
     std::vector<IoVec> guest;
     if (count != 0 && !t.read_array(S::iovec, address, guest, count)) return -EFAULT;

@@ -65,9 +65,9 @@ i64 sys_personality(Thread&, const Args& a) {
 
 // sethostname and setdomainname: a length, not a string.
 i64 sys_sethostname(Thread& t, const Args& a) {
-    if (i32(a[1]) < 0 || a[1] > 64) return -EINVAL;
-    void* name = t.reading(a[0], a[1]);
-    return name ? t.syscall(a.row->host, name, a[1]) : -EFAULT;
+    if (i32(a[1]) < 0 || i32(a[1]) > 64) return -EINVAL;
+    if (!t.memory().in_range(a[0], u32(a[1]))) return -EFAULT;
+    return t.syscall(a.row->host, t.memory().host(a[0]), a.i(1));
 }
 
 // ---- limits ----
@@ -114,10 +114,10 @@ i64 sys_sched_setaffinity(Thread& t, const Args& a) {
 }
 i64 sys_sched_getaffinity(Thread& t, const Args& a) {
     u64 mask[128] = {};
-    if (a[1] % t.word_bytes() != 0) return -EINVAL;
-    i64 n = t.syscall(SYS_sched_getaffinity, a.i(0), std::min<u64>((a[1] + 7) & ~7ull, sizeof mask), mask);
+    if (a.u(1) % t.word_bytes() != 0) return -EINVAL;
+    i64 n = t.syscall(SYS_sched_getaffinity, a.i(0), std::min<u64>((a.u(1) + 7ull) & ~7ull, sizeof mask), mask);
     if (n < 0) return n;
-    n = std::min<i64>(n, i64(a[1]));
+    n = std::min<i64>(n, a.u(1));
     for (u64 i = 0; i < u64(n) / t.word_bytes(); i++) {
         u64 word = mask[i * t.word_bytes() / 8] >> (i * t.word_bytes() % 8 * 8);
         if (!t.write(S::ulong, a[2] + i * t.word_bytes(), &word)) return -EFAULT;
@@ -209,12 +209,12 @@ i64 sys_waitid(Thread& t, const Args& a) {
     siginfo_t info{};
     struct rusage usage;
     i64 r = t.syscall(SYS_waitid, a.i(0), a.i(1), a[2] ? &info : nullptr, a.i(3), a[4] ? &usage : nullptr);
-    if (r < 0) return r;
+    if (r < 0) info = {}; // which the kernel tells, too
     u8 raw[siginfo_bytes];
     siginfo_to_guest(t.abi(), info, raw);
     // The kernel fills the members it knows; no more than those is written.
     if (a[2] && !t.memory().write(a[2], raw, size_of(t.abi().layout(S::siginfo_child), t.abi().model))) return -EFAULT;
-    return a[4] && !t.write(S::rusage, a[4], &usage) ? -EFAULT : r;
+    return r >= 0 && a[4] && !t.write(S::rusage, a[4], &usage) ? -EFAULT : r;
 }
 
 i64 sys_unshare(Thread& t, const Args& a) {
