@@ -1,5 +1,5 @@
 // Every system call with arguments that make no sense: what it says must be what Linux says natively. Calls that would end
-// the process, act on the machine or wait for ever are left out, and what a translator can't give in the same words; so is renameat, which riscv64 lacks.
+// the process, act on the machine or on others, or wait for ever are left out, and what a translator can't give in the same words; so is renameat, which riscv64 lacks.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,6 @@ static const struct call calls[] = {
     {"inotify_add_watch", SYS_inotify_add_watch},
     {"inotify_rm_watch", SYS_inotify_rm_watch},
     {"ioctl", SYS_ioctl},
-    {"ioprio_set", SYS_ioprio_set},
     {"ioprio_get", SYS_ioprio_get},
     {"flock", SYS_flock},
     {"mknodat", SYS_mknodat},
@@ -129,17 +128,12 @@ static const struct call calls[] = {
     {"sched_get_priority_max", SYS_sched_get_priority_max},
     {"sched_get_priority_min", SYS_sched_get_priority_min},
     {"sched_rr_get_interval", SYS_sched_rr_get_interval},
-    {"kill", SYS_kill},
-    {"tkill", SYS_tkill},
-    {"tgkill", SYS_tgkill},
     {"sigaltstack", SYS_sigaltstack},
     {"rt_sigsuspend", SYS_rt_sigsuspend},
     {"rt_sigaction", SYS_rt_sigaction},
     {"rt_sigprocmask", SYS_rt_sigprocmask},
     {"rt_sigpending", SYS_rt_sigpending},
     {"rt_sigtimedwait", SYS_rt_sigtimedwait},
-    {"rt_sigqueueinfo", SYS_rt_sigqueueinfo},
-    {"setpriority", SYS_setpriority},
     {"getpriority", SYS_getpriority},
     {"setregid", SYS_setregid},
     {"setgid", SYS_setgid},
@@ -152,7 +146,6 @@ static const struct call calls[] = {
     {"setfsuid", SYS_setfsuid},
     {"setfsgid", SYS_setfsgid},
     {"times", SYS_times},
-    {"setpgid", SYS_setpgid},
     {"getpgid", SYS_getpgid},
     {"getsid", SYS_getsid},
     {"getgroups", SYS_getgroups},
@@ -179,15 +172,9 @@ static const struct call calls[] = {
     {"mq_timedreceive", SYS_mq_timedreceive},
     {"mq_notify", SYS_mq_notify},
     {"mq_getsetattr", SYS_mq_getsetattr},
-    {"msgget", SYS_msgget},
-    {"msgctl", SYS_msgctl},
     {"msgsnd", SYS_msgsnd},
-    {"semget", SYS_semget},
-    {"semctl", SYS_semctl},
     {"semtimedop", SYS_semtimedop},
     {"semop", SYS_semop},
-    {"shmget", SYS_shmget},
-    {"shmctl", SYS_shmctl},
     {"shmat", SYS_shmat},
     {"shmdt", SYS_shmdt},
     {"socket", SYS_socket},
@@ -222,12 +209,9 @@ static const struct call calls[] = {
     {"mbind", SYS_mbind},
     {"get_mempolicy", SYS_get_mempolicy},
     {"set_mempolicy", SYS_set_mempolicy},
-    {"migrate_pages", SYS_migrate_pages},
-    {"rt_tgsigqueueinfo", SYS_rt_tgsigqueueinfo},
     {"accept4", SYS_accept4},
     {"recvmmsg", SYS_recvmmsg},
     {"wait4", SYS_wait4},
-    {"prlimit64", SYS_prlimit64},
     {"fanotify_init", SYS_fanotify_init},
     {"fanotify_mark", SYS_fanotify_mark},
     {"name_to_handle_at", SYS_name_to_handle_at},
@@ -237,7 +221,6 @@ static const struct call calls[] = {
     {"sendmmsg", SYS_sendmmsg},
     {"process_vm_readv", SYS_process_vm_readv},
     {"process_vm_writev", SYS_process_vm_writev},
-    {"kcmp", SYS_kcmp},
     {"sched_setattr", SYS_sched_setattr},
     {"sched_getattr", SYS_sched_getattr},
     {"renameat2", SYS_renameat2},
@@ -263,12 +246,10 @@ static const struct call calls[] = {
     {"openat2", 437},
     {"pidfd_getfd", 438},
     {"faccessat2", 439},
-    {"process_madvise", 440},
     {"epoll_pwait2", 441},
     {"mount_setattr", 442},
     {"quotactl_fd", 443},
     {"memfd_secret", 447},
-    {"process_mrelease", 448},
     {"futex_waitv", 449},
     {"set_mempolicy_home_node", 450},
     {"cachestat", 451},
@@ -332,7 +313,8 @@ static void try(const struct call* c, int pattern, int fd) {
 }
 
 int main(void) {
-    int fd = open("/dev/null", O_RDWR);
+    int fd = memfd_create("file", 0); // ours alone, with 0 for standard input: some of the calls succeed
+    if (fd < 0 || dup2(fd, 0) < 0) return 1;
     for (unsigned n = 0; n < sizeof calls / sizeof calls[0]; n++)
         for (int pattern = 0; pattern < patterns; pattern++) try(&calls[n], pattern, fd);
     return 0;
