@@ -52,9 +52,15 @@ struct StartStack {
 };
 // Makes mmap stay below the place where make_stack will put the stack. Called before anything is mapped.
 void keep_stack_free(AddressSpace& space, const StartStack& start);
-// Maps the stack below space.high() and fills it. Returns the stack pointer. Also maps the ABI's trampoline page, whose
-// address `trampoline` gets. `auxv` gets the auxiliary vector's bytes.
-Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program, const StartStack& start,
-                       u64& trampoline, std::vector<u8>& auxv);
+// Maps the stack below space.high() and fills it. Also maps the ABI's trampoline page. Where
+// things lie, in guest addresses.
+struct StackLayout {
+    u64 sp = 0;
+    u64 trampoline = 0;
+    u64 arguments = 0, environment = 0, end = 0; // their strings, one after the other
+    std::vector<u8> auxv;
+};
+Result<StackLayout> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program,
+                               const StartStack& start);
 
 } // namespace mimic::user

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[2] / "tools/dev"))
 import inputs  # noqa: E402
 
 PROGRAMS = """bash dash sh cat chmod chown cp echo find grep id install ln ls mkdir mknod mv rm sed sort stat tail tar
-              touch test true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff gzip xz head sync""".split()
+              touch test sleep tr true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff gzip xz head sync""".split()
 NOBODY = 65534
 COMPILERS = {"aarch64": "aarch64-linux-gnu-gcc", "riscv64": "riscv64-linux-gnu-gcc"}
 
@@ -114,18 +114,24 @@ def make_package(folder, file):
 
 INSIDE = """set -e
 export PATH=/usr/sbin:/usr/bin
-ls -nd / /etc /tmp
+stat -c '%n %F %a %u:%g' / /etc /tmp
 dpkg --force-not-root --force-bad-path -i /mimic-owners.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; exit 1; }
 tail -n 1 /tmp/dpkg.log
 stat -c '%n %F %a %u:%g %t:%T' /usr/bin/mimic-owners /usr/lib/mimic/* /var/spool/mimic /var/spool/mimic/*
 mimic-owners
 cd /tmp
 tar -cf all.tar -C / var/spool/mimic usr/lib/mimic
-tar -tvf all.tar | sed 's/[0-9-]* [0-9:]* //'
+tar --full-time -tvf all.tar
 mkdir out
 tar -xpf all.tar -C out --numeric-owner
 stat -c '%n %F %a %u:%g %t:%T' out/var/spool/mimic/* out/usr/lib/mimic/*
 dpkg --force-not-root -s mimic-owners | grep Status
+sleep 100 &
+while ! grep -q ^sleep /proc/$!/cmdline; do :; done
+tr '\\0' ' ' < /proc/$!/cmdline
+ls -l /proc/$!/exe | sed 's/.* -> //'
+kill $!
+grep -c . /proc/$$/status
 rm -r out all.tar dpkg.log
 """
 LATER = "stat -c '%n %F %a %u:%g' /usr/bin/mimic-owners /var/spool/mimic /var/spool/mimic/*; " \
@@ -154,7 +160,7 @@ class Test:
         result = self.run(uid, ["run", "--root", self.folder / name, "--ids", ids, "/bin/sh", "-c", script])
         if result.returncode != status:
             raise SystemExit(f"{name}: status {result.returncode}, expected {status}\n{result.stdout}\n{result.stderr}")
-        return result.stdout
+        return re.sub(r"\d{4}-\d\d-\d\d [\d:]+", "DATE", result.stdout)
 
     def copy(self, uid, name):
         """A root of the user's own."""

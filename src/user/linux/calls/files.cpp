@@ -161,8 +161,7 @@ i64 sys_readlinkat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 size = a[3];
     if (i64(i32(size)) <= 0) return -EINVAL;
-    if (own_proc_entry(t, path) == "exe") {
-        const std::string& exe = t.process().exe;
+    if (std::string exe = proc_exe(t, path); !exe.empty()) {
         u64 n = std::min<u64>(exe.size(), size);
         return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
     }
