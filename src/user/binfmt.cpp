@@ -67,7 +67,7 @@ Entry parse_entry(const std::string& name, std::string_view text) {
     while (!text.empty()) {
         size_t end = text.find('\n');
         std::string_view line = text.substr(0, end);
-        text.remove_prefix(end == text.npos ? text.size() : end + 1);
+        text.remove_prefix(end == std::string::npos ? text.size() : end + 1);
         if (line == "enabled") e.enabled = true;
         auto value = [&](std::string_view key, std::string& to) {
             if (line.starts_with(key)) to = line.substr(key.size());
@@ -97,10 +97,13 @@ std::vector<Entry> entries(const std::string& folder) {
 const Abi* guest_of(const Entry& e) {
     for (const Abi* abi : abis()) {
         Registration r = registration(*abi, "", "");
-        std::string hex;
-        for (u8 b : r.magic) hex += fmt::format("{:02x}", b);
         // Class, byte order and machine decide; others mask the rest differently.
-        bool same = e.magic.size() >= 40 && e.magic.substr(8, 4) == hex.substr(8, 4) && e.magic.substr(36, 4) == hex.substr(36, 4);
+        auto hex = [&](size_t from, size_t to) {
+            std::string text;
+            for (size_t n = from; n < to; n++) text += fmt::format("{:02x}", r.magic[n]);
+            return text;
+        };
+        bool same = e.magic.size() >= 40 && e.magic.substr(8, 4) == hex(4, 6) && e.magic.substr(36, 4) == hex(18, 20);
         if (same) return abi;
     }
     return nullptr;
@@ -136,7 +139,8 @@ Result<void> register_guests(const Request& q) {
     std::string path = q.path.empty() ? self_path() : q.path;
     if (path.empty() || path[0] != '/') return Error::invalid_argument("--path {}: expected an absolute path", path);
     if (path.size() > 127) return Error::invalid_argument("--path {}: binfmt_misc takes at most 127 bytes", path);
-    if (path.find(':') != path.npos) return Error::invalid_argument("--path {}: binfmt_misc takes no ':'", path);
+    if (path.find(':') != std::string::npos)
+        return Error::invalid_argument("--path {}: binfmt_misc takes no ':'", path);
     if (access(path.c_str(), X_OK) != 0) return Error::from_errno(errno, "--path {}", path);
     auto guests = TRY(chosen(q));
     if (!q.print) TRY(expect_binfmt(q));
@@ -151,7 +155,8 @@ Result<void> register_guests(const Request& q) {
         if (access(old.c_str(), F_OK) == 0) TRY(write_file(old, "-1"));
         auto done = write_file(q.folder + "/register", r.line);
         if (!done && (done.error().host_errno() == EACCES || done.error().host_errno() == EPERM))
-            return Error::from_errno(EPERM, "register {}: only root may; `mimic run --root` needs no registration", r.name);
+            return Error::from_errno(EPERM, "register {}: only root may; `mimic run --root` needs no registration",
+                                     r.name);
         TRY(std::move(done).in("register {}", r.name));
         std::printf("%s: %s with flags %s\n", r.name.c_str(), path.c_str(), flags.c_str());
     }
@@ -212,36 +217,38 @@ bool doctor(const Request& q) {
             bool mimic = e.name.starts_with(prefix);
             ours |= mimic;
             if (!mimic) say("note", guest + ": " + e.name + " is registered, too; the later registration wins");
-            if (e.flags.find('F') == e.flags.npos)
+            if (e.flags.find('F') == std::string::npos)
                 say("bad", e.name + ": without flag F the interpreter must lie inside each foreign root"), good = false;
             else if (access(e.interpreter.c_str(), X_OK) != 0)
                 say("note", e.name + ": " + e.interpreter + " is gone; the kernel still has the file open");
-            if (mimic && e.flags.find('P') == e.flags.npos)
+            if (mimic && e.flags.find('P') == std::string::npos)
                 say("bad", e.name + ": without flag P programs lose their argument 0; register again"), good = false;
-            if (mimic && e.flags.find('C') == e.flags.npos)
+            if (mimic && e.flags.find('C') == std::string::npos)
                 say("note", e.name + ": set-user-id programs start without their owner's rights (--credentials)");
         }
-        say(ours ? "ok" : "note", guest + (ours ? " is registered" : " is not registered: mimic binfmt register " + guest));
+        say(ours ? "ok" : "note",
+            guest + (ours ? " is registered" : " is not registered: mimic binfmt register " + guest));
     }
     return good;
 }
 
 int usage(const std::string& error) {
     if (!error.empty()) std::fprintf(stderr, "mimic: binfmt: %s\n", error.c_str());
-    std::fputs("usage: mimic binfmt register [GUEST...] [--credentials] [--open-late] [--path FILE] [--print]\n"
-               "       mimic binfmt unregister [GUEST...]\n"
-               "       mimic binfmt list\n"
-               "       mimic binfmt doctor\n\n"
-               "Registers Mimic with the kernel, so that programs of other architectures start like the host's own.\n"
-               "Only root may; `mimic run --root` and `mimic shell` need no registration. GUEST: all but the host's own.\n\n"
-               "  --credentials   flag C: set-user-id programs run with their owner's rights, given to Mimic\n"
-               "  --open-late     without flag F: the interpreter is looked for in the root of each program\n"
-               "  --path FILE     the interpreter (default: this program)\n"
-               "  --print         print the lines that would be written, write nothing\n"
-               "  --dir DIR       where binfmt_misc is mounted (default: /proc/sys/fs/binfmt_misc)\n\n"
-               "Flags that are always set: P (programs keep their argument 0) and, without --open-late, F (the kernel\n"
-               "opens Mimic once, so that it works inside containers and foreign roots; Mimic is a static program).\n",
-               error.empty() ? stdout : stderr);
+    std::fputs(
+        "usage: mimic binfmt register [GUEST...] [--credentials] [--open-late] [--path FILE] [--print]\n"
+        "       mimic binfmt unregister [GUEST...]\n"
+        "       mimic binfmt list\n"
+        "       mimic binfmt doctor\n\n"
+        "Registers Mimic with the kernel, so that programs of other architectures start like the host's own.\n"
+        "Only root may; `mimic run --root` and `mimic shell` need no registration. GUEST: all but the host's own.\n\n"
+        "  --credentials   flag C: set-user-id programs run with their owner's rights, given to Mimic\n"
+        "  --open-late     without flag F: the interpreter is looked for in the root of each program\n"
+        "  --path FILE     the interpreter (default: this program)\n"
+        "  --print         print the lines that would be written, write nothing\n"
+        "  --dir DIR       where binfmt_misc is mounted (default: /proc/sys/fs/binfmt_misc)\n\n"
+        "Flags that are always set: P (programs keep their argument 0) and, without --open-late, F (the kernel\n"
+        "opens Mimic once, so that it works inside containers and foreign roots; Mimic is a static program).\n",
+        error.empty() ? stdout : stderr);
     return error.empty() ? 0 : 2;
 }
 

@@ -62,7 +62,8 @@ protected:
 TEST_F(BinfmtFolder, RegistersAndUnregisters) {
     EXPECT_EQ(run({"register", "riscv64", "--path", "/bin/sh"}), 0);
     EXPECT_EQ(get("register"), registration(*find_abi("riscv64"), "/bin/sh", "PF").line);
-    put("mimic-riscv64", "enabled\ninterpreter /bin/sh\nflags: PF\noffset 0\nmagic 7f454c460201010000000000000000000200f300\n");
+    put("mimic-riscv64",
+        "enabled\ninterpreter /bin/sh\nflags: PF\noffset 0\nmagic 7f454c460201010000000000000000000200f300\n");
     EXPECT_EQ(run({"register", "riscv64", "--path", "/bin/sh", "--credentials"}), 0);
     EXPECT_EQ(get("mimic-riscv64").substr(0, 2), "-1"); // the old one goes first
     EXPECT_EQ(run({"unregister", "riscv64"}), 0);

@@ -368,7 +368,8 @@ std::string run_help() {
         "       mimic run --root DIR [OPTIONS] [COMMAND [ARGUMENTS]]\n"
         "       mimic shell --root DIR [OPTIONS] [COMMAND [ARGUMENTS]]\n\n"
         "Runs a Linux program of another architecture, or a command in a root file system of another architecture.\n"
-        "`shell` is `run` with name resolution, root's home, and the current directory at /mnt.\n\noptions (and variables that stand for them):\n";
+        "`shell` is `run` with name resolution, root's home, and the current directory at /mnt.\n\noptions (and "
+        "variables that stand for them):\n";
     for (const Option& o : options) {
         if (o.help.empty()) continue; // between Mimic and itself
         std::string left = "  " + std::string(o.name);

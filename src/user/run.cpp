@@ -181,7 +181,8 @@ int open_interpreter(void* context, const std::string& path) {
 std::string search_path(const std::string& name) {
     if (name.find('/') != name.npos) return name;
     const char* variable = getenv("PATH");
-    std::string_view path = variable && *variable ? variable : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    std::string_view path =
+        variable && *variable ? variable : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     while (!path.empty()) {
         size_t end = path.find(':');
         std::string candidate = std::string(path.substr(0, end)) + "/" + name;

@@ -25,9 +25,9 @@ struct Credentials {
 };
 
 // The calls' rules; -1 leaves an id as it is. 0 or -errno. `privileged`: CAP_SETUID or CAP_SETGID.
-i64 set_id(Ids& ids, u32 id, bool privileged);                                    // setuid
-i64 set_re_ids(Ids& ids, u32 real, u32 effective, bool privileged);               // setreuid
-i64 set_res_ids(Ids& ids, u32 real, u32 effective, u32 saved, bool privileged);   // setresuid
-u32 set_fs_id(Ids& ids, u32 id, bool privileged);                                 // setfsuid: the old one
+i64 set_id(Ids& ids, u32 id, bool privileged);                                  // setuid
+i64 set_re_ids(Ids& ids, u32 real, u32 effective, bool privileged);             // setreuid
+i64 set_res_ids(Ids& ids, u32 real, u32 effective, u32 saved, bool privileged); // setresuid
+u32 set_fs_id(Ids& ids, u32 id, bool privileged);                               // setfsuid: the old one
 
 } // namespace mimic::user

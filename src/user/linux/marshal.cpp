@@ -106,10 +106,26 @@ namespace {
 
 // Calls whose addresses are no buffers, or which the host must not be asked for.
 bool is_ours(const CallRow& row) {
-    constexpr Handler ours[] = {sys_mremap,   sys_shmat,           sys_shmdt,           sys_clone, sys_clone3,
-                                sys_execve,   sys_execveat,        sys_rt_sigreturn,    sys_prctl, sys_set_robust_list,
-                                sys_ioctl,    sys_get_robust_list, sys_set_tid_address, sys_mmap,  enosys,
-                                sys_io_setup, sys_io_submit,       sys_exit,            sys_brk,   sys_exit_group};
+    constexpr Handler ours[] = {sys_mremap,
+                                sys_shmat,
+                                sys_shmdt,
+                                sys_clone,
+                                sys_clone3,
+                                sys_execve,
+                                sys_execveat,
+                                sys_rt_sigreturn,
+                                sys_prctl,
+                                sys_set_robust_list,
+                                sys_ioctl,
+                                sys_get_robust_list,
+                                sys_set_tid_address,
+                                sys_mmap,
+                                enosys,
+                                sys_io_setup,
+                                sys_io_submit,
+                                sys_exit,
+                                sys_brk,
+                                sys_exit_group};
     return row.host < 0 || std::find(std::begin(ours), std::end(ours), row.handler) != std::end(ours);
 }
 

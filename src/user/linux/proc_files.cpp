@@ -66,8 +66,8 @@ std::string status_text(Thread& t) {
     std::string host = read_host("/proc/thread-self/status"), text;
     const Credentials& c = t.credentials;
     auto ids = [](const char* name, const Ids& i) {
-        return name + std::to_string(i.real) + "\t" + std::to_string(i.effective) + "\t" + std::to_string(i.saved) + "\t" +
-               std::to_string(i.fs) + "\n";
+        return name + std::to_string(i.real) + "\t" + std::to_string(i.effective) + "\t" + std::to_string(i.saved) +
+               "\t" + std::to_string(i.fs) + "\n";
     };
     for (size_t at = 0; at < host.size();) {
         size_t end = std::min(host.find('\n', at), host.size() - 1) + 1;
@@ -127,8 +127,10 @@ std::string program_of_other(Thread& t, const std::string& pid) {
     u64 name = auxiliary_of(t, directory, AT_EXECFN);
     if (name == 0 || !t.memory().in_range(name, 1)) return {};
     char text[PATH_MAX] = {};
-    i64 fd = process::raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64((directory + "mem").c_str()), O_RDONLY | O_CLOEXEC);
-    i64 n = fd < 0 ? fd : process::raw_syscall(SYS_pread64, u64(fd), u64(text), sizeof text - 1, name + t.memory().base());
+    i64 fd =
+        process::raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64((directory + "mem").c_str()), O_RDONLY | O_CLOEXEC);
+    i64 n =
+        fd < 0 ? fd : process::raw_syscall(SYS_pread64, u64(fd), u64(text), sizeof text - 1, name + t.memory().base());
     if (fd >= 0) process::raw_syscall(SYS_close, u64(fd));
     if (n <= 0 || text[0] != '/') return {};
     char absolute[PATH_MAX];

@@ -306,9 +306,9 @@ constexpr Field file_attr_f[] = {FIELD(FileAttr, xflags, u64), FIELD(FileAttr, e
                                  FIELD(FileAttr, nextents, u32), FIELD(FileAttr, projid, u32),
                                  FIELD(FileAttr, cowextsize, u32)};
 // linux/aio_abi.h swaps key and rw_flags on big-endian machines.
-constexpr Field iocb_f[] = {FIELD(IoCb, data, u64),     FIELD(IoCb, key, u32),      FIELD(IoCb, rw_flags, u32),
-                            FIELD(IoCb, opcode, u16),   FIELD(IoCb, reqprio, s16),  FIELD(IoCb, fildes, u32),
-                            FIELD(IoCb, buf, u64),      FIELD(IoCb, nbytes, u64),   FIELD(IoCb, offset, s64),
+constexpr Field iocb_f[] = {FIELD(IoCb, data, u64),      FIELD(IoCb, key, u32),     FIELD(IoCb, rw_flags, u32),
+                            FIELD(IoCb, opcode, u16),    FIELD(IoCb, reqprio, s16), FIELD(IoCb, fildes, u32),
+                            FIELD(IoCb, buf, u64),       FIELD(IoCb, nbytes, u64),  FIELD(IoCb, offset, s64),
                             FIELD(IoCb, reserved2, u64), FIELD(IoCb, flags, u32),   FIELD(IoCb, resfd, u32)};
 constexpr Field io_event_f[] = {FIELD(IoEvent, data, u64), FIELD(IoEvent, obj, u64), FIELD(IoEvent, res, s64),
                                 FIELD(IoEvent, res2, s64)};

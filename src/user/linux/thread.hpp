@@ -71,8 +71,8 @@ struct Process {
     u64 stack_start = 0;
     u64 trampoline = 0;
     std::atomic<u32> threads{1};
-    Owners* owners = nullptr;        // pretended owners and devices; nullptr: the kernel's are told
-    bool pretends = false;           // owners and ids are among what is pretended
+    Owners* owners = nullptr;            // pretended owners and devices; nullptr: the kernel's are told
+    bool pretends = false;               // owners and ids are among what is pretended
     std::array<int, 3> kept{-1, -1, -1}; // our own descriptors: Mimic's file, the database of owners, the log
     u64 home = 0;                        // device of the root's files
     bool pretends_ids() const { return pretends; }

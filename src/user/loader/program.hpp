@@ -48,7 +48,7 @@ struct StartStack {
     u64 size = 8 << 20;
     bool secure = false;
     Ids uid = own_users(), gid = own_groups(); // AT_UID and its neighbours
-    Credentials credentials; // of the first thread, where ids are pretended
+    Credentials credentials;                   // of the first thread, where ids are pretended
 };
 // Makes mmap stay below the place where make_stack will put the stack. Called before anything is mapped.
 void keep_stack_free(AddressSpace& space, const StartStack& start);

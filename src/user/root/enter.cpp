@@ -112,7 +112,8 @@ struct Plan {
 Result<void> become_namespace_root(IdMode mode) {
     if (mode == IdMode::real) return {};
     if (mode == IdMode::mapped && setgroups(0, nullptr) != 0) return Error::from_errno(errno, "drop groups");
-    if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) return Error::from_errno(errno, "become root of the namespace");
+    if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
+        return Error::from_errno(errno, "become root of the namespace");
     return {};
 }
 
@@ -164,7 +165,8 @@ Error namespace_error(int error, IdMode mode) {
                                  "container's seccomp profile)",
                                  what);
     if (error == ENOSPC)
-        return Error::from_errno(error, "{} for --root: the limit in /proc/sys/user/max_user_namespaces is reached", what);
+        return Error::from_errno(error, "{} for --root: the limit in /proc/sys/user/max_user_namespaces is reached",
+                                 what);
     return Error::from_errno(error, "{} for --root", what);
 }
 

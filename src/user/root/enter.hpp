@@ -22,7 +22,7 @@ enum class IdMode : u8 { automatic, real, mapped, pretended };
 struct RootOptions {
     std::string directory; // empty: no root is entered
     IdMode ids = IdMode::automatic;
-    std::string owners;                             // file of the database; empty: DIRECTORY.mimic-owners
+    std::string owners; // file of the database; empty: DIRECTORY.mimic-owners
     bool proc = true, dev = true, sys = true, resolv = false;
     struct Bind {
         std::string host, inside;

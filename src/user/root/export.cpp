@@ -65,7 +65,8 @@ private:
             return Error::from_errno(errno, "{}", path);
         if (top) device_ = makedev(st.stx_dev_major, st.stx_dev_minor);
         if (makedev(st.stx_dev_major, st.stx_dev_minor) != device_) return {}; // something is mounted there
-        TarEntry e{.path = path, .mode = st.stx_mode, .uid = st.stx_uid, .gid = st.stx_gid, .mtime = st.stx_mtime.tv_sec};
+        TarEntry e{
+            .path = path, .mode = st.stx_mode, .uid = st.stx_uid, .gid = st.stx_gid, .mtime = st.stx_mtime.tv_sec};
         u32 type = apply(st, e);
         switch (type) {
         case S_IFDIR: return folder(directory, name, e, top);
@@ -89,7 +90,8 @@ private:
         e.major = st.stx_rdev_major, e.minor = st.stx_rdev_minor;
         constexpr i64 second = 1000000000;
         i64 born = st.stx_mask & STATX_BTIME ? st.stx_btime.tv_sec * second + st.stx_btime.tv_nsec : 0;
-        auto record = owners_ ? owners_->find({makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino, born}) : std::nullopt;
+        auto record =
+            owners_ ? owners_->find({makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino, born}) : std::nullopt;
         if (!record) return st.stx_mode & S_IFMT;
         if (owners_->pretend_ids()) e.uid = record->uid, e.gid = record->gid;
         if (record->type == 0) return st.stx_mode & S_IFMT;
@@ -106,8 +108,8 @@ private:
     Result<void> folder(int directory, const std::string& name, TarEntry& e, bool top) {
         e.type = '5';
         if (e.path.back() != '/') e.path += '/';
-        int fd = top ? dup(directory)
-                     : openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int fd =
+            top ? dup(directory) : openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         DIR* list = fd < 0 ? nullptr : fdopendir(fd);
         if (!list) return Error::from_errno(errno, "{}", e.path);
         attributes(fd, e);
@@ -237,10 +239,11 @@ Result<void> export_root(const RootOptions& options, const std::string& file) {
 
 int usage(const std::string& error) {
     if (!error.empty()) std::fprintf(stderr, "mimic: root: %s\n", error.c_str());
-    std::fputs("usage: mimic root export DIR [-o FILE] [--owners FILE]\n\n"
-               "Writes the root file system DIR as a tar archive (pax format; default: standard output), with the owners\n"
-               "and devices that programs under `mimic run --root DIR` see, extended attributes and hard links.\n",
-               error.empty() ? stdout : stderr);
+    std::fputs(
+        "usage: mimic root export DIR [-o FILE] [--owners FILE]\n\n"
+        "Writes the root file system DIR as a tar archive (pax format; default: standard output), with the owners\n"
+        "and devices that programs under `mimic run --root DIR` see, extended attributes and hard links.\n",
+        error.empty() ? stdout : stderr);
     return error.empty() ? 0 : 2;
 }
 

@@ -66,8 +66,14 @@ Result<void> put(const std::string& path, const std::string& text) {
 // newuidmap PID 0 OWN 1 1 FIRST COUNT
 Result<void> map_with(const char* tool, int pid, u32 own, IdRange range) {
     std::string path = program(tool);
-    std::vector<std::string> words{path, std::to_string(pid), "0", std::to_string(own), "1", "1",
-                                   std::to_string(range.first), std::to_string(range.count)};
+    std::vector<std::string> words{path,
+                                   std::to_string(pid),
+                                   "0",
+                                   std::to_string(own),
+                                   "1",
+                                   "1",
+                                   std::to_string(range.first),
+                                   std::to_string(range.count)};
     std::vector<char*> arguments;
     for (auto& w : words) arguments.push_back(w.data());
     arguments.push_back(nullptr);
@@ -108,8 +114,8 @@ std::string user_name(std::string_view passwd, u32 uid) {
 
 // Subordinate groups are given to users, too: /etc/subgid is searched for the user.
 bool can_map_ids() {
-    return !program("newuidmap").empty() && !program("newgidmap").empty() &&
-           own_range("/etc/subuid", getuid()).count && own_range("/etc/subgid", getuid()).count;
+    return !program("newuidmap").empty() && !program("newgidmap").empty() && own_range("/etc/subuid", getuid()).count &&
+           own_range("/etc/subgid", getuid()).count;
 }
 
 Result<void> write_id_maps(int pid, bool mapped, u32 uid, u32 gid) {

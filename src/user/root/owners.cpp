@@ -18,8 +18,8 @@ using process::raw_syscall;
 constexpr char magic[8] = {'M', 'I', 'M', 'I', 'C', 'O', 'W', 'N'};
 constexpr u32 version = 1, bucket_count = 1 << 14;
 constexpr u64 header_bytes = 4096, records_at = header_bytes + 4ull * bucket_count;
-constexpr u64 step = 4096;                // records that the file grows by
-constexpr u64 most_records = 1ull << 24;  // the most that the mapping has room for
+constexpr u64 step = 4096;               // records that the file grows by
+constexpr u64 most_records = 1ull << 24; // the most that the mapping has room for
 constexpr u64 live = 1ull << 63, no_kind = 0;
 
 u64 mix(u64 v) {
@@ -45,10 +45,10 @@ u64 owner_of(const OwnerRecord& r) { return u64(r.gid) << 32 | r.uid; }
 struct Owners::Header {
     char magic[8];
     u32 version, buckets, record_bytes, pretend_ids;
-    u32 records;    // used so far
-    u32 capacity;   // that the file has room for
-    u32 devices;    // device records there ever were
-    u32 birthless;  // records without a time of birth there ever were
+    u32 records;   // used so far
+    u32 capacity;  // that the file has room for
+    u32 devices;   // device records there ever were
+    u32 birthless; // records without a time of birth there ever were
 };
 struct Owners::Record {
     u32 next, check;
@@ -216,7 +216,8 @@ Owners::Record* Owners::add(FileKey key) {
     u32 number = h.records + 1;
     store(h.records, number);
     Record* r = record(number);
-    *r = {.next = *head, .check = check_of(key), .dev = key.dev, .ino = key.ino, .born = key.born, .owner = 0, .kind = 0};
+    *r = {
+        .next = *head, .check = check_of(key), .dev = key.dev, .ino = key.ino, .born = key.born, .owner = 0, .kind = 0};
     store(*head, number);
     return r;
 }

@@ -9,12 +9,12 @@
 namespace mimic::user {
 
 struct TarEntry {
-    std::string path;           // without a leading "/"; directories end with one
-    char type = '0';            // 0 file, 1 hard link, 2 symbolic link, 3 character, 4 block device, 5 directory, 6 FIFO
-    std::string link;           // of types 1 and 2
+    std::string path; // without a leading "/"; directories end with one
+    char type = '0';  // 0 file, 1 hard link, 2 symbolic link, 3 character, 4 block device, 5 directory, 6 FIFO
+    std::string link; // of types 1 and 2
     u32 mode = 0, uid = 0, gid = 0;
-    u64 size = 0;               // of type 0
-    i64 mtime = 0;              // seconds since 1970
+    u64 size = 0;  // of type 0
+    i64 mtime = 0; // seconds since 1970
     u32 major = 0, minor = 0;
     std::vector<std::pair<std::string, std::string>> attributes; // extended ones: name, value
 };

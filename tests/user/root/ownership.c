@@ -1,14 +1,14 @@
 // What root may do with owners, modes, devices and ids; prints what must be the same natively as root, and in a foreign
 // root where an ordinary user is root by pretence. Works in the directory that is its argument.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <dirent.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/capability.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -92,9 +92,12 @@ static void devices(void) {
     int types[3] = {0};
     DIR* d = opendir(".");
     for (struct dirent* e; (e = readdir(d));)
-        if (!strcmp(e->d_name, "null")) types[0] = e->d_type;
-        else if (!strcmp(e->d_name, "block")) types[1] = e->d_type;
-        else if (!strcmp(e->d_name, "fifo")) types[2] = e->d_type;
+        if (!strcmp(e->d_name, "null"))
+            types[0] = e->d_type;
+        else if (!strcmp(e->d_name, "block"))
+            types[1] = e->d_type;
+        else if (!strcmp(e->d_name, "fifo"))
+            types[2] = e->d_type;
     closedir(d);
     printf("types %d %d %d\n", types[0], types[1], types[2]);
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -116,7 +119,8 @@ static void ids(const char* when) {
     char line[200];
     FILE* f = fopen("/proc/self/status", "r");
     while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "Uid", 3) || !strncmp(line, "Gid", 3) || !strncmp(line, "Groups", 6)) printf(" | %.*s", (int)strcspn(line, "\n"), line);
+        if (!strncmp(line, "Uid", 3) || !strncmp(line, "Gid", 3) || !strncmp(line, "Groups", 6))
+            printf(" | %.*s", (int)strcspn(line, "\n"), line);
     if (f) fclose(f);
     printf("\n");
 }

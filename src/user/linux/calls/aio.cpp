@@ -33,8 +33,8 @@ i64 submit(Thread& t, u64 context, u64 address) {
     IoCb patched = request;
     std::vector<struct iovec> vector;
     if (is_buffer(request.opcode)) {
-        void* buffer = is_read(request.opcode) ? t.writing(request.buf, request.nbytes)
-                                               : t.reading(request.buf, request.nbytes);
+        void* buffer =
+            is_read(request.opcode) ? t.writing(request.buf, request.nbytes) : t.reading(request.buf, request.nbytes);
         if (!buffer) return -EFAULT;
         patched.buf = u64(buffer);
     } else if (is_vector(request.opcode)) {

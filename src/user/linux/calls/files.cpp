@@ -66,7 +66,8 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
     if (how.flags & O_CREAT) exclusive.flags |= O_EXCL;
     i64 fd = open_host(t, directory, path, exclusive);
     if (fd >= 0) record_new(t, owner, fd, "", AT_EMPTY_PATH);
-    if (fd == -EEXIST && exclusive.flags != how.flags) fd = open_device(t, open_host(t, directory, path, how), how.flags);
+    if (fd == -EEXIST && exclusive.flags != how.flags)
+        fd = open_device(t, open_host(t, directory, path, how), how.flags);
     return fd;
 }
 
