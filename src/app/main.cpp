@@ -3,9 +3,11 @@
 #include "app/command.hpp"
 #include "app/img/img.hpp"
 #include "isa/guest.hpp"
+#include "user/binfmt.hpp"
 #include "user/run.hpp"
 #include <cstdio>
 #include <string>
+#include <sys/auxv.h>
 #include <vector>
 
 namespace mimic::app {
@@ -22,6 +24,10 @@ int print_help(std::span<const std::string_view>);
 
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
+    {"shell", {}, user::shell_main, "open a shell in a root file system of another architecture"},
+    {"binfmt", {}, user::binfmt_main, "register Mimic with the kernel for programs of other architectures"},
+    {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
+    {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
     {"img", {}, img::img_main, "create, convert, check and compare disk images"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
@@ -67,6 +73,8 @@ int main(int argc, char** argv) {
     std::vector<std::string_view> words(argv + 1, argv + argc);
     std::string_view self = argc ? argv[0] : "mimic";
     self = self.substr(self.rfind('/') + 1);
+    // The kernel started us for a program of another architecture (binfmt_misc with flag P: AT_FLAGS_PRESERVE_ARGV0).
+    if (getauxval(AT_FLAGS) & 1) return find("run")->run(mimic::user::binfmt_words(words));
     if (const Command* c = find_link(self)) return c->run(words);
     if (words.empty()) {
         print_help({});

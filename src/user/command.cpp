@@ -139,6 +139,42 @@ Result<void> log_filter(RunCommand& c, std::string_view text) {
     return {};
 }
 
+Result<void> root_ids(RunCommand& c, std::string_view v) {
+    constexpr std::pair<std::string_view, IdMode> modes[] = {{"auto", IdMode::automatic},
+                                                             {"real", IdMode::real},
+                                                             {"mapped", IdMode::mapped},
+                                                             {"pretended", IdMode::pretended}};
+    for (auto& [name, mode] : modes)
+        if (name == v) return c.root.ids = mode, Result<void>();
+    return Error::invalid_argument("--ids {}: expected auto, real, mapped or pretended", v);
+}
+
+Result<void> root_mounts(RunCommand& c, std::string_view v) {
+    c.root.proc = c.root.dev = c.root.sys = c.root.resolv = false;
+    for (auto& word : split(v)) {
+        if (word == "proc")
+            c.root.proc = true;
+        else if (word == "dev")
+            c.root.dev = true;
+        else if (word == "sys")
+            c.root.sys = true;
+        else if (word == "resolv")
+            c.root.resolv = true;
+        else if (word != "none")
+            return Error::invalid_argument("--mount {}: expected proc, dev, sys, resolv or none", word);
+    }
+    return {};
+}
+
+Result<void> root_bind(RunCommand& c, std::string_view v) {
+    size_t colon = v.find(':');
+    std::string host(v.substr(0, colon)), inside(colon == v.npos ? v : v.substr(colon + 1));
+    if (host.empty() || inside.find_first_not_of('/') == inside.npos || inside[0] != '/')
+        return Error::invalid_argument("--bind {}: expected HOST or HOST:INSIDE, INSIDE an absolute path", v);
+    c.root.binds.push_back({host, inside});
+    return {};
+}
+
 using Apply = Result<void> (*)(RunCommand&, std::string_view);
 struct Option {
     std::string_view name;
@@ -260,6 +296,36 @@ constexpr Option options[] = {
          return Result<void>();
      },
      true, "FILE", "write the log to FILE (default: standard error)"},
+    {"--root", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (v.empty()) return Error::invalid_argument("--root: expected a directory");
+         c.root.directory = v;
+         return {};
+     },
+     true, "DIR", "run in the root file system DIR, in namespaces of its own; needs no privileges"},
+    {"--ids", nullptr, root_ids, true, "auto|real|mapped|pretended",
+     "--root: who keeps owners: the kernel (root), newuidmap's range, or a database of ours"},
+    {"--owners", nullptr,
+     [](RunCommand& c, std::string_view v) {
+         c.root.owners = v;
+         return Result<void>();
+     },
+     true, "FILE", "--root: the database (default: DIR.mimic-owners)"},
+    {"--mount", nullptr, root_mounts, true, "LIST", "--root: of proc, dev, sys, resolv; none (default: proc,dev,sys)"},
+    {"--bind", nullptr, root_bind, true, "HOST[:INSIDE]", "--root: a directory or file of the host to be seen inside"},
+    {"--work", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (!v.starts_with('/')) return Error::invalid_argument("--work {}: expected an absolute path", v);
+         c.root.work = v;
+         return {};
+     },
+     true, "DIR", "--root: working directory inside (default: /)"},
+    {"-inherit", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (!c.inherited.parse(v)) return Error::invalid_argument("-inherit {}: expected what Mimic wrote", v);
+         return {};
+     },
+     true, "", ""},
     {"-help", nullptr,
      [](RunCommand& c, std::string_view) {
          c.action = RunCommand::Action::help;
@@ -298,9 +364,14 @@ Result<void> from_environment(RunCommand& c, const char* (*environment)(const ch
 
 std::string run_help() {
     std::string text =
-        "usage: mimic run [OPTIONS] PROGRAM [ARGUMENTS]\n\n"
-        "Runs a Linux program of another architecture.\n\noptions (and variables that stand for them):\n";
+        "usage: mimic run [OPTIONS] PROGRAM [ARGUMENTS]\n"
+        "       mimic run --root DIR [OPTIONS] [COMMAND [ARGUMENTS]]\n"
+        "       mimic shell --root DIR [OPTIONS] [COMMAND [ARGUMENTS]]\n\n"
+        "Runs a Linux program of another architecture, or a command in a root file system of another architecture.\n"
+        "`shell` is `run` with name resolution, root's home, and the current directory at /mnt.\n\noptions (and "
+        "variables that stand for them):\n";
     for (const Option& o : options) {
+        if (o.help.empty()) continue; // between Mimic and itself
         std::string left = "  " + std::string(o.name);
         if (o.has_value) left.append(" ").append(o.value_name);
         left.resize(std::max<size_t>(left.size() + 1, 22), ' ');
@@ -322,8 +393,48 @@ std::string list_log_items() {
     return text;
 }
 
-Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*)) {
+namespace {
+std::string number_text(i64 v) { return std::to_string(v); }
+bool signed_number(std::string_view text, i64& value) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+} // namespace
+
+std::string Inherited::text() const {
+    return number_text(self) + "," + number_text(owners) + "," + number_text(log) + "," + std::to_string(home) + "," +
+           (secure ? "1," : "0,") + ids.text();
+}
+
+bool Inherited::parse(std::string_view text) {
+    i64 values[5];
+    for (i64& value : values) {
+        size_t comma = text.find(',');
+        if (comma == text.npos || !signed_number(text.substr(0, comma), value)) return false;
+        text.remove_prefix(comma + 1);
+    }
+    for (u32 i = 0; i < 3; i++)
+        if (values[i] < -1 || values[i] > 1 << 30) return false;
+    self = int(values[0]), owners = int(values[1]), log = int(values[2]);
+    home = u64(values[3]), secure = values[4] != 0;
+    return self >= 0 && ids.parse(text);
+}
+
+namespace {
+Result<void> check_root(const RunCommand& c, bool shell) {
+    bool root = !c.root.directory.empty();
+    if (shell && !root) return Error::invalid_argument("shell: expected --root DIR (see mimic shell -help)");
+    if (root && !c.options.sysroot.empty()) return Error::invalid_argument("-L and --root exclude each other");
+    if (root && c.inherited.any()) return Error::invalid_argument("--root and -inherit exclude each other");
+    if (c.program.empty() && !root) return Error::invalid_argument("no program given (see mimic run -help)");
+    return {};
+}
+} // namespace
+
+Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*),
+                             bool shell) {
     RunCommand c;
+    c.root.resolv = shell;
     TRY(from_environment(c, environment));
     size_t i = 0;
     for (; i < words.size(); i++) {
@@ -343,8 +454,7 @@ Result<RunCommand> parse_run(std::span<const std::string_view> words, const char
         TRY(o->apply(c, value));
     }
     c.program.assign(words.begin() + i, words.end());
-    if (c.program.empty() && c.action == RunCommand::Action::run)
-        return Error::invalid_argument("no program given (see mimic run -help)");
+    if (c.action == RunCommand::Action::run) TRY(check_root(c, shell));
     return c;
 }
 

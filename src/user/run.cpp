@@ -111,13 +111,14 @@ std::vector<std::string> environment(const RunCommand& c) {
 }
 
 // What a child of ours gets in front of its program.
-std::vector<std::string> relaunch(const RunCommand& c) {
+std::vector<std::string> relaunch(RunCommand& c) {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self);
     std::vector<std::string> words{n > 0 ? std::string(self, size_t(n)) : std::string("mimic"), "run"};
     auto add = [&](const char* option, const std::string& value) {
         if (!value.empty()) words.insert(words.end(), {option, value});
     };
+    if (c.inherited.any()) c.log_file.clear(); // inherited as a descriptor
     add("-L", c.options.sysroot);
     add("-cpu", c.options.cpu_model);
     add("-r", c.options.uname_release);
@@ -176,7 +177,46 @@ int open_interpreter(void* context, const std::string& path) {
     return fd < 0 ? -errno : fd;
 }
 
+// A command without a slash is looked for as a shell does.
+std::string search_path(const std::string& name) {
+    if (name.find('/') != name.npos) return name;
+    const char* variable = getenv("PATH");
+    std::string_view path =
+        variable && *variable ? variable : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    while (!path.empty()) {
+        size_t end = path.find(':');
+        std::string candidate = std::string(path.substr(0, end)) + "/" + name;
+        struct stat st;
+        if (stat(candidate.c_str(), &st) == 0 && S_ISREG(st.st_mode) && access(candidate.c_str(), X_OK) == 0)
+            return candidate;
+        path.remove_prefix(end == path.npos ? path.size() : end + 1);
+    }
+    return name;
+}
+
+// Goes into the root, or takes over what the process that executed this one had of it.
+Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
+    Inherited& i = c.inherited;
+    if (!c.root.directory.empty()) {
+        EnteredRoot entered = TRY(enter_root(c.root));
+        i.self = entered.self;
+        if (entered.owners) i.owners = entered.owners->fd(), i.home = entered.owners->home();
+        if (c.program.empty()) c.program = {"/bin/sh"};
+        c.program[0] = search_path(c.program[0]);
+        if (c.log_file.empty()) return std::move(entered.owners);
+        i.log = keep_descriptor(c.engine.log_fd);
+        if (i.log < 0) return Error::from_errno(-i.log, "keep the log open");
+        c.engine.log_fd = c.options.log = i.log;
+        return std::move(entered.owners);
+    }
+    if (i.owners < 0) return std::unique_ptr<Owners>();
+    auto owners = TRY(Owners::attach(i.owners));
+    owners->set_home(i.home);
+    return owners;
+}
+
 Result<int> run_program(RunCommand& c) {
+    std::unique_ptr<Owners> owners = TRY(go_in(c));
     Paths paths;
     paths.set_sysroot(c.options.sysroot);
     if (!paths.sysroot().empty()) c.options.sysroot = paths.sysroot();
@@ -193,22 +233,30 @@ Result<int> run_program(RunCommand& c) {
     c.engine.model = c.options.cpu_model;
     auto engine = TRY(make_engine(c.engine, *space));
     StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c)};
+    bool pretends = owners && owners->pretend_ids();
+    start.secure = c.inherited.secure;
+    if (pretends) start.uid = c.inherited.ids.uid, start.gid = c.inherited.ids.gid;
     keep_stack_free(*space, start);
     InterpreterContext context{&paths};
     LoadedProgram program = TRY(load_program(*space, abi, found.fd, found.path, open_interpreter, &context));
     close(found.fd);
     space->set_brk(program.brk);
 
-    if (c.log_file.empty()) c.options.log = 2;
     c.options.relaunch = relaunch(c);
     Process process{.abi = abi, .options = c.options, .memory = *space, .engine = *engine};
     process.paths = paths;
     process.exe = exe_path(paths, found);
     process.arguments = found.arguments;
+    process.owners = owners.get();
+    process.pretends = pretends;
+    process.home = c.inherited.home;
+    process.kept = {c.inherited.self, c.inherited.owners, c.inherited.log};
+    start.credentials = c.inherited.ids;
     return start_process(process, signals, mask, program, start);
 }
 
 Result<int> open_log(RunCommand& c) {
+    if (c.inherited.log >= 0) return c.inherited.log;
     if (c.log_file.empty()) return 2;
     // High, so that the program's descriptors have the numbers that it expects.
     int fd = open(c.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -233,8 +281,8 @@ std::string list_all_models() {
 
 } // namespace
 
-int run_main(std::span<const std::string_view> words) {
-    auto command = parse_run(words, [](const char* name) -> const char* { return getenv(name); });
+namespace {
+int run_command(Result<RunCommand> command) {
     if (!command) {
         print(2, "mimic: " + command.error().message() + "\n");
         return 2;
@@ -252,6 +300,46 @@ int run_main(std::span<const std::string_view> words) {
     command->engine.log_fd = *log;
     auto status = run_program(*command);
     return status ? *status : fail(status.error());
+}
+
+const char* variable(const char* name) { return getenv(name); }
+
+// The shell of root in text like /etc/passwd.
+std::string root_shell(const std::string& directory) {
+    for (const char* shell : {"/bin/bash", "/bin/sh"}) {
+        struct stat st;
+        std::string path = directory + "/usr" + shell; // merged /usr: /bin is a link
+        if (stat(path.c_str(), &st) == 0 || lstat((directory + shell).c_str(), &st) == 0) return shell;
+    }
+    return "/bin/sh";
+}
+
+void set_default(RunCommand& c, const std::string& name, const std::string& value) {
+    bool given = std::any_of(c.set.begin(), c.set.end(), [&](auto& s) { return s.starts_with(name + "="); });
+    if (!given) c.set.push_back(name + "=" + value);
+}
+} // namespace
+
+int run_main(std::span<const std::string_view> words) { return run_command(parse_run(words, variable)); }
+
+// As a login of root: its own environment but for what describes the terminal and the way out.
+int shell_main(std::span<const std::string_view> words) {
+    auto command = parse_run(words, variable, true);
+    if (!command || command->action != RunCommand::Action::run) return run_command(std::move(command));
+    RunCommand& c = *command;
+    if (c.program.empty()) c.program = {root_shell(c.root.directory)};
+    for (const char* name : {"USER", "LOGNAME"}) set_default(c, name, "root");
+    set_default(c, "HOME", "/root");
+    set_default(c, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    for (const char* name : {"SHELL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "OLDPWD"})
+        c.unset.push_back(name);
+    char here[PATH_MAX];
+    if (c.root.work == "/" && getcwd(here, sizeof here)) {
+        c.root.binds.insert(c.root.binds.begin(), {here, "/mnt"});
+        c.root.work = "/mnt";
+    }
+    return run_command(std::move(command));
 }
 
 } // namespace mimic::user

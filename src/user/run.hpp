@@ -3,12 +3,25 @@
 #include "base/result.hpp"
 #include "user/engine_cpu.hpp"
 #include "user/linux/thread.hpp"
+#include "user/root/enter.hpp"
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace mimic::user {
+
+// What a process that is already in a root gets from the one that executed it (-inherit): descriptors, ids.
+struct Inherited {
+    int self = -1, owners = -1, log = -1;
+    u64 home = 0; // device of the root's files
+    bool secure = false;
+    Credentials ids;
+
+    bool any() const { return self >= 0; }
+    std::string text() const; // the option's value
+    bool parse(std::string_view text);
+};
 
 // The command line, taken apart.
 struct RunCommand {
@@ -22,18 +35,29 @@ struct RunCommand {
     u64 base_address = 0, reserved = 0; // -B, -R
     bool has_base = false;
     u32 page = 0; // -p; 0: the ABI's
+    RootOptions root;
+    Inherited inherited;
     enum class Action { run, help, version, list_cpus, list_log_items } action = Action::run;
     std::vector<std::string> program; // PROGRAM and its arguments
 };
 
 // `words` come after "mimic run". `environment` gives a variable's value or nullptr: MIMIC_* and the field's QEMU_*
 // names stand for options that the command line doesn't give.
-Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*));
+// `shell`: as `mimic shell`, which needs a root and no program.
+Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*),
+                             bool shell = false);
 
 // What -d help prints.
 std::string list_log_items();
 
 // Runs the program; returns its exit status, or 126 or 127 after one line on standard error.
 int run_main(std::span<const std::string_view> words);
+// `mimic shell --root DIR [COMMAND...]`: the same in a root with everything that a shell expects.
+int shell_main(std::span<const std::string_view> words);
+
+// `mimic root export DIR -o FILE`: a root as an archive.
+int root_main(std::span<const std::string_view> words);
+// `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 2 for a wrong option.
+int syscalls_main(std::span<const std::string_view> words);
 
 } // namespace mimic::user

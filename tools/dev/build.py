@@ -61,7 +61,8 @@ def run_tests(preset, label="all", names=()):
 
 
 # Soaks that are scripts: NAME to (target that they need, command). Their --count is a size in megabytes.
-SCRIPTS = {"real": ("mimic", ROOT / "tests" / "real" / "real.py")}
+SCRIPTS = {"real": ("mimic", ROOT / "tests" / "real" / "real.py"),
+           "debootstrap": ("mimic", ROOT / "tests" / "user" / "root" / "debootstrap.py")}
 
 
 def programs(kind, preset):

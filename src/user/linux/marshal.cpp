@@ -1,7 +1,9 @@
 // The generic handler: a call made on the host from its row alone.
+#include "user/linux/calls/handlers.hpp"
 #include "user/linux/proc_files.hpp"
 #include "user/linux/strace.hpp"
 #include "user/linux/table.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -100,14 +102,84 @@ i64 pass(Thread& t, const Args& a) {
     return r;
 }
 
+namespace {
+
+// Calls whose addresses are no buffers, or which the host must not be asked for.
+bool is_ours(const CallRow& row) {
+    constexpr Handler ours[] = {sys_mremap,
+                                sys_shmat,
+                                sys_shmdt,
+                                sys_clone,
+                                sys_clone3,
+                                sys_execve,
+                                sys_execveat,
+                                sys_rt_sigreturn,
+                                sys_prctl,
+                                sys_set_robust_list,
+                                sys_ioctl,
+                                sys_get_robust_list,
+                                sys_set_tid_address,
+                                sys_mmap,
+                                enosys,
+                                sys_io_setup,
+                                sys_io_submit,
+                                sys_exit,
+                                sys_brk,
+                                sys_exit_group};
+    return row.host < 0 || std::find(std::begin(ours), std::end(ours), row.handler) != std::end(ours);
+}
+
+bool is_pointer(ArgKind kind) {
+    switch (kind) {
+    case ArgKind::address:
+    case ArgKind::text:
+    case ArgKind::path:
+    case ArgKind::lookup:
+    case ArgKind::lookup_link:
+    case ArgKind::in:
+    case ArgKind::out:
+    case ArgKind::inout:
+    case ArgKind::in_bytes:
+    case ArgKind::out_bytes:
+    case ArgKind::out_fixed: return true;
+    default: return false;
+    }
+}
+
+// An argument that can't be read is found by us before the kernel has seen the call; what is wrong with the others would
+// have come first. So the kernel is asked, with addresses that are nobody's.
+i64 refuse(Thread& t, const Args& a) {
+    // In the first page nothing is ever mapped; what no program can address is left as it is, and so is misalignment.
+    auto nobodys = [&](u64 address) { return address >> 47 ? address : 8 | (address & 7); };
+    Marshalled m;
+    for (u32 n = 0; n < 6; n++) {
+        Arg arg = a.row->args[n];
+        if (is_pointer(arg.kind))
+            m.host[n] = a[n] == 0 ? 0 : nobodys(a[n]);
+        else
+            (void)argument(t, a, m, n, arg);
+    }
+    return t.syscall(a.row->host, m.host[0], m.host[1], m.host[2], m.host[3], m.host[4], m.host[5]);
+}
+
+i64 handle(Thread& t, const Args& a) {
+    u64 before = t.host_calls;
+    i64 r = a.row->handler(t, a);
+    if (r != -EFAULT || t.host_calls != before || is_ours(*a.row)) [[likely]]
+        return r;
+    return refuse(t, a);
+}
+
+} // namespace
+
 i64 call(Thread& t, const Args& given) {
     Args a = given;
     a.row = find_call(t.abi(), a.number);
     bool trace = t.process().options.strace;
     if (a.row) {
         if (trace) [[unlikely]]
-            return strace_call(t, a, a.row->handler);
-        return a.row->handler(t, a);
+            return strace_call(t, a, handle);
+        return handle(t, a);
     }
     for (const ArchCall& arch : t.abi().calls)
         if (arch.number == a.number) {

@@ -6,6 +6,8 @@
 
 namespace mimic::user {
 
+// What /proc/PID/exe of this or another emulated process shall lead to; empty for every other path.
+std::string proc_exe(Thread& t, const std::string& path);
 // /proc/self/exe and its other names lead to the guest's program; every other path comes back as it is.
 std::string redirect_proc(Thread& t, const std::string& path);
 // The text of a file that we make up, or nothing when the host's is right.

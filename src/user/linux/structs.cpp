@@ -290,6 +290,32 @@ constexpr Field mq_attr_f[] = {FIELD(struct mq_attr, mq_flags, slong), FIELD(str
                                FIELD(struct mq_attr, mq_msgsize, slong), FIELD(struct mq_attr, mq_curmsgs, slong),
                                PADDING_LONGS(4)};
 
+// ---- calls of newer kernels, asynchronous input and output ----
+constexpr Field cachestat_range_f[] = {FIELD(CacheStatRange, offset, u64), FIELD(CacheStatRange, length, u64)};
+#define T(m) FIELD(CacheStat, m, u64)
+constexpr Field cachestat_f[] = {T(cached), T(dirty), T(writeback), T(evicted), T(recently_evicted)};
+#undef T
+#define T(m) FIELD(MountAttr, m, u64)
+constexpr Field mount_attr_f[] = {T(set), T(clear), T(propagation), T(userns_fd)};
+#undef T
+constexpr Field mnt_id_req_f[] = {FIELD(MntIdReq, size, u32), FIELD(MntIdReq, fd, u32), FIELD(MntIdReq, mnt_id, u64),
+                                  FIELD(MntIdReq, param, u64), FIELD(MntIdReq, mnt_ns_id, u64)};
+constexpr Field xattr_args_f[] = {FIELD(XattrArgs, value, u64), FIELD(XattrArgs, size, u32),
+                                  FIELD(XattrArgs, flags, u32)};
+constexpr Field file_attr_f[] = {FIELD(FileAttr, xflags, u64), FIELD(FileAttr, extsize, u32),
+                                 FIELD(FileAttr, nextents, u32), FIELD(FileAttr, projid, u32),
+                                 FIELD(FileAttr, cowextsize, u32)};
+// linux/aio_abi.h swaps key and rw_flags on big-endian machines.
+constexpr Field iocb_f[] = {FIELD(IoCb, data, u64),      FIELD(IoCb, key, u32),     FIELD(IoCb, rw_flags, u32),
+                            FIELD(IoCb, opcode, u16),    FIELD(IoCb, reqprio, s16), FIELD(IoCb, fildes, u32),
+                            FIELD(IoCb, buf, u64),       FIELD(IoCb, nbytes, u64),  FIELD(IoCb, offset, s64),
+                            FIELD(IoCb, reserved2, u64), FIELD(IoCb, flags, u32),   FIELD(IoCb, resfd, u32)};
+constexpr Field io_event_f[] = {FIELD(IoEvent, data, u64), FIELD(IoEvent, obj, u64), FIELD(IoEvent, res, s64),
+                                FIELD(IoEvent, res2, s64)};
+#define T(m) FIELD(KexecSegment, m, ulong)
+constexpr Field kexec_segment_f[] = {T(buf), T(bufsz), T(mem), T(memsz)};
+#undef T
+
 // ---- scalars behind pointers ----
 constexpr Field i32_f[] = {{"value", Kind::s32, 1, 0, 4}};
 constexpr Field u32_f[] = {{"value", Kind::u32, 1, 0, 4}};
@@ -356,6 +382,15 @@ LAYOUT(file_handle, struct file_handle);
 LAYOUT(futex_waitv, FutexWaitv);
 LAYOUT(linger, struct linger);
 LAYOUT(ucred, struct ucred);
+LAYOUT(cachestat_range, CacheStatRange);
+LAYOUT(cachestat, CacheStat);
+LAYOUT(mount_attr, MountAttr);
+LAYOUT(mnt_id_req, MntIdReq);
+LAYOUT(xattr_args, XattrArgs);
+LAYOUT(file_attr, FileAttr);
+LAYOUT(iocb, IoCb);
+LAYOUT(io_event, IoEvent);
+LAYOUT(kexec_segment, KexecSegment);
 constexpr Layout i32_l = make("int", i32_f, 4);
 constexpr Layout u32_l = make("unsigned", u32_f, 4);
 constexpr Layout u64_l = make("u64", u64_f, 8);

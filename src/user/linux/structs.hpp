@@ -1,6 +1,6 @@
 // The structures of the Linux interface: their names, layouts, and the host-side form of those that hold pointers.
 //
-// Sources: the kernel's UAPI headers (Debian linux-libc-dev 6.1). Where the host's C library has the kernel's own form,
+// Sources: the kernel's UAPI headers (Debian linux-libc-dev 6.1; newer ones by their manual pages). Where the host's C library has the kernel's own form,
 // that is used; structures with pointers have a neutral form here, in which a pointer is a guest address.
 #pragma once
 #include "base/types.hpp"
@@ -88,6 +88,45 @@ struct CapHeader {
 };
 struct CapData {
     u32 effective, permitted, inheritable;
+};
+struct CacheStatRange {
+    u64 offset, length;
+};
+struct CacheStat {
+    u64 cached, dirty, writeback, evicted, recently_evicted;
+};
+struct MountAttr {
+    u64 set, clear, propagation, userns_fd;
+};
+struct MntIdReq {
+    u32 size, fd;
+    u64 mnt_id, param, mnt_ns_id;
+};
+struct XattrArgs {
+    u64 value;
+    u32 size, flags;
+};
+struct FileAttr {
+    u64 xflags;
+    u32 extsize, nextents, projid, cowextsize;
+};
+struct IoCb {
+    u64 data;
+    u32 key, rw_flags;
+    u16 opcode;
+    i16 reqprio;
+    u32 fildes;
+    u64 buf, nbytes;
+    i64 offset;
+    u64 reserved2;
+    u32 flags, resfd;
+};
+struct IoEvent {
+    u64 data, obj;
+    i64 res, res2;
+};
+struct KexecSegment {
+    u64 buf, bufsz, mem, memsz;
 };
 struct FdPair {
     i32 fd[2];

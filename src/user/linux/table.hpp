@@ -57,6 +57,11 @@ std::span<const CallRow> all_calls();
 
 // Makes the call: its result, -errno (never -restart's neighbours by accident), -process::restart or keep_registers.
 i64 call(Thread& t, const Args& a);
+// What programs do where a call answers ENOSYS; empty for calls that work.
+std::string_view call_note(std::string_view name);
+
+// The handler of calls that are not there.
+i64 enosys(Thread& t, const Args& a);
 // The generic handler.
 i64 pass(Thread& t, const Args& a);
 

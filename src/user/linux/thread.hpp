@@ -8,9 +8,11 @@
 #include "base/process.hpp"
 #include "user/engine.hpp"
 #include "user/linux/abi.hpp"
+#include "user/linux/credentials.hpp"
 #include "user/linux/paths.hpp"
 #include <atomic>
 #include <csignal>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@
 namespace mimic::user {
 
 struct CallRow;
+class Owners;
 
 // Arguments of a system call as the guest's registers hold them.
 struct Args {
@@ -68,6 +71,14 @@ struct Process {
     u64 stack_start = 0;
     u64 trampoline = 0;
     std::atomic<u32> threads{1};
+    Owners* owners = nullptr;            // pretended owners and devices; nullptr: the kernel's are told
+    bool pretends = false;               // owners and ids are among what is pretended
+    std::array<int, 3> kept{-1, -1, -1}; // our own descriptors: Mimic's file, the database of owners, the log
+    u64 home = 0;                        // device of the root's files
+    bool pretends_ids() const { return pretends; }
+    bool keeps(int fd) const { return fd >= 0 && (fd == kept[0] || fd == kept[1] || fd == kept[2]); }
+    std::mutex aio_lock;
+    std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
     u64 limits[2][2] = {{~0ull, ~0ull}, {~0ull, ~0ull}}; // RLIMIT_AS, RLIMIT_DATA: {soft, hard}, ours alone
 };
@@ -104,6 +115,7 @@ public:
     // made again after the signal.
     template <class... A>
     i64 syscall(long number, A... a) {
+        host_calls++;
         return process::interruptible_syscall(&pending_, number, u64(a)...);
     }
     // A host pointer to guest memory that the kernel reads or writes; nullptr when the range is not the guest's.
@@ -125,6 +137,9 @@ public:
     // A pointer-sized word.
     bool read_word(u64 address, u64& value);
     u64 word_bytes() const { return abi().model.long_bytes; }
+
+    u64 host_calls = 0;      // made so far: tells whether a handler came to one
+    Credentials credentials; // where ids are pretended
 
     // ---- signals ----
     u64 mask() const { return mask_; }

@@ -2,6 +2,7 @@
 #pragma once
 #include "base/result.hpp"
 #include "user/linux/abi.hpp"
+#include "user/linux/credentials.hpp"
 #include "user/loader/elf.hpp"
 #include "user/memory/address_space.hpp"
 #include <string>
@@ -35,6 +36,10 @@ struct LoadedProgram {
 Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, const std::string& name,
                                    int (*open_interpreter)(void* context, const std::string& path), void* context);
 
+// The caller's ids as the kernel has them.
+Ids own_users();
+Ids own_groups();
+
 // What the stack holds at the start. System V ABI: Process Initialization.
 struct StartStack {
     std::vector<std::string> arguments, environment;
@@ -42,12 +47,20 @@ struct StartStack {
     std::string cpu_model;
     u64 size = 8 << 20;
     bool secure = false;
+    Ids uid = own_users(), gid = own_groups(); // AT_UID and its neighbours
+    Credentials credentials;                   // of the first thread, where ids are pretended
 };
 // Makes mmap stay below the place where make_stack will put the stack. Called before anything is mapped.
 void keep_stack_free(AddressSpace& space, const StartStack& start);
-// Maps the stack below space.high() and fills it. Returns the stack pointer. Also maps the ABI's trampoline page, whose
-// address `trampoline` gets. `auxv` gets the auxiliary vector's bytes.
-Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program, const StartStack& start,
-                       u64& trampoline, std::vector<u8>& auxv);
+// Maps the stack below space.high() and fills it. Also maps the ABI's trampoline page. Where
+// things lie, in guest addresses.
+struct StackLayout {
+    u64 sp = 0;
+    u64 trampoline = 0;
+    u64 arguments = 0, environment = 0, end = 0; // their strings, one after the other
+    std::vector<u8> auxv;
+};
+Result<StackLayout> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program,
+                               const StartStack& start);
 
 } // namespace mimic::user

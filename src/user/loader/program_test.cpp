@@ -120,12 +120,12 @@ TEST_F(Program, TheStackHoldsArgumentsEnvironmentAndAuxv) {
         start.arguments.assign(n, "arg");
         start.environment = {"A=1", "B=2"};
         start.file_name = "/bin/x";
-        u64 trampoline = 0;
-        std::vector<u8> raw;
-        auto sp = make_stack(*space_, abi_, program, start, trampoline, raw);
-        ASSERT_TRUE(sp) << sp.error().message();
-        EXPECT_EQ(*sp % 16, 0u);
-        u64 at = *sp;
+        auto layout = make_stack(*space_, abi_, program, start);
+        ASSERT_TRUE(layout) << layout.error().message();
+        EXPECT_EQ(layout->sp % 16, 0u);
+        u64 at = layout->sp, trampoline = layout->trampoline;
+        EXPECT_FALSE(layout->auxv.empty());
+        EXPECT_LT(layout->arguments, layout->environment);
         auto word = [&] {
             u64 v = 0;
             EXPECT_TRUE(space_->read(at, &v, 8));
@@ -163,11 +163,9 @@ TEST_F(Program, TheStackHoldsArgumentsEnvironmentAndAuxv) {
 TEST_F(Program, TooManyArgumentsAreRefused) {
     StartStack start;
     start.arguments.assign(40, std::string(1 << 20, 'x'));
-    u64 trampoline;
-    std::vector<u8> raw;
-    auto sp = make_stack(*space_, abi_, {}, start, trampoline, raw);
-    ASSERT_FALSE(sp);
-    EXPECT_EQ(sp.error().host_errno(), E2BIG);
+    auto layout = make_stack(*space_, abi_, {}, start);
+    ASSERT_FALSE(layout);
+    EXPECT_EQ(layout.error().host_errno(), E2BIG);
 }
 
 } // namespace

@@ -68,10 +68,10 @@ std::vector<std::pair<u64, u64>> auxiliary(u32 page, const Abi& abi, const Loade
         {AT_BASE, p.interpreter_base},
         {AT_FLAGS, 0},
         {AT_ENTRY, p.entry},
-        {AT_UID, getuid()},
-        {AT_EUID, geteuid()},
-        {AT_GID, getgid()},
-        {AT_EGID, getegid()},
+        {AT_UID, s.uid.real},
+        {AT_EUID, s.uid.effective},
+        {AT_GID, s.gid.real},
+        {AT_EGID, s.gid.effective},
         {AT_SECURE, s.secure},
         {AT_RANDOM, at.random},
         {AT_HWCAP2, abi.hwcap(s.cpu_model, 2)},
@@ -84,13 +84,16 @@ std::vector<std::pair<u64, u64>> auxiliary(u32 page, const Abi& abi, const Loade
 }
 
 Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedProgram& program,
-                  const StartStack& start, std::vector<u8>& auxv) {
+                  const StartStack& start, StackLayout& layout) {
     b.bytes("\0\0\0\0\0\0\0", 8);
     AuxSources at{};
     at.file_name = b.string(start.file_name);
+    layout.end = at.file_name;
     std::vector<u64> environment, arguments;
     for (size_t i = start.environment.size(); i-- > 0;) environment.push_back(b.string(start.environment[i]));
     for (size_t i = start.arguments.size(); i-- > 0;) arguments.push_back(b.string(start.arguments[i]));
+    layout.environment = environment.empty() ? layout.end : environment.back();
+    layout.arguments = arguments.empty() ? layout.environment : arguments.back();
     if (abi.platform) at.platform = b.string(abi.platform);
     u8 random[16];
     if (getrandom(random, sizeof random, 0) != sizeof random) return Error::from_errno(errno, "random bytes");
@@ -99,16 +102,16 @@ Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedP
 
     Words aux(abi.model), words(abi.model);
     for (auto& [type, value] : auxiliary(space.page(), abi, program, start, at)) aux.push(type), aux.push(value);
-    auxv = aux.bytes();
+    layout.auxv = aux.bytes();
     words.push(arguments.size());
     for (size_t i = arguments.size(); i-- > 0;) words.push(arguments[i]);
     words.push(0);
     for (size_t i = environment.size(); i-- > 0;) words.push(environment[i]);
     words.push(0);
-    u64 total = words.bytes().size() + auxv.size();
+    u64 total = words.bytes().size() + layout.auxv.size();
     b.align(16);
     if (total % 16 != 0) b.bytes("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16 - total % 16);
-    b.bytes(auxv.data(), auxv.size());
+    b.bytes(layout.auxv.data(), layout.auxv.size());
     b.bytes(words.bytes().data(), words.bytes().size());
     if (!b.ok() || b.at() % 16 != 0) return Error::no_space("arguments and environment don't fit the stack");
     return {};
@@ -128,12 +131,23 @@ u64 stack_bytes(const AddressSpace& space, const StartStack& start) {
 
 } // namespace
 
+Ids own_users() {
+    Ids ids;
+    getresuid(&ids.real, &ids.effective, &ids.saved);
+    return ids.fs = ids.effective, ids;
+}
+Ids own_groups() {
+    Ids ids;
+    getresgid(&ids.real, &ids.effective, &ids.saved);
+    return ids.fs = ids.effective, ids;
+}
+
 void keep_stack_free(AddressSpace& space, const StartStack& start) {
     space.set_mmap_top(space.high() - stack_bytes(space, start) - (2 * guard_pages + 1) * space.page());
 }
 
-Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program, const StartStack& start,
-                       u64& trampoline, std::vector<u8>& auxv) {
+Result<StackLayout> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram& program,
+                               const StartStack& start) {
     u64 strings = string_bytes(start);
     if (strings > max_strings)
         return Error::from_errno(E2BIG, "{} bytes of arguments and environment, expected at most {}", strings,
@@ -145,7 +159,8 @@ Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram&
     if (i64 r = space.map(top - size, size, p, flags, -1, 0, "[stack]"); r < 0)
         return Error::from_errno(int(-r), "map a stack of {} KiB", size >> 10);
     Builder b(space, top);
-    TRY(fill(b, space, abi, program, start, auxv));
+    StackLayout layout;
+    TRY(fill(b, space, abi, program, start, layout));
 
     u64 code = top - size - (guard_pages + 1) * page;
     if (i64 r = space.map(code, page, prot::read | prot::write, mapflag::private_ | mapflag::anonymous | mapflag::fixed,
@@ -154,8 +169,9 @@ Result<u64> make_stack(AddressSpace& space, const Abi& abi, const LoadedProgram&
         return Error::from_errno(int(-r), "map the signal trampoline");
     if (!space.write(code, abi.trampoline.data(), abi.trampoline.size())) return Error::io("write the trampoline");
     space.protect(code, page, prot::read | prot::exec);
-    trampoline = code;
-    return b.at();
+    layout.trampoline = code;
+    layout.sp = b.at();
+    return layout;
 }
 
 } // namespace mimic::user

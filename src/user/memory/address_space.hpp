@@ -95,6 +95,11 @@ public:
     // What a faulting access of the guest means.
     enum class FaultResult { retry, no_mapping, no_permission, bus };
     FaultResult explain_fault(u64 address, bool write);
+    // True when all of [address, address+length) is mapped.
+    bool covers(u64 address, u64 length) {
+        std::lock_guard guard(table_lock_);
+        return in_range(address, length) && table_.covers(address, address + length);
+    }
     // The protection of the page at `address`, or -1 when nothing is mapped.
     int protection(u64 address);
 

@@ -4,6 +4,7 @@
 // a child that shares memory until it executes a program (vfork, posix_spawn) runs in our memory too, on a stack of its
 // own while the parent waits, so that what it writes is seen, as the C libraries' posix_spawn expects.
 #include "user/linux/calls/handlers.hpp"
+#include "user/root/owners.hpp"
 #include <cerrno>
 #include <climits>
 #include <linux/futex.h>
@@ -52,6 +53,7 @@ void child_ids(Thread& child, const Request& r, bool shared) {
 void inherit(Thread& child, Thread& parent, bool keeps_altstack, u64 mask) {
     child.altstack = keeps_altstack ? parent.altstack : SigStack{0, SS_DISABLE, 0};
     child.inherit_mask(mask);
+    child.credentials = parent.credentials;
 }
 
 // ---- threads ----
@@ -114,6 +116,7 @@ i64 new_thread(Thread& t, const Request& r) {
 // The child's side, in a copy of everything.
 void become_child(Thread& t, const Request& r) {
     t.process().memory.after_fork();
+    if (t.process().owners) t.process().owners->after_fork();
     if (!t.process().engine.after_fork_child(t.cpu())) {
         static constexpr char text[] = "mimic: no memory for translated code after fork\n";
         raw_syscall(SYS_write, 2, u64(text), sizeof text - 1);
@@ -148,6 +151,7 @@ i64 new_process(Thread& t, const Request& r) {
     Process& p = t.process();
     u64 mask = Thread::block_all();
     i32 pidfd = -1;
+    if (p.owners) p.owners->before_fork();
     p.memory.before_fork([&] { p.engine.before_fork(); });
     i64 pid = make_process(t, r, &pidfd);
     if (pid == 0) {
@@ -156,6 +160,7 @@ i64 new_process(Thread& t, const Request& r) {
         return keep_registers;
     }
     p.memory.after_fork();
+    if (p.owners) p.owners->after_fork();
     p.engine.after_fork_parent();
     if (pid > 0) {
         i32 id = i32(pid);

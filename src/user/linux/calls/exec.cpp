@@ -1,8 +1,10 @@
 // Executing programs. A guest's program is executed by Mimic again, with the same options; a program of the host runs
 // natively. execve(2).
 #include "user/linux/calls/handlers.hpp"
+#include "user/linux/pretended.hpp"
 #include "user/linux/proc_files.hpp"
 #include "user/loader/program.hpp"
+#include "user/run.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -95,15 +97,36 @@ i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
     return r;
 }
 
-i64 run_again(Thread& t, const std::string& path, std::vector<std::string>& argv, std::vector<std::string>& envp) {
+// What the program runs as: with a pretended owner a set-id file changes ids, and every program starts with saved and
+// file system ids equal to the effective ones (execve(2)).
+Inherited handed_on(Thread& t, int fd) {
+    Process& p = t.process();
+    Inherited i{.self = p.kept[0], .owners = p.kept[1], .log = p.kept[2], .home = p.home, .ids = t.credentials};
+    struct statx st;
+    if (p.pretends_ids() && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
+        if (st.stx_mode & S_ISUID) i.ids.uid.effective = st.stx_uid;
+        if ((st.stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) i.ids.gid.effective = st.stx_gid;
+    }
+    for (Ids* ids : {&i.ids.uid, &i.ids.gid}) {
+        ids->saved = ids->fs = ids->effective;
+        i.secure |= ids->real != ids->effective;
+    }
+    return i;
+}
+
+i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, std::vector<std::string>& argv,
+              std::vector<std::string>& envp) {
     std::vector<std::string> words = t.process().options.relaunch;
     std::string self = words.front();
+    if (inherited.any()) words.insert(words.begin() + 2, {"-inherit", inherited.text()});
     if (!argv.empty()) words.insert(words.end(), {"-0", argv.front()});
     words.push_back("--");
     words.push_back(path);
     if (!argv.empty()) words.insert(words.end(), argv.begin() + 1, argv.end());
     auto arguments = pointers(words), environment = pointers(envp);
-    // The kernel's name for ourselves works in a foreign root too; the path is for where /proc isn't mounted.
+    // In a root our own file is open; elsewhere the kernel has a name for it, and the path is for where /proc isn't.
+    if (inherited.any())
+        return t.syscall(SYS_execveat, inherited.self, "", arguments.data(), environment.data(), AT_EMPTY_PATH);
     i64 r = t.syscall(SYS_execve, "/proc/self/exe", arguments.data(), environment.data());
     if (r == -ENOENT) r = t.syscall(SYS_execve, self.c_str(), arguments.data(), environment.data());
     return r;
@@ -128,6 +151,7 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
     ScriptLine line;
     i64 r = inspect(t, int(fd), target, line);
     if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0);
+    Inherited inherited = handed_on(t, target == Target::guest ? int(fd) : -1);
     raw_syscall(SYS_close, u64(fd));
     if (r < 0) return r;
     if (by_descriptor && target != Target::host) {
@@ -136,11 +160,11 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
                                 : raw_syscall(SYS_openat, u64(i64(directory)), u64(path.c_str()), O_RDONLY);
         if (kept < 0) return kept;
         name = "/proc/self/fd/" + std::to_string(kept);
-        r = run_again(t, name, argv, envp);
+        r = run_again(t, inherited, name, argv, envp);
         raw_syscall(SYS_close, u64(kept));
         return r;
     }
-    if (target != Target::host) return run_again(t, redirect_proc(t, name), argv, envp);
+    if (target != Target::host) return run_again(t, inherited, redirect_proc(t, name), argv, envp);
     auto arguments = pointers(argv), environment = pointers(envp);
     std::string host = t.process().paths.lookup(redirect_proc(t, name));
     return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);
@@ -157,8 +181,8 @@ i64 sys_execve(Thread& t, const Args& a) {
 
 i64 sys_execveat(Thread& t, const Args& a) {
     std::string path;
-    if (a.i(4) & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -EINVAL;
     if (i64 r = t.path(a[1], path)) return r;
+    if (a.i(4) & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) return -EINVAL;
     if (path.empty() && !(a.i(4) & AT_EMPTY_PATH)) return -ENOENT;
     return execute(t, a.i(0), path, a[2], a[3], u64(a.i(4)));
 }

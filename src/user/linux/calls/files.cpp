@@ -1,5 +1,6 @@
 // Opening, naming and describing files.
 #include "user/linux/calls/import.hpp"
+#include "user/linux/pretended.hpp"
 #include "user/linux/proc_files.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -42,15 +43,33 @@ i64 open_text(const std::string& text, u64 flags) {
     return fd;
 }
 
-// A path argument as the host shall see it.
-i64 host_path(Thread& t, u64 address, bool follow, std::string& path) {
-    if (i64 r = t.path(address, path)) return r;
-    path = redirect_proc(t, path);
-    path = t.process().paths.lookup(path, follow);
-    return 0;
+u64 cstr(const std::string& s) { return u64(s.c_str()); }
+
+// `strict`: openat2, which refuses flags that openat ignores.
+struct Opening : OpenHow {
+    bool strict = false;
+};
+
+i64 open_host(Thread& t, i64 directory, const std::string& path, const Opening& how) {
+    if (!how.strict) return t.syscall(SYS_openat, directory, cstr(path), how.flags, how.mode);
+    return t.syscall(SYS_openat2, directory, cstr(path), static_cast<const OpenHow*>(&how), sizeof(OpenHow));
 }
 
-u64 cstr(const std::string& s) { return u64(s.c_str()); }
+// With pretended owners: who makes a file owns it, and a pretended device is the host's.
+i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& how) {
+    if (!t.process().owners) return open_host(t, directory, path, how);
+    NewOwner owner;
+    if (how.flags & (O_CREAT | o_tmpfile_bit)) owner = owner_of_new(t, directory, path);
+    if (owner.plain()) return open_device(t, open_host(t, directory, path, how), how.flags);
+    // O_EXCL tells whether the file is new; a link at the end of the path is left to the second try.
+    Opening exclusive = how;
+    if (how.flags & O_CREAT) exclusive.flags |= O_EXCL;
+    i64 fd = open_host(t, directory, path, exclusive);
+    if (fd >= 0) record_new(t, owner, fd, "", AT_EMPTY_PATH);
+    if (fd == -EEXIST && exclusive.flags != how.flags)
+        fd = open_device(t, open_host(t, directory, path, how), how.flags);
+    return fd;
+}
 
 } // namespace
 
@@ -63,7 +82,7 @@ i64 sys_openat(Thread& t, const Args& a) {
         return open_text(*text, flags);
     }
     path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
-    return t.syscall(SYS_openat, a.i(0), cstr(path), flags, a.u(3));
+    return open_file(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {
@@ -84,7 +103,7 @@ i64 sys_openat2(Thread& t, const Args& a) {
         if (auto text = proc_text(t, path)) return open_text(*text, how.flags);
         path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
     }
-    return t.syscall(SYS_openat2, a.i(0), cstr(path), &how, sizeof how);
+    return open_file(t, a.i(0), path, {how, true});
 }
 
 i64 sys_pipe2(Thread& t, const Args& a) {
@@ -99,6 +118,7 @@ i64 sys_pipe2(Thread& t, const Args& a) {
 i64 sys_fcntl(Thread& t, const Args& a) {
     int command = a.i(1);
     u64 argument = a[2];
+    if (t.process().keeps(a.i(0))) return -EBADF;
     switch (command) {
     case F_GETFL: {
         i64 r = t.syscall(SYS_fcntl, a.i(0), F_GETFL);
@@ -142,8 +162,7 @@ i64 sys_readlinkat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 size = a[3];
     if (i64(i32(size)) <= 0) return -EINVAL;
-    if (own_proc_entry(t, path) == "exe") {
-        const std::string& exe = t.process().exe;
+    if (std::string exe = proc_exe(t, path); !exe.empty()) {
         u64 n = std::min<u64>(exe.size(), size);
         return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
     }
@@ -162,7 +181,14 @@ i64 sys_newfstatat(Thread& t, const Args& a) {
         path = t.process().paths.lookup(path, follow);
     }
     struct stat st;
-    i64 r = t.syscall(SYS_newfstatat, a.i(0), cstr(path), &st, a.i(3));
+    i64 r;
+    if (t.process().owners) {
+        struct statx x;
+        r = pretended_statx(t, a.i(0), path.c_str(), a.i(3), 0, x);
+        if (r == 0) st = stat_of(x);
+    } else {
+        r = t.syscall(SYS_newfstatat, a.i(0), cstr(path), &st, a.i(3));
+    }
     if (r < 0) return r;
     return t.write(S::stat, a[2], &st) ? 0 : -EFAULT;
 }
@@ -177,9 +203,16 @@ i64 sys_statx(Thread& t, const Args& a) {
         path = t.process().paths.lookup(path, follow);
     }
     struct statx st;
-    i64 r = t.syscall(SYS_statx, a.i(0), cstr(path), a.i(2), a.u(3), &st);
+    i64 r = t.process().owners ? pretended_statx(t, a.i(0), path.c_str(), a.i(2), a.u(3), st)
+                               : t.syscall(SYS_statx, a.i(0), cstr(path), a.i(2), a.u(3), &st);
     if (r < 0) return r;
     return t.write(S::statx, a[4], &st) ? 0 : -EFAULT;
+}
+
+i64 sys_fchmodat2(Thread& t, const Args& a) {
+    std::string path;
+    if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    return t.syscall(a.row->host, a.i(0), cstr(path), a.u(2), a.i(3));
 }
 
 i64 sys_utimensat(Thread& t, const Args& a) {
@@ -190,18 +223,6 @@ i64 sys_utimensat(Thread& t, const Args& a) {
     if (a[2] != 0 && !t.read_array(S::timespec, a[2], times, 2)) return -EFAULT;
     return t.syscall(SYS_utimensat, a.i(0), a[1] ? path.c_str() : nullptr, times.empty() ? nullptr : times.data(),
                      a.i(3));
-}
-
-i64 sys_mount(Thread& t, const Args& a) {
-    std::string text[3], data;
-    const char* host[3] = {};
-    for (u32 i = 0; i < 3; i++)
-        if (a[i] != 0) {
-            if (i64 r = t.path(a[i], text[i])) return r;
-            host[i] = text[i].c_str();
-        }
-    if (a[4] != 0 && !t.memory().read_string(a[4], data, 4095)) return -EFAULT;
-    return t.syscall(SYS_mount, host[0], host[1], host[2], a[3], a[4] ? data.c_str() : nullptr);
 }
 
 i64 sys_name_to_handle_at(Thread& t, const Args& a) {
@@ -233,36 +254,6 @@ i64 sys_open_by_handle_at(Thread& t, const Args& a) {
     u64 body = a[1] + size_of(t.abi().layout(S::file_handle), t.abi().model);
     if (!t.memory().read(body, handle->f_handle, handle->handle_bytes)) return -EFAULT;
     return t.syscall(SYS_open_by_handle_at, a.i(0), handle, flags_in(t, a[2]));
-}
-
-i64 sys_fsconfig(Thread& t, const Args& a) {
-    std::string key, value;
-    if (a[2] != 0)
-        if (i64 r = t.path(a[2], key)) return r;
-    const void* host = nullptr;
-    if (a[3] != 0) {
-        // Command 2 (FSCONFIG_SET_BINARY) takes aux bytes, the others a string.
-        if (a.u(1) == 2) {
-            host = t.reading(a[3], a.u(4));
-            if (!host) return -EFAULT;
-        } else {
-            if (i64 r = t.path(a[3], value)) return r;
-            host = value.c_str();
-        }
-    }
-    return t.syscall(SYS_fsconfig, a.i(0), a.u(1), a[2] ? key.c_str() : nullptr, host, a.i(4));
-}
-
-i64 sys_mount_setattr(Thread& t, const Args& a) {
-    std::string path;
-    if (i64 r = t.path(a[1], path)) return r;
-    u64 attributes[4] = {}; // struct mount_attr: four 64-bit integers
-    if (a[4] < 32) return -EINVAL;
-    if (a[4] > 4096) return -E2BIG;
-    std::vector<u64> values;
-    if (!t.read_array(S::u64, a[3], values, 4)) return -EFAULT;
-    std::copy(values.begin(), values.end(), attributes);
-    return t.syscall(SYS_mount_setattr, a.i(0), cstr(path), a.u(2), attributes, sizeof attributes);
 }
 
 i64 enosys(Thread&, const Args&) { return -ENOSYS; }

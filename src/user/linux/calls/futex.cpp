@@ -25,6 +25,7 @@ bool has_timeout(int command) {
 // The kernel compares words in its own byte order: for a big-endian guest the expected value is swapped.
 i64 sys_futex(Thread& t, const Args& a) {
     int op = a.i(1), command = op & FUTEX_CMD_MASK;
+    if (u32(command) > FUTEX_LOCK_PI2) return -ENOSYS;
     if (a[0] % 4 != 0) return -EINVAL;
     u32* word = static_cast<u32*>(t.writing(a[0], 4));
     if (!word) return -EFAULT;
@@ -66,6 +67,42 @@ i64 sys_futex_waitv(Thread& t, const Args& a) {
     return t.syscall(SYS_futex_waitv, waiters.data(), count, a.u(2), a[3] ? &timeout : nullptr, a.i(4));
 }
 
+namespace {
+// The size bits of a futex2 flag word; only 32-bit words exist in the kernel so far, and it says EINVAL to the others.
+i64 futex2_word(Thread& t, u64 address, void*& host) {
+    if (address % 4 != 0) return -EINVAL;
+    return (host = t.writing(address, 4)) ? 0 : -EFAULT;
+}
+} // namespace
+
+i64 sys_futex_wake(Thread& t, const Args& a) {
+    void* word;
+    if (i64 r = futex2_word(t, a[0], word)) return r;
+    return t.syscall(a.row->host, word, a[1], a.i(2), a.u(3));
+}
+
+i64 sys_futex_wait(Thread& t, const Args& a) {
+    void* word;
+    struct timespec timeout;
+    if (i64 r = futex2_word(t, a[0], word)) return r;
+    if (a[4] != 0 && !t.read(S::timespec, a[4], &timeout)) return -EFAULT;
+    u64 value = t.abi().model.big ? __builtin_bswap32(u32(a[1])) : a[1];
+    return t.syscall(a.row->host, word, value, a[2], a.u(3), a[4] ? &timeout : nullptr, a.i(5));
+}
+
+i64 sys_futex_requeue(Thread& t, const Args& a) {
+    std::vector<FutexWaitv> waiters;
+    if (a[0] == 0) return -EINVAL;
+    if (!t.read_array(S::futex_waitv, a[0], waiters, 2)) return -EFAULT;
+    for (FutexWaitv& w : waiters) {
+        void* host;
+        if (i64 r = futex2_word(t, w.address, host)) return r;
+        w.address = u64(host);
+        if (t.abi().model.big) w.value = __builtin_bswap32(u32(w.value));
+    }
+    return t.syscall(a.row->host, waiters.data(), a.u(1), a.i(2), a.i(3));
+}
+
 i64 sys_set_robust_list(Thread& t, const Args& a) {
     if (a[1] != size_of(t.abi().layout(S::robust_list_head), t.abi().model)) return -EINVAL;
     t.robust_list = a[0];
@@ -77,7 +114,11 @@ i64 sys_set_robust_list(Thread& t, const Args& a) {
 
 i64 sys_get_robust_list(Thread& t, const Args& a) {
     u64 head = t.robust_list, size = size_of(t.abi().layout(S::robust_list_head), t.abi().model);
-    if (a.i(0) != 0 && a.i(0) != t.tid()) return -EPERM; // others' lists are not visible
+    if (a.i(0) != 0 && a.i(0) != t.tid()) { // others' lists are not visible
+        u64 theirs[2];
+        i64 r = t.syscall(SYS_get_robust_list, a.i(0), &theirs[0], &theirs[1]);
+        return r < 0 ? r : -EPERM;
+    }
     if (!t.write(S::ulong, a[1], &head) || !t.write(S::ulong, a[2], &size)) return -EFAULT;
     return 0;
 }

@@ -1,10 +1,12 @@
 #include "user/linux/calls/import.hpp"
+#include "user/linux/proc_files.hpp"
 #include <cerrno>
 
 namespace mimic::user {
 
 i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<struct iovec>& to) {
     constexpr u64 iov_max = 1024;
+    count = u32(count); // as the kernel takes it
     if (count > iov_max) return -EINVAL;
     std::vector<IoVec> guest;
     if (count != 0 && !t.read_array(S::iovec, address, guest, count)) return -EFAULT;
@@ -14,6 +16,25 @@ i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<st
         void* host = written ? t.writing(guest[i].base, guest[i].length) : t.reading(guest[i].base, guest[i].length);
         if (!host && guest[i].length != 0) return -EFAULT;
         to[i] = {host, size_t(guest[i].length)};
+    }
+    return 0;
+}
+
+i64 host_path(Thread& t, u64 address, bool follow, std::string& path) {
+    if (i64 r = t.path(address, path)) return r;
+    path = redirect_proc(t, path);
+    path = t.process().paths.lookup(path, follow);
+    return 0;
+}
+
+i64 check_extensible(Thread& t, u64 address, u64 size, u64 least, u64 known, bool read) {
+    constexpr u64 page = 4096;
+    if (size < least) return -EINVAL;
+    if (size > page) return -E2BIG;
+    for (u64 at = known; read && at < size; at++) {
+        u8 byte = 0;
+        if (!t.memory().read(address + at, &byte, 1)) return -EFAULT;
+        if (byte) return -E2BIG;
     }
     return 0;
 }

@@ -9,6 +9,14 @@ namespace mimic::user {
 // The guest's iovec array with host addresses; `written`: the kernel will write through it. 0 or -errno.
 i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<struct iovec>& to);
 
+// A path argument as the host shall see it: /proc/self/exe leads to the guest's program, absolute paths to the sysroot.
+// 0 or -errno.
+i64 host_path(Thread& t, u64 address, bool follow, std::string& path);
+
+// The rules for structures that grow: `size` below `least` is EINVAL, more than a page E2BIG; what lies behind `known`
+// bytes must be zero when the kernel would read it. 0 or -errno.
+i64 check_extensible(Thread& t, u64 address, u64 size, u64 least, u64 known, bool read = true);
+
 // A sigset_t argument of `size` bytes, without the signals that only Mimic may block. 0 or -errno.
 i64 import_sigset(Thread& t, u64 address, u64 size, u64& mask);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -14,7 +15,12 @@ namespace {
 
 i64 vectored(Thread& t, const Args& a, long number, bool written, u64 low, u64 high, u64 flags) {
     std::vector<struct iovec> iov;
-    if (i64 r = import_iovec(t, a[1], a[2], written, iov)) return r;
+    bool at_offset = number == SYS_preadv || number == SYS_pwritev;
+    if (at_offset && i64(low) < 0) return -EINVAL;
+    if (i64 r = import_iovec(t, a[1], a[2], written, iov)) {
+        i64 open = r == -EINVAL ? t.syscall(SYS_fcntl, a.i(0), F_GETFD) : 0;
+        return open < 0 ? open : r;
+    }
     return t.syscall(number, a.i(0), iov.data(), iov.size(), low, high, flags);
 }
 
@@ -132,11 +138,6 @@ i64 old_poll(Thread& t, const Args& a) {
 }
 
 i64 sys_pselect6(Thread& t, const Args& a) {
-    if (a.i(0) < 0) return -EINVAL;
-    u32 n = std::min(a.u(0), 1u << 20);
-    FdSet sets[3];
-    for (u32 i = 0; i < 3; i++)
-        if (i64 r = sets[i].read(t, a[1 + i], n)) return r;
     Timeout timeout;
     if (i64 r = timeout.read(t, a[4])) return r;
     TemporaryMask mask(t);
@@ -145,6 +146,11 @@ i64 sys_pselect6(Thread& t, const Args& a) {
         if (!t.read_word(a[5], pair[0]) || !t.read_word(a[5] + t.word_bytes(), pair[1])) return -EFAULT;
         if (i64 r = mask.set(pair[0], pair[1])) return r;
     }
+    if (a.i(0) < 0) return mask.done(-EINVAL);
+    u32 n = std::min(a.u(0), 1u << 20);
+    FdSet sets[3];
+    for (u32 i = 0; i < 3; i++)
+        if (i64 r = sets[i].read(t, a[1 + i], n)) return mask.done(r);
     struct {
         const u64* mask;
         u64 size;

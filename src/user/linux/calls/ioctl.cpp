@@ -122,6 +122,7 @@ i64 with_structure(Thread& t, const Args& a, const Request& r) {
 
 i64 sys_ioctl(Thread& t, const Args& a) {
     u32 number = a.u(1);
+    if (t.process().keeps(a.i(0))) return -EBADF;
     if (number == SIOCGIFCONF) return get_interfaces(t, a);
     const Request* r = find(number);
     if (r && r->way == Way::value) return t.syscall(SYS_ioctl, a.i(0), number, a[2]);
@@ -132,7 +133,8 @@ i64 sys_ioctl(Thread& t, const Args& a) {
     // The kernel works on the guest's bytes: right wherever guest and host lay structures out alike.
     if (!t.process().same_model) return -ENOTTY;
     void* host = t.writing(a[2], bytes);
-    return host ? t.syscall(SYS_ioctl, a.i(0), number, host) : -EFAULT;
+    if (!host) host = reinterpret_cast<void*>(a[2] | 1ull << 63); // nobody's, which the kernel says after all else
+    return t.syscall(SYS_ioctl, a.i(0), number, host);
 }
 
 } // namespace mimic::user

@@ -65,10 +65,12 @@ i64 sys_msgctl(Thread& t, const Args& a) {
 }
 
 i64 sys_msgsnd(Thread& t, const Args& a) {
+    u64 type;
+    if (!t.read(S::slong, a[1], &type)) return -EFAULT;
     if (i64(a[2]) < 0 || a[2] > max_message) return -EINVAL;
     Message m;
     m.bytes.resize(8 + size_t(a[2]));
-    if (!t.read(S::slong, a[1], &m.type())) return -EFAULT;
+    m.type() = type;
     if (!t.memory().read(a[1] + t.word_bytes(), m.bytes.data() + 8, a[2])) return -EFAULT;
     return t.syscall(SYS_msgsnd, a.i(0), m.bytes.data(), a[2], a.i(3));
 }
@@ -117,14 +119,15 @@ i64 sys_semctl(Thread& t, const Args& a) {
 
 // semop and semtimedop.
 i64 sys_semtimedop(Thread& t, const Args& a) {
-    if (a[2] == 0) return -EINVAL;
-    if (a[2] > 500) return -E2BIG; // SEMOPM
+    u32 count = a.u(2); // as the kernel takes it
     std::vector<struct sembuf> operations;
     struct timespec timeout;
     bool timed = a.row->host == SYS_semtimedop && a[3] != 0;
-    if (!t.read_array(S::sembuf, a[1], operations, a[2])) return -EFAULT;
     if (timed && !t.read(S::timespec, a[3], &timeout)) return -EFAULT;
-    return t.syscall(SYS_semtimedop, a.i(0), operations.data(), a[2], timed ? &timeout : nullptr);
+    if (count > 500) return -E2BIG; // SEMOPM
+    if (count == 0) return -EINVAL;
+    if (!t.read_array(S::sembuf, a[1], operations, count)) return -EFAULT;
+    return t.syscall(SYS_semtimedop, a.i(0), operations.data(), count, timed ? &timeout : nullptr);
 }
 
 i64 sys_mq_open(Thread& t, const Args& a) {

@@ -13,16 +13,19 @@ i64 sys_brk(Thread& t, const Args& a) { return i64(t.memory().brk(a[0])); }
 i64 sys_munmap(Thread& t, const Args& a) { return t.memory().unmap(a[0], a[1]); }
 i64 sys_mprotect(Thread& t, const Args& a) { return t.memory().protect(a[0], a[1], a.u(2)); }
 i64 sys_mremap(Thread& t, const Args& a) { return t.memory().remap(a[0], a[1], a[2], a.u(3), a[4]); }
-i64 sys_madvise(Thread& t, const Args& a) { return t.memory().advise(a[0], a[1], a.i(2)); }
+i64 sys_madvise(Thread& t, const Args& a) {
+    if (a[0] + a[1] < a[0]) return -EINVAL;
+    return t.memory().advise(a[0], a[1], a.i(2));
+}
 
 i64 sys_mmap(Thread& t, const Args& a) {
     constexpr u32 x86_only = 0x40; // MAP_32BIT: no bit of the generic ABIs
     return t.memory().map(a[0], a[1], a.u(2), a.u(3) & ~x86_only, a.i(4), a[5]);
 }
 
-// Protection keys are a CPU feature that no model offers: only "no key" is valid.
+// Protection keys are a CPU feature that no model offers: only "no key" and the default key are valid.
 i64 sys_pkey_mprotect(Thread& t, const Args& a) {
-    return a.i(3) == -1 ? t.memory().protect(a[0], a[1], a.u(2)) : -EINVAL;
+    return a.i(3) == -1 || a.i(3) == 0 ? t.memory().protect(a[0], a[1], a.u(2)) : -EINVAL;
 }
 
 namespace {
@@ -32,23 +35,25 @@ u64 up(Thread& t, u64 length) { return (length + t.memory().page() - 1) & ~u64(t
 
 i64 sys_msync(Thread& t, const Args& a) {
     if (!aligned(t, a[0])) return -EINVAL;
-    void* host = t.reading(a[0], up(t, a[1]));
-    return host && up(t, a[1]) >= a[1] ? t.syscall(SYS_msync, host, up(t, a[1]), a.i(2)) : -ENOMEM;
+    u64 length = up(t, a[1]);
+    if (length < a[1] || (length != 0 && !t.memory().covers(a[0], length))) return -ENOMEM;
+    return t.syscall(SYS_msync, t.memory().host(a[0]), length, a.i(2));
 }
 
 // mlock, mlock2 and munlock.
 i64 sys_mlock(Thread& t, const Args& a) {
     u64 low = a[0] & ~u64(t.memory().page() - 1), length = up(t, a[1] + (a[0] - low));
-    void* host = t.reading(low, length);
-    return host && length >= a[1] ? t.syscall(a.row->host, host, length, a.row->host == SYS_mlock2 ? a.i(2) : 0)
-                                  : -ENOMEM;
+    u32 flags = a.row->host == SYS_mlock2 ? a.u(2) : 0;
+    if (flags & ~1u || length < a[1] || low + length < low) return -EINVAL; // MLOCK_ONFAULT; a range that wraps
+    if (length != 0 && !t.memory().covers(low, length)) return -ENOMEM;
+    return t.syscall(a.row->host, t.memory().host(low), length, flags);
 }
 
 i64 sys_mincore(Thread& t, const Args& a) {
     constexpr u64 host_page = 4096;
     if (!aligned(t, a[0])) return -EINVAL;
-    void* host = t.reading(a[0], a[1]);
-    if (!host) return -ENOMEM;
+    if (a[1] != 0 && !t.memory().covers(a[0], up(t, a[1]))) return -ENOMEM;
+    void* host = t.memory().host(a[0]);
     // The guest's vector has a byte a guest page, the host's one a host page.
     u64 pages = up(t, a[1]) / t.memory().page(), per = t.memory().page() / host_page, chunk = 4096;
     std::vector<u8> raw(size_t(chunk * per));
@@ -68,11 +73,52 @@ i64 sys_mincore(Thread& t, const Args& a) {
 
 // NUMA policy: node masks are longs; only the plain cases that libraries use are passed on.
 i64 sys_mbind(Thread& t, const Args& a) {
-    void* host = t.reading(a[0], a[1]);
-    if (!host) return -EFAULT;
+    if (!aligned(t, a[0]) || !t.memory().in_range(a[0], a[1])) return -EINVAL;
+    void* host = t.memory().host(a[0]);
     u64 mask = 0;
     if (a[3] != 0 && !t.read_word(a[3], mask)) return -EFAULT;
     return t.syscall(SYS_mbind, host, a[1], a.i(2), a[3] ? &mask : nullptr, std::min<u64>(a[4], 64), a.u(5));
+}
+i64 sys_set_mempolicy_home_node(Thread& t, const Args& a) {
+    if (!t.memory().in_range(a[0], a[1])) return -EINVAL;
+    return t.syscall(SYS_set_mempolicy_home_node, t.memory().host(a[0]), a[1], a[2], a[3]);
+}
+namespace {
+// A mask of nodes: longs of the guest. `count`: its bits.
+i64 read_nodes(Thread& t, u64 address, u64 count, std::vector<u64>& nodes) {
+    constexpr u64 most = 1 << 15; // more is EINVAL in the kernel: a page of bits
+    if (count > most) return -EINVAL;
+    nodes.assign(most / 64 + 1, 0);
+    u64 per = t.word_bytes() * 8;
+    for (u64 i = 0; address != 0 && i * per < count; i++) {
+        u64 word;
+        if (!t.read_word(address + i * t.word_bytes(), word)) return -EFAULT;
+        nodes[i * per / 64] |= word << (i * per % 64);
+    }
+    return 0;
+}
+} // namespace
+i64 sys_migrate_pages(Thread& t, const Args& a) {
+    std::vector<u64> from, to;
+    if (i64 r = read_nodes(t, a[2], a[1], from)) return r;
+    if (i64 r = read_nodes(t, a[3], a[1], to)) return r;
+    return t.syscall(SYS_migrate_pages, a.i(0), a[1], from.data(), to.data());
+}
+i64 sys_move_pages(Thread& t, const Args& a) {
+    constexpr u64 most = 1 << 24;
+    if (a[1] > most) return -E2BIG;
+    std::vector<u64> pages;
+    std::vector<i32> nodes, status(static_cast<size_t>(a[1] + 1));
+    if (!t.read_array(S::ulong, a[2], pages, a[1])) return -EFAULT;
+    if (a[3] != 0 && !t.read_array(S::i32, a[3], nodes, a[1])) return -EFAULT;
+    for (u64& page : pages) {
+        if (!t.memory().in_range(page, 1)) return -EFAULT;
+        page += t.memory().base();
+    }
+    i64 r = t.syscall(SYS_move_pages, a.i(0), a[1], pages.data(), a[3] ? nodes.data() : nullptr, status.data(), a.i(5));
+    for (u64 i = 0; r >= 0 && i < a[1]; i++)
+        if (!t.write(S::i32, a[4] + i * 4, &status[i])) return -EFAULT;
+    return r;
 }
 i64 sys_set_mempolicy(Thread& t, const Args& a) {
     u64 mask = 0;

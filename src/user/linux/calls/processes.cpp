@@ -1,4 +1,4 @@
-// What a process is and may: names, limits, groups, capabilities, scheduling, prctl; waiting for children.
+// What a process is and may: names, limits, scheduling, prctl; waiting for children.
 #include "user/linux/arch_calls.hpp"
 #include "user/linux/calls/import.hpp"
 #include <algorithm>
@@ -65,9 +65,9 @@ i64 sys_personality(Thread&, const Args& a) {
 
 // sethostname and setdomainname: a length, not a string.
 i64 sys_sethostname(Thread& t, const Args& a) {
-    if (i32(a[1]) < 0 || a[1] > 64) return -EINVAL;
-    void* name = t.reading(a[0], a[1]);
-    return name ? t.syscall(a.row->host, name, a[1]) : -EFAULT;
+    if (i32(a[1]) < 0 || i32(a[1]) > 64) return -EINVAL;
+    if (!t.memory().in_range(a[0], u32(a[1]))) return -EFAULT;
+    return t.syscall(a.row->host, t.memory().host(a[0]), a.i(1));
 }
 
 // ---- limits ----
@@ -100,48 +100,6 @@ i64 sys_prlimit64(Thread& t, const Args& a) {
     return a[3] == 0 || t.write(S::rlimit64, a[3], &old) ? 0 : -EFAULT;
 }
 
-// ---- groups, capabilities ----
-
-i64 sys_getgroups(Thread& t, const Args& a) {
-    if (a.i(0) < 0) return -EINVAL;
-    std::vector<u32> groups(size_t(std::min(a.i(0), 65536)));
-    i64 n = t.syscall(SYS_getgroups, groups.size(), groups.data());
-    for (i64 i = 0; i < n && !groups.empty(); i++)
-        if (!t.write(S::u32, a[1] + u64(i) * 4, &groups[size_t(i)])) return -EFAULT;
-    return n;
-}
-i64 sys_setgroups(Thread& t, const Args& a) {
-    if (a.u(0) > 65536) return -EINVAL;
-    std::vector<u32> groups;
-    if (!t.read_array(S::u32, a[1], groups, a.u(0))) return -EFAULT;
-    return t.syscall(SYS_setgroups, groups.size(), groups.data());
-}
-
-namespace {
-// Version 1 has one set of words, the later ones two (capget(2)).
-u32 capability_words(u32 version) { return version == 0x19980330 ? 1 : 2; }
-} // namespace
-
-i64 sys_capget(Thread& t, const Args& a) {
-    CapHeader header;
-    CapData data[2] = {};
-    if (!t.read(S::cap_header, a[0], &header)) return -EFAULT;
-    i64 r = t.syscall(SYS_capget, &header, a[1] ? data : nullptr);
-    if (!t.write(S::cap_header, a[0], &header)) return -EFAULT;
-    for (u32 i = 0; r == 0 && a[1] && i < capability_words(header.version); i++)
-        if (!t.write(S::cap_data, a[1] + i * 12, &data[i])) return -EFAULT;
-    return r;
-}
-i64 sys_capset(Thread& t, const Args& a) {
-    CapHeader header;
-    std::vector<CapData> data;
-    if (!t.read(S::cap_header, a[0], &header)) return -EFAULT;
-    if (!t.read_array(S::cap_data, a[1], data, capability_words(header.version))) return -EFAULT;
-    data.resize(2);
-    i64 r = t.syscall(SYS_capset, &header, data.data());
-    return t.write(S::cap_header, a[0], &header) ? r : -EFAULT;
-}
-
 // ---- scheduling ----
 
 i64 sys_sched_setaffinity(Thread& t, const Args& a) {
@@ -156,10 +114,10 @@ i64 sys_sched_setaffinity(Thread& t, const Args& a) {
 }
 i64 sys_sched_getaffinity(Thread& t, const Args& a) {
     u64 mask[128] = {};
-    if (a[1] % t.word_bytes() != 0) return -EINVAL;
-    i64 n = t.syscall(SYS_sched_getaffinity, a.i(0), std::min<u64>((a[1] + 7) & ~7ull, sizeof mask), mask);
+    if (a.u(1) % t.word_bytes() != 0) return -EINVAL;
+    i64 n = t.syscall(SYS_sched_getaffinity, a.i(0), std::min<u64>((a.u(1) + 7ull) & ~7ull, sizeof mask), mask);
     if (n < 0) return n;
-    n = std::min<i64>(n, i64(a[1]));
+    n = std::min<i64>(n, a.u(1));
     for (u64 i = 0; i < u64(n) / t.word_bytes(); i++) {
         u64 word = mask[i * t.word_bytes() / 8] >> (i * t.word_bytes() % 8 * 8);
         if (!t.write(S::ulong, a[2] + i * t.word_bytes(), &word)) return -EFAULT;
@@ -251,12 +209,12 @@ i64 sys_waitid(Thread& t, const Args& a) {
     siginfo_t info{};
     struct rusage usage;
     i64 r = t.syscall(SYS_waitid, a.i(0), a.i(1), a[2] ? &info : nullptr, a.i(3), a[4] ? &usage : nullptr);
-    if (r < 0) return r;
+    if (r < 0) info = {}; // which the kernel tells, too
     u8 raw[siginfo_bytes];
     siginfo_to_guest(t.abi(), info, raw);
     // The kernel fills the members it knows; no more than those is written.
     if (a[2] && !t.memory().write(a[2], raw, size_of(t.abi().layout(S::siginfo_child), t.abi().model))) return -EFAULT;
-    return a[4] && !t.write(S::rusage, a[4], &usage) ? -EFAULT : r;
+    return r >= 0 && a[4] && !t.write(S::rusage, a[4], &usage) ? -EFAULT : r;
 }
 
 i64 sys_unshare(Thread& t, const Args& a) {
@@ -293,6 +251,42 @@ i64 sys_reboot(Thread& t, const Args& a) {
     if (a.u(2) == restart2)
         if (i64 r = t.path(a[3], text)) return r;
     return t.syscall(SYS_reboot, a.u(0), a.u(1), a.u(2), a.u(2) == restart2 ? text.c_str() : nullptr);
+}
+
+// A kernel for the next start: segments hold pointers. The host's kernel decides whether it may be.
+i64 sys_kexec_load(Thread& t, const Args& a) {
+    std::vector<KexecSegment> segments;
+    constexpr u64 most = 16; // KEXEC_SEGMENT_MAX
+    if (a[1] > most) return -EINVAL;
+    if (a[1] != 0 && !t.read_array(S::kexec_segment, a[2], segments, a[1])) return -EFAULT;
+    for (KexecSegment& s : segments) {
+        void* host = t.reading(s.buf, s.bufsz);
+        if (!host) return -EFAULT;
+        s.buf = u64(host);
+    }
+    return t.syscall(SYS_kexec_load, a[0], a[1], segments.data(), a[3]);
+}
+
+// Attributes that security modules give a process: integers and bytes, which same-model guests share with the kernel.
+i64 sys_lsm_get_self_attr(Thread& t, const Args& a) {
+    u32 size;
+    if (!t.read(S::u32, a[2], &size)) return -EFAULT;
+    if (!t.process().same_model) return -ENOSYS;
+    void* buffer = a[1] ? t.writing(a[1], size) : nullptr;
+    if (a[1] && !buffer) return -EFAULT;
+    i64 r = t.syscall(a.row->host, a.u(0), buffer, &size, a.u(3));
+    return t.write(S::u32, a[2], &size) ? r : -EFAULT;
+}
+i64 sys_lsm_list_modules(Thread& t, const Args& a) {
+    u32 size;
+    if (!t.read(S::u32, a[1], &size)) return -EFAULT;
+    size = std::min<u32>(size, 4096); // more than there are modules
+    std::vector<u64> ids(size / 8 + 1);
+    i64 n = t.syscall(a.row->host, ids.data(), &size, a.u(2));
+    if (!t.write(S::u32, a[1], &size)) return -EFAULT;
+    for (i64 i = 0; i < n && size_t(i) < ids.size(); i++)
+        if (!t.write(S::u64, a[0] + u64(i) * 8, &ids[size_t(i)])) return -EFAULT;
+    return n;
 }
 
 // keyctl(2): operations whose arguments are numbers, and those with one buffer or string.

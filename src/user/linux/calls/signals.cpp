@@ -74,7 +74,9 @@ i64 sys_rt_sigpending(Thread& t, const Args& a) {
     i64 r = raw_syscall(SYS_rt_sigpending, u64(&set), 8);
     if (r < 0) return r;
     set |= t.held_signals();
-    return t.write(S::sigset, a[0], &set) ? 0 : -EFAULT;
+    u8 raw[max_struct];
+    to_guest(t.abi().layout(S::sigset), t.abi().model, &set, raw);
+    return t.memory().write(a[0], raw, a[1]) ? 0 : -EFAULT;
 }
 
 i64 sys_rt_sigsuspend(Thread& t, const Args& a) {

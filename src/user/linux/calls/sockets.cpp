@@ -172,7 +172,7 @@ i64 sys_recvfrom(Thread& t, const Args& a) {
 i64 sys_setsockopt(Thread& t, const Args& a) {
     int level = a.i(1), option = a.i(2);
     i32 length = a.i(4);
-    if (length < 0) return -EINVAL;
+    if (length < 0) return t.syscall(SYS_setsockopt, a.i(0), level, option, nullptr, length);
     if (level == SOL_SOCKET && is_time_option(option)) {
         struct timeval value;
         if (u32(length) < size_of(t.abi().layout(S::timeval), t.abi().model)) return -EINVAL;
@@ -251,6 +251,7 @@ i64 sys_recvmsg(Thread& t, const Args& a) {
 i64 sys_sendmmsg(Thread& t, const Args& a) {
     u64 bytes = size_of(t.abi().layout(S::mmsghdr), t.abi().model);
     u32 count = std::min(a.u(2), 1024u);
+    if (count == 0) return t.syscall(SYS_sendmmsg, a.i(0), nullptr, 0, a.i(3));
     for (u32 i = 0; i < count; i++) {
         Message m;
         MMsgHdr both{};
@@ -275,6 +276,7 @@ i64 sys_recvmmsg(Thread& t, const Args& a) {
         if (!t.read(S::timespec, a[4], &left)) return -EFAULT;
         clock_gettime(CLOCK_MONOTONIC, &now);
     }
+    if (count == 0) return t.syscall(SYS_recvmmsg, a.i(0), nullptr, 0, flags, nullptr);
     for (u32 i = 0; i < count; i++) {
         Message m;
         MMsgHdr both{};
