@@ -1,5 +1,5 @@
-#include "user/symbols.hpp"
 #include "user/linux/layout.hpp"
+#include "user/symbols.hpp"
 #include <cstring>
 #include <gtest/gtest.h>
 #include <random>

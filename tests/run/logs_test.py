@@ -107,7 +107,7 @@ class Logs(unittest.TestCase):
             self.assertRegex(line, r"^[0-9a-f]+ [0-9a-f]+ \S+$")
         names = {line.split()[2] for line in lines}
         self.assertIn("turns", names)
-        self.assertTrue(any(name.startswith("turns+0x") for name in names))
+        self.assertTrue(any(re.fullmatch(r"[a-z_]\w*\+0x[0-9a-f]+", name) for name in names))
 
 
 if __name__ == "__main__":
