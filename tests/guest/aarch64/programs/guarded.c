@@ -35,14 +35,15 @@ static void check(void) {
     uint32_t* page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (unsigned n = 0; n < 6; n++) {
         page[2 * n] = pads[n];
-        page[2 * n + 1] = 0xd65f03c0; // ret
+        page[2 * n + 1] = 0xd65f03c0;                                           // ret
         if (n == 5) page[2 * n + 1] = 0xd50323bf, page[2 * n + 2] = 0xd65f03c0; // autiasp, ret
     }
     uint32_t* trampolines = page + 64;
     const uint32_t through[kinds][5] = {
-        {0xd503245f, 0xf81f0ffe, 0xd63f0000, 0xf84107fe, 0xd65f03c0}, // bti c; str x30,[sp,-16]!; blr x0; ldr x30,[sp],16; ret
-        {0xd503245f, 0xd61f0000},                                     // bti c; br x0
-        {0xd503245f, 0xaa0003f0, 0xd61f0200},                         // bti c; mov x16, x0; br x16
+        {0xd503245f, 0xf81f0ffe, 0xd63f0000, 0xf84107fe,
+         0xd65f03c0},                         // bti c; str x30,[sp,-16]!; blr x0; ldr x30,[sp],16; ret
+        {0xd503245f, 0xd61f0000},             // bti c; br x0
+        {0xd503245f, 0xaa0003f0, 0xd61f0200}, // bti c; mov x16, x0; br x16
     };
     memcpy(trampolines, through, sizeof through);
     __builtin___clear_cache((char*)page, (char*)page + 4096);
@@ -57,10 +58,14 @@ static void check(void) {
                     void* at = page + 2 * n;
                     code = 0;
                     int got = 0;
-                    if (sigsetjmp(back, 1) == 0) ((void (*)(void*))(trampolines + 5 * kind))(at);
-                    else got = where == at && code == ILL_ILLOPC ? (int)btype : -1;
-                    if (got == (guarded ? want[kind][n] : 0)) right++;
-                    else if (round == 0) printf("kind %d pad %d: %d\n", kind, n, got);
+                    if (sigsetjmp(back, 1) == 0)
+                        ((void (*)(void*))(trampolines + 5 * kind))(at);
+                    else
+                        got = where == at && code == ILL_ILLOPC ? (int)btype : -1;
+                    if (got == (guarded ? want[kind][n] : 0))
+                        right++;
+                    else if (round == 0)
+                        printf("kind %d pad %d: %d\n", kind, n, got);
                 }
         say(guarded ? "guarded" : "not guarded", right == 100 * kinds * 6);
     }

@@ -14,7 +14,7 @@
 static void say(const char* what, int holds) { printf("%s: %s\n", what, holds ? "yes" : "no"); }
 
 #ifdef __aarch64__
-#define ARCH ".arch_extension pauth\n"
+#    define ARCH ".arch_extension pauth\n"
 static uint64_t sign(uint64_t p, uint64_t with) {
     asm volatile(ARCH "pacia %0, %1" : "+r"(p) : "r"(with));
     return p;
@@ -91,10 +91,10 @@ static void check(void) {
 }
 #else
 static void check(void) {
-    static const char* const all[] = {"told",      "signed",    "same top byte", "authentic",   "stripped",
-                                      "tagged",    "wrong code", "calls",        "generic",     "child has the keys",
-                                      "reset",     "other key", "kept key",      "bad mask",    "enabled",
-                                      "switch off", "does nothing", "rest",      "not generic", "switch on", "back"};
+    static const char* const all[] = {
+        "told",    "signed",     "same top byte",      "authentic", "stripped",    "tagged",    "wrong code",
+        "calls",   "generic",    "child has the keys", "reset",     "other key",   "kept key",  "bad mask",
+        "enabled", "switch off", "does nothing",       "rest",      "not generic", "switch on", "back"};
     for (unsigned n = 0; n < sizeof all / sizeof *all; n++) say(all[n], 1);
 }
 #endif

@@ -48,8 +48,10 @@ int main(void) {
         list = tagged(fresh, n & 0xff);
     }
     for (int n = 0; n < 200; n++)
-        if (n % 50 == 0) printf("sum %llu\n", (unsigned long long)sum(list));
-        else sum(list);
+        if (n % 50 == 0)
+            printf("sum %llu\n", (unsigned long long)sum(list));
+        else
+            sum(list);
 
     uint8_t* plain = malloc(256);
     volatile uint8_t* b = tagged(plain, 0x80);
