@@ -39,6 +39,8 @@ Cpu::~Cpu() {
         std::lock_guard lock(space_.mutex);
         tell_verified(space_.counters);
         std::erase(space_.cpus, this);
+        // A child that borrowed this memory may have been killed in translated code; others need not wait for it any more.
+        if (inside_.load(std::memory_order_seq_cst) != 0) space_.outside.notify_all();
     }
     munmap(header_, bytes_);
 }
@@ -99,6 +101,29 @@ Node* Cpu::enter_unit() {
     }
 }
 
+// The bits of the mode that tell how the pc was branched to have done their duty when this is true. Else it is an illegal
+// instruction.
+bool Cpu::may_enter() {
+    u32 how = header_->mode & state_.entry_mode;
+    if (how == 0) return true;
+    CodeSpace::Impl& s = space_;
+    u8 code[64];
+    u32 bytes = 0;
+    {
+        std::lock_guard lock(s.mutex);
+        if (s.source.guarded(header_->pc)) bytes = s.source.fetch(header_->pc, code, sizeof code);
+    }
+    if (bytes != 0 && !s.guest.may_enter({code, bytes}, header_->pc, how)) {
+        leave_unit();
+        header_->exit_kind = ExitKind::trap;
+        header_->exit_arg = u32(ir::TrapKind::illegal);
+        header_->fault_address = 0;
+        return false;
+    }
+    header_->mode &= ~state_.entry_mode;
+    return true;
+}
+
 void Cpu::leave_unit() {
     if (inside_.load(std::memory_order_relaxed) == 0) return;
     inside_.store(0, std::memory_order_seq_cst);
@@ -107,9 +132,10 @@ void Cpu::leave_unit() {
     space_.outside.notify_all();
 }
 
-// Makes indirect branches find the unit. False: it was dropped meanwhile, or somebody wants us.
-bool Cpu::jump_to(Node& n) {
-    space_.backend->set_jump(header_, n.pc, n.code);
+// Makes indirect branches find the unit, those that come with this mode. False: it was dropped meanwhile, or somebody wants us.
+bool Cpu::jump_to(Node& n, u32 mode) {
+    bool has_key = i64(n.pc << 16) >> 16 == i64(n.pc);
+    if (has_key) space_.backend->set_jump(header_, jit::jump_key(n.pc, mode), n.code);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (n.valid.load(std::memory_order_seq_cst) && !wanted()) return true;
     space_.backend->clear_jump(header_, n.pc);
@@ -134,13 +160,16 @@ void Cpu::run() {
             header_->exit_kind = ExitKind::poll;
             return;
         }
+        if (s.options.top_byte_ignored) header_->pc = u64(i64(header_->pc << 8) >> 8);
+        u32 mode = header_->mode;
+        if (!may_enter()) return;
         Node* n = enter_unit();
         if (s.stepwise) {
             step(*n);
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
             word_ = nullptr;
-            if (n->code && !jump_to(*n)) {
+            if (n->code && !jump_to(*n, mode)) {
                 leave_unit();
                 continue;
             }
@@ -181,7 +210,7 @@ void Cpu::run_unit() {
 // ---- faults in generated code
 
 // From the host pc of a fault to the guest instruction.
-void Cpu::locate_fault() {
+Translation* Cpu::locate_fault() {
     CodeSpace::Impl& s = space_;
     std::lock_guard lock(s.mutex);
     Translation* t = s.containing(header_->host_pc);
@@ -193,18 +222,20 @@ void Cpu::locate_fault() {
     header_->pc = std::prev(it)->pc;
     header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;
+    return t;
 }
 
 // The host doesn't tell every address. The instruction again, by the interpreter: its fault, or whatever it does now, has
 // all that the guest sees.
 void Cpu::explain_fault() {
     CodeSpace::Impl& s = space_;
-    if (!s.options.verify) locate_fault();
+    Translation* t = s.options.verify ? nullptr : locate_fault();
     if (!header_->fault_unknown) return;
     std::lock_guard lock(s.mutex);
     isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
     ir::Unit& unit = s.single.translate(header_->pc, {header_->mode, ir::flavour::one_insn}, fetch, {.one_insn = true});
     interpreter_.run(unit, state_, *header_, *header_->access);
+    if (t && s.options.top_byte_ignored && header_->exit_kind != ExitKind::fault) s.note_tag(*t);
 }
 
 } // namespace mimic::cpu

@@ -21,6 +21,7 @@ namespace mimic::cpu {
 
 class Verifier;
 struct Node;
+struct Translation;
 
 // How a page of code is watched: it was already or cannot be written; it could be written until now, so what was fetched
 // may have changed; it is not, since the host cannot or need not.
@@ -37,6 +38,8 @@ public:
     // unless stays_writable: the code looks after itself, and only an end of the mapping or of the right to execute it
     // must.
     virtual Watch protect_code(u64 address, bool stays_writable) = 0;
+    // Is the page one that branches enter at fit places only? (isa::Guest::may_enter)
+    virtual bool guarded(u64 /*pc*/) { return false; }
 };
 
 enum class Accel : u8 { jit, interp };
@@ -67,8 +70,11 @@ struct Options {
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
-    u32 host_level = ~0u;      // tests: the JIT uses no more of the host than jit::make_backend says of its level
-    u32 log = 0;               // log bits
+    // Guests may put what they like into the top byte of a 64-bit address below 2^55 (Arm's TBI). Accesses work
+    // unchanged until one of a unit has such an address; then the unit is translated anew.
+    bool top_byte_ignored = false;
+    u32 host_level = ~0u;          // tests: the JIT uses no more of the host than jit::make_backend says of its level
+    u32 log = 0;                   // log bits
     std::vector<Range> log_ranges; // only code in these; empty: all
     void* owner = nullptr;         // of the functions below; each may be null
     void (*write_log)(void* owner, std::string_view text) = nullptr;
@@ -95,6 +101,8 @@ public:
     // effect is immediate; others follow at their next poll.
     void invalidate(u64 low, u64 high);
     void invalidate_all();
+    // From now on there may be guarded pages: branches tell their kind, and are looked at.
+    void guard_pages();
 
     // Around fork(2), in this order; only the forking thread's vCPU goes on in the child.
     void before_fork();
@@ -162,12 +170,13 @@ private:
     bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
     Node* enter_unit();
+    bool may_enter();
     void leave_unit();
     void execute(Node& n);
-    bool jump_to(Node& n);
+    bool jump_to(Node& n, u32 mode);
     void step(Node& n);
     void verify(Node& n);
-    void locate_fault();
+    Translation* locate_fault();
     void explain_fault();
 
     CodeSpace::Impl& space_;

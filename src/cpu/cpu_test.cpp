@@ -1,6 +1,7 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/test_machine.hpp"
+#include <csetjmp>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -111,6 +112,50 @@ TEST_P(Engines, OldCodeIsGivenUp) {
     CodeSpace::Counters c = space->counters();
     EXPECT_GT(c.evictions, 4u);
     EXPECT_GT(c.units, 2 * (last - first) / 4);
+}
+
+// Guest memory at which a vCPU ends in the middle of code, as a process does that is killed.
+struct Deadly final : ir::Access {
+    TestMachine& machine;
+    std::jmp_buf dead;
+    explicit Deadly(TestMachine& m) : machine(m) {}
+    bool load(ir::CpuHeader&, u64, void*, u32, const ir::MemArg&) override { std::longjmp(dead, 1); }
+    bool store(ir::CpuHeader& c, u64 at, const void* in, u32 n, const ir::MemArg& m) override {
+        return machine.store(c, at, in, n, m);
+    }
+    bool rmw(ir::CpuHeader&, u64, ir::Rmw, u64, u64&, u32, const ir::MemArg&) override { return false; }
+    bool cas(ir::CpuHeader&, u64, const void*, const void*, void*, u32, const ir::MemArg&) override { return false; }
+    bool probe(ir::CpuHeader&, u64, u64, bool) override { return true; }
+    void fence(u32, u32) override {}
+};
+
+// Somebody who waits for a region goes on when the vCPU that is inside goes away without having left.
+TEST(CodeSpace, AVcpuThatEndsInsideHoldsNoRegion) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    constexpr u64 first = 0x2000, last = 0x50000;
+    auto add = guest->assemble("addi a0, a0, 1", first, 0);
+    for (u64 at = first; at < last; at += 4) std::memcpy(machine.base + at, add->data(), 4);
+    machine.assemble(*guest, {"ecall"}, last);
+    machine.assemble(*guest, {"ld a0, 0(a1)"}, 0x1000);
+    auto space = *CodeSpace::create(
+        *guest, machine,
+        {.accel = Accel::interp, .one_insn = true, .code_bytes = 1 << 20, .guest_base = u64(machine.base)});
+    Deadly memory(machine);
+    auto killed = std::make_unique<Cpu>(*space, memory);
+    killed->header().pc = 0x1000;
+    if (setjmp(memory.dead) == 0) killed->run();
+    std::thread other([&] {
+        process::SignalStack own;
+        Cpu one(*space, machine);
+        one.header().pc = first;
+        one.run();
+        EXPECT_EQ(one.header().pc, last);
+    });
+    while (space->counters().waits == 0) std::this_thread::yield();
+    killed.reset();
+    other.join();
 }
 
 // Pages that are written again and again: units of theirs look for themselves, nobody has to tell.

@@ -134,6 +134,15 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     if (any) s.kick_inside();
 }
 
+void CodeSpace::guard_pages() {
+    {
+        std::lock_guard lock(impl_->mutex);
+        if (impl_->guards) return;
+        impl_->guards = true;
+    }
+    invalidate_all();
+}
+
 void CodeSpace::invalidate_all() {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);

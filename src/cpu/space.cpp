@@ -91,6 +91,18 @@ constexpr u64 checked_reach = 256;
 
 } // namespace
 
+// Does the unit at pc get code that takes the top byte of addresses off? Unit by unit, each does: then no access is made
+// twice.
+bool CodeSpace::Impl::takes_tags(u64 pc) const {
+    return options.top_byte_ignored && (stepwise || tagged.size() >= most_tagged || tagged.contains(pc));
+}
+
+// An access of the unit had an address with a tag.
+void CodeSpace::Impl::note_tag(Translation& t) {
+    if (tagged.size() < most_tagged) tagged.insert(t.pc);
+    drop(&t);
+}
+
 // False: there was no room.
 bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
     bool check = busy && is_busy(pc, pc + 1);
@@ -100,10 +112,17 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
     if (region_is_full()) return false;
     for (;;) {
         limits = {.one_insn = options.one_insn};
-        if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
+        bool guarded = guards && source.guarded(pc);
+        if (options.stop_at_known || guards)
+            limits.exists = [this, guarded](u64 at, u32 m) {
+                return (options.stop_at_known && find(at, m)) || (guards && source.guarded(at) != guarded);
+            };
         if (check) limits.insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
-        ir::Unit* unit = &translator.translate(pc, {mode, options.one_insn ? ir::flavour::one_insn : 0}, fetch, limits);
+        u32 flavour = (options.one_insn ? ir::flavour::one_insn : 0) |
+                      (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
+                      (guarded ? ir::flavour::guarded : 0);
+        ir::Unit* unit = &translator.translate(pc, {mode, flavour}, fetch, limits);
         auto t = std::make_unique<Translation>();
         t->pc = pc, t->low = unit->guest_low, t->high = unit->guest_high, t->mode = mode;
         t->checked = check;

@@ -19,6 +19,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace mimic::cpu {
 
@@ -100,6 +101,10 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
+    // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
+    static constexpr u32 most_tagged = 64;
+    std::unordered_set<u64> tagged;
+    bool guards = false; // there may be guarded pages
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -129,6 +134,8 @@ struct CodeSpace::Impl {
     // Makes a translation of pc, unless there is one.
     void provide(u64 pc, u32 mode);
     bool translate(u64 pc, u32 mode);
+    bool takes_tags(u64 pc) const;
+    void note_tag(Translation& t);
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);

@@ -373,23 +373,34 @@ void Builder::fold_address(Val& address, MemArg& m) {
     m.disp = i32(disp);
     address = {this, i.a};
 }
+Val Builder::bare(Val address) {
+    if (!(unit_.key.flavour & flavour::top_byte_ignored) || address.type() != Type::i64) return address;
+    if (address.is_const()) return imm(u64(i64(address.const_value() << 8) >> 8));
+    return address.sbfx(0, 56);
+}
+void Builder::place(Val& address, MemArg& m) {
+    if (unit_.key.flavour & flavour::top_byte_ignored)
+        address = bare(address);
+    else
+        fold_address(address, m);
+}
 Val Builder::load(Type t, Val address, MemArg m) {
-    fold_address(address, m);
+    place(address, m);
     observe();
     return emit({.op = Op::load, .type = t, .a = address.id(), .imm = m.bits()});
 }
 void Builder::store(Val address, Val v, MemArg m) {
-    fold_address(address, m);
+    place(address, m);
     observe();
     emit({.op = Op::store, .type = v.type(), .a = address.id(), .b = v.id(), .imm = m.bits()});
 }
 Val Builder::rmw(Rmw op, Val address, Val v, MemArg m) {
-    fold_address(address, m);
+    place(address, m);
     observe();
     return emit({.op = Op::rmw, .type = v.type(), .sub = u8(op), .a = address.id(), .b = v.id(), .imm = m.bits()});
 }
 Val Builder::cas(Val address, Val expected, Val desired, MemArg m) {
-    fold_address(address, m);
+    place(address, m);
     observe();
     return emit({.op = Op::cas,
                  .type = desired.type(),
@@ -401,6 +412,7 @@ Val Builder::cas(Val address, Val expected, Val desired, MemArg m) {
 void Builder::fence(u32 before, u32 after) { emit({.op = Op::fence, .imm = before | u64(after) << 4}); }
 void Builder::probe(Val address, Val length, bool write) {
     observe();
+    address = bare(address);
     emit({.op = Op::probe, .sub = write, .a = address.id(), .b = length.id()});
 }
 
@@ -509,8 +521,8 @@ void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
 }
 void Builder::exit_to(u64 pc, u32 mode) { end({.op = Op::exit, .c = mode, .imm = pc}); }
 void Builder::goto_value(Val pc, ExitHint hint) {
-    if (pc.is_const()) return goto_pc(pc.const_value(), hint);
-    end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_});
+    if (pc.is_const() && !entry_mode_) return goto_pc(pc.const_value(), hint);
+    end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_ | entry_mode_});
 }
 void Builder::call_pc(u64 pc, u64 return_pc) {
     if (targets_) targets_->returns_to(return_pc, mode_);
@@ -526,6 +538,7 @@ void Builder::trap(TrapKind kind, u64 pc, Val detail) {
 void Builder::begin_insn(u64 pc, u32 length) {
     pc_ = pc;
     length_ = length;
+    entry_mode_ = 0;
     ++unit_.guest_insns;
     // The block that an instruction ended with belongs to the next one when nothing of its own stands in it: an edge to
     // it goes on, not back.

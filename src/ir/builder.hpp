@@ -183,6 +183,8 @@ public:
     // carry them to the next block's key.
     void set_mode(u32 mode) { mode_ = mode; }
     u32 mode() const { return mode_; }
+    // Mode bits of GuestState::entry_mode that the target of this instruction's indirect branch gets.
+    void set_entry_mode(u32 bits) { entry_mode_ = bits; }
 
     // Adds an instruction as it is; gives its value.
     Val emit(const Inst& i);
@@ -211,6 +213,8 @@ private:
     Val compare(Rel rel, Val a, Val b);
     void end(const Inst& i);
     void fold_address(Val& address, MemArg& m);
+    void place(Val& address, MemArg& m);
+    Val bare(Val address);
     // Was the value put into a slot that still holds it? It has a register then, which its operands may have lost.
     bool held(Val v);
     Val held_difference(const Inst& f);
@@ -238,7 +242,7 @@ private:
     u32 stamp_ = 1; // known_ entries of another stamp are void
     u32 seen_ = 1;  // counts observers (faults, exits, calls) in this block
     u64 pc_ = 0;
-    u32 length_ = 0, mode_ = 0;
+    u32 length_ = 0, mode_ = 0, entry_mode_ = 0;
     BlockId current_ = none;
     bool ended_ = true;
 };

@@ -51,6 +51,18 @@ TEST_F(Builder_, AddressArithmeticBecomesTheDisplacement) {
     EXPECT_EQ(unit.code[t.inst(v).a].op, Op::get);
 }
 
+TEST_F(Builder_, AnIgnoredTopByteIsTakenOffTheWholeAddress) {
+    unit.key.flavour = flavour::top_byte_ignored;
+    Val v = t.load(Type::i64, t.get(1, Type::i64) + 8, {});
+    EXPECT_EQ(MemArg::from(t.inst(v).imm).disp, 0);
+    const Inst& bare = unit.code[t.inst(v).a];
+    EXPECT_EQ(bare.op, Op::sbfx);
+    EXPECT_EQ(bare.imm, bit_range(0, 56));
+    EXPECT_EQ(unit.code[bare.a].op, Op::add);
+    Val c = t.load(Type::i64, t.imm(0x5a00000000001000), {});
+    EXPECT_EQ(Val(&t, t.inst(c).a).const_value(), 0x1000u);
+}
+
 TEST_F(Builder_, BranchOnAConstantIsAJump) {
     t.branch_to(t.imm(1, Type::i1), 0x100, 0x200);
     EXPECT_EQ(unit.code.back().op, Op::exit);

@@ -88,6 +88,9 @@ struct GuestState {
     const softfloat::Env* fp = nullptr;
     const softfloat::Env* fp80 = nullptr; // for f80; null: as fp
     u32 fp_flags = 0x1f;                  // the sticky bits that the guest can see; others are not kept
+    // Mode bits that tell how a place was branched to (Arm's PSTATE.BTYPE): they are looked at when it is entered
+    // (isa::Guest::may_enter), and units have them clear.
+    u32 entry_mode = 0;
 };
 
 inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }

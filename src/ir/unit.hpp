@@ -149,7 +149,7 @@ enum class ExitHint : u8 { jump, call, ret };
 enum class TrapKind : u8 {
     syscall,
     breakpoint,
-    illegal,          // the instruction is not one; detail: none
+    illegal,          // the instruction is not one; detail: 0, or illegal_operand
     misaligned_fetch, // of the pc in detail
     fetch_fault,      // code could not be read at imm
     fp,               // an enabled FP exception
@@ -161,6 +161,9 @@ enum class TrapKind : u8 {
     guest,      // a guest's own kind: detail says which
     stale_code, // the guest bytes that the unit was made from have changed; the room cpu's own
 };
+
+// Of TrapKind::illegal: the instruction is one, but not with this operand (a pointer with a wrong code).
+inline constexpr u64 illegal_operand = 1;
 
 // Kinds of the vector families: see kinds.def.
 #define MIMIC_KIND(name, effect, text) name,
@@ -216,7 +219,11 @@ struct BlockKey {
 };
 namespace flavour {
 inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8;
-}
+// The top byte of addresses does not count and is replaced by bit 55 before each access (Arm's TBI).
+inline constexpr u32 top_byte_ignored = 16;
+// Indirect branches set the mode bits of GuestState::entry_mode; the unit's code lies in guarded pages.
+inline constexpr u32 entry_mode = 32, guarded = 64;
+} // namespace flavour
 
 struct Unit {
     u64 pc = 0;

@@ -51,6 +51,9 @@ public:
     virtual u32 address_bits() const { return 64; }
     virtual u32 vector_bytes() const { return 16; }
     virtual std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const = 0;
+    // May a branch of this kind (bits of GuestState::entry_mode, not all clear) enter the code, which lies in a guarded
+    // page? If not, it is an illegal instruction there.
+    virtual bool may_enter(std::span<const u8> /*code*/, u64 /*pc*/, u32 /*mode*/) const { return true; }
 
     // Text. `length` gets the bytes of the instruction (of the smallest unit when it is illegal: text is a directive).
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;

@@ -1,6 +1,7 @@
 #include "user/engine_cpu.hpp"
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "user/symbols.hpp"
 #include <atomic>
 #include <cerrno>
 #include <ctime>
@@ -18,26 +19,28 @@ public:
     explicit UserAccess(AddressSpace& space) : space_(space) {}
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg&) override {
-        return process::guarded_load(space_.host(address), out, bytes) || fault(cpu, address, false);
+        return process::guarded_load(host(address), out, bytes) || fault(cpu, space_.untagged(address), false);
     }
     bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg&) override {
-        return process::guarded_store(space_.host(address), in, bytes) || fault(cpu, address, true);
+        return process::guarded_store(host(address), in, bytes) || fault(cpu, space_.untagged(address), true);
     }
     bool rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes,
              const ir::MemArg& m) override {
         u32 shift = 64 - 8 * bytes;
         auto swap = [&](u64 v) { return m.big ? __builtin_bswap64(v) >> shift : v; };
-        bool done = process::guarded_rmw(space_.host(address), old, bytes,
+        bool done = process::guarded_rmw(host(address), old, bytes,
                                          [&](u64 v) { return swap(apply(op, swap(v), operand, shift)); });
         old = swap(old);
-        return done || fault(cpu, address, true);
+        return done || fault(cpu, space_.untagged(address), true);
     }
     bool cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
              const ir::MemArg&) override {
-        return process::guarded_cas(space_.host(address), expected, desired, old, bytes) || fault(cpu, address, true);
+        return process::guarded_cas(host(address), expected, desired, old, bytes) ||
+               fault(cpu, space_.untagged(address), true);
     }
     bool probe(ir::CpuHeader& cpu, u64 address, u64 bytes, bool write) override {
         constexpr u64 page = 4096;
+        address = space_.untagged(address);
         for (u64 at = address; at - address < bytes; at = (at & ~(page - 1)) + page) {
             int p = space_.protection(at);
             if (p < 0 || !(p & (write ? prot::write : prot::read | prot::write | prot::exec)))
@@ -48,6 +51,7 @@ public:
     void fence(u32, u32) override { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 private:
+    void* host(u64 address) const { return reinterpret_cast<u8*>(space_.base()) + space_.untagged(address); }
     static bool fault(ir::CpuHeader& cpu, u64 address, bool write) {
         cpu.fault_address = address;
         cpu.fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
@@ -85,6 +89,10 @@ public:
         default: return cpu::Watch::as_before;
         }
     }
+    bool guarded(u64 pc) override {
+        int p = space_.protection(pc);
+        return p >= 0 && p & prot::guarded;
+    }
 
 private:
     AddressSpace& space_;
@@ -103,7 +111,11 @@ bool host_random(ir::CpuHeader&, u64& value) { return getrandom(&value, sizeof v
 // The log of `-d`, the report of verify=on and the map for perf. Lines are written whole, by one call each.
 class Log {
 public:
-    Log(const EngineOptions& o) : items_(o.log), fd_(o.log_fd), perf_map_(o.perf_map) {}
+    Log(const EngineOptions& o, AddressSpace& space)
+        : items_(o.log)
+        , fd_(o.log_fd)
+        , perf_map_(o.perf_map)
+        , symbols_(space) {}
     ~Log() {
         if (map_fd_ >= 0) close(map_fd_);
     }
@@ -113,8 +125,10 @@ public:
     void exit(const ir::CpuHeader& h) const;
     bool perf_map() const { return perf_map_; }
     Result<void> open_map();
-    void map(const void* code, u64 bytes, u64 pc) const {
-        put(map_fd_, fmt::format("{:x} {:x} guest_{:#x}\n", u64(code), bytes, pc));
+    void map(const void* code, u64 bytes, u64 pc) {
+        std::string name = symbols_.name(pc);
+        if (name.empty()) name = fmt::format("guest_{:#x}", pc);
+        put(map_fd_, fmt::format("{:x} {:x} {}\n", u64(code), bytes, name));
     }
 
 private:
@@ -125,6 +139,7 @@ private:
     u32 items_;
     int fd_, map_fd_ = -1;
     bool perf_map_;
+    GuestSymbols symbols_; // used with the code space's lock held
 };
 
 // perf's documentation of its JIT interface: /tmp/perf-PID.map, lines of START SIZE symbolname, in hexadecimal without 0x.
@@ -193,7 +208,10 @@ private:
 
 class CpuEngine final : public Engine {
 public:
-    CpuEngine(AddressSpace& space, const EngineOptions& options) : access_(space), source_(space), log_(options) {}
+    CpuEngine(AddressSpace& space, const EngineOptions& options)
+        : access_(space)
+        , source_(space)
+        , log_(options, space) {}
 
     Result<void> open(const EngineOptions& options, const AddressSpace& space) {
         const isa::GuestInfo* info = isa::find_guest(options.guest);
@@ -205,6 +223,7 @@ public:
         o.verify = options.verify;
         o.one_insn = options.one_insn;
         o.guest_base = space.base();
+        o.top_byte_ignored = space.top_byte_ignored();
         if (options.code_bytes) o.code_bytes = options.code_bytes;
         o.log = options.log;
         o.log_ranges = options.log_ranges;
@@ -220,6 +239,7 @@ public:
     }
 
     void invalidate(u64 low, u64 high) override { space_->invalidate(low, high); }
+    void guard_pages() override { space_->guard_pages(); }
     const ir::GuestState& state() const override { return guest_->state(); }
     Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy) override {
         auto cpu = std::make_unique<CpuVcpu>(*space_, access_, log_);

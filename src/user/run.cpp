@@ -148,7 +148,9 @@ u64 stack_size(const RunCommand& c) {
 }
 
 Result<std::unique_ptr<AddressSpace>> make_space(const RunCommand& c, const Abi& abi) {
-    SpaceShape shape{.low = abi.low, .high = abi.high, .page = c.page ? c.page : abi.page};
+    SpaceShape shape{
+        .low = abi.low, .high = abi.high, .page = c.page ? c.page : abi.page, .top_byte_ignored = abi.top_byte_ignored};
+    if (abi.guards && abi.guards(c.options.cpu_model)) shape.protections |= prot::guarded;
     if (c.has_base && c.base_address == 0) shape.base = SpaceShape::Base::zero;
     if ((c.has_base && c.base_address != 0) || c.reserved) {
         shape.base = SpaceShape::Base::reserve;

@@ -60,9 +60,10 @@ def run_tests(preset, label="all", names=()):
     return 1 if status or unnamed else 0
 
 
-# Soaks that are scripts: NAME to (target that they need, command). Their --count is a size in megabytes.
-SCRIPTS = {"real": ("mimic", ROOT / "tests" / "real" / "real.py"),
-           "debootstrap": ("mimic", ROOT / "tests" / "user" / "root" / "debootstrap.py")}
+# Soaks that are scripts: NAME to (target that they need, command). The --count of `real` is a size in megabytes.
+SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
+           "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
+           "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"])}
 
 
 def programs(kind, preset):
@@ -94,14 +95,14 @@ def listing(kind, preset, more=()):
 
 def soak_script(name, options):
     """Runs a script for every guest, each to its end: what fails in one says nothing about the next."""
-    target, script = SCRIPTS[name]
+    target, words = SCRIPTS[name]
     inputs.fetch()
     compile_targets(options.preset, [target])
-    size = ["--size", str(options.count)] if options.count is not None else []
+    size = ["--size", str(options.count)] if name == "real" and options.count is not None else []
     failed = False
     for guest in ("riscv64", "aarch64"):
-        command = [sys.executable, "-B", script, "--guest", guest, "--mimic", mimic_program(options.preset),
-                   "--build", preset_dir(options.preset) / "real", "--full", *size]
+        command = [sys.executable, "-B", *words, "--guest", guest, "--mimic", mimic_program(options.preset),
+                   "--build", preset_dir(options.preset) / name, *size]
         failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
     return 1 if failed else 0
 

@@ -13,11 +13,11 @@ void bl(A64& t, const I& i) {
     t.x(30, t.imm(t.next_pc()));
     t.call_pc(t.pc() + u64(i[imm26]), t.next_pc());
 }
-void br(A64& t, const I& i) { t.goto_value(t.x(i[Rn])); }
+void br(A64& t, const I& i) { t.branch_register(i[Rn], t.x(i[Rn])); }
 void blr(A64& t, const I& i) {
     Val target = t.x(i[Rn]);
     t.x(30, t.imm(t.next_pc()));
-    t.call_value(target, t.next_pc());
+    t.call_register(target);
 }
 void ret(A64& t, const I& i) { t.goto_value(t.x(i[Rn]), ir::ExitHint::ret); }
 
@@ -38,8 +38,8 @@ void exception(A64& t, const I& i) {
 }
 void undefined(A64& t, const I&) { t.illegal(); }
 
-// Hints that do nothing here: events and interrupts come at any time, so waiting may end at once; pointer
-// authentication in the hint space and branch target identification are off, as on a machine without them.
+// Hints that do nothing here: events and interrupts come at any time, so waiting may end at once; what
+// is not there is a hint, too.
 void hint(A64&, const I&) {}
 
 // DataMemoryBarrier: the low bits of CRm name the accesses; its domain is always the whole machine.
@@ -100,6 +100,14 @@ constexpr R xs_rows[] = {
     {"dsb     {domain}nxs",             "1101010100 0 00 011 0011 domain 10 001 11111", dsb},
 };
 
+// What indirect branches into guarded pages may find: may_enter in guest.cpp.
+constexpr R bti_rows[] = {
+    {"bti",                             "1101010100 0 00 011 0010 0100 000 11111", hint},
+    {"bti     c",                       "1101010100 0 00 011 0010 0100 010 11111", hint},
+    {"bti     j",                       "1101010100 0 00 011 0010 0100 100 11111", hint},
+    {"bti     jc",                      "1101010100 0 00 011 0010 0100 110 11111", hint},
+};
+
 constexpr R sb_rows[] = {
     {"sb",                              "1101010100 0 00 011 0011 0000 111 11111", isb},
 };
@@ -109,6 +117,7 @@ constexpr R sb_rows[] = {
 
 constinit const Table<AArch64> branches{"branches, exceptions, hints", needs(Feature::base), rows};
 constinit const Table<AArch64> speculation_barrier{"SB", needs(Feature::sb), sb_rows};
+constinit const Table<AArch64> branch_targets{"BTI", needs(Feature::bti), bti_rows};
 constinit const Table<AArch64> consistent_branches{"HBC", needs(Feature::hbc), hbc_rows};
 constinit const Table<AArch64> barriers_without_xs{"XS", needs(Feature::xs), xs_rows};
 constinit const Table<AArch64> waits_with_timeout{"WFxT", needs(Feature::wfxt), wfxt_rows};

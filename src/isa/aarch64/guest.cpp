@@ -29,7 +29,12 @@ constexpr u8 priority_of_x(u32 n) {
 constexpr u8 priority_of_v(u32 n) { return u8(n < 8 ? 95 - n : n >= 16 ? 86 - n / 4 : 70); }
 
 constexpr u16 v_offset = 32 * 8, rest_offset = v_offset + 32 * 16;
-constexpr u32 state_bytes = rest_offset + 56;
+constexpr u16 pac_offset = rest_offset + 48;
+constexpr u32 state_bytes = pac_offset + 96;
+constexpr std::string_view pac_key_names[] = {"apiakeylo_el1", "apiakeyhi_el1", "apibkeylo_el1", "apibkeyhi_el1",
+                                              "apdakeylo_el1", "apdakeyhi_el1", "apdbkeylo_el1", "apdbkeyhi_el1",
+                                              "apgakeylo_el1", "apgakeyhi_el1"};
+constexpr u32 pac_key_count = u32(std::size(pac_key_names));
 constexpr auto make_slots() {
     std::array<Slot, slot_count> s{};
     for (u32 n = 0; n < 32; ++n) {
@@ -43,6 +48,9 @@ constexpr auto make_slots() {
     s[slot_ex_address] = {"ex_address", rest_offset + 24, Type::i64, SlotClass::sys, 0};
     s[slot_ex_low] = {"ex_low", rest_offset + 32, Type::i64, SlotClass::sys, 0};
     s[slot_ex_high] = {"ex_high", rest_offset + 40, Type::i64, SlotClass::sys, 0};
+    for (u32 n = 0; n < pac_key_count; ++n)
+        s[slot_pac_keys + n] = {pac_key_names[n], u16(pac_offset + 8 * n), Type::i64, SlotClass::sys, 0};
+    s[slot_pac_off] = {"pac_off", pac_offset + 80, Type::i32, SlotClass::sys, 0};
     return s;
 }
 constexpr auto slots = make_slots();
@@ -110,7 +118,9 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &mops,
                                                 &consistent_branches,
                                                 &waits_with_timeout,
-                                                &barriers_without_xs};
+                                                &barriers_without_xs,
+                                                &pointer_authentication,
+                                                &branch_targets};
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 
@@ -122,7 +132,7 @@ enum : u32 {
     register_fpsr,
     register_tpidr,
     register_internal,
-    register_count = register_internal + 4
+    register_count = register_internal + 4 + 11
 };
 constexpr auto make_registers() {
     std::array<RegisterInfo, register_count> r{};
@@ -135,6 +145,8 @@ constexpr auto make_registers() {
     r[register_internal + 1] = {.name = "ex_address", .internal = true};
     r[register_internal + 2] = {.name = "ex_low", .internal = true};
     r[register_internal + 3] = {.name = "ex_high", .internal = true};
+    for (u32 n = 0; n < pac_key_count; ++n) r[register_internal + 4 + n] = {.name = pac_key_names[n], .internal = true};
+    r[register_internal + 14] = {.name = "pac_off", .bytes = 4, .internal = true};
     return r;
 }
 constexpr auto register_infos = make_registers();
@@ -155,6 +167,18 @@ public:
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
         return std::make_unique<PatternFrontEnd<AArch64>>(decoder(), unit, model_);
+    }
+
+    // BTypeCompatible_BTI and BTypeCompatible_PACIXSP (J1.3), with SCTLR_EL1.BT0 set as Linux has it; a breakpoint is its
+    // own trap.
+    bool may_enter(std::span<const u8> code, u64 pc, u32 mode) const override {
+        Insn<AArch64> i;
+        if (!decoder().decode(code, pc, AArch64::context(0), i)) return false;
+        std::string_view text = i.row->syntax;
+        u32 btype = mode & mode_btype;
+        if (text == "bti     jc" || text.starts_with("brk ") || text.starts_with("hlt ")) return true;
+        if (text == "bti     j") return btype != 2;
+        return btype != 3 && (text == "bti     c" || text == "paciasp" || text == "pacibsp");
     }
 
     std::span<const RegisterInfo> registers() const override { return register_infos; }
@@ -220,8 +244,8 @@ Result<std::unique_ptr<Guest>> make(std::string_view name) {
 
 } // namespace
 
-constinit const ir::GuestState state_aarch64{"aarch64", slots,    state_bytes, &softfloat::env::aarch64,
-                                             nullptr,   fpsr_bits};
+constinit const ir::GuestState state_aarch64{"aarch64", slots,     state_bytes, &softfloat::env::aarch64,
+                                             nullptr,   fpsr_bits, mode_btype};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"aarch64", "max", model_names, make};
 

@@ -55,9 +55,23 @@ public:
     // The flags that the four bits N Z C V of an immediate stand for.
     Val flags_of(u32 nzcv);
 
+    // Indirect branches, with PSTATE.BTYPE (D8.4.7): a BR from a guarded page is told from calls and veneers (x16, x17).
+    void branch_register(i64 n, Val target) {
+        bool veneer = n == 16 || n == 17 || !(unit().key.flavour & ir::flavour::guarded);
+        branch_type(veneer ? 1 : 3);
+        goto_value(target);
+    }
+    void call_register(Val target) {
+        branch_type(2);
+        call_value(target, next_pc());
+    }
+
     void illegal() { trap(ir::TrapKind::illegal, pc()); }
 
 private:
+    void branch_type(u32 btype) {
+        if (unit().key.flavour & ir::flavour::entry_mode && model_.has(Feature::bti)) set_entry_mode(btype);
+    }
     const Model& model_;
 };
 
@@ -80,6 +94,7 @@ inline constexpr Field sf = bit_field("sf", 31, 1), Rd = bit_field("Rd", 0, 5), 
                        mask4 = bit_field("mask4", 0, 4), sf30 = bit_field("sf30", 30, 1), A23 = bit_field("A23", 23, 1),
                        R22 = bit_field("R22", 22, 1), L22 = bit_field("L22", 22, 1), o15 = bit_field("o15", 15, 1),
                        lh = bit_field("lh", 11, 1);
+inline constexpr Field imm10{"imm10", Kind::integer, {{22, 1}, {12, 9}}};
 inline constexpr Field imm9{"imm9", Kind::integer, {{12, 9}}}, imm7{"imm7", Kind::integer, {{15, 7}}},
     imm8s{"imm8s", Kind::integer, {{10, 8}}}, imm19{"imm19", Kind::pcrel, {{5, 19}}, 2},
     imm26{"imm26", Kind::pcrel, {{0, 26}}, 2}, imm14{"imm14", Kind::pcrel, {{5, 14}}, 2},
@@ -108,13 +123,13 @@ struct AArch64 {
     static constexpr Layout layout{.unit = 4, .big = false, .first_is_high = true};
     static u32 length(u64, const Context&) { return 4; }
     static constexpr std::array fields{
-        &sf,    &Rd,     &Rn,       &Rm,    &Ra,      &Rt,       &Rt2,     &Rs,    &shift,  &sh,    &imm6, &imm12,
-        &imm3,  &option, &imm16,    &hw,    &N,       &immr,     &imms,    &cond_, &cond0,  &nzcv_, &imm5, &CRm,
-        &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,     &scale,   &Q,     &udf16,  &imm8u, &imm9, &imm7,
-        &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,    &bitmask, &hint7, &sysreg, &size_, &sz,   &immh,
-        &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4,  &ldsize,  &Sld,   &cmode,  &opm,   &L_,   &M_,
-        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,    &sf30,    &A23,   &R22,    &L22,   &o15,  &lh,
-        &rot,   &rotx,   &rota,     &imm2,  &options, &options2, &rprfop,  &domain};
+        &sf,    &Rd,     &Rn,       &Rm,    &Ra,      &Rt,       &Rt2,     &Rs,     &shift,  &sh,    &imm6, &imm12,
+        &imm3,  &option, &imm16,    &hw,    &N,       &immr,     &imms,    &cond_,  &cond0,  &nzcv_, &imm5, &CRm,
+        &CRn,   &op1,    &op2,      &o0,    &S,       &imm8,     &scale,   &Q,      &udf16,  &imm8u, &imm9, &imm7,
+        &imm8s, &imm19,  &imm26,    &imm14, &immhilo, &b5b40,    &bitmask, &hint7,  &sysreg, &size_, &sz,   &immh,
+        &immb,  &imm5v,  &imm4v,    &ext4,  &len_,    &opcode4,  &ldsize,  &Sld,    &cmode,  &opm,   &L_,   &M_,
+        &H_,    &Rm4,    &abcdefgh, &immhb, &imm6r,   &mask4,    &sf30,    &A23,    &R22,    &L22,   &o15,  &lh,
+        &rot,   &rotx,   &rota,     &imm2,  &options, &options2, &rprfop,  &domain, &imm10};
     // Operands that do not print as plain numbers: text.cpp.
     static constexpr std::array operand_names = std::to_array<std::string_view>(
         {"Rd",     "RdSP",    "Rn",      "RnSP",    "Rm",       "Ra",       "RnF",    "Rt",     "Rtb",    "Rt30",
@@ -138,7 +153,7 @@ struct AArch64 {
          "stepr4", "blane4",  "stepb4",  "hlane4",  "steph4",   "slane4",   "steps4", "dlane4", "stepd4", "SnLong",
          "SdI",    "SnI",     "SnIw",    "VmEl",    "Vm",       "Va",       "Qd",     "Qn",     "Hm",     "Vn4h",
          "Vn4hF",  "Vm4h",    "Vn2h",    "Vm2h",    "VmHEl",    "VmHc",     "VmSc",   "VmBs",   "VmHs",   "rot",
-         "rotx",   "rota",    "Xs",      "options", "options2", "rprfop",   "domain"});
+         "rotx",   "rota",    "Xs",      "options", "options2", "rprfop",   "domain", "XdSP",   "XmSP",   "off10"});
     static const std::array<Operand<AArch64>, operand_names.size()> operands;
 };
 

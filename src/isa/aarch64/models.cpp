@@ -19,7 +19,7 @@ constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
 constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb);
 constexpr u64 everything = v8_2 | set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16,
-                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc);
+                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc, pauth, bti);
 
 // MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
 constexpr Model all_models[] = {
@@ -68,11 +68,13 @@ u64 aa64isar0(const Model& m) {
 u64 aa64isar1(const Model& m) {
     return compose(m, {{0, 1, dpb},
                        {0, 2, dpb2},
+                       {4, 5, pauth}, // APA: FPACCOMBINE
                        {12, 1, jscvt},
                        {16, 1, fcma},
                        {20, 1, lrcpc},
                        {20, 2, lrcpc2},
                        {20, 3, lrcpc3},
+                       {24, 1, pauth}, // GPA
                        {32, 1, frintts},
                        {36, 1, sb},
                        {44, 1, bf16},
@@ -94,7 +96,7 @@ constexpr Capability hwcap[] = {{0, fp},     {1, simd},     {3, aes},       {4, 
                                 {7, crc32},  {8, lse},      {9, simd_fp16}, {10, simd_fp16}, {11, base}, {12, rdm},
                                 {13, jscvt}, {14, fcma},    {15, lrcpc},    {16, dpb},       {17, sha3}, {18, sm3},
                                 {19, sm4},   {20, dotprod}, {21, sha512},   {23, fhm},       {25, lse2}, {26, lrcpc2},
-                                {27, flagm}, {29, sb}};
+                                {27, flagm}, {29, sb},      {30, pauth},    {31, pauth}};
 constexpr Capability hwcap2[] = {{0, dpb2}, {7, flagm2}, {8, frintts}, {13, i8mm}, {14, bf16}, {15, dgh},   {16, rng},
                                  {17, bti}, {31, wfxt},  {34, cssc},   {43, mops}, {44, hbc},  {46, lrcpc3}};
 

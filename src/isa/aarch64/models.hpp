@@ -49,6 +49,7 @@ enum class Feature : u32 {
     rng,       // FEAT_RNG
     dgh,       // FEAT_DGH
     xs,        // FEAT_XS
+    pauth,     // FEAT_PAuth with PAuth2, FPAC, FPACCOMBINE and PACQARMA5
     count
 };
 

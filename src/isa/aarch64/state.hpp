@@ -17,8 +17,13 @@ enum : u16 {
     slot_ex_address, // the exclusive monitor (B2.12): address + 1, 0 when open...
     slot_ex_low,     // ...and the value that was read there
     slot_ex_high,
+    slot_pac_keys, // pointer authentication: APIAKeyLo_EL1, APIAKeyHi_EL1, ... of IA, IB, DA, DB, GA
+    slot_pac_off = slot_pac_keys + 10, // bit n: key n is switched off (SCTLR_EL1.EnIA, EnIB, EnDA, EnDB clear)
     slot_count,
 };
+
+// CpuHeader::mode: PSTATE.BTYPE.
+inline constexpr u32 mode_btype = 3;
 
 extern const ir::GuestState state_aarch64;
 

@@ -41,6 +41,9 @@ struct Emitted {
     std::vector<Fault> faults; // by rising offset
 };
 
+// Of pcs whose upper 16 bits are alike; others must not be put into the cache. Modes below 64.
+constexpr u64 jump_key(u64 pc, u32 mode) { return pc ^ u64(mode) << 58; }
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -60,10 +63,10 @@ public:
     // Redirects a fault at a host pc in generated code: changes the machine context to leave with ExitKind::fault;
     // CpuHeader::host_pc tells where. Async-signal-safe.
     virtual void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const = 0;
-    // The jump cache of indirect branches: guest pc to code. A vCPU sets its own entries; any thread may clear them,
+    // The jump cache of indirect branches: jump_key of guest pc and mode there to code. A vCPU sets its own entries; any thread may clear them,
     // also while generated code runs: a look-up that is under way may still hit.
-    virtual void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const = 0;
-    virtual void clear_jump(ir::CpuHeader* cpu, u64 pc) const = 0; // async-signal-safe, as the next
+    virtual void set_jump(ir::CpuHeader* cpu, u64 key, const u8* code) const = 0;
+    virtual void clear_jump(ir::CpuHeader* cpu, u64 pc) const = 0; // under any mode; async-signal-safe, as the next
     virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
 };
 

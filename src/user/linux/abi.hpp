@@ -81,7 +81,10 @@ struct Abi {
     u32 page = 4096;
     u64 low = 0x10000, high = 1ull << 38; // addresses a program may use
     u64 pie_base = 0;                     // where position-independent programs go
-    u32 syscall_bytes = 4;                // of the system call instruction: the trap's pc is its address
+    // The GNU property (type) whose bit 0 says that a program's code may be mapped with prot::guarded; 0: none.
+    u32 guard_property = 0;
+    bool top_byte_ignored = false; // of addresses below 2^55 (Arm's TBI)
+    u32 syscall_bytes = 4;         // of the system call instruction: the trap's pc is its address
     RegisterNames registers;
     OpenFlags open;
     std::span<const u8> trampoline; // code that calls rt_sigreturn
@@ -95,6 +98,10 @@ struct Abi {
     bool (*pop_frame)(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result);
     // Further registers at the start of a program (all others are zero).
     void (*start)(const RegisterMap& map, ir::CpuHeader& cpu) = nullptr;
+    // Does the model look at where branches into pages with prot::guarded go?
+    bool (*guards)(std::string_view cpu_model) = nullptr;
+    // prctl options that only this architecture has; -EINVAL: none of them.
+    i64 (*prctl)(Thread& t, const Args& a) = nullptr;
     // Text of /proc/cpuinfo.
     std::string (*cpuinfo)(std::string_view cpu_model, u32 cpus);
     std::span<const ArchCall> calls;

@@ -157,8 +157,8 @@ TEST(Frames, RoundTrip) {
         // AArch64 keeps FPCR as a slot, too (RMode 3 is toward zero); what must be lost is the reservation.
         bool arm = map.other.size() > 2;
         u32 reservation = arm ? map.other[1] : map.other[0];
-        auto fpcr = [&]() -> u32& { return reinterpret_cast<u32&>(reg(cpu, map.other.back())); };
-        if (arm) fpcr() = 3u << 22, cpu.fp.flags |= ir::fpflag::saturated;
+        auto fpcr = [&]() -> u32& { return reinterpret_cast<u32&>(reg(cpu, map.other[2])); };
+        if (arm) fpcr() = 3u << 22, cpu.fp.flags |= ir::fpflag::saturated, cpu.mode = 1;
         reg(cpu, reservation) = 0x4001;
         siginfo_t info{};
         info.si_signo = SIGSEGV;
@@ -179,7 +179,10 @@ TEST(Frames, RoundTrip) {
         ASSERT_TRUE(abi.push_frame(p.space(), map, cpu, r)) << name;
         EXPECT_EQ(cpu.pc, 0x8000u);
         EXPECT_EQ(reg(cpu, reservation), 0u) << name;
-        if (arm) fpcr() = 0;
+        if (arm) {
+            EXPECT_EQ(cpu.mode, 2u); // BTYPE, as of a call
+            fpcr() = 0;
+        }
         reg(cpu, reservation) = 0x4001;
         EXPECT_EQ(reg(cpu, map.args[0]), u64(SIGSEGV));
         EXPECT_EQ(reg(cpu, map.sp) % 16, 0u);
@@ -199,6 +202,7 @@ TEST(Frames, RoundTrip) {
         EXPECT_EQ(reg(cpu, reservation), 0u) << name;
         if (arm) {
             EXPECT_EQ(fpcr(), 3u << 22);
+            EXPECT_EQ(cpu.mode, 1u);
             EXPECT_TRUE(cpu.fp.flags & ir::fpflag::saturated);
         }
         EXPECT_EQ(cpu.fp.mode & 7, 1u) << name;

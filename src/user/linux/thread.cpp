@@ -73,11 +73,11 @@ void Thread::on_trap() {
     case ir::TrapKind::privileged: return force_signal(SIGILL, ILL_PRVOPC, pc);
     case ir::TrapKind::flush_code: {
         constexpr u64 line = 2048; // the largest that CTR_EL0 can tell
-        u64 at = detail & ~(line - 1);
+        u64 at = memory().untagged(detail) & ~(line - 1);
         return detail ? memory().flush_code(at, at + line) : memory().flush_code(0, memory().high());
     }
     case ir::TrapKind::wait: raw_syscall(SYS_sched_yield); return;
-    default: return force_signal(SIGILL, ILL_ILLOPC, pc);
+    default: return force_signal(SIGILL, detail == ir::illegal_operand ? ILL_ILLOPN : ILL_ILLOPC, pc);
     }
 }
 

@@ -10,7 +10,7 @@
 namespace mimic::user {
 namespace {
 
-enum : u32 { pt_load = 1, pt_interp = 3, pt_phdr = 6, pt_gnu_stack = 0x6474e551 };
+enum : u32 { pt_load = 1, pt_interp = 3, pt_phdr = 6, pt_gnu_stack = 0x6474e551, pt_gnu_property = 0x6474e553 };
 enum : u32 { pf_x = 1, pf_w = 2, pf_r = 4 };
 
 // Reads integers of the file's class and byte order out of a header.
@@ -66,6 +66,26 @@ Result<std::string> read_interpreter(const ProgramHeader& h, const FileBytes& fi
     name.resize(std::strlen(name.c_str()));
     if (name.empty()) return Error::corrupt("name of the interpreter is empty");
     return name;
+}
+
+// A note of type NT_GNU_PROPERTY_TYPE_0 with an array of {type, size, data}, each padded to the class's word (Linux Extensions
+// to gABI 2.1.7). What makes no sense is left alone: it says nothing about what is loaded.
+void read_properties(const ProgramHeader& h, const FileBytes& file, ElfImage& image) {
+    constexpr u32 note_head = 16, gnu_property_type_0 = 5;
+    if (h.file_size < note_head || h.file_size > max_properties) return;
+    std::vector<u8> note(size_t(h.file_size));
+    if (!file.read(h.offset, note)) return;
+    const ElfIdentity& id = image.identity;
+    auto word = [&](size_t at) { return u32(load_int(note.data() + at, 4, id.big)); };
+    if (word(0) != 4 || word(8) != gnu_property_type_0 || std::memcmp(note.data() + 12, "GNU", 4) != 0) return;
+    size_t align = id.elf_class == 2 ? 8 : 4, end = note_head + std::min<size_t>(word(4), note.size() - note_head);
+    for (size_t at = note_head; at + 8 <= end;) {
+        u32 type = word(at), size = word(at + 4);
+        at += 8;
+        if (size > end - at) return;
+        if (size == 4) image.properties.emplace_back(type, word(at));
+        at += (size + align - 1) & ~(align - 1);
+    }
 }
 
 Result<void> finish(ElfImage& image, u64 headers_offset, u32 page) {
@@ -158,6 +178,8 @@ Result<ElfImage> parse_elf(const FileBytes& file, u32 page, u64 limit) {
             image.interpreter = TRY(read_interpreter(h, file));
         } else if (h.type == pt_phdr) {
             image.headers_address = h.address;
+        } else if (h.type == pt_gnu_property && image.properties.empty()) {
+            read_properties(h, file, image);
         } else if (h.type == pt_gnu_stack) {
             image.executable_stack = h.flags & pf_x;
         }

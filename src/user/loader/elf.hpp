@@ -62,14 +62,20 @@ struct ElfImage {
     u64 align = 0;                    // largest p_align, at least the page size
     u64 headers_address = 0;          // of the program headers in memory, 0: not loaded
     u16 header_count = 0, header_bytes = 0;
-    std::string interpreter;       // PT_INTERP, empty: none
-    bool executable_stack = false; // PT_GNU_STACK asks for it
+    std::string interpreter;                     // PT_INTERP, empty: none
+    std::vector<std::pair<u32, u32>> properties; // PT_GNU_PROPERTY: types and values of those with four bytes
+    bool executable_stack = false;               // PT_GNU_STACK asks for it
 
+    u32 property(u32 type) const {
+        for (auto& [t, value] : properties)
+            if (t == type) return value;
+        return 0;
+    }
     bool position_independent() const { return identity.type == 3; }
 };
 
 // Limits beyond which a file is refused: no real program comes near.
-inline constexpr u32 max_program_headers = 1024, max_interpreter = 4096;
+inline constexpr u32 max_program_headers = 1024, max_interpreter = 4096, max_properties = 4096;
 
 // True when the file starts with ELF's magic number.
 bool looks_like_elf(std::span<const u8> start);

@@ -80,6 +80,23 @@ TEST(Elf, InterpreterAndStack) {
     EXPECT_EQ(m.error(), "name of the interpreter has 18446744073709551615 bytes, expected 2 to 4096");
 }
 
+TEST(Elf, PropertiesOfFourBytes) {
+    Maker m = program();
+    m.segment(0x6474e553, 4, 0x700, 0, 0x30, 0x30);
+    m.put(0x700, 4, 4), m.put(0x704, 4, 0x20), m.put(0x708, 4, 5);
+    std::memcpy(m.bytes.data() + 0x70c, "GNU", 4);
+    m.put(0x710, 4, 0xc0000001), m.put(0x714, 4, 8), m.put(0x718, 8, ~u64(0)); // of eight bytes: not for us
+    m.put(0x720, 4, 0xc0000000), m.put(0x724, 4, 4), m.put(0x728, 4, 3);
+    auto r = m.parse();
+    ASSERT_TRUE(r) << r.error().message();
+    EXPECT_EQ(r->property(0xc0000000), 3u);
+    EXPECT_EQ(r->property(0xc0000001), 0u);
+    m.put(0x714, 4, 0xfffffff0); // a size that leaves the note: nothing behind it counts
+    EXPECT_EQ(m.parse()->property(0xc0000000), 0u);
+    m.put(0x708, 4, 4); // another kind of note
+    EXPECT_TRUE(m.parse()->properties.empty());
+}
+
 TEST(Elf, WhatIsRefusedAndWhy) {
     Maker m = program();
     m.bytes[0] = 'x';

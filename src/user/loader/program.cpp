@@ -88,6 +88,14 @@ Result<u64> reserve(AddressSpace& space, const ElfImage& image, u64 wish) {
     return at - image.low;
 }
 
+// A program without an interpreter, or the interpreter, is guarded when it says that it can be; the interpreter looks after
+// the rest, as ld.so does on Linux.
+void guard(const Abi& abi, ElfImage& image) {
+    if (abi.guard_property == 0 || !(image.property(abi.guard_property) & 1)) return;
+    for (ElfSegment& s : image.segments)
+        if (s.prot & prot::exec) s.prot |= prot::guarded;
+}
+
 Result<u64> map_image(AddressSpace& space, const ElfImage& image, int fd, u64 wish) {
     u64 bias = TRY(reserve(space, image, wish));
     for (const ElfSegment& s : image.segments) TRY(map_segment(space, fd, s, bias));
@@ -134,6 +142,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, 
     TRY(expect_abi(identity, abi).in("{}", name));
     ElfImage image = TRY(parse_elf(file, space.page(), space.high()).in("{}", name));
     // Programs without an interpreter are loaders themselves, and those go where mmap goes (Linux since 4.13).
+    if (image.interpreter.empty()) guard(abi, image);
     u64 wish = image.interpreter.empty() ? 0 : abi.pie_base;
     u64 bias = TRY(map_image(space, image, fd, wish).in("{}", name));
     LoadedProgram program;
@@ -157,6 +166,7 @@ Result<LoadedProgram> load_program(AddressSpace& space, const Abi& abi, int fd, 
         ElfIdentity loader_identity = TRY(identify_elf(bytes));
         TRY(expect_abi(loader_identity, abi));
         ElfImage loader = TRY(parse_elf(bytes, space.page(), space.high()));
+        guard(abi, loader);
         u64 loader_bias = TRY(map_image(space, loader, interpreter, 0));
         program.interpreter_base = loader_bias + (loader.position_independent() ? 0 : loader.low);
         program.pc = loader.entry + loader_bias;

@@ -67,7 +67,7 @@ bool AddressSpace::zero(u64 address, u64 length) {
 
 bool AddressSpace::read_string(u64 address, std::string& to, u64 max) {
     if (!in_range(address, 1)) return false;
-    u64 room = std::min(max + 1, shape_.high - address);
+    u64 room = std::min(max + 1, shape_.high - taken(address));
     i64 length = process::guarded_strnlen(static_cast<const char*>(host(address)), room);
     if (length < 0 || u64(length) >= room) return false;
     to.resize(size_t(length));
@@ -102,6 +102,7 @@ bool AddressSpace::lift_page(u64 page) {
 
 void AddressSpace::lift_protection(u64 address, u64 length) {
     if (length == 0 || !in_range(address, length)) return;
+    address = taken(address);
     for (u64 from = page_of(address);;) {
         u64 page;
         {

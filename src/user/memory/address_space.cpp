@@ -120,13 +120,19 @@ i64 AddressSpace::choose(u64 hint, u64 length, u32 flags) {
     return at == 0 ? -ENOMEM : i64(at);
 }
 
+// change_ held.
+void AddressSpace::note_guard(u8 protection) {
+    if (!(protection & prot::guarded) || !(protection & prot::exec) || guards_.exchange(true)) return;
+    if (code_) code_->guard_pages();
+}
+
 i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd, u64 offset, const char* label) {
     if (length == 0 || !aligned(offset)) return -EINVAL;
     bool fixed = flags & (mapflag::fixed | mapflag::fixed_noreplace);
     if (fixed && !aligned(address)) return -EINVAL;
     if (length > shape_.high) return -ENOMEM;
     length = up(length);
-    if (fixed && (!in_range(address, length))) return -ENOMEM;
+    if (fixed && (address > shape_.high || !in_range(address, length))) return -ENOMEM;
     if (fixed && address < shape_.low) return -EPERM; // as below vm.mmap_min_addr
     std::lock_guard change(change_);
     std::unique_lock table(table_lock_);
@@ -135,7 +141,7 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     u64 low = u64(at), high = low + length;
     if ((flags & mapflag::fixed_noreplace) && table_.overlaps(low, high)) return -EEXIST;
 
-    u8 p = u8(protection & 7);
+    u8 p = u8(protection & shape_.protections);
     bool anonymous = flags & mapflag::anonymous;
     u32 host_flags = (flags & ~(mapflag::fixed_noreplace | mapflag::grows_down | mapflag::denywrite)) | mapflag::fixed;
     i64 r = host_map(base_ + low, length, host_protection(p), host_flags, anonymous ? -1 : fd, offset);
@@ -151,10 +157,12 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
                    .label = label});
     table.unlock();
     if (had_code && code_) code_->invalidate(low, high);
+    note_guard(p);
     return at;
 }
 
 i64 AddressSpace::unmap(u64 address, u64 length) {
+    address = untagged(address);
     if (i64 r = check_range(address, length, EINVAL)) return r;
     std::lock_guard change(change_);
     std::unique_lock table(table_lock_);
@@ -168,11 +176,12 @@ i64 AddressSpace::unmap(u64 address, u64 length) {
 }
 
 i64 AddressSpace::protect(u64 address, u64 length, u32 protection) {
+    address = untagged(address);
     if (!aligned(address)) return -EINVAL;
     if (length == 0) return 0;
     if (length > shape_.high || !in_range(address, up(length))) return -ENOMEM;
     length = up(length);
-    u8 p = u8(protection & 7);
+    u8 p = u8(protection & shape_.protections);
     std::lock_guard change(change_);
     std::unique_lock table(table_lock_);
     u64 high = address + length, at = address;
@@ -188,6 +197,7 @@ i64 AddressSpace::protect(u64 address, u64 length, u32 protection) {
     bool had_code = drop_code(address, at);
     table.unlock();
     if (had_code && code_) code_->invalidate(address, at);
+    note_guard(p);
     return result;
 }
 
@@ -270,6 +280,7 @@ i64 AddressSpace::remap(u64 old_address, u64 old_length, u64 new_length, u32 fla
 }
 
 i64 AddressSpace::advise(u64 address, u64 length, int advice) {
+    address = untagged(address);
     if (!aligned(address)) return -EINVAL;
     if (length == 0) return 0;
     if (length > shape_.high || !in_range(address, up(length))) return -ENOMEM;

@@ -27,6 +27,8 @@ public:
     // No code made from guest bytes in [low, high) runs any more when this returns, in the calling thread at once, in
     // others from their next unit.
     virtual void invalidate(u64 low, u64 high) = 0;
+    // The first page with prot::guarded is there.
+    virtual void guard_pages() {}
 };
 
 // Flags of mmap as every generic Linux ABI numbers them.
@@ -41,6 +43,8 @@ struct SpaceShape {
     u64 low = 0x10000;     // lowest address that may be mapped
     u64 high = 1ull << 38; // one past the highest
     u32 page = 4096;       // guest page size, 4 KiB to 64 KiB, a multiple of the host's
+    u8 protections = prot::read | prot::write | prot::exec; // that there are
+    bool top_byte_ignored = false; // the guest's own accesses ignore the top byte of addresses below 2^55
     enum class Base { automatic, zero, reserve } base = Base::automatic;
     u64 base_address = 0; // reserve: where (0: anywhere)
 };
@@ -57,6 +61,12 @@ public:
     u64 low() const { return shape_.low; }
     u64 high() const { return shape_.high; }
     u32 page() const { return shape_.page; }
+    bool top_byte_ignored() const { return shape_.top_byte_ignored; }
+    // An address as the guest's own accesses see it.
+    u64 untagged(u64 address) const { return shape_.top_byte_ignored ? u64(i64(address << 8) >> 8) : address; }
+    // Does the kernel take addresses with a tag from the guest, too? (Linux: tagged-address-abi)
+    void take_tagged(bool yes) { taken_ = yes ? ~u64{0} >> 8 : ~u64{0}; }
+    bool takes_tagged() const { return taken_ != ~u64{0}; }
     void set_code(CodeSink* code) { code_ = code; }
     // mmap without a wish goes below this.
     void set_mmap_top(u64 top) { mmap_top_ = top; }
@@ -77,10 +87,12 @@ public:
     u64 brk(u64 end);
 
     // ---- access ------------------------------------------------------------------------------------------------
-    void* host(u64 address) const { return reinterpret_cast<void*>(base_ + address); }
+    void* host(u64 address) const { return reinterpret_cast<void*>(base_ + taken(address)); }
     u64 guest(const void* host) const { return u64(host) - base_; }
     // True when [address, address+length) lies in the guest's range; whether it is mapped is for the kernel to find.
-    bool in_range(u64 address, u64 length) const { return address <= shape_.high && length <= shape_.high - address; }
+    bool in_range(u64 address, u64 length) const {
+        return taken(address) <= shape_.high && length <= shape_.high - taken(address);
+    }
     // Copies that fail (false) where the guest has no access.
     bool read(u64 address, void* to, u64 length);
     bool write(u64 address, const void* from, u64 length);
@@ -140,6 +152,7 @@ public:
 
 private:
     explicit AddressSpace(const SpaceShape& shape) : shape_(shape) {}
+    u64 taken(u64 address) const { return address & taken_.load(std::memory_order_relaxed); }
     u64 up(u64 v) const { return (v + shape_.page - 1) & ~u64(shape_.page - 1); }
     bool aligned(u64 v) const { return (v & (shape_.page - 1)) == 0; }
     // Checks a range of a mapping call; length is rounded up. 0 or -errno.
@@ -154,6 +167,7 @@ private:
     i64 move(u64 from, u64 old_length, u64 to, u64 new_length, u32 flags);
     i64 grow_in_place(u64 address, u64 old_length, u64 new_length);
     bool make_accessible(u64 address, bool write);
+    void note_guard(u8 protection);
 
     struct CodePage {
         u64 generation = 0; // raised by each protect_code
@@ -170,6 +184,8 @@ private:
     PageTable table_;
     std::map<u64, CodePage> code_pages_; // by host page
     std::atomic<u64> protected_pages_{0};
+    std::atomic<u64> taken_{~u64{0}}; // bits of an address that count in a system call
+    std::atomic<bool> guards_{false};
     u64 file_id_ = 0;
 };
 

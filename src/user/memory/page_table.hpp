@@ -12,7 +12,8 @@ namespace mimic::user {
 
 namespace prot {
 inline constexpr u8 none = 0, read = 1, write = 2, exec = 4; // as PROT_* of every Linux ABI
-}
+inline constexpr u8 guarded = 16; // branches enter the code at fit places only: arm64's PROT_BTI
+} // namespace prot
 
 // One mapping. Two are mergeable when all but their ranges agree and a file's offset goes on.
 struct Mapping {

@@ -144,14 +144,14 @@ public:
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
-    void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
+    void set_jump(CpuHeader* cpu, u64 key, const u8* code) const override {
         HostArea* h = area(cpu);
         // What stands under a shorter mask is not found under a longer one: another pc would be there.
         if (h->jump_mask != jump_mask(jump_entries) && ++h->jump_misses > 2 * (h->jump_mask >> jump_shift_))
             h->jump_mask = h->jump_mask << 2 | jump_mask(4), h->jump_misses = 0;
-        u64* e = entry(cpu, pc, h->jump_mask);
+        u64* e = entry(cpu, key, h->jump_mask);
         __atomic_store_n(&e[1], u64(code), __ATOMIC_RELAXED);
-        __atomic_store_n(&e[0], pc, __ATOMIC_RELEASE);
+        __atomic_store_n(&e[0], key, __ATOMIC_RELEASE);
         u64 group = u64(e - area(cpu)->jump) / 512, bit = u64{1} << group % 64;
         u64* groups = &area(cpu)->jump_pages[group / 64];
         if (!(__atomic_load_n(groups, __ATOMIC_RELAXED) & bit)) __atomic_fetch_or(groups, bit, __ATOMIC_RELAXED);
@@ -160,7 +160,7 @@ public:
     void clear_jump(CpuHeader* cpu, u64 pc) const override {
         for (u32 entries = first_jump_entries; entries <= jump_entries; entries *= 4) { // the mask may grow meanwhile
             u64* e = entry(cpu, pc, jump_mask(entries));
-            if (__atomic_load_n(&e[0], __ATOMIC_RELAXED) == pc)
+            if ((__atomic_load_n(&e[0], __ATOMIC_RELAXED) ^ pc) << 6 == 0)
                 __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }

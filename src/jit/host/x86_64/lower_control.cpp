@@ -126,7 +126,11 @@ void Lowering::exit_indirect(u32 n) {
     move_to(rax, i.a);
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
-    set_mode(i.c);
+    u32 mode = i.c;
+    auto key = [=, this] { // and back
+        if (u64 k = jump_key(0, mode); k != 0) a_.mov(rcx, imm(i64(k))), a_.xor_(rax, rcx);
+    };
+    key();
     a_.mov(ecx, eax);
     Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment
@@ -141,8 +145,13 @@ void Lowering::exit_indirect(u32 n) {
     a_.cmp(rax, ptr(rbp, rcx, scale, table, 8));
     Label miss = a_.newLabel();
     a_.jne(miss);
+    set_mode(mode & ~guest_.entry_mode); // what is entered was found fit to be
     a_.jmp(ptr(rbp, rcx, scale, table + 8, 8));
-    cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
+    cold(miss, [=, this] {
+        key();
+        set_mode(mode);
+        jump_host(offsetof(HostArea, stub_lookup));
+    });
 }
 
 void Lowering::trap(u32 n) {

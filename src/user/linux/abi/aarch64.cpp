@@ -2,10 +2,14 @@
 // Standard for the Arm 64-bit Architecture. SVE and ESR records in frames are not there.
 #include "ir/unit.hpp"
 #include "isa/aarch64/models.hpp"
+#include "isa/aarch64/pauth.hpp"
 #include "user/linux/abi.hpp"
+#include "user/linux/thread.hpp"
 #include "user/memory/address_space.hpp"
+#include <cerrno>
 #include <cstring>
 #include <fmt/core.h>
+#include <sys/prctl.h>
 
 namespace mimic::user {
 namespace {
@@ -16,8 +20,13 @@ constexpr std::string_view gpr[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x
 constexpr std::string_view vec[] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10",
                                     "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
                                     "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
-// The flags (an ir flags value), the exclusive monitor's address (0: open), FPCR.
-constexpr std::string_view other[] = {"nzcv", "ex_address", "fpcr"};
+// The flags (an ir flags value), the exclusive monitor's address (0: open), FPCR; which keys of pointer authentication are
+// off, and the keys.
+constexpr std::string_view other[] = {"nzcv",          "ex_address",    "fpcr",          "pac_off",
+                                      "apiakeylo_el1", "apiakeyhi_el1", "apibkeylo_el1", "apibkeyhi_el1",
+                                      "apdakeylo_el1", "apdakeyhi_el1", "apdbkeylo_el1", "apdbkeyhi_el1",
+                                      "apgakeylo_el1", "apgakeyhi_el1"};
+constexpr u32 other_pac_off = 3, other_keys = 4;
 
 // mov x8, #139 (rt_sigreturn); svc #0: the bytes that unwinders look for.
 constexpr u8 trampoline[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
@@ -72,7 +81,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     for (u32 i = 0; i < 31; i++) put(frame, at_regs + 8 * i, reg(cpu, map.frame_gpr[i]));
     put(frame, at_sp, reg(cpu, map.sp));
     put(frame, at_pc, cpu.pc);
-    put(frame, at_pstate, pstate_of(word(cpu, map.other[0])));
+    put(frame, at_pstate, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & 3) << 10); // BTYPE
     u32 at_fp = at_records;
     put(frame, at_fp, fpsimd_magic);
     put(frame, at_fp + 4, fpsimd_bytes);
@@ -94,6 +103,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     reg(cpu, map.args[2]) = at + at_ucontext;
     reg(cpu, map.other[1]) = 0;
     cpu.pc = r.handler;
+    cpu.mode = 2; // as by BLR; without BTI nobody looks
     return true;
 }
 
@@ -121,6 +131,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     for (u32 i = 0; i < 31; i++) reg(cpu, map.frame_gpr[i]) = get<u64>(frame, at_regs + 8 * i);
     cpu.pc = get<u64>(frame, at_pc);
     word(cpu, map.other[0]) = flags_of(get<u64>(frame, at_pstate));
+    cpu.mode = u32(get<u64>(frame, at_pstate) >> 10 & 3);
     result.mask = get<u64>(frame, at_mask);
     result.altstack = {get<u64>(frame, at_stack), i32(get<u64>(frame, at_stack + 8)), get<u64>(frame, at_stack + 16)};
     reg(cpu, map.other[1]) = 0;
@@ -160,6 +171,53 @@ std::string cpuinfo(std::string_view model, u32 cpus) {
     return text;
 }
 
+// ---- pointer authentication: Linux, arch/arm64/pointer-authentication. A bit a key, in the order of Key.
+
+constexpr u64 all_keys = (1 << u32(isa::aarch64::Key::count)) - 1, address_keys = all_keys >> 1;
+
+void random_keys(const RegisterMap& map, ir::CpuHeader& cpu, u64 keys) {
+    for (u32 n = 0; n < 2 * u32(isa::aarch64::Key::count); n++)
+        if (keys >> n / 2 & 1 && cpu.random) cpu.random(cpu, reg(cpu, map.other[other_keys + n]));
+}
+bool guards(std::string_view model) { return model_of(model).has(isa::aarch64::Feature::bti); }
+
+void start(const RegisterMap& map, ir::CpuHeader& cpu) { random_keys(map, cpu, all_keys); }
+
+i64 reset_keys(Thread& t, u64 keys) {
+    if (keys & ~all_keys) return -EINVAL;
+    random_keys(t.process().map, t.header(), keys ? keys : all_keys);
+    return 0;
+}
+i64 enable_keys(Thread& t, u64 keys, u64 enabled) {
+    if (keys & ~address_keys || enabled & ~keys) return -EINVAL;
+    u32& off = word(t.header(), t.process().map.other[other_pac_off]);
+    off = u32((off & ~keys) | (keys & ~enabled));
+    return 0;
+}
+
+// The options of prctl(2) that arm64 has: the ones above, and its tagged addresses (Linux, arch/arm64/tagged-address-abi;
+// here the whole process has what the last thread set).
+i64 prctl(Thread& t, const Args& a) {
+    u32 first_unused = a.i(0) == PR_PAC_SET_ENABLED_KEYS                                  ? 3
+                       : a.i(0) == PR_PAC_RESET_KEYS || a.i(0) == PR_SET_TAGGED_ADDR_CTRL ? 2
+                                                                                          : 1;
+    for (u32 n = first_unused; n < 5; n++)
+        if (a[n]) return -EINVAL;
+    bool pauth = model_of(t.process().options.cpu_model).has(isa::aarch64::Feature::pauth);
+    switch (a.i(0)) {
+    case PR_PAC_RESET_KEYS: return pauth ? reset_keys(t, a[1]) : -EINVAL;
+    case PR_PAC_SET_ENABLED_KEYS: return pauth ? enable_keys(t, a[1], a[2]) : -EINVAL;
+    case PR_PAC_GET_ENABLED_KEYS:
+        return pauth ? i64(address_keys & ~word(t.header(), t.process().map.other[other_pac_off])) : -EINVAL;
+    case PR_SET_TAGGED_ADDR_CTRL:
+        if (a[1] & ~u64(PR_TAGGED_ADDR_ENABLE)) return -EINVAL;
+        t.memory().take_tagged(a[1]);
+        return 0;
+    case PR_GET_TAGGED_ADDR_CTRL: return t.memory().takes_tagged() ? PR_TAGGED_ADDR_ENABLE : 0;
+    default: return -EINVAL;
+    }
+}
+
 } // namespace
 
 extern const Abi aarch64_abi;
@@ -171,6 +229,8 @@ constinit const Abi aarch64_abi{
     .model = {},
     .high = 1ull << 46, // below the host's own half
     .pie_base = 0x2aaaaaaaa000,
+    .guard_property = 0xc0000000, // GNU_PROPERTY_AARCH64_FEATURE_1_AND, whose bit 0 is BTI (AAELF64)
+    .top_byte_ignored = true,
     .registers = {.number = "x8",
                   .args = {"x0", "x1", "x2", "x3", "x4", "x5"},
                   .result = "x0",
@@ -185,6 +245,9 @@ constinit const Abi aarch64_abi{
     .hwcap = hwcap,
     .push_frame = push_frame,
     .pop_frame = pop_frame,
+    .start = start,
+    .guards = guards,
+    .prctl = prctl,
     .cpuinfo = cpuinfo,
     .calls = {},
 };

@@ -182,8 +182,12 @@ i64 sys_prctl(Thread& t, const Args& a) {
         return t.memory().write(a[1], buffer, sizeof buffer) ? r : -EFAULT;
     }
     case PR_GET_TID_ADDRESS: return t.write(S::ulong, a[1], &t.clear_child_tid) ? 0 : -EFAULT;
-    case PR_SET_VMA:
-        return 0; // a name of a mapping: nobody relies on it
+    case PR_SET_VMA: return 0; // a name of a mapping: nobody relies on it
+    case PR_PAC_RESET_KEYS:
+    case PR_PAC_SET_ENABLED_KEYS:
+    case PR_PAC_GET_ENABLED_KEYS:
+    case PR_SET_TAGGED_ADDR_CTRL:
+    case PR_GET_TAGGED_ADDR_CTRL: return t.abi().prctl ? t.abi().prctl(t, a) : -EINVAL;
     // These would act on Mimic, or on an architecture that isn't the guest's.
     case PR_SET_MM:
     case PR_SET_SECCOMP:
