@@ -55,6 +55,14 @@ bool small_shift(const ir::Unit& unit, const Inst& i) {
     return i.op == Op::shl && unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 3;
 }
 
+// A scalar that gets what belongs above it in the register that it was computed in.
+bool widens_in_place(const ir::Unit& unit, const Inst& i) {
+    if (i.op != Op::fbox && i.op != Op::bitcast) return false;
+    const Type from = ir::result_type(unit.code[i.a]);
+    if (i.op == Op::fbox) return from == Type::f32 && i.type == Type::f64;
+    return i.type == Type::v128 && (from == Type::f32 || from == Type::f64);
+}
+
 // A slot goes on by a constant: done in its register when the old value has no more use, whatever came between.
 bool is_step(const ir::Unit& unit, const Inst& i, ir::SlotId slot) {
     if (i.op != Op::add || i.type != Type::i64 || unit.code[i.b].op != Op::constant) return false;
@@ -152,7 +160,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
         } else {
             if (v.uses)
                 for (ir::SlotId s : wanted_)
-                    if (want_[s] == n) v.target = i16(s), want_[s] = is_free_extension(unit, i) ? i.a : ir::none;
+                    if (want_[s] == n) v.target = i16(s), want_[s] = is_free_extension(unit, i) || widens_in_place(unit, i) ? i.a : ir::none;
             if (is_observer(unit, i)) forget();
             if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
         }

@@ -73,7 +73,14 @@ public:
     Val f(i64 n, Type t) {
         Val boxed = f64(n);
         if (t == Type::f64) return boxed;
-        return is_box_of(boxed, t) ? Val{this, inst(boxed).a} : op(ir::Op::funbox, t, boxed);
+        if (is_box_of(boxed, t)) return {this, inst(boxed).a};
+        ir::ValueId& last = unboxed_[n]; // looked at once for all its uses
+        if (last < unit().code.size())
+            if (const ir::Inst& i = unit().code[last]; i.op == ir::Op::funbox && i.type == t && i.a == boxed.id())
+                return {this, last};
+        Val v = op(ir::Op::funbox, t, boxed);
+        last = v.id();
+        return v;
     }
     void f(i64 n, Val v) { put(u16(slot_f + n), v.type() == Type::f64 ? v : op(ir::Op::fbox, Type::f64, v)); }
     // The low bits as they are.
@@ -92,6 +99,7 @@ private:
         return i.op == ir::Op::fbox && result_type(unit().code[i.a]) == t;
     }
     const Model& model_;
+    ir::ValueId unboxed_[32] = {}; // by register: the last number taken out of a box
 };
 
 // ABI names: RISC-V ABIs Specification 1.0, Register Convention.

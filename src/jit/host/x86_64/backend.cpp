@@ -144,6 +144,7 @@ public:
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
+    void settle(CpuHeader* cpu, const Emitted::Owed& owed) const override;
     void set_jump(CpuHeader* cpu, u64 pc, const u8* code) const override {
         HostArea* h = area(cpu);
         // What stands under a shorter mask is not found under a longer one: another pc would be there.
@@ -398,6 +399,26 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
     cpu->host_pc = host_pc;
     cpu->fault_unknown = !known;
     regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
+}
+
+// As Lowering::settle does it in registers.
+void X86Backend::settle(CpuHeader* cpu, const Emitted::Owed& owed) const {
+    if (!(owed.nans | owed.bare)) return;
+    for (u32 n = 0; n < guest_.slots.size(); ++n) {
+        if (plan_.vec[n] < 0) continue;
+        const u32 b = 1u << plan_.vec[n];
+        u8* at = home(cpu, guest_.slots[n]);
+        u32 words[2];
+        std::memcpy(words, at, 8);
+        if (owed.nans & owed.f64 & b) {
+            const bool nan = (words[1] & 0x7fffffff) > 0x7ff00000 || ((words[1] & 0x7fffffff) == 0x7ff00000 && words[0]);
+            if (nan) words[0] = 0, words[1] = 0x7ff80000;
+        } else if (owed.nans & b) {
+            if ((words[0] & 0x7fffffff) > 0x7f800000) words[0] = 0x7fc00000;
+        }
+        if (owed.bare & b) words[1] = 0xffffffff;
+        std::memcpy(at, words, 8);
+    }
 }
 
 } // namespace

@@ -234,6 +234,7 @@ Xmm Lowering::vec_out(u32 n, Xmm spare) {
     i32 slot = an_->value[n].target;
     bool direct = slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]];
     activate(n);
+    if (direct) redefined(u32(plan_.vec[u32(slot)]));
     set_vec(n, direct ? plan_.vec[u32(slot)] : i32(spare.id()));
     return xmm(u32(place_[n].vec));
 }

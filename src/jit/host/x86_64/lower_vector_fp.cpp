@@ -217,6 +217,7 @@ void Lowering::check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f
 Xmm Lowering::both_halves(Xmm a, Type t) {
     if (t != Type::v64) return a;
     Xmm to = a.id() < vec_temp_count ? a : vec_temp();
+    known_[to.id()] = {};
     v_double(to, a, a);
     return to;
 }
