@@ -212,7 +212,7 @@ void X86Backend::make_plan() {
         for (std::size_t k = 0; k < slots.size() && k < regs.size(); ++k) to[slots[k]] = i8(regs[k]);
     };
     std::vector<u8> gprs(std::begin(gpr_pins), std::end(gpr_pins)), vecs;
-    for (u32 r = vec_temp_count; r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
+    for (u32 r = vec_temps(features_); r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
     choose([](const ir::Slot& s) { return s.cls == ir::SlotClass::gpr && s.type == Type::i64; }, plan_.gpr, gprs);
     choose(
         [](const ir::Slot& s) {
@@ -333,20 +333,20 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
 
     // the same, from cold code: keeps the temporaries; the record is in exit_arg
     stub(&HostArea::stub_keep);
-    a.sub(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.sub(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.mov(ptr(rsp, 0), rax);
     a.mov(ptr(rsp, 8), rcx);
     a.mov(ptr(rsp, 16), rdx);
-    for (u32 n = 0; n < vec_temp_count; ++n)
+    for (u32 n = 0; n < vec_temps(features_); ++n)
         features_.avx ? a.vmovups(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
     a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
     body();
-    for (u32 n = 0; n < vec_temp_count; ++n)
+    for (u32 n = 0; n < vec_temps(features_); ++n)
         features_.avx ? a.vmovups(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
     a.mov(rax, ptr(rsp, 0));
     a.mov(rcx, ptr(rsp, 8));
     a.mov(rdx, ptr(rsp, 16));
-    a.add(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.add(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.ret();
 
     if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
@@ -366,6 +366,9 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     both(proto_.nan_f64, 0x7ff8000000000000, 0);
     both(proto_.nan_f32, 0x7fc00000, 0);
     both(proto_.box_f32, 0xffffffff00000000, 0);
+    for (u32 n = 0; n < 64; ++n) proto_.reversed_flags[n] = u8(ir::reversed_flags(flags_of(n, softfloat::flag::ieee)));
+    for (u32 n = 0; n < 32; ++n) proto_.flags_of_reversed[n] = u8(mxcsr_of({.flags = ir::reversed_flags(n)}) & 63);
+    for (u32 n = 0; n < 8; ++n) proto_.mxcsr_rounding[n] = mxcsr_of({.mode = n}) & 0x6000;
     return u32(holder.codeSize());
 }
 

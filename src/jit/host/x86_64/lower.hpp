@@ -1,4 +1,4 @@
-// Lowering of IR to x86-64. Registers: rsp host stack, rbp the state (biased), rax rcx rdx and xmm0-3 temporaries; the
+// Lowering of IR to x86-64. Registers: rsp host stack, rbp the state (biased), rax rcx rdx and the first xmm registers temporaries; the
 // others hold the guest slots of the register plan. Guest memory is reached through the GS base.
 //
 // A value is in a temporary, in the register of a slot that holds the same value, in memory (its slot's home or a
@@ -39,7 +39,8 @@ inline constexpr i32 bias = i32(ir::slots_offset) + 128;
 inline constexpr u32 temp_count = 3;
 inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax rcx rdx
 inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; // rbx rsi rdi r8-r15
-inline constexpr u32 vec_temp_count = 4;                                  // xmm0-3
+// xmm0-3, and two more where there are 32.
+constexpr u32 vec_temps(const Features& f) { return f.avx512vl ? 6 : 4; }
 
 // Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
@@ -49,6 +50,8 @@ struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
+    u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
+    u32 mxcsr_rounding[8];                        // by the low bits of FpEnv::mode
     alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
@@ -215,6 +218,8 @@ private:
     void fp_extreme(u32 n);
     void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
     void fp_flags(u32 n);
+    void reversed_fp_flags(u32 n);
+    void fp_mode(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
     void set_fp_condition(u32 n);

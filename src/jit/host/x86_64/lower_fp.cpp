@@ -55,10 +55,81 @@ void Lowering::fp_flags(u32 n) {
     use(i.a);
 }
 
+// The five of IEEE 754 in the opposite order. Most writes bring back what stands there already.
+void Lowering::reversed_fp_flags(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    if (i.op == Op::fpflags) {
+        Gp d = def(n);
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(d.r32(), image);
+        a_.and_(d.r32(), 63);
+        a_.movzx(d.r32(), ptr(rbp, d, 0, at_.host(offsetof(HostArea, reversed_flags)), 1));
+        return;
+    }
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 31);
+    a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0x3d); // not the denormal's
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 63);
+        a_.xor_(t.r32(), u.r32());
+        a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
+// Rounding and flushing: MXCSR changes when the mode does.
+void Lowering::fp_mode(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    a_.mov(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, mode)), 4), v.r32());
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 7);
+    a_.mov(t.r32(), ptr(rbp, t, 2, at_.host(offsetof(HostArea, mxcsr_rounding)), 4));
+    static_assert(ir::fpmode::flush_outputs == 1 << 3 && ir::fpmode::flush_inputs == 1 << 4);
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_outputs);
+    a_.shl(u.r32(), 15 - 3);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_inputs);
+    a_.shl(u.r32(), 6 - 4);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0xe040);
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 0xe040);
+        a_.xor_(t.r32(), u.r32());
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
 bool Lowering::fp(u32 n) {
     const IrInst& i = inst(n);
+    if (i.op == Op::fpmode_set) return i.sub == 0 ? fp_mode(n), true : false;
     if (i.op == Op::fpflags || i.op == Op::fpflags_set) {
         constexpr u32 in_mxcsr = softfloat::flag::ieee | softfloat::flag::denormal_used;
+        if (i.sub == 2) return reversed_fp_flags(n), true;
         return i.sub == 0 && (guest_.fp_flags & in_mxcsr) == softfloat::flag::ieee ? (fp_flags(n), true) : false;
     }
     Type t = i.type;

@@ -88,7 +88,11 @@ bool Lowering::tolerates(u32 n) const {
     case Op::ftos:
     case Op::ftou: return is_number(i.a);
     case Op::fbox: return true; // box sees to it
-    case Op::bitcast: return ir::is_fp(type(i.a)) && in_vec(i.type) && is_number(i.a);
+    case Op::bitcast:
+        if (ir::is_fp(type(i.a)) && i.type == Type::v128) return is_number(i.a); // the same bits, in the same register
+        break;
+    case Op::stof:
+    case Op::utof: return clean(i.a);
     default: break;
     }
     if (ir::info(i.op).effect != 'P') return false;
@@ -109,7 +113,7 @@ void Lowering::redefined(u32 reg) {
     }
     if (in_kept_ & b) { // its value stays for the operations that may have to be done again
         i32 to = -1;
-        for (u32 r = 0; r < vec_temp_count && to < 0; ++r)
+        for (u32 r = 0; r < vec_temps(f_) && to < 0; ++r)
             if (!vec_count_[r] && !(vec_locked_ >> r & 1) && !(in_kept_ >> r & 1) && r != reg) to = i32(r);
         if (to < 0) {
             settle_nans();
@@ -177,7 +181,7 @@ void Lowering::keep(u32 n) {
     const IrInst& i = inst(n);
     auto free = [&] { // for the result, and for a copy of what it overwrites
         u32 count = 0;
-        for (u32 r = 0; r < vec_temp_count; ++r) count += !vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1);
+        for (u32 r = 0; r < vec_temps(f_); ++r) count += !vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1);
         return count;
     };
     if (!owed_ || kept_.size() == most_kept || free() < 2) settle_nans();
@@ -253,7 +257,7 @@ void Lowering::settle_nans() {
     each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0, clear |= known_[r].clear < 128 ? bit(r) : 0; });
     u32 roots = 0;
     each_bit(all, [&](u32 r) {
-        const bool gone = r < vec_temp_count && !vec_count_[r]; // nobody has it; does another rely on it?
+        const bool gone = r < vec_temps(f_) && !vec_count_[r]; // nobody has it; does another rely on it?
         bool relied = !gone;
         if (gone) each_bit(all, [&](u32 x) { relied |= cover_[x] == i8(r); });
         relied |= guards_ >> r & 1;
@@ -311,7 +315,7 @@ void Lowering::settle() {
     settle_nans();
     const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
     each_bit(bare_, [&](u32 r) {
-        if (r >= vec_temp_count || vec_count_[r]) f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
+        if (r >= vec_temps(f_) || vec_count_[r]) f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
         known_[r] = {.clear = 64, .boxed = true};
     });
     bare_ = 0;

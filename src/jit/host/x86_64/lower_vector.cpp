@@ -226,7 +226,7 @@ Operand Lowering::vec_operand(ValueId v) {
 
 bool Lowering::room(u32 temps) const {
     u32 unlocked = 0;
-    for (u32 r = 0; r < vec_temp_count; ++r) unlocked += !(vec_locked_ >> r & 1);
+    for (u32 r = 0; r < vec_temps(f_); ++r) unlocked += !(vec_locked_ >> r & 1);
     return unlocked >= temps;
 }
 

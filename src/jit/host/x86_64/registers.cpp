@@ -255,17 +255,17 @@ Gp Lowering::temp() {
 }
 
 Xmm Lowering::vec_temp() {
-    for (u32 r = 0; r < vec_temp_count; ++r)
+    for (u32 r = 0; r < vec_temps(f_); ++r)
         if (!vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1)) {
             vec_locked_ |= 1u << r;
             redefined(r);
             return xmm(r);
         }
-    if (in_kept_ & ((1u << vec_temp_count) - 1)) { // what is kept gives up its registers
+    if (in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
         settle_nans();
         return vec_temp();
     }
-    for (u32 r = 0; r < vec_temp_count; ++r) {
+    for (u32 r = 0; r < vec_temps(f_); ++r) {
         if (vec_locked_ >> r & 1) continue;
         for (std::size_t n = active_.size(); n-- > 0;)
             if (place_[active_[n]].vec == i8(r)) spill(active_[n]);
@@ -323,7 +323,7 @@ void Lowering::spill_temps() {
     for (std::size_t n = active_.size(); n-- > 0;) {
         ValueId v = active_[n];
         Place& p = place_[v];
-        bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temp_count));
+        bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temps(f_)));
         if (in_temp) spill(v);
     }
 }
@@ -419,7 +419,7 @@ void Lowering::move_away(ValueId v) {
     }
     if (p.vec >= 0 && p.gpr < 0 && p.mem == no_mem) {
         if (owes(v)) settle();
-        for (u32 r = 0; r < vec_temp_count; ++r)
+        for (u32 r = 0; r < vec_temps(f_); ++r)
             if (!vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1)) {
                 redefined(r);
                 known_[r] = known_[p.vec];
