@@ -243,6 +243,10 @@ void X86Backend::spill_plan(Assembler& a) const {
     }
 }
 void X86Backend::load_plan(Assembler& a) const {
+    if (features_.avx512vl) {
+        a.kxnorw(first_lane, first_lane, first_lane);
+        a.kshiftrw(first_lane, first_lane, 15);
+    }
     for (u32 n = 0; n < guest_.slots.size(); ++n) {
         i32 at = layout_.slot(guest_.slots[n].offset);
         if (plan_.gpr[n] >= 0) a.mov(gpq(u32(plan_.gpr[n])), state(at));

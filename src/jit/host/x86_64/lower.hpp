@@ -33,6 +33,8 @@ struct Features {
     static Features probe(u32 level);
 };
 
+inline const asmjit::x86::KReg first_lane = asmjit::x86::k7; // with AVX-512: always 1
+
 // rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
 inline constexpr i32 bias = i32(ir::slots_offset) + 128;
 
@@ -91,6 +93,11 @@ private:
         u16 uses = 0;
         i8 spill = -1;
         bool active = false;
+    };
+
+    struct Known { // of what a register holds
+        u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
+        bool boxed = false; // bits 32 to 63 are ones
     };
 
     // registers.cpp
@@ -211,6 +218,7 @@ private:
     void box(u32 n);
     void unbox(u32 n);
     void widen_scalar(u32 n);
+    bool clears(u32 n, Known above) const;
     bool fp_to_int(u32 n);
     bool static_stof(u32 n);
     bool fp_round(u32 n);
@@ -229,10 +237,6 @@ private:
     // lower_owed.cpp: what registers still owe, and what is known of them. A result of floating point may hold a NaN that
     // is not the guest's; the test waits until somebody could see it, and is made of results that no other depends on.
     // Scalars of RISC-V wait for the ones of their box, too. All of it is by register, and ends with the block.
-    struct Known { // of what a register holds
-        u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
-        bool boxed = false; // bits 32 to 63 are ones
-    };
     struct Source { // an operand of a kept operation
         i8 reg = -1;
         i8 kept = -1; // or the result of that one

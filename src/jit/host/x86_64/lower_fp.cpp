@@ -362,30 +362,52 @@ bool Lowering::arithmetic(u32 n, FpArg arg) {
     return scalar(from) && from != i.type ? fp_convert(n), true : false;
 }
 
-// The bits above the result are the first operand's: of two that commute, rather the one whose are known.
+// The bits above the result are the first operand's: of two that commute, rather the one whose are known. Where zeros are
+// wanted and no operand has them, the operation on vectors clears every lane but the first, which alone raises flags.
 void Lowering::fp_binary(u32 n) {
     const IrInst& i = inst(n);
+    const bool d = i.type == Type::f64;
     constexpr Pair table[5][2] = {{{X::kIdAddss, X::kIdVaddss}, {X::kIdAddsd, X::kIdVaddsd}},
                                   {{X::kIdSubss, X::kIdVsubss}, {X::kIdSubsd, X::kIdVsubsd}},
                                   {{X::kIdMulss, X::kIdVmulss}, {X::kIdMulsd, X::kIdVmulsd}},
                                   {{X::kIdDivss, X::kIdVdivss}, {X::kIdDivsd, X::kIdVdivsd}},
                                   {{X::kIdSqrtss, X::kIdVsqrtss}, {X::kIdSqrtsd, X::kIdVsqrtsd}}};
-    const Pair op = table[u32(i.op) - u32(Op::fadd)][i.type == Type::f64];
+    const Pair op = table[u32(i.op) - u32(Op::fadd)][d];
     const bool unary = i.op == Op::fsqrt, keeps = nan_rules_ == NanRules::guest;
     Xmm a = vec(i.a);
     asmjit::Operand b = unary ? asmjit::Operand(a) : keeps ? asmjit::Operand(vec(i.b)) : vec_rm(i.b);
     if ((i.op == Op::fadd || i.op == Op::fmul) && nan_rules_ != NanRules::host && b.isReg()) {
         const Known x = known_[a.id()], y = known_[b.id()];
-        if (y.boxed > x.boxed || y.clear < x.clear) {
+        if (nan_rules_ == NanRules::canonical ? y.boxed > x.boxed : y.clear < x.clear) {
             const Xmm first = b.as<Xmm>();
             b = a, a = first;
         }
     }
     const Known above = known_[a.id()];
+    if (keeps && clears(n, above)) {
+        constexpr u32 packed[5][2] = {{X::kIdVaddps, X::kIdVaddpd},
+                                      {X::kIdVsubps, X::kIdVsubpd},
+                                      {X::kIdVmulps, X::kIdVmulpd},
+                                      {X::kIdVdivps, X::kIdVdivpd},
+                                      {X::kIdVsqrtps, X::kIdVsqrtpd}};
+        return fp_result(n, [&](Xmm r) -> Known {
+            const u32 id = packed[u32(i.op) - u32(Op::fadd)][d];
+            a_.k(first_lane).z();
+            unary ? a_.emit(id, r, a) : a_.emit(id, r, a, b);
+            return {.clear = u8(d ? 64 : 32)};
+        });
+    }
     fp_result(n, [&](Xmm r) {
         v_op(op, r, a, b);
         return above;
     });
+}
+
+// Does result n go into a vector whose lanes above want zeros, which `above` does not have?
+bool Lowering::clears(u32 n, Known above) const {
+    const i32 slot = an_->value[n].target;
+    return f_.avx512vl && slot >= 0 && guest_.slots[u32(slot)].type == Type::v128 &&
+           above.clear > (inst(n).type == Type::f64 ? 64 : 32);
 }
 
 // r = a * b + c in whatever form needs no copy.
@@ -393,16 +415,25 @@ void Lowering::fused(u32 n, FpArg arg) {
     const IrInst& i = inst(n);
     const bool d = i.type == Type::f64;
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
-    const Known of_a = known_[a.id()], of_b = known_[b.id()], of_c = known_[c.id()];
+    Known of_a = known_[a.id()], of_b = known_[b.id()], of_c = known_[c.id()];
     constexpr u32 table[2][2][2][2] = {{{{X::kIdVfmadd213ss, X::kIdVfmadd213sd}, {X::kIdVfmsub213ss, X::kIdVfmsub213sd}},
                                         {{X::kIdVfnmadd213ss, X::kIdVfnmadd213sd},
                                          {X::kIdVfnmsub213ss, X::kIdVfnmsub213sd}}},
                                        {{{X::kIdVfmadd231ss, X::kIdVfmadd231sd}, {X::kIdVfmsub231ss, X::kIdVfmsub231sd}},
                                         {{X::kIdVfnmadd231ss, X::kIdVfnmadd231sd},
                                          {X::kIdVfnmsub231ss, X::kIdVfnmsub231sd}}}};
+    constexpr u32 packed[2][2][2][2] = {{{{X::kIdVfmadd213ps, X::kIdVfmadd213pd}, {X::kIdVfmsub213ps, X::kIdVfmsub213pd}},
+                                         {{X::kIdVfnmadd213ps, X::kIdVfnmadd213pd},
+                                          {X::kIdVfnmsub213ps, X::kIdVfnmsub213pd}}},
+                                        {{{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
+                                         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd},
+                                          {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}}};
+    const bool zeros = nan_rules_ == NanRules::guest && clears(n, {});
     fp_result(n, [&](Xmm r) {
         auto emit = [&](bool onto_addend, Xmm x, Xmm y) {
-            a_.emit(table[onto_addend][arg.neg_product][arg.neg_addend][d], r, x, y);
+            if (zeros) a_.k(first_lane).z();
+            a_.emit((zeros ? packed : table)[onto_addend][arg.neg_product][arg.neg_addend][d], r, x, y);
+            if (zeros) of_a.clear = of_b.clear = of_c.clear = d ? 64 : 32;
         };
         if (r.id() == a.id() && r.id() != c.id()) return emit(false, b, c), of_a;
         if (r.id() == b.id() && r.id() != c.id()) return emit(false, a, c), of_b;
