@@ -365,8 +365,8 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     auto both = [](u64(&to)[2], u64 low, u64 high) { to[0] = low, to[1] = high; };
     both(proto_.sign_f64, u64{1} << 63, 0);
     both(proto_.sign_f32, 0x80000000, 0);
-    both(proto_.abs_f64, ~(u64{1} << 63), ~u64{0});
-    both(proto_.abs_f32, 0xffffffff7fffffff, ~u64{0});
+    both(proto_.abs_f64, ~(u64{1} << 63), 0); // zeros above: see Lowering::Known
+    both(proto_.abs_f32, 0x7fffffff, 0);
     both(proto_.nan_f64, 0x7ff8000000000000, 0);
     both(proto_.nan_f32, 0x7fc00000, 0);
     both(proto_.box_f32, 0xffffffff00000000, 0);

@@ -36,7 +36,8 @@ struct Features {
 inline const asmjit::x86::KReg first_lane = asmjit::x86::k7; // with AVX-512: always 1
 
 // rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
-inline constexpr i32 bias = i32(ir::slots_offset) + 128;
+// It is odd: see test_poll.
+inline constexpr i32 bias = i32(ir::slots_offset) + 129;
 
 inline constexpr u32 temp_count = 3;
 inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax rcx rdx
@@ -197,6 +198,7 @@ private:
     bool control(u32 n);
     void edge(BlockId to, bool jump_always);
     void poll(BlockId to);
+    void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
     void exit_direct(u64 pc, u32 mode);

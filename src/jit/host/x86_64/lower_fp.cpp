@@ -156,8 +156,8 @@ bool Lowering::fp(u32 n) {
         use(i.a);
         const Known known = known_[a.id()];
         Xmm r = def_vec(n);
-        known_[r.id()] = {.clear = known.clear};
         bool neg = i.op == Op::fneg;
+        known_[r.id()] = {.clear = neg ? known.clear : u8(d ? 64 : 32), .boxed = neg && known.boxed};
         u32 at = d ? (neg ? offsetof(HostArea, sign_f64) : offsetof(HostArea, abs_f64))
                    : (neg ? offsetof(HostArea, sign_f32) : offsetof(HostArea, abs_f32));
         Mem mask = state(at_.host(i32(at)), 16);
@@ -182,6 +182,7 @@ bool Lowering::fp(u32 n) {
         use(i.a);
         use(i.b);
         Xmm r = def_vec(n);
+        known_[r.id()] = {.clear = u8(d ? 64 : 32)};
         if (f_.avx) {
             a_.vandps(r, a, rest);
             a_.vorps(r, r, s);

@@ -346,6 +346,7 @@ void Lowering::convert(u32 n) {
             const u64 c = inst(i.a).imm & ~u64{0} >> (64 - 8 * ir::size_of(from));
             use(i.a);
             Xmm d = def_vec(n);
+            known_[d.id()] = {.clear = u8(c >> 32 ? 64 : 32)};
             return c ? v_move(d, words(c, 0)) : v_zero(d);
         }
         if (in_vec(t)) {

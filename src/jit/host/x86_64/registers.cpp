@@ -181,6 +181,7 @@ Xmm Lowering::vec(ValueId v) {
         if (inst(v).op == Op::constant) {
             u64 words[2] = {inst(v).imm, 0};
             if (ir::size_of(ty) == 16) words[0] = unit_->wide[inst(v).imm], words[1] = unit_->wide[inst(v).imm + 1];
+            known_[t.id()] = {.clear = u8(words[1] ? 128 : words[0] >> 32 ? 64 : 32)};
             if ((words[0] | words[1]) == 0)
                 f_.avx ? a_.vxorps(xmm(t.id()), t, t) : a_.pxor(t, t);
             else
