@@ -323,6 +323,7 @@ void Lowering::widen_scalar(u32 n) {
         known_[to.id()] = {.clear = u8(width)};
     };
     if (there && (clear || vec_count_[r] == 1)) {
+        if (!clear && (in_kept_ >> r & 1)) settle(); // what is read there, in case it is computed again
         if (!clear) zeros_above(a);
         activate(n);
         set_vec(n, i32(r));
