@@ -51,11 +51,12 @@ static void doubles(void) {
     expect("square", r, quiet), expect("difference", s, quiet), expect("no flags", flags, 0);
     expect("stored", *(uint64_t*)page, quiet);
     fresh(); // what was loaded stays as it is
-    asm volatile("fmv.d.x ft1,%2\n fmv.d.x ft0,%3\n fadd.d ft0,ft0,ft0\n fmv.d ft0,ft1\n fadd.d ft2,ft1,ft1\n fld ft3,0(%4)\n"
-                 "fmv.x.d %0,ft0\n fmv.x.d %1,ft2"
-                 : "=&r"(r), "=&r"(s)
-                 : "r"(payload), "r"(signalling), "r"(page)
-                 : CHANGES);
+    asm volatile(
+        "fmv.d.x ft1,%2\n fmv.d.x ft0,%3\n fadd.d ft0,ft0,ft0\n fmv.d ft0,ft1\n fadd.d ft2,ft1,ft1\n fld ft3,0(%4)\n"
+        "fmv.x.d %0,ft0\n fmv.x.d %1,ft2"
+        : "=&r"(r), "=&r"(s)
+        : "r"(payload), "r"(signalling), "r"(page)
+        : CHANGES);
     expect("moved", r, payload), expect("doubled", s, quiet);
 }
 static void floats(void) {
@@ -99,6 +100,22 @@ static void fused(void) {
                  : CHANGES);
     expect("loaded", r, one), expect("flags of what is gone", flags, 16);
 }
+static void quietly(void) { // flags that are put back behind comparisons
+    uint64_t before, less, equal, after;
+    feclearexcept(FE_ALL_EXCEPT);
+    asm volatile("fmv.d.x ft1,%4\n fmv.d.x ft2,%5\n frflags %0\n flt.d %1,ft1,ft2\n feq.d %2,ft2,ft1\n fsflags %0\n"
+                 "frflags %3"
+                 : "=&r"(before), "=&r"(less), "=&r"(equal), "=&r"(after)
+                 : "r"(one), "r"(signalling)
+                 : CHANGES);
+    expect("before", before, 0), expect("less", less, 0), expect("equal", equal, 0), expect("after", after, 0);
+    asm volatile("fmv.d.x ft1,%4\n fmv.d.x ft2,%5\n frflags %0\n flt.d %1,ft1,ft2\n fsflags %0\n fle.d %2,ft2,ft1\n"
+                 "frflags %3"
+                 : "=&r"(before), "=&r"(less), "=&r"(equal), "=&r"(after)
+                 : "r"(one), "r"(payload)
+                 : CHANGES);
+    expect("before", before, 0), expect("less", less, 0), expect("equal", equal, 0), expect("raised", after, 16);
+}
 static void modes(void) { // ties away, as the mode of code that follows
     uint64_t r, s, u;
     asm volatile("fmv.d.x ft1,%3\n fmv.d.x ft2,%4\n fsrmi 4\n fadd.d ft0,ft1,ft2\n fsrmi 0\n fadd.d ft3,ft1,ft2\n"
@@ -111,7 +128,7 @@ static void modes(void) { // ties away, as the mode of code that follows
 }
 #elif defined(__aarch64__)
 #    define CHANGES "v0", "v1", "v2", "v3", "v4", "v5", "memory"
-static uint64_t invalid(void) { return (uint64_t)!!fetestexcept(FE_INVALID); }
+static uint64_t invalid(void) { return (uint64_t) !!fetestexcept(FE_INVALID); }
 static void doubles(void) {
     uint64_t r, s, u;
     fresh();
@@ -122,11 +139,12 @@ static void doubles(void) {
                  : CHANGES);
     expect("product", r, quiet), expect("sum", s, quiet), expect("above", u, 0), expect("invalid", invalid(), 1);
     fresh(); // payloads and signs stay; of two NaNs a signalling one wins, wherever it stands
-    asm volatile("fmov d1,%3\n fmov d2,%4\n fmov d3,%5\n fmul d1,d1,d1\n fadd d1,d1,d2\n fsub d2,d2,d3\n fadd d3,d1,d3\n"
-                 "str d2,[%6]\n fmov %0,d1\n fmov %1,d2\n fmov %2,d3"
-                 : "=&r"(r), "=&r"(s), "=&r"(u)
-                 : "r"(payload), "r"(minus_quiet), "r"(signalling), "r"(page)
-                 : CHANGES);
+    asm volatile(
+        "fmov d1,%3\n fmov d2,%4\n fmov d3,%5\n fmul d1,d1,d1\n fadd d1,d1,d2\n fsub d2,d2,d3\n fadd d3,d1,d3\n"
+        "str d2,[%6]\n fmov %0,d1\n fmov %1,d2\n fmov %2,d3"
+        : "=&r"(r), "=&r"(s), "=&r"(u)
+        : "r"(payload), "r"(minus_quiet), "r"(signalling), "r"(page)
+        : CHANGES);
     expect("square", r, payload), expect("difference", s, signalling | 0x0008000000000000);
     expect("last", u, signalling | 0x0008000000000000), expect("stored", *(uint64_t*)page, s);
     fresh(); // operands that their result overwrites
@@ -151,14 +169,16 @@ static void boxes(void) {}
 static void fused(void) {
     uint64_t r, s;
     fresh();
-    asm volatile("fmov d1,%2\n movi d2,#0\n fmov d3,%3\n fmov d4,%4\n fmadd d0,d1,d2,d3\n fmadd d4,d4,d3,d0\n ldr d5,[%5]\n"
-                 "fmov %0,d0\n fmov %1,d4"
-                 : "=&r"(r), "=&r"(s)
-                 : "r"(infinity), "r"(payload), "r"(signalling), "r"(page)
-                 : CHANGES);
+    asm volatile(
+        "fmov d1,%2\n movi d2,#0\n fmov d3,%3\n fmov d4,%4\n fmadd d0,d1,d2,d3\n fmadd d4,d4,d3,d0\n ldr d5,[%5]\n"
+        "fmov %0,d0\n fmov %1,d4"
+        : "=&r"(r), "=&r"(s)
+        : "r"(infinity), "r"(payload), "r"(signalling), "r"(page)
+        : CHANGES);
     expect("fused", r, quiet), expect("signalling", s, signalling | 0x0008000000000000);
     expect("invalid", invalid(), 1);
 }
+static void quietly(void) {}
 static void modes(void) { // default NaN: from the next instruction on
     uint64_t r, s;
     asm volatile("fmov d1,%2\n fadd d0,d1,d1\n mrs %0,fpcr\n orr %1,%0,#0x2000000\n msr fpcr,%1\n fadd d2,d1,d1\n"
@@ -173,6 +193,7 @@ static void doubles(void) {}
 static void floats(void) {}
 static void boxes(void) {}
 static void fused(void) {}
+static void quietly(void) {}
 static void modes(void) {}
 #endif
 
@@ -180,7 +201,7 @@ int main(void) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, 0);
     page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (int round = 0; round < 50; round++) doubles(), floats(), boxes(), fused(), modes();
+    for (int round = 0; round < 50; round++) doubles(), floats(), boxes(), fused(), quietly(), modes();
 #if defined(__riscv) || defined(__aarch64__)
     if (faults < 200) printf("%d faults\n", faults);
 #endif

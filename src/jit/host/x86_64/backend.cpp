@@ -418,7 +418,8 @@ void X86Backend::settle(CpuHeader* cpu, const Emitted::Owed& owed) const {
         u32 words[2];
         std::memcpy(words, at, 8);
         if (owed.nans & owed.f64 & b) {
-            const bool nan = (words[1] & 0x7fffffff) > 0x7ff00000 || ((words[1] & 0x7fffffff) == 0x7ff00000 && words[0]);
+            const bool nan =
+                (words[1] & 0x7fffffff) > 0x7ff00000 || ((words[1] & 0x7fffffff) == 0x7ff00000 && words[0]);
             if (nan) words[0] = 0, words[1] = 0x7ff80000;
         } else if (owed.nans & b) {
             if ((words[0] & 0x7fffffff) > 0x7f800000) words[0] = 0x7fc00000;

@@ -90,6 +90,7 @@ void Lowering::instruction(u32 n) {
     const IrInst& i = inst(n);
     locked_ = vec_locked_ = 0;
     if (waiting_.on && !check_may_wait(n)) check_now();
+    if (i.op == Op::fpflags_set && silent(n)) return use(i.a);
     if (owing() && !tolerates(n)) settle();
     owed_before_ = {owed_, owed_f64_, bare_};
     switch (i.op) {

@@ -55,7 +55,7 @@ struct HostArea {
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
     u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
     u32 mxcsr_rounding[8];                        // by the low bits of FpEnv::mode
-    alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
+    alignas(16) u64 park[2];                      // an operand that its instruction's result would overwrite
     alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
@@ -96,7 +96,7 @@ private:
         bool active = false;
     };
 
-    struct Known { // of what a register holds
+    struct Known {          // of what a register holds
         u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
         bool boxed = false; // bits 32 to 63 are ones
     };
@@ -229,6 +229,7 @@ private:
     void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
     void fp_flags(u32 n);
     void reversed_fp_flags(u32 n);
+    bool silent(u32 n) const { return f_.avx512vl && an_->value[n].silent; }
     void fp_mode(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);

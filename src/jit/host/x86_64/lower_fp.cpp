@@ -157,7 +157,7 @@ bool Lowering::fp(u32 n) {
         const Known known = known_[a.id()];
         Xmm r = def_vec(n);
         bool neg = i.op == Op::fneg;
-        known_[r.id()] = {.clear = neg ? known.clear : u8(d ? 64 : 32), .boxed = neg && known.boxed};
+        known_[r.id()] = {.clear = neg ? known.clear : u8(d ? 64 : 32), .boxed = neg && !d && known.boxed};
         u32 at = d ? (neg ? offsetof(HostArea, sign_f64) : offsetof(HostArea, abs_f64))
                    : (neg ? offsetof(HostArea, sign_f32) : offsetof(HostArea, abs_f32));
         Mem mask = state(at_.host(i32(at)), 16);
@@ -350,6 +350,7 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     Xmm r = def_vec(n);
     consumed_ = 0;
     known_[r.id()] = emit(r);
+    if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
     if (keeps) kept_.back().reg = i8(r.id());
     if (watched) owe(r.id(), i.type == Type::f64, sources);
 }
@@ -418,18 +419,16 @@ void Lowering::fused(u32 n, FpArg arg) {
     const bool d = i.type == Type::f64;
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     Known of_a = known_[a.id()], of_b = known_[b.id()], of_c = known_[c.id()];
-    constexpr u32 table[2][2][2][2] = {{{{X::kIdVfmadd213ss, X::kIdVfmadd213sd}, {X::kIdVfmsub213ss, X::kIdVfmsub213sd}},
-                                        {{X::kIdVfnmadd213ss, X::kIdVfnmadd213sd},
-                                         {X::kIdVfnmsub213ss, X::kIdVfnmsub213sd}}},
-                                       {{{X::kIdVfmadd231ss, X::kIdVfmadd231sd}, {X::kIdVfmsub231ss, X::kIdVfmsub231sd}},
-                                        {{X::kIdVfnmadd231ss, X::kIdVfnmadd231sd},
-                                         {X::kIdVfnmsub231ss, X::kIdVfnmsub231sd}}}};
-    constexpr u32 packed[2][2][2][2] = {{{{X::kIdVfmadd213ps, X::kIdVfmadd213pd}, {X::kIdVfmsub213ps, X::kIdVfmsub213pd}},
-                                         {{X::kIdVfnmadd213ps, X::kIdVfnmadd213pd},
-                                          {X::kIdVfnmsub213ps, X::kIdVfnmsub213pd}}},
-                                        {{{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
-                                         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd},
-                                          {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}}};
+    constexpr u32 table[2][2][2][2] = {
+        {{{X::kIdVfmadd213ss, X::kIdVfmadd213sd}, {X::kIdVfmsub213ss, X::kIdVfmsub213sd}},
+         {{X::kIdVfnmadd213ss, X::kIdVfnmadd213sd}, {X::kIdVfnmsub213ss, X::kIdVfnmsub213sd}}},
+        {{{X::kIdVfmadd231ss, X::kIdVfmadd231sd}, {X::kIdVfmsub231ss, X::kIdVfmsub231sd}},
+         {{X::kIdVfnmadd231ss, X::kIdVfnmadd231sd}, {X::kIdVfnmsub231ss, X::kIdVfnmsub231sd}}}};
+    constexpr u32 packed[2][2][2][2] = {
+        {{{X::kIdVfmadd213ps, X::kIdVfmadd213pd}, {X::kIdVfmsub213ps, X::kIdVfmsub213pd}},
+         {{X::kIdVfnmadd213ps, X::kIdVfnmadd213pd}, {X::kIdVfnmsub213ps, X::kIdVfnmsub213pd}}},
+        {{{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
+         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}}};
     const bool zeros = nan_rules_ == NanRules::guest && clears(n, {});
     fp_result(n, [&](Xmm r) {
         auto emit = [&](bool onto_addend, Xmm x, Xmm y) {
@@ -464,8 +463,7 @@ void Lowering::fp_convert(u32 n) {
             a_.vcvtpd2ps(r, a);
             return {.clear = 32};
         }
-        const Pair op =
-            widens ? Pair{X::kIdCvtss2sd, X::kIdVcvtss2sd} : Pair{X::kIdCvtsd2ss, X::kIdVcvtsd2ss};
+        const Pair op = widens ? Pair{X::kIdCvtss2sd, X::kIdVcvtss2sd} : Pair{X::kIdCvtsd2ss, X::kIdVcvtsd2ss};
         f_.avx ? v_op(op, r, a, a) : v_one(op, r, a);
         return {.clear = u8(!f_.avx || above.clear == 128 || !widens ? 128 : 64)};
     });
@@ -664,8 +662,10 @@ CondCode Lowering::fp_condition(ValueId v) {
     bool swap = rel == FRel::lt || rel == FRel::le;
     ValueId x = swap ? i.b : i.a, y = swap ? i.a : i.b;
     Xmm a = vec(x);
-    asmjit::Operand b = x == y ? asmjit::Operand(a) : vec_rm(y);
+    const bool raises = !silent(v); // otherwise with all exceptions suppressed, which only registers can be
+    asmjit::Operand b = x == y ? asmjit::Operand(a) : raises ? vec_rm(y) : asmjit::Operand(vec(y));
     namespace X = asmjit::x86::Inst;
+    if (!raises) a_.sae();
     u32 id = d ? (quiet ? (f_.avx ? X::kIdVucomisd : X::kIdUcomisd) : (f_.avx ? X::kIdVcomisd : X::kIdComisd))
                : (quiet ? (f_.avx ? X::kIdVucomiss : X::kIdUcomiss) : (f_.avx ? X::kIdVcomiss : X::kIdComiss));
     a_.emit(id, a, b);

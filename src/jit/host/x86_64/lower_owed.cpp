@@ -91,6 +91,7 @@ bool Lowering::tolerates(u32 n) const {
     case Op::bitcast:
         if (ir::is_fp(type(i.a)) && i.type == Type::v128) return is_number(i.a); // the same bits, in the same register
         break;
+    case Op::fpflags: return kept_.empty();
     case Op::stof:
     case Op::utof: return clean(i.a);
     default: break;
@@ -292,7 +293,8 @@ void Lowering::settle_nans() {
             const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
             f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
         });
-        if (canonical) each_bit(all & ~redone, [&](u32 r) {
+        if (canonical)
+            each_bit(all & ~redone, [&](u32 r) {
                 Label fine = a_.newLabel();
                 const bool d = f64 >> r & 1;
                 if (d)
@@ -300,7 +302,7 @@ void Lowering::settle_nans() {
                 else
                     f_.avx ? a_.vucomiss(xmm(r), xmm(r)) : a_.ucomiss(xmm(r), xmm(r));
                 a_.jnp(fine);
-                const Mem nan = d ? state(at_.host(offsetof(HostArea, nan_f64)), 16)
+                const Mem nan = d                ? state(at_.host(offsetof(HostArea, nan_f64)), 16)
                                 : boxed >> r & 1 ? words(0xffffffff7fc00000, 0)
                                                  : state(at_.host(offsetof(HostArea, nan_f32)), 16);
                 f_.avx ? a_.vmovaps(xmm(r), nan) : a_.movaps(xmm(r), nan);
