@@ -220,6 +220,7 @@ Translation* Cpu::locate_fault() {
                                [](u32 o, const jit::Emitted::Fault& f) { return o < f.offset; });
     MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
     header_->pc = std::prev(it)->pc;
+    s.backend->settle(header_, std::prev(it)->owed);
     header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;
     return t;

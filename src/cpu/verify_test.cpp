@@ -29,6 +29,7 @@ public:
         return real_->emit(wrong, analysis, model, code, writable, room, first_link, out);
     }
     void enter(ir::CpuHeader* cpu, const u8* code) const override { real_->enter(cpu, code); }
+    void settle(ir::CpuHeader* cpu, const jit::Emitted::Owed& owed) const override { real_->settle(cpu, owed); }
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override {
         real_->leave_on_fault(context, address, known, write, host_pc);
     }

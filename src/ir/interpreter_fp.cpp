@@ -161,7 +161,12 @@ void Run::scalar_fp(const Inst& i, Place& out) {
 }
 
 void Run::fp_state(const Inst& i, Place& out) {
-    FpEnv& state = i.sub ? cpu.fp80 : cpu.fp;
+    FpEnv& state = i.sub == 1 ? cpu.fp80 : cpu.fp;
+    if (i.sub == 2) {
+        if (i.op == Op::fpflags) out = {{reversed_flags(state.flags), 0}};
+        if (i.op == Op::fpflags_set) state.flags = (state.flags & ~sf::flag::ieee) | reversed_flags(u32(value(i.a)));
+        return;
+    }
     if (i.op == Op::fpflags) out = {{state.flags, 0}};
     if (i.op == Op::fpflags_set) state.flags = u32(value(i.a));
     if (i.op == Op::fpmode_set) state.mode = u32(value(i.a));

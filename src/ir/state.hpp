@@ -32,6 +32,13 @@ namespace fpflag {
 inline constexpr u32 saturated = 1u << 27; // a saturating vector op clamped a lane (Arm's QC, RISC-V's vxsat)
 }
 
+// The five flags of IEEE 754, softfloat::flag::ieee, in the opposite order.
+constexpr u32 reversed_flags(u32 flags) {
+    u32 out = 0;
+    for (u32 n = 0; n < 5; ++n) out |= (flags >> n & 1) << (4 - n);
+    return out;
+}
+
 enum class FaultKind : u32 { read, write, fetch, misaligned };
 
 class Access;

@@ -85,7 +85,7 @@ std::span<const std::string_view> sub_names(Op op) {
                                                  "privileged",  "flush_code", "wait",    "guest",
                                                  "stale_code"};
     static constexpr std::string_view min_max[] = {"number", "num2008", "nan", "x86"};
-    static constexpr std::string_view environments[] = {"", "f80"};
+    static constexpr std::string_view environments[] = {"", "f80", "reversed"};
     static constexpr std::string_view widenings[] = {"ulow", "uhigh", "slow", "shigh"};
     static constexpr std::string_view zips[] = {"low", "high", "even", "odd", "even_pairs", "odd_pairs"};
     static constexpr std::string_view mask_ops[] = {"and", "or", "xor", "andn"};
@@ -105,8 +105,8 @@ std::span<const std::string_view> sub_names(Op op) {
     case Op::fmin:
     case Op::fmax: return min_max;
     case Op::fpflags:
-    case Op::fpflags_set:
-    case Op::fpmode_set: return environments;
+    case Op::fpflags_set: return environments;
+    case Op::fpmode_set: return std::span(environments).first(2);
     case Op::vwiden: return widenings;
     case Op::vzip: return zips;
     case Op::mask_op: return mask_ops;

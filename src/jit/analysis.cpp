@@ -55,6 +55,29 @@ bool small_shift(const ir::Unit& unit, const Inst& i) {
     return i.op == Op::shl && unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 3;
 }
 
+// A scalar that gets what belongs above it in the register that it was computed in.
+bool widens_in_place(const ir::Unit& unit, const Inst& i) {
+    if (i.op != Op::fbox && i.op != Op::bitcast) return false;
+    const Type from = ir::result_type(unit.code[i.a]);
+    if (i.op == Op::fbox) return from == Type::f32 && i.type == Type::f64;
+    return i.type == Type::v128 && (from == Type::f32 || from == Type::f64);
+}
+
+// Sticky flags that are read, may rise by comparisons only, and are put back: how RISC-V code compares quietly.
+void mark_silent(const ir::Unit& unit, u32 begin, u32 set, std::vector<ValueInfo>& value) {
+    const u32 saved = unit.code[set].a;
+    auto is = [&](u32 n, Op op) { return unit.code[n].op == op && unit.code[n].sub == unit.code[set].sub; };
+    if (saved < begin || !is(saved, Op::fpflags)) return;
+    for (u32 n = saved + 1; n < set; ++n) {
+        const char effect = ir::info(unit.code[n].op).effect;
+        const Type t = unit.code[n].type;
+        const bool compares = unit.code[n].op == Op::fcmp && (t == Type::f32 || t == Type::f64);
+        if (effect != 'P' && effect != 'S' && !compares) return;
+    }
+    for (u32 n = saved + 1; n < set; ++n) value[n].silent = unit.code[n].op == Op::fcmp;
+    value[set].silent = true;
+}
+
 // A slot goes on by a constant: done in its register when the old value has no more use, whatever came between.
 bool is_step(const ir::Unit& unit, const Inst& i, ir::SlotId slot) {
     if (i.op != Op::add || i.type != Type::i64 || unit.code[i.b].op != Op::constant) return false;
@@ -140,6 +163,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
             v.dead = true;
             continue;
         }
+        if (i.op == Op::fpflags_set) mark_silent(unit, b.begin, n, value);
         // Does a put that follows want this value in its register?
         if (i.op == Op::put) {
             ir::SlotArg s = ir::SlotArg::from(i.imm);
@@ -152,7 +176,9 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
         } else {
             if (v.uses)
                 for (ir::SlotId s : wanted_)
-                    if (want_[s] == n) v.target = i16(s), want_[s] = is_free_extension(unit, i) ? i.a : ir::none;
+                    if (want_[s] == n)
+                        v.target = i16(s),
+                        want_[s] = is_free_extension(unit, i) || widens_in_place(unit, i) ? i.a : ir::none;
             if (is_observer(unit, i)) forget();
             if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
         }

@@ -18,6 +18,8 @@ struct ValueInfo {
     u16 uses = 0;          // 0 and no effect: dead
     bool deferred = false; // emitted at its only use
     bool dead = false;
+    bool silent =
+        false;       // a comparison whose flags nobody sees, since they are put back as they were: this is that write
     i16 target = -1; // slot whose register the result should be computed in
     u32 last = 0;    // index of the last instruction that uses it
 };

@@ -62,13 +62,6 @@ constexpr auto make_registers() {
 }
 constexpr auto register_infos = make_registers();
 
-// 20.2: fflags are softfloat's flags in the opposite order.
-u32 reverse_flags(u32 v) {
-    u32 out = 0;
-    for (u32 n = 0; n < 5; ++n) out |= (v >> n & 1) << (4 - n);
-    return out;
-}
-
 class RiscVGuest final : public PatternGuest<RiscV> {
 public:
     RiscVGuest(const Model& m, Decoder<RiscV> d) : PatternGuest(std::move(d)), model_(m) {}
@@ -98,7 +91,7 @@ public:
         }
         u32 fcsr;
         std::memcpy(&fcsr, home(&cpu, slots[slot_frm]), 4);
-        fcsr = fcsr << 5 | reverse_flags(cpu.fp.flags);
+        fcsr = fcsr << 5 | ir::reversed_flags(cpu.fp.flags);
         std::memcpy(out, &fcsr, 4);
     }
     void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
@@ -110,8 +103,8 @@ public:
         std::memcpy(&fcsr, in, 4);
         u32 frm = fcsr >> 5 & 7;
         std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
-        cpu.fp = {.flags = reverse_flags(fcsr & 31), .mode = frm};
-        cpu.mode = frm > 4 ? mode_bad_frm : 0;
+        cpu.fp = {.flags = ir::reversed_flags(fcsr), .mode = frm}; // 20.2: in the opposite order
+        cpu.mode = mode_of_frm(frm);
     }
 
 private:

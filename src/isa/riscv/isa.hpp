@@ -50,8 +50,10 @@ constexpr u32 needs(Ext a, Ext b) { return u32(a) | u32(b) << 8; }
 constexpr u32 needs(Ext a) { return needs(a, a); }
 
 // Mode bits of the block key. With a reserved rounding mode in frm, instructions that round dynamically are illegal
-// (20.2); that is decided when they are decoded, so that the others need no check.
-inline constexpr u32 mode_bad_frm = 1;
+// (20.2); that is decided when they are decoded, so that the others need no check. So is a rounding mode that hosts may
+// lack: nearest, ties away from zero.
+inline constexpr u32 mode_bad_frm = 1, mode_away = 2, frm_away = 4;
+constexpr u32 mode_of_frm(u32 frm) { return frm > frm_away ? mode_bad_frm : frm == frm_away ? mode_away : 0; }
 
 // Meanings read and write state through it.
 class Rv : public ir::Builder {
@@ -73,7 +75,14 @@ public:
     Val f(i64 n, Type t) {
         Val boxed = f64(n);
         if (t == Type::f64) return boxed;
-        return is_box_of(boxed, t) ? Val{this, inst(boxed).a} : op(ir::Op::funbox, t, boxed);
+        if (is_box_of(boxed, t)) return {this, inst(boxed).a};
+        ir::ValueId& last = unboxed_[n]; // looked at once for all its uses
+        if (last < unit().code.size())
+            if (const ir::Inst& i = unit().code[last]; i.op == ir::Op::funbox && i.type == t && i.a == boxed.id())
+                return {this, last};
+        Val v = op(ir::Op::funbox, t, boxed);
+        last = v.id();
+        return v;
     }
     void f(i64 n, Val v) { put(u16(slot_f + n), v.type() == Type::f64 ? v : op(ir::Op::fbox, Type::f64, v)); }
     // The low bits as they are.
@@ -92,6 +101,7 @@ private:
         return i.op == ir::Op::fbox && result_type(unit().code[i.a]) == t;
     }
     const Model& model_;
+    ir::ValueId unboxed_[32] = {}; // by register: the last number taken out of a box
 };
 
 // ABI names: RISC-V ABIs Specification 1.0, Register Convention.
@@ -131,9 +141,9 @@ inline constexpr Field zero{"zero", Kind::bits, {}}, ra{"ra", Kind::bits, {}, 0,
 struct RiscV {
     using Ir = Rv;
     struct Context {
-        bool bad_frm = false;
+        bool bad_frm = false, away = false;
     };
-    static Context context(u32 mode) { return {.bad_frm = bool(mode & mode_bad_frm)}; }
+    static Context context(u32 mode) { return {.bad_frm = bool(mode & mode_bad_frm), .away = bool(mode & mode_away)}; }
     static void illegal(Rv& t) { t.illegal(); }
     static constexpr Layout layout{.unit = 2, .big = false, .first_is_high = false};
     // 1.5: the lowest bits tell the length; 48 bits and more are reserved here and decode as illegal.

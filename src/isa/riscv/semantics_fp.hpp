@@ -11,7 +11,9 @@ constexpr Type int_as_wide(Type t) { return t == Type::f16 ? Type::i16 : t == Ty
 
 // 20.2: 101 and 110 are reserved, 111 takes frm, which may hold a reserved value itself. Round has rm's numbers.
 inline bool rounds(const I& i) { return i[rm] != 5 && i[rm] != 6 && !(i[rm] == 7 && i.context.bad_frm); }
-inline ir::FpArg rounding(const I& i) { return {.round = ir::Round(i[rm])}; }
+inline ir::FpArg rounding(const I& i) {
+    return {.round = i[rm] == 7 && i.context.away ? ir::Round::nearest_away : ir::Round(i[rm])};
+}
 
 template <Type T, const Field& Rd = rd, const Field& Base = rs1, const Field& Offset = imm_i>
 void fp_load(Rv& t, const I& i) {

@@ -10,19 +10,29 @@ namespace {
 
 // ---- fcsr. The sticky flags are softfloat's, in the opposite order of fflags.
 
-Val fflags_from(Val flags) { return flags.bitrev().lshr(27); }
-Val fflags(Rv& t) { return fflags_from(t.op(ir::Op::fpflags, Type::i32)); }
-void fflags(Rv& t, Val v) { t.op(ir::Op::fpflags_set, Type::none, v.shl(27).bitrev()); }
+constexpr u8 reversed = 2; // Op::fpflags
+Val fflags(Rv& t) { return t.op(ir::Op::fpflags, Type::i32, {}, {}, {}, 0, reversed); }
+void fflags(Rv& t, Val v) { t.op(ir::Op::fpflags_set, Type::none, v, {}, {}, 0, reversed); }
 Val frm(Rv& t) { return t.get(slot_frm, Type::i32); }
-// A reserved mode is kept, and makes the code that follows another: see mode_bad_frm.
+// A reserved mode is kept. Some modes make the code that follows another: see mode_of_frm.
 void frm(Rv& t, const I& i, Val v) {
     t.put(slot_frm, v);
     t.op(ir::Op::fpmode_set, Type::none, v);
-    Val bad = t.imm(4, Type::i32).ult(v);
-    if (i.context.bad_frm)
-        t.when(bad == 0, [&] { t.exit_to(t.next_pc(), 0); });
-    else
-        t.when(bad, [&] { t.exit_to(t.next_pc(), mode_bad_frm); });
+    auto leave = [&](u32 mode) { t.exit_to(t.next_pc(), mode); };
+    auto usual = [&] { return frm(t).ult(t.imm(frm_away, Type::i32)); }; // for the block that asks
+    auto away = [&] { return frm(t) == frm_away; };
+    if (i.context.away) {
+        t.when(usual(), [&] { leave(0); });
+        t.when(~away(), [&] { leave(mode_bad_frm); });
+    } else if (i.context.bad_frm) {
+        t.when(usual(), [&] { leave(0); });
+        t.when(away(), [&] { leave(mode_away); });
+    } else {
+        t.when(~usual(), [&] {
+            t.when(away(), [&] { leave(mode_away); });
+            leave(mode_bad_frm);
+        });
+    }
 }
 
 // ---- Zicntr: user mode has one clock. It ticks at 1 GHz for cycle and instret, at 10 MHz for time.

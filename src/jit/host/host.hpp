@@ -27,10 +27,16 @@ struct Emitted {
         u32 mode;
         u32 stub; // where the word points while the edge has no target
     };
+    // Host registers that are not yet what the guest should see: their NaNs (of 64 bits in f64, else of 32), and the ones
+    // above 32 bits in bare.
+    struct Owed {
+        u32 nans = 0, f64 = 0, bare = 0;
+    };
     struct Fault {
         u32 offset; // of a host instruction that may fault
         u32 inst;   // IR instruction
         u64 pc;     // guest instruction
+        Owed owed;  // for Backend::settle
     };
     u32 bytes = 0;
     bool no_room = false;         // emission failed, since the code is longer than the room
@@ -63,6 +69,8 @@ public:
     // Redirects a fault at a host pc in generated code: changes the machine context to leave with ExitKind::fault;
     // CpuHeader::host_pc tells where. Async-signal-safe.
     virtual void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const = 0;
+    // After a fault: pays in the homes of slots what the code owed at that place.
+    virtual void settle(ir::CpuHeader* cpu, const Emitted::Owed& owed) const = 0;
     // The jump cache of indirect branches: jump_key of guest pc and mode there to code. A vCPU sets its own entries; any thread may clear them,
     // also while generated code runs: a look-up that is under way may still hit.
     virtual void set_jump(ir::CpuHeader* cpu, u64 key, const u8* code) const = 0;

@@ -144,6 +144,7 @@ public:
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
+    void settle(CpuHeader* cpu, const Emitted::Owed& owed) const override;
     void set_jump(CpuHeader* cpu, u64 key, const u8* code) const override {
         HostArea* h = area(cpu);
         // What stands under a shorter mask is not found under a longer one: another pc would be there.
@@ -211,7 +212,7 @@ void X86Backend::make_plan() {
         for (std::size_t k = 0; k < slots.size() && k < regs.size(); ++k) to[slots[k]] = i8(regs[k]);
     };
     std::vector<u8> gprs(std::begin(gpr_pins), std::end(gpr_pins)), vecs;
-    for (u32 r = vec_temp_count; r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
+    for (u32 r = vec_temps(features_); r < (features_.avx512vl ? 32u : 16u); ++r) vecs.push_back(u8(r));
     choose([](const ir::Slot& s) { return s.cls == ir::SlotClass::gpr && s.type == Type::i64; }, plan_.gpr, gprs);
     choose(
         [](const ir::Slot& s) {
@@ -242,6 +243,10 @@ void X86Backend::spill_plan(Assembler& a) const {
     }
 }
 void X86Backend::load_plan(Assembler& a) const {
+    if (features_.avx512vl) {
+        a.kxnorw(first_lane, first_lane, first_lane);
+        a.kshiftrw(first_lane, first_lane, 15);
+    }
     for (u32 n = 0; n < guest_.slots.size(); ++n) {
         i32 at = layout_.slot(guest_.slots[n].offset);
         if (plan_.gpr[n] >= 0) a.mov(gpq(u32(plan_.gpr[n])), state(at));
@@ -332,20 +337,20 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
 
     // the same, from cold code: keeps the temporaries; the record is in exit_arg
     stub(&HostArea::stub_keep);
-    a.sub(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.sub(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.mov(ptr(rsp, 0), rax);
     a.mov(ptr(rsp, 8), rcx);
     a.mov(ptr(rsp, 16), rdx);
-    for (u32 n = 0; n < vec_temp_count; ++n)
+    for (u32 n = 0; n < vec_temps(features_); ++n)
         features_.avx ? a.vmovups(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
     a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
     body();
-    for (u32 n = 0; n < vec_temp_count; ++n)
+    for (u32 n = 0; n < vec_temps(features_); ++n)
         features_.avx ? a.vmovups(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
     a.mov(rax, ptr(rsp, 0));
     a.mov(rcx, ptr(rsp, 8));
     a.mov(rdx, ptr(rsp, 16));
-    a.add(rsp, 8 + 32 + 16 * vec_temp_count);
+    a.add(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.ret();
 
     if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
@@ -360,11 +365,14 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     auto both = [](u64(&to)[2], u64 low, u64 high) { to[0] = low, to[1] = high; };
     both(proto_.sign_f64, u64{1} << 63, 0);
     both(proto_.sign_f32, 0x80000000, 0);
-    both(proto_.abs_f64, ~(u64{1} << 63), ~u64{0});
-    both(proto_.abs_f32, 0xffffffff7fffffff, ~u64{0});
+    both(proto_.abs_f64, ~(u64{1} << 63), 0); // zeros above: see Lowering::Known
+    both(proto_.abs_f32, 0x7fffffff, 0);
     both(proto_.nan_f64, 0x7ff8000000000000, 0);
     both(proto_.nan_f32, 0x7fc00000, 0);
     both(proto_.box_f32, 0xffffffff00000000, 0);
+    for (u32 n = 0; n < 64; ++n) proto_.reversed_flags[n] = u8(ir::reversed_flags(flags_of(n, softfloat::flag::ieee)));
+    for (u32 n = 0; n < 32; ++n) proto_.flags_of_reversed[n] = u8(mxcsr_of({.flags = ir::reversed_flags(n)}) & 63);
+    for (u32 n = 0; n < 8; ++n) proto_.mxcsr_rounding[n] = mxcsr_of({.mode = n}) & 0x6000;
     return u32(holder.codeSize());
 }
 
@@ -398,6 +406,27 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
     cpu->host_pc = host_pc;
     cpu->fault_unknown = !known;
     regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
+}
+
+// As Lowering::settle does it in registers.
+void X86Backend::settle(CpuHeader* cpu, const Emitted::Owed& owed) const {
+    if (!(owed.nans | owed.bare)) return;
+    for (u32 n = 0; n < guest_.slots.size(); ++n) {
+        if (plan_.vec[n] < 0) continue;
+        const u32 b = 1u << plan_.vec[n];
+        u8* at = home(cpu, guest_.slots[n]);
+        u32 words[2];
+        std::memcpy(words, at, 8);
+        if (owed.nans & owed.f64 & b) {
+            const bool nan =
+                (words[1] & 0x7fffffff) > 0x7ff00000 || ((words[1] & 0x7fffffff) == 0x7ff00000 && words[0]);
+            if (nan) words[0] = 0, words[1] = 0x7ff80000;
+        } else if (owed.nans & b) {
+            if ((words[0] & 0x7fffffff) > 0x7f800000) words[0] = 0x7fc00000;
+        }
+        if (owed.bare & b) words[1] = 0xffffffff;
+        std::memcpy(at, words, 8);
+    }
 }
 
 } // namespace

@@ -90,6 +90,9 @@ void Lowering::instruction(u32 n) {
     const IrInst& i = inst(n);
     locked_ = vec_locked_ = 0;
     if (waiting_.on && !check_may_wait(n)) check_now();
+    if (i.op == Op::fpflags_set && silent(n)) return use(i.a);
+    if (owing() && !tolerates(n)) settle();
+    owed_before_ = {owed_, owed_f64_, bare_};
     switch (i.op) {
     case Op::nop: return;
     case Op::insn: pc_ = i.imm; return;
@@ -104,6 +107,7 @@ void Lowering::instruction(u32 n) {
     }
     if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
     if (waiting_.on) check_now();
+    if (owing()) settle();
     evaluate(n);
 }
 
@@ -214,7 +218,10 @@ void Lowering::put(u32 n) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
+            if (owes(v) && vec_count_[from.id()] > 1) settle();
+            redefined(u32(x));
             f_.avx ? a_.vmovaps(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
+            move_owed(from.id(), u32(x));
             set_vec(v, x);
         }
     } else {
@@ -234,6 +241,7 @@ void Lowering::put_part(u32 n, const ir::SlotArg& s) {
     u32 size = ir::size_of(inst(n).type);
     i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
     evacuate(g, x, no_mem, 0, ir::none);
+    if (x >= 0) redefined(u32(x));
     if (g >= 0) {
         Gp from = gpr(v), to = gpq(u32(g));
         if (s.offset) a_.ror(to, s.offset * 8);

@@ -1,4 +1,4 @@
-// Lowering of IR to x86-64. Registers: rsp host stack, rbp the state (biased), rax rcx rdx and xmm0-3 temporaries; the
+// Lowering of IR to x86-64. Registers: rsp host stack, rbp the state (biased), rax rcx rdx and the first xmm registers temporaries; the
 // others hold the guest slots of the register plan. Guest memory is reached through the GS base.
 //
 // A value is in a temporary, in the register of a slot that holds the same value, in memory (its slot's home or a
@@ -33,22 +33,30 @@ struct Features {
     static Features probe(u32 level);
 };
 
+inline const asmjit::x86::KReg first_lane = asmjit::x86::k7; // with AVX-512: always 1
+
 // rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
-inline constexpr i32 bias = i32(ir::slots_offset) + 128;
+// It is odd: see test_poll.
+inline constexpr i32 bias = i32(ir::slots_offset) + 129;
 
 inline constexpr u32 temp_count = 3;
 inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax rcx rdx
 inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; // rbx rsi rdi r8-r15
-inline constexpr u32 vec_temp_count = 4;                                  // xmm0-3
+// xmm0-3, and two more where there are 32.
+constexpr u32 vec_temps(const Features& f) { return f.avx512vl ? 6 : 4; }
 
 // Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
+inline constexpr u32 most_kept = 8; // operations that wait for one test of their results
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
-    alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
+    u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
+    u32 mxcsr_rounding[8];                        // by the low bits of FpEnv::mode
+    alignas(16) u64 park[2];                      // an operand that its instruction's result would overwrite
+    alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
@@ -86,6 +94,11 @@ private:
         u16 uses = 0;
         i8 spill = -1;
         bool active = false;
+    };
+
+    struct Known {          // of what a register holds
+        u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
+        bool boxed = false; // bits 32 to 63 are ones
     };
 
     // registers.cpp
@@ -185,6 +198,7 @@ private:
     bool control(u32 n);
     void edge(BlockId to, bool jump_always);
     void poll(BlockId to);
+    void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
     void exit_direct(u64 pc, u32 mode);
@@ -197,8 +211,16 @@ private:
 
     // lower_fp.cpp
     bool fp(u32 n);
+    bool arithmetic(u32 n, ir::FpArg arg);
     void fp_binary(u32 n);
-    void fp_result(u32 n, Xmm r);
+    void fp_convert(u32 n);
+    void fused(u32 n, ir::FpArg arg);
+    template <class Emit>
+    void fp_result(u32 n, Emit&& emit);
+    void box(u32 n);
+    void unbox(u32 n);
+    void widen_scalar(u32 n);
+    bool clears(u32 n, Known above) const;
     bool fp_to_int(u32 n);
     bool static_stof(u32 n);
     bool fp_round(u32 n);
@@ -206,11 +228,53 @@ private:
     void fp_extreme(u32 n);
     void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
     void fp_flags(u32 n);
+    void reversed_fp_flags(u32 n);
+    bool silent(u32 n) const { return f_.avx512vl && an_->value[n].silent; }
+    void fp_mode(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
     void set_fp_condition(u32 n);
     // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.
     enum class NanRules : u8 { host, canonical, guest };
+
+    // lower_owed.cpp: what registers still owe, and what is known of them. A result of floating point may hold a NaN that
+    // is not the guest's; the test waits until somebody could see it, and is made of results that no other depends on.
+    // Scalars of RISC-V wait for the ones of their box, too. All of it is by register, and ends with the block.
+    struct Source { // an operand of a kept operation
+        i8 reg = -1;
+        i8 kept = -1; // or the result of that one
+    };
+    struct Kept { // an operation that computes its result again should there be a NaN
+        u32 record = 0, count = 0;
+        Source from[3];
+        i8 reg = -1; // where the result is; -1: overwritten
+        bool f64 = false;
+    };
+    static u32 bit(u32 reg) { return 1u << reg; }
+    void forget_owed();
+    bool tolerates(u32 n) const; // may n be emitted while registers owe?
+    bool clean(ValueId v) const;
+    bool is_number(ValueId v) const;
+    u32 owing() const { return owed_ | bare_; }
+    void settle_nans();
+    void settle();
+    void redo(const std::vector<Kept>& kept);
+    void redefined(u32 reg); // it gets another value: called before that is emitted
+    u32 owed_sources(u32 n) const;
+    void owe(u32 reg, bool f64, u32 sources);
+    void keep(u32 n);
+    void move_owed(u32 from, u32 to);
+    bool owes(ValueId v) const { return place_[v].vec >= 0 && (owing() >> place_[v].vec & 1); }
+    u32 owed_ = 0, owed_f64_ = 0; // registers whose value may be such a NaN; those of 64 bits
+    u32 bare_ = 0;                // registers that want ones in bits 32 to 63
+    u32 in_kept_ = 0;             // registers that kept operations read
+    u32 guards_ = 0;              // registers that no NaN may leave untested, for the sticky flags of kept operations
+    u32 consumed_ = 0;            // registers that owe and that the operation at hand reads
+    u32 lost_ = 0;                // registers whose cover the last redefined one was
+    Emitted::Owed owed_before_;   // when the instruction began
+    i8 cover_[32] = {};           // a register whose value depends on this one's, so that its test is enough; or -1
+    Known known_[32];
+    std::vector<Kept> kept_;
 
     // lower_vector.cpp: families, and what their files share. Below, d is the result's register and may be any operand's
     // too; L is the binary logarithm of a lane's bytes.

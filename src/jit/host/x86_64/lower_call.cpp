@@ -48,6 +48,7 @@ void Lowering::from_scratch(u32 n, u32 index) {
 void Lowering::call_out(u32 record, bool may_leave) {
     if (record == Records::full) return void(failed_ = true);
     spill_temps();
+    std::fill(std::begin(known_), std::end(known_), Known{}); // the body may write slots
     a_.mov(eax, record);
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));
     if (!may_leave) return;

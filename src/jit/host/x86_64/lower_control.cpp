@@ -23,8 +23,8 @@ bool Lowering::control(u32 n) {
             // if not c, around the poll; the poll closes the loop
             Label around = a_.newLabel(), stop = a_.newLabel();
             a_.j(asmjit::x86::negateCond(c), around);
-            a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
-            a_.je(label(yes));
+            test_poll();
+            a_.jz(label(yes));
             a_.jmp(stop);
             leave_for_poll(stop, unit_->blocks[yes].pc);
             a_.bind(around);
@@ -40,8 +40,8 @@ bool Lowering::control(u32 n) {
     case Op::exit:
         if (i.imm <= unit_->blocks[block_].pc) {
             Label stop = a_.newLabel();
-            a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
-            a_.jne(stop);
+            test_poll();
+            a_.jnz(stop);
             u64 pc = i.imm;
             u32 mode = i.c;
             cold(stop, [=, this] {
@@ -66,10 +66,14 @@ void Lowering::edge(BlockId to, bool jump_always) {
     if (jump_always || an_->position[to] != an_->position[block_] + 1) a_.jmp(label(to));
 }
 
+// One instruction for the host together with the jump that follows, which a comparison of memory with a constant is not:
+// rbp is odd, and the word is 0 or 1.
+void Lowering::test_poll() { a_.test(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), ebp); }
+
 void Lowering::poll(BlockId to) {
     Label stop = a_.newLabel();
-    a_.cmp(state(at_.header(offsetof(ir::CpuHeader, poll)), 4), 0);
-    a_.jne(stop);
+    test_poll();
+    a_.jnz(stop);
     leave_for_poll(stop, unit_->blocks[to].pc);
 }
 

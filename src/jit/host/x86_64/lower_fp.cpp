@@ -55,10 +55,81 @@ void Lowering::fp_flags(u32 n) {
     use(i.a);
 }
 
+// The five of IEEE 754 in the opposite order. Most writes bring back what stands there already.
+void Lowering::reversed_fp_flags(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    if (i.op == Op::fpflags) {
+        Gp d = def(n);
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(d.r32(), image);
+        a_.and_(d.r32(), 63);
+        a_.movzx(d.r32(), ptr(rbp, d, 0, at_.host(offsetof(HostArea, reversed_flags)), 1));
+        return;
+    }
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 31);
+    a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0x3d); // not the denormal's
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 63);
+        a_.xor_(t.r32(), u.r32());
+        a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
+// Rounding and flushing: MXCSR changes when the mode does.
+void Lowering::fp_mode(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    a_.mov(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, mode)), 4), v.r32());
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 7);
+    a_.mov(t.r32(), ptr(rbp, t, 2, at_.host(offsetof(HostArea, mxcsr_rounding)), 4));
+    static_assert(ir::fpmode::flush_outputs == 1 << 3 && ir::fpmode::flush_inputs == 1 << 4);
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_outputs);
+    a_.shl(u.r32(), 15 - 3);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_inputs);
+    a_.shl(u.r32(), 6 - 4);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0xe040);
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 0xe040);
+        a_.xor_(t.r32(), u.r32());
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
 bool Lowering::fp(u32 n) {
     const IrInst& i = inst(n);
+    if (i.op == Op::fpmode_set) return i.sub == 0 ? fp_mode(n), true : false;
     if (i.op == Op::fpflags || i.op == Op::fpflags_set) {
         constexpr u32 in_mxcsr = softfloat::flag::ieee | softfloat::flag::denormal_used;
+        if (i.sub == 2) return reversed_fp_flags(n), true;
         return i.sub == 0 && (guest_.fp_flags & in_mxcsr) == softfloat::flag::ieee ? (fp_flags(n), true) : false;
     }
     Type t = i.type;
@@ -66,33 +137,7 @@ bool Lowering::fp(u32 n) {
     if (i.op == Op::fbox || i.op == Op::funbox) {
         Type narrow = i.op == Op::fbox ? type(i.a) : t;
         if (narrow != Type::f32 || ir::size_of(i.op == Op::fbox ? t : type(i.a)) != 8) return false;
-        Xmm a = vec(i.a);
-        Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
-        if (i.op == Op::fbox) {
-            use(i.a);
-            Xmm r = def_vec(n);
-            if (f_.avx) {
-                a_.vorps(r, a, ones);
-            } else {
-                if (r.id() != a.id()) a_.movaps(r, a);
-                a_.orps(r, ones);
-            }
-            return true;
-        }
-        Label bad = a_.newLabel(), back = a_.newLabel();
-        Gp high = temp();
-        f_.avx ? a_.vpextrd(high.r32(), a, 1) : a_.pextrd(high.r32(), a, 1);
-        use(i.a);
-        Xmm r = def_vec(n);
-        a_.inc(high.r32());
-        if (r.id() != a.id()) f_.avx ? a_.vmovaps(r, a) : a_.movaps(r, a);
-        a_.jnz(bad);
-        a_.bind(back);
-        cold(bad, [=, this] {
-            Mem nan = state(at_.host(offsetof(HostArea, nan_f32)), 16);
-            f_.avx ? a_.vmovaps(r, nan) : a_.movaps(r, nan);
-            a_.jmp(back);
-        });
+        i.op == Op::fbox ? box(n) : unbox(n);
         return true;
     }
     if (!scalar(t) && !(i.op == Op::ftos || i.op == Op::ftou)) return false;
@@ -103,15 +148,16 @@ bool Lowering::fp(u32 n) {
     case Op::fmul:
     case Op::fdiv:
     case Op::fsqrt:
-        if (arg.round != Round::dynamic) return false;
-        fp_binary(n);
-        return true;
+    case Op::fma:
+    case Op::fcvt: return arithmetic(n, arg);
     case Op::fneg:
     case Op::fabs: {
         Xmm a = vec(i.a);
         use(i.a);
+        const Known known = known_[a.id()];
         Xmm r = def_vec(n);
         bool neg = i.op == Op::fneg;
+        known_[r.id()] = {.clear = neg ? known.clear : u8(d ? 64 : 32), .boxed = neg && !d && known.boxed};
         u32 at = d ? (neg ? offsetof(HostArea, sign_f64) : offsetof(HostArea, abs_f64))
                    : (neg ? offsetof(HostArea, sign_f32) : offsetof(HostArea, abs_f32));
         Mem mask = state(at_.host(i32(at)), 16);
@@ -136,6 +182,7 @@ bool Lowering::fp(u32 n) {
         use(i.a);
         use(i.b);
         Xmm r = def_vec(n);
+        known_[r.id()] = {.clear = u8(d ? 64 : 32)};
         if (f_.avx) {
             a_.vandps(r, a, rest);
             a_.vorps(r, r, s);
@@ -144,18 +191,6 @@ bool Lowering::fp(u32 n) {
             a_.andps(r, rest);
             a_.orps(r, s);
         }
-        return true;
-    }
-    case Op::fcvt: {
-        Type from = type(i.a);
-        bool exact = from == Type::f32 && d; // then the rounding mode says nothing
-        if ((arg.round != Round::dynamic && !exact) || !scalar(from) || from == t) return false;
-        Xmm a = vec(i.a), r = vec_temp();
-        if (d)
-            f_.avx ? a_.vcvtss2sd(r, a, a) : a_.cvtss2sd(r, a);
-        else
-            f_.avx ? a_.vcvtsd2ss(r, a, a) : a_.cvtsd2ss(r, a);
-        fp_result(n, r);
         return true;
     }
     case Op::stof:
@@ -175,6 +210,7 @@ bool Lowering::fp(u32 n) {
         }
         use(i.a);
         Xmm r = def_vec(n);
+        known_[r.id()] = {.clear = u8(d ? 64 : 32)};
         // the conversion merges into the old register: break the dependency
         f_.avx ? a_.vxorps(r, r, r) : a_.xorps(r, r);
         if (i.op == Op::utof && from == Type::i64)
@@ -191,21 +227,6 @@ bool Lowering::fp(u32 n) {
     case Op::fmin:
     case Op::fmax: fp_extreme(n); return true;
     case Op::fround: return fp_round(n);
-    case Op::fma: {
-        if (!f_.fma || arg.round != Round::dynamic) return false;
-        Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
-        // r = a; r = +-(r * b) +- c
-        Xmm r = vec_temp();
-        a_.vmovaps(r, a);
-        namespace X = asmjit::x86::Inst;
-        u32 id = arg.neg_product ? (arg.neg_addend ? (d ? X::kIdVfnmsub213sd : X::kIdVfnmsub213ss)
-                                                   : (d ? X::kIdVfnmadd213sd : X::kIdVfnmadd213ss))
-                                 : (arg.neg_addend ? (d ? X::kIdVfmsub213sd : X::kIdVfmsub213ss)
-                                                   : (d ? X::kIdVfmadd213sd : X::kIdVfmadd213ss));
-        a_.emit(id, r, b, c);
-        fp_result(n, r);
-        return true;
-    }
     default: return false;
     }
 }
@@ -238,95 +259,214 @@ bool Lowering::static_stof(u32 n) {
     return true;
 }
 
-// The result is in temporary r. What guest and host do differently with NaNs is put right in cold code; then the
-// operands' uses are over.
-void Lowering::fp_result(u32 n, Xmm r) {
+// Into the slot of a wider format. A result that stands in the slot's register already gets its ones when somebody could
+// miss them.
+void Lowering::box(u32 n) {
     const IrInst& i = inst(n);
-    bool d = (i.op == Op::fcvt ? i.type : type(n)) == Type::f64;
-    u32 count = ir::info(i.op).operands;
-    ValueId operands[3] = {i.a, i.b, i.c};
-    Xmm regs[3];
-    Type types[3] = {};
-    for (u32 k = 0; k < count; ++k) regs[k] = vec(operands[k]), types[k] = type(operands[k]);
-    for (u32 k = 0; k < count; ++k) use(operands[k]);
-    // The slot's own register, or where the result is already.
-    i32 slot = an_->value[n].target;
-    bool direct = slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]];
-    activate(n);
-    set_vec(n, direct ? plan_.vec[u32(slot)] : i8(r.id()));
-    Xmm to = xmm(u32(place_[n].vec));
-    auto move = [&] {
-        if (to.id() != r.id()) f_.avx ? a_.vmovaps(to, r) : a_.movaps(to, r);
-    };
-    if (nan_rules_ == NanRules::host && i.op != Op::fma) return move(); // of three NaNs another might win
+    Xmm a = vec(i.a);
+    const u32 r = a.id();
+    const i32 slot = an_->value[n].target;
+    const bool there = slot >= 0 && plan_.vec[u32(slot)] == i8(r) && vec_count_[r] == 1;
+    if (there || known_[r].boxed) {
+        if (!known_[r].boxed) bare_ |= bit(r);
+        activate(n);
+        set_vec(n, i32(r));
+        return use(i.a);
+    }
+    if (owed_ >> r & 1) settle_nans();
+    use(i.a);
+    Xmm to = def_vec(n);
+    v_op({X::kIdOrps, X::kIdVorps}, to, a, state(at_.host(offsetof(HostArea, box_f32)), 16));
+    known_[to.id()].boxed = true;
+}
+
+// Without its box a number is the canonical NaN.
+void Lowering::unbox(u32 n) {
+    const IrInst& i = inst(n);
+    Xmm a = vec(i.a);
+    if (known_[a.id()].boxed) {
+        activate(n);
+        set_vec(n, i32(a.id()));
+        return use(i.a);
+    }
+    Gp bits = temp();
+    use(i.a);
+    Xmm r = def_vec(n);
+    known_[r.id()].boxed = true;
     Label bad = a_.newLabel(), back = a_.newLabel();
-    if (d)
-        f_.avx ? a_.vucomisd(r, r) : a_.ucomisd(r, r);
-    else
-        f_.avx ? a_.vucomiss(r, r) : a_.ucomiss(r, r);
-    a_.jp(bad);
-    move();
+    f_.avx ? a_.vmovq(bits, a) : a_.movq(bits, a);
+    v_move(r, a);
+    a_.cmp(bits, state(at_.host(offsetof(HostArea, box_f32)), 8)); // ones above zeros: the least that is boxed
+    a_.jb(bad);
     a_.bind(back);
-    if (nan_rules_ == NanRules::canonical)
-        return cold(bad, [=, this] {
-            Mem nan = state(at_.host(d ? offsetof(HostArea, nan_f64) : offsetof(HostArea, nan_f32)), 16);
-            f_.avx ? a_.vmovaps(to, nan) : a_.movaps(to, nan);
-            a_.jmp(back);
-        });
-    u32 record = records_->operation(*unit_, i, types);
+    const Mem nan = words(0xffffffff7fc00000, 0);
     cold(bad, [=, this] {
-        for (u32 k = 0; k < count; ++k) {
-            Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16);
-            f_.avx ? a_.vmovups(m, regs[k]) : a_.movdqu(m, regs[k]);
-        }
-        call_keeping(record);
-        Mem m = state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * first_result), 16);
-        f_.avx ? a_.vmovups(to, m) : a_.movdqu(to, m);
+        v_move(r, nan);
         a_.jmp(back);
     });
 }
 
+// Into a vector, with zeros above. What stands in the slot's register stays there.
+void Lowering::widen_scalar(u32 n) {
+    const ValueId v = inst(n).a;
+    const u32 width = type(v) == Type::f64 ? 64 : 32;
+    Xmm a = vec(v);
+    const u32 r = a.id();
+    const i32 slot = an_->value[n].target;
+    const bool there = slot >= 0 && plan_.vec[u32(slot)] == i8(r) && inst(n).type == Type::v128;
+    const bool clear = known_[r].clear <= width;
+    auto zeros_above = [&](Xmm to) {
+        if (width == 64)
+            f_.avx ? a_.vmovq(to, a) : a_.movq(to, a);
+        else
+            f_.avx ? a_.vinsertps(to, a, a, 0x0e) : a_.insertps(to, a, 0x0e);
+        known_[to.id()] = {.clear = u8(width)};
+    };
+    if (there && (clear || vec_count_[r] == 1)) {
+        if (!clear && (in_kept_ >> r & 1)) settle(); // what is read there, in case it is computed again
+        if (!clear) zeros_above(a);
+        activate(n);
+        set_vec(n, i32(r));
+        return use(v);
+    }
+    if (owes(v)) settle();
+    use(v);
+    zeros_above(def_vec(n));
+}
+
+// What gives a NaN to whoever looks. `emit` puts the result into a register, which may be an operand's, and tells what is
+// known of the bits above it.
+template <class Emit>
+void Lowering::fp_result(u32 n, Emit&& emit) {
+    const IrInst& i = inst(n);
+    // Of three NaNs another might win; with a NaN added to infinity times zero, the flags differ.
+    const bool watched = nan_rules_ != NanRules::host || i.op == Op::fma;
+    const bool keeps = watched && (nan_rules_ != NanRules::canonical || i.op == Op::fma);
+    if (keeps) keep(n);
+    const u32 sources = owed_sources(n);
+    const ValueId operands[3] = {i.a, i.b, i.c};
+    for (u32 k = 0; k < ir::info(i.op).operands; ++k) use(operands[k]);
+    consumed_ = sources;
+    Xmm r = def_vec(n);
+    consumed_ = 0;
+    known_[r.id()] = emit(r);
+    if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
+    if (keeps) kept_.back().reg = i8(r.id());
+    if (watched) owe(r.id(), i.type == Type::f64, sources);
+}
+
+bool Lowering::arithmetic(u32 n, FpArg arg) {
+    const IrInst& i = inst(n);
+    const Type from = type(i.a);
+    const bool exact = i.op == Op::fcvt && from == Type::f32 && i.type == Type::f64; // the rounding mode says nothing
+    if (arg.round != Round::dynamic && !exact) return false;
+    if (i.op == Op::fma) return f_.fma ? fused(n, arg), true : false;
+    if (i.op != Op::fcvt) return fp_binary(n), true;
+    return scalar(from) && from != i.type ? fp_convert(n), true : false;
+}
+
+// The bits above the result are the first operand's: of two that commute, rather the one whose are known. Where zeros are
+// wanted and no operand has them, the operation on vectors clears every lane but the first, which alone raises flags.
 void Lowering::fp_binary(u32 n) {
     const IrInst& i = inst(n);
-    bool d = i.type == Type::f64;
-    namespace X = asmjit::x86::Inst;
-    u32 avx = 0, sse = 0;
-    switch (i.op) {
-    case Op::fadd: avx = d ? X::kIdVaddsd : X::kIdVaddss, sse = d ? X::kIdAddsd : X::kIdAddss; break;
-    case Op::fsub: avx = d ? X::kIdVsubsd : X::kIdVsubss, sse = d ? X::kIdSubsd : X::kIdSubss; break;
-    case Op::fmul: avx = d ? X::kIdVmulsd : X::kIdVmulss, sse = d ? X::kIdMulsd : X::kIdMulss; break;
-    case Op::fdiv: avx = d ? X::kIdVdivsd : X::kIdVdivss, sse = d ? X::kIdDivsd : X::kIdDivss; break;
-    default: avx = d ? X::kIdVsqrtsd : X::kIdVsqrtss, sse = d ? X::kIdSqrtsd : X::kIdSqrtss; break;
-    }
-    bool unary = i.op == Op::fsqrt;
+    const bool d = i.type == Type::f64;
+    constexpr Pair table[5][2] = {{{X::kIdAddss, X::kIdVaddss}, {X::kIdAddsd, X::kIdVaddsd}},
+                                  {{X::kIdSubss, X::kIdVsubss}, {X::kIdSubsd, X::kIdVsubsd}},
+                                  {{X::kIdMulss, X::kIdVmulss}, {X::kIdMulsd, X::kIdVmulsd}},
+                                  {{X::kIdDivss, X::kIdVdivss}, {X::kIdDivsd, X::kIdVdivsd}},
+                                  {{X::kIdSqrtss, X::kIdVsqrtss}, {X::kIdSqrtsd, X::kIdVsqrtsd}}};
+    const Pair op = table[u32(i.op) - u32(Op::fadd)][d];
+    const bool unary = i.op == Op::fsqrt, keeps = nan_rules_ == NanRules::guest;
     Xmm a = vec(i.a);
-    asmjit::Operand b = unary ? asmjit::Operand(a) : vec_rm(i.b);
-    if (f_.avx && nan_rules_ != NanRules::guest) {
-        // straight into the result's register: what puts a NaN right needs no operands
-        use(i.a);
-        if (!unary) use(i.b);
-        Xmm r = def_vec(n);
-        a_.emit(avx, r, a, b);
-        if (nan_rules_ == NanRules::host) return;
-        Label bad = a_.newLabel(), back = a_.newLabel();
-        d ? a_.vucomisd(r, r) : a_.vucomiss(r, r);
-        a_.jp(bad);
-        a_.bind(back);
-        Mem nan = state(at_.host(d ? offsetof(HostArea, nan_f64) : offsetof(HostArea, nan_f32)), 16);
-        cold(bad, [=, this] {
-            a_.vmovaps(r, nan);
-            a_.jmp(back);
+    asmjit::Operand b = unary ? asmjit::Operand(a) : keeps ? asmjit::Operand(vec(i.b)) : vec_rm(i.b);
+    if ((i.op == Op::fadd || i.op == Op::fmul) && nan_rules_ != NanRules::host && b.isReg()) {
+        const Known x = known_[a.id()], y = known_[b.id()];
+        if (nan_rules_ == NanRules::canonical ? y.boxed > x.boxed : y.clear < x.clear) {
+            const Xmm first = b.as<Xmm>();
+            b = a, a = first;
+        }
+    }
+    const Known above = known_[a.id()];
+    if (keeps && clears(n, above)) {
+        constexpr u32 packed[5][2] = {{X::kIdVaddps, X::kIdVaddpd},
+                                      {X::kIdVsubps, X::kIdVsubpd},
+                                      {X::kIdVmulps, X::kIdVmulpd},
+                                      {X::kIdVdivps, X::kIdVdivpd},
+                                      {X::kIdVsqrtps, X::kIdVsqrtpd}};
+        return fp_result(n, [&](Xmm r) -> Known {
+            const u32 id = packed[u32(i.op) - u32(Op::fadd)][d];
+            a_.k(first_lane).z();
+            unary ? a_.emit(id, r, a) : a_.emit(id, r, a, b);
+            return {.clear = u8(d ? 64 : 32)};
         });
-        return;
     }
-    Xmm r = vec_temp();
-    if (f_.avx) {
-        a_.emit(avx, r, a, b);
-    } else {
-        a_.movaps(r, a);
-        a_.emit(sse, r, b);
-    }
-    fp_result(n, r);
+    fp_result(n, [&](Xmm r) {
+        v_op(op, r, a, b);
+        return above;
+    });
+}
+
+// Does result n go into a vector whose lanes above want zeros, which `above` does not have?
+bool Lowering::clears(u32 n, Known above) const {
+    const i32 slot = an_->value[n].target;
+    return f_.avx512vl && slot >= 0 && guest_.slots[u32(slot)].type == Type::v128 &&
+           above.clear > (inst(n).type == Type::f64 ? 64 : 32);
+}
+
+// r = a * b + c in whatever form needs no copy.
+void Lowering::fused(u32 n, FpArg arg) {
+    const IrInst& i = inst(n);
+    const bool d = i.type == Type::f64;
+    Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
+    Known of_a = known_[a.id()], of_b = known_[b.id()], of_c = known_[c.id()];
+    constexpr u32 table[2][2][2][2] = {
+        {{{X::kIdVfmadd213ss, X::kIdVfmadd213sd}, {X::kIdVfmsub213ss, X::kIdVfmsub213sd}},
+         {{X::kIdVfnmadd213ss, X::kIdVfnmadd213sd}, {X::kIdVfnmsub213ss, X::kIdVfnmsub213sd}}},
+        {{{X::kIdVfmadd231ss, X::kIdVfmadd231sd}, {X::kIdVfmsub231ss, X::kIdVfmsub231sd}},
+         {{X::kIdVfnmadd231ss, X::kIdVfnmadd231sd}, {X::kIdVfnmsub231ss, X::kIdVfnmsub231sd}}}};
+    constexpr u32 packed[2][2][2][2] = {
+        {{{X::kIdVfmadd213ps, X::kIdVfmadd213pd}, {X::kIdVfmsub213ps, X::kIdVfmsub213pd}},
+         {{X::kIdVfnmadd213ps, X::kIdVfnmadd213pd}, {X::kIdVfnmsub213ps, X::kIdVfnmsub213pd}}},
+        {{{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
+         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}}};
+    const bool zeros = nan_rules_ == NanRules::guest && clears(n, {});
+    fp_result(n, [&](Xmm r) {
+        auto emit = [&](bool onto_addend, Xmm x, Xmm y) {
+            if (zeros) a_.k(first_lane).z();
+            a_.emit((zeros ? packed : table)[onto_addend][arg.neg_product][arg.neg_addend][d], r, x, y);
+            if (zeros) of_a.clear = of_b.clear = of_c.clear = d ? 64 : 32;
+        };
+        if (r.id() == a.id() && r.id() != c.id()) return emit(false, b, c), of_a;
+        if (r.id() == b.id() && r.id() != c.id()) return emit(false, a, c), of_b;
+        if (r.id() == c.id() && r.id() != a.id() && r.id() != b.id()) return emit(true, a, b), of_c;
+        if (r.id() == c.id()) { // and a factor's
+            const bool both = a.id() == b.id();
+            emit(false, both ? c : r.id() == a.id() ? b : a, c);
+            return of_c;
+        }
+        if (of_c.clear < of_a.clear || of_c.boxed > of_a.boxed) {
+            a_.vmovaps(r, c);
+            return emit(true, a, b), of_c;
+        }
+        a_.vmovaps(r, a);
+        return emit(false, b, c), of_a;
+    });
+}
+
+void Lowering::fp_convert(u32 n) {
+    const bool widens = inst(n).type == Type::f64;
+    Xmm a = vec(inst(n).a);
+    const Known above = known_[a.id()];
+    const bool packed = !widens && f_.avx && above.clear <= 64 && nan_rules_ == NanRules::guest;
+    fp_result(n, [&](Xmm r) -> Known {
+        if (packed) { // a zero above is a zero: the rest becomes zero, too
+            a_.vcvtpd2ps(r, a);
+            return {.clear = 32};
+        }
+        const Pair op = widens ? Pair{X::kIdCvtss2sd, X::kIdVcvtss2sd} : Pair{X::kIdCvtsd2ss, X::kIdVcvtsd2ss};
+        f_.avx ? v_op(op, r, a, a) : v_one(op, r, a);
+        return {.clear = u8(!f_.avx || above.clear == 128 || !widens ? 128 : 64)};
+    });
 }
 
 // To an integer. The host gives a sentinel for what has no integer, which leads to the guest's rules in cold code; its
@@ -428,12 +568,17 @@ bool Lowering::fp_round(u32 n) {
     const FpArg arg = FpArg::from(i.imm);
     const bool d = i.type == Type::f64, away = arg.round == Round::nearest_away;
     if (away && arg.exact) return false;
-    Xmm a = vec(i.a), r = vec_temp();
+    Xmm a = vec(i.a);
     if (!away) {
-        v_round(r, a, arg.round, d, arg.exact, {});
-        fp_result(n, r);
+        const Known above = f_.avx ? known_[a.id()] : Known{};
+        fp_result(n, [&](Xmm r) {
+            v_round(r, a, arg.round, d, arg.exact, {});
+            return above;
+        });
         return true;
     }
+    if (owing()) settle();
+    Xmm r = vec_temp();
     Operands o = keep_operands(n);
     Xmm out = vec_out(n, r);
     Label back = a_.newLabel();
@@ -517,8 +662,10 @@ CondCode Lowering::fp_condition(ValueId v) {
     bool swap = rel == FRel::lt || rel == FRel::le;
     ValueId x = swap ? i.b : i.a, y = swap ? i.a : i.b;
     Xmm a = vec(x);
-    asmjit::Operand b = x == y ? asmjit::Operand(a) : vec_rm(y);
+    const bool raises = !silent(v); // otherwise with all exceptions suppressed, which only registers can be
+    asmjit::Operand b = x == y ? asmjit::Operand(a) : raises ? vec_rm(y) : asmjit::Operand(vec(y));
     namespace X = asmjit::x86::Inst;
+    if (!raises) a_.sae();
     u32 id = d ? (quiet ? (f_.avx ? X::kIdVucomisd : X::kIdUcomisd) : (f_.avx ? X::kIdVcomisd : X::kIdComisd))
                : (quiet ? (f_.avx ? X::kIdVucomiss : X::kIdUcomiss) : (f_.avx ? X::kIdVcomiss : X::kIdComiss));
     a_.emit(id, a, b);

@@ -329,14 +329,13 @@ void Lowering::convert(u32 n) {
         if (in_vec(t) && in_vec(from)) {
             u32 small_size = ir::size_of(from);
             if (small_size == ir::size_of(t)) return alias(n, i.a);
+            if (ir::is_fp(from) && small_size >= 4) return widen_scalar(n);
             Xmm a = vec(i.a);
             use(i.a);
             Xmm d = def_vec(n);
-            if (small_size == 8)
+            if (small_size == 8) {
                 f_.avx ? a_.vmovq(d, a) : a_.movq(d, a);
-            else if (small_size == 4) // lane 0 stays, the others become zero
-                f_.avx ? a_.vinsertps(d, a, a, 0x0e) : a_.insertps(d, a, 0x0e);
-            else {
+            } else {
                 Gp x = temp();
                 f_.avx ? a_.vpextrw(x.r32(), a, 0) : a_.pextrw(x.r32(), a, 0);
                 f_.avx ? a_.vmovd(d, x.r32()) : a_.movd(d, x.r32());
@@ -347,6 +346,7 @@ void Lowering::convert(u32 n) {
             const u64 c = inst(i.a).imm & ~u64{0} >> (64 - 8 * ir::size_of(from));
             use(i.a);
             Xmm d = def_vec(n);
+            known_[d.id()] = {.clear = u8(c >> 32 ? 64 : 32)};
             return c ? v_move(d, words(c, 0)) : v_zero(d);
         }
         if (in_vec(t)) {

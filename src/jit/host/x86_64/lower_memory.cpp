@@ -36,7 +36,7 @@ bool Lowering::memory(u32 n) {
     }
 }
 
-void Lowering::fault_site(u32 n) { out_->faults.push_back({u32(a_.offset()), n, pc_}); }
+void Lowering::fault_site(u32 n) { out_->faults.push_back({u32(a_.offset()), n, pc_, owed_before_}); }
 
 Mem Lowering::address(ValueId a, i32 disp, u32 size) {
     const IrInst& i = inst(a);
@@ -152,6 +152,7 @@ void Lowering::load(u32 n) {
             bytes == 2 ? a_.movzx(t.r32(), mem) : a_.movzx(t.r32(), mem);
             f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
         }
+        known_[d.id()] = {.clear = u8(bytes <= 4 ? 32 : bytes == 8 ? 64 : 128)};
         log_value(offsetof(Log, value), d);
         log_done();
         return;

@@ -226,7 +226,7 @@ Operand Lowering::vec_operand(ValueId v) {
 
 bool Lowering::room(u32 temps) const {
     u32 unlocked = 0;
-    for (u32 r = 0; r < vec_temp_count; ++r) unlocked += !(vec_locked_ >> r & 1);
+    for (u32 r = 0; r < vec_temps(f_); ++r) unlocked += !(vec_locked_ >> r & 1);
     return unlocked >= temps;
 }
 
@@ -234,6 +234,7 @@ Xmm Lowering::vec_out(u32 n, Xmm spare) {
     i32 slot = an_->value[n].target;
     bool direct = slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]];
     activate(n);
+    if (direct) redefined(u32(plan_.vec[u32(slot)]));
     set_vec(n, direct ? plan_.vec[u32(slot)] : i32(spare.id()));
     return xmm(u32(place_[n].vec));
 }

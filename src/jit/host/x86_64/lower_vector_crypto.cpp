@@ -103,7 +103,7 @@ bool Lowering::sha256_rounds(u32 n) {
     const IrInst& i = inst(n);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     // c's own register, when it is a temporary that nobody wants any more; never xmm0, the words' place
-    const bool in_place = c.id() < vec_temp_count && c.id() != 0 && place_[i.c].uses == 1 && vec_count_[c.id()] == 1;
+    const bool in_place = c.id() < vec_temps(f_) && c.id() != 0 && place_[i.c].uses == 1 && vec_count_[c.id()] == 1;
     const u32 copies = a.id() >= 16;
     if (!room(copies + !in_place)) return false;
     Xmm r = in_place ? c : vec_temp();

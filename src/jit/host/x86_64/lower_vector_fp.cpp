@@ -175,13 +175,13 @@ void Lowering::join_check(u32 n, bool f64, bool able) {
     able = able && f64 == waiting_.f64 && (target < 0 || !(waiting_.regs >> target & 1));
     // its addend is copied before the check
     if (i.op == Op::vtern) able = able && place_[i.c].vec != i8(waiting_.result.id());
-    vec_locked_ |= waiting_.regs & ((1u << vec_temp_count) - 1);
+    vec_locked_ |= waiting_.regs & ((1u << vec_temps(f_)) - 1);
     u32 loads = 0;
     const ValueId operands[3] = {i.a, i.b, i.op == Op::vtern ? i.c : i.a};
     for (ValueId v : operands) {
         if (i32 r = place_[v].vec; r < 0)
             ++loads;
-        else if (r < i32(vec_temp_count))
+        else if (r < i32(vec_temps(f_)))
             vec_locked_ |= 1u << r;
     }
     if (able && room(loads + 1)) return;
@@ -216,7 +216,8 @@ void Lowering::check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f
 // A 64-bit vector in both halves; a temporary changes in place, its upper half being nobody's.
 Xmm Lowering::both_halves(Xmm a, Type t) {
     if (t != Type::v64) return a;
-    Xmm to = a.id() < vec_temp_count ? a : vec_temp();
+    Xmm to = a.id() < vec_temps(f_) ? a : vec_temp();
+    known_[to.id()] = {};
     v_double(to, a, a);
     return to;
 }
@@ -237,7 +238,7 @@ bool Lowering::vector_fp_binary(u32 n) {
     join_check(n, d, joins);
     Xmm a = vec(i.a), b = vec(i.b);
     const u32 copies = row->pairs            ? 2
-                       : i.type == Type::v64 ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count)
+                       : i.type == Type::v64 ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_))
                                              : 0;
     if (!room(copies + (row->pairs || (f_.avx512vl && !extreme) ? 1 : 2))) return false;
     Xmm x = a, y = b;
@@ -289,7 +290,7 @@ bool Lowering::vector_fma(u32 n) {
     const bool half = i.type == Type::v64;
     join_check(n, d, !half);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
-    const u32 copies = half ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count) : 0;
+    const u32 copies = half ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_)) : 0;
     if (!room(copies + 1 + !f_.avx512vl)) return false;
     Xmm x = both_halves(a, i.type), y = i.a == i.b ? x : both_halves(b, i.type);
     Xmm spare = vec_temp(), t = f_.avx512vl ? spare : vec_temp();
@@ -382,7 +383,7 @@ bool Lowering::vector_fp_compare(u32 n) {
     const Type t = type(i.a);
     Xmm a = vec(i.a), b = vec(i.b);
     const bool absolute = rel == VRel::facgt || rel == VRel::facge;
-    const u32 copies = t == Type::v64 ? u32(a.id() >= vec_temp_count) + u32(b.id() >= vec_temp_count) : 0;
+    const u32 copies = t == Type::v64 ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_)) : 0;
     if (!room(copies + (absolute ? 2 : 1))) return false;
     Xmm x = both_halves(a, t), y = i.a == i.b ? x : both_halves(b, t), spare = vec_temp();
     if (absolute) {
@@ -456,7 +457,7 @@ bool Lowering::vector_fp_reduce(u32 n) {
     if (FpArg::from(i.imm).round != Round::dynamic || count < 2 || (sum && count > 2)) return false;
     const bool least = VReduce(i.sub) == VReduce::fmin || VReduce(i.sub) == VReduce::fminnm;
     Xmm a = vec(i.a);
-    if (!room(a.id() < vec_temp_count || t != Type::v64 ? 3 : 4)) return false;
+    if (!room(a.id() < vec_temps(f_) || t != Type::v64 ? 3 : 4)) return false;
     Xmm x = both_halves(a, t);
     Operands o = keep_operands(n);
     Xmm r = vec_temp(), s = vec_temp(), u = vec_temp(), out = vec_out(n, r);

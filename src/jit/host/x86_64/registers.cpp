@@ -30,6 +30,7 @@ void Lowering::begin_block(const ir::Block&) {
     spills_ = 0;
     locked_ = vec_locked_ = 0;
     waiting_.on = false;
+    forget_owed();
 }
 
 void Lowering::activate(ValueId v) {
@@ -180,6 +181,7 @@ Xmm Lowering::vec(ValueId v) {
         if (inst(v).op == Op::constant) {
             u64 words[2] = {inst(v).imm, 0};
             if (ir::size_of(ty) == 16) words[0] = unit_->wide[inst(v).imm], words[1] = unit_->wide[inst(v).imm + 1];
+            known_[t.id()] = {.clear = u8(words[1] ? 128 : words[0] >> 32 ? 64 : 32)};
             if ((words[0] | words[1]) == 0)
                 f_.avx ? a_.vxorps(xmm(t.id()), t, t) : a_.pxor(t, t);
             else
@@ -191,6 +193,7 @@ Xmm Lowering::vec(ValueId v) {
                 f_.avx ? a_.vmovq(t, gpq(u32(p.gpr))) : a_.movq(t, gpq(u32(p.gpr)));
         } else if (p.mem != no_mem) {
             u32 size = p.spill >= 0 ? 16 : ir::size_of(ty);
+            known_[t.id()] = {.clear = u8(size <= 4 ? 32 : size == 8 ? 64 : 128)};
             if (size == 16)
                 f_.avx ? a_.vmovups(t, state(p.mem, 16)) : a_.movdqu(t, state(p.mem, 16));
             else if (size == 8)
@@ -253,16 +256,22 @@ Gp Lowering::temp() {
 }
 
 Xmm Lowering::vec_temp() {
-    for (u32 r = 0; r < vec_temp_count; ++r)
-        if (!vec_count_[r] && !(vec_locked_ >> r & 1)) {
+    for (u32 r = 0; r < vec_temps(f_); ++r)
+        if (!vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1)) {
             vec_locked_ |= 1u << r;
+            redefined(r);
             return xmm(r);
         }
-    for (u32 r = 0; r < vec_temp_count; ++r) {
+    if (in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
+        settle_nans();
+        return vec_temp();
+    }
+    for (u32 r = 0; r < vec_temps(f_); ++r) {
         if (vec_locked_ >> r & 1) continue;
         for (std::size_t n = active_.size(); n-- > 0;)
             if (place_[active_[n]].vec == i8(r)) spill(active_[n]);
         vec_locked_ |= 1u << r;
+        redefined(r);
         return xmm(r);
     }
     failed_ = true;
@@ -271,6 +280,7 @@ Xmm Lowering::vec_temp() {
 
 // Its value goes to memory, unless it is there or can be made again.
 void Lowering::spill(ValueId v) {
+    if (owes(v)) settle();
     Place& p = place_[v];
     if (inst(v).op != Op::constant && p.mem == no_mem) {
         u32 k = u32(std::countr_one(spills_));
@@ -314,7 +324,7 @@ void Lowering::spill_temps() {
     for (std::size_t n = active_.size(); n-- > 0;) {
         ValueId v = active_[n];
         Place& p = place_[v];
-        bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temp_count));
+        bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temps(f_)));
         if (in_temp) spill(v);
     }
 }
@@ -381,6 +391,7 @@ Xmm Lowering::def_vec(ValueId v) {
     i32 slot = an_->value[v].target;
     if (slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]]) {
         u32 r = u32(plan_.vec[u32(slot)]);
+        redefined(r);
         set_vec(v, i32(r));
         vec_locked_ |= 1u << r;
         return xmm(r);
@@ -408,8 +419,11 @@ void Lowering::move_away(ValueId v) {
             }
     }
     if (p.vec >= 0 && p.gpr < 0 && p.mem == no_mem) {
-        for (u32 r = 0; r < vec_temp_count; ++r)
-            if (!vec_count_[r] && !(vec_locked_ >> r & 1)) {
+        if (owes(v)) settle();
+        for (u32 r = 0; r < vec_temps(f_); ++r)
+            if (!vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1)) {
+                redefined(r);
+                known_[r] = known_[p.vec];
                 f_.avx ? a_.vmovaps(xmm(r), xmm(u32(p.vec))) : a_.movdqa(xmm(r), xmm(u32(p.vec)));
                 set_vec(v, i32(r));
                 return;

@@ -1,0 +1,326 @@
+// What registers still owe, and what is known of them. The host's NaN is not always the guest's: it is negative where an
+// operation made it, and guests have rules of their own. A NaN goes on through arithmetic to all that depends on it, so
+// a test waits until somebody could see the value, and is then made of the results that no other depends on, two at a time.
+//
+// Where the guest's NaN is always the default one, a repair needs nothing but the register, and a fault may come in
+// between: Emitted::Fault says which registers owe. Where the guest's rules look at operands (and for fused multiply-add,
+// whose sticky flags differ), the operations are kept and computed again by the interpreter's bodies, in order; an
+// operand that is overwritten is copied first.
+#include "jit/host/x86_64/backend.hpp"
+#include "jit/host/x86_64/lower.hpp"
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using IrInst = ir::Inst;
+
+namespace {
+template <class F>
+void each_bit(u32 bits, F&& f) {
+    for (; bits; bits &= bits - 1) f(u32(std::countr_zero(bits)));
+}
+} // namespace
+
+void Lowering::forget_owed() {
+    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = 0;
+    kept_.clear();
+    std::fill(std::begin(known_), std::end(known_), Known{});
+}
+
+// ---- who may go on
+
+// Is v, read as a number of its type, only asked where a NaN is, not which? Then it may owe.
+bool Lowering::is_number(ValueId v) const {
+    if (v == none || place_[v].vec < 0) return true;
+    const u32 r = u32(place_[v].vec);
+    const bool f64 = type(v) == Type::f64;
+    return !(bare_ >> r & 1 && type(v) != Type::f32) && !(owed_ >> r & 1 && (owed_f64_ >> r & 1) != f64);
+}
+
+// Does v, or what is computed at its use, show nothing that a register owes?
+bool Lowering::clean(ValueId v) const {
+    if (!an_->value[v].deferred) return !owes(v);
+    const IrInst& i = inst(v);
+    bool ok = true;
+    each_operand(*unit_, i, [&](u32 o) { ok &= i.op == Op::fcmp ? is_number(o) : clean(o); });
+    return ok;
+}
+
+bool Lowering::tolerates(u32 n) const {
+    const IrInst& i = inst(n);
+    switch (i.op) {
+    case Op::nop:
+    case Op::insn:
+    case Op::constant: return true;
+    case Op::get: {
+        const ir::SlotArg s = ir::SlotArg::from(i.imm);
+        const i8 x = plan_.vec[s.slot];
+        return x < 0 || !(owing() >> x & 1) || (in_vec(i.type) && s.offset == 0);
+    }
+    case Op::put: {
+        const ir::SlotArg s = ir::SlotArg::from(i.imm);
+        const i8 x = plan_.vec[s.slot];
+        const bool whole = s.offset == 0 && ir::size_of(i.type) == ir::size_of(guest_.slots[s.slot].type);
+        if (x >= 0 && whole) return true; // put sees to it
+        return clean(i.a) && (x < 0 || !(owing() >> x & 1));
+    }
+    case Op::load: {
+        const ir::MemArg m = ir::MemArg::from(i.imm);
+        return kept_.empty() && clean(i.a) && model_ != AddressModel::slow && m.align == ir::Align::any;
+    }
+    case Op::store: {
+        const ir::MemArg m = ir::MemArg::from(i.imm);
+        const i8 r = place_[i.b].vec;
+        const bool narrow = ir::size_of(m.memory) <= 4 && type(i.b) == Type::f32;
+        return kept_.empty() && clean(i.a) && model_ != AddressModel::slow && m.align == ir::Align::any &&
+               (r < 0 || !((owed_ | (narrow ? 0 : bare_)) >> r & 1));
+    }
+    case Op::fadd:
+    case Op::fsub:
+    case Op::fmul:
+    case Op::fdiv:
+    case Op::fsqrt:
+    case Op::fma:
+    case Op::fcmp:
+    case Op::flags_fcmp:
+    case Op::fround:
+    case Op::fcvt: return is_number(i.a) && is_number(i.b) && (i.op != Op::fma || is_number(i.c));
+    case Op::ftos:
+    case Op::ftou: return is_number(i.a);
+    case Op::fbox: return true; // box sees to it
+    case Op::bitcast:
+        if (ir::is_fp(type(i.a)) && i.type == Type::v128) return is_number(i.a); // the same bits, in the same register
+        break;
+    case Op::fpflags: return kept_.empty();
+    case Op::stof:
+    case Op::utof: return clean(i.a);
+    default: break;
+    }
+    if (ir::info(i.op).effect != 'P') return false;
+    bool ok = true;
+    each_operand(*unit_, i, [&](u32 v) { ok &= clean(v); });
+    return ok;
+}
+
+// ---- registers change
+
+void Lowering::redefined(u32 reg) {
+    const u32 b = bit(reg);
+    if (guards_ & owed_ & b && !(consumed_ & b)) {
+        if (cover_[reg] >= 0)
+            guards_ |= bit(u32(cover_[reg]));
+        else
+            settle_nans();
+    }
+    if (in_kept_ & b) { // its value stays for the operations that may have to be done again
+        i32 to = -1;
+        for (u32 r = 0; r < vec_temps(f_) && to < 0; ++r)
+            if (!vec_count_[r] && !(vec_locked_ >> r & 1) && !(in_kept_ >> r & 1) && r != reg) to = i32(r);
+        if (to < 0) {
+            settle_nans();
+        } else {
+            redefined(u32(to));
+            a_.emit(f_.avx ? asmjit::x86::Inst::kIdVmovaps : asmjit::x86::Inst::kIdMovaps, xmm(u32(to)), xmm(reg));
+            for (Kept& k : kept_)
+                for (u32 n = 0; n < k.count; ++n)
+                    if (k.from[n].reg == i8(reg)) k.from[n].reg = i8(to);
+            in_kept_ = (in_kept_ & ~b) | bit(u32(to));
+        }
+    }
+    lost_ = 0;
+    if (owed_ & b)
+        each_bit(owed_ & ~b, [&](u32 r) {
+            if (cover_[r] != i8(reg)) return;
+            cover_[r] = cover_[reg] == i8(r) ? i8(-1) : cover_[reg];
+            lost_ |= bit(r);
+        });
+    owed_ &= ~b, owed_f64_ &= ~b, bare_ &= ~b;
+    if (!(consumed_ & b)) guards_ &= ~b;
+    known_[reg] = {};
+    for (Kept& k : kept_)
+        if (k.reg == i8(reg)) k.reg = -1;
+}
+
+// The value of register `from` goes on in `to`, which was redefined.
+void Lowering::move_owed(u32 from, u32 to) {
+    const u32 b = bit(from);
+    known_[to] = known_[from];
+    if (bare_ & b) bare_ = (bare_ & ~b) | bit(to);
+    if (!(owed_ & b)) return;
+    owed_ = (owed_ & ~b) | bit(to);
+    if (owed_f64_ & b) owed_f64_ = (owed_f64_ & ~b) | bit(to);
+    if (guards_ & b) guards_ = (guards_ & ~b) | bit(to);
+    cover_[to] = cover_[from];
+    each_bit(owed_, [&](u32 r) {
+        if (cover_[r] == i8(from)) cover_[r] = i8(to);
+    });
+    for (Kept& k : kept_)
+        if (k.reg == i8(from)) k.reg = i8(to);
+}
+
+u32 Lowering::owed_sources(u32 n) const {
+    u32 regs = 0;
+    each_operand(*unit_, inst(n), [&](u32 v) {
+        if (place_[v].vec >= 0) regs |= bit(u32(place_[v].vec));
+    });
+    return regs & owed_;
+}
+
+// The result in reg may be a NaN that is not the guest's; `sources` owed when it was computed from them.
+void Lowering::owe(u32 reg, bool f64, u32 sources) {
+    const u32 b = bit(reg);
+    owed_ |= b;
+    owed_f64_ = f64 ? owed_f64_ | b : owed_f64_ & ~b;
+    cover_[reg] = -1;
+    each_bit(sources & owed_ & ~b, [&](u32 r) { cover_[r] = i8(reg); });
+    if (sources & b) each_bit(lost_ & owed_, [&](u32 r) { cover_[r] = i8(reg); });
+    if (!kept_.empty() && kept_.back().reg == i8(reg) && nan_rules_ == NanRules::canonical) guards_ |= b;
+}
+
+// Operation n is about to be emitted, its operands in registers: what it takes to compute it again.
+void Lowering::keep(u32 n) {
+    const IrInst& i = inst(n);
+    auto free = [&] { // for the result, and for a copy of what it overwrites
+        u32 count = 0;
+        for (u32 r = 0; r < vec_temps(f_); ++r) count += !vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1);
+        return count;
+    };
+    if (!owed_ || kept_.size() == most_kept || free() < 2) settle_nans();
+    if (free() < 2) { // fewer when all operands are in temporaries, and then fewer are wanted
+        const u32 locked = vec_locked_;
+        for (u32 k = 0; k < 2 && room(1); ++k) vec_temp();
+        vec_locked_ = locked;
+    }
+    Kept k;
+    Type types[3] = {};
+    const ValueId values[3] = {i.a, i.b, i.c};
+    for (u32 o = 0; o < ir::info(i.op).operands; ++o) {
+        const i8 r = place_[values[o]].vec;
+        types[o] = type(values[o]);
+        k.from[o].reg = r;
+        for (u32 m = 0; m < kept_.size(); ++m)
+            if (kept_[m].reg == r) k.from[o] = {-1, i8(m)};
+        if (k.from[o].reg >= 0) in_kept_ |= bit(u32(r));
+        k.count = o + 1;
+    }
+    k.record = records_->operation(*unit_, i, types);
+    k.f64 = type(n) == Type::f64;
+    kept_.push_back(k);
+}
+
+// ---- what is owed is paid
+
+// Cold: the kept operations again, in order, by the interpreter's bodies.
+void Lowering::redo(const std::vector<Kept>& kept) {
+    auto scratch = [&](u32 k) { return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16); };
+    auto redone = [&](u32 k) { return state(at_.host(u32(offsetof(HostArea, redone)) + 16 * k), 16); };
+    const u32 store = f_.avx ? asmjit::x86::Inst::kIdVmovups : asmjit::x86::Inst::kIdMovups;
+    const Xmm t = xmm0; // kept by the call; whatever is in it comes back at the end
+    auto park = state(at_.host(offsetof(HostArea, park)), 16);
+    for (u32 m = 0; m < kept.size(); ++m) {
+        const Kept& k = kept[m];
+        a_.emit(store, park, t);
+        for (u32 o = 0; o < k.count; ++o) {
+            if (k.from[o].reg >= 0) {
+                a_.emit(store, scratch(o), xmm(u32(k.from[o].reg)));
+                continue;
+            }
+            a_.emit(store, t, redone(u32(k.from[o].kept)));
+            a_.emit(store, scratch(o), t);
+            a_.emit(store, t, park);
+        }
+        call_keeping(k.record);
+        a_.emit(store, t, scratch(first_result));
+        a_.emit(store, redone(m), t);
+        a_.emit(store, t, park);
+    }
+    for (u32 m = 0; m < kept.size(); ++m) {
+        if (kept[m].reg < 0) continue;
+        const Xmm r = xmm(u32(kept[m].reg));
+        Mem from = redone(m); // zeros above
+        from.setSize(kept[m].f64 ? 8 : 4);
+        if (kept[m].f64)
+            f_.avx ? a_.vmovq(r, from) : a_.movq(r, from);
+        else
+            f_.avx ? a_.vmovd(r, from) : a_.movd(r, from);
+    }
+}
+
+// Tests whether any owed register has a NaN, and repairs all when one has.
+void Lowering::settle_nans() {
+    if (!owed_) {
+        kept_.clear();
+        in_kept_ = guards_ = 0;
+        return;
+    }
+    const u32 all = owed_, f64 = owed_f64_;
+    u32 boxed = 0, clear = 0;
+    each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0, clear |= known_[r].clear < 128 ? bit(r) : 0; });
+    u32 roots = 0;
+    each_bit(all, [&](u32 r) {
+        const bool gone = r < vec_temps(f_) && !vec_count_[r]; // nobody has it; does another rely on it?
+        bool relied = !gone;
+        if (gone) each_bit(all, [&](u32 x) { relied |= cover_[x] == i8(r); });
+        relied |= guards_ >> r & 1;
+        if (cover_[r] < 0 && relied) roots |= bit(r);
+    });
+    std::vector<Kept> kept = std::move(kept_);
+    kept_.clear();
+    owed_ = owed_f64_ = in_kept_ = guards_ = 0;
+    Label fix = a_.newLabel(), back = a_.newLabel();
+    for (u32 wide : {roots & f64, roots & ~f64})
+        while (wide) {
+            const u32 x = u32(std::countr_zero(wide));
+            wide &= wide - 1;
+            const u32 y = wide ? u32(std::countr_zero(wide)) : x;
+            wide &= wide - 1;
+            if (f64 >> x & 1)
+                f_.avx ? a_.vucomisd(xmm(x), xmm(y)) : a_.ucomisd(xmm(x), xmm(y));
+            else
+                f_.avx ? a_.vucomiss(xmm(x), xmm(y)) : a_.ucomiss(xmm(x), xmm(y));
+            a_.jp(fix);
+        }
+    a_.bind(back);
+    if (!roots) return;
+    const bool canonical = nan_rules_ == NanRules::canonical;
+    cold(fix, [=, this, kept = std::move(kept)] {
+        redo(kept);
+        u32 redone = 0;
+        for (const Kept& k : kept)
+            if (k.reg >= 0) redone |= bit(u32(k.reg));
+        // what was computed again has zeros above, which may want ones
+        each_bit(redone & boxed, [&](u32 r) {
+            const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
+            f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
+        });
+        if (canonical)
+            each_bit(all & ~redone, [&](u32 r) {
+                Label fine = a_.newLabel();
+                const bool d = f64 >> r & 1;
+                if (d)
+                    f_.avx ? a_.vucomisd(xmm(r), xmm(r)) : a_.ucomisd(xmm(r), xmm(r));
+                else
+                    f_.avx ? a_.vucomiss(xmm(r), xmm(r)) : a_.ucomiss(xmm(r), xmm(r));
+                a_.jnp(fine);
+                const Mem nan = d                ? state(at_.host(offsetof(HostArea, nan_f64)), 16)
+                                : boxed >> r & 1 ? words(0xffffffff7fc00000, 0)
+                                                 : state(at_.host(offsetof(HostArea, nan_f32)), 16);
+                f_.avx ? a_.vmovaps(xmm(r), nan) : a_.movaps(xmm(r), nan);
+                a_.bind(fine);
+            });
+        a_.jmp(back);
+    });
+}
+
+// Nothing is owed behind it.
+void Lowering::settle() {
+    settle_nans();
+    const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
+    each_bit(bare_, [&](u32 r) {
+        if (r >= vec_temps(f_) || vec_count_[r]) f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
+        known_[r] = {.clear = 64, .boxed = true};
+    });
+    bare_ = 0;
+}
+
+} // namespace mimic::jit::x86
