@@ -224,18 +224,22 @@ private:
     bool fp_to_int(u32 n);
     bool static_stof(u32 n);
     bool fp_round(u32 n);
-    bool fp_round_to_int(u32 n);
-    void fp_extreme(u32 n);
-    void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
-    void fp_flags(u32 n);
-    void reversed_fp_flags(u32 n);
     bool silent(u32 n) const { return f_.avx512vl && an_->value[n].silent; }
-    void fp_mode(u32 n);
     void reverse_bits(u32 n);
     asmjit::x86::CondCode fp_condition(ValueId v);
     void set_fp_condition(u32 n);
     // Which NaN results the guest wants: the host's own, always the default one, or by rules of its own.
     enum class NanRules : u8 { host, canonical, guest };
+
+    // lower_fp_state.cpp
+    void fp_flags(u32 n);
+    void reversed_fp_flags(u32 n);
+    void fp_mode(u32 n);
+
+    // lower_fp_round.cpp
+    void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
+    bool fp_round_to_int(u32 n);
+    void fp_extreme(u32 n);
 
     // lower_owed.cpp: what registers still owe, and what is known of them. A result of floating point may hold a NaN that
     // is not the guest's; the test waits until somebody could see it, and is made of results that no other depends on.
@@ -258,7 +262,10 @@ private:
     u32 owing() const { return owed_ | bare_; }
     void settle_nans();
     void settle();
+    u32 roots() const;
+    void compare_numbers(u32 x, u32 y, bool f64);
     void redo(const std::vector<Kept>& kept);
+    void make_canonical(u32 regs, u32 f64, u32 boxed);
     void redefined(u32 reg); // it gets another value: called before that is emitted
     u32 owed_sources(u32 n) const;
     void owe(u32 reg, bool f64, u32 sources);

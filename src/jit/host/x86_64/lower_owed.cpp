@@ -15,6 +15,8 @@ using namespace asmjit::x86;
 using IrInst = ir::Inst;
 
 namespace {
+namespace X = asmjit::x86::Inst;
+
 template <class F>
 void each_bit(u32 bits, F&& f) {
     for (; bits; bits &= bits - 1) f(u32(std::countr_zero(bits)));
@@ -120,7 +122,7 @@ void Lowering::redefined(u32 reg) {
             settle_nans();
         } else {
             redefined(u32(to));
-            a_.emit(f_.avx ? asmjit::x86::Inst::kIdVmovaps : asmjit::x86::Inst::kIdMovaps, xmm(u32(to)), xmm(reg));
+            a_.emit(f_.avx ? X::kIdVmovaps : X::kIdMovaps, xmm(u32(to)), xmm(reg));
             for (Kept& k : kept_)
                 for (u32 n = 0; n < k.count; ++n)
                     if (k.from[n].reg == i8(reg)) k.from[n].reg = i8(to);
@@ -214,7 +216,7 @@ void Lowering::keep(u32 n) {
 void Lowering::redo(const std::vector<Kept>& kept) {
     auto scratch = [&](u32 k) { return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * k), 16); };
     auto redone = [&](u32 k) { return state(at_.host(u32(offsetof(HostArea, redone)) + 16 * k), 16); };
-    const u32 store = f_.avx ? asmjit::x86::Inst::kIdVmovups : asmjit::x86::Inst::kIdMovups;
+    const u32 store = f_.avx ? X::kIdVmovups : X::kIdMovups;
     const Xmm t = xmm0; // kept by the call; whatever is in it comes back at the end
     auto park = state(at_.host(offsetof(HostArea, park)), 16);
     for (u32 m = 0; m < kept.size(); ++m) {
@@ -246,68 +248,67 @@ void Lowering::redo(const std::vector<Kept>& kept) {
     }
 }
 
+// What has to be tested: results that no other depends on, if somebody can still see them or what they depend on.
+u32 Lowering::roots() const {
+    u32 out = 0;
+    each_bit(owed_, [&](u32 r) {
+        const bool gone = r < vec_temps(f_) && !vec_count_[r];
+        bool relied = !gone || (guards_ >> r & 1);
+        if (gone) each_bit(owed_, [&](u32 x) { relied |= cover_[x] == i8(r); });
+        if (cover_[r] < 0 && relied) out |= bit(r);
+    });
+    return out;
+}
+
+void Lowering::compare_numbers(u32 x, u32 y, bool f64) {
+    if (f64)
+        f_.avx ? a_.vucomisd(xmm(x), xmm(y)) : a_.ucomisd(xmm(x), xmm(y));
+    else
+        f_.avx ? a_.vucomiss(xmm(x), xmm(y)) : a_.ucomiss(xmm(x), xmm(y));
+}
+
+// Cold: each of the registers that has a NaN gets the default one.
+void Lowering::make_canonical(u32 regs, u32 f64, u32 boxed) {
+    each_bit(regs, [&](u32 r) {
+        Label fine = a_.newLabel();
+        const bool d = f64 >> r & 1;
+        compare_numbers(r, r, d);
+        a_.jnp(fine);
+        const Mem nan = d                ? state(at_.host(offsetof(HostArea, nan_f64)), 16)
+                        : boxed >> r & 1 ? words(0xffffffff7fc00000, 0)
+                                         : state(at_.host(offsetof(HostArea, nan_f32)), 16);
+        v_move(xmm(r), nan);
+        a_.bind(fine);
+    });
+}
+
 // Tests whether any owed register has a NaN, and repairs all when one has.
 void Lowering::settle_nans() {
-    if (!owed_) {
-        kept_.clear();
-        in_kept_ = guards_ = 0;
-        return;
-    }
-    const u32 all = owed_, f64 = owed_f64_;
-    u32 boxed = 0, clear = 0;
-    each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0, clear |= known_[r].clear < 128 ? bit(r) : 0; });
-    u32 roots = 0;
-    each_bit(all, [&](u32 r) {
-        const bool gone = r < vec_temps(f_) && !vec_count_[r]; // nobody has it; does another rely on it?
-        bool relied = !gone;
-        if (gone) each_bit(all, [&](u32 x) { relied |= cover_[x] == i8(r); });
-        relied |= guards_ >> r & 1;
-        if (cover_[r] < 0 && relied) roots |= bit(r);
-    });
+    const u32 all = owed_, f64 = owed_f64_, tested = roots();
     std::vector<Kept> kept = std::move(kept_);
     kept_.clear();
     owed_ = owed_f64_ = in_kept_ = guards_ = 0;
+    if (!tested) return;
+    u32 boxed = 0, redone = 0;
+    each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0; });
+    for (const Kept& k : kept) redone |= k.reg >= 0 ? bit(u32(k.reg)) : 0;
     Label fix = a_.newLabel(), back = a_.newLabel();
-    for (u32 wide : {roots & f64, roots & ~f64})
+    for (u32 wide : {tested & f64, tested & ~f64})
         while (wide) {
             const u32 x = u32(std::countr_zero(wide));
             wide &= wide - 1;
             const u32 y = wide ? u32(std::countr_zero(wide)) : x;
             wide &= wide - 1;
-            if (f64 >> x & 1)
-                f_.avx ? a_.vucomisd(xmm(x), xmm(y)) : a_.ucomisd(xmm(x), xmm(y));
-            else
-                f_.avx ? a_.vucomiss(xmm(x), xmm(y)) : a_.ucomiss(xmm(x), xmm(y));
+            compare_numbers(x, y, f64 >> x & 1);
             a_.jp(fix);
         }
     a_.bind(back);
-    if (!roots) return;
-    const bool canonical = nan_rules_ == NanRules::canonical;
     cold(fix, [=, this, kept = std::move(kept)] {
         redo(kept);
-        u32 redone = 0;
-        for (const Kept& k : kept)
-            if (k.reg >= 0) redone |= bit(u32(k.reg));
         // what was computed again has zeros above, which may want ones
-        each_bit(redone & boxed, [&](u32 r) {
-            const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
-            f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
-        });
-        if (canonical)
-            each_bit(all & ~redone, [&](u32 r) {
-                Label fine = a_.newLabel();
-                const bool d = f64 >> r & 1;
-                if (d)
-                    f_.avx ? a_.vucomisd(xmm(r), xmm(r)) : a_.ucomisd(xmm(r), xmm(r));
-                else
-                    f_.avx ? a_.vucomiss(xmm(r), xmm(r)) : a_.ucomiss(xmm(r), xmm(r));
-                a_.jnp(fine);
-                const Mem nan = d                ? state(at_.host(offsetof(HostArea, nan_f64)), 16)
-                                : boxed >> r & 1 ? words(0xffffffff7fc00000, 0)
-                                                 : state(at_.host(offsetof(HostArea, nan_f32)), 16);
-                f_.avx ? a_.vmovaps(xmm(r), nan) : a_.movaps(xmm(r), nan);
-                a_.bind(fine);
-            });
+        const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
+        each_bit(redone & boxed, [&](u32 r) { v_op({X::kIdOrps, X::kIdVorps}, xmm(r), xmm(r), ones); });
+        if (nan_rules_ == NanRules::canonical) make_canonical(all & ~redone, f64, boxed);
         a_.jmp(back);
     });
 }
@@ -317,7 +318,7 @@ void Lowering::settle() {
     settle_nans();
     const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
     each_bit(bare_, [&](u32 r) {
-        if (r >= vec_temps(f_) || vec_count_[r]) f_.avx ? a_.vorps(xmm(r), xmm(r), ones) : a_.orps(xmm(r), ones);
+        if (r >= vec_temps(f_) || vec_count_[r]) v_op({X::kIdOrps, X::kIdVorps}, xmm(r), xmm(r), ones);
         known_[r] = {.clear = 64, .boxed = true};
     });
     bare_ = 0;

@@ -1,0 +1,115 @@
+// The FP environment: MXCSR's image of sticky flags, rounding and flushing.
+#include "jit/host/x86_64/lower.hpp"
+#include "softfloat/env.hpp"
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using IrInst = ir::Inst;
+
+// The sticky flags: five in MXCSR, in another place each; what MXCSR has no bit for stays in memory. CpuHeader::fp.flags
+// never holds one of the five that MXCSR lacks.
+void Lowering::fp_flags(u32 n) {
+    const IrInst& i = inst(n);
+    Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    Mem others = state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4);
+    static_assert(softfloat::flag::divide_by_zero == 2 && softfloat::flag::inexact == 16);
+    if (i.op == Op::fpflags) {
+        Gp d = def(n), t = temp();
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(t.r32(), image);
+        a_.mov(d.r32(), t.r32());
+        a_.and_(d.r32(), 1);
+        a_.shr(t.r32(), 1);
+        a_.and_(t.r32(), 0x1e);
+        a_.or_(d.r32(), t.r32());
+        a_.or_(d.r32(), others);
+        return;
+    }
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    a_.mov(others, v.r32());
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 0x1e);
+    a_.lea(t.r32(), ptr(0, t, 1));
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), 1);
+    a_.or_(t.r32(), u.r32());
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(u.r32(), image);
+    a_.and_(u.r32(), -64);
+    a_.or_(u.r32(), t.r32());
+    a_.mov(image, u.r32());
+    f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+    use(i.a);
+}
+
+// The five of IEEE 754 in the opposite order. Most writes bring back what stands there already.
+void Lowering::reversed_fp_flags(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    if (i.op == Op::fpflags) {
+        Gp d = def(n);
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(d.r32(), image);
+        a_.and_(d.r32(), 63);
+        a_.movzx(d.r32(), ptr(rbp, d, 0, at_.host(offsetof(HostArea, reversed_flags)), 1));
+        return;
+    }
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 31);
+    a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0x3d); // not the denormal's
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 63);
+        a_.xor_(t.r32(), u.r32());
+        a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
+// Rounding and flushing: MXCSR changes when the mode does.
+void Lowering::fp_mode(u32 n) {
+    const IrInst& i = inst(n);
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    Gp v = gpr(i.a), t = temp(), u = temp();
+    a_.mov(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, mode)), 4), v.r32());
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), v.r32());
+    a_.and_(t.r32(), 7);
+    a_.mov(t.r32(), ptr(rbp, t, 2, at_.host(offsetof(HostArea, mxcsr_rounding)), 4));
+    static_assert(ir::fpmode::flush_outputs == 1 << 3 && ir::fpmode::flush_inputs == 1 << 4);
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_outputs);
+    a_.shl(u.r32(), 15 - 3);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), v.r32());
+    a_.and_(u.r32(), ir::fpmode::flush_inputs);
+    a_.shl(u.r32(), 6 - 4);
+    a_.or_(t.r32(), u.r32());
+    a_.mov(u.r32(), image);
+    a_.xor_(t.r32(), u.r32());
+    a_.test(t.r32(), 0xe040);
+    use(i.a);
+    Label other = a_.newLabel(), back = a_.newLabel();
+    a_.jnz(other);
+    a_.bind(back);
+    cold(other, [=, this] {
+        a_.and_(t.r32(), 0xe040);
+        a_.xor_(t.r32(), u.r32());
+        a_.mov(image, t.r32());
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.jmp(back);
+    });
+}
+
+} // namespace mimic::jit::x86
