@@ -118,12 +118,12 @@ Result<void> log_filter(RunCommand& c, std::string_view text) {
     for (auto& word : split(text)) {
         std::string_view w = word;
         size_t dots = w.find(".."), sign = w.find_first_of("+-");
-        size_t at = dots != w.npos ? dots : sign;
+        size_t at = dots != std::string::npos ? dots : sign;
         auto bad = Error::invalid_argument("-dfilter {}: expected START+LENGTH, START-LENGTH or START..END", word);
-        if (at == w.npos || at == 0) return bad;
-        auto first = number("", w.substr(0, at)), second = number("", w.substr(at + (dots != w.npos ? 2 : 1)));
+        if (at == std::string::npos || at == 0) return bad;
+        auto first = number("", w.substr(0, at)), second = number("", w.substr(at + (dots != std::string::npos ? 2 : 1)));
         if (!first || !second) return bad;
-        if (dots != w.npos) {
+        if (dots != std::string::npos) {
             if (*second < *first) return bad;
             ranges.push_back({*first, *second + 1});
         } else if (w[at] == '+') {
@@ -168,8 +168,8 @@ Result<void> root_mounts(RunCommand& c, std::string_view v) {
 
 Result<void> root_bind(RunCommand& c, std::string_view v) {
     size_t colon = v.find(':');
-    std::string host(v.substr(0, colon)), inside(colon == v.npos ? v : v.substr(colon + 1));
-    if (host.empty() || inside.find_first_not_of('/') == inside.npos || inside[0] != '/')
+    std::string host(v.substr(0, colon)), inside(colon == std::string::npos ? v : v.substr(colon + 1));
+    if (host.empty() || inside.find_first_not_of('/') == std::string::npos || inside[0] != '/')
         return Error::invalid_argument("--bind {}: expected HOST or HOST:INSIDE, INSIDE an absolute path", v);
     c.root.binds.push_back({host, inside});
     return {};
@@ -410,7 +410,7 @@ bool Inherited::parse(std::string_view text) {
     i64 values[5];
     for (i64& value : values) {
         size_t comma = text.find(',');
-        if (comma == text.npos || !signed_number(text.substr(0, comma), value)) return false;
+        if (comma == std::string::npos || !signed_number(text.substr(0, comma), value)) return false;
         text.remove_prefix(comma + 1);
     }
     for (u32 i = 0; i < 3; i++)

@@ -181,17 +181,17 @@ int open_interpreter(void* context, const std::string& path) {
 
 // A command without a slash is looked for as a shell does.
 std::string search_path(const std::string& name) {
-    if (name.find('/') != name.npos) return name;
+    if (name.find('/') != std::string::npos) return name;
     const char* variable = getenv("PATH");
     std::string_view path =
         variable && *variable ? variable : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     while (!path.empty()) {
         size_t end = path.find(':');
-        std::string candidate = std::string(path.substr(0, end)) + "/" + name;
+        std::string candidate = fmt::format("{}/{}", path.substr(0, end), name);
         struct stat st;
         if (stat(candidate.c_str(), &st) == 0 && S_ISREG(st.st_mode) && access(candidate.c_str(), X_OK) == 0)
             return candidate;
-        path.remove_prefix(end == path.npos ? path.size() : end + 1);
+        path.remove_prefix(end == std::string::npos ? path.size() : end + 1);
     }
     return name;
 }
@@ -310,8 +310,9 @@ const char* variable(const char* name) { return getenv(name); }
 std::string root_shell(const std::string& directory) {
     for (const char* shell : {"/bin/bash", "/bin/sh"}) {
         struct stat st;
-        std::string path = directory + "/usr" + shell; // merged /usr: /bin is a link
-        if (stat(path.c_str(), &st) == 0 || lstat((directory + shell).c_str(), &st) == 0) return shell;
+        std::string path = fmt::format("{}/usr{}", directory, shell); // merged /usr: /bin is a link
+        std::string plain = fmt::format("{}{}", directory, shell);
+        if (stat(path.c_str(), &st) == 0 || lstat(plain.c_str(), &st) == 0) return shell;
     }
     return "/bin/sh";
 }

@@ -1,6 +1,7 @@
 #include "user/linux/credentials.hpp"
 #include <cerrno>
 #include <charconv>
+#include <fmt/format.h>
 
 namespace mimic::user {
 namespace {
@@ -10,9 +11,7 @@ constexpr u32 unchanged = ~0u;
 bool among(const Ids& ids, u32 id) { return id == ids.real || id == ids.effective || id == ids.saved; }
 
 std::string join(std::initializer_list<u32> values) {
-    std::string text;
-    for (u32 v : values) text += (text.empty() ? "" : ":") + std::to_string(v);
-    return text;
+    return fmt::format("{}", fmt::join(values, ":"));
 }
 
 bool numbers(std::string_view text, std::vector<u32>& to) {
@@ -40,15 +39,14 @@ bool four(std::string_view text, Ids& ids) {
 } // namespace
 
 std::string Credentials::text() const {
-    std::string list;
-    for (u32 g : groups) list += (list.empty() ? "" : ":") + std::to_string(g);
+    std::string list = fmt::format("{}", fmt::join(groups, ":"));
     return join({uid.real, uid.effective, uid.saved, uid.fs}) + "/" +
            join({gid.real, gid.effective, gid.saved, gid.fs}) + "/" + list;
 }
 
 bool Credentials::parse(std::string_view text) {
     size_t first = text.find('/'), second = text.find('/', first + 1);
-    if (first == text.npos || second == text.npos) return false;
+    if (first == std::string::npos || second == std::string::npos) return false;
     return four(text.substr(0, first), uid) && four(text.substr(first + 1, second - first - 1), gid) &&
            numbers(text.substr(second + 1), groups);
 }

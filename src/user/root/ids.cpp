@@ -25,7 +25,7 @@ std::vector<std::string_view> fields(std::string_view line) {
     for (;;) {
         size_t end = line.find(':');
         parts.push_back(line.substr(0, end));
-        if (end == line.npos) return parts;
+        if (end == std::string::npos) return parts;
         line.remove_prefix(end + 1);
     }
 }
@@ -35,7 +35,7 @@ void each_line(std::string_view text, F f) {
     while (!text.empty()) {
         size_t end = text.find('\n');
         f(text.substr(0, end));
-        text.remove_prefix(end == text.npos ? text.size() : end + 1);
+        text.remove_prefix(end == std::string::npos ? text.size() : end + 1);
     }
 }
 
@@ -45,8 +45,10 @@ bool number(std::string_view text, u64& value) {
 }
 
 std::string program(const char* name) {
-    for (std::string directory : {"/usr/bin/", "/bin/", "/usr/sbin/", "/usr/local/bin/"})
-        if (access((directory + name).c_str(), X_OK) == 0) return directory + name;
+    for (const char* directory : {"/usr/bin", "/bin", "/usr/sbin", "/usr/local/bin"}) {
+        std::string path = fmt::format("{}/{}", directory, name);
+        if (access(path.c_str(), X_OK) == 0) return path;
+    }
     return {};
 }
 
@@ -134,7 +136,7 @@ u64 known_ids() {
     each_line(text_of("/proc/self/uid_map"), [&](std::string_view line) {
         size_t at = line.find_last_of(" \t");
         u64 count;
-        if (at != line.npos && number(line.substr(at + 1), count)) total += count;
+        if (at != std::string::npos && number(line.substr(at + 1), count)) total += count;
     });
     return total;
 }

@@ -87,8 +87,8 @@ NewOwner owner_of_new(Thread& t, i64 directory, const std::string& path) {
     if (!t.process().pretends_ids()) return {};
     NewOwner owner{t.credentials.uid.fs, t.credentials.gid.fs};
     size_t end = path.find_last_not_of('/');
-    size_t slash = end == path.npos ? path.npos : path.rfind('/', end);
-    std::string parent = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+    size_t slash = end == std::string::npos ? std::string::npos : path.rfind('/', end);
+    std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
     struct statx st;
     if (pretended_statx(t, directory, parent.c_str(), 0, 0, st) == 0 && st.stx_mode & S_ISGID) owner.gid = st.stx_gid;
     return owner;
