@@ -180,6 +180,57 @@ TEST_P(Engines, ABusyPageChecksItsUnits) {
     EXPECT_LE(space->counters().stale_units, 31u);
 }
 
+// Straight code is met once and never translated; a loop is translated at its second turn. Blocks end at calls, so a trap,
+// a fault and an indirect branch are met by both engines.
+TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    machine.assemble(*guest,
+                     {"addi a0, zero, 1000", "addi a1, zero, 0", "jal ra, 0x1020", "bne a0, zero, 0x1008",
+                      "sd a1, 0(sp)", "ld a2, 0(sp)", "lui a3, 0x40000", "ld a0, 8(a3)", "add a1, a1, a0",
+                      "addi a0, a0, -1", "jalr zero, 0(ra)"},
+                     0x1000);
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    cpu.header().pc = 0x1000;
+    cpu.slot64(2) = 0x8000;
+    cpu.run();
+    EXPECT_EQ(cpu.header().exit_kind, ir::ExitKind::fault);
+    EXPECT_EQ(cpu.header().pc, 0x101cu);
+    EXPECT_EQ(cpu.slot64(12), 500500u);
+    CodeSpace::Counters c = space->counters();
+    EXPECT_GE(c.met_once, 3u);
+    EXPECT_LE(c.met_once, 6u);
+    EXPECT_GE(c.units, 1u);
+    EXPECT_LE(c.guest_insns, 12u); // the loop, and where it ends
+    cpu.header().pc = 0x1000;
+    cpu.slot64(2) = 0x8000;
+    cpu.run();
+    EXPECT_EQ(space->counters().met_once, c.met_once);
+    EXPECT_EQ(cpu.slot64(12), 500500u);
+}
+
+// A request reaches a vCPU whose code is met for the first time, and code that changed is run as it is now.
+TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    for (u32 n = 1; n < 5; ++n) {
+        machine.assemble(*guest, {"addi a0, zero, " + std::to_string(n), "ecall"}, 0x1000);
+        if (n > 2) space->invalidate(0x1000, 0x1004); // of the first run nothing is known
+        cpu.header().pc = 0x1000;
+        cpu.kick();
+        cpu.run();
+        EXPECT_EQ(cpu.header().exit_kind, ir::ExitKind::poll);
+        cpu.clear_kick();
+        cpu.run();
+        EXPECT_EQ(cpu.slot64(10), n);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),
                          [](const auto& which) { return which.param == Accel::jit ? "jit" : "interp"; });
 

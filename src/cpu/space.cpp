@@ -19,6 +19,13 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     s.stepwise = o.verify || (o.log & log::exec);
     s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
     if (!s.table) return Error::system(ENOMEM, "no memory for the table of translations");
+    constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
+    s.interprets_first =
+        o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
+    if (s.interprets_first) {
+        s.met.reset(static_cast<std::atomic<u64>*>(std::calloc(Impl::met_bits / 64, sizeof(std::atomic<u64>))));
+        if (!s.met) return Error::system(ENOMEM, "no memory for the table of code that was met");
+    }
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -43,7 +50,7 @@ const Options& CodeSpace::options() const { return impl_->options; }
 CodeSpace::Counters CodeSpace::counters() const {
     std::lock_guard lock(impl_->mutex);
     Counters all = impl_->counters;
-    for (const Cpu* c : impl_->cpus) c->tell_verified(all);
+    for (const Cpu* c : impl_->cpus) c->tell_counts(all);
     return all;
 }
 
@@ -74,6 +81,14 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     head.store(n, std::memory_order_release);
     t->nodes.push_back(n);
     return n;
+}
+
+// Neighbours in code are neighbours here, too: few pages are touched.
+bool CodeSpace::Impl::meets_first(u64 pc) {
+    u32 n = u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (met_bits - 1);
+    u64 bit = u64{1} << n % 64;
+    if (met[n / 64].load(std::memory_order_relaxed) & bit) return false;
+    return !(met[n / 64].fetch_or(bit, std::memory_order_relaxed) & bit);
 }
 
 void CodeSpace::Impl::provide(u64 pc, u32 mode) {

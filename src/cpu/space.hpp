@@ -82,6 +82,7 @@ struct CodeSpace::Impl {
     const isa::Guest& guest;
     CodeSource& source;
     Options options;
+    bool interprets_first = false;
     bool stepwise = false; // back to C++ after each unit: no links, no jump cache
 
     mutable std::mutex mutex; // translation, invalidation, the structures below
@@ -114,6 +115,9 @@ struct CodeSpace::Impl {
         void operator()(void* p) const { std::free(p); }
     };
     std::unique_ptr<std::atomic<Node*>[], Free> table;
+    // A bit for each pc (and for those that share it) that was met; a program that fills it has no cold code any more.
+    static constexpr u32 met_bits = 1 << 20;
+    std::unique_ptr<std::atomic<u64>[], Free> met;
 
     std::atomic<u64> epoch{1};
     std::atomic<u32> waiting{0}; // threads that wait for a region
@@ -131,6 +135,8 @@ struct CodeSpace::Impl {
     // space.cpp
     static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
+    // Is pc met for the first time? It will not be again.
+    bool meets_first(u64 pc);
     // Makes a translation of pc, unless there is one.
     void provide(u64 pc, u32 mode);
     bool translate(u64 pc, u32 mode);
