@@ -98,7 +98,7 @@ Node* Cpu::enter_unit() {
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
         if (Node* n = space_.find(header_->pc, header_->mode)) return n;
         leave_unit();
-        if (space_.interprets_first && space_.meets_first(header_->pc)) return nullptr;
+        if (space_.interprets_first && space_.met.add(header_->pc)) return nullptr;
         space_.provide(header_->pc, header_->mode);
     }
 }
@@ -160,13 +160,15 @@ void Cpu::run_once() {
         std::lock_guard lock(s.mutex);
         if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
         isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
-        isa::Limits limits{.blocks = 1};
-        if (s.options.stop_at_known) limits.exists = [&s](u64 at, u32 m) { return s.find(at, m) != nullptr; };
-        unit = &first_->translate(header_->pc, {header_->mode, 0}, fetch, limits);
+        isa::Limits limits = s.limits_at(header_->pc);
+        limits.blocks = 1;
+        unit = &first_->translate(header_->pc, {header_->mode, s.flavour_at(header_->pc)}, fetch, limits);
     }
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
     met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    met_once_insns_.store(met_once_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
+                          std::memory_order_relaxed);
 }
 
 void Cpu::run() {

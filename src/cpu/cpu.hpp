@@ -117,6 +117,7 @@ public:
         u64 units = 0, guest_insns = 0, code_bytes = 0; // translated
         u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
         u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
+        u64 met_once_insns = 0;                         // guest instructions in the next
         u64 met_once = 0;                               // blocks that ran in the interpreter when they were first met
         u64 refused = 0;                                // units left to the interpreter
         u64 refused_by_op[ir::op_count] = {};           // by the operation that had no lowering
@@ -190,8 +191,8 @@ private:
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
-    std::unique_ptr<isa::Translator> first_; // of blocks that are met for the first time
-    std::atomic<u64> met_once_{0};           // not yet in the space's counters
+    std::unique_ptr<isa::Translator> first_;           // of blocks that are met for the first time
+    std::atomic<u64> met_once_{0}, met_once_insns_{0}; // not yet in the space's counters
     std::unique_ptr<Verifier> verifier_;
     std::atomic<u64> verified_units_{0}, verified_insns_{0}; // not yet in the space's counters
     void tell_counts(CodeSpace::Counters& c) const;
