@@ -5,6 +5,8 @@ find_package(Threads REQUIRED)
 
 add_library(mimic_options INTERFACE)
 target_compile_options(mimic_options INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
+# Nobody replaces our functions at run time: the compiler may inline them within a file although code is position independent.
+target_compile_options(mimic_options INTERFACE -fno-semantic-interposition)
 target_include_directories(mimic_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(mimic_options INTERFACE $<$<CONFIG:Debug>:MIMIC_DEBUG=1>)
 if(MIMIC_SANITIZE)

@@ -37,7 +37,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
 Cpu::~Cpu() {
     {
         std::lock_guard lock(space_.mutex);
-        tell_verified(space_.counters);
+        tell_counts(space_.counters);
         std::erase(space_.cpus, this);
         // A child that borrowed this memory may have been killed in translated code; others need not wait for it any more.
         if (inside_.load(std::memory_order_seq_cst) != 0) space_.outside.notify_all();
@@ -90,13 +90,15 @@ bool Cpu::done(u32 which) {
 
 // ---- running
 
-// The unit at pc, translated if need be; from now on it stays until leave_unit.
+// The unit at pc, translated if need be; from now on it stays until leave_unit. Null: the code there is met for the first
+// time.
 Node* Cpu::enter_unit() {
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
         if (Node* n = space_.find(header_->pc, header_->mode)) return n;
         leave_unit();
+        if (space_.interprets_first && space_.met.add(header_->pc)) return nullptr;
         space_.provide(header_->pc, header_->mode);
     }
 }
@@ -150,6 +152,25 @@ void Cpu::execute(Node& n) {
         interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
 }
 
+// The block at pc, by the interpreter. Nothing of it is kept, so nothing has to be watched or dropped.
+void Cpu::run_once() {
+    CodeSpace::Impl& s = space_;
+    ir::Unit* unit;
+    {
+        std::lock_guard lock(s.mutex);
+        if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
+        isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
+        isa::Limits limits = s.limits_at(header_->pc);
+        limits.blocks = 1;
+        unit = &first_->translate(header_->pc, {header_->mode, s.flavour_at(header_->pc)}, fetch, limits);
+    }
+    header_->host_pc = 0;
+    interpreter_.run(*unit, state_, *header_, *header_->access);
+    met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    met_once_insns_.store(met_once_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
+                          std::memory_order_relaxed);
+}
+
 void Cpu::run() {
     bind_thread();
     CodeSpace::Impl& s = space_;
@@ -164,7 +185,10 @@ void Cpu::run() {
         u32 mode = header_->mode;
         if (!may_enter()) return;
         Node* n = enter_unit();
-        if (s.stepwise) {
+        if (!n) {
+            run_once();
+            word_ = nullptr;
+        } else if (s.stepwise) {
             step(*n);
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
@@ -176,7 +200,7 @@ void Cpu::run() {
             execute(*n);
         }
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
-        bool code = n->code != nullptr;
+        bool code = n && n->code;
         // Unit by unit, staying inside saves time.
         if (!s.stepwise || header_->exit_kind >= ExitKind::trap || wanted()) leave_unit();
         if (s.busy.load(std::memory_order_relaxed)) s.calm_down();
@@ -199,6 +223,7 @@ void Cpu::run_unit() {
     bind_thread();
     do {
         Node* n = enter_unit();
+        while (!n) n = enter_unit(); // it has been met now
         __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
         done(0);

@@ -7,7 +7,7 @@
 #pragma once
 #include "base/result.hpp"
 #include "ir/interpreter.hpp"
-#include "isa/guest.hpp"
+#include "isa/translate.hpp"
 #include <atomic>
 #include <memory>
 #include <string>
@@ -65,8 +65,12 @@ struct Mismatch {
 
 struct Options {
     Accel accel = Accel::jit;
-    bool verify = false;       // run each unit in both engines and compare
-    bool one_insn = false;     // a guest instruction a unit
+    bool verify = false;   // run each unit in both engines and compare
+    bool one_insn = false; // a guest instruction a unit
+    // Code that is met for the first time runs in the interpreter, block by block, and is translated when it is met again:
+    // what runs once costs half as much (JIT only; not with verify, one_insn and logs of
+    // translation).
+    bool interpret_first = false;
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
@@ -113,6 +117,8 @@ public:
         u64 units = 0, guest_insns = 0, code_bytes = 0; // translated
         u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
         u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
+        u64 met_once_insns = 0;                         // guest instructions in the next
+        u64 met_once = 0;                               // blocks that ran in the interpreter when they were first met
         u64 refused = 0;                                // units left to the interpreter
         u64 refused_by_op[ir::op_count] = {};           // by the operation that had no lowering
         // verify=on: units run and guest instructions in them; those not verified by reason
@@ -171,6 +177,7 @@ private:
     void bind_thread();
     Node* enter_unit();
     bool may_enter();
+    void run_once();
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n, u32 mode);
@@ -184,9 +191,11 @@ private:
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
+    std::unique_ptr<isa::Translator> first_;           // of blocks that are met for the first time
+    std::atomic<u64> met_once_{0}, met_once_insns_{0}; // not yet in the space's counters
     std::unique_ptr<Verifier> verifier_;
     std::atomic<u64> verified_units_{0}, verified_insns_{0}; // not yet in the space's counters
-    void tell_verified(CodeSpace::Counters& c) const;
+    void tell_counts(CodeSpace::Counters& c) const;
     long thread_ = 0;              // that GS was set for
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0

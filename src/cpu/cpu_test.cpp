@@ -51,6 +51,36 @@ TEST_P(Engines, AFaultShowsTheStateAtTheInstructionsStart) {
     if (GetParam() == Accel::interp) { EXPECT_EQ(cpu->header().fault_address, 0x40000008u); }
 }
 
+// A loop of registers that have no host register elsewhere: polls, faults and ordinary exits show each where it belongs.
+TEST_P(Engines, ALoopMayHaveARegisterPlanOfItsOwn) {
+    program({"addi t3, zero, 1000", "addi t4, zero, 0", "add t4, t4, t3", "add t5, t5, t4", "sd t5, 0(s2)",
+             "addi t3, t3, -1", "bne t3, zero, 0x1008", "add t6, t6, s3", "ld t4, 0(t6)", "add t5, t5, t4",
+             "bne t6, t3, 0x101c", "ecall"});
+    auto other = [](u32 n) { return 0x1111u * n; };
+    for (u32 n = 1; n < 32; ++n) cpu->slot64(ir::SlotId(n)) = other(n);
+    cpu->slot64(18) = cpu->slot64(31) = 0x8000, cpu->slot64(19) = 0x10000000, cpu->slot64(30) = 0;
+    auto others_stay = [&] {
+        for (u32 n = 1; n < 32; ++n) {
+            bool used = n == 18 || n == 19 || n >= 28;
+            if (!used) { EXPECT_EQ(x(n), other(n)) << "x" << n; }
+        }
+    };
+    cpu->kick();
+    cpu->run();
+    EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::poll);
+    others_stay();
+    cpu->clear_kick();
+    cpu->run();
+    EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::fault);
+    EXPECT_EQ(cpu->header().pc, 0x1020u);
+    EXPECT_EQ(x(31) % 0x10000000, 0x8000u);
+    EXPECT_EQ(x(28), 0u);
+    u64 sum = 0, sums = 0;
+    for (u64 n = 1000; n; --n) sum += n, sums += sum;
+    EXPECT_EQ(*reinterpret_cast<u64*>(machine.base + 0x8000), sums);
+    others_stay();
+}
+
 TEST_P(Engines, APollLeavesAnEndlessLoop) {
     program({"addi a0, a0, 1", "jal zero, 0x1000"});
     cpu->kick();
@@ -178,6 +208,72 @@ TEST_P(Engines, ABusyPageChecksItsUnits) {
     cpu->run();
     EXPECT_EQ(x(10), 50u);
     EXPECT_LE(space->counters().stale_units, 31u);
+}
+
+// Straight code is met once and never translated; a loop is translated at its second turn. Blocks end at calls, so a trap,
+// a fault and an indirect branch are met by both engines.
+TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    machine.assemble(*guest,
+                     {"addi a0, zero, 1000", "addi a1, zero, 0", "jal ra, 0x1020", "bne a0, zero, 0x1008",
+                      "sd a1, 0(sp)", "ld a2, 0(sp)", "lui a3, 0x40000", "ld a0, 8(a3)", "add a1, a1, a0",
+                      "addi a0, a0, -1", "jalr zero, 0(ra)"},
+                     0x1000);
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    cpu.header().pc = 0x1000;
+    cpu.slot64(2) = 0x8000;
+    cpu.run();
+    EXPECT_EQ(cpu.header().exit_kind, ir::ExitKind::fault);
+    EXPECT_EQ(cpu.header().pc, 0x101cu);
+    EXPECT_EQ(cpu.slot64(12), 500500u);
+    CodeSpace::Counters c = space->counters();
+    EXPECT_GE(c.met_once, 3u);
+    EXPECT_LE(c.met_once, 6u);
+    EXPECT_GE(c.units, 1u);
+    EXPECT_LE(c.guest_insns, 12u);    // the loop, and where it ends
+    EXPECT_LE(c.met_once_insns, 16u); // none of them looped
+    cpu.header().pc = 0x1000;
+    cpu.slot64(2) = 0x8000;
+    cpu.run();
+    EXPECT_EQ(space->counters().met_once, c.met_once);
+    EXPECT_EQ(cpu.slot64(12), 500500u);
+}
+
+TEST(InterpretFirst, LeavesALoopOfOneBlockAtItsFirstTurn) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    machine.assemble(*guest, {"addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    cpu.header().pc = 0x1000;
+    cpu.slot64(10) = 1000;
+    cpu.run();
+    EXPECT_EQ(cpu.header().pc, 0x1008u);
+    EXPECT_EQ(space->counters().met_once_insns, 2u);
+}
+
+// A request reaches a vCPU whose code is met for the first time, and code that changed is run as it is now.
+TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    for (u32 n = 1; n < 5; ++n) {
+        machine.assemble(*guest, {"addi a0, zero, " + std::to_string(n), "ecall"}, 0x1000);
+        if (n > 2) space->invalidate(0x1000, 0x1004); // of the first run nothing is known
+        cpu.header().pc = 0x1000;
+        cpu.kick();
+        cpu.run();
+        EXPECT_EQ(cpu.header().exit_kind, ir::ExitKind::poll);
+        cpu.clear_kick();
+        cpu.run();
+        EXPECT_EQ(cpu.slot64(10), n);
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),

@@ -18,7 +18,11 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     Impl& s = *space->impl_;
     s.stepwise = o.verify || (o.log & log::exec);
     s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
-    if (!s.table) return Error::system(ENOMEM, "no memory for the table of translations");
+    if (!s.table || !s.met.words || !s.named.words)
+        return Error::system(ENOMEM, "no memory for the table of translations");
+    constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
+    s.interprets_first =
+        o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -43,7 +47,7 @@ const Options& CodeSpace::options() const { return impl_->options; }
 CodeSpace::Counters CodeSpace::counters() const {
     std::lock_guard lock(impl_->mutex);
     Counters all = impl_->counters;
-    for (const Cpu* c : impl_->cpus) c->tell_verified(all);
+    for (const Cpu* c : impl_->cpus) c->tell_counts(all);
     return all;
 }
 
@@ -69,6 +73,7 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
     Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
+    named.add(pc);
     std::atomic<Node*>& head = table[bucket(pc)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
@@ -103,6 +108,22 @@ void CodeSpace::Impl::note_tag(Translation& t) {
     drop(&t);
 }
 
+u32 CodeSpace::Impl::flavour_at(u64 pc) {
+    return (options.one_insn ? ir::flavour::one_insn : 0) | (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) |
+           (guards ? ir::flavour::entry_mode : 0) | (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+}
+
+isa::Limits CodeSpace::Impl::limits_at(u64 pc) {
+    isa::Limits l{.one_insn = options.one_insn};
+    bool guarded = guards && source.guarded(pc);
+    if (options.stop_at_known || guards)
+        l.exists = [this, guarded](u64 at, u32 m) {
+            return (options.stop_at_known && exists(at, m)) || (guards && source.guarded(at) != guarded);
+        };
+    if (interprets_first) l.met = [this](u64 at) { return met.has(at); };
+    return l;
+}
+
 // False: there was no room.
 bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
     bool check = busy && is_busy(pc, pc + 1);
@@ -111,18 +132,10 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
     };
     if (region_is_full()) return false;
     for (;;) {
-        limits = {.one_insn = options.one_insn};
-        bool guarded = guards && source.guarded(pc);
-        if (options.stop_at_known || guards)
-            limits.exists = [this, guarded](u64 at, u32 m) {
-                return (options.stop_at_known && find(at, m)) || (guards && source.guarded(at) != guarded);
-            };
-        if (check) limits.insns = checked_insns, limits.reach = checked_reach;
+        limits = limits_at(pc);
+        if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
-        u32 flavour = (options.one_insn ? ir::flavour::one_insn : 0) |
-                      (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
-                      (guarded ? ir::flavour::guarded : 0);
-        ir::Unit* unit = &translator.translate(pc, {mode, flavour}, fetch, limits);
+        ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc)}, fetch, limits);
         auto t = std::make_unique<Translation>();
         t->pc = pc, t->low = unit->guest_low, t->high = unit->guest_high, t->mode = mode;
         t->checked = check;
@@ -132,6 +145,7 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         exit_flags.begin(fetch);
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
+        ir::narrow(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {

@@ -82,6 +82,7 @@ struct CodeSpace::Impl {
     const isa::Guest& guest;
     CodeSource& source;
     Options options;
+    bool interprets_first = false;
     bool stepwise = false; // back to C++ after each unit: no links, no jump cache
 
     mutable std::mutex mutex; // translation, invalidation, the structures below
@@ -114,6 +115,22 @@ struct CodeSpace::Impl {
         void operator()(void* p) const { std::free(p); }
     };
     std::unique_ptr<std::atomic<Node*>[], Free> table;
+    // A bit for each pc, which others share; neighbours in code are neighbours here, so few pages are touched.
+    struct PcSet {
+        static constexpr u32 bits = 1 << 20;
+        std::unique_ptr<std::atomic<u64>[], Free> words {
+            static_cast<std::atomic<u64>*>(std::calloc(bits / 64, sizeof(std::atomic<u64>)))
+        };
+        static u32 place(u64 pc) { return u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (bits - 1); }
+        static u64 bit(u64 pc) { return u64{1} << place(pc) % 64; }
+        bool has(u64 pc) const { return words[place(pc) / 64].load(std::memory_order_relaxed) & bit(pc); }
+        // False: it was there.
+        bool add(u64 pc) {
+            return !has(pc) && !(words[place(pc) / 64].fetch_or(bit(pc), std::memory_order_relaxed) & bit(pc));
+        }
+    };
+    PcSet met;   // ran; a program that fills it has no cold code any more
+    PcSet named; // has been in `table`
 
     std::atomic<u64> epoch{1};
     std::atomic<u32> waiting{0}; // threads that wait for a region
@@ -131,9 +148,12 @@ struct CodeSpace::Impl {
     // space.cpp
     static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
     Node* find(u64 pc, u32 mode) const;
+    bool exists(u64 pc, u32 mode) const { return named.has(pc) && find(pc, mode); }
     // Makes a translation of pc, unless there is one.
     void provide(u64 pc, u32 mode);
     bool translate(u64 pc, u32 mode);
+    u32 flavour_at(u64 pc); // of the code there, and what bounds a unit that begins there
+    isa::Limits limits_at(u64 pc);
     bool takes_tags(u64 pc) const;
     void note_tag(Translation& t);
     bool emit(const ir::Unit& unit, Translation& t);

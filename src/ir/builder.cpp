@@ -61,13 +61,6 @@ bool relation(Rel rel, u64 a, u64 b, Type t) {
 
 // ---- values
 
-Type Val::type() const { return result_type(b_->inst(*this)); }
-bool Val::is_const() const {
-    const Inst& i = b_->inst(*this);
-    return i.op == Op::constant && foldable(i.type);
-}
-u64 Val::const_value() const { return b_->inst(*this).imm; }
-
 Val Val::mulhu(Val b) const { return b_->binary(Op::mulhu, *this, b); }
 Val Val::mulhs(Val b) const { return b_->binary(Op::mulhs, *this, b); }
 Val Val::udiv(Val b, bool zero) const { return b_->binary(Op::udiv, *this, b, zero); }
@@ -164,10 +157,6 @@ Val operator!=(Val a, i64 b) { return a != a.builder().imm(u64(b), a.type()); }
 
 Builder::Builder(Unit& unit, const GuestState& guest) : unit_(unit), guest_(guest), known_(guest.slots.size()) {}
 
-Val Builder::emit(const Inst& i) {
-    unit_.code.push_back(i);
-    return {this, u32(unit_.code.size() - 1)};
-}
 Val Builder::imm(u64 value, Type t) { return emit({.op = Op::constant, .type = t, .imm = value & mask_of(t)}); }
 Val Builder::wide(u64 low, u64 high, Type t) {
     u64 at = unit_.wide.size();
@@ -222,11 +211,23 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         }
     }
     if (op == Op::sub && a.is_const() && a.const_value() == 0) return -b;
+    if (op == Op::or_ || op == Op::xor_ || op == Op::add)
+        if (Val r = rotation(a, b); r) return r;
     if (a.id() == b.id()) {
         if (op == Op::xor_ || op == Op::sub) return imm(0, t);
         if (op == Op::and_ || op == Op::or_) return a;
     }
     return emit({.op = op, .type = t, .sub = sub, .a = a.id(), .b = b.id()});
+}
+// What is shifted to both sides by constants that make up its width, put together, is rotated.
+Val Builder::rotation(Val a, Val b) {
+    const Inst *x = &inst(a), *y = &inst(b);
+    if (x->op == Op::lshr) std::swap(x, y);
+    if (x->op != Op::shl || y->op != Op::lshr || x->a != y->a || bits_of(x->type) < 32) return {};
+    Val left{this, x->b}, right{this, y->b};
+    if (!left.is_const() || !right.is_const()) return {};
+    if (left.const_value() + right.const_value() != bits_of(x->type)) return {};
+    return emit({.op = Op::rotr, .type = x->type, .a = x->a, .b = y->b});
 }
 Val Builder::unary(Op op, Val a, Type t) { return emit({.op = op, .type = t, .a = a.id()}); }
 

@@ -187,7 +187,10 @@ public:
     void set_entry_mode(u32 bits) { entry_mode_ = bits; }
 
     // Adds an instruction as it is; gives its value.
-    Val emit(const Inst& i);
+    Val emit(const Inst& i) {
+        unit_.code.push_back(i);
+        return {this, u32(unit_.code.size() - 1)};
+    }
     const Inst& inst(Val v) const { return unit_.code[v.id()]; }
 
 private:
@@ -205,6 +208,7 @@ private:
     BlockId target(u64 pc, bool& is_new);
     void fill_exit(BlockId b, u64 pc, ExitHint hint);
     Val binary(Op op, Val a, Val b, u8 sub = 0);
+    Val rotation(Val a, Val b);
     Val unary(Op op, Val a, Type t);
     Val convert(Op op, Val a, Type t);
     // Is an i64 the sign extension of its low half, by what made it?
@@ -246,5 +250,12 @@ private:
     BlockId current_ = none;
     bool ended_ = true;
 };
+
+inline Type Val::type() const { return result_type(b_->inst(*this)); }
+inline bool Val::is_const() const {
+    const Inst& i = b_->inst(*this);
+    return i.op == Op::constant && is_int(i.type) && i.type != Type::i128;
+}
+inline u64 Val::const_value() const { return b_->inst(*this).imm; }
 
 } // namespace mimic::ir

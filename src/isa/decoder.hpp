@@ -9,8 +9,6 @@
 
 namespace mimic::isa {
 
-u32 extract_bits(u64 value, u64 mask); // the bits of value under mask, packed
-
 // Reads `bytes` bytes as the bits of a pattern, 1 to 8.
 inline u64 pack_bits(const u8* p, u32 bytes, Layout l) {
     u64 word = 0;
@@ -50,7 +48,7 @@ public:
         for (u32 w = 1; w <= 8; ++w) {
             // A row that is a special case of another has more fixed bits: it is tried first.
             std::stable_sort(by_width[w].begin(), by_width[w].end(),
-                             [](auto* a, auto* b) { return std::popcount(a->mask) > std::popcount(b->mask); });
+                             [](auto* a, auto* b) { return a->fixed > b->fixed; });
             if (!by_width[w].empty()) root_[w] = build(by_width[w], 0);
         }
     }
@@ -167,37 +165,65 @@ private:
         std::span<const R> rows;
         u32 first;
     };
+    // A choice by bits of the word, which stand in up to `max_runs` runs; a leaf has none.
+    static constexpr u32 max_runs = 4, max_bits = 10;
     struct Node {
-        u64 bits = 0;             // leaf: 0
+        struct Piece {
+            u8 at = 0, to = 0; // lowest bit of a run in the word, and in the child's number
+            u16 ones = 0;
+        };
         u32 first = 0, count = 0; // leaf: rows; else children
-    };
+        u32 runs = 0;
+        Piece run[max_runs];
 
-    u32 build(const std::vector<const R*>& rows, u64 used) {
+        explicit Node(u64 bits) {
+            for (u32 to = 0; bits; ++runs) {
+                u32 at = u32(std::countr_zero(bits)), length = u32(std::countr_one(bits >> at));
+                run[runs] = {u8(at), u8(to), u16((1u << length) - 1)};
+                to += length;
+                bits &= ~(u64(run[runs].ones) << at);
+            }
+        }
+        u32 child(u64 word) const {
+            u32 n = 0;
+            for (u32 k = 0; k < runs; ++k) n |= u32(word >> run[k].at & run[k].ones) << run[k].to;
+            return n;
+        }
+    };
+    static u32 runs_of(u64 bits) { return u32(std::popcount(bits & ~(bits << 1))); }
+
+    // Sorts the rows by child where they stand, which keeps the order within a child.
+    u32 build(std::span<const R*> rows, u64 used) {
         u64 common = ~used;
         for (const R* r : rows) common &= r->mask;
-        while (std::popcount(common) > 10) common &= common - 1;
+        while (std::popcount(common) > int(max_bits) || runs_of(common) > max_runs) common &= common - 1;
         u32 id = u32(nodes_.size());
-        nodes_.emplace_back();
-        if (rows.size() <= 3 || !common) {
-            nodes_[id] = {0, u32(leaf_.size()), u32(rows.size())};
+        if (rows.size() <= 3) common = 0;
+        nodes_.emplace_back(common);
+        if (!common) {
+            nodes_[id].first = u32(leaf_.size()), nodes_[id].count = u32(rows.size());
             leaf_.insert(leaf_.end(), rows.begin(), rows.end());
             return id;
         }
-        std::vector<std::vector<const R*>> groups(u64{1} << std::popcount(common));
-        for (const R* r : rows) groups[extract_bits(r->match, common)].push_back(r);
+        std::vector<std::pair<u32, const R*>> sorted;
+        sorted.reserve(rows.size());
+        for (const R* r : rows) sorted.emplace_back(nodes_[id].child(r->match), r);
+        std::stable_sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) { return a.first < b.first; });
+        for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = sorted[k].second;
         u32 first = u32(child_.size());
-        child_.resize(first + groups.size(), none_);
-        nodes_[id] = {common, first, u32(groups.size())};
-        for (std::size_t k = 0; k < groups.size(); ++k) {
-            if (groups[k].empty()) continue;
-            u32 c = build(groups[k], used | common);
-            child_[first + k] = c;
+        nodes_[id].first = first, nodes_[id].count = 1u << std::popcount(common);
+        child_.resize(first + nodes_[id].count, none_);
+        for (std::size_t k = 0, end; k < rows.size(); k = end) {
+            end = k;
+            while (end < rows.size() && sorted[end].first == sorted[k].first) ++end;
+            u32 c = build(rows.subspan(k, end - k), used | common);
+            child_[first + sorted[k].first] = c;
         }
         return id;
     }
     void find(u32 id, u64 word, const R* const*& rows, u32& count) const {
-        while (nodes_[id].bits) {
-            id = child_[nodes_[id].first + extract_bits(word, nodes_[id].bits)];
+        while (nodes_[id].runs) {
+            id = child_[nodes_[id].first + nodes_[id].child(word)];
             if (id == none_) {
                 count = 0;
                 return;

@@ -21,6 +21,7 @@
 //   optional: static constexpr u32 address_bits;                    when addresses are narrower than 64 bits
 #pragma once
 #include "isa/field.hpp"
+#include <bit>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -96,6 +97,7 @@ struct Row {
     Emit* emit = nullptr;
     Valid* valid = nullptr; // null, or says whether these field values belong to the row
     u8 bits = 0;            // width of the pattern
+    u8 fixed = 0;           // how many of them the mask fixes
     u8 field_count = 0;
     std::array<u8, 12> field{}; // indices into Isa::fields
 
@@ -126,6 +128,7 @@ struct Row {
                 if (bit == before) bad_pattern("field is not at this bit position");
             }
         }
+        fixed = u8(std::popcount(mask));
         for (std::size_t n = 0; n < seen.size(); ++n) {
             if (!seen[n]) continue;
             if (seen[n] != Isa::fields[n]->mask()) bad_pattern("field only partly present");

@@ -35,16 +35,4 @@ bool Cursor::number(i64& out) {
     return true;
 }
 
-u32 extract_bits(u64 value, u64 mask) {
-    u32 out = 0;
-    for (u32 k = 0; mask;) { // run by run: masks have few
-        u32 at = u32(std::countr_zero(mask)), length = u32(std::countr_one(mask >> at));
-        u64 ones = length >= 64 ? ~u64{0} : (u64{1} << length) - 1;
-        out |= u32(value >> at & ones) << k;
-        k += length;
-        mask &= ~(ones << at);
-    }
-    return out;
-}
-
 } // namespace mimic::isa

@@ -19,18 +19,33 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
     fetch_ = &fetch;
     limits_ = limits;
     blocks_.clear();
+    starts_ = 0;
+    met_low_ = met_high_ = pc;
     work_.clear();
     again_ = false;
     window_bytes_ = 0;
     add(pc, key.mode);
     unit_.blocks[0].entry = true;
     while (!work_.empty()) {
-        u32 n = work_.back();
-        work_.pop_back();
+        u32 n = next();
         if (!blocks_[n].done) translate_block(n);
     }
     if (again_) compact();
     return unit_;
+}
+
+// The block to translate next: what ran before comes first.
+u32 Translator::next() {
+    auto at = work_.end() - 1;
+    if (limits_.met)
+        for (auto k = work_.end(); k != work_.begin();)
+            if (blocks_[*--k].met) {
+                at = k;
+                break;
+            }
+    u32 n = *at;
+    work_.erase(at);
+    return n;
 }
 
 // Drops what the first translation of a split block left behind: code that lies in no block, and blocks inside an
@@ -72,9 +87,13 @@ void Translator::compact() {
 // The block of a guest pc in this unit. A target inside a block that was translated already splits it: the block is
 // translated again and stops there, because values were forwarded over the boundary.
 BlockId Translator::block_at(u64 pc, u32 mode) {
-    for (Guest_& g : blocks_)
-        if (g.pc == pc && g.mode == mode) return g.block;
-    if (limits_.one_insn || blocks_.size() >= limits_.blocks || unit_.guest_insns >= limits_.insns) return ir::none;
+    if (limits_.blocks == 1) return ir::none;
+    if (starts_ & start_bit(pc))
+        for (Guest_& g : blocks_)
+            if (g.pc == pc && g.mode == mode) return g.block;
+    if (limits_.one_insn || blocks_.size() >= limits_.blocks) return ir::none;
+    const bool met = limits_.met && limits_.met(pc);
+    if (unit_.guest_insns >= room(pc, met)) return ir::none;
     if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
     if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
@@ -99,7 +118,8 @@ BlockId Translator::add(u64 pc, u32 mode) {
     BlockId b = BlockId(unit_.blocks.size() - 1);
     unit_.blocks[b].pc = pc;
     work_.push_back(u32(blocks_.size()));
-    blocks_.push_back({pc, pc, b, mode, false});
+    blocks_.push_back({pc, pc, b, mode, false, limits_.met && limits_.met(pc)});
+    starts_ |= start_bit(pc);
     return b;
 }
 
@@ -119,11 +139,19 @@ void Translator::translate_block(u32 n) {
     u64 pc = blocks_[n].pc;
     u32 mode = blocks_[n].mode;
     t.start_block(blocks_[n].block);
+    // Asked for while there was room, which others have taken.
+    if (limits_.met && n != 0 && unit_.guest_insns >= room(pc, blocks_[n].met)) {
+        t.set_mode(mode);
+        t.exit_to(pc, mode);
+        blocks_[n].done = true;
+        return;
+    }
     for (bool first = true; !t.ended(); first = false) {
         if (!first) {
             bool known = false;
-            for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
-            bool full = unit_.guest_insns >= limits_.insns || limits_.one_insn ||
+            if (starts_ & start_bit(pc))
+                for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
+            bool full = unit_.guest_insns >= room(pc, blocks_[n].met) || limits_.one_insn ||
                         pc - unit_.pc + limits_.reach >= 2 * limits_.reach;
             if (known || full || (limits_.exists && limits_.exists(pc, mode))) {
                 t.goto_pc(pc);
@@ -151,6 +179,7 @@ void Translator::translate_block(u32 n) {
         unit_.guest_low = std::min(unit_.guest_low, pc - length);
         unit_.guest_high = std::max(unit_.guest_high, pc);
     }
+    if (blocks_[n].met) met_low_ = std::min(met_low_, blocks_[n].pc), met_high_ = std::max(met_high_, pc);
     blocks_[n].done = true;
     // A branch may have asked for a place inside this very block: then it is on the work list again.
     for (const Guest_& g : blocks_)

@@ -51,6 +51,7 @@ bool is_flags(const Inst& i) {
 }
 bool is_memory(const Inst& i) { return i.op == Op::load || i.op == Op::store; }
 
+bool is_word(Type t) { return t == Type::i64 || t == Type::i32; }
 bool small_shift(const ir::Unit& unit, const Inst& i) {
     return i.op == Op::shl && unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 3;
 }
@@ -119,11 +120,76 @@ bool is_free_extension(const ir::Unit& unit, const Inst& i) {
     return i.op == Op::zext && i.type == Type::i64 && clears_upper(unit.code[i.a]);
 }
 
-void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan) {
+void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& base) {
     value.assign(unit.code.size(), {});
+    wish_.assign(unit.code.size(), -1);
     if (want_.size() != guest.slots.size()) want_.assign(guest.slots.size(), ir::none);
     order(unit);
-    for (ir::BlockId b : layout) block(unit, guest, plan, unit.blocks[b]);
+    plan = base;
+    exchanges.clear();
+    if (find_loops(unit)) choose(unit, guest);
+    for (ir::BlockId b : layout) block(unit, guest, unit.blocks[b]);
+}
+
+// Weighs blocks. False: no loop, or one that leaves the unit and comes back, for which an exchange at each turn would not
+// pay.
+bool Analysis::find_loops(const ir::Unit& unit) {
+    constexpr u32 turns = 8;
+    weight_.assign(layout.size(), 1);
+    bool any = false;
+    u64 low = ~u64{0}, high = 0;
+    for (u32 n = 0; n < layout.size(); ++n) {
+        const Inst& end = unit.code[unit.blocks[layout[n]].end - 1];
+        auto edge = [&](ir::BlockId to) {
+            if (position[to] > n) return;
+            any = true;
+            for (u32 k = position[to]; k <= n; ++k) {
+                weight_[k] = std::min(weight_[k] * turns, turns * turns);
+                low = std::min(low, unit.blocks[layout[k]].pc), high = std::max(high, unit.blocks[layout[k]].pc);
+            }
+        };
+        if (end.op == Op::br || end.op == Op::brcond) edge(end.b);
+        if (end.op == Op::brcond) edge(end.c);
+    }
+    if (!any) return false;
+    for (u32 n = 0; n < layout.size(); ++n) {
+        const Inst& end = unit.code[unit.blocks[layout[n]].end - 1];
+        if (end.op == Op::br || end.op == Op::brcond) continue;
+        // Calls come back, jumps to a place beside the loop's blocks and to a place that nobody knows may.
+        const auto hint = ir::ExitHint(end.sub);
+        if (end.op == Op::exit && (hint != ir::ExitHint::jump || (end.imm >= low && end.imm <= high))) return false;
+        if (end.op == Op::exit_ind && hint != ir::ExitHint::ret) return false;
+        weight_[n] = 1; // what leaves is no part of a loop
+    }
+    return true;
+}
+
+// The slots that loops use most take the registers of those that they use least.
+void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
+    constexpr u32 margin = 16; // an exchange costs some moves where the unit is entered and left
+    score_.assign(guest.slots.size(), 0);
+    for (u32 n = 0; n < layout.size(); ++n) {
+        const ir::Block& b = unit.blocks[layout[n]];
+        for (u32 k = b.begin; k < b.end; ++k)
+            if (const Inst& i = unit.code[k]; i.op == Op::get || i.op == Op::put)
+                score_[ir::SlotArg::from(i.imm).slot] += weight_[n];
+    }
+    ranked_.clear();
+    for (u32 s = 0; s < guest.slots.size(); ++s) {
+        const ir::Slot& slot = guest.slots[s];
+        if (plan.gpr[s] >= 0 || (slot.cls == ir::SlotClass::gpr && slot.type == Type::i64 && plan.vec[s] < 0))
+            ranked_.push_back(s);
+    }
+    std::stable_sort(ranked_.begin(), ranked_.end(), [&](u32 a, u32 b) { return score_[a] > score_[b]; });
+    auto in = ranked_.begin();
+    for (auto out = ranked_.end(); out != ranked_.begin();) {
+        if (plan.gpr[*--out] < 0) continue;
+        while (in < out && plan.gpr[*in] >= 0) ++in;
+        if (in >= out || score_[*in] < score_[*out] + margin) break;
+        exchanges.push_back({u8(plan.gpr[*out]), ir::SlotId(*out), ir::SlotId(*in)});
+        ++in;
+    }
+    for (const Exchange& x : exchanges) plan.gpr[x.in] = i8(x.reg), plan.gpr[x.out] = -1;
 }
 
 // Depth first, the fall-through first: straight code stays straight, and a loop closes on its head.
@@ -150,7 +216,7 @@ void Analysis::order(const ir::Unit& unit) {
     }
 }
 
-void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan, const ir::Block& b) {
+void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b) {
     wanted_.clear();
     auto forget = [&] {
         for (ir::SlotId s : wanted_) want_[s] = ir::none;
@@ -171,14 +237,14 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
             bool pinned = plan.gpr[s.slot] >= 0 || plan.vec[s.slot] >= 0;
             if (want_[s.slot] == ir::none) wanted_.push_back(s.slot);
             want_[s.slot] = whole && pinned ? i.a : ir::none;
+            if (whole && pinned) wish_[i.a] = i16(s.slot);
             if (whole && plan.gpr[s.slot] >= 0 && value[i.a].uses == 0 && is_step(unit, unit.code[i.a], s.slot))
                 value[i.a].deferred = true, value[i.a].target = i16(s.slot);
         } else {
-            if (v.uses)
-                for (ir::SlotId s : wanted_)
-                    if (want_[s] == n)
-                        v.target = i16(s),
-                        want_[s] = is_free_extension(unit, i) || widens_in_place(unit, i) ? i.a : ir::none;
+            if (i16 s = wish_[n]; s >= 0 && v.uses && want_[u16(s)] == n) {
+                v.target = s, want_[u16(s)] = ir::none;
+                if (is_free_extension(unit, i) || widens_in_place(unit, i)) want_[u16(s)] = i.a, wish_[i.a] = s;
+            }
             if (is_observer(unit, i)) forget();
             if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
         }
@@ -197,7 +263,10 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const Re
                 w.deferred = true;
             if (is_flags(d) && i.op == Op::cond) w.deferred = true;
             if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
-            if (i.op == Op::add && v.deferred && o == i.b && small_shift(unit, d)) w.deferred = true;
+            if (i.op == Op::add && is_word(d.type) && small_shift(unit, d)) {
+                const ir::ValueId other = o == i.a ? i.b : i.a;
+                if (!value[other].deferred && unit.code[other].op != Op::constant) w.deferred = true;
+            }
         });
     }
     forget();

@@ -24,19 +24,34 @@ struct ValueInfo {
     u32 last = 0;    // index of the last instruction that uses it
 };
 
+// Inside a unit, slot `in` has the register that the plan gives slot `out`: where code enters and leaves it, the two are
+// exchanged.
+struct Exchange {
+    u8 reg;
+    ir::SlotId out, in;
+};
+
 struct Analysis {
     std::vector<ValueInfo> value;    // by instruction
     std::vector<ir::BlockId> layout; // reached blocks in emission order, the entry first
     std::vector<u32> position;       // by block: place in layout, none when not reached
     std::vector<bool> loop_head;     // by block: target of an edge that does not go forward
+    std::vector<Exchange> exchanges; // of general registers; for loops that use slots which the plan has in memory
+    RegisterPlan plan;               // in force inside the unit
 
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 
 private:
     void order(const ir::Unit& unit);
-    void block(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan, const ir::Block& b);
+    bool find_loops(const ir::Unit& unit);
+    void choose(const ir::Unit& unit, const ir::GuestState& guest);
+    void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
+    std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none
     std::vector<ir::BlockId> stack_;
+    std::vector<u32> weight_; // by place in layout: how often a block runs, by the loops around it
+    std::vector<u32> score_;  // by slot: weighted uses
+    std::vector<u32> ranked_;
     std::vector<ir::SlotId> wanted_;
 };
 

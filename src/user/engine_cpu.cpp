@@ -222,6 +222,7 @@ public:
         o.accel = options.interpreter ? cpu::Accel::interp : cpu::Accel::jit;
         o.verify = options.verify;
         o.one_insn = options.one_insn;
+        o.interpret_first = true;
         o.guest_base = space.base();
         o.top_byte_ignored = space.top_byte_ignored();
         if (options.code_bytes) o.code_bytes = options.code_bytes;

@@ -41,6 +41,11 @@ struct ExitFlags {
 // Pure operations whose value nobody uses.
 void drop_dead_values(Unit& unit, const GuestState& guest, PassScratch& scratch);
 
+// 32-bit values that are kept extended to 64 bits (RISC-V, registers of AArch64): an extension whose upper half no user
+// looks at becomes one with zeros, which costs nothing on hosts; values extended with signs that only meet in a bitwise
+// operation are extended behind it; and shifts to both sides that make up a rotation become one.
+void narrow(Unit& unit, const GuestState& guest, PassScratch& scratch);
+
 // Writes to slots of type flags of which no bit is read before it is written again; merges of flags of which one side
 // matters to no reader. By bits and across blocks. `exits` null: exits read all flags.
 void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits = nullptr);

@@ -27,6 +27,8 @@ bool apply(const std::string& pass, Unit& unit, const GuestState& guest) {
         dead_flags(unit, guest, scratch, &none_read);
     else if (pass == "dead_state")
         dead_state(unit, guest, scratch);
+    else if (pass == "narrow")
+        narrow(unit, guest, scratch);
     else if (pass == "run_passes")
         run_passes(unit, guest, scratch);
     else

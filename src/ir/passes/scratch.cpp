@@ -46,6 +46,8 @@ void run_passes(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitF
     check(unit, guest, "dead_flags");
     sink_flags(unit, guest, scratch);
     check(unit, guest, "sink_flags");
+    narrow(unit, guest, scratch);
+    check(unit, guest, "narrow");
     drop_dead_values(unit, guest, scratch); // gets that nobody uses keep no slot alive
     check(unit, guest, "drop_dead_values");
     const u32 dropped = scratch.dropped;

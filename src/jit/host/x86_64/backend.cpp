@@ -405,7 +405,9 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
     cpu->fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
     cpu->host_pc = host_pc;
     cpu->fault_unknown = !known;
-    regs[REG_RIP] = greg_t(area(cpu)->stub_fault);
+    // A unit with a plan of its own first puts everybody's registers back.
+    HostArea* h = area(cpu);
+    regs[REG_RIP] = greg_t(h->give_back ? h->give_back : h->stub_fault);
 }
 
 // As Lowering::settle does it in registers.

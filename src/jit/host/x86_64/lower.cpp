@@ -27,6 +27,9 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
                    u64 room, const u64* first_link, Emitted& out) {
     unit_ = &unit;
     an_ = &analysis;
+    for (const Exchange& x : exchanged_) plan_.gpr[x.out] = i8(x.reg), plan_.gpr[x.in] = -1;
+    exchanged_ = analysis.exchanges;
+    for (const Exchange& x : exchanged_) plan_.gpr[x.in] = i8(x.reg), plan_.gpr[x.out] = -1;
     model_ = model;
     out_ = &out;
     code_ = code;
@@ -58,7 +61,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
         a_.bind(labels_[b]);
         // State is at home at the start of every guest instruction's block: each may be entered from outside.
-        if (b == 0 || unit.code[block.begin].op == Op::insn) out.entries.push_back({b, u32(a_.offset())});
+        if (b == 0 || unit.code[block.begin].op == Op::insn) entry(b);
         begin_block(block);
         for (now_ = block.begin; now_ < block.end; ++now_) {
             if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);

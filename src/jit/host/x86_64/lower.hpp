@@ -51,6 +51,7 @@ inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 inline constexpr u32 most_kept = 8; // operations that wait for one test of their results
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
+    u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
     u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
@@ -115,9 +116,12 @@ private:
     Xmm vec(ValueId v);
     asmjit::Operand rm(ValueId v, Type t); // register, memory or imm32, for the second operand
     asmjit::Operand vec_rm(ValueId v);     // register or memory
-    void use(ValueId v);                   // one use is over
-    void def_in(ValueId v, Gp reg);        // the result stands in a temporary that was taken
-    Gp def(ValueId v);                     // register for the result, the target's when it is free
+    void use(ValueId v) {                  // one use is over
+        Place& p = place_[v];
+        if (p.uses && --p.uses == 0) release(v);
+    }
+    void def_in(ValueId v, Gp reg); // the result stands in a temporary that was taken
+    Gp def(ValueId v);              // register for the result, the target's when it is free
     Gp def_over(ValueId v, Gp a);
     Gp def_from(ValueId v, ValueId a);
     bool wants(ValueId v, ValueId operand) const; // is the operand, dead behind v, where v is to be?
@@ -131,10 +135,26 @@ private:
     void move_away(ValueId v);
     Label literal(const void* bytes, u32 count);
     void release(ValueId v);
-    void activate(ValueId v);
+    void activate(ValueId v) {
+        Place& p = place_[v];
+        if (p.active) return;
+        p.active = true;
+        p.uses = an_->value[v].uses;
+        active_.push_back(v);
+    }
     void spill(ValueId v);
-    void set_gpr(ValueId v, i32 reg);
-    void set_vec(ValueId v, i32 reg);
+    void set_gpr(ValueId v, i32 reg) {
+        Place& p = place_[v];
+        if (p.gpr >= 0) --gpr_count_[p.gpr];
+        p.gpr = i8(reg);
+        if (reg >= 0) ++gpr_count_[reg];
+    }
+    void set_vec(ValueId v, i32 reg) {
+        Place& p = place_[v];
+        if (p.vec >= 0) --vec_count_[p.vec];
+        p.vec = i8(reg);
+        if (reg >= 0) ++vec_count_[reg];
+    }
     Mem state(i32 disp, u32 size = 8) const { return asmjit::x86::ptr(asmjit::x86::rbp, disp, size); }
     i32 home(const ir::SlotArg& s) const { return at_.slot(guest_.slots[s.slot].offset + s.offset); }
     void load_gpr(Gp to, i32 disp, Type t);
@@ -208,6 +228,11 @@ private:
     void set_pc(u64 pc);
     void set_mode(u32 mode);
     void jump_host(u32 offset);
+    void leave_host(u32 offset);
+    void take_over(); // the exchanges of the unit's plan; neither changes flags or temporaries
+    void give_back();
+    void leave_plan();
+    void entry(BlockId b);
 
     // lower_fp.cpp
     bool fp(u32 n);
@@ -401,7 +426,8 @@ private:
     void cold(Label entry, std::function<void()> f) { cold_.push_back({entry, {}, std::move(f)}); }
 
     const ir::GuestState& guest_;
-    const RegisterPlan& plan_;
+    RegisterPlan plan_; // the back end's, but for the unit's exchanges
+    std::vector<Exchange> exchanged_;
     const Features& f_;
     const Layout& at_;
     u32 jump_shift_;
@@ -432,6 +458,7 @@ private:
         std::vector<u8> bytes;
     };
     std::vector<Literal> literals_;
+    Label give_back_;
     u32 locked_ = 0, vec_locked_ = 0;            // registers of the current instruction
     u8 gpr_count_[16] = {}, vec_count_[32] = {}; // active values in each register
     u64 spills_ = 0;                             // bit per used spill place

@@ -49,8 +49,10 @@ void Lowering::call_out(u32 record, bool may_leave) {
     if (record == Records::full) return void(failed_ = true);
     spill_temps();
     std::fill(std::begin(known_), std::end(known_), Known{}); // the body may write slots
+    give_back();
     a_.mov(eax, record);
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));
+    take_over();
     if (!may_leave) return;
     a_.test(eax, eax);
     Label leave = a_.newLabel();
@@ -58,14 +60,16 @@ void Lowering::call_out(u32 record, bool may_leave) {
     u64 pc = pc_;
     cold(leave, [=, this] {
         set_pc(pc);
-        jump_host(offsetof(HostArea, stub_leave));
+        leave_host(offsetof(HostArea, stub_leave));
     });
 }
 
 void Lowering::call_keeping(u32 record) {
     if (record == Records::full) return void(failed_ = true);
     a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
+    give_back();
     a_.call(state(at_.host(offsetof(HostArea, stub_keep))));
+    take_over();
 }
 
 void Lowering::call(u32 n) {

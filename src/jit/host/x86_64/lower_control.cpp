@@ -47,7 +47,7 @@ bool Lowering::control(u32 n) {
             cold(stop, [=, this] {
                 set_pc(pc);
                 set_mode(mode);
-                jump_host(offsetof(HostArea, stub_poll));
+                leave_host(offsetof(HostArea, stub_poll));
             });
         }
         exit_direct(i.imm, i.c);
@@ -80,7 +80,7 @@ void Lowering::poll(BlockId to) {
 void Lowering::leave_for_poll(Label stop, u64 pc) {
     cold(stop, [=, this] {
         set_pc(pc);
-        jump_host(offsetof(HostArea, stub_poll));
+        leave_host(offsetof(HostArea, stub_poll));
     });
 }
 
@@ -100,6 +100,48 @@ void Lowering::set_mode(u32 mode) {
 
 void Lowering::jump_host(u32 offset) { a_.jmp(state(at_.host(i32(offset)))); }
 
+// ---- a plan of the unit's own
+
+void Lowering::take_over() {
+    for (const Exchange& x : an_->exchanges) {
+        a_.mov(state(at_.slot(guest_.slots[x.out].offset)), gpq(x.reg));
+        a_.mov(gpq(x.reg), state(at_.slot(guest_.slots[x.in].offset)));
+    }
+}
+void Lowering::give_back() {
+    for (const Exchange& x : an_->exchanges) {
+        a_.mov(state(at_.slot(guest_.slots[x.in].offset)), gpq(x.reg));
+        a_.mov(gpq(x.reg), state(at_.slot(guest_.slots[x.out].offset)));
+    }
+}
+void Lowering::leave_plan() {
+    if (an_->exchanges.empty()) return;
+    give_back();
+    a_.mov(state(at_.host(offsetof(HostArea, give_back))), 0);
+}
+void Lowering::leave_host(u32 offset) {
+    leave_plan();
+    jump_host(offset);
+}
+
+// Where block b is entered from outside: here, or where the plan changes hands first.
+void Lowering::entry(BlockId b) {
+    u32 k = u32(out_->entries.size());
+    out_->entries.push_back({b, u32(a_.offset())});
+    if (an_->exchanges.empty()) return;
+    if (k == 0) { // of the unit; faults leave through it
+        give_back_ = a_.newLabel();
+        cold(give_back_, [this] { leave_host(offsetof(HostArea, stub_fault)); });
+    }
+    cold(a_.newLabel(), [=, this] {
+        out_->entries[k].offset = u32(a_.offset());
+        take_over();
+        a_.lea(rax, ptr(give_back_));
+        a_.mov(state(at_.host(offsetof(HostArea, give_back))), rax);
+        a_.jmp(label(b));
+    });
+}
+
 // jmp [rip + link word]; the word points to the stub until the edge has a target.
 void Lowering::exit_direct(u64 pc, u32 mode) {
     u32 k = u32(out_->edges.size());
@@ -107,6 +149,7 @@ void Lowering::exit_direct(u64 pc, u32 mode) {
     const u64* word = first_link_ + k;
     auto relative = [&](u32 length) { return i32(i64(word) - i64(code_ + a_.offset() + length)); };
     if (mode != unit_->key.mode) set_mode(mode);
+    leave_plan();
     u8 jump[6] = {0xff, 0x25};
     i32 disp = relative(6);
     std::memcpy(jump + 2, &disp, 4);
@@ -125,9 +168,7 @@ void Lowering::exit_direct(u64 pc, u32 mode) {
 
 void Lowering::exit_indirect(u32 n) {
     const IrInst& i = inst(n);
-    take(0);
-    take(1);
-    move_to(rax, i.a);
+    move_to(rax, i.a); // nothing else is needed any more
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
     u32 mode = i.c;
@@ -135,6 +176,7 @@ void Lowering::exit_indirect(u32 n) {
         if (u64 k = jump_key(0, mode); k != 0) a_.mov(rcx, imm(i64(k))), a_.xor_(rax, rcx);
     };
     key();
+    leave_plan();
     a_.mov(ecx, eax);
     Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment
@@ -175,7 +217,7 @@ void Lowering::trap(u32 n) {
         a_.mov(arg, u32(i.sub));
     }
     set_pc(i.imm);
-    jump_host(offsetof(HostArea, stub_trap));
+    leave_host(offsetof(HostArea, stub_trap));
 }
 
 void Lowering::cold_code() {

@@ -101,6 +101,14 @@ void Lowering::add_sub(u32 n) {
     const IrInst& i = inst(n);
     Type t = wide(i.type);
     i64 c = 0;
+    if (i.op == Op::add && (an_->value[i.a].deferred || an_->value[i.b].deferred)) { // a + b << k
+        const ValueId shifted = an_->value[i.b].deferred ? i.b : i.a, other = shifted == i.b ? i.a : i.b;
+        const IrInst& k = inst(shifted);
+        Gp base = gpr(other), index = gpr(k.a);
+        use(other), use(k.a), use(k.b);
+        a_.lea(as(def_over(n, base), t), ptr(base.r64(), index.r64(), u32(inst(k.b).imm)));
+        return;
+    }
     if (i.op == Op::add && imm32(i.b, c)) {
         use(i.b);
         if (place_[i.a].gpr < 0 && !is_const(i.a)) return a_.add(as(def_from(n, i.a), t), imm(c)), void();

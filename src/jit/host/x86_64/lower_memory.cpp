@@ -42,16 +42,16 @@ Mem Lowering::address(ValueId a, i32 disp, u32 size) {
     const IrInst& i = inst(a);
     Mem m;
     if (an_->value[a].deferred) { // base + index << k, used by this access only
-        const IrInst& k = inst(i.b);
         bool narrow = type(a) == Type::i32;
-        Gp base = gpr(i.a);
-        if (an_->value[i.b].deferred) {
-            Gp index = gpr(k.a);
+        if (an_->value[i.a].deferred || an_->value[i.b].deferred) {
+            const ValueId shifted = an_->value[i.b].deferred ? i.b : i.a, other = shifted == i.b ? i.a : i.b;
+            const IrInst& k = inst(shifted);
+            Gp base = gpr(other), index = gpr(k.a);
             m = narrow ? ptr(base.r32(), index.r32(), u32(inst(k.b).imm), disp, size)
                        : ptr(base, index, u32(inst(k.b).imm), disp, size);
-            use(i.a), use(k.a), use(k.b);
+            use(other), use(k.a), use(k.b);
         } else {
-            Gp index = gpr(i.b);
+            Gp base = gpr(i.a), index = gpr(i.b);
             m = narrow ? ptr(base.r32(), index.r32(), 0, disp, size) : ptr(base, index, 0, disp, size);
             use(i.a), use(i.b);
         }
@@ -96,7 +96,7 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_kind)), 4), u32(ir::ExitKind::fault));
         set_pc(pc);
-        jump_host(offsetof(HostArea, stub_leave));
+        leave_host(offsetof(HostArea, stub_leave));
     });
     (void)n;
 }

@@ -33,27 +33,6 @@ void Lowering::begin_block(const ir::Block&) {
     forget_owed();
 }
 
-void Lowering::activate(ValueId v) {
-    Place& p = place_[v];
-    if (p.active) return;
-    p.active = true;
-    p.uses = an_->value[v].uses;
-    active_.push_back(v);
-}
-
-void Lowering::set_gpr(ValueId v, i32 reg) {
-    Place& p = place_[v];
-    if (p.gpr >= 0) --gpr_count_[p.gpr];
-    p.gpr = i8(reg);
-    if (reg >= 0) ++gpr_count_[reg];
-}
-void Lowering::set_vec(ValueId v, i32 reg) {
-    Place& p = place_[v];
-    if (p.vec >= 0) --vec_count_[p.vec];
-    p.vec = i8(reg);
-    if (reg >= 0) ++vec_count_[reg];
-}
-
 void Lowering::release(ValueId v) {
     Place& p = place_[v];
     set_gpr(v, -1);
@@ -68,11 +47,6 @@ void Lowering::release(ValueId v) {
             active_.pop_back();
             break;
         }
-}
-
-void Lowering::use(ValueId v) {
-    Place& p = place_[v];
-    if (p.uses && --p.uses == 0) release(v);
 }
 
 void Lowering::alias(ValueId v, ValueId of) {

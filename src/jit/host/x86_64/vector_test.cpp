@@ -100,7 +100,7 @@ public:
             cpu(state).poll = 0;
         }
         interpreter_.run(unit, guest_, cpu(oracle_), memory_);
-        backend_->enter(&cpu(jit_), code_);
+        backend_->enter(&cpu(jit_), code_ + emitted_.entries.front().offset);
         std::string out;
         for (u32 n = 0; n < guest_.bytes; n += 8)
             if (word(jit_, n) != word(oracle_, n))
