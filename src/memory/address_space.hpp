@@ -11,10 +11,10 @@ namespace mimic::memory {
 struct Place {
     enum class Kind : u8 { nothing, ram, rom, device };
     Kind kind = Kind::nothing;
-    u64 left = 0;              // bytes from the address to the end of the range
-    RamBlock* block = nullptr; // ram, rom
-    u64 offset = 0;            // into the block or of the handler
-    Handler* handler = nullptr;
+    u64 left = 0;               // bytes from the address to the end of the range
+    RamBlock* block = nullptr;  // ram, rom
+    u64 offset = 0;             // into the block or of the handler
+    Handler* handler = nullptr; // device; rom: takes the writes (flash), null when they are ignored
     AccessRules rules;
     u8* host() const { return block->host() + offset; }
 };
@@ -54,11 +54,26 @@ public:
 
 private:
     friend class Region;
+    friend class Change;
+    void publish();
+    void tree_changed();
+    Outcome access_device(const Place& place, u64 offset, u32 bytes, u64& value, bool write, Attributes attributes);
     struct View;
     std::string name_;
     Region& root_;
     struct Impl;
     std::unique_ptr<Impl> impl_;
+};
+
+// While one lives, changes below the space's root are gathered; the end of the outermost publishes them together.
+class Change {
+public:
+    explicit Change(AddressSpace& space);
+    ~Change();
+    Change(const Change&) = delete;
+
+private:
+    AddressSpace& space_;
 };
 
 } // namespace mimic::memory

@@ -9,6 +9,7 @@
 namespace mimic::memory {
 
 class AddressSpace;
+struct Flattening;
 
 class Region {
 public:
@@ -22,8 +23,9 @@ public:
     ~Region();
     Region(const Region&) = delete;
 
-    // Changes of the tree. They take effect in every AddressSpace that shows the region when the outermost Change ends;
-    // no vCPU needs to stop. Any one thread at a time (the machine's topology lock).
+    // Changes of the tree. They take effect at once, or, in an AddressSpace that a Change (address_space.hpp) holds, when
+    // the outermost one ends; no vCPU needs to stop. Any one thread at a time (the machine's topology lock).
+    // A size of ~0 means the whole 2^64 bytes.
     void add(Region& child, u64 at, int priority = 0);
     void remove(Region& child);
     void set_enabled(bool enabled);
@@ -34,8 +36,15 @@ public:
     const std::string& name() const { return name_; }
     u64 size() const { return size_; }
     Kind kind() const { return kind_; }
+    Region* parent() const { return parent_; }
+    u64 at() const { return at_; } // inside its parent
+    bool enabled() const { return enabled_; }
 
 private:
+    void changed();
+    void collect(std::vector<AddressSpace*>& out, int depth) const;
+    void tree_text(std::string& out, u64 base, int depth, std::vector<const Region*>& targets) const;
+    std::string_view type_text() const;
     friend class AddressSpace;
     friend struct Flattening;
     std::string name_;
@@ -51,6 +60,7 @@ private:
     u64 at_ = 0;
     int priority_ = 0;
     std::vector<Region*> children_;     // by falling priority; of equal ones the last added wins
+    std::vector<Region*> aliases_;      // that show this one
     std::vector<AddressSpace*> spaces_; // of which it is the root
 };
 
