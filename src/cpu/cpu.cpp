@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include "cpu/verify.hpp"
+#include "jit/tlb.hpp"
 #include <algorithm>
 #include <asm/prctl.h>
 #include <cstring>
@@ -29,6 +30,10 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     header_->poll = space_.stepwise;
     if (space_.backend) space_.backend->init(header_);
+    if (space_.backend && map_) {
+        map_->show(space_.backend->tlb_views(header_));
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    }
     if (space_.options.verify) {
         verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
         header_->access = &verifier_->logging();
@@ -76,7 +81,11 @@ void Cpu::bind_thread() {
 void Cpu::request(Request r) {
     requests_.fetch_or(r, std::memory_order_seq_cst);
     __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    if (space_.backend && !map_ && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
+    if (!space_.backend) return;
+    if (map_)
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    else if (inside_.load(std::memory_order_seq_cst))
+        space_.backend->clear_jumps(header_);
 }
 
 // Unit by unit, poll is always set: loops leave at each turn.
@@ -133,6 +142,16 @@ bool Cpu::jump_to(Node& n) {
     return false;
 }
 
+// The same for a machine's code: by the table of the present mode and mapping.
+bool Cpu::jump_to_paged(Node& n) {
+    jit::JumpEntry* table = map_->jumps(*header_);
+    space_.backend->use_jumps(header_, table);
+    map_->add_jump(table, n.pc, n.code, n.second != 0);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
+    return !wanted();
+}
+
 void Cpu::execute(Node& n) {
     header_->host_pc = 0;
     if (n.code)
@@ -158,7 +177,7 @@ void Cpu::run() {
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
             word_ = nullptr;
-            if (n->code && !map_ && !jump_to(*n)) {
+            if (n->code && !(map_ ? jump_to_paged(*n) : jump_to(*n))) {
                 leave_unit();
                 continue;
             }

@@ -15,7 +15,9 @@
 
 namespace mimic::jit {
 class Backend;
-}
+struct JumpEntry;
+struct TlbView;
+} // namespace mimic::jit
 
 namespace mimic::cpu {
 
@@ -49,6 +51,13 @@ public:
     virtual ~CodeMap() = default;
     // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
     virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
+    // Tables of branches for generated code (jit/tlb.hpp): that of the present mode and mapping; one without entries; what
+    // stands in all of them for a pc goes (any thread). The TLB's views are to stand at `views` from now on.
+    virtual jit::JumpEntry* jumps(ir::CpuHeader& cpu) = 0;
+    virtual const jit::JumpEntry* no_jumps() const = 0;
+    virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
+    virtual void forget_jump(u64 pc) = 0;
+    virtual void show(jit::TlbView* views) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
@@ -180,6 +189,7 @@ private:
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n);
+    bool jump_to_paged(Node& n);
     void step(Node& n);
     void verify(Node& n);
     void locate_fault();

@@ -148,7 +148,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
-        std::string untouched = log ? text_of(*unit) : std::string();
+        std::string untouched = log ? text_of(*unit, *t) : std::string();
         // A unit that checks itself must not rely on bytes beside its own.
         exit_flags.begin(fetch);
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
@@ -196,6 +196,11 @@ void CodeSpace::Impl::keep(const ir::Unit& unit, Translation& t) {
     regions[current].plain_bytes += unit.code.size() * sizeof(ir::Inst) + sizeof(Translation);
 }
 
+jit::AddressModel CodeSpace::Impl::address_model() const {
+    using enum jit::AddressModel;
+    return options.paged ? (options.verify ? tlb_logged : tlb) : options.verify ? logged : direct;
+}
+
 bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     analysis.run(unit, guest.state(), backend->plan());
     u64 room = 0;
@@ -206,10 +211,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    auto model = options.paged    ? jit::AddressModel::slow
-                 : options.verify ? jit::AddressModel::logged
-                                  : jit::AddressModel::direct;
-    if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
+    if (!backend->emit(unit, analysis, address_model(), code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         // Longer than a whole region: not for us.
         if (emitted.no_room && cache->used() == 0) emitted.no_room = false;

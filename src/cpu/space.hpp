@@ -137,6 +137,7 @@ struct CodeSpace::Impl {
     Made translate(u64 pc, u32 mode, u64 place, u64 second);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void limit(u64 pc, u64 place, u32 mode, bool check, bool one);
+    jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
@@ -169,10 +170,10 @@ struct CodeSpace::Impl {
 
     // logs.cpp
     bool logs(u32 item, u64 pc) const;
-    std::string text_of(const ir::Unit& unit);
+    std::string text_of(const ir::Unit& unit, const Translation& t);
     void write_translation(std::string text_before, const ir::Unit& unit);
     void log_host_code(const Translation& t);
-    std::string guest_code(const ir::Unit& unit);
+    std::string guest_code(const ir::Unit& unit, const Translation& t);
     std::string report_mismatch(Node& n, const std::string& states);
 };
 

@@ -19,7 +19,7 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     : accelerator_(accelerator)
     , system_(accelerator.system())
     , options_(options)
-    , memory_(system_, options.memory ? *options.memory : *accelerator.options().memory, accelerator)
+    , memory_(*accelerator.options().guest, options.memory ? *options.memory : *accelerator.options().memory, accelerator)
     , cpu_(accelerator.space(), memory_, &memory_) {
     cpu_.client = this;
     header().clock = clock_of;
@@ -94,7 +94,7 @@ void MachineCpu::run_inside(const std::function<void(ir::CpuHeader&)>& f) {
 
 void MachineCpu::reset(isa::ResetKind kind) {
     system_.reset(header(), kind);
-    memory_.tlb().flush();
+    memory_.flush_all();
     memory_.select(header());
     pause_ = Pause::none;
 }
@@ -113,7 +113,7 @@ bool MachineCpu::write_register(std::string_view name, u64 value) {
     u32 n = guest().find_register(name);
     if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
     guest().write_register(header(), n, reinterpret_cast<const u8*>(&value));
-    memory_.tlb().flush(); // it may have been one that translations depend on
+    memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
     return true;
 }

@@ -194,5 +194,6 @@ int main(int argc, char** argv) {
     for (auto& c : board.cpus) c->wait_stopped();
     std::fflush(stdout);
     if (log) std::fputs((*a)->statistics().c_str(), stderr);
+    board.cpus.clear(); // before their accelerator
     return board.status < 0 ? 124 : board.status;
 }
