@@ -13,7 +13,7 @@ enum class Port : u8 { clock, random, character, network, block, command };
 
 // What a guest (or a person) asks of the whole machine.
 struct Request {
-    enum class Kind : u8 { reset, shutdown, poweroff_failed };
+    enum class Kind : u8 { reset, shutdown, poweroff_failed, stop };
     Kind kind = Kind::reset;
     std::string cause; // "guest-reset", "guest-shutdown", "host-signal", ...
     int status = 0;    // exit status of the process, for test finishers
