@@ -311,15 +311,13 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
 Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
     std::vector<u8> rom;
     for (const char* text :
-         {"auipc t0, 0", "addi a2, t0, 40", "csrr a0, mhartid", "ld a1, 32(t0)", "ld t0, 24(t0)", "jr t0"}) {
+         {"auipc t0, 0", "addi a2, t0, 40", "csrrs a0, mhartid, zero", "ld a1, 32(t0)", "ld t0, 24(t0)", "jalr zero, 0(t0)"}) {
         auto code = TRY(guest_->assemble(text, map::mrom + rom.size(), 0));
         rom.insert(rom.end(), code.begin(), code.end());
     }
     rom.resize(24);
-    // From 40 on: magic, version, next address, next mode (S), options, boot hart (any).
-    u64 words[] = {start, tree, 0x4942534f, 2, kernel_entry, 1, 0, ~u64{0}};
-    if (kernel_entry == 0) words[5] = 3;
-    words[7] = 0;
+    // From 40 on: magic, version, next address, next mode (S), options, boot hart (0).
+    u64 words[] = {start, tree, 0x4942534f, 2, kernel_entry, 1, 0, 0};
     const u8* bytes = reinterpret_cast<const u8*>(words);
     rom.insert(rom.end(), bytes, bytes + sizeof words);
     return loader_.add_bytes("reset vector", map::mrom, std::move(rom));
