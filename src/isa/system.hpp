@@ -94,6 +94,9 @@ public:
     // For `-machine none`-like starts and boards: where execution begins, and first arguments by the boot protocol.
     virtual void set_pc(ir::CpuHeader& cpu, u64 pc) const = 0;
 
+    // Properties of a processor's node in a device tree: name and bytes (texts end with a zero byte).
+    virtual std::vector<std::pair<std::string, std::string>> device_tree() const { return {}; }
+
     // Exceptions and interrupts in words, for -d int.
     virtual std::string describe(const ir::CpuHeader& cpu, const Exception& e) const = 0;
 };

@@ -125,6 +125,17 @@ public:
     bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const override;
     void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu), e.cause, e.value); }
 
+    // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
+    std::vector<std::pair<std::string, std::string>> device_tree() const override {
+        using namespace std::string_literals;
+        const std::string block("\0\0\0\x40", 4); // of cache operations: 64 bytes
+        return {{"riscv,isa", "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihpm_zawrs_zacas_zfa_zfh_"
+                              "zfhmin_zba_zbb_zbc_zbs_sstc_svinval_svnapot_svpbmt\0"s},
+                {"mmu-type", "riscv,sv57\0"s},
+                {"riscv,cbom-block-size", block},
+                {"riscv,cbop-block-size", block},
+                {"riscv,cboz-block-size", block}};
+    }
     std::span<const std::string_view> lines() const override { return line_names; }
     bool take_interrupt(ir::CpuHeader& cpu) const override {
         State s(cpu);
