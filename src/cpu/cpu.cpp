@@ -102,6 +102,15 @@ bool Cpu::done(u32 which) {
 
 // The unit at pc, translated if need be; from now on it stays until leave_unit. Null: no code can be fetched there.
 Node* Cpu::enter_unit() {
+    if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
+        std::lock_guard lock(space_.mutex);
+        at_breakpoint_ = space_.has_breakpoint(header_->pc);
+    }
+    if (at_breakpoint_) {
+        leave_unit();
+        header_->exit_kind = ExitKind::poll;
+        return nullptr;
+    }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
     for (;;) {
@@ -162,6 +171,7 @@ void Cpu::execute(Node& n) {
 
 void Cpu::run() {
     bind_thread();
+    at_breakpoint_ = false;
     CodeSpace::Impl& s = space_;
     word_ = nullptr;
     for (;;) {
@@ -214,6 +224,28 @@ void Cpu::run_unit() {
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         leave_unit();
     } while (header_->exit_kind == ExitKind::trap && header_->exit_arg == u32(ir::TrapKind::stale_code));
+}
+
+void Cpu::step_instruction() {
+    CodeSpace::Impl& s = space_;
+    Translation t;
+    t.pc = t.place = header_->pc;
+    header_->host_pc = 0;
+    ir::Unit unit;
+    for (;;) {
+        u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
+        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place)) return void(no_code());
+        std::lock_guard lock(s.mutex);
+        isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
+            return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
+        };
+        isa::Limits one{.one_insn = true};
+        u32 flavour = ir::flavour::one_insn | (map_ ? ir::flavour::paged : 0);
+        unit = s.single.translate(t.pc, {header_->mode, flavour}, fetch, one);
+        if (!map_ || t.second || unit.guest_high != t.pc) break;
+        t.second = 1; // it reaches into the next page
+    }
+    interpreter_.run(unit, state_, *header_, *header_->access);
 }
 
 // ---- faults in generated code

@@ -137,6 +137,8 @@ public:
     Counters counters() const;
     // What verify=on could not verify, by reason, as text; empty when that is nothing.
     std::string verify_report() const;
+    // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
+    void set_breakpoint(u64 pc, bool on);
     // Calls Options::on_code for all code there is.
     void tell_code();
 
@@ -171,6 +173,10 @@ public:
     // Runs one unit from pc, with poll set, and returns however it left (link and lookup included): for comparisons of
     // engines. Not to be mixed with run() on the same vCPU.
     void run_unit();
+    // Runs one instruction, in the interpreter; it leaves as run() does.
+    void step_instruction();
+    // run() left with poll since there is a breakpoint at the pc.
+    bool stopped_at_breakpoint() const { return at_breakpoint_; }
     // Makes run() return with poll soon; from any thread or signal handler.
     void kick() { request(external); }
     // The reason of a kick is being looked into: later kicks count anew.
@@ -208,6 +214,7 @@ private:
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
+    bool at_breakpoint_ = false;
     const u64* word_ = nullptr;    // link word that generated code left through
 };
 

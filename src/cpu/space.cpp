@@ -93,6 +93,20 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
     return true;
 }
 
+bool CodeSpace::Impl::has_breakpoint(u64 pc) const {
+    return !breakpoints.empty() && std::find(breakpoints.begin(), breakpoints.end(), pc) != breakpoints.end();
+}
+
+void CodeSpace::set_breakpoint(u64 pc, bool on) {
+    {
+        std::lock_guard lock(impl_->mutex);
+        std::erase(impl_->breakpoints, pc);
+        if (on) impl_->breakpoints.push_back(pc);
+        impl_->breakpoint_count = u32(impl_->breakpoints.size());
+    }
+    invalidate_all();
+}
+
 // ---- translating
 
 namespace {
@@ -122,7 +136,9 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
 void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
     limits = {.one_insn = options.one_insn || one};
     if (options.stop_at_known)
-        limits.exists = [this, delta = place - pc](u64 at, u32 m) { return find(at, m, at + delta) != nullptr; };
+        limits.exists = [this, delta = place - pc](u64 at, u32 m) {
+            return find(at, m, at + delta) != nullptr || has_breakpoint(at);
+        };
     if (options.paged) limits.low = pc & ~(ir::code_page - 1), limits.high = limits.low + ir::code_page;
     if (check) limits.insns = checked_insns, limits.reach = checked_reach;
 }

@@ -103,6 +103,8 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
+    std::vector<u64> breakpoints;
+    std::atomic<u32> breakpoint_count{0};
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -146,6 +148,8 @@ struct CodeSpace::Impl {
     void follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
+
+    bool has_breakpoint(u64 pc) const; // with the lock
 
     // regions.cpp
     Result<void> start_cache();

@@ -23,6 +23,7 @@ typedef long i64;
 
 enum { user_level = 0, supervisor_level = 1, machine_level = 3 };
 
+void* memset(void* to, int v, u64 n);
 void print(const char* format, ...); // %s %d %x (64 bits) %c
 void finish(void);
 
