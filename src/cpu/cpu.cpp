@@ -13,7 +13,10 @@ namespace mimic::cpu {
 
 using ir::ExitKind;
 
-Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(space_.guest.state()) {
+Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
+    : space_(space.impl())
+    , map_(map)
+    , state_(space_.guest.state()) {
     bytes_ = ir::slots_offset + state_.bytes + (space_.backend ? space_.backend->host_area() : 0);
     bytes_ = (bytes_ + 4095) & ~u64{4095};
     // Mapped, not allocated: zeroed on use, and most of the jump cache is never touched.
@@ -73,7 +76,7 @@ void Cpu::bind_thread() {
 void Cpu::request(Request r) {
     requests_.fetch_or(r, std::memory_order_seq_cst);
     __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    if (space_.backend && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
+    if (space_.backend && !map_ && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
 }
 
 // Unit by unit, poll is always set: loops leave at each turn.
@@ -88,15 +91,29 @@ bool Cpu::done(u32 which) {
 
 // ---- running
 
-// The unit at pc, translated if need be; from now on it stays until leave_unit.
+// The unit at pc, translated if need be; from now on it stays until leave_unit. Null: no code can be fetched there.
 Node* Cpu::enter_unit() {
+    u64 place = header_->pc, second = 0;
+    if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        if (Node* n = space_.find(header_->pc, header_->mode)) return n;
+        Node* n = space_.find(header_->pc, header_->mode, place);
+        if (n && n->second && second) n = space_.find(header_->pc, header_->mode, place, second);
+        if (n && (n->second == 0 || n->second == second)) return n;
         leave_unit();
-        space_.provide(header_->pc, header_->mode);
+        if (!n && space_.provide(header_->pc, header_->mode, place, second)) continue;
+        // The instruction reaches into the next page.
+        u64 next = (header_->pc & ~(ir::code_page - 1)) + ir::code_page;
+        if (!map_->locate(*header_, next, second)) return no_code();
     }
+}
+
+Node* Cpu::no_code() {
+    leave_unit();
+    header_->exit_kind = ExitKind::fault;
+    header_->host_pc = 0;
+    return nullptr;
 }
 
 void Cpu::leave_unit() {
@@ -135,12 +152,13 @@ void Cpu::run() {
             return;
         }
         Node* n = enter_unit();
+        if (!n) return;
         if (s.stepwise) {
             step(*n);
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
             word_ = nullptr;
-            if (n->code && !jump_to(*n)) {
+            if (n->code && !map_ && !jump_to(*n)) {
                 leave_unit();
                 continue;
             }
@@ -170,6 +188,7 @@ void Cpu::run_unit() {
     bind_thread();
     do {
         Node* n = enter_unit();
+        if (!n) return;
         __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
         done(0);

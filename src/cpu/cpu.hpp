@@ -37,6 +37,18 @@ public:
     // unless stays_writable: the code looks after itself, and only an end of the mapping or of the right to execute it
     // must.
     virtual Watch protect_code(u64 address, bool stays_writable) = 0;
+    // There is no code of this page any more.
+    virtual void release_code(u64 address) { (void)address; }
+};
+
+// Where the code of a machine lies: one a vCPU, since each has its own page tables. A place is a number that stands for
+// the bytes at an address whatever guest addresses they have: what translations are keyed by and invalidated by, beside
+// pc and mode. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
+class CodeMap {
+public:
+    virtual ~CodeMap() = default;
+    // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
+    virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
@@ -64,6 +76,7 @@ struct Options {
     Accel accel = Accel::jit;
     bool verify = false;       // run each unit in both engines and compare
     bool one_insn = false;     // a guest instruction a unit
+    bool paged = false;    // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
@@ -129,12 +142,13 @@ private:
 class Cpu {
 public:
     // `access` reaches guest memory for the interpreter and for what generated code leaves to it.
-    Cpu(CodeSpace& space, ir::Access& access);
+    Cpu(CodeSpace& space, ir::Access& access, CodeMap* map = nullptr);
     ~Cpu();
     Cpu(const Cpu&) = delete;
     Cpu& operator=(const Cpu&) = delete;
 
     ir::CpuHeader& header() { return *header_; }
+    void* client = nullptr; // whoever made it, for functions of the header
     // Home of a slot; a register's truth while run() is not active.
     u8* slot(ir::SlotId n) { return ir::home(header_, state_.slots[n]); }
     u64& slot64(ir::SlotId n) { return *reinterpret_cast<u64*>(slot(n)); }
@@ -162,6 +176,7 @@ private:
     bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
     Node* enter_unit();
+    Node* no_code();
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n);
@@ -171,6 +186,7 @@ private:
     void explain_fault();
 
     CodeSpace::Impl& space_;
+    CodeMap* map_ = nullptr;
     const ir::GuestState& state_;
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;

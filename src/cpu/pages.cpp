@@ -30,7 +30,7 @@ void CodeSpace::Impl::drop(Translation* t) {
             }
             p = &at->next;
         }
-        if (backend && !stepwise)
+        if (backend && !stepwise && !options.paged)
             for (Cpu* c : cpus) backend->clear_jump(&c->header(), n->pc);
     }
     for (u32 k : t->incoming) {
@@ -68,6 +68,7 @@ void CodeSpace::Impl::leave_pages() {
     for (auto it = pages.begin(); it != pages.end();) {
         CodePage& page = it->second;
         std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
+        if (options.paged && page.translations.empty()) source.release_code(it->first << page_bits);
         bool unused = page.translations.empty() && page.writes == 0 && !page.busy;
         it = unused ? pages.erase(it) : std::next(it);
     }
@@ -103,7 +104,7 @@ bool CodeSpace::Impl::drop_in(CodePage& page, u64 low, u64 high) {
 }
 
 void CodeSpace::Impl::note_write(CodePage& page) {
-    if (!page.busy && ++page.writes >= writes_to_busy) make_busy(page);
+    if (!options.paged && !page.busy && ++page.writes >= writes_to_busy) make_busy(page);
 }
 
 void CodeSpace::Impl::make_busy(CodePage& page) {
@@ -119,17 +120,19 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     std::lock_guard lock(s.mutex);
     bool any = false;
     u64 first = low >> Impl::page_bits, last = (high - 1) >> Impl::page_bits;
-    auto page = [&](CodePage& p) {
-        if (!s.drop_in(p, low, high)) return;
+    auto page = [&](u64 number, CodePage& p) {
+        bool dropped = s.drop_in(p, low, high);
+        if (s.options.paged && p.translations.empty()) s.source.release_code(number << Impl::page_bits);
+        if (!dropped) return;
         any = true;
         s.note_write(p);
     };
     if (last - first > s.pages.size()) {
         for (auto& [number, p] : s.pages)
-            if (number >= first && number <= last) page(p);
+            if (number >= first && number <= last) page(number, p);
     } else {
         for (u64 number = first; number <= last; ++number)
-            if (auto it = s.pages.find(number); it != s.pages.end()) page(it->second);
+            if (auto it = s.pages.find(number); it != s.pages.end()) page(number, it->second);
     }
     if (any) s.kick_inside();
 }
@@ -139,6 +142,8 @@ void CodeSpace::invalidate_all() {
     std::lock_guard lock(s.mutex);
     for (auto& [number, p] : s.pages)
         for (Translation* t : p.translations) s.drop(t);
+    if (s.options.paged)
+        for (auto& [number, p] : s.pages) s.source.release_code(number << Impl::page_bits);
     for (Region& r : s.regions)
         for (auto* list : {&r.translations, &r.plain})
             for (auto& t : *list) s.drop(t.get());
@@ -155,7 +160,7 @@ void CodeSpace::Impl::kick_inside() {
 // A unit of a busy page found that its bytes are others now.
 void CodeSpace::Impl::unit_changed(u64 pc, u32 mode) {
     std::lock_guard lock(mutex);
-    Node* n = find(pc, mode);
+    Node* n = find(pc, mode, pc);
     if (!n || !n->translation->checked) return;
     Translation* t = n->translation;
     drop(t);

@@ -58,9 +58,11 @@ void CodeSpace::tell_code() {
 
 // ---- looking up
 
-Node* CodeSpace::Impl::find(u64 pc, u32 mode) const {
+Node* CodeSpace::Impl::find(u64 pc, u32 mode, u64 place, u64 second) const {
     for (Node* n = table[bucket(pc)].load(std::memory_order_acquire); n; n = n->next.load(std::memory_order_acquire))
-        if (n->pc == pc && n->mode == mode && n->valid.load(std::memory_order_relaxed)) return n;
+        if (n->pc == pc && n->place == place && n->mode == mode && n->valid.load(std::memory_order_relaxed) &&
+            (second == 0 || n->second == second))
+            return n;
     return nullptr;
 }
 
@@ -69,6 +71,7 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
     Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
+    n->place = pc - t->pc + t->place, n->second = t->second;
     std::atomic<Node*>& head = table[bucket(pc)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
@@ -76,9 +79,18 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     return n;
 }
 
-void CodeSpace::Impl::provide(u64 pc, u32 mode) {
+bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
     std::unique_lock lock(mutex);
-    while (!find(pc, mode) && !translate(pc, mode)) next_region(lock);
+    auto found = [&] {
+        Node* n = find(pc, mode, place);
+        return n && (n->second == 0 || find(pc, mode, place, second));
+    };
+    while (!found()) {
+        Made made = translate(pc, mode, place, second);
+        if (made == Made::reaches_on) return false;
+        if (made == Made::no_room) next_region(lock);
+    }
+    return true;
 }
 
 // ---- translating
@@ -91,21 +103,49 @@ constexpr u64 checked_reach = 256;
 
 } // namespace
 
-// False: there was no room.
-bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
-    bool check = busy && is_busy(pc, pc + 1);
-    isa::Fetch fetch = [this, &check](u64 at, std::span<u8> out) {
+// Code of the page of t's entry, and of the next one when its place is known.
+u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out) {
+    constexpr u64 page = ir::code_page;
+    u64 low = t.pc & ~(page - 1), offset = at - low;
+    u32 n = 0;
+    if (offset < page) {
+        n = u32(std::min<u64>(out.size(), page - offset));
+        u32 got = source.fetch(t.place + (at - t.pc), out.data(), n);
+        if (got < n) return got;
+        offset = page;
+    }
+    if (t.second && offset < 2 * page && n < out.size())
+        n += source.fetch(t.second + (offset - page), out.data() + n, u32(std::min<u64>(out.size() - n, 2 * page - offset)));
+    return n;
+}
+
+void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
+    limits = {.one_insn = options.one_insn || one};
+    if (options.stop_at_known)
+        limits.exists = [this, delta = place - pc](u64 at, u32 m) { return find(at, m, at + delta) != nullptr; };
+    if (options.paged) limits.low = pc & ~(ir::code_page - 1), limits.high = limits.low + ir::code_page;
+    if (check) limits.insns = checked_insns, limits.reach = checked_reach;
+}
+
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
+    bool check = busy && is_busy(place, place + 1);
+    Translation* now = nullptr;
+    isa::Fetch fetch = [this, &check, &now](u64 at, std::span<u8> out) {
+        if (options.paged) return fetch_paged(*now, at, out);
         return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
-    if (region_is_full()) return false;
+    if (region_is_full()) return Made::no_room;
     for (;;) {
-        limits = {.one_insn = options.one_insn};
-        if (options.stop_at_known) limits.exists = [this](u64 at, u32 m) { return find(at, m) != nullptr; };
-        if (check) limits.insns = checked_insns, limits.reach = checked_reach;
+        limit(pc, place, mode, check, second != 0);
         snapshot.clear();
-        ir::Unit* unit = &translator.translate(pc, {mode, options.one_insn ? ir::flavour::one_insn : 0}, fetch, limits);
         auto t = std::make_unique<Translation>();
-        t->pc = pc, t->low = unit->guest_low, t->high = unit->guest_high, t->mode = mode;
+        now = t.get();
+        t->pc = pc, t->place = place, t->second = second, t->mode = mode;
+        u32 flavour = (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0);
+        ir::Unit* unit = &translator.translate(pc, {mode, flavour}, fetch, limits);
+        if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
+        u64 delta = place - pc;
+        t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
         std::string untouched = log ? text_of(*unit) : std::string();
@@ -114,6 +154,16 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
+        for (ExitFlags::Range& r : t->relies_on) r.low += delta, r.high += delta;
+        if (second) { // the bytes beyond the page are elsewhere
+            u64 end = (place & ~(ir::code_page - 1)) + ir::code_page;
+            if (t->high > end) {
+                t->relies_on.push_back({second, second + (t->high - end)});
+                t->high = end;
+            } else {
+                t->second = 0; // another thread has written a shorter one meanwhile
+            }
+        }
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
@@ -128,7 +178,7 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         bool done = backend && emit(*unit, *t);
         if (emitted.no_room && backend && !done) {
             discard(*t);
-            return false;
+            return Made::no_room;
         }
         ++counters.units;
         counters.guest_insns += unit->guest_insns;
@@ -137,7 +187,7 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         if (done && log) log_host_code(*t);
         if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, pc);
         (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
-        return true;
+        return Made::yes;
     }
 }
 
@@ -156,7 +206,9 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    auto model = options.verify ? jit::AddressModel::logged : jit::AddressModel::direct;
+    auto model = options.paged    ? jit::AddressModel::slow
+                 : options.verify ? jit::AddressModel::logged
+                                  : jit::AddressModel::direct;
     if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         // Longer than a whole region: not for us.
@@ -192,8 +244,16 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
     }
     add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode))
+        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
+}
+
+// Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
+// the one may go on to the other.
+bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
+    if (l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return false;
+    if (!options.paged) return true;
+    return (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
 // The edge behind a link word gets its target. The unit that left through it may be gone meanwhile; then the word
@@ -203,7 +263,7 @@ void CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     u32 k = u32(word - cache->links());
     if (k >= links.size() || !to.valid.load() || !to.code) return;
     const Link& l = links[k];
-    if (!l.from || !l.from->valid || l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return;
+    if (!l.from || !l.from->valid || !may_link(l, to)) return;
     Translation& t = *to.translation;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {

@@ -25,7 +25,9 @@ namespace mimic::cpu {
 // One translated unit.
 struct Translation {
     u64 pc = 0;            // of its entry
-    u64 low = 0, high = 0; // guest bytes
+    u64 place = 0;         // of the code at pc; user mode: pc
+    u64 second = 0;        // place of the next page, when the only instruction reaches into it
+    u64 low = 0, high = 0; // places of the bytes it was made from
     u32 mode = 0;
     const u8* code = nullptr;
     u32 bytes = 0;
@@ -43,6 +45,7 @@ struct Translation {
 // An entry of the look-up table. Freed with its region.
 struct Node {
     u64 pc = 0;
+    u64 place = 0, second = 0;
     u32 mode = 0;
     ir::BlockId block = 0;
     const u8* code = nullptr;
@@ -125,14 +128,20 @@ struct CodeSpace::Impl {
 
     // space.cpp
     static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
-    Node* find(u64 pc, u32 mode) const;
-    // Makes a translation of pc, unless there is one.
-    void provide(u64 pc, u32 mode);
-    bool translate(u64 pc, u32 mode);
+    // second: that of a unit that reaches into the next page; 0: any.
+    Node* find(u64 pc, u32 mode, u64 place, u64 second = 0) const;
+    enum class Made : u8 { yes, no_room, reaches_on };
+    // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
+    // must be told.
+    bool provide(u64 pc, u32 mode, u64 place, u64 second);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second);
+    u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
+    void limit(u64 pc, u64 place, u32 mode, bool check, bool one);
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
+    bool may_link(const Link& l, const Node& to) const;
     void follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);

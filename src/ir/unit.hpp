@@ -215,8 +215,10 @@ struct BlockKey {
     bool operator==(const BlockKey&) const = default;
 };
 namespace flavour {
-inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8;
+// paged: the mapping of guest pages may change under the unit's feet: only edges inside its page are linked.
+inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8, paged = 16;
 }
+inline constexpr u64 code_page = 4096;
 
 struct Unit {
     u64 pc = 0;

@@ -38,6 +38,8 @@ struct RegisterInfo {
     bool internal = false; // no architectural register, but state that decides what comes next
 };
 
+class System;
+
 // A CPU model of a guest architecture, immutable once made.
 class Guest {
 public:
@@ -51,6 +53,8 @@ public:
     virtual u32 address_bits() const { return 64; }
     virtual u32 vector_bytes() const { return 16; }
     virtual std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const = 0;
+    // The privileged side (isa/system.hpp); null in the form for user mode.
+    virtual const System* system() const { return nullptr; }
 
     // Text. `length` gets the bytes of the instruction (of the smallest unit when it is illegal: text is a directive).
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;
@@ -82,6 +86,8 @@ struct GuestInfo {
     std::string_view default_model;
     std::span<const std::string_view> models;
     Result<std::unique_ptr<Guest>> (*make)(std::string_view model); // unknown model: an error that lists them
+    // The same model with its privileged side; null: there is none yet.
+    Result<std::unique_ptr<Guest>> (*make_system)(std::string_view model) = nullptr;
 };
 // Every guest that was built in.
 std::span<const GuestInfo* const> guests();

@@ -37,6 +37,15 @@ public:
 
 enum class ResetKind : u8 { power_on, cold, warm };
 
+// What execute() asks of the vCPU beside what it did to slots, pc and mode.
+struct Effects {
+    enum class Flush : u8 { none, all, address, context, address_in_context };
+    Flush flush = Flush::none; // translations that may be cached no longer: of all contexts or of `context` only
+    u64 address = 0, context = 0;
+    bool contexts = false; // what context() answers may have changed
+    bool wait = false;     // wait for an interrupt
+};
+
 class System {
 public:
     virtual ~System() = default;
@@ -44,6 +53,8 @@ public:
     // Privilege (MMU) indices: MemArg::index of loads and stores is below this; fetches use fetch_index(mode).
     virtual u32 indices() const = 0;
     virtual u32 fetch_index(u32 mode) const = 0;
+    // Of what has no MemArg: probes, gdb.
+    virtual u32 data_index(u32 mode) const = 0;
     virtual u32 physical_bits() const = 0;
 
     // Translates `address` for an access of `bytes` bytes. False: `e` is the exception. Sets accessed and dirty bits as
@@ -55,10 +66,13 @@ public:
     virtual u64 context(const ir::CpuHeader& cpu, u32 index) const = 0;
 
     // The exception for: a bus error, a misaligned access, a trap op (ir::TrapKind and detail in cpu.exit_arg,
-    // fault_address).
+    // fault_address) but TrapKind::guest; `code` is what stands at cpu.pc, as far as it can be fetched.
     virtual Exception bus_error(ir::CpuHeader& cpu, u64 address, AccessType type) const = 0;
     virtual Exception misaligned(ir::CpuHeader& cpu, u64 address, AccessType type) const = 0;
-    virtual Exception trap(ir::CpuHeader& cpu) const = 0;
+    virtual Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const = 0;
+    // TrapKind::guest: an instruction that changes more than slots, named by the trap's detail. Does it (slots, pc, mode)
+    // and says in `effects` what the vCPU has to do; false: `e` is its exception.
+    virtual bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& effects, Exception& e) const = 0;
     // Enters the guest's handler: slots, pc, mode. pc is that of the instruction that faulted or trapped.
     virtual void raise(ir::CpuHeader& cpu, const Exception& e) const = 0;
 
@@ -68,13 +82,20 @@ public:
     virtual bool take_interrupt(ir::CpuHeader& cpu) const = 0;
     // Would a waiting instruction (WFI) end now? True also for what is pending but masked, as the architecture says.
     virtual bool wakes(const ir::CpuHeader& cpu) const = 0;
+    // Timers inside the CPU: sets or clears bits of CpuHeader::lines by what is due now.
+    virtual void tick(ir::CpuHeader& cpu) const = 0;
     // The next time, in nanoseconds of CpuHeader::clock, at which a timer inside the CPU (stimecmp, CNTV_CVAL) makes an
     // interrupt pending; ~0: none.
     virtual u64 next_timer(const ir::CpuHeader& cpu) const = 0;
 
     virtual void reset(ir::CpuHeader& cpu, ResetKind kind) const = 0;
+    // The number that the guest reads of itself (mhartid, MPIDR_EL1): survives resets.
+    virtual void set_identity(ir::CpuHeader& cpu, u64 id) const = 0;
     // For `-machine none`-like starts and boards: where execution begins, and first arguments by the boot protocol.
     virtual void set_pc(ir::CpuHeader& cpu, u64 pc) const = 0;
+
+    // Properties of a processor's node in a device tree: name and bytes (texts end with a zero byte).
+    virtual std::vector<std::pair<std::string, std::string>> device_tree() const { return {}; }
 
     // Exceptions and interrupts in words, for -d int.
     virtual std::string describe(const ir::CpuHeader& cpu, const Exception& e) const = 0;

@@ -76,6 +76,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
         if (g.pc == pc && g.mode == mode) return g.block;
     if (limits_.one_insn || blocks_.size() >= limits_.blocks || unit_.guest_insns >= limits_.insns) return ir::none;
     if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
+    if (limits_.high && (pc < limits_.low || pc >= limits_.high)) return ir::none;
     if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
     for (u32 n = 0; n < blocks_.size(); ++n)

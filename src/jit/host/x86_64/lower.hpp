@@ -193,6 +193,7 @@ private:
     void cold_code();
     void set_pc(u64 pc);
     void set_mode(u32 mode);
+    bool paged() const { return unit_->key.flavour & ir::flavour::paged; }
     void jump_host(u32 offset);
 
     // lower_fp.cpp

@@ -98,6 +98,11 @@ void Lowering::jump_host(u32 offset) { a_.jmp(state(at_.host(i32(offset)))); }
 
 // jmp [rip + link word]; the word points to the stub until the edge has a target.
 void Lowering::exit_direct(u64 pc, u32 mode) {
+    if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
+        set_mode(mode);
+        load_const(rax, pc);
+        return jump_host(offsetof(HostArea, stub_lookup));
+    }
     u32 k = u32(out_->edges.size());
     out_->edges.push_back({pc, mode, 0});
     const u64* word = first_link_ + k;
@@ -127,6 +132,7 @@ void Lowering::exit_indirect(u32 n) {
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
     set_mode(i.c);
+    if (paged()) return jump_host(offsetof(HostArea, stub_lookup));
     a_.mov(ecx, eax);
     Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment

@@ -94,11 +94,11 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
         a_.lea(rax, ptr(base, m.disp));
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_address))), rax);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));
+        if (paged()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, misaligned_write)), 1), inst(n).op != Op::load);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_kind)), 4), u32(ir::ExitKind::fault));
         set_pc(pc);
         jump_host(offsetof(HostArea, stub_leave));
     });
-    (void)n;
 }
 
 void Lowering::swap_bytes(Gp r, u32 bytes) {
