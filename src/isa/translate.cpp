@@ -141,10 +141,13 @@ void Translator::translate_block(u32 n) {
         u32 length = front_->translate({window_ + at, std::min(window_bytes_ - at, 64u)}, pc, mode);
         t.set_mode(mode);
         if (length == 0) {
-            if (first)
-                t.trap(ir::TrapKind::fetch_fault, pc);
+            // What is not the unit's beginning is left to be fetched, or to fault, when it is reached.
+            if (!first)
+                t.goto_pc(pc);
+            else if (pc != unit_.pc)
+                t.exit_to(pc, mode);
             else
-                t.goto_pc(pc); // let the rest fault when it is reached
+                t.trap(ir::TrapKind::fetch_fault, pc);
             break;
         }
         pc += length;
