@@ -91,6 +91,7 @@ int print_help(const SystemOptions& o) {
         std::puts("-drive file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID][,unit=N][,readonly=on]\n"
                   "       [,snapshot=on][,cache=none|writeback|writethrough|directsync|unsafe][,discard=unmap]");
         break;
+    case Help::netdevs: std::fputs(net::help().c_str(), stdout); break;
     case Help::logs:
         std::puts(
             "Log items:\nin_asm       guest instructions as they are translated\nop           IR as it is translated\n"

@@ -168,6 +168,10 @@ Result<void> add_chardev(SystemOptions& o, std::string_view value) {
 }
 
 Result<void> add_netdev(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
     Keys keys("-netdev", value, "type");
     NetdevOptions n;
     n.type = keys.text("type");
@@ -175,6 +179,29 @@ Result<void> add_netdev(SystemOptions& o, std::string_view value) {
     if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
     n.options = keys.rest();
     o.netdevs.push_back(std::move(n));
+    return {};
+}
+
+// A host network and the card in it.
+Result<void> add_nic(SystemOptions& o, std::string_view value) {
+    if (value == "none") return {};
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-nic", value, "type");
+    NetdevOptions n;
+    n.type = keys.text("type");
+    n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
+    DeviceOptions card;
+    card.driver = keys.text("model", "virtio-net-device");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-device";
+    card.properties.emplace_back("netdev", n.id);
+    if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
+    n.options = keys.rest();
+    TRY(keys.finish());
+    o.netdevs.push_back(std::move(n));
+    o.devices.push_back(std::move(card));
     return {};
 }
 
@@ -255,7 +282,8 @@ constexpr Row rows[] = {
     {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
     {"chardev", "BACKEND,id=ID[,key=value...]", "a host character device", add_chardev},
     {"netdev", "TYPE,id=ID[,key=value...]", "a host network", add_netdev},
-    {"nic", "none", "no default network card", [](SystemOptions&, std::string_view v) { return only_none("-nic", v); }},
+    {"nic", "TYPE[,model=DEVICE][,mac=ADDRESS][,key=value...]", "a host network and a card in it; none: no card",
+     add_nic},
     {"net", "none", "no default network card", [](SystemOptions&, std::string_view v) { return only_none("-net", v); }},
     {"serial", "DEV", "the next serial port: none, null, stdio, mon:stdio, pty, file:, pipe:, unix:, tcp:, chardev:ID",
      [](SystemOptions& o, std::string_view v) -> Result<void> {

@@ -38,6 +38,7 @@ enum class Help : u8 {
     device,
     chardevs,
     drives,
+    netdevs,
     logs,
     traces
 };

@@ -170,8 +170,12 @@ Result<void> Session::make_board() {
     for (auto& dev : chardevs_) machine.add_chardev(std::move(dev));
     chardevs_.clear();
     for (auto& [id, drive] : drives_) machine.drives[id] = drive;
-    if (!options_.netdevs.empty())
-        return Error::unsupported("-netdev {}: there is no network yet", options_.netdevs[0].type);
+    for (NetdevOptions& n : options_.netdevs) {
+        if (machine.nets.contains(n.id)) return Error::exists("-netdev: the id '{}' is taken", n.id);
+        net::Options o{n.type, n.options};
+        o.values.emplace_back("id", n.id);
+        machine.nets[n.id].peer = TRY(net::open(*loop_, std::move(o)).in("-netdev"));
+    }
     machine.on_request = [this](const devices::Request& r) { handle(r); };
     board_->on_pause = [this](cpu::Vcpu& vcpu, cpu::Pause pause) {
         if (pause != cpu::Pause::internal) return;
@@ -262,6 +266,10 @@ void Session::handle(const devices::Request& request) {
         else
             leave(request.status);
         return;
+    }
+    if (request.kind == Kind::stop) {
+        std::fprintf(stderr, "%s: stopped: %s\n", options_.program.c_str(), request.cause.c_str());
+        return board_->stop();
     }
     board_->stop();
     auto reset = board_->reset(devices::ResetKind::cold);

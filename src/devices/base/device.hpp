@@ -5,6 +5,7 @@
 #pragma once
 #include "chardev/chardev.hpp"
 #include "devices/base/describe.hpp"
+#include "net/net.hpp"
 #include <atomic>
 #include <functional>
 #include <mutex>
@@ -136,9 +137,10 @@ struct DriveRef {
     bool read_only = false;
 };
 
+// A host network, by the id that -netdev gave it. The device attaches itself to the peer.
 struct NetRef {
     std::string id;
-    void* peer = nullptr;
+    net::BackEnd* peer = nullptr;
 };
 
 class Device {

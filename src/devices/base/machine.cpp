@@ -72,6 +72,7 @@ Machine::~Machine() {
         if (!devices_.empty() && devices_.back().get() == &last) devices_.pop_back();
     }
     chardevs_.clear();
+    nets.clear();
     devices_.clear();
     timers_.reset();
     if (options_.loop) options_.loop->release();
@@ -321,7 +322,7 @@ struct Linker final : Describe {
             return fail(Error::busy("property '{}': netdev '{}' is in use by '{}'", full(name), net.id,
                                     found->second.user->id()));
         found->second.user = &device;
-        net.peer = found->second.peer;
+        net.peer = found->second.peer.get();
     }
 };
 } // namespace

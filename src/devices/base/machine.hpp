@@ -89,7 +89,7 @@ public:
     };
     std::map<std::string, Drive, std::less<>> drives;
     struct Net {
-        void* peer = nullptr;
+        std::unique_ptr<net::BackEnd> peer;
         Device* user = nullptr;
     };
     std::map<std::string, Net, std::less<>> nets;

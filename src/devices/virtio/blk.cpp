@@ -83,6 +83,7 @@ private:
     void finished(Job& job, const Result<void>& result);
     void end(u32 queue, const Chain& chain, const BlkRequest& request, u8 status, u64 read);
     bool stops(const Job& job, const Error& error) const;
+    bool start_again(std::vector<Request> requests);
     void retry();
 
     DriveRef drive_;
@@ -324,31 +325,36 @@ void VirtioBlk::end(u32 n, const Chain& chain, const BlkRequest& r, u8 status, u
     complete(n, chain, u32(read + 1));
 }
 
-// What stopped the machine is tried again when its clock goes on.
-void VirtioBlk::retry() {
+// Starts requests that were there before. False: one is malformed; it is lost.
+bool VirtioBlk::start_again(std::vector<Request> requests) {
     Jobs jobs;
-    bool refused = false;
-    for (Request& r : requests_) {
-        if (!r.failed) continue;
-        r.failed = 0;
-        refused |= !take(r.queue, r.chain, r.serial, jobs);
+    bool good = true;
+    for (Request& r : requests) {
+        u64 serial = next_serial_++;
+        size_t before = jobs.size();
+        good &= r.queue < queue_count() && take(r.queue, r.chain, serial, jobs);
+        if (jobs.size() > before) requests_.push_back({serial, r.queue, 0, std::move(r.chain)});
     }
     start(std::move(jobs));
-    if (refused) fail("a request that was stopped is malformed");
+    return good;
+}
+
+// What stopped the machine is tried again when its clock goes on.
+void VirtioBlk::retry() {
+    std::vector<Request> failed;
+    for (Request& r : requests_)
+        if (r.failed) failed.push_back(std::move(r));
+    std::erase_if(requests_, [](const Request& r) { return r.failed; });
+    if (!start_again(std::move(failed))) fail("a request that was stopped is malformed");
 }
 
 Result<void> VirtioBlk::after_load() {
     TRY(VirtioDevice::after_load());
-    Jobs jobs;
-    for (Request& r : requests_) {
-        r.serial = next_serial_++;
-        if (r.queue >= queue_count()) return Error::corrupt("a request in flight is of queue {}", r.queue);
-        if (r.failed) continue;
-        size_t before = jobs.size();
-        if (!take(r.queue, r.chain, r.serial, jobs) || jobs.size() == before)
-            return Error::corrupt("a request in flight is malformed");
-    }
-    start(std::move(jobs));
+    std::vector<Request> all, stopped;
+    for (Request& r : requests_) (r.failed ? stopped : all).push_back(std::move(r));
+    requests_.clear();
+    if (!start_again(std::move(all))) return Error::corrupt("a request in flight is malformed");
+    for (Request& r : stopped) requests_.push_back({next_serial_++, r.queue, 1, std::move(r.chain)});
     return {};
 }
 

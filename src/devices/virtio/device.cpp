@@ -188,9 +188,9 @@ Queue::Pop VirtioDevice::pop(u32 n, Chain& chain) {
     return result;
 }
 
-void VirtioDevice::push(u32 n, const Chain& chain, u32 written) {
+void VirtioDevice::push(u32 n, std::span<const Chain> chains, std::span<const u32> written) {
     Queue* q = usable(n);
-    if (q && !q->push(dma_, mode_, chain, written)) fail(n, q->error());
+    if (q && !q->push(dma_, mode_, chains, written)) fail(n, q->error());
 }
 
 void VirtioDevice::interrupt(u32 n) {

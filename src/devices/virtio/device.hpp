@@ -116,7 +116,8 @@ protected:
     void serve_again(u32 n, u64 delay);
     // Hands a chain back and interrupts the driver if it wants that.
     void complete(u32 n, const Chain& chain, u32 written);
-    void push(u32 n, const Chain& chain, u32 written);
+    void push(u32 n, const Chain& chain, u32 written) { push(n, {&chain, 1}, {&written, 1}); }
+    void push(u32 n, std::span<const Chain> chains, std::span<const u32> written);
     void interrupt(u32 n);
     Queue::Pop pop(u32 n, Chain& chain);
     void unpop(u32 n, const Chain& chain) { queues_[n].unpop(mode_, chain); }

@@ -190,20 +190,28 @@ Queue::Pop Queue::pop_packed(const Dma& dma, const Mode& mode, Chain& chain) {
     return Pop::chain;
 }
 
-bool Queue::push_packed(const Dma& dma, const Chain& chain, u32 written) {
-    u64 at = u64{next_used_} * 16;
-    u16 flags = used_wrap_ ? packed_avail | packed_used : 0;
-    if (written) flags |= VRING_DESC_F_WRITE;
-    // The flags last: they make it visible.
-    bool good =
-        table_.store(dma, at + 8, written) && table_.store(dma, at + 12, chain.id) && table_.store(dma, at + 14, flags);
-    u32 next = u32{next_used_} + chain.slots;
-    if (next >= size) {
-        next -= size;
-        used_wrap_ ^= 1;
+bool Queue::push_packed(const Dma& dma, std::span<const Chain> chains, std::span<const u32> written) {
+    bool good = true;
+    u64 first = u64{next_used_} * 16;
+    u16 first_flags = 0;
+    for (size_t i = 0; i < chains.size(); i++) {
+        u64 at = u64{next_used_} * 16;
+        u16 flags = used_wrap_ ? packed_avail | packed_used : 0;
+        if (written[i]) flags |= VRING_DESC_F_WRITE;
+        good &= table_.store(dma, at + 8, written[i]) && table_.store(dma, at + 12, chains[i].id);
+        if (i == 0)
+            first_flags = flags;
+        else
+            good &= table_.store(dma, at + 14, flags);
+        u32 next = u32{next_used_} + chains[i].slots;
+        if (next >= size) {
+            next -= size;
+            used_wrap_ ^= 1;
+        }
+        next_used_ = u16(next);
     }
-    next_used_ = u16(next);
-    return good;
+    // The first one's flags last: they make all of them visible.
+    return good && table_.store(dma, first + 14, first_flags);
 }
 
 // ---- both -------------------------------------------------------------------------------------------------------------
@@ -227,15 +235,17 @@ void Queue::unpop(const Mode& mode, const Chain& chain) {
     next_avail_ = u16(next_avail_ - chain.slots);
 }
 
-bool Queue::push(const Dma& dma, const Mode& mode, const Chain& chain, u32 written) {
+bool Queue::push(const Dma& dma, const Mode& mode, std::span<const Chain> chains, std::span<const u32> written) {
     error_ = "the ring is not in memory";
-    in_flight_ = u16(in_flight_ - std::min(in_flight_, chain.slots));
-    if (mode.packed) return push_packed(dma, chain, written);
-    u64 at = ring_entries + 8 * u64(next_used_ & (size - 1));
-    bool good = device_area_.store(dma, at, u32{chain.id}) && device_area_.store(dma, at + 4, written) &&
-                device_area_.store(dma, ring_index, u16(next_used_ + 1));
-    next_used_++;
-    return good;
+    for (const Chain& c : chains) in_flight_ = u16(in_flight_ - std::min(in_flight_, c.slots));
+    if (mode.packed) return push_packed(dma, chains, written);
+    bool good = true;
+    for (size_t i = 0; i < chains.size(); i++) {
+        u64 at = ring_entries + 8 * u64(next_used_ & (size - 1));
+        good &= device_area_.store(dma, at, u32{chains[i].id}) && device_area_.store(dma, at + 4, written[i]);
+        next_used_++;
+    }
+    return good && device_area_.store(dma, ring_index, next_used_);
 }
 
 bool Queue::wants_interrupt(const Dma& dma, const Mode& mode) {

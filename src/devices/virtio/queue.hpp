@@ -46,7 +46,11 @@ public:
     // Gives the last popped chain back, as if it had not been popped. Before any other pop.
     void unpop(const Mode& mode, const Chain& chain);
     // The device is done with the chain, after writing `written` bytes to its `in` segments. False: broken.
-    bool push(const Dma& dma, const Mode& mode, const Chain& chain, u32 written);
+    bool push(const Dma& dma, const Mode& mode, const Chain& chain, u32 written) {
+        return push(dma, mode, {&chain, 1}, {&written, 1});
+    }
+    // Buffers of one message: the driver sees all of them or none.
+    bool push(const Dma& dma, const Mode& mode, std::span<const Chain> chains, std::span<const u32> written);
     // After pushes: does the driver want to be interrupted?
     bool wants_interrupt(const Dma& dma, const Mode& mode);
     // Asks for a notification of the next chain. True: there is one already.
@@ -71,7 +75,7 @@ private:
     Pop read_indirect(const Dma& dma, const Mode& mode, const Descriptor& table, Chain& chain);
     Pop add(Chain& chain, u64 address, u32 bytes, bool write);
     bool packed_available(const Dma& dma, u16 index, bool wrap, u16& flags, bool& available);
-    bool push_packed(const Dma& dma, const Chain& chain, u32 written);
+    bool push_packed(const Dma& dma, std::span<const Chain> chains, std::span<const u32> written);
 
     u16 next_avail_ = 0, next_used_ = 0; // packed: slots, with their wrap counters; split: free-running
     u8 avail_wrap_ = 1, used_wrap_ = 1;
