@@ -227,7 +227,8 @@ void RiscvVirt::tree_devices(FdtWriter& t, const std::vector<u32>& intc_of) {
             t.cells("#address-cells", {0});
             t.cells("#interrupt-cells", {1});
         });
-        for (u32 i = 0; i < virtio_count; i++)
+        // The last transport first: that is where devices go first, so kernels count them in the order of -device.
+        for (u32 i = virtio_count; i-- > 0;)
             t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
                 t.text("compatible", "virtio,mmio");
                 reg(map::virtio + i * map::virtio_size, map::virtio_size);

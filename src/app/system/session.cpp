@@ -86,16 +86,16 @@ Result<block::NodePtr> Session::open_drive(const DriveOptions& d) {
     if (fd < 0) return Error::from_errno(errno, "snapshot=on: cannot make a file in /var/tmp");
     close(fd);
     temporary_.emplace_back(name);
-    std::string format = d.format;
-    if (format.empty()) {
-        auto base = TRY(loop_->run(block::open_node(*blocks_, request)));
-        format = base->driver().name;
-        TRY(loop_->run(base->close()));
-    }
+    auto base = TRY(loop_->run(block::open_node(*blocks_, request)));
+    u64 size = base->size();
+    std::string format = d.format.empty() ? std::string(base->driver().name) : d.format;
+    TRY(loop_->run(base->close()));
+    base.reset();
     char* full = realpath(d.file.c_str(), nullptr);
     std::string path = full ? full : d.file;
     std::free(full);
     Json create = Json::object();
+    create.set("size", std::to_string(size));
     create.set("backing_file", path);
     create.set("backing_fmt", format);
     block::CreateArguments arguments{name, std::move(create)};
