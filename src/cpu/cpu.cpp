@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include "cpu/verify.hpp"
+#include "jit/tlb.hpp"
 #include <algorithm>
 #include <asm/prctl.h>
 #include <cstring>
@@ -29,6 +30,10 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     header_->poll = space_.stepwise;
     if (space_.backend) space_.backend->init(header_);
+    if (space_.backend && map_) {
+        map_->show(space_.backend->tlb_views(header_));
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    }
     if (space_.options.verify) {
         verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
         header_->access = &verifier_->logging();
@@ -76,7 +81,11 @@ void Cpu::bind_thread() {
 void Cpu::request(Request r) {
     requests_.fetch_or(r, std::memory_order_seq_cst);
     __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    if (space_.backend && !map_ && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
+    if (!space_.backend) return;
+    if (map_)
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    else if (inside_.load(std::memory_order_seq_cst))
+        space_.backend->clear_jumps(header_);
 }
 
 // Unit by unit, poll is always set: loops leave at each turn.
@@ -93,6 +102,15 @@ bool Cpu::done(u32 which) {
 
 // The unit at pc, translated if need be; from now on it stays until leave_unit. Null: no code can be fetched there.
 Node* Cpu::enter_unit() {
+    if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
+        std::lock_guard lock(space_.mutex);
+        at_breakpoint_ = space_.has_breakpoint(header_->pc);
+    }
+    if (at_breakpoint_) {
+        leave_unit();
+        header_->exit_kind = ExitKind::poll;
+        return nullptr;
+    }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
     for (;;) {
@@ -133,6 +151,16 @@ bool Cpu::jump_to(Node& n) {
     return false;
 }
 
+// The same for a machine's code: by the table of the present mode and mapping.
+bool Cpu::jump_to_paged(Node& n) {
+    jit::JumpEntry* table = map_->jumps(*header_);
+    space_.backend->use_jumps(header_, table);
+    map_->add_jump(table, n.pc, n.code, n.second != 0);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
+    return !wanted();
+}
+
 void Cpu::execute(Node& n) {
     header_->host_pc = 0;
     if (n.code)
@@ -143,6 +171,7 @@ void Cpu::execute(Node& n) {
 
 void Cpu::run() {
     bind_thread();
+    at_breakpoint_ = false;
     CodeSpace::Impl& s = space_;
     word_ = nullptr;
     for (;;) {
@@ -158,7 +187,7 @@ void Cpu::run() {
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
             word_ = nullptr;
-            if (n->code && !map_ && !jump_to(*n)) {
+            if (n->code && !(map_ ? jump_to_paged(*n) : jump_to(*n))) {
                 leave_unit();
                 continue;
             }
@@ -195,6 +224,28 @@ void Cpu::run_unit() {
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         leave_unit();
     } while (header_->exit_kind == ExitKind::trap && header_->exit_arg == u32(ir::TrapKind::stale_code));
+}
+
+void Cpu::step_instruction() {
+    CodeSpace::Impl& s = space_;
+    Translation t;
+    t.pc = t.place = header_->pc;
+    header_->host_pc = 0;
+    ir::Unit unit;
+    for (;;) {
+        u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
+        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place)) return void(no_code());
+        std::lock_guard lock(s.mutex);
+        isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
+            return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
+        };
+        isa::Limits one{.one_insn = true};
+        u32 flavour = ir::flavour::one_insn | (map_ ? ir::flavour::paged : 0);
+        unit = s.single.translate(t.pc, {header_->mode, flavour}, fetch, one);
+        if (!map_ || t.second || unit.guest_high != t.pc) break;
+        t.second = 1; // it reaches into the next page
+    }
+    interpreter_.run(unit, state_, *header_, *header_->access);
 }
 
 // ---- faults in generated code

@@ -15,7 +15,9 @@
 
 namespace mimic::jit {
 class Backend;
-}
+struct JumpEntry;
+struct TlbView;
+} // namespace mimic::jit
 
 namespace mimic::cpu {
 
@@ -49,6 +51,13 @@ public:
     virtual ~CodeMap() = default;
     // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
     virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
+    // Tables of branches for generated code (jit/tlb.hpp): that of the present mode and mapping; one without entries; what
+    // stands in all of them for a pc goes (any thread). The TLB's views are to stand at `views` from now on.
+    virtual jit::JumpEntry* jumps(ir::CpuHeader& cpu) = 0;
+    virtual const jit::JumpEntry* no_jumps() const = 0;
+    virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
+    virtual void forget_jump(u64 pc) = 0;
+    virtual void show(jit::TlbView* views) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
@@ -128,6 +137,8 @@ public:
     Counters counters() const;
     // What verify=on could not verify, by reason, as text; empty when that is nothing.
     std::string verify_report() const;
+    // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
+    void set_breakpoint(u64 pc, bool on);
     // Calls Options::on_code for all code there is.
     void tell_code();
 
@@ -162,6 +173,10 @@ public:
     // Runs one unit from pc, with poll set, and returns however it left (link and lookup included): for comparisons of
     // engines. Not to be mixed with run() on the same vCPU.
     void run_unit();
+    // Runs one instruction, in the interpreter; it leaves as run() does.
+    void step_instruction();
+    // run() left with poll since there is a breakpoint at the pc.
+    bool stopped_at_breakpoint() const { return at_breakpoint_; }
     // Makes run() return with poll soon; from any thread or signal handler.
     void kick() { request(external); }
     // The reason of a kick is being looked into: later kicks count anew.
@@ -180,6 +195,7 @@ private:
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n);
+    bool jump_to_paged(Node& n);
     void step(Node& n);
     void verify(Node& n);
     void locate_fault();
@@ -198,6 +214,7 @@ private:
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
+    bool at_breakpoint_ = false;
     const u64* word_ = nullptr;    // link word that generated code left through
 };
 

@@ -30,8 +30,8 @@ void CodeSpace::Impl::drop(Translation* t) {
             }
             p = &at->next;
         }
-        if (backend && !stepwise && !options.paged)
-            for (Cpu* c : cpus) backend->clear_jump(&c->header(), n->pc);
+        if (backend && !stepwise)
+            for (Cpu* c : cpus) c->map_ ? c->map_->forget_jump(n->pc) : backend->clear_jump(&c->header(), n->pc);
     }
     for (u32 k : t->incoming) {
         const Link& l = links[k];

@@ -93,6 +93,20 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
     return true;
 }
 
+bool CodeSpace::Impl::has_breakpoint(u64 pc) const {
+    return !breakpoints.empty() && std::find(breakpoints.begin(), breakpoints.end(), pc) != breakpoints.end();
+}
+
+void CodeSpace::set_breakpoint(u64 pc, bool on) {
+    {
+        std::lock_guard lock(impl_->mutex);
+        std::erase(impl_->breakpoints, pc);
+        if (on) impl_->breakpoints.push_back(pc);
+        impl_->breakpoint_count = u32(impl_->breakpoints.size());
+    }
+    invalidate_all();
+}
+
 // ---- translating
 
 namespace {
@@ -122,7 +136,9 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
 void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
     limits = {.one_insn = options.one_insn || one};
     if (options.stop_at_known)
-        limits.exists = [this, delta = place - pc](u64 at, u32 m) { return find(at, m, at + delta) != nullptr; };
+        limits.exists = [this, delta = place - pc](u64 at, u32 m) {
+            return find(at, m, at + delta) != nullptr || has_breakpoint(at);
+        };
     if (options.paged) limits.low = pc & ~(ir::code_page - 1), limits.high = limits.low + ir::code_page;
     if (check) limits.insns = checked_insns, limits.reach = checked_reach;
 }
@@ -148,7 +164,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
-        std::string untouched = log ? text_of(*unit) : std::string();
+        std::string untouched = log ? text_of(*unit, *t) : std::string();
         // A unit that checks itself must not rely on bytes beside its own.
         exit_flags.begin(fetch);
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
@@ -196,6 +212,11 @@ void CodeSpace::Impl::keep(const ir::Unit& unit, Translation& t) {
     regions[current].plain_bytes += unit.code.size() * sizeof(ir::Inst) + sizeof(Translation);
 }
 
+jit::AddressModel CodeSpace::Impl::address_model() const {
+    using enum jit::AddressModel;
+    return options.paged ? (options.verify ? tlb_logged : tlb) : options.verify ? logged : direct;
+}
+
 bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     analysis.run(unit, guest.state(), backend->plan());
     u64 room = 0;
@@ -206,10 +227,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    auto model = options.paged    ? jit::AddressModel::slow
-                 : options.verify ? jit::AddressModel::logged
-                                  : jit::AddressModel::direct;
-    if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
+    if (!backend->emit(unit, analysis, address_model(), code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         // Longer than a whole region: not for us.
         if (emitted.no_room && cache->used() == 0) emitted.no_room = false;

@@ -103,6 +103,8 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
+    std::vector<u64> breakpoints;
+    std::atomic<u32> breakpoint_count{0};
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -137,6 +139,7 @@ struct CodeSpace::Impl {
     Made translate(u64 pc, u32 mode, u64 place, u64 second);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void limit(u64 pc, u64 place, u32 mode, bool check, bool one);
+    jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
@@ -145,6 +148,8 @@ struct CodeSpace::Impl {
     void follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
+
+    bool has_breakpoint(u64 pc) const; // with the lock
 
     // regions.cpp
     Result<void> start_cache();
@@ -169,10 +174,10 @@ struct CodeSpace::Impl {
 
     // logs.cpp
     bool logs(u32 item, u64 pc) const;
-    std::string text_of(const ir::Unit& unit);
+    std::string text_of(const ir::Unit& unit, const Translation& t);
     void write_translation(std::string text_before, const ir::Unit& unit);
     void log_host_code(const Translation& t);
-    std::string guest_code(const ir::Unit& unit);
+    std::string guest_code(const ir::Unit& unit, const Translation& t);
     std::string report_mismatch(Node& n, const std::string& states);
 };
 

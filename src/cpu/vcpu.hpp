@@ -88,6 +88,7 @@ struct AcceleratorOptions {
     std::function<void(Vcpu&, Pause)> on_pause;
 };
 
+// Outlives its vCPUs.
 class Accelerator {
 public:
     virtual ~Accelerator() = default;

@@ -3,6 +3,7 @@
 // OpenSBI documentation, "OpenSBI Firmware with Dynamic Information FW_DYNAMIC"; Linux Documentation/arch/riscv/boot.
 // Not there: PCI, AIA, ACPI tables, NUMA.
 #include "devices/misc/fw_cfg.hpp"
+#include "base/nearest.hpp"
 #include "isa/system.hpp"
 #include "machines/board.hpp"
 #include "machines/boot/fdt.hpp"
@@ -64,7 +65,8 @@ Result<void> RiscvVirt::read_properties() {
         } else if (name == "aia") {
             if (value != "none") return Error::unsupported("-M aia: '{}', expected none", value);
         } else {
-            return Error::invalid_argument("-M: machine 'virt' has no property '{}'", name);
+            constexpr std::string_view names[] = {"aclint", "acpi", "aia", "dtb", "dumpdtb", "accel"};
+            return Error::invalid_argument("-M: machine 'virt' has no property '{}'{}", name, did_you_mean(name, names));
         }
     }
     return {};

@@ -28,7 +28,7 @@ for module in $(cat /modules/order 2>/dev/null); do
   insmod "/modules/$module" || echo "INSMOD-FAIL $module"
 done
 echo "UNAME $(uname -srm)"
-echo "CPUS $(grep -c -i -E '^(processor|hart)' /proc/cpuinfo)"
+echo "CPUS $(grep -c '^processor' /proc/cpuinfo)"
 echo "MEMKB $(awk '/^MemTotal/{print $2}' /proc/meminfo)"
 echo "INTERRUPTS-BEGIN"; cat /proc/interrupts; echo "INTERRUPTS-END"
 echo "IOMEM-BEGIN"; cat /proc/iomem; echo "IOMEM-END"

@@ -19,7 +19,7 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     : accelerator_(accelerator)
     , system_(accelerator.system())
     , options_(options)
-    , memory_(system_, options.memory ? *options.memory : *accelerator.options().memory, accelerator)
+    , memory_(*accelerator.options().guest, options.memory ? *options.memory : *accelerator.options().memory, accelerator)
     , cpu_(accelerator.space(), memory_, &memory_) {
     cpu_.client = this;
     header().clock = clock_of;
@@ -94,7 +94,7 @@ void MachineCpu::run_inside(const std::function<void(ir::CpuHeader&)>& f) {
 
 void MachineCpu::reset(isa::ResetKind kind) {
     system_.reset(header(), kind);
-    memory_.tlb().flush();
+    memory_.flush_all();
     memory_.select(header());
     pause_ = Pause::none;
 }
@@ -113,7 +113,7 @@ bool MachineCpu::write_register(std::string_view name, u64 value) {
     u32 n = guest().find_register(name);
     if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
     guest().write_register(header(), n, reinterpret_cast<const u8*>(&value));
-    memory_.tlb().flush(); // it may have been one that translations depend on
+    memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
     return true;
 }
@@ -126,7 +126,7 @@ bool MachineCpu::write_memory(u64 address, const void* in, u64 bytes) {
 bool MachineCpu::translate_debug(u64 address, u64& physical) {
     return memory_.debug_translate(header(), address, physical);
 }
-void MachineCpu::set_breakpoint(u64, bool) {}
+void MachineCpu::set_breakpoint(u64 pc, bool on) { accelerator_.space().set_breakpoint(pc, on); }
 void MachineCpu::set_single_step(bool on) { step_ = on; }
 
 // ---- the thread
@@ -173,8 +173,25 @@ void MachineCpu::turn() {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
+    if (step_ || resumed_at_ == header().pc) {
+        cpu_.step_instruction();
+        resumed_at_ = ~u64{0};
+        leave();
+        if (step_) pause_with(Pause::step);
+        return;
+    }
+    resumed_at_ = ~u64{0};
     cpu_.run();
+    if (cpu_.stopped_at_breakpoint()) return pause_with(Pause::breakpoint);
     leave();
+}
+
+// The instruction that it paused before is run when it is started again.
+void MachineCpu::pause_with(Pause p) {
+    pause_ = p;
+    running_ = false;
+    resumed_at_ = p == Pause::breakpoint ? header().pc : ~u64{0};
+    if (accelerator_.options().on_pause) accelerator_.options().on_pause(*this, p);
 }
 
 void MachineCpu::leave() {

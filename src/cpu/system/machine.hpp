@@ -129,7 +129,7 @@ private:
     bool idle_ = true; // outside guest code until started
     std::deque<const std::function<void(ir::CpuHeader&)>*> jobs_;
     std::atomic<bool> step_{false};
-    bool skip_breakpoint_ = false;
+    u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
     std::thread thread_;
 };
 

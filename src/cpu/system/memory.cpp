@@ -53,7 +53,22 @@ u64 apply(ir::Rmw op, u64 v, u64 operand, u32 bytes) {
 
 // ---- translations
 
+MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher)
+    : system_(*guest.system())
+    , space_(space)
+    , watcher_(watcher)
+    , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
+
+jit::JumpEntry* MachineMemory::jumps(ir::CpuHeader& cpu) {
+    if (!jump_table_ || jump_mode_ != cpu.mode) {
+        jump_mode_ = cpu.mode;
+        jump_table_ = jumps_.select(cpu.mode, system_.context(cpu, system_.fetch_index(cpu.mode)));
+    }
+    return jump_table_;
+}
+
 void MachineMemory::select(const ir::CpuHeader& cpu) {
+    jump_table_ = nullptr;
     for (u32 n = 0; n < system_.indices(); ++n) tlb_.select(n, system_.context(cpu, n));
 }
 
@@ -61,10 +76,12 @@ void MachineMemory::flush(const isa::Effects& f) {
     using enum isa::Effects::Flush;
     switch (f.flush) {
     case none: break;
-    case all: tlb_.flush(); break;
-    case address: tlb_.flush_address(f.address); break;
-    case context: tlb_.flush_context(f.context); break;
-    case address_in_context: tlb_.flush_address_in(f.address, f.context); break;
+    case all: flush_all(); break;
+    case address: tlb_.flush_address(f.address) ? jumps_.flush() : jumps_.flush_address(f.address); break;
+    case context: tlb_.flush_context(f.context), jumps_.flush_context(f.context); break;
+    case address_in_context:
+        tlb_.flush_address_in(f.address, f.context) ? jumps_.flush() : jumps_.flush_address(f.address);
+        break;
     }
 }
 

@@ -2,6 +2,7 @@
 // devices. Used by the vCPU's thread only, but for drop_writes.
 #pragma once
 #include "cpu/cpu.hpp"
+#include "cpu/system/jumps.hpp"
 #include "cpu/system/tlb.hpp"
 #include "isa/system.hpp"
 #include "memory/address_space.hpp"
@@ -17,14 +18,12 @@ public:
 
 class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
 public:
-    MachineMemory(const isa::System& system, memory::AddressSpace& space, CodeWatcher& watcher)
-        : system_(system)
-        , space_(space)
-        , watcher_(watcher) {}
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher);
 
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
     Tlb& tlb() { return tlb_; }
+    void flush_all() { tlb_.flush(), jumps_.flush(); }
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
     void flush(const isa::Effects& f);
@@ -40,6 +39,13 @@ public:
 
     // Places are host addresses.
     bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) override;
+    jit::JumpEntry* jumps(ir::CpuHeader& cpu) override;
+    const jit::JumpEntry* no_jumps() const override { return jumps_.none(); }
+    void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) override {
+        jumps_.add(table, pc, code, reaches_on);
+    }
+    void forget_jump(u64 pc) override { jumps_.forget(pc); }
+    void show(jit::TlbView* views) override { tlb_.show(views); }
     // Up to out.size() bytes of code at pc, without an exception.
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.
@@ -69,6 +75,9 @@ private:
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
     Tlb tlb_;
+    Jumps jumps_;
+    jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts
+    u32 jump_mode_ = 0;
     isa::Exception exception_;
 };
 

@@ -10,6 +10,7 @@ namespace {
 
 void store(u64& to, u64 v) { __atomic_store_n(&to, v, __ATOMIC_RELAXED); }
 u64 load(const u64& from) { return __atomic_load_n(&from, __ATOMIC_RELAXED); }
+constexpr u64 mask_of(u32 entries) { return u64(entries - 1) * sizeof(TlbEntry); }
 constexpr u64 table_bytes = Tlb::most_entries * sizeof(TlbEntry);
 
 } // namespace
@@ -23,6 +24,10 @@ Tlb::Tlb() {
     tables_.resize(most_tables);
     for (u32 n = 0; n < most_tables; ++n) tables_[n].base = memory_ + n * most_entries;
     for (u32 n = 0; n < most_indices; ++n) select(n, 0);
+}
+void Tlb::show(jit::TlbView* views) {
+    std::copy(own_views_.begin(), own_views_.end(), views);
+    view_ = views;
 }
 Tlb::~Tlb() { munmap(memory_, most_tables * table_bytes); }
 
@@ -44,7 +49,7 @@ void Tlb::select(u32 index, u64 context) {
     Table& t = table_for(index, context);
     t.stamp = ++now_;
     selected_[index] = &t;
-    view_[index] = {t.base, t.entries - 1};
+    view_[index] = {u64(t.base), mask_of(t.entries)};
     // Entry 0 alone could be taken for page 0 when it holds nothing.
     if (t.filled == 0) store(t.base->read, page), store(t.base->write, page), store(t.base->fetch, page);
 }
@@ -69,7 +74,7 @@ TlbEntry& Tlb::fill(u32 index, const Page& p) {
         clear(t);
         t.entries *= 4;
         if (t.entries > most_entries) t.entries = most_entries;
-        view_[index].mask = t.entries - 1;
+        view_[index].mask = mask_of(t.entries);
     }
     u64 address = p.address & ~(page - 1), number = address >> page_bits & (t.entries - 1);
     TlbEntry& e = t.base[number];
@@ -98,21 +103,26 @@ void Tlb::flush_context(u64 context) {
         if (t.used && t.context == context) clear(t);
 }
 
-void Tlb::flush_address(Table& t, u64 address) {
-    if (t.filled == 0) return;
-    if (address >= t.large_low && address <= t.large_high) return clear(t);
+bool Tlb::flush_address(Table& t, u64 address) {
+    if (t.filled == 0) return false;
+    if (address >= t.large_low && address <= t.large_high) return clear(t), true;
     u64 number = address >> page_bits & (t.entries - 1);
     TlbEntry& e = t.base[number];
     store(e.read, none(number)), store(e.write, none(number)), store(e.fetch, none(number));
+    return false;
 }
 
-void Tlb::flush_address(u64 address) {
+bool Tlb::flush_address(u64 address) {
+    bool large = false;
     for (Table& t : tables_)
-        if (t.used) flush_address(t, address);
+        if (t.used) large |= flush_address(t, address);
+    return large;
 }
-void Tlb::flush_address_in(u64 address, u64 context) {
+bool Tlb::flush_address_in(u64 address, u64 context) {
+    bool large = false;
     for (Table& t : tables_)
-        if (t.used && t.context == context) flush_address(t, address);
+        if (t.used && t.context == context) large |= flush_address(t, address);
+    return large;
 }
 
 void Tlb::drop_writes(u64 host) {

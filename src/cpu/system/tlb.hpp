@@ -2,22 +2,19 @@
 // privilege index, so that a switch of context or privilege chooses tables and clears nothing. Only pages of RAM and ROM
 // are in it. Filled and read by the vCPU's thread; any thread may take away rights to write (drop_writes).
 #pragma once
-#include "base/types.hpp"
+#include "jit/tlb.hpp"
 #include <array>
 #include <vector>
 
 namespace mimic::cpu {
 
-// Generated code reads it. Each right holds the page's guest address, or an address that no access which looks here has.
-struct alignas(32) TlbEntry {
-    u64 read = 0, write = 0, fetch = 0;
-    u64 host = 0; // of the page's first byte
-};
+using jit::TlbEntry;
 
 class Tlb {
 public:
     static constexpr u64 page = 4096;
-    static constexpr u32 page_bits = 12, first_entries = 256, most_entries = 8192, most_tables = 64, most_indices = 16;
+    static constexpr u32 page_bits = jit::tlb_page_bits, first_entries = 256, most_entries = 8192, most_tables = 64,
+                         most_indices = jit::tlb_indices;
 
     Tlb();
     ~Tlb();
@@ -25,14 +22,11 @@ public:
 
     // The table that accesses with `index` use from now on.
     void select(u32 index, u64 context);
-    struct View {
-        TlbEntry* base = nullptr;
-        u64 mask = 0; // of page numbers
-    };
-    const View& view(u32 index) const { return view_[index]; }
+    // From now on the views of its indices stand there, for generated code to read.
+    void show(jit::TlbView* views);
     TlbEntry& entry(u32 index, u64 address) const {
-        const View& v = view_[index];
-        return v.base[address >> page_bits & v.mask];
+        const jit::TlbView& v = view_[index];
+        return *reinterpret_cast<TlbEntry*>(v.base + (address >> (page_bits - jit::tlb_entry_bits) & v.mask));
     }
     // Is [address, address + bytes) inside the page that `right` holds?
     static bool hits(u64 right, u64 address, u64 bytes) { return address - right <= page - bytes; }
@@ -49,8 +43,9 @@ public:
 
     void flush();
     void flush_context(u64 context);
-    void flush_address(u64 address);
-    void flush_address_in(u64 address, u64 context);
+    // True: the address lies in a block above 4 KiB, so that all of a table went.
+    bool flush_address(u64 address);
+    bool flush_address_in(u64 address, u64 context);
     // From any thread: pages at this host address may not be written any more without asking.
     void drop_writes(u64 host);
 
@@ -67,12 +62,13 @@ private:
     };
     static u64 none(u64 number) { return number == 0 ? page : 0; }
     void clear(Table& t);
-    void flush_address(Table& t, u64 address);
+    bool flush_address(Table& t, u64 address);
     Table& table_for(u32 index, u64 context);
 
     TlbEntry* memory_;
     std::vector<Table> tables_;
-    std::array<View, most_indices> view_;
+    std::array<jit::TlbView, most_indices> own_views_;
+    jit::TlbView* view_ = own_views_.data();
     std::array<Table*, most_indices> selected_{};
     u64 now_ = 0;
 };

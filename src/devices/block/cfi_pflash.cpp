@@ -149,6 +149,7 @@ void CfiPflash::chip_write(Chip& chip, u64 address, u32 lane, u32 value) {
 
 void CfiPflash::command(Chip& chip, u64 address, u32, u8 code) {
     switch (code) {
+    case 0xf0: // the reset of another command set, which drivers that look for a flash write, too
     case 0xff: chip.mode = Mode::array; break;
     case 0x10:
     case 0x40: set_step(chip, Step::program); break;

@@ -179,8 +179,8 @@ int main(int argc, char** argv) {
         (*c)->write_register("x10", id);
         board.cpus.push_back(std::move(*c));
     }
-    Clint clint(board);
-    memory::Region clint_region("clint", clint, {.min = 4, .implemented_min = 4}, 0x10000);
+    auto clint = std::make_unique<Clint>(board);
+    memory::Region clint_region("clint", *clint, {.min = 4, .implemented_min = 4}, 0x10000);
     root.add(memory_region, 0x80000000);
     root.add(uart_region, 0x10000000);
     root.add(finisher_region, 0x100000);
@@ -194,5 +194,8 @@ int main(int argc, char** argv) {
     for (auto& c : board.cpus) c->wait_stopped();
     std::fflush(stdout);
     if (log) std::fputs((*a)->statistics().c_str(), stderr);
+    root.remove(clint_region);
+    clint.reset(); // its thread looks at them
+    board.cpus.clear(); // before their accelerator
     return board.status < 0 ? 124 : board.status;
 }

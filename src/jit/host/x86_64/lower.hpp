@@ -45,11 +45,13 @@ inline constexpr u32 vec_temp_count = 4;                                  // xmm
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
 struct HostArea {
-    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
+    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_slow, stub_leave;
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
     alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 spill[2 * 64];
+    u64 paged_jumps; // const JumpEntry*
+    TlbView tlb[tlb_indices];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
@@ -166,6 +168,8 @@ private:
     Mem address(ValueId a, i32 disp, u32 size);
     void fault_site(u32 n);
     void load(u32 n);
+    void load_vector(Xmm d, Gp t, const Mem& mem, u32 bytes);
+    void store_vector(Xmm v, Gp t, const Mem& mem, u32 bytes);
     void store(u32 n);
     void rmw(u32 n);
     void cas(u32 n);
@@ -175,10 +179,28 @@ private:
     void swap_bytes(Gp r, u32 bytes);
     asmjit::Operand pinned_or_memory(ValueId v, Type t);
 
+    // lower_tlb.cpp
+    bool has_tlb() const { return model_ == AddressModel::tlb || model_ == AddressModel::tlb_logged; }
+    struct TlbSite {
+        Label slow, back;
+        Gp offset, entry; // of the page; of the TLB, then the host's page
+        i32 right = 0;
+    };
+    Gp tlb_address(ValueId a, i32 disp);
+    TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
+    u32 tlb_record(u32 n);
+    void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result);
+    void tlb_load(u32 n);
+    void tlb_store(u32 n);
+    void lookup_paged(); // the pc is in rax
+
     // lower_log.cpp: what the logged address model adds; nothing under the others. None changes a register or flag.
     void log_access(u32 kind, u32 op, u32 bytes, const Mem& m); // before the access: opens an entry
     void log_value(u32 field, const asmjit::Operand& v);        // to a field of it: Gp, Xmm, memory, imm32
     void log_done();                                            // after the access: the entry counts
+    bool is_logging() const { return model_ == AddressModel::logged || model_ == AddressModel::tlb_logged; }
+    // The guest's address, which the tlb model's operands no longer tell: the last place of scratch.
+    static constexpr u32 logged_address = u32(offsetof(ir::CpuHeader, scratch)) + 16 * 15;
     Gp log_register(std::initializer_list<const asmjit::Operand*> used) const;
 
     // lower_control.cpp

@@ -101,7 +101,8 @@ void Lowering::exit_direct(u64 pc, u32 mode) {
     if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
         set_mode(mode);
         load_const(rax, pc);
-        return jump_host(offsetof(HostArea, stub_lookup));
+        if (mode != unit_->key.mode) return jump_host(offsetof(HostArea, stub_lookup));
+        return lookup_paged();
     }
     u32 k = u32(out_->edges.size());
     out_->edges.push_back({pc, mode, 0});
@@ -132,7 +133,7 @@ void Lowering::exit_indirect(u32 n) {
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
     set_mode(i.c);
-    if (paged()) return jump_host(offsetof(HostArea, stub_lookup));
+    if (paged()) return i.c == unit_->key.mode ? lookup_paged() : jump_host(offsetof(HostArea, stub_lookup));
     a_.mov(ecx, eax);
     Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment

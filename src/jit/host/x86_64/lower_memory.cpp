@@ -27,6 +27,11 @@ bool Lowering::memory(u32 n) {
     if (model_ == AddressModel::slow) return false;
     MemArg m = MemArg::from(i.imm);
     if (ir::size_of(m.memory) > 16) return false;
+    if (has_tlb()) {
+        if (i.op == Op::load) return tlb_load(n), true;
+        if (i.op == Op::store) return tlb_store(n), true;
+        return false;
+    }
     switch (i.op) {
     case Op::load: load(n); return true;
     case Op::store: store(n); return true;
@@ -129,6 +134,31 @@ void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
     if (bytes == 4 && arg.sign && q) a_.movsxd(d, d.r32());
 }
 
+// t is for less than 4 bytes.
+void Lowering::load_vector(Xmm d, Gp t, const Mem& mem, u32 bytes) {
+    if (bytes == 16)
+        f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
+    else if (bytes == 8)
+        f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
+    else if (bytes == 4)
+        f_.avx ? a_.vmovd(d, mem) : a_.movd(d, mem);
+    else {
+        a_.movzx(t.r32(), mem);
+        f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
+    }
+}
+// t holds less than 4 bytes already.
+void Lowering::store_vector(Xmm v, Gp t, const Mem& mem, u32 bytes) {
+    if (bytes == 16)
+        f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
+    else if (bytes == 8)
+        f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
+    else if (bytes == 4)
+        f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
+    else
+        bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+}
+
 void Lowering::load(u32 n) {
     const IrInst& i = inst(n);
     MemArg m = MemArg::from(i.imm);
@@ -139,19 +169,10 @@ void Lowering::load(u32 n) {
     if (in_vec(i.type)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm d = unused ? vec_temp() : def_vec(n);
+        Gp t = bytes < 4 ? temp() : Gp(rax);
         log_access(Log::load, 0, bytes, mem);
         fault_site(n);
-        if (bytes == 16)
-            f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
-        else if (bytes == 8)
-            f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
-        else if (bytes == 4)
-            f_.avx ? a_.vmovd(d, mem) : a_.movd(d, mem);
-        else {
-            Gp t = temp();
-            bytes == 2 ? a_.movzx(t.r32(), mem) : a_.movzx(t.r32(), mem);
-            f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
-        }
+        load_vector(d, t, mem, bytes);
         log_value(offsetof(Log, value), d);
         log_done();
         return;
@@ -178,14 +199,7 @@ void Lowering::store(u32 n) {
         log_access(Log::store, 0, bytes, mem);
         log_value(offsetof(Log, value), v);
         fault_site(n);
-        if (bytes == 16)
-            f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
-        else if (bytes == 8)
-            f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
-        else if (bytes == 4)
-            f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
-        else
-            bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+        store_vector(v, t, mem, bytes);
         log_done();
         use(i.b);
     } else if (imm32(i.b, c) && !m.big && m.order != ir::Order::seq_cst) {
