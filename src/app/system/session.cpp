@@ -86,18 +86,18 @@ Result<block::NodePtr> Session::open_drive(const DriveOptions& d) {
     if (fd < 0) return Error::from_errno(errno, "snapshot=on: cannot make a file in /var/tmp");
     close(fd);
     temporary_.emplace_back(name);
-    std::string format = d.format;
-    if (format.empty()) {
-        auto base = TRY(loop_->run(block::open_node(*blocks_, request)));
-        format = base->driver().name;
-        TRY(loop_->run(base->close()));
-    }
+    auto base = TRY(loop_->run(block::open_node(*blocks_, request)));
+    std::string format(base->driver().name);
+    u64 size = base->size();
+    TRY(loop_->run(base->close()));
+    base.reset();
     char* full = realpath(d.file.c_str(), nullptr);
     std::string path = full ? full : d.file;
     std::free(full);
     Json create = Json::object();
     create.set("backing_file", path);
     create.set("backing_fmt", format);
+    create.set("size", size);
     block::CreateArguments arguments{name, std::move(create)};
     TRY(loop_->run(block::qcow2_driver.create(*blocks_, arguments)));
     block::OpenRequest overlay;
