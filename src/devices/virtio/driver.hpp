@@ -72,6 +72,7 @@ struct Rig : LineSink {
     }
     // Up to FEATURES_OK; false: the device did not take them.
     bool negotiate(u64 features, bool legacy = false) {
+        if (legacy) set(VIRTIO_MMIO_GUEST_PAGE_SIZE, 4096); // once, before the first reset, as drivers do
         set(VIRTIO_MMIO_STATUS, 0);
         set(VIRTIO_MMIO_STATUS, 1);
         set(VIRTIO_MMIO_STATUS, 3);
@@ -146,7 +147,6 @@ public:
         r.set(VIRTIO_MMIO_QUEUE_SEL, index);
         r.set(VIRTIO_MMIO_QUEUE_NUM, o.size);
         if (o.legacy) {
-            r.set(VIRTIO_MMIO_GUEST_PAGE_SIZE, 4096);
             r.set(VIRTIO_MMIO_QUEUE_ALIGN, 4096);
             r.set(VIRTIO_MMIO_QUEUE_PFN, u32(table / 4096));
             return;

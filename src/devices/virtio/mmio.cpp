@@ -151,7 +151,6 @@ private:
         if ((value & 0xff) == 0) {
             interrupts_ = 0;
             irq_.set(false);
-            guest_page_size_ = 0;
         }
         device_->set_status(u8(value));
     }
