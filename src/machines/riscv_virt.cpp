@@ -2,8 +2,8 @@
 // Source: QEMU documentation, "virt Generic Virtual Platform (virt)"; the memory map and tree as its guests see them;
 // OpenSBI documentation, "OpenSBI Firmware with Dynamic Information FW_DYNAMIC"; Linux Documentation/arch/riscv/boot.
 // Not there: PCI, AIA, ACPI tables, NUMA.
-#include "devices/misc/fw_cfg.hpp"
 #include "base/nearest.hpp"
+#include "devices/misc/fw_cfg.hpp"
 #include "isa/system.hpp"
 #include "machines/board.hpp"
 #include "machines/boot/fdt.hpp"
@@ -66,7 +66,8 @@ Result<void> RiscvVirt::read_properties() {
             if (value != "none") return Error::unsupported("-M aia: '{}', expected none", value);
         } else {
             constexpr std::string_view names[] = {"aclint", "acpi", "aia", "dtb", "dumpdtb", "accel"};
-            return Error::invalid_argument("-M: machine 'virt' has no property '{}'{}", name, did_you_mean(name, names));
+            return Error::invalid_argument("-M: machine 'virt' has no property '{}'{}", name,
+                                           did_you_mean(name, names));
         }
     }
     return {};
@@ -313,8 +314,8 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
 // The first instructions of every hart: a0 = hart, a1 = device tree, a2 = what FW_DYNAMIC reads; then the firmware.
 Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
     std::vector<u8> rom;
-    for (const char* text :
-         {"auipc t0, 0", "addi a2, t0, 40", "csrrs a0, mhartid, zero", "ld a1, 32(t0)", "ld t0, 24(t0)", "jalr zero, 0(t0)"}) {
+    for (const char* text : {"auipc t0, 0", "addi a2, t0, 40", "csrrs a0, mhartid, zero", "ld a1, 32(t0)",
+                             "ld t0, 24(t0)", "jalr zero, 0(t0)"}) {
         auto code = TRY(guest_->assemble(text, map::mrom + rom.size(), 0));
         rom.insert(rom.end(), code.begin(), code.end());
     }
