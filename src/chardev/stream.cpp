@@ -1,10 +1,15 @@
 #include "chardev/stream.hpp"
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <poll.h>
 #include <unistd.h>
 
 namespace mimic::chardev {
+
+namespace {
+constexpr std::chrono::milliseconds gather{2};
+}
 
 Stream::Stream(io::Loop& loop, std::string id)
     : Chardev(std::move(id))
@@ -148,10 +153,15 @@ io::Task<Result<void>> Stream::write_loop() {
             if (was_full) full_ = false;
         }
         if (was_full && front()) front()->writable();
-        if (left)
+        if (left) {
             co_await out_watch_->writable();
-        else
-            co_await output_.wait();
+            continue;
+        }
+        auto flushed = std::chrono::steady_clock::now();
+        co_await output_.wait();
+        // A guest writes byte by byte: what comes right after the last write waits for more.
+        auto since = std::chrono::steady_clock::now() - flushed;
+        if (since < gather && out_ >= 0) co_await loop_.sleep(gather - since);
     }
     co_return Result<void>{};
 }
