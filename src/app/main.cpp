@@ -3,8 +3,11 @@
 #include "app/command.hpp"
 #include "isa/guest.hpp"
 #include "user/run.hpp"
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace mimic::app {
@@ -19,8 +22,26 @@ int print_version(std::span<const std::string_view>) {
 }
 int print_help(std::span<const std::string_view>);
 
+// The machines are in a program of their own beside this one: its libraries would slow every start of this one down.
+int hand_over(std::string_view program, std::span<const std::string_view> words) {
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    std::string path = n > 0 ? std::string(self, size_t(n)) : std::string();
+    path = path.substr(0, path.rfind('/') + 1) + "mimic-system";
+    std::vector<std::string> texts{std::string(program)};
+    texts.insert(texts.end(), words.begin(), words.end());
+    std::vector<char*> arguments;
+    for (std::string& t : texts) arguments.push_back(t.data());
+    arguments.push_back(nullptr);
+    execv(path.c_str(), arguments.data());
+    std::fprintf(stderr, "mimic: cannot run %s: %s\n", path.c_str(), std::strerror(errno));
+    return 1;
+}
+int run_system(std::span<const std::string_view> words) { return hand_over("mimic-system", words); }
+
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
+    {"system", {}, run_system, "run a machine of another architecture: `mimic system GUEST -M BOARD ...`"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
 };
@@ -65,6 +86,7 @@ int main(int argc, char** argv) {
     std::vector<std::string_view> words(argv + 1, argv + argc);
     std::string_view self = argc ? argv[0] : "mimic";
     self = self.substr(self.rfind('/') + 1);
+    if (self.starts_with("qemu-system-") || self.starts_with("mimic-system-")) return hand_over(self, words);
     if (const Command* c = find_link(self)) return c->run(words);
     if (words.empty()) {
         print_help({});

@@ -117,6 +117,10 @@ public:
     // effect is immediate; others follow at their next poll.
     void invalidate(u64 low, u64 high);
     void invalidate_all();
+    // A machine's instruction-cache flush on one vCPU, which is outside of code: afterwards it finds no translation of bytes
+    // that are others now, whoever wrote them before. (Writes are told by those who do them; but one that was already
+    // past its check when its page became code tells nobody.)
+    void settle();
 
     // Around fork(2), in this order; only the forking thread's vCPU goes on in the child.
     void before_fork();

@@ -56,6 +56,7 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
         CodePage& page = pages[number];
         Watch w = source.protect_code(number << page_bits, page.busy);
         if (w == Watch::not_watched && !page.busy) make_busy(page);
+        if (w == Watch::from_now && options.paged) unsettle(number, page);
         if (page.busy) w = t.checked ? Watch::as_before : Watch::not_watched;
         all = std::max(all, w);
         if (page.translations.empty() || page.translations.back() != &t) page.translations.push_back(&t);
@@ -69,7 +70,7 @@ void CodeSpace::Impl::leave_pages() {
         CodePage& page = it->second;
         std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
         if (options.paged && page.translations.empty()) source.release_code(it->first << page_bits);
-        bool unused = page.translations.empty() && page.writes == 0 && !page.busy;
+        bool unused = !page.unsettled && page.translations.empty() && page.writes == 0 && !page.busy;
         it = unused ? pages.erase(it) : std::next(it);
     }
 }
@@ -83,6 +84,50 @@ void CodeSpace::Impl::discard(Translation& t) {
     leave(t.low, t.high);
     for (const ExitFlags::Range& r : t.relies_on) leave(r.low, r.high);
 }
+
+// ---- pages of machines that could be written until now
+
+void CodeSpace::Impl::unsettle(u64 number, CodePage& page) {
+    if (!page.unsettled) unsettled.push_back(number);
+    page.unsettled = epoch.fetch_add(1, std::memory_order_seq_cst) + 1;
+    unsettled_count = u32(unsettled.size());
+}
+
+bool CodeSpace::Impl::is_unsettled(u64 place, u64 second) const {
+    auto is = [this](u64 at) {
+        auto it = pages.find(at >> page_bits);
+        return it != pages.end() && it->second.unsettled;
+    };
+    return unsettled_count && (is(place) || (second && is(second)));
+}
+
+bool CodeSpace::Impl::changed(const Translation& t) {
+    std::vector<u8> now(t.seen.size());
+    fetch_paged(t, t.low - t.place + t.pc, now);
+    return now != t.seen;
+}
+
+void CodeSpace::settle() {
+    Impl& s = *impl_;
+    if (!s.unsettled_count.load(std::memory_order_seq_cst)) return;
+    std::lock_guard lock(s.mutex);
+    std::erase_if(s.unsettled, [&](u64 number) {
+        auto it = s.pages.find(number);
+        if (it == s.pages.end()) return true;
+        CodePage& page = it->second;
+        bool all_told = s.quiescent(page.unsettled); // before the bytes are looked at
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        std::erase_if(page.translations, [&](Translation* t) {
+            if (t->valid && !t->seen.empty() && s.changed(*t)) s.drop(t);
+            return !t->valid;
+        });
+        if (all_told) page.unsettled = 0;
+        return all_told;
+    });
+    s.unsettled_count = u32(s.unsettled.size());
+}
+
+// ----
 
 bool CodeSpace::Impl::is_busy(u64 low, u64 high) {
     for (u64 number = low >> page_bits; number <= (high - 1) >> page_bits; ++number)
@@ -148,6 +193,7 @@ void CodeSpace::invalidate_all() {
         for (auto* list : {&r.translations, &r.plain})
             for (auto& t : *list) s.drop(t.get());
     s.pages.clear();
+    s.unsettled.clear(), s.unsettled_count = 0;
     s.busy = 0;
     s.kick_inside();
 }

@@ -146,14 +146,19 @@ void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
 CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
-    isa::Fetch fetch = [this, &check, &now](u64 at, std::span<u8> out) {
-        if (options.paged) return fetch_paged(*now, at, out);
+    bool remember = false; // the bytes that it is made from
+    isa::Fetch fetch = [this, &check, &now, &remember](u64 at, std::span<u8> out) {
+        if (options.paged) {
+            if (!remember) return fetch_paged(*now, at, out);
+            return snapshot.fetch(at, out, [&](u64 from, std::span<u8> to) { return fetch_paged(*now, from, to); });
+        }
         return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
     if (region_is_full()) return Made::no_room;
     for (;;) {
         limit(pc, place, mode, check, second != 0);
         snapshot.clear();
+        remember = options.paged && is_unsettled(place, second);
         auto t = std::make_unique<Translation>();
         now = t.get();
         t->pc = pc, t->place = place, t->second = second, t->mode = mode;
@@ -163,6 +168,10 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         u64 delta = place - pc;
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
+        if (remember) {
+            t->seen.resize(t->high - t->low);
+            snapshot.read(unit->guest_low, t->seen);
+        }
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
         std::string untouched = log ? text_of(*unit, *t) : std::string();
         // A unit that checks itself must not rely on bytes beside its own.

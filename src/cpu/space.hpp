@@ -33,6 +33,7 @@ struct Translation {
     u32 bytes = 0;
     bool valid = true;
     bool checked = false;                    // compares its guest bytes itself
+    std::vector<u8> seen;                    // of an unsettled page: the bytes it was made from
     std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
     ir::Op refused = ir::Op::nop;            // why there is no code
     std::vector<Node*> nodes;                // the entry's first
@@ -73,6 +74,7 @@ struct Region {
 // A guest page that code was made from.
 struct CodePage {
     std::vector<Translation*> translations;
+    u64 unsettled = 0; // epoch since which writes to it are told, but for those under way then; 0: settled
     u32 writes = 0;    // how often a write made code go
     bool busy = false; // written so often that its units check themselves
     u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
@@ -103,6 +105,8 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
+    std::vector<u64> unsettled; // numbers of pages
+    std::atomic<u32> unsettled_count{0};
     std::vector<u64> breakpoints;
     std::atomic<u32> breakpoint_count{0};
     std::vector<Cpu*> cpus;
@@ -160,6 +164,9 @@ struct CodeSpace::Impl {
 
     // pages.cpp
     void drop(Translation* t);
+    void unsettle(u64 number, CodePage& page);
+    bool is_unsettled(u64 place, u64 second) const;
+    bool changed(const Translation& t);
     bool drop_in(CodePage& page, u64 low, u64 high);
     Watch enter_pages(Translation& t);
     Watch enter_range(Translation& t, u64 low, u64 high);

@@ -2,8 +2,8 @@
 // Source: QEMU documentation, "virt Generic Virtual Platform (virt)"; the memory map and tree as its guests see them;
 // OpenSBI documentation, "OpenSBI Firmware with Dynamic Information FW_DYNAMIC"; Linux Documentation/arch/riscv/boot.
 // Not there: PCI, AIA, ACPI tables, NUMA.
-#include "devices/misc/fw_cfg.hpp"
 #include "base/nearest.hpp"
+#include "devices/misc/fw_cfg.hpp"
 #include "isa/system.hpp"
 #include "machines/board.hpp"
 #include "machines/boot/fdt.hpp"
@@ -45,7 +45,9 @@ private:
     Result<void> make_rom(u64 start, u64 device_tree, u64 kernel_entry);
     Result<std::vector<u8>> device_tree(const Loaded& initrd);
     void tree_cpus(FdtWriter& t, std::vector<u32>& intc_of);
-    void tree_devices(FdtWriter& t, const std::vector<u32>& intc_of);
+    void tree_interrupts(FdtWriter& t, const std::vector<u32>& intc_of);
+    void tree_devices(FdtWriter& t);
+    Result<std::vector<u8>> tree(const Loaded& initrd);
     void reset_vcpu(cpu::Vcpu& vcpu) override { vcpu.set_pc(map::mrom); }
 
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
@@ -66,7 +68,8 @@ Result<void> RiscvVirt::read_properties() {
             if (value != "none") return Error::unsupported("-M aia: '{}', expected none", value);
         } else {
             constexpr std::string_view names[] = {"aclint", "acpi", "aia", "dtb", "dumpdtb", "accel"};
-            return Error::invalid_argument("-M: machine 'virt' has no property '{}'{}", name, did_you_mean(name, names));
+            return Error::invalid_argument("-M: machine 'virt' has no property '{}'{}", name,
+                                           did_you_mean(name, names));
         }
     }
     return {};
@@ -142,6 +145,7 @@ Result<void> RiscvVirt::make_flash() {
 // ---- device tree ------------------------------------------------------------------------------------------------------
 
 u32 high(u64 v) { return u32(v >> 32); }
+void tree_reg(FdtWriter& t, u64 at, u64 size) { t.cells("reg", {high(at), u32(at), high(size), u32(size)}); }
 
 void RiscvVirt::tree_cpus(FdtWriter& t, std::vector<u32>& intc_of) {
     std::vector<u32> cpu_of;
@@ -176,79 +180,73 @@ void RiscvVirt::tree_cpus(FdtWriter& t, std::vector<u32>& intc_of) {
     });
 }
 
-void RiscvVirt::tree_devices(FdtWriter& t, const std::vector<u32>& intc_of) {
-    auto reg = [&](u64 at, u64 size) { t.cells("reg", {high(at), u32(at), high(size), u32(size)}); };
-    auto interrupt = [&](u32 n) {
-        t.cells("interrupts", {n});
-        t.cells("interrupt-parent", {plic_phandle_});
-    };
+void RiscvVirt::tree_interrupts(FdtWriter& t, const std::vector<u32>& intc_of) {
     auto to_harts = [&](std::initializer_list<u32> causes) {
         std::vector<u32> cells;
         for (u32 intc : intc_of)
             for (u32 cause : causes) cells.insert(cells.end(), {intc, cause});
         t.cells("interrupts-extended", cells);
     };
-    plic_phandle_ = t.new_phandle();
-    test_phandle_ = t.new_phandle();
-    t.node("soc", [&] {
-        t.cells("#address-cells", {2});
-        t.cells("#size-cells", {2});
-        t.text("compatible", "simple-bus");
-        t.empty("ranges");
-        if (aclint_) {
-            t.node(fmt::format("mswi@{:x}", map::clint), [&] {
-                t.text("compatible", "riscv,aclint-mswi");
-                reg(map::clint, 0x4000);
-                to_harts({3});
-                t.empty("interrupt-controller");
-                t.cells("#interrupt-cells", {0});
-            });
-            t.node(fmt::format("mtimer@{:x}", map::clint + 0x4000), [&] {
-                t.text("compatible", "riscv,aclint-mtimer");
-                u64 at = map::clint + 0x4000, compare = 0x7ff8;
-                t.cells("reg",
-                        {high(at), u32(at + compare), 0, u32(0x8000 - compare), high(at), u32(at), 0, u32(compare)});
-                to_harts({7});
-            });
-        } else {
-            t.node(fmt::format("clint@{:x}", map::clint), [&] {
-                t.texts("compatible", {"sifive,clint0", "riscv,clint0"});
-                reg(map::clint, 0x10000);
-                to_harts({3, 7});
-            });
-        }
-        t.node(fmt::format("plic@{:x}", map::plic), [&] {
-            t.texts("compatible", {"sifive,plic-1.0.0", "riscv,plic0"});
-            t.cells("phandle", {plic_phandle_});
-            t.cells("riscv,ndev", {source::count});
-            reg(map::plic, map::plic_size);
-            to_harts({11, 9});
+    if (aclint_) {
+        t.node(fmt::format("mswi@{:x}", map::clint), [&] {
+            t.text("compatible", "riscv,aclint-mswi");
+            tree_reg(t, map::clint, 0x4000);
+            to_harts({3});
             t.empty("interrupt-controller");
-            t.cells("#address-cells", {0});
-            t.cells("#interrupt-cells", {1});
+            t.cells("#interrupt-cells", {0});
         });
-        for (u32 i = 0; i < virtio_count; i++)
-            t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
-                t.text("compatible", "virtio,mmio");
-                reg(map::virtio + i * map::virtio_size, map::virtio_size);
-                interrupt(source::virtio + i);
-            });
-        t.node(fmt::format("test@{:x}", map::test), [&] {
-            t.cells("phandle", {test_phandle_});
-            reg(map::test, 0x1000);
-            t.texts("compatible", {"sifive,test1", "sifive,test0", "syscon"});
+        t.node(fmt::format("mtimer@{:x}", map::clint + 0x4000), [&] {
+            t.text("compatible", "riscv,aclint-mtimer");
+            u64 at = map::clint + 0x4000, compare = 0x7ff8;
+            t.cells("reg", {high(at), u32(at + compare), 0, u32(0x8000 - compare), high(at), u32(at), 0, u32(compare)});
+            to_harts({7});
         });
-        t.node(fmt::format("serial@{:x}", map::uart), [&] {
-            t.text("compatible", "ns16550a");
-            reg(map::uart, 0x100);
-            t.cells("clock-frequency", {3686400});
-            interrupt(source::uart);
+    } else {
+        t.node(fmt::format("clint@{:x}", map::clint), [&] {
+            t.texts("compatible", {"sifive,clint0", "riscv,clint0"});
+            tree_reg(t, map::clint, 0x10000);
+            to_harts({3, 7});
         });
-        t.node(fmt::format("rtc@{:x}", map::rtc), [&] {
-            t.text("compatible", "google,goldfish-rtc");
-            reg(map::rtc, 0x1000);
-            interrupt(source::rtc);
+    }
+    t.node(fmt::format("plic@{:x}", map::plic), [&] {
+        t.texts("compatible", {"sifive,plic-1.0.0", "riscv,plic0"});
+        t.cells("phandle", {plic_phandle_});
+        t.cells("riscv,ndev", {source::count});
+        tree_reg(t, map::plic, map::plic_size);
+        to_harts({11, 9});
+        t.empty("interrupt-controller");
+        t.cells("#address-cells", {0});
+        t.cells("#interrupt-cells", {1});
+    });
+}
+
+void RiscvVirt::tree_devices(FdtWriter& t) {
+    auto interrupt = [&](u32 n) {
+        t.cells("interrupts", {n});
+        t.cells("interrupt-parent", {plic_phandle_});
+    };
+    // The last transport first: that is where devices go first, so kernels count them in the order of -device.
+    for (u32 i = virtio_count; i-- > 0;)
+        t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
+            t.text("compatible", "virtio,mmio");
+            tree_reg(t, map::virtio + i * map::virtio_size, map::virtio_size);
+            interrupt(source::virtio + i);
         });
+    t.node(fmt::format("test@{:x}", map::test), [&] {
+        t.cells("phandle", {test_phandle_});
+        tree_reg(t, map::test, 0x1000);
+        t.texts("compatible", {"sifive,test1", "sifive,test0", "syscon"});
+    });
+    t.node(fmt::format("serial@{:x}", map::uart), [&] {
+        t.text("compatible", "ns16550a");
+        tree_reg(t, map::uart, 0x100);
+        t.cells("clock-frequency", {3686400});
+        interrupt(source::uart);
+    });
+    t.node(fmt::format("rtc@{:x}", map::rtc), [&] {
+        t.text("compatible", "google,goldfish-rtc");
+        tree_reg(t, map::rtc, 0x1000);
+        interrupt(source::rtc);
     });
 }
 
@@ -264,7 +262,16 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
     });
     std::vector<u32> intc_of;
     tree_cpus(t, intc_of);
-    tree_devices(t, intc_of);
+    plic_phandle_ = t.new_phandle();
+    test_phandle_ = t.new_phandle();
+    t.node("soc", [&] {
+        t.cells("#address-cells", {2});
+        t.cells("#size-cells", {2});
+        t.text("compatible", "simple-bus");
+        t.empty("ranges");
+        tree_interrupts(t, intc_of);
+        tree_devices(t);
+    });
     auto syscon = [&](const char* name, u32 value) {
         t.node(name, [&] {
             t.cells("value", {value});
@@ -312,8 +319,8 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
 // The first instructions of every hart: a0 = hart, a1 = device tree, a2 = what FW_DYNAMIC reads; then the firmware.
 Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
     std::vector<u8> rom;
-    for (const char* text :
-         {"auipc t0, 0", "addi a2, t0, 40", "csrrs a0, mhartid, zero", "ld a1, 32(t0)", "ld t0, 24(t0)", "jalr zero, 0(t0)"}) {
+    for (const char* text : {"auipc t0, 0", "addi a2, t0, 40", "csrrs a0, mhartid, zero", "ld a1, 32(t0)",
+                             "ld t0, 24(t0)", "jalr zero, 0(t0)"}) {
         auto code = TRY(guest_->assemble(text, map::mrom + rom.size(), 0));
         rom.insert(rom.end(), code.begin(), code.end());
     }
@@ -323,6 +330,14 @@ Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
     const u8* bytes = reinterpret_cast<const u8*>(words);
     rom.insert(rom.end(), bytes, bytes + sizeof words);
     return loader_.add_bytes("reset vector", map::mrom, std::move(rom));
+}
+
+// The board's tree, or the user's with what the command line says put in.
+Result<std::vector<u8>> RiscvVirt::tree(const Loaded& initrd) {
+    if (options_.dtb.empty()) return device_tree(initrd);
+    auto file = TRY(HostFile::open(options_.dtb).in("-dtb"));
+    std::vector<u8> blob(file.bytes().begin(), file.bytes().end());
+    return edit_fdt(std::move(blob), {options_.append, initrd.start, initrd.end}).in("-dtb {}", options_.dtb);
 }
 
 Result<void> RiscvVirt::load() {
@@ -358,27 +373,20 @@ Result<void> RiscvVirt::load() {
     if (!options_.append.empty() && options_.kernel.empty())
         return Error::invalid_argument("-append: expected together with -kernel");
 
-    std::vector<u8> tree;
-    if (options_.dtb.empty()) {
-        tree = TRY(device_tree(initrd));
-    } else {
-        auto file = TRY(HostFile::open(options_.dtb).in("-dtb"));
-        std::vector<u8> blob(file.bytes().begin(), file.bytes().end());
-        tree = TRY(edit_fdt(std::move(blob), {options_.append, initrd.start, initrd.end}).in("-dtb {}", options_.dtb));
-    }
+    auto blob = TRY(tree(initrd));
     if (!options_.dump_dtb.empty()) {
         std::ofstream out(options_.dump_dtb, std::ios::binary);
-        out.write(reinterpret_cast<const char*>(tree.data()), std::streamsize(tree.size()));
+        out.write(reinterpret_cast<const char*>(blob.data()), std::streamsize(blob.size()));
         if (!out) return Error(ErrorKind::io, fmt::format("-M dumpdtb: cannot write {}", options_.dump_dtb));
         return {};
     }
     // As high as a 32-bit address reaches, below which early code of kernels maps it.
     u64 top = std::min(ram_end(), map::ram + 3072 * megabyte);
-    u64 tree_at = (top - tree.size()) & ~(2 * megabyte - 1);
+    u64 tree_at = (top - blob.size()) & ~(2 * megabyte - 1);
     if (tree_at < std::max({firmware.end, kernel.end, initrd.end}))
         return Error::no_space("-m: {} MiB hold no device tree behind firmware, kernel and initrd",
                                options_.ram_bytes / megabyte);
-    TRY(loader_.add_bytes("device tree", tree_at, std::move(tree)));
+    TRY(loader_.add_bytes("device tree", tree_at, std::move(blob)));
 
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);

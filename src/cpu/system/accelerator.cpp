@@ -60,6 +60,7 @@ MachineAccelerator::MachineAccelerator(std::string_view name, AcceleratorOptions
 
 MachineAccelerator::~MachineAccelerator() {
     for (memory::RamBlock* b : blocks_) b->on_code_write = nullptr;
+    for (memory::AddressSpace* s : spaces_) s->remove(*this);
 }
 
 Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view name, AcceleratorOptions options) {
@@ -78,6 +79,10 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
 Result<std::unique_ptr<Vcpu>> MachineAccelerator::make_vcpu(const VcpuOptions& options) {
     auto cpu = std::make_unique<MachineCpu>(*this, options);
     std::lock_guard lock(mutex_);
+    if (std::find(spaces_.begin(), spaces_.end(), &cpu->address_space()) == spaces_.end()) {
+        spaces_.push_back(&cpu->address_space());
+        cpu->address_space().add(*this);
+    }
     cpus_.push_back(cpu.get());
     timers_.add(*cpu);
     return std::unique_ptr<Vcpu>(std::move(cpu));
@@ -148,7 +153,17 @@ void MachineAccelerator::release_code(u64 place) {
         b->flags(offset).fetch_and(u8(~memory::RamBlock::code), std::memory_order_seq_cst);
 }
 
-void MachineAccelerator::settle() {}
+void MachineAccelerator::settle() { space_->settle(); }
+
+// ---- what lies where
+
+// Host addresses stay what they are; guest addresses do not. The calling vCPU's own TLB goes at once, others' before they
+// next enter code.
+void MachineAccelerator::topology_changed(memory::AddressSpace& space) {
+    std::lock_guard lock(mutex_);
+    for (MachineCpu* c : cpus_)
+        if (&c->address_space() == &space) c->forget_mappings();
+}
 
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options) {
     if (name == "tcg") name = "jit";

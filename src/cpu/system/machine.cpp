@@ -19,7 +19,8 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     : accelerator_(accelerator)
     , system_(accelerator.system())
     , options_(options)
-    , memory_(*accelerator.options().guest, options.memory ? *options.memory : *accelerator.options().memory, accelerator)
+    , space_(options.memory ? *options.memory : *accelerator.options().memory)
+    , memory_(*accelerator.options().guest, space_, accelerator)
     , cpu_(accelerator.space(), memory_, &memory_) {
     cpu_.client = this;
     header().clock = clock_of;
@@ -45,6 +46,13 @@ void MachineCpu::wake() {
     attention_ = true;
     cpu_.kick();
     event_.signal();
+}
+
+// From any thread. Its own, which is inside an access, needs no lock: nothing else looks at the TLB meanwhile.
+void MachineCpu::forget_mappings() {
+    if (std::this_thread::get_id() == thread_.get_id()) return memory_.flush_all();
+    mappings_changed_ = true;
+    wake();
 }
 
 void MachineCpu::start() {
@@ -166,6 +174,7 @@ bool MachineCpu::attend() {
 void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
+    if (mappings_changed_.exchange(false)) memory_.flush_all();
     system_.tick(header());
     arm_timer();
     u64 from = header().pc;

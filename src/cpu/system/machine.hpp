@@ -32,7 +32,7 @@ private:
     std::thread thread_;
 };
 
-class MachineAccelerator final : public Accelerator, public CodeSource, public CodeWatcher {
+class MachineAccelerator final : public Accelerator, public CodeSource, public CodeWatcher, memory::AddressSpace::Listener {
 public:
     static Result<std::unique_ptr<Accelerator>> create(std::string_view name, AcceleratorOptions options);
     ~MachineAccelerator() override;
@@ -57,6 +57,7 @@ public:
 
 private:
     MachineAccelerator(std::string_view name, AcceleratorOptions options);
+    void topology_changed(memory::AddressSpace& space) override;
     memory::RamBlock* block_of(u64 place, u64& offset);
 
     std::string name_;
@@ -67,6 +68,7 @@ private:
     std::vector<memory::RamBlock*> blocks_;
     std::atomic<u32> block_count_{0};
     std::vector<MachineCpu*> cpus_;
+    std::vector<memory::AddressSpace*> spaces_;
 };
 
 class MachineCpu final : public Vcpu {
@@ -99,6 +101,8 @@ public:
     MachineMemory& memory() { return memory_; }
     std::atomic<u64>& deadline() { return deadline_; }
     void wake();
+    memory::AddressSpace& address_space() { return space_; }
+    void forget_mappings();
     u64 now() const { return accelerator_.options().clock ? accelerator_.options().clock->now() : 0; }
 
 private:
@@ -118,10 +122,11 @@ private:
     MachineAccelerator& accelerator_;
     const isa::System& system_;
     VcpuOptions options_;
+    memory::AddressSpace& space_;
     MachineMemory memory_;
     Cpu cpu_;
     Event event_;
-    std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false};
+    std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false}, mappings_changed_{false};
     std::atomic<Pause> pause_{Pause::none};
     std::atomic<u64> deadline_{~u64{0}};
     std::mutex mutex_; // of what follows

@@ -231,8 +231,8 @@ void Machine::each(const std::function<void(Device&)>& f) const {
 }
 
 Device* Machine::find_bus(std::string_view type) const {
-    for (const auto& d : devices_)
-        if (d->bus_type() == type && !d->bus_full()) return d.get();
+    for (size_t i = devices_.size(); i-- > 0;)
+        if (devices_[i]->bus_type() == type && !devices_[i]->bus_full()) return devices_[i].get();
     return nullptr;
 }
 

@@ -78,7 +78,7 @@ public:
     // By path or id; null: none.
     Device* find(std::string_view path_or_id) const;
     void each(const std::function<void(Device&)>& f) const; // parents first
-    // The first bus of that kind with room for a device; null: none.
+    // The last bus of that kind with room for a device, which is what users of the reference get; null: none.
     Device* find_bus(std::string_view type) const;
 
     void mount(Device& device, u32 region, u64 at, int priority = 0);

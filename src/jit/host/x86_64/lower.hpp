@@ -173,6 +173,7 @@ private:
     void store(u32 n);
     void rmw(u32 n);
     void cas(u32 n);
+    void rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, const asmjit::Operand& x);
     void extend_old(u32 n, const ir::MemArg& m);
     void check_alignment(u32 n, ValueId a, const ir::MemArg& m, u32 bytes);
     void load_sized(u32 n, Gp d, const Mem& m, const ir::MemArg& arg);
@@ -189,7 +190,12 @@ private:
     Gp tlb_address(ValueId a, i32 disp);
     TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
     u32 tlb_record(u32 n);
-    void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result);
+    void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
+                  const asmjit::Operand& desired = {});
+    TlbSite tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write);
+    void tlb_operand(u32 word, const asmjit::Operand& v, Gp t);
+    void tlb_rmw(u32 n);
+    void tlb_cas(u32 n);
     void tlb_load(u32 n);
     void tlb_store(u32 n);
     void lookup_paged(); // the pc is in rax

@@ -30,6 +30,9 @@ bool Lowering::memory(u32 n) {
     if (has_tlb()) {
         if (i.op == Op::load) return tlb_load(n), true;
         if (i.op == Op::store) return tlb_store(n), true;
+        if (m.big || ir::size_of(m.memory) > 8) return false;
+        if (i.op == Op::rmw) return tlb_rmw(n), true;
+        if (i.op == Op::cas) return tlb_cas(n), true;
         return false;
     }
     switch (i.op) {
@@ -261,6 +264,50 @@ asmjit::Operand Lowering::pinned_or_memory(ValueId v, Type t) {
     return gpr(v, t);
 }
 
+// rax: what is expected; rdx: what shall be. Loop until nobody came between. `wide` and `x` are the operand, at least 32
+// bits wide and as wide as memory.
+void Lowering::rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, const asmjit::Operand& x) {
+    const IrInst& i = inst(n);
+    u32 bytes = ir::size_of(MemArg::from(i.imm).memory);
+    ir::Rmw op = ir::Rmw(i.sub);
+    auto sized = [&](Gp r) {
+        return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
+    };
+    Label again = a_.newLabel();
+    Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
+    log_access(Log::rmw, i.sub, bytes, mem);
+    log_value(offsetof(Log, value), wide);
+    fault_site(n);
+    a_.mov(old, mem);
+    a_.bind(again);
+    a_.mov(rdx, rax);
+    auto pick = [&](CondCode c) {
+        a_.emit(asmjit::x86::Inst::kIdCmp, fresh, x);
+        a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx_rdx, wide); // there is no narrow one
+    };
+    switch (op) {
+    case ir::Rmw::and_: a_.emit(asmjit::x86::Inst::kIdAnd, edx_rdx, wide); break;
+    case ir::Rmw::or_: a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide); break;
+    case ir::Rmw::xor_: a_.emit(asmjit::x86::Inst::kIdXor, edx_rdx, wide); break;
+    case ir::Rmw::andn:
+        a_.not_(rdx);
+        a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide);
+        a_.not_(rdx);
+        break;
+    case ir::Rmw::smin: pick(CondCode::kG); break;
+    case ir::Rmw::smax: pick(CondCode::kL); break;
+    case ir::Rmw::umin: pick(CondCode::kA); break;
+    case ir::Rmw::umax: pick(CondCode::kB); break;
+    default: failed_ = true;
+    }
+    fault_site(n);
+    a_.lock();
+    a_.cmpxchg(mem, fresh);
+    a_.jne(again);
+    log_value(offsetof(Log, old), rax);
+    log_done();
+}
+
 void Lowering::rmw(u32 n) {
     const IrInst& i = inst(n);
     MemArg m = MemArg::from(i.imm);
@@ -306,39 +353,7 @@ void Lowering::rmw(u32 n) {
                                                   : bytes == 4 ? Type::i32
                                                                : Type::i64);
         base = gpr(i.a);
-        Label again = a_.newLabel();
-        Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
-        log_access(Log::rmw, i.sub, bytes, mem());
-        log_value(offsetof(Log, value), wide);
-        fault_site(n);
-        a_.mov(old, mem());
-        a_.bind(again);
-        a_.mov(rdx, rax);
-        auto pick = [&](CondCode c) {
-            a_.emit(asmjit::x86::Inst::kIdCmp, fresh, x);
-            a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx_rdx, wide); // there is no narrow one
-        };
-        switch (op) {
-        case ir::Rmw::and_: a_.emit(asmjit::x86::Inst::kIdAnd, edx_rdx, wide); break;
-        case ir::Rmw::or_: a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide); break;
-        case ir::Rmw::xor_: a_.emit(asmjit::x86::Inst::kIdXor, edx_rdx, wide); break;
-        case ir::Rmw::andn:
-            a_.not_(rdx);
-            a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide);
-            a_.not_(rdx);
-            break;
-        case ir::Rmw::smin: pick(CondCode::kG); break;
-        case ir::Rmw::smax: pick(CondCode::kL); break;
-        case ir::Rmw::umin: pick(CondCode::kA); break;
-        case ir::Rmw::umax: pick(CondCode::kB); break;
-        default: failed_ = true;
-        }
-        fault_site(n);
-        a_.lock();
-        a_.cmpxchg(mem(), fresh);
-        a_.jne(again);
-        log_value(offsetof(Log, old), rax);
-        log_done();
+        rmw_loop(n, mem(), wide, x);
         use(i.a);
         use(i.b);
         if (an_->value[n].uses) activate(n), set_gpr(n, 0);

@@ -31,11 +31,15 @@ Gp Lowering::tlb_address(ValueId a, i32 disp) {
 }
 
 Lowering::TlbSite Lowering::tlb_check(Gp address, u32 index, u32 bytes, bool write) {
+    return tlb_check_in(address, temp(), index, bytes, write);
+}
+
+Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write) {
     TlbSite s;
     s.slow = a_.newLabel(), s.back = a_.newLabel();
     s.offset = address;
     s.right = write ? i32(offsetof(TlbEntry, write)) : i32(offsetof(TlbEntry, read));
-    s.entry = temp();
+    s.entry = entry;
     i32 view = at_.host(i32(offsetof(HostArea, tlb)) + i32(sizeof(TlbView) * index));
     a_.mov(s.entry.r32(), address.r32());
     a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
@@ -54,11 +58,30 @@ u32 Lowering::tlb_record(u32 n) {
     MemArg m = MemArg::from(i.imm);
     m.disp = 0;
     i.imm = m.bits();
-    Type types[3] = {type(i.a), i.op == Op::store ? type(i.b) : Type::none, Type::none};
+    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none,
+                     i.op == Op::cas ? type(i.c) : Type::none};
     return records_->operation(*unit_, i, types);
 }
 
-void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result) {
+// An operand of the call, in cold code; t is free.
+void Lowering::tlb_operand(u32 word, const asmjit::Operand& v, Gp t) {
+    i32 at = at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word);
+    if (v.isImm()) {
+        a_.mov(state(at), v.as<asmjit::Imm>());
+    } else if (v.isMem()) {
+        Mem from = v.as<Mem>();
+        from.setSize(8);
+        a_.mov(t, from);
+        a_.mov(state(at), t);
+    } else if (v.isReg() && v.as<asmjit::BaseReg>().isGroup(asmjit::RegGroup::kGp)) {
+        a_.mov(state(at), gpq(v.id()));
+    } else if (v.isReg()) {
+        f_.avx ? a_.vmovups(state(at, 16), xmm(v.id())) : a_.movdqu(state(at, 16), xmm(v.id()));
+    }
+}
+
+void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
+                        const asmjit::Operand& desired) {
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
     u64 pc = pc_;
@@ -67,15 +90,9 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
         a_.add(s.offset, ptr(s.entry, s.right)); // the address again
+        tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
+        tlb_operand(2, desired, s.entry);
         a_.mov(scratch(0, 8), s.offset);
-        if (value.isImm()) {
-            a_.mov(scratch(1, 8), value.as<asmjit::Imm>());
-        } else if (value.isReg()) {
-            if (value.as<asmjit::BaseReg>().isGroup(asmjit::RegGroup::kGp))
-                a_.mov(scratch(1, 8), gpq(value.id()));
-            else
-                f_.avx ? a_.vmovups(scratch(1, 16), xmm(value.id())) : a_.movdqu(scratch(1, 16), xmm(value.id()));
-        }
         load_const(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
@@ -179,6 +196,92 @@ void Lowering::tlb_store(u32 n) {
         a_.lock();
         a_.or_(ptr(rsp, -64, 4), 0);
     }
+}
+
+void Lowering::tlb_rmw(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    ir::Rmw op = ir::Rmw(i.sub);
+    auto sized = [&](Gp r) {
+        return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
+    };
+    check_alignment(n, i.a, m, bytes);
+    locked_ = 0;
+    take(0), take(2); // the third may carry operands to memory
+    asmjit::Operand wide = pinned_or_memory(i.b, bytes == 8 ? Type::i64 : Type::i32);
+    asmjit::Operand x = pinned_or_memory(i.b, bytes == 1   ? Type::i8
+                                              : bytes == 2 ? Type::i16
+                                              : bytes == 4 ? Type::i32
+                                                           : Type::i64);
+    take(1);
+    move_to(rax, i.a);
+    if (m.disp) a_.add(rax, m.disp);
+    if (is_logging()) a_.mov(state(at_.header(logged_address)), rax);
+    TlbSite s = tlb_check_in(rax, rcx, m.index, bytes, true);
+    a_.add(rcx, rax);
+    Mem mem = ptr(rcx, 0, bytes);
+    if (op == ir::Rmw::add || op == ir::Rmw::sub || op == ir::Rmw::swap) {
+        a_.emit(asmjit::x86::Inst::kIdMov, bytes == 8 ? Gp(rax) : Gp(eax), wide);
+        log_access(Log::rmw, i.sub, bytes, mem);
+        log_value(offsetof(Log, value), rax);
+        if (op == ir::Rmw::sub) a_.neg(rax);
+        if (op == ir::Rmw::swap) {
+            a_.xchg(mem, sized(rax));
+        } else {
+            a_.lock();
+            a_.xadd(mem, sized(rax));
+        }
+        log_value(offsetof(Log, old), rax);
+        log_done();
+    } else {
+        rmw_loop(n, mem, wide, x);
+    }
+    use(i.a);
+    use(i.b);
+    bool wanted = an_->value[n].uses;
+    if (wanted) activate(n), set_gpr(n, 0);
+    extend_old(n, m);
+    a_.bind(s.back);
+    tlb_slow(s, n, wide, wanted ? asmjit::Operand(rax) : asmjit::Operand());
+}
+
+void Lowering::tlb_cas(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    Type word = bytes == 8 ? Type::i64 : Type::i32;
+    check_alignment(n, i.a, m, bytes);
+    locked_ = 0;
+    take(0), take(2);
+    move_to(rax, i.b);
+    i32 expected = at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16);
+    a_.mov(state(expected), rax);
+    asmjit::Operand desired = pinned_or_memory(i.c, word);
+    take(1);
+    move_to(rcx, i.a);
+    if (m.disp) a_.add(rcx, m.disp);
+    if (is_logging()) a_.mov(state(at_.header(logged_address)), rcx);
+    TlbSite s = tlb_check_in(rcx, rdx, m.index, bytes, true);
+    a_.add(rcx, rdx);
+    Gp fresh = rdx;
+    a_.emit(asmjit::x86::Inst::kIdMov, bytes == 8 ? Gp(rdx) : Gp(edx), desired);
+    Mem mem = ptr(rcx, 0, bytes);
+    log_access(Log::cas, 0, bytes, mem);
+    log_value(offsetof(Log, value), rax);
+    log_value(offsetof(Log, desired), fresh);
+    a_.lock();
+    a_.cmpxchg(mem, bytes == 1 ? Gp(dl) : bytes == 2 ? Gp(dx) : bytes == 4 ? Gp(edx) : Gp(rdx));
+    log_value(offsetof(Log, old), rax);
+    log_done();
+    use(i.a);
+    use(i.b);
+    use(i.c);
+    bool wanted = an_->value[n].uses;
+    if (wanted) activate(n), set_gpr(n, 0);
+    extend_old(n, m);
+    a_.bind(s.back);
+    tlb_slow(s, n, state(expected), wanted ? asmjit::Operand(rax) : asmjit::Operand(), desired);
 }
 
 // To the code of the pc in rax, when this vCPU's table of branches under the present mode and context knows it.
