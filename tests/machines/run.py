@@ -9,7 +9,12 @@ A file describes one guest's boots. Of each [[boot]]:
   type        [[regex, text], ...]: once the console shows the regex, the text is typed
   exit        the status with which the program must leave by itself; without it, it is stopped by SIGTERM at the end
               and must leave with 0
-  files       [[name, kind], ...]: scratch files to make first; kind is "ext4" (with a file `hello` in it) or a size
+  files       [[name, kind], ...]: scratch files to make first; kind is "ext4" (with a file `hello` in it), "random:SIZE"
+              or a size
+  init        a script beside the file that is the guest's /init: {initrd} is the inputs' initramfs with it
+  serve       a scratch file that the host's loopback serves by HTTP at {port}; {md5} in milestones is its sum
+  fetch       [regex, path]: once the console shows the regex, http://127.0.0.1:{forward}/path must be the served file
+  fsck        a scratch file: at the end an ext4 file system without faults
   timeout     seconds (default 300)
 
 The program runs on a terminal of its own, whose settings must be at the end what they were. --emulator runs another
@@ -17,20 +22,28 @@ program with the same words, to see what it does.
 """
 
 import argparse
+import functools
+import hashlib
+import http.server
 import os
 import pty
 import re
 import resource
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 import tomllib
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools" / "dev"))
+from initramfs import Archive  # noqa: E402: it lies with the front door's tools
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
 
 
@@ -81,15 +94,56 @@ def make_file(path, kind):
         folder.mkdir(exist_ok=True)
         (folder / "hello").write_text("hello-from-disk\n")
         path.unlink(missing_ok=True)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path, "16M"], check=True)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path, "64M"], check=True)
+    elif kind.startswith("random:"):
+        path.write_bytes(os.urandom(int(kind[7:])))
     else:
         with open(path, "wb") as file:
             file.truncate(int(kind))
 
 
-def follow(console, case):
-    """Waits for the milestones, typing on the way; returns when they have been seen."""
-    wanted = [re.compile(m.encode()) for m in case["milestones"]]
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder and says nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def surroundings(case, folder, work):
+    """What the words of a case may name; starts its server."""
+    names = {"inputs": INPUTS, "work": work, "forward": free_port()}
+    if "init" in case:
+        archive = Archive()
+        archive.add("init", 0o100755, (folder / case["init"]).read_bytes())
+        base = INPUTS / "machines" / case.get("guest", "riscv64") / "initramfs.cpio.gz"
+        names["initrd"] = work / "initrd.gz"
+        names["initrd"].write_bytes(base.read_bytes() + archive.finish())
+    if "serve" in case:
+        handler = functools.partial(Quiet, directory=work)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        names["port"] = server.server_address[1]
+        names["md5"] = hashlib.md5((work / case["serve"]).read_bytes()).hexdigest()
+    return names
+
+
+def fetch(names, path, served):
+    """The guest's own server gives what ours does."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{names['forward']}/{path}", timeout=60) as reply:
+        if reply.read() != served.read_bytes():
+            raise Failure(f"the guest's {path} differs from {served}")
+
+
+def follow(console, case, names, work):
+    """Waits for the milestones, typing and fetching on the way; returns when they have been seen."""
+    wanted = [re.compile(m.replace("{md5}", names.get("md5", "")).encode()) for m in case["milestones"]]
+    to_fetch = [case["fetch"]] if "fetch" in case else []
     typing = [(re.compile(r.encode()), t.encode()) for r, t in case.get("type", [])]
     seen = typed = 0
     alive = True
@@ -97,6 +151,8 @@ def follow(console, case):
         while typing and (found := typing[0][0].search(console.shown, typed)):
             typed = found.end()
             console.type(typing.pop(0)[1])
+        if to_fetch and re.search(to_fetch[0][0].encode(), console.shown):
+            fetch(names, to_fetch.pop(0)[1], work / case["serve"])
         while wanted and (found := wanted[0].search(console.shown, seen)):
             seen = found.end()
             wanted.pop(0)
@@ -107,10 +163,11 @@ def follow(console, case):
         alive = console.read()
 
 
-def boot(case, program, guest, work):
+def boot(case, program, folder, guest, work):
     for name, kind in case.get("files", []):
         make_file(work / name, kind)
-    words = [w.format(inputs=INPUTS, work=work) for w in case["command"]]
+    names = surroundings(case, folder, work)
+    words = [w.format(**names) for w in case["command"]]
     link = work / f"mimic-system-{guest}"
     if program.name == "mimic-system":
         link.unlink(missing_ok=True)
@@ -118,7 +175,7 @@ def boot(case, program, guest, work):
         program = link
     console = Console([program, *words], time.monotonic() + case.get("timeout", 300))
     try:
-        follow(console, case)
+        follow(console, case, names, work)
         if "exit" in case:
             while console.process.poll() is None:
                 console.read()
@@ -129,6 +186,10 @@ def boot(case, program, guest, work):
             raise Failure(f"left with status {status}, expected {expected}")
         if termios.tcgetattr(console.slave) != console.settings:
             raise Failure("left the terminal in other settings")
+        if "fsck" in case:
+            check = subprocess.run(["e2fsck", "-fn", work / case["fsck"]], capture_output=True, text=True)
+            if check.returncode:
+                raise Failure(f"e2fsck of {case['fsck']}: {check.stdout}")
     except Failure:
         sys.stdout.write(console.shown.decode(errors="replace")[-6000:] + "\n")
         raise
@@ -160,7 +221,8 @@ def main():
         work.mkdir(parents=True, exist_ok=True)
         start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
-            boot(case, options.emulator or options.program.resolve(), table["guest"], work)
+            boot(case, options.emulator or options.program.resolve(), options.file.resolve().parent,
+                 table["guest"], work)
             verdict = "ok"
         except Failure as failure:
             verdict = f"FAILED: {failure}"

@@ -167,6 +167,24 @@ Result<void> add_chardev(SystemOptions& o, std::string_view value) {
     return {};
 }
 
+// "driver.property=value", or the three as keys.
+Result<void> add_global(SystemOptions& o, std::string_view value) {
+    size_t equals = value.find('='), dot = value.find('.');
+    devices::GlobalProperty g;
+    if (dot != std::string_view::npos && equals != std::string_view::npos && dot < equals) {
+        g = {std::string(value.substr(0, dot)), std::string(value.substr(dot + 1, equals - dot - 1)),
+             std::string(value.substr(equals + 1))};
+    } else {
+        Keys keys("-global", value);
+        g = {keys.text("driver"), keys.text("property"), keys.text("value")};
+        TRY(keys.finish());
+    }
+    if (g.type.empty() || g.name.empty())
+        return Error::invalid_argument("-global: '{}', expected DRIVER.PROPERTY=VALUE", value);
+    o.board.machine.globals.push_back(std::move(g));
+    return {};
+}
+
 Result<void> add_netdev(SystemOptions& o, std::string_view value) {
     if (asks_help(value)) {
         o.help = Help::netdevs;
@@ -280,6 +298,7 @@ constexpr Row rows[] = {
      }},
     {"drive", "file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID]...", "a disk image", add_drive},
     {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
+    {"global", "DRIVER.PROPERTY=VALUE", "a default of all devices of a type", add_global},
     {"chardev", "BACKEND,id=ID[,key=value...]", "a host character device", add_chardev},
     {"netdev", "TYPE,id=ID[,key=value...]", "a host network", add_netdev},
     {"nic", "TYPE[,model=DEVICE][,mac=ADDRESS][,key=value...]", "a host network and a card in it; none: no card",

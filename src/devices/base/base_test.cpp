@@ -170,6 +170,18 @@ TEST(Properties, AreSetCheckedAndExplained) {
     EXPECT_EQ(schema(*r.s).find("properties")->items()->size(), 5u);
 }
 
+TEST(Properties, GlobalDefaultsComeFirst) {
+    Machine m({.manual_clock = true,
+               .globals = {{"sample", "frequency", "77"}, {"sample", "title", "all"}, {"other", "x", "1"}}});
+    auto made = m.add(std::make_unique<Sample>(), "s", {{"title", "own"}});
+    ASSERT_TRUE(made);
+    EXPECT_EQ(*get_property(**made, "frequency"), "77");
+    EXPECT_EQ(*get_property(**made, "title"), "own");
+    Machine bad({.manual_clock = true, .globals = {{"sample", "frequency", "x"}}});
+    EXPECT_EQ(bad.add(std::make_unique<Sample>(), "s").error().message(),
+              "-global: sample: property 'frequency': 'x', expected a number");
+}
+
 TEST(Reset, KindsReachWhatTheyShould) {
     Rig r;
     r.s->level_ = 9;

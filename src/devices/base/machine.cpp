@@ -182,6 +182,8 @@ Result<Device*> Machine::add(std::unique_ptr<Device> device, std::string id, con
     } else {
         d.context_ = &context_;
     }
+    for (const GlobalProperty& g : options_.globals)
+        if (g.type == d.type()) TRY(set_property(d, g.name, g.value).in("-global"));
     for (const auto& [name, text] : properties) TRY(set_property(d, name, text));
     TRY(link_back_ends(d).in("{}", d.type()));
     Result<void> ready = [&]() -> Result<void> {

@@ -22,6 +22,11 @@ struct Request {
 // Name and text of a property.
 using PropertyList = std::vector<std::pair<std::string, std::string>>;
 
+// A default of every device of a type, as -global gives it.
+struct GlobalProperty {
+    std::string type, name, value;
+};
+
 class Machine {
 public:
     struct Options {
@@ -30,6 +35,7 @@ public:
         u64 random_seed = 0;                      // not 0: the random port is a generator with this seed
         i64 rtc_offset = 0;                       // seconds that the guest's wall clock is ahead of the host's
         std::span<const DeviceType* const> types; // that create() knows
+        std::vector<GlobalProperty> globals;      // set before a device's own properties
     };
     explicit Machine(const Options& options);
     ~Machine();
