@@ -129,7 +129,8 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
         offset = page;
     }
     if (t.second && offset < 2 * page && n < out.size())
-        n += source.fetch(t.second + (offset - page), out.data() + n, u32(std::min<u64>(out.size() - n, 2 * page - offset)));
+        n += source.fetch(t.second + (offset - page), out.data() + n,
+                          u32(std::min<u64>(out.size() - n, 2 * page - offset)));
     return n;
 }
 
@@ -271,7 +272,8 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
     }
     add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
+        if (e.block != 0 && !t.checked &&
+            !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 

@@ -105,7 +105,7 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
-    std::vector<u64> unsettled; // numbers of pages
+    std::vector<u64> unsettled;              // numbers of pages
     std::atomic<u32> unsettled_count{0};
     std::vector<u64> breakpoints;
     std::atomic<u32> breakpoint_count{0};

@@ -58,8 +58,7 @@ u32 Lowering::tlb_record(u32 n) {
     MemArg m = MemArg::from(i.imm);
     m.disp = 0;
     i.imm = m.bits();
-    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none,
-                     i.op == Op::cas ? type(i.c) : Type::none};
+    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none, i.op == Op::cas ? type(i.c) : Type::none};
     return records_->operation(*unit_, i, types);
 }
 
