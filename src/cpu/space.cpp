@@ -144,6 +144,20 @@ void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
     if (check) limits.insns = checked_insns, limits.reach = checked_reach;
 }
 
+// From guest addresses to places.
+void CodeSpace::Impl::place_ranges(Translation& t) {
+    for (ExitFlags::Range& r : t.relies_on) r.low += (t.place - t.pc), r.high += (t.place - t.pc);
+    if (t.second) { // the bytes beyond the page are elsewhere
+        u64 end = (t.place & ~(ir::code_page - 1)) + ir::code_page;
+        if (t.high > end) {
+            t.relies_on.push_back({t.second, t.second + (t.high - end)});
+            t.high = end;
+        } else {
+            t.second = 0; // another thread has written a shorter one meanwhile
+        }
+    }
+}
+
 CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
@@ -180,16 +194,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
-        for (ExitFlags::Range& r : t->relies_on) r.low += delta, r.high += delta;
-        if (second) { // the bytes beyond the page are elsewhere
-            u64 end = (place & ~(ir::code_page - 1)) + ir::code_page;
-            if (t->high > end) {
-                t->relies_on.push_back({second, second + (t->high - end)});
-                t->high = end;
-            } else {
-                t->second = 0; // another thread has written a shorter one meanwhile
-            }
-        }
+        place_ranges(*t);
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);

@@ -142,6 +142,7 @@ struct CodeSpace::Impl {
     bool provide(u64 pc, u32 mode, u64 place, u64 second);
     Made translate(u64 pc, u32 mode, u64 place, u64 second);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
+    void place_ranges(Translation& t);
     void limit(u64 pc, u64 place, u32 mode, bool check, bool one);
     jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);

@@ -173,8 +173,7 @@ void Lowering::tlb_store(u32 n) {
         TlbSite s = site(t);
         log_value(offsetof(Log, value), imm(c));
         a_.mov(ptr(s.entry, s.offset, 0, 0, bytes), imm(c));
-        done(s, imm(c));
-        return;
+        return done(s, imm(c));
     } else {
         Gp v = gpr(i.b);
         Gp t = tlb_address(i.a, m.disp);
