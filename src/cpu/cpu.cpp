@@ -234,7 +234,8 @@ void Cpu::step_instruction() {
     ir::Unit unit;
     for (;;) {
         u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
-        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place)) return void(no_code());
+        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place))
+            return void(no_code());
         std::lock_guard lock(s.mutex);
         isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
             return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));

@@ -85,7 +85,7 @@ struct Options {
     Accel accel = Accel::jit;
     bool verify = false;       // run each unit in both engines and compare
     bool one_insn = false;     // a guest instruction a unit
-    bool paged = false;    // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
+    bool paged = false;        // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
@@ -219,7 +219,7 @@ private:
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
     bool at_breakpoint_ = false;
-    const u64* word_ = nullptr;    // link word that generated code left through
+    const u64* word_ = nullptr; // link word that generated code left through
 };
 
 } // namespace mimic::cpu

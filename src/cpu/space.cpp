@@ -129,7 +129,8 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
         offset = page;
     }
     if (t.second && offset < 2 * page && n < out.size())
-        n += source.fetch(t.second + (offset - page), out.data() + n, u32(std::min<u64>(out.size() - n, 2 * page - offset)));
+        n += source.fetch(t.second + (offset - page), out.data() + n,
+                          u32(std::min<u64>(out.size() - n, 2 * page - offset)));
     return n;
 }
 
@@ -141,6 +142,20 @@ void CodeSpace::Impl::limit(u64 pc, u64 place, u32, bool check, bool one) {
         };
     if (options.paged) limits.low = pc & ~(ir::code_page - 1), limits.high = limits.low + ir::code_page;
     if (check) limits.insns = checked_insns, limits.reach = checked_reach;
+}
+
+// From guest addresses to places.
+void CodeSpace::Impl::place_ranges(Translation& t) {
+    for (ExitFlags::Range& r : t.relies_on) r.low += (t.place - t.pc), r.high += (t.place - t.pc);
+    if (t.second) { // the bytes beyond the page are elsewhere
+        u64 end = (t.place & ~(ir::code_page - 1)) + ir::code_page;
+        if (t.high > end) {
+            t.relies_on.push_back({t.second, t.second + (t.high - end)});
+            t.high = end;
+        } else {
+            t.second = 0; // another thread has written a shorter one meanwhile
+        }
+    }
 }
 
 CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
@@ -179,16 +194,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
-        for (ExitFlags::Range& r : t->relies_on) r.low += delta, r.high += delta;
-        if (second) { // the bytes beyond the page are elsewhere
-            u64 end = (place & ~(ir::code_page - 1)) + ir::code_page;
-            if (t->high > end) {
-                t->relies_on.push_back({second, second + (t->high - end)});
-                t->high = end;
-            } else {
-                t->second = 0; // another thread has written a shorter one meanwhile
-            }
-        }
+        place_ranges(*t);
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
@@ -271,7 +277,8 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
     }
     add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
+        if (e.block != 0 && !t.checked &&
+            !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 

@@ -105,7 +105,7 @@ struct CodeSpace::Impl {
     std::vector<Link> links;
     std::unordered_map<u64, CodePage> pages; // by page number
     std::atomic<u32> busy{0};                // pages
-    std::vector<u64> unsettled; // numbers of pages
+    std::vector<u64> unsettled;              // numbers of pages
     std::atomic<u32> unsettled_count{0};
     std::vector<u64> breakpoints;
     std::atomic<u32> breakpoint_count{0};
@@ -142,6 +142,7 @@ struct CodeSpace::Impl {
     bool provide(u64 pc, u32 mode, u64 place, u64 second);
     Made translate(u64 pc, u32 mode, u64 place, u64 second);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
+    void place_ranges(Translation& t);
     void limit(u64 pc, u64 place, u32 mode, bool check, bool one);
     jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);

@@ -209,7 +209,8 @@ bool Run::store_lanes(const Inst& i, u64 address, const MemArg& m) {
     const u8* mask = bytes(i.b);
     for (u32 n = 0; n < lanes; ++n) {
         u64 to = (address + n * step) & wrap;
-        if (mask_bit(mask, n, size) && (misaligned(to, step, m, true) || !memory.probe(cpu, to, step, true))) return false;
+        if (mask_bit(mask, n, size) && (misaligned(to, step, m, true) || !memory.probe(cpu, to, step, true)))
+            return false;
     }
     for (u32 n = 0; n < lanes; ++n)
         if (mask_bit(mask, n, size) && !store_lane((address + n * step) & wrap, m, bytes(i.c) + n * size)) return false;

@@ -217,7 +217,7 @@ struct BlockKey {
 namespace flavour {
 // paged: the mapping of guest pages may change under the unit's feet: only edges inside its page are linked.
 inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8, paged = 16;
-}
+} // namespace flavour
 inline constexpr u64 code_page = 4096;
 
 struct Unit {

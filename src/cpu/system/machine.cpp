@@ -175,8 +175,8 @@ void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
     if (mappings_changed_.exchange(false)) memory_.flush_all();
+    arm_timer(); // first: what is due by then is seen by tick
     system_.tick(header());
-    arm_timer();
     u64 from = header().pc;
     if (system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
         Options const& o = accelerator_.options().translation;

@@ -32,7 +32,10 @@ private:
     std::thread thread_;
 };
 
-class MachineAccelerator final : public Accelerator, public CodeSource, public CodeWatcher, memory::AddressSpace::Listener {
+class MachineAccelerator final : public Accelerator,
+                                 public CodeSource,
+                                 public CodeWatcher,
+                                 memory::AddressSpace::Listener {
 public:
     static Result<std::unique_ptr<Accelerator>> create(std::string_view name, AcceleratorOptions options);
     ~MachineAccelerator() override;

@@ -198,7 +198,8 @@ bool MachineMemory::load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, 
     Target first, second;
     u64 left = left_in_page(address);
     if (bytes <= left)
-        return resolve(cpu, address, bytes, AccessType::read, m.index, first) && load_part(cpu, address, out, bytes, first);
+        return resolve(cpu, address, bytes, AccessType::read, m.index, first) &&
+               load_part(cpu, address, out, bytes, first);
     u32 low = u32(left), high = bytes - low;
     return resolve(cpu, address, low, AccessType::read, m.index, first) &&
            resolve(cpu, address + low, high, AccessType::read, m.index, second) &&
@@ -256,8 +257,8 @@ bool MachineMemory::rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand
     return true;
 }
 
-bool MachineMemory::cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
-                        const ir::MemArg& m) {
+bool MachineMemory::cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old,
+                        u32 bytes, const ir::MemArg& m) {
     const TlbEntry& e = tlb_.entry(m.index, address);
     if (Tlb::hits(e.write, address, bytes)) [[likely]]
         return process::guarded_cas(reinterpret_cast<u8*>(e.host) + (address & (page - 1)), expected, desired, old,
@@ -334,7 +335,8 @@ bool MachineMemory::debug_access(ir::CpuHeader& cpu, u64 address, void* data, u6
         u64 physical, n = std::min(bytes - done, left_in_page(address + done));
         if (!debug_translate(cpu, address + done, physical)) return false;
         u8* at = static_cast<u8*>(data) + done;
-        Outcome o = write ? space_.write(physical, at, n, {.debug = true}) : space_.read(physical, at, n, {.debug = true});
+        Outcome o =
+            write ? space_.write(physical, at, n, {.debug = true}) : space_.read(physical, at, n, {.debug = true});
         if (o != Outcome::ok) return false;
         done += n;
     }

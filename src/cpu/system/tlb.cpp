@@ -17,8 +17,8 @@ constexpr u64 table_bytes = Tlb::most_entries * sizeof(TlbEntry);
 
 // Address space, touched where it is used.
 Tlb::Tlb() {
-    void* p = mmap(nullptr, most_tables * table_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    void* p = mmap(nullptr, most_tables * table_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     MIMIC_CHECK(p != MAP_FAILED, "no memory for a TLB");
     memory_ = static_cast<TlbEntry*>(p);
     tables_.resize(most_tables);

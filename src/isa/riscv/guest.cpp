@@ -21,12 +21,12 @@ constexpr u8 priority_of_x(u32 n) {
 }
 
 constexpr std::string_view system_names[] = {
-    "mstatus",  "medeleg",  "mideleg",   "mie",       "mip",        "mtvec",      "mcounteren",  "menvcfg",
-    "mscratch", "mepc",     "mcause",    "mtval",     "mcountinhibit", "mseccfg", "mcycle",      "minstret",
-    "stvec",    "scounteren", "senvcfg", "sscratch",  "sepc",       "scause",     "stval",       "satp",
-    "stimecmp", "priv",     "mhartid",   "pmpcfg0",   "pmpcfg2",    "pmpaddr0",   "pmpaddr1",    "pmpaddr2",
-    "pmpaddr3", "pmpaddr4", "pmpaddr5",  "pmpaddr6",  "pmpaddr7",   "pmpaddr8",   "pmpaddr9",    "pmpaddr10",
-    "pmpaddr11", "pmpaddr12", "pmpaddr13", "pmpaddr14", "pmpaddr15", "csr_old",   "csr_outcome", "csr_detail"};
+    "mstatus",   "medeleg",    "mideleg",   "mie",       "mip",           "mtvec",    "mcounteren",  "menvcfg",
+    "mscratch",  "mepc",       "mcause",    "mtval",     "mcountinhibit", "mseccfg",  "mcycle",      "minstret",
+    "stvec",     "scounteren", "senvcfg",   "sscratch",  "sepc",          "scause",   "stval",       "satp",
+    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",   "pmpcfg2",       "pmpaddr0", "pmpaddr1",    "pmpaddr2",
+    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",  "pmpaddr7",      "pmpaddr8", "pmpaddr9",    "pmpaddr10",
+    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14", "pmpaddr15",     "csr_old",  "csr_outcome", "csr_detail"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count>
@@ -60,10 +60,10 @@ constexpr Model system_models[] = {
 constexpr std::string_view model_names[] = {"rv64", "max"};
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
-constexpr Table<RiscV> const* all_tables[] = {
-    &rv64i,  &zifencei, &zicsr, &zicond, &rv64m, &rv64a, &zawrs, &zacas, &zicbom, &zicboz, &zicbop, &rv64f, &rv64d,
-    &zfhmin, &zfhmin_d, &zfh,   &zfa,    &zfa_d, &zfa_h, &zca,   &zcd,   &zba,    &zbb,    &zbc,    &zbs,
-    &privileged, &svinval};
+constexpr Table<RiscV> const* all_tables[] = {&rv64i,    &zifencei, &zicsr,  &zicond, &rv64m,      &rv64a,  &zawrs,
+                                              &zacas,    &zicbom,   &zicboz, &zicbop, &rv64f,      &rv64d,  &zfhmin,
+                                              &zfhmin_d, &zfh,      &zfa,    &zfa_d,  &zfa_h,      &zca,    &zcd,
+                                              &zba,      &zbb,      &zbc,    &zbs,    &privileged, &svinval};
 
 // x1 to x31, f0 to f31, fcsr, the reservation.
 constexpr u32 register_fcsr = 63, register_res = 64, register_count = 66;

@@ -34,8 +34,7 @@ int State::interrupt(u64 lines) const {
 
 namespace {
 
-constexpr std::string_view line_names[] = {"",    "SSIP", "", "MSIP", "",    "STIP",
-                                           "",    "MTIP", "", "SEIP", "",    "MEIP"};
+constexpr std::string_view line_names[] = {"", "SSIP", "", "MSIP", "", "STIP", "", "MTIP", "", "SEIP", "", "MEIP"};
 constexpr u64 ns_a_tick = 100;
 
 void enter(const State& s, u64 code, u64 value) {
@@ -239,10 +238,22 @@ bool RiscVSystem::execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects&
 }
 
 std::string RiscVSystem::describe(const ir::CpuHeader& cpu, const Exception& e) const {
-    constexpr std::string_view names[] = {
-        "misaligned fetch", "instruction access fault", "illegal instruction", "breakpoint", "misaligned load",
-        "load access fault", "misaligned store", "store access fault", "ecall from U", "ecall from S", "", "ecall from M",
-        "instruction page fault", "load page fault", "", "store page fault"};
+    constexpr std::string_view names[] = {"misaligned fetch",
+                                          "instruction access fault",
+                                          "illegal instruction",
+                                          "breakpoint",
+                                          "misaligned load",
+                                          "load access fault",
+                                          "misaligned store",
+                                          "store access fault",
+                                          "ecall from U",
+                                          "ecall from S",
+                                          "",
+                                          "ecall from M",
+                                          "instruction page fault",
+                                          "load page fault",
+                                          "",
+                                          "store page fault"};
     u64 n = e.cause & ~cause::interrupt;
     std::string_view name = e.cause & cause::interrupt ? (n < std::size(line_names) ? line_names[n] : "interrupt")
                             : n < std::size(names)     ? names[n]

@@ -10,9 +10,9 @@ enum Privilege : u32 { user_level = 0, supervisor_level = 1, machine_level = 3 }
 
 // mstatus (3.1.6); sstatus shows part of it (12.1.1).
 namespace mstatus {
-inline constexpr u64 SIE = 1 << 1, MIE = 1 << 3, SPIE = 1 << 5, MPIE = 1 << 7, SPP = 1 << 8, MPP = 3 << 11, FS = 3 << 13,
-                     MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, TVM = 1 << 20, TW = 1 << 21, TSR = 1 << 22,
-                     UXL = u64{3} << 32, SXL = u64{3} << 34, SD = u64{1} << 63;
+inline constexpr u64 SIE = 1 << 1, MIE = 1 << 3, SPIE = 1 << 5, MPIE = 1 << 7, SPP = 1 << 8, MPP = 3 << 11,
+                     FS = 3 << 13, MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, TVM = 1 << 20, TW = 1 << 21,
+                     TSR = 1 << 22, UXL = u64{3} << 32, SXL = u64{3} << 34, SD = u64{1} << 63;
 inline constexpr u32 MPP_at = 11, FS_at = 13;
 inline constexpr u64 writable = SIE | MIE | SPIE | MPIE | SPP | MPP | FS | MPRV | SUM | MXR | TVM | TW | TSR;
 inline constexpr u64 fixed = u64{2} << 32 | u64{2} << 34; // UXL, SXL: 64 bits

@@ -51,8 +51,7 @@ struct Walk {
     }
     bool permitted(u64 v) const {
         if (debug) return true;
-        if (index.privilege == user_level ? !(v & pte::U)
-                                          : (v & pte::U) && (type == AccessType::fetch || !index.sum))
+        if (index.privilege == user_level ? !(v & pte::U) : (v & pte::U) && (type == AccessType::fetch || !index.sum))
             return false;
         switch (type) {
         case AccessType::read: return v & (index.mxr ? pte::R | pte::X : pte::R);
@@ -141,7 +140,8 @@ Range pmp_range(const State& s, u32 n, u32 how) {
 Rights rights_under_mml(u32 cfg, bool machine) {
     bool r = cfg & 1, w = cfg & 2, x = cfg & 4, lock = cfg & 0x80;
     if (w && !r) { // shared regions
-        if (!lock) return x ? Rights{true, true, false} : machine ? Rights{true, true, false} : Rights{true, false, false};
+        if (!lock)
+            return x ? Rights{true, true, false} : machine ? Rights{true, true, false} : Rights{true, false, false};
         return x ? (machine ? Rights{true, false, true} : Rights{false, false, true}) : Rights{false, false, true};
     }
     if (r && w && x && lock) return {true, false, false}; // shared data, read only for both

@@ -62,7 +62,9 @@ struct Finisher final : memory::Handler {
 
 // msip at 0, mtimecmp at 0x4000, mtime (10 MHz) at 0xbff8.
 struct Clint final : memory::Handler {
-    explicit Clint(Board& b) : board(b) { timer = std::thread([this] { run(); }); }
+    explicit Clint(Board& b) : board(b) {
+        timer = std::thread([this] { run(); });
+    }
     ~Clint() override {
         {
             std::lock_guard lock(mutex);
@@ -89,8 +91,8 @@ struct Clint final : memory::Handler {
     }
     memory::Outcome read(u64 offset, u32, u64& value, memory::Attributes) override {
         std::lock_guard lock(mutex);
-        value = offset == 0xbff8 ? board.clock.now() / 100
-                : offset < 32    ? msip[offset / 4]
+        value = offset == 0xbff8                      ? board.clock.now() / 100
+                : offset < 32                         ? msip[offset / 4]
                 : offset >= 0x4000 && offset < 0x4040 ? compare[(offset - 0x4000) / 8]
                                                       : 0;
         return memory::Outcome::ok;
@@ -156,20 +158,19 @@ int main(int argc, char** argv) {
         finisher_region("test", finisher, {.implemented_min = 4, .implemented_max = 4}, 0x1000);
     memory::AddressSpace space("memory", root);
     auto a = cpu::make_accelerator(
-        accel, {.guest = guest->get(),
-                .memory = &space,
-                .clock = &board.clock,
-                .translation = {.verify = verify,
-                                .log = log ? cpu::log::interrupts : 0,
-                                .write_log = [](void*, std::string_view t) {
-                                    std::fwrite(t.data(), 1, t.size(), stderr);
-                                },
-                                .on_mismatch =
-                                    [](void*, const cpu::Mismatch& m) {
-                                        std::fprintf(stderr, "%s\nbare_run: engines differ at %#lx: %s\n",
-                                                     m.report.c_str(), (unsigned long)m.pc, m.difference.c_str());
-                                        std::_Exit(99);
-                                    }}});
+        accel,
+        {.guest = guest->get(),
+         .memory = &space,
+         .clock = &board.clock,
+         .translation = {.verify = verify,
+                         .log = log ? cpu::log::interrupts : 0,
+                         .write_log = [](void*, std::string_view t) { std::fwrite(t.data(), 1, t.size(), stderr); },
+                         .on_mismatch =
+                             [](void*, const cpu::Mismatch& m) {
+                                 std::fprintf(stderr, "%s\nbare_run: engines differ at %#lx: %s\n", m.report.c_str(),
+                                              (unsigned long)m.pc, m.difference.c_str());
+                                 std::_Exit(99);
+                             }}});
     if (!a) return fail(a.error().message());
     for (u32 n = 0; n < cpus; ++n) {
         auto c = (*a)->make_vcpu({.index = n, .id = n});
@@ -195,7 +196,7 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     if (log) std::fputs((*a)->statistics().c_str(), stderr);
     root.remove(clint_region);
-    clint.reset(); // its thread looks at them
+    clint.reset();      // its thread looks at them
     board.cpus.clear(); // before their accelerator
     return board.status < 0 ? 124 : board.status;
 }

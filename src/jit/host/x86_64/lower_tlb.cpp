@@ -58,8 +58,7 @@ u32 Lowering::tlb_record(u32 n) {
     MemArg m = MemArg::from(i.imm);
     m.disp = 0;
     i.imm = m.bits();
-    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none,
-                     i.op == Op::cas ? type(i.c) : Type::none};
+    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none, i.op == Op::cas ? type(i.c) : Type::none};
     return records_->operation(*unit_, i, types);
 }
 
@@ -174,8 +173,7 @@ void Lowering::tlb_store(u32 n) {
         TlbSite s = site(t);
         log_value(offsetof(Log, value), imm(c));
         a_.mov(ptr(s.entry, s.offset, 0, 0, bytes), imm(c));
-        done(s, imm(c));
-        return;
+        return done(s, imm(c));
     } else {
         Gp v = gpr(i.b);
         Gp t = tlb_address(i.a, m.disp);
