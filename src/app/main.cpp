@@ -5,9 +5,12 @@
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
 #include "user/run.hpp"
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <sys/auxv.h>
+#include <unistd.h>
 #include <vector>
 
 namespace mimic::app {
@@ -22,6 +25,23 @@ int print_version(std::span<const std::string_view>) {
 }
 int print_help(std::span<const std::string_view>);
 
+// The machines are in a program of their own beside this one: its libraries would slow every start of this one down.
+int hand_over(std::string_view program, std::span<const std::string_view> words) {
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    std::string path = n > 0 ? std::string(self, size_t(n)) : std::string();
+    path = path.substr(0, path.rfind('/') + 1) + "mimic-system";
+    std::vector<std::string> texts{std::string(program)};
+    texts.insert(texts.end(), words.begin(), words.end());
+    std::vector<char*> arguments;
+    for (std::string& t : texts) arguments.push_back(t.data());
+    arguments.push_back(nullptr);
+    execv(path.c_str(), arguments.data());
+    std::fprintf(stderr, "mimic: cannot run %s: %s\n", path.c_str(), std::strerror(errno));
+    return 1;
+}
+int run_system(std::span<const std::string_view> words) { return hand_over("mimic-system", words); }
+
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
     {"shell", {}, user::shell_main, "open a shell in a root file system of another architecture"},
@@ -29,6 +49,7 @@ constexpr Command all[] = {
     {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
     {"img", {}, img::img_main, "create, convert, check and compare disk images"},
+    {"system", {}, run_system, "run a machine of another architecture: `mimic system GUEST -M BOARD ...`"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
 };
@@ -75,6 +96,7 @@ int main(int argc, char** argv) {
     self = self.substr(self.rfind('/') + 1);
     // The kernel started us for a program of another architecture (binfmt_misc with flag P: AT_FLAGS_PRESERVE_ARGV0).
     if (getauxval(AT_FLAGS) & 1) return find("run")->run(mimic::user::binfmt_words(words));
+    if (self.starts_with("qemu-system-") || self.starts_with("mimic-system-")) return hand_over(self, words);
     if (const Command* c = find_link(self)) return c->run(words);
     if (words.empty()) {
         print_help({});

@@ -36,7 +36,8 @@ struct Registry {
 
 constinit Registry registry;
 constinit std::mutex registry_lock;
-constexpr std::string_view names[] = {"code ranges", "fault handlers", "signal hooks", "lock of the registry"};
+constexpr std::string_view names[] = {"code ranges", "fault handlers", "signal hooks", "lock of the registry",
+                                      "log sink and trace flags"};
 
 int set_action(int signal, const KernelAction& action, KernelAction* old = nullptr) {
     return int(raw_syscall(SYS_rt_sigaction, u64(signal), u64(&action), u64(old), 8));

@@ -201,11 +201,12 @@ TEST(SignalStacks, AreTheThreadsOwnWhileTheyLive) {
 
 TEST(ProcessWide, ThingsAreListed) {
     auto list = inventory();
-    ASSERT_EQ(list.size(), 4u);
+    ASSERT_EQ(list.size(), 5u);
     EXPECT_EQ(list[0], "code ranges");
     EXPECT_EQ(list[1], "fault handlers");
     EXPECT_EQ(list[2], "signal hooks");
     EXPECT_EQ(list[3], "lock of the registry");
+    EXPECT_EQ(list[4], "log sink and trace flags");
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include "cpu/verify.hpp"
+#include "jit/tlb.hpp"
 #include <algorithm>
 #include <asm/prctl.h>
 #include <cstring>
@@ -13,7 +14,10 @@ namespace mimic::cpu {
 
 using ir::ExitKind;
 
-Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(space_.guest.state()) {
+Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
+    : space_(space.impl())
+    , map_(map)
+    , state_(space_.guest.state()) {
     bytes_ = ir::slots_offset + state_.bytes + (space_.backend ? space_.backend->host_area() : 0);
     bytes_ = (bytes_ + 4095) & ~u64{4095};
     // Mapped, not allocated: zeroed on use, and most of the jump cache is never touched.
@@ -26,6 +30,10 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access) : space_(space.impl()), state_(sp
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     header_->poll = space_.stepwise;
     if (space_.backend) space_.backend->init(header_);
+    if (space_.backend && map_) {
+        map_->show(space_.backend->tlb_views(header_));
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    }
     if (space_.options.verify) {
         verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
         header_->access = &verifier_->logging();
@@ -75,7 +83,11 @@ void Cpu::bind_thread() {
 void Cpu::request(Request r) {
     requests_.fetch_or(r, std::memory_order_seq_cst);
     __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
-    if (space_.backend && inside_.load(std::memory_order_seq_cst)) space_.backend->clear_jumps(header_);
+    if (!space_.backend) return;
+    if (map_)
+        space_.backend->use_jumps(header_, map_->no_jumps());
+    else if (inside_.load(std::memory_order_seq_cst))
+        space_.backend->clear_jumps(header_);
 }
 
 // Unit by unit, poll is always set: loops leave at each turn.
@@ -90,17 +102,38 @@ bool Cpu::done(u32 which) {
 
 // ---- running
 
-// The unit at pc, translated if need be; from now on it stays until leave_unit. Null: the code there is met for the first
-// time.
-Node* Cpu::enter_unit() {
+Cpu::Next Cpu::enter_unit(Node*& unit) {
+    if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
+        std::lock_guard lock(space_.mutex);
+        at_breakpoint_ = space_.has_breakpoint(header_->pc);
+    }
+    if (at_breakpoint_) {
+        leave_unit();
+        header_->exit_kind = ExitKind::poll;
+        return Next::left;
+    }
+    u64 place = header_->pc, second = 0;
+    if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        if (Node* n = space_.find(header_->pc, header_->mode)) return n;
+        Node* n = space_.find(header_->pc, header_->mode, place);
+        if (n && n->second && second) n = space_.find(header_->pc, header_->mode, place, second);
+        if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
-        if (space_.interprets_first && space_.met.add(header_->pc)) return nullptr;
-        space_.provide(header_->pc, header_->mode);
+        if (space_.interprets_first && space_.met.add(header_->pc)) return Next::first;
+        if (!n && space_.provide(header_->pc, header_->mode, place, second)) continue;
+        // The instruction reaches into the next page.
+        u64 next = (header_->pc & ~(ir::code_page - 1)) + ir::code_page;
+        if (!map_->locate(*header_, next, second)) return no_code();
     }
+}
+
+Cpu::Next Cpu::no_code() {
+    leave_unit();
+    header_->exit_kind = ExitKind::fault;
+    header_->host_pc = 0;
+    return Next::left;
 }
 
 // The bits of the mode that tell how the pc was branched to have done their duty when this is true. Else it is an illegal
@@ -144,6 +177,16 @@ bool Cpu::jump_to(Node& n, u32 mode) {
     return false;
 }
 
+// The same for a machine's code: by the table of the present mode and mapping.
+bool Cpu::jump_to_paged(Node& n) {
+    jit::JumpEntry* table = map_->jumps(*header_);
+    space_.backend->use_jumps(header_, table);
+    map_->add_jump(table, n.pc, n.code, n.second != 0);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
+    return !wanted();
+}
+
 void Cpu::execute(Node& n) {
     header_->host_pc = 0;
     if (n.code)
@@ -152,18 +195,34 @@ void Cpu::execute(Node& n) {
         interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
 }
 
-// The block at pc, by the interpreter. Nothing of it is kept, so nothing has to be watched or dropped.
-void Cpu::run_once() {
+// What stands at pc, for the interpreter; nothing of it is kept, so nothing has to be watched or dropped. Null: no code can
+// be fetched there, and the vCPU has left.
+ir::Unit* Cpu::translate_once(bool one_insn) {
     CodeSpace::Impl& s = space_;
-    ir::Unit* unit;
-    {
+    if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
+    Translation t;
+    t.pc = t.place = header_->pc;
+    for (;;) {
+        u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
+        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place))
+            return no_code(), nullptr;
         std::lock_guard lock(s.mutex);
-        if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
-        isa::Fetch fetch = [&s](u64 at, std::span<u8> out) { return s.source.fetch(at, out.data(), u32(out.size())); };
-        isa::Limits limits = s.limits_at(header_->pc);
+        isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
+            return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
+        };
+        isa::Limits limits = s.limits_at(t.pc, t.place);
         limits.blocks = 1;
-        unit = &first_->translate(header_->pc, {header_->mode, s.flavour_at(header_->pc)}, fetch, limits);
+        limits.one_insn |= one_insn || t.second;
+        u32 flavour = s.flavour_at(t.pc) | (one_insn ? ir::flavour::one_insn : 0);
+        ir::Unit& unit = first_->translate(t.pc, {header_->mode, flavour}, fetch, limits);
+        if (!map_ || t.second || unit.guest_high != t.pc) return &unit;
+        t.second = 1; // it reaches into the next page
     }
+}
+
+void Cpu::run_once() {
+    ir::Unit* unit = translate_once(false);
+    if (!unit) return;
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
     met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -173,6 +232,7 @@ void Cpu::run_once() {
 
 void Cpu::run() {
     bind_thread();
+    at_breakpoint_ = false;
     CodeSpace::Impl& s = space_;
     word_ = nullptr;
     for (;;) {
@@ -184,8 +244,10 @@ void Cpu::run() {
         if (s.options.top_byte_ignored) header_->pc = u64(i64(header_->pc << 8) >> 8);
         u32 mode = header_->mode;
         if (!may_enter()) return;
-        Node* n = enter_unit();
-        if (!n) {
+        Node* n = nullptr;
+        Next next = enter_unit(n);
+        if (next == Next::left) return;
+        if (next == Next::first) {
             run_once();
             word_ = nullptr;
         } else if (s.stepwise) {
@@ -193,7 +255,7 @@ void Cpu::run() {
         } else {
             if (word_ && n->code) s.follow_link(word_, *n);
             word_ = nullptr;
-            if (n->code && !jump_to(*n, mode)) {
+            if (n->code && !(map_ ? jump_to_paged(*n) : jump_to(*n, mode))) {
                 leave_unit();
                 continue;
             }
@@ -222,14 +284,21 @@ void Cpu::run() {
 void Cpu::run_unit() {
     bind_thread();
     do {
-        Node* n = enter_unit();
-        while (!n) n = enter_unit(); // it has been met now
+        Node* n = nullptr;
+        Next next = enter_unit(n);
+        while (next == Next::first) next = enter_unit(n); // it has been met now
+        if (next == Next::left) return;
         __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
         done(0);
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         leave_unit();
     } while (header_->exit_kind == ExitKind::trap && header_->exit_arg == u32(ir::TrapKind::stale_code));
+}
+
+void Cpu::step_instruction() {
+    header_->host_pc = 0;
+    if (ir::Unit* unit = translate_once(true)) interpreter_.run(*unit, state_, *header_, *header_->access);
 }
 
 // ---- faults in generated code

@@ -15,7 +15,9 @@
 
 namespace mimic::jit {
 class Backend;
-}
+struct JumpEntry;
+struct TlbView;
+} // namespace mimic::jit
 
 namespace mimic::cpu {
 
@@ -40,6 +42,25 @@ public:
     virtual Watch protect_code(u64 address, bool stays_writable) = 0;
     // Is the page one that branches enter at fit places only? (isa::Guest::may_enter)
     virtual bool guarded(u64 /*pc*/) { return false; }
+    // There is no code of this page any more.
+    virtual void release_code(u64 address) { (void)address; }
+};
+
+// Where the code of a machine lies: one a vCPU, since each has its own page tables. A place is a number that stands for
+// the bytes at an address whatever guest addresses they have: what translations are keyed by and invalidated by, beside
+// pc and mode. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
+class CodeMap {
+public:
+    virtual ~CodeMap() = default;
+    // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
+    virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
+    // Tables of branches for generated code (jit/tlb.hpp): that of the present mode and mapping; one without entries; what
+    // stands in all of them for a pc goes (any thread). The TLB's views are to stand at `views` from now on.
+    virtual jit::JumpEntry* jumps(ir::CpuHeader& cpu) = 0;
+    virtual const jit::JumpEntry* no_jumps() const = 0;
+    virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
+    virtual void forget_jump(u64 pc) = 0;
+    virtual void show(jit::TlbView* views) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
@@ -71,6 +92,7 @@ struct Options {
     // what runs once costs half as much (JIT only; not with verify, one_insn and logs of
     // translation).
     bool interpret_first = false;
+    bool paged = false; // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
@@ -107,6 +129,10 @@ public:
     void invalidate_all();
     // From now on there may be guarded pages: branches tell their kind, and are looked at.
     void guard_pages();
+    // A machine's instruction-cache flush on one vCPU, which is outside of code: afterwards it finds no translation of bytes
+    // that are others now, whoever wrote them before. (Writes are told by those who do them; but one that was already
+    // past its check when its page became code tells nobody.)
+    void settle();
 
     // Around fork(2), in this order; only the forking thread's vCPU goes on in the child.
     void before_fork();
@@ -129,6 +155,8 @@ public:
     Counters counters() const;
     // What verify=on could not verify, by reason, as text; empty when that is nothing.
     std::string verify_report() const;
+    // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
+    void set_breakpoint(u64 pc, bool on);
     // Calls Options::on_code for all code there is.
     void tell_code();
 
@@ -143,12 +171,13 @@ private:
 class Cpu {
 public:
     // `access` reaches guest memory for the interpreter and for what generated code leaves to it.
-    Cpu(CodeSpace& space, ir::Access& access);
+    Cpu(CodeSpace& space, ir::Access& access, CodeMap* map = nullptr);
     ~Cpu();
     Cpu(const Cpu&) = delete;
     Cpu& operator=(const Cpu&) = delete;
 
     ir::CpuHeader& header() { return *header_; }
+    void* client = nullptr; // whoever made it, for functions of the header
     // Home of a slot; a register's truth while run() is not active.
     u8* slot(ir::SlotId n) { return ir::home(header_, state_.slots[n]); }
     u64& slot64(ir::SlotId n) { return *reinterpret_cast<u64*>(slot(n)); }
@@ -162,6 +191,10 @@ public:
     // Runs one unit from pc, with poll set, and returns however it left (link and lookup included): for comparisons of
     // engines. Not to be mixed with run() on the same vCPU.
     void run_unit();
+    // Runs one instruction, in the interpreter; it leaves as run() does.
+    void step_instruction();
+    // run() left with poll since there is a breakpoint at the pc.
+    bool stopped_at_breakpoint() const { return at_breakpoint_; }
     // Makes run() return with poll soon; from any thread or signal handler.
     void kick() { request(external); }
     // The reason of a kick is being looked into: later kicks count anew.
@@ -176,17 +209,25 @@ private:
     bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
     Node* enter_unit();
+    // What to run next: a unit, which then stays until leave_unit; code that is met for the first time; nothing, since the
+    // vCPU has left (exit_kind tells why).
+    enum class Next : u8 { unit, first, left };
+    Next enter_unit(Node*& unit);
+    Next no_code();
     bool may_enter();
+    ir::Unit* translate_once(bool one_insn);
     void run_once();
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n, u32 mode);
+    bool jump_to_paged(Node& n);
     void step(Node& n);
     void verify(Node& n);
     Translation* locate_fault();
     void explain_fault();
 
     CodeSpace::Impl& space_;
+    CodeMap* map_ = nullptr;
     const ir::GuestState& state_;
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
@@ -200,7 +241,8 @@ private:
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
-    const u64* word_ = nullptr;    // link word that generated code left through
+    bool at_breakpoint_ = false;
+    const u64* word_ = nullptr; // link word that generated code left through
 };
 
 } // namespace mimic::cpu

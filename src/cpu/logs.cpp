@@ -12,14 +12,15 @@ bool CodeSpace::Impl::logs(u32 item, u64 pc) const {
 }
 
 // The instructions as they stand in memory, in the order of the unit.
-std::string CodeSpace::Impl::guest_code(const ir::Unit& unit) {
+std::string CodeSpace::Impl::guest_code(const ir::Unit& unit, const Translation& t) {
     std::string s;
     for (const ir::Block& b : unit.blocks)
         for (u32 n = b.begin; n < b.end; ++n) {
             const ir::Inst& i = unit.code[n];
             if (i.op != ir::Op::insn || i.sub == 0) continue;
             u8 bytes[16];
-            u32 count = source.fetch(i.imm, bytes, std::min<u32>(i.sub, sizeof bytes)), length = 0;
+            u32 most = std::min<u32>(i.sub, sizeof bytes), length = 0;
+            u32 count = options.paged ? fetch_paged(t, i.imm, {bytes, most}) : source.fetch(i.imm, bytes, most);
             s += fmt::format("{:#012x}:  {}\n", i.imm,
                              guest.disassemble({bytes, count}, i.imm, i.c == ir::none ? unit.key.mode : i.c, length));
         }
@@ -27,9 +28,9 @@ std::string CodeSpace::Impl::guest_code(const ir::Unit& unit) {
 }
 
 // What `-d in_asm,op` show of a unit before passes.
-std::string CodeSpace::Impl::text_of(const ir::Unit& unit) {
+std::string CodeSpace::Impl::text_of(const ir::Unit& unit, const Translation& t) {
     std::string s;
-    if (logs(log::in_asm, unit.pc)) s = fmt::format("IN: {:#x}\n{}\n", unit.pc, guest_code(unit));
+    if (logs(log::in_asm, unit.pc)) s = fmt::format("IN: {:#x}\n{}\n", unit.pc, guest_code(unit, t));
     if (logs(log::op, unit.pc)) s += fmt::format("OP: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state()));
     return s;
 }
@@ -49,13 +50,13 @@ void CodeSpace::Impl::log_host_code(const Translation& t) {
 std::string CodeSpace::Impl::report_mismatch(Node& n, const std::string& states) {
     const ir::Unit& unit = *n.translation->unit;
     std::string s = fmt::format("guest code of the unit at {:#x}, entered at {:#x}:\n{}\nIR:\n{}\n", unit.pc, n.pc,
-                                guest_code(unit), ir::print(unit, guest.state()));
+                                guest_code(unit, *n.translation), ir::print(unit, guest.state()));
     analysis.run(unit, guest.state(), backend->plan());
     u64 room = 0;
     std::string host;
     emitted.text = &host;
     if (auto space = cache->room(room); space && 2 * unit.blocks.size() <= cache->links_left())
-        backend->emit(unit, analysis, jit::AddressModel::logged, *space, cache->writable(*space), room,
+        backend->emit(unit, analysis, address_model(), *space, cache->writable(*space), room,
                       cache->links() + cache->next_link(), emitted);
     emitted.text = nullptr;
     return s + fmt::format("host code:\n{}\nstates ('*': different):\n{}", host.empty() ? "(no room)\n" : host, states);

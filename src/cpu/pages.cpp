@@ -31,7 +31,7 @@ void CodeSpace::Impl::drop(Translation* t) {
             p = &at->next;
         }
         if (backend && !stepwise)
-            for (Cpu* c : cpus) backend->clear_jump(&c->header(), n->pc);
+            for (Cpu* c : cpus) c->map_ ? c->map_->forget_jump(n->pc) : backend->clear_jump(&c->header(), n->pc);
     }
     for (u32 k : t->incoming) {
         const Link& l = links[k];
@@ -56,6 +56,7 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
         CodePage& page = pages[number];
         Watch w = source.protect_code(number << page_bits, page.busy);
         if (w == Watch::not_watched && !page.busy) make_busy(page);
+        if (w == Watch::from_now && options.paged) unsettle(number, page);
         if (page.busy) w = t.checked ? Watch::as_before : Watch::not_watched;
         all = std::max(all, w);
         if (page.translations.empty() || page.translations.back() != &t) page.translations.push_back(&t);
@@ -68,7 +69,8 @@ void CodeSpace::Impl::leave_pages() {
     for (auto it = pages.begin(); it != pages.end();) {
         CodePage& page = it->second;
         std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
-        bool unused = page.translations.empty() && page.writes == 0 && !page.busy;
+        if (options.paged && page.translations.empty()) source.release_code(it->first << page_bits);
+        bool unused = !page.unsettled && page.translations.empty() && page.writes == 0 && !page.busy;
         it = unused ? pages.erase(it) : std::next(it);
     }
 }
@@ -82,6 +84,50 @@ void CodeSpace::Impl::discard(Translation& t) {
     leave(t.low, t.high);
     for (const ExitFlags::Range& r : t.relies_on) leave(r.low, r.high);
 }
+
+// ---- pages of machines that could be written until now
+
+void CodeSpace::Impl::unsettle(u64 number, CodePage& page) {
+    if (!page.unsettled) unsettled.push_back(number);
+    page.unsettled = epoch.fetch_add(1, std::memory_order_seq_cst) + 1;
+    unsettled_count = u32(unsettled.size());
+}
+
+bool CodeSpace::Impl::is_unsettled(u64 place, u64 second) const {
+    auto is = [this](u64 at) {
+        auto it = pages.find(at >> page_bits);
+        return it != pages.end() && it->second.unsettled;
+    };
+    return unsettled_count && (is(place) || (second && is(second)));
+}
+
+bool CodeSpace::Impl::changed(const Translation& t) {
+    std::vector<u8> now(t.seen.size());
+    fetch_paged(t, t.low - t.place + t.pc, now);
+    return now != t.seen;
+}
+
+void CodeSpace::settle() {
+    Impl& s = *impl_;
+    if (!s.unsettled_count.load(std::memory_order_seq_cst)) return;
+    std::lock_guard lock(s.mutex);
+    std::erase_if(s.unsettled, [&](u64 number) {
+        auto it = s.pages.find(number);
+        if (it == s.pages.end()) return true;
+        CodePage& page = it->second;
+        bool all_told = s.quiescent(page.unsettled); // before the bytes are looked at
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        std::erase_if(page.translations, [&](Translation* t) {
+            if (t->valid && !t->seen.empty() && s.changed(*t)) s.drop(t);
+            return !t->valid;
+        });
+        if (all_told) page.unsettled = 0;
+        return all_told;
+    });
+    s.unsettled_count = u32(s.unsettled.size());
+}
+
+// ----
 
 bool CodeSpace::Impl::is_busy(u64 low, u64 high) {
     for (u64 number = low >> page_bits; number <= (high - 1) >> page_bits; ++number)
@@ -103,7 +149,7 @@ bool CodeSpace::Impl::drop_in(CodePage& page, u64 low, u64 high) {
 }
 
 void CodeSpace::Impl::note_write(CodePage& page) {
-    if (!page.busy && ++page.writes >= writes_to_busy) make_busy(page);
+    if (!options.paged && !page.busy && ++page.writes >= writes_to_busy) make_busy(page);
 }
 
 void CodeSpace::Impl::make_busy(CodePage& page) {
@@ -119,17 +165,19 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     std::lock_guard lock(s.mutex);
     bool any = false;
     u64 first = low >> Impl::page_bits, last = (high - 1) >> Impl::page_bits;
-    auto page = [&](CodePage& p) {
-        if (!s.drop_in(p, low, high)) return;
+    auto page = [&](u64 number, CodePage& p) {
+        bool dropped = s.drop_in(p, low, high);
+        if (s.options.paged && p.translations.empty()) s.source.release_code(number << Impl::page_bits);
+        if (!dropped) return;
         any = true;
         s.note_write(p);
     };
     if (last - first > s.pages.size()) {
         for (auto& [number, p] : s.pages)
-            if (number >= first && number <= last) page(p);
+            if (number >= first && number <= last) page(number, p);
     } else {
         for (u64 number = first; number <= last; ++number)
-            if (auto it = s.pages.find(number); it != s.pages.end()) page(it->second);
+            if (auto it = s.pages.find(number); it != s.pages.end()) page(number, it->second);
     }
     if (any) s.kick_inside();
 }
@@ -148,10 +196,13 @@ void CodeSpace::invalidate_all() {
     std::lock_guard lock(s.mutex);
     for (auto& [number, p] : s.pages)
         for (Translation* t : p.translations) s.drop(t);
+    if (s.options.paged)
+        for (auto& [number, p] : s.pages) s.source.release_code(number << Impl::page_bits);
     for (Region& r : s.regions)
         for (auto* list : {&r.translations, &r.plain})
             for (auto& t : *list) s.drop(t.get());
     s.pages.clear();
+    s.unsettled.clear(), s.unsettled_count = 0;
     s.busy = 0;
     s.kick_inside();
 }
@@ -164,7 +215,7 @@ void CodeSpace::Impl::kick_inside() {
 // A unit of a busy page found that its bytes are others now.
 void CodeSpace::Impl::unit_changed(u64 pc, u32 mode) {
     std::lock_guard lock(mutex);
-    Node* n = find(pc, mode);
+    Node* n = find(pc, mode, pc);
     if (!n || !n->translation->checked) return;
     Translation* t = n->translation;
     drop(t);

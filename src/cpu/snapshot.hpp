@@ -11,10 +11,14 @@ class Snapshot {
 public:
     void clear() { used_ = 0; }
     u32 fetch(CodeSource& source, u64 pc, std::span<u8> out) {
+        return fetch(pc, out, [&](u64 at, std::span<u8> to) { return source.fetch(at, to.data(), u32(to.size())); });
+    }
+    template <class From>
+    u32 fetch(u64 pc, std::span<u8> out, From&& from) {
         if (used_ == windows_.size()) windows_.emplace_back();
         Window& w = windows_[used_++];
         w.pc = pc;
-        w.count = source.fetch(pc, w.bytes, u32(std::min(out.size(), sizeof w.bytes)));
+        w.count = from(pc, std::span(w.bytes).first(std::min(out.size(), sizeof w.bytes)));
         for (u32 n = 0; n + 1 < used_; ++n) overlay(windows_[n], w);
         std::memcpy(out.data(), w.bytes, w.count);
         return w.count;

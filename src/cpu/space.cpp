@@ -62,9 +62,11 @@ void CodeSpace::tell_code() {
 
 // ---- looking up
 
-Node* CodeSpace::Impl::find(u64 pc, u32 mode) const {
+Node* CodeSpace::Impl::find(u64 pc, u32 mode, u64 place, u64 second) const {
     for (Node* n = table[bucket(pc)].load(std::memory_order_acquire); n; n = n->next.load(std::memory_order_acquire))
-        if (n->pc == pc && n->mode == mode && n->valid.load(std::memory_order_relaxed)) return n;
+        if (n->pc == pc && n->place == place && n->mode == mode && n->valid.load(std::memory_order_relaxed) &&
+            (second == 0 || n->second == second))
+            return n;
     return nullptr;
 }
 
@@ -74,6 +76,7 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
     named.add(pc);
+    n->place = pc - t->pc + t->place, n->second = t->second;
     std::atomic<Node*>& head = table[bucket(pc)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
@@ -81,9 +84,32 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     return n;
 }
 
-void CodeSpace::Impl::provide(u64 pc, u32 mode) {
+bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
     std::unique_lock lock(mutex);
-    while (!find(pc, mode) && !translate(pc, mode)) next_region(lock);
+    auto found = [&] {
+        Node* n = find(pc, mode, place);
+        return n && (n->second == 0 || find(pc, mode, place, second));
+    };
+    while (!found()) {
+        Made made = translate(pc, mode, place, second);
+        if (made == Made::reaches_on) return false;
+        if (made == Made::no_room) next_region(lock);
+    }
+    return true;
+}
+
+bool CodeSpace::Impl::has_breakpoint(u64 pc) const {
+    return !breakpoints.empty() && std::find(breakpoints.begin(), breakpoints.end(), pc) != breakpoints.end();
+}
+
+void CodeSpace::set_breakpoint(u64 pc, bool on) {
+    {
+        std::lock_guard lock(impl_->mutex);
+        std::erase(impl_->breakpoints, pc);
+        if (on) impl_->breakpoints.push_back(pc);
+        impl_->breakpoint_count = u32(impl_->breakpoints.size());
+    }
+    invalidate_all();
 }
 
 // ---- translating
@@ -108,45 +134,95 @@ void CodeSpace::Impl::note_tag(Translation& t) {
     drop(&t);
 }
 
-u32 CodeSpace::Impl::flavour_at(u64 pc) {
-    return (options.one_insn ? ir::flavour::one_insn : 0) | (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) |
-           (guards ? ir::flavour::entry_mode : 0) | (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+// Code of the page of t's entry, and of the next one when its place is known.
+u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out) {
+    constexpr u64 page = ir::code_page;
+    u64 low = t.pc & ~(page - 1), offset = at - low;
+    u32 n = 0;
+    if (offset < page) {
+        n = u32(std::min<u64>(out.size(), page - offset));
+        u32 got = source.fetch(t.place + (at - t.pc), out.data(), n);
+        if (got < n) return got;
+        offset = page;
+    }
+    if (t.second && offset < 2 * page && n < out.size())
+        n += source.fetch(t.second + (offset - page), out.data() + n,
+                          u32(std::min<u64>(out.size() - n, 2 * page - offset)));
+    return n;
 }
 
-isa::Limits CodeSpace::Impl::limits_at(u64 pc) {
+u32 CodeSpace::Impl::flavour_at(u64 pc) {
+    return (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0) |
+           (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
+           (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+}
+
+isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place) {
     isa::Limits l{.one_insn = options.one_insn};
     bool guarded = guards && source.guarded(pc);
-    if (options.stop_at_known || guards)
-        l.exists = [this, guarded](u64 at, u32 m) {
-            return (options.stop_at_known && exists(at, m)) || (guards && source.guarded(at) != guarded);
+    if (options.stop_at_known || guards || breakpoint_count)
+        l.exists = [this, guarded, delta = place - pc](u64 at, u32 m) {
+            return (options.stop_at_known && exists(at, m, at + delta)) || has_breakpoint(at) ||
+                   (guards && source.guarded(at) != guarded);
         };
+    if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
     if (interprets_first) l.met = [this](u64 at) { return met.has(at); };
     return l;
 }
 
-// False: there was no room.
-bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
-    bool check = busy && is_busy(pc, pc + 1);
-    isa::Fetch fetch = [this, &check](u64 at, std::span<u8> out) {
+// From guest addresses to places.
+void CodeSpace::Impl::place_ranges(Translation& t) {
+    for (ExitFlags::Range& r : t.relies_on) r.low += (t.place - t.pc), r.high += (t.place - t.pc);
+    if (t.second) { // the bytes beyond the page are elsewhere
+        u64 end = (t.place & ~(ir::code_page - 1)) + ir::code_page;
+        if (t.high > end) {
+            t.relies_on.push_back({t.second, t.second + (t.high - end)});
+            t.high = end;
+        } else {
+            t.second = 0; // another thread has written a shorter one meanwhile
+        }
+    }
+}
+
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
+    bool check = busy && is_busy(place, place + 1);
+    Translation* now = nullptr;
+    bool remember = false; // the bytes that it is made from
+    isa::Fetch fetch = [this, &check, &now, &remember](u64 at, std::span<u8> out) {
+        if (options.paged) {
+            if (!remember) return fetch_paged(*now, at, out);
+            return snapshot.fetch(at, out, [&](u64 from, std::span<u8> to) { return fetch_paged(*now, from, to); });
+        }
         return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
-    if (region_is_full()) return false;
+    if (region_is_full()) return Made::no_room;
     for (;;) {
-        limits = limits_at(pc);
+        limits = limits_at(pc, place);
+        if (second) limits.one_insn = true;
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
-        ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc)}, fetch, limits);
+        remember = options.paged && is_unsettled(place, second);
         auto t = std::make_unique<Translation>();
-        t->pc = pc, t->low = unit->guest_low, t->high = unit->guest_high, t->mode = mode;
+        now = t.get();
+        t->pc = pc, t->place = place, t->second = second, t->mode = mode;
+        ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc)}, fetch, limits);
+        if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
+        u64 delta = place - pc;
+        t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
+        if (remember) {
+            t->seen.resize(t->high - t->low);
+            snapshot.read(unit->guest_low, t->seen);
+        }
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
-        std::string untouched = log ? text_of(*unit) : std::string();
+        std::string untouched = log ? text_of(*unit, *t) : std::string();
         // A unit that checks itself must not rely on bytes beside its own.
         exit_flags.begin(fetch);
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
         ir::narrow(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
+        place_ranges(*t);
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
@@ -161,7 +237,7 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         bool done = backend && emit(*unit, *t);
         if (emitted.no_room && backend && !done) {
             discard(*t);
-            return false;
+            return Made::no_room;
         }
         ++counters.units;
         counters.guest_insns += unit->guest_insns;
@@ -170,13 +246,18 @@ bool CodeSpace::Impl::translate(u64 pc, u32 mode) {
         if (done && log) log_host_code(*t);
         if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, pc);
         (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
-        return true;
+        return Made::yes;
     }
 }
 
 void CodeSpace::Impl::keep(const ir::Unit& unit, Translation& t) {
     t.unit = std::make_unique<ir::Unit>(unit);
     regions[current].plain_bytes += unit.code.size() * sizeof(ir::Inst) + sizeof(Translation);
+}
+
+jit::AddressModel CodeSpace::Impl::address_model() const {
+    using enum jit::AddressModel;
+    return options.paged ? (options.verify ? tlb_logged : tlb) : options.verify ? logged : direct;
 }
 
 bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
@@ -189,8 +270,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
-    auto model = options.verify ? jit::AddressModel::logged : jit::AddressModel::direct;
-    if (!backend->emit(unit, analysis, model, code, cache->writable(code), room, cache->links() + first_link,
+    if (!backend->emit(unit, analysis, address_model(), code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         // Longer than a whole region: not for us.
         if (emitted.no_room && cache->used() == 0) emitted.no_room = false;
@@ -225,8 +305,17 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
     }
     add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block != 0 && !t.checked && !find(unit.blocks[e.block].pc, t.mode))
+        if (e.block != 0 && !t.checked &&
+            !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
+}
+
+// Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
+// the one may go on to the other.
+bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
+    if (l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return false;
+    if (!options.paged) return true;
+    return (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
 // The edge behind a link word gets its target. The unit that left through it may be gone meanwhile; then the word
@@ -236,7 +325,7 @@ void CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     u32 k = u32(word - cache->links());
     if (k >= links.size() || !to.valid.load() || !to.code) return;
     const Link& l = links[k];
-    if (!l.from || !l.from->valid || l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return;
+    if (!l.from || !l.from->valid || !may_link(l, to)) return;
     Translation& t = *to.translation;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {

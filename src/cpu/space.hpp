@@ -26,12 +26,15 @@ namespace mimic::cpu {
 // One translated unit.
 struct Translation {
     u64 pc = 0;            // of its entry
-    u64 low = 0, high = 0; // guest bytes
+    u64 place = 0;         // of the code at pc; user mode: pc
+    u64 second = 0;        // place of the next page, when the only instruction reaches into it
+    u64 low = 0, high = 0; // places of the bytes it was made from
     u32 mode = 0;
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
     bool checked = false;                    // compares its guest bytes itself
+    std::vector<u8> seen;                    // of an unsettled page: the bytes it was made from
     std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
     ir::Op refused = ir::Op::nop;            // why there is no code
     std::vector<Node*> nodes;                // the entry's first
@@ -44,6 +47,7 @@ struct Translation {
 // An entry of the look-up table. Freed with its region.
 struct Node {
     u64 pc = 0;
+    u64 place = 0, second = 0;
     u32 mode = 0;
     ir::BlockId block = 0;
     const u8* code = nullptr;
@@ -71,6 +75,7 @@ struct Region {
 // A guest page that code was made from.
 struct CodePage {
     std::vector<Translation*> translations;
+    u64 unsettled = 0; // epoch since which writes to it are told, but for those under way then; 0: settled
     u32 writes = 0;    // how often a write made code go
     bool busy = false; // written so often that its units check themselves
     u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
@@ -106,6 +111,10 @@ struct CodeSpace::Impl {
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;
     bool guards = false; // there may be guarded pages
+    std::vector<u64> unsettled;              // numbers of pages
+    std::atomic<u32> unsettled_count{0};
+    std::vector<u64> breakpoints;
+    std::atomic<u32> breakpoint_count{0};
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -147,22 +156,31 @@ struct CodeSpace::Impl {
 
     // space.cpp
     static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
-    Node* find(u64 pc, u32 mode) const;
-    bool exists(u64 pc, u32 mode) const { return named.has(pc) && find(pc, mode); }
-    // Makes a translation of pc, unless there is one.
-    void provide(u64 pc, u32 mode);
-    bool translate(u64 pc, u32 mode);
+    // second: that of a unit that reaches into the next page; 0: any.
+    Node* find(u64 pc, u32 mode, u64 place, u64 second = 0) const;
+    bool exists(u64 pc, u32 mode, u64 place) const { return named.has(pc) && find(pc, mode, place); }
+    enum class Made : u8 { yes, no_room, reaches_on };
+    // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
+    // must be told.
+    bool provide(u64 pc, u32 mode, u64 place, u64 second);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second);
+    u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
+    void place_ranges(Translation& t);
     u32 flavour_at(u64 pc); // of the code there, and what bounds a unit that begins there
-    isa::Limits limits_at(u64 pc);
+    isa::Limits limits_at(u64 pc, u64 place);
     bool takes_tags(u64 pc) const;
     void note_tag(Translation& t);
+    jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
+    bool may_link(const Link& l, const Node& to) const;
     void follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
+
+    bool has_breakpoint(u64 pc) const; // with the lock
 
     // regions.cpp
     Result<void> start_cache();
@@ -173,6 +191,9 @@ struct CodeSpace::Impl {
 
     // pages.cpp
     void drop(Translation* t);
+    void unsettle(u64 number, CodePage& page);
+    bool is_unsettled(u64 place, u64 second) const;
+    bool changed(const Translation& t);
     bool drop_in(CodePage& page, u64 low, u64 high);
     Watch enter_pages(Translation& t);
     Watch enter_range(Translation& t, u64 low, u64 high);
@@ -187,10 +208,10 @@ struct CodeSpace::Impl {
 
     // logs.cpp
     bool logs(u32 item, u64 pc) const;
-    std::string text_of(const ir::Unit& unit);
+    std::string text_of(const ir::Unit& unit, const Translation& t);
     void write_translation(std::string text_before, const ir::Unit& unit);
     void log_host_code(const Translation& t);
-    std::string guest_code(const ir::Unit& unit);
+    std::string guest_code(const ir::Unit& unit, const Translation& t);
     std::string report_mismatch(Node& n, const std::string& states);
 };
 

@@ -62,13 +62,14 @@ void Run::put(Type t, ValueId v, u8* to) const {
 
 // ---- guest memory
 
-bool Run::misaligned(u64 address, u32 bytes, const MemArg& m) {
+bool Run::misaligned(u64 address, u32 bytes, const MemArg& m, bool write) {
     bool bad = false;
     if (m.align == Align::natural) bad = address & (std::bit_ceil(bytes) - 1);
     if (m.align == Align::atomic16) bad = (address & 15) + bytes > 16;
     if (bad) {
         cpu.fault_address = address;
         cpu.fault_kind = FaultKind::misaligned;
+        cpu.misaligned_write = write;
     }
     return bad;
 }
@@ -99,7 +100,7 @@ bool Run::access(const Inst& i, Place& out) {
 
 bool Run::load(const Inst& i, u64 address, const MemArg& m, Place& out) {
     u32 n = memory_bytes(m.memory, unit.vector_bytes);
-    if (m.align != Align::any && misaligned(address, n, m)) [[unlikely]]
+    if (m.align != Align::any && misaligned(address, n, m, false)) [[unlikely]]
         return false;
     if (!in_arena(i.type) && n <= 8) [[likely]] {
         u64 v = 0;
@@ -123,7 +124,7 @@ bool Run::load(const Inst& i, u64 address, const MemArg& m, Place& out) {
 
 bool Run::store(const Inst& i, u64 address, const MemArg& m) {
     u32 n = memory_bytes(m.memory, unit.vector_bytes);
-    if (m.align != Align::any && misaligned(address, n, m)) [[unlikely]]
+    if (m.align != Align::any && misaligned(address, n, m, true)) [[unlikely]]
         return false;
     if (!m.big) [[likely]]
         return memory.store(cpu, address, bytes(i.b), n, m);
@@ -136,7 +137,7 @@ bool Run::store(const Inst& i, u64 address, const MemArg& m) {
 bool Run::rmw(const Inst& i, u64 address, const MemArg& m, Place& out) {
     u32 n = memory_bytes(m.memory, unit.vector_bytes);
     u64 old = 0;
-    if (misaligned(address, n, m)) return false;
+    if (misaligned(address, n, m, true)) return false;
     if (!memory.rmw(cpu, address, Rmw(i.sub), value(i.b) & mask_of(m.memory), old, n, m)) return false;
     out = {{(m.sign ? u64(signed_of(old, m.memory)) : old) & mask_of(i.type), 0}};
     return true;
@@ -145,7 +146,7 @@ bool Run::rmw(const Inst& i, u64 address, const MemArg& m, Place& out) {
 bool Run::cas(const Inst& i, u64 address, const MemArg& m, Place& out) {
     u32 n = memory_bytes(m.memory, unit.vector_bytes);
     alignas(16) u8 expected[16], desired[16], old[16] = {};
-    if (misaligned(address, n, m)) return false;
+    if (misaligned(address, n, m, true)) return false;
     std::memcpy(expected, bytes(i.b), n);
     std::memcpy(desired, bytes(i.c), n);
     if (m.big) reverse(expected, n), reverse(desired, n);
@@ -161,7 +162,7 @@ bool Run::cas(const Inst& i, u64 address, const MemArg& m, Place& out) {
 bool Run::load_lane(u64 address, const MemArg& m, u32 lane_size, u8* out) {
     u32 n = memory_bytes(m.memory, 0);
     u64 v[2] = {};
-    if (misaligned(address, n, m) || !memory.load(cpu, address, v, n, m)) return false;
+    if (misaligned(address, n, m, false) || !memory.load(cpu, address, v, n, m)) return false;
     if (m.big) reverse(v, n);
     if (m.sign && n < 8) v[0] = u64(signed_of(v[0], m.memory));
     std::memcpy(out, v, lane_size);
@@ -171,7 +172,7 @@ bool Run::load_lane(u64 address, const MemArg& m, u32 lane_size, u8* out) {
 bool Run::store_lane(u64 address, const MemArg& m, const u8* from) {
     u32 n = memory_bytes(m.memory, 0);
     u8 raw[16];
-    if (misaligned(address, n, m)) return false;
+    if (misaligned(address, n, m, true)) return false;
     std::memcpy(raw, from, n);
     if (m.big) reverse(raw, n);
     return memory.store(cpu, address, raw, n, m);
@@ -208,7 +209,8 @@ bool Run::store_lanes(const Inst& i, u64 address, const MemArg& m) {
     const u8* mask = bytes(i.b);
     for (u32 n = 0; n < lanes; ++n) {
         u64 to = (address + n * step) & wrap;
-        if (mask_bit(mask, n, size) && (misaligned(to, step, m) || !memory.probe(cpu, to, step, true))) return false;
+        if (mask_bit(mask, n, size) && (misaligned(to, step, m, true) || !memory.probe(cpu, to, step, true)))
+            return false;
     }
     for (u32 n = 0; n < lanes; ++n)
         if (mask_bit(mask, n, size) && !store_lane((address + n * step) & wrap, m, bytes(i.c) + n * size)) return false;

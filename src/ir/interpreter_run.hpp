@@ -110,7 +110,7 @@ struct Run {
     void argument(const Inst& i, Place& out);
 
 private:
-    bool misaligned(u64 address, u32 bytes, const MemArg& m);
+    bool misaligned(u64 address, u32 bytes, const MemArg& m, bool write);
     bool load(const Inst& i, u64 address, const MemArg& m, Place& out);
     bool store(const Inst& i, u64 address, const MemArg& m);
     bool rmw(const Inst& i, u64 address, const MemArg& m, Place& out);

@@ -61,8 +61,10 @@ struct CpuHeader {
     void* owner = nullptr;                // the cpu::Cpu
     Access* access = nullptr;             // guest memory for what generated code leaves to C++
     u64 host_pc = 0;                      // after a fault in generated code: where; else 0
+    bool misaligned_write = false;        // FaultKind::misaligned of paged code: the access writes
     bool fault_unknown = false;           // the host didn't tell fault_address (Intel SDM: #GP for non-canonical ones)
-    u64 (*clock)(CpuHeader&) = nullptr;   // the machine's clock port, in nanoseconds; null: time stands still
+    u64 lines = 0; // levels of the vCPU's input lines (isa/system.hpp), set atomically by any thread
+    u64 (*clock)(CpuHeader&) = nullptr;         // the machine's clock port, in nanoseconds; null: time stands still
     bool (*random)(CpuHeader&, u64&) = nullptr; // the machine's random port; false or null: no number now
     AccessEntry* log_next = nullptr;            // where code that logs its accesses writes the next one, and
     AccessEntry* log_end = nullptr;             // where it stops: the entry there is written again and again

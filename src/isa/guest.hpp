@@ -38,6 +38,8 @@ struct RegisterInfo {
     bool internal = false; // no architectural register, but state that decides what comes next
 };
 
+class System;
+
 // A CPU model of a guest architecture, immutable once made.
 class Guest {
 public:
@@ -54,6 +56,8 @@ public:
     // May a branch of this kind (bits of GuestState::entry_mode, not all clear) enter the code, which lies in a guarded
     // page? If not, it is an illegal instruction there.
     virtual bool may_enter(std::span<const u8> /*code*/, u64 /*pc*/, u32 /*mode*/) const { return true; }
+    // The privileged side (isa/system.hpp); null in the form for user mode.
+    virtual const System* system() const { return nullptr; }
 
     // Text. `length` gets the bytes of the instruction (of the smallest unit when it is illegal: text is a directive).
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;
@@ -85,6 +89,8 @@ struct GuestInfo {
     std::string_view default_model;
     std::span<const std::string_view> models;
     Result<std::unique_ptr<Guest>> (*make)(std::string_view model); // unknown model: an error that lists them
+    // The same model with its privileged side; null: there is none yet.
+    Result<std::unique_ptr<Guest>> (*make_system)(std::string_view model) = nullptr;
 };
 // Every guest that was built in.
 std::span<const GuestInfo* const> guests();

@@ -95,6 +95,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
     const bool met = limits_.met && limits_.met(pc);
     if (unit_.guest_insns >= room(pc, met)) return ir::none;
     if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
+    if (limits_.high && (pc < limits_.low || pc >= limits_.high)) return ir::none;
     if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
     for (u32 n = 0; n < blocks_.size(); ++n)
@@ -168,10 +169,13 @@ void Translator::translate_block(u32 n) {
         u32 length = front_->translate({window_ + at, std::min(window_bytes_ - at, 64u)}, pc, mode);
         t.set_mode(mode);
         if (length == 0) {
-            if (first)
-                t.trap(ir::TrapKind::fetch_fault, pc);
+            // What is not the unit's beginning is left to be fetched, or to fault, when it is reached.
+            if (!first)
+                t.goto_pc(pc);
+            else if (pc != unit_.pc)
+                t.exit_to(pc, mode);
             else
-                t.goto_pc(pc); // let the rest fault when it is reached
+                t.trap(ir::TrapKind::fetch_fault, pc);
             break;
         }
         pc += length;

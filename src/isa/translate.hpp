@@ -11,6 +11,7 @@ struct Limits {
     u32 met_insns = 160; // with blocks that `met` knows, and those between and close to them: loops become whole
     u64 reach = 4096;    // blocks lie within this many bytes of the entry
     bool one_insn = false;
+    u64 low = 0, high = 0; // when high is not 0: blocks lie in [low, high)
     // Is there a translation of this pc already? Then the unit stops before it and leaves by an edge.
     std::function<bool(u64 pc, u32 mode)> exists;
     // Did this pc run before? Such blocks come first; null: nothing is known.

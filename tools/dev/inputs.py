@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+import initramfs
 from common import INPUTS, DevError, output, run, say
 
 USERLAND = """bash dash coreutils grep sed findutils diffutils tar gzip bzip2 mawk make hostname perl perl-base sqlite3
@@ -26,6 +27,7 @@ class Root:
     packages: str
     depends: bool = True  # with everything the packages depend on
     only: str = ""  # patterns of the files to unpack; empty for all
+    newest: str = ""  # with the package that this one depends on first: a kernel of the suite's present version
 
     def path(self):
         return INPUTS / self.folder
@@ -33,6 +35,8 @@ class Root:
     def stamp(self):
         """Changes whenever the contents that we ask for change."""
         text = f"3 {self.suite} {self.architecture} {' '.join(self.packages.split())} {self.depends} {self.only}"
+        if self.newest:
+            text += f" {self.newest} {initramfs.stamp()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def complete(self):
@@ -51,6 +55,8 @@ ROOTS = (
     Root("binutils", "trixie", "amd64", "binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu"),
     Root("qemu-10", "trixie", "amd64", "qemu-user", depends=False,
          only="./usr/bin/qemu-aarch64 ./usr/bin/qemu-riscv64 ./usr/bin/qemu-x86_64"),
+    # Kernels and what their first user program is made of.
+    Root("machines/riscv64", "trixie", "riscv64", "busybox-static", depends=False, newest="linux-image-riscv64"),
 )
 
 # What nobody runs: it halves the roots.
@@ -111,6 +117,15 @@ class PrivateApt:
             run(self.command(*verb, *packages), cwd=archives, stdout=subprocess.DEVNULL)
         return files
 
+    def first_dependency(self, package):
+        """The first package that `package` depends on."""
+        command = self.command()
+        command[0] = "apt-cache"
+        for line in output([*command, "depends", "--important", package]).splitlines():
+            if line.strip().startswith("Depends:"):
+                return line.split()[1]
+        raise DevError(f"{package}: {self.suite} {self.architecture} has no such package")
+
     def remove(self):
         """Drops lists and packages; the root that they made is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -150,7 +165,11 @@ def make_root(root):
     say(f"{root.folder}: fetching Debian {root.suite}'s {root.architecture} packages (once)")
     apt = PrivateApt(root.suite, root.architecture)
     apt.prepare()
-    packages = apt.download(root.packages.split(), root.depends)
+    names = root.packages.split()
+    if root.newest:
+        run(apt.command("update"))
+        names.append(apt.first_dependency(root.newest))
+    packages = apt.download(names, root.depends)
     if not packages:
         raise DevError(f"{root.folder}: apt chose no packages for {root.suite} {root.architecture}")
     target = root.path()
@@ -162,6 +181,8 @@ def make_root(root):
         unpack(package, target, root.only)
     if root.depends:
         complete_userland(target)
+    if root.newest:
+        initramfs.make_all(target)
     (target / ".packages").write_text("".join(f"{package.stem}\n" for package in packages))
     (target / ".stamp").write_text(root.stamp())
     apt.remove()

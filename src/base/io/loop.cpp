@@ -1,6 +1,7 @@
 #include "base/io/loop.hpp"
 #include "base/io/engine.hpp"
 #include "base/io/pool.hpp"
+#include "base/io/watch.hpp"
 #include <algorithm>
 #define ASIO_STANDALONE 1
 #define ASIO_NO_DEPRECATED 1
@@ -107,6 +108,62 @@ Task<void> Loop::sleep(std::chrono::nanoseconds duration) {
     Awaiter awaiter{*this, asio::steady_timer(reactor_->context, duration)};
     co_await awaiter;
 }
+
+namespace {
+// Starts suspended; resumed once from the loop.
+struct Call {
+    struct promise_type {
+        Call get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+        std::suspend_always initial_suspend() noexcept { return {}; }
+        std::suspend_never final_suspend() noexcept { return {}; }
+        void return_void() {}
+        void unhandled_exception() noexcept { std::terminate(); }
+    };
+    std::coroutine_handle<> handle;
+};
+Call call_once(std::function<void()> f) {
+    f();
+    co_return;
+}
+} // namespace
+
+void Loop::call(std::function<void()> f) { post_from_anywhere(call_once(std::move(f)).handle); }
+
+struct Watch::Impl {
+    Loop& loop;
+    asio::posix::stream_descriptor descriptor;
+    Impl(Loop& l, asio::io_context& c, int fd) : loop(l), descriptor(c, fd) {}
+    ~Impl() { descriptor.release(); }
+};
+
+Watch::Watch(Loop& loop, int fd) : impl_(std::make_unique<Impl>(loop, loop.reactor_->context, fd)) {}
+Watch::~Watch() = default;
+
+Task<bool> Watch::wait(bool write) {
+    using Descriptor = asio::posix::stream_descriptor;
+    struct Awaiter {
+        Impl& impl;
+        Descriptor::wait_type type;
+        bool ready = false;
+        bool await_ready() { return false; }
+        void await_suspend(std::coroutine_handle<> h) {
+            Loop& loop = impl.loop;
+            loop.hold();
+            impl.descriptor.async_wait(type, [this, &loop, h](asio::error_code error) {
+                ready = !error;
+                loop.release();
+                loop.post(h);
+            });
+        }
+        bool await_resume() { return ready; }
+    };
+    Awaiter awaiter{*impl_, write ? Descriptor::wait_write : Descriptor::wait_read};
+    co_return co_await awaiter;
+}
+
+Task<bool> Watch::readable() { return wait(false); }
+Task<bool> Watch::writable() { return wait(true); }
+void Watch::cancel() { impl_->descriptor.cancel(); }
 
 ThreadPool& Loop::compute() {
     unsigned n =

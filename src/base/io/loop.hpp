@@ -52,6 +52,8 @@ public:
         return Awaiter{*this};
     }
     Task<void> sleep(std::chrono::nanoseconds duration);
+    // Runs f from the loop, after what runs now; the call may come from any thread. Calls of one thread keep their order.
+    void call(std::function<void()> f);
 
     // Threads that compute, and threads that may block. Started on first use.
     ThreadPool& compute();
@@ -64,6 +66,7 @@ public:
     void release() { holds_--; }
 
 private:
+    friend class Watch;
     struct Reactor;
     explicit Loop(const LoopOptions& options);
     void turn();

@@ -43,8 +43,12 @@ void sc(Rv& t, const I& i) {
 
     // The access is checked all the same.
     t.start_block(differs);
-    t.probe(t.x(i[rs1]), t.imm(ir::size_of(T)), true);
-    t.load(T, t.x(i[rs1]), {.memory = T, .align = ir::Align::natural});
+    if (t.has_system()) { // an exception is a store's; what is written, if anything, stands there already
+        t.cas(t.x(i[rs1]), t.imm(0, T), t.imm(0, T), atomic(i, T));
+    } else {
+        t.probe(t.x(i[rs1]), t.imm(ir::size_of(T)), true);
+        t.load(T, t.x(i[rs1]), {.memory = T, .align = ir::Align::natural});
+    }
     t.put(slot_res_address, t.imm(0));
     t.x(i[rd], t.imm(1));
     t.br(after);

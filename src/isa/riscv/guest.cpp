@@ -1,5 +1,6 @@
 // RISC-V 64: state, names of registers, CPU models.
 #include "isa/pattern_guest.hpp"
+#include "isa/riscv/system.hpp"
 #include "isa/riscv/tables.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
@@ -19,8 +20,18 @@ constexpr u8 priority_of_x(u32 n) {
     return n == 0 ? 0 : 50;
 }
 
+constexpr std::string_view system_names[] = {
+    "mstatus",   "medeleg",    "mideleg",   "mie",       "mip",           "mtvec",    "mcounteren",  "menvcfg",
+    "mscratch",  "mepc",       "mcause",    "mtval",     "mcountinhibit", "mseccfg",  "mcycle",      "minstret",
+    "stvec",     "scounteren", "senvcfg",   "sscratch",  "sepc",          "scause",   "stval",       "satp",
+    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",   "pmpcfg2",       "pmpaddr0", "pmpaddr1",    "pmpaddr2",
+    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",  "pmpaddr7",      "pmpaddr8", "pmpaddr9",    "pmpaddr10",
+    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14", "pmpaddr15",     "csr_old",  "csr_outcome", "csr_detail"};
+static_assert(std::size(system_names) == slot_system_end - slot_system);
+
+template <u32 Count>
 constexpr auto make_slots() {
-    std::array<Slot, slot_count> s{};
+    std::array<Slot, Count> s{};
     for (u32 n = 0; n < 32; ++n) {
         s[slot_x + n] = {x_names[n], u16(8 * n), Type::i64, SlotClass::gpr, priority_of_x(n)};
         s[slot_f + n] = {f_names[n], u16(256 + 8 * n), Type::f64, SlotClass::fp, u8(n >= 8 && n < 18 ? 90 : 80)};
@@ -28,36 +39,48 @@ constexpr auto make_slots() {
     s[slot_res_address] = {"res_address", 512, Type::i64, SlotClass::sys, 0};
     s[slot_res_value] = {"res_value", 520, Type::i64, SlotClass::sys, 0};
     s[slot_frm] = {"frm", 528, Type::i32, SlotClass::sys, 0};
+    for (u32 n = slot_system; n < Count; ++n)
+        s[n] = {system_names[n - slot_system], u16(system_slots_at + 8 * (n - slot_system)), Type::i64,
+                n < slot_csr_old ? SlotClass::sys : SlotClass::temp, 0};
     return s;
 }
-constexpr auto slots = make_slots();
+constexpr auto slots = make_slots<slot_count>();
+constexpr auto system_slots = make_slots<slot_system_end>();
 
 // Every extension there is; a model that lacks some takes them away.
-constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1;
+constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1, for_system = u64{1} << u32(Ext::system);
 constexpr Model models[] = {
+    {"rv64", all_extensions & ~for_system},
+    {"max", all_extensions & ~for_system},
+};
+constexpr Model system_models[] = {
     {"rv64", all_extensions},
     {"max", all_extensions},
 };
 constexpr std::string_view model_names[] = {"rv64", "max"};
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
-constexpr Table<RiscV> const* all_tables[] = {
-    &rv64i,  &zifencei, &zicsr, &zicond, &rv64m, &rv64a, &zawrs, &zacas, &zicbom, &zicboz, &zicbop, &rv64f, &rv64d,
-    &zfhmin, &zfhmin_d, &zfh,   &zfa,    &zfa_d, &zfa_h, &zca,   &zcd,   &zba,    &zbb,    &zbc,    &zbs};
+constexpr Table<RiscV> const* all_tables[] = {&rv64i,    &zifencei, &zicsr,  &zicond, &rv64m,      &rv64a,  &zawrs,
+                                              &zacas,    &zicbom,   &zicboz, &zicbop, &rv64f,      &rv64d,  &zfhmin,
+                                              &zfhmin_d, &zfh,      &zfa,    &zfa_d,  &zfa_h,      &zca,    &zcd,
+                                              &zba,      &zbb,      &zbc,    &zbs,    &privileged, &svinval};
 
 // x1 to x31, f0 to f31, fcsr, the reservation.
 constexpr u32 register_fcsr = 63, register_res = 64, register_count = 66;
+// Then, in the system form, what is kept of the privileged state.
+constexpr u32 register_system = register_count, register_system_count = register_system + slot_csr_old - slot_system;
 constexpr auto make_registers() {
     constexpr std::string_view numbers[] = {
         "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11", "x12", "x13", "x14", "x15",
         "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "x31",
         "f0",  "f1",  "f2",  "f3",  "f4",  "f5",  "f6",  "f7",  "f8",  "f9",  "f10", "f11", "f12", "f13", "f14", "f15",
         "f16", "f17", "f18", "f19", "f20", "f21", "f22", "f23", "f24", "f25", "f26", "f27", "f28", "f29", "f30", "f31"};
-    std::array<RegisterInfo, register_count> r{};
+    std::array<RegisterInfo, register_system_count> r{};
     for (u32 n = 0; n < register_fcsr; ++n) r[n] = {.name = numbers[n + 1], .fp = n >= 31};
     r[register_fcsr] = {.name = "fcsr", .bytes = 4};
     r[register_res] = {.name = "res_address", .internal = true};
     r[register_res + 1] = {.name = "res_value", .internal = true};
+    for (u32 n = register_system; n < register_system_count; ++n) r[n].name = system_names[n - register_system];
     return r;
 }
 constexpr auto register_infos = make_registers();
@@ -67,16 +90,19 @@ public:
     RiscVGuest(const Model& m, Decoder<RiscV> d) : PatternGuest(std::move(d)), model_(m) {}
     std::string_view name() const override { return "riscv64"; }
     std::string_view model() const override { return model_.name; }
-    const ir::GuestState& state() const override { return state_rv64; }
+    const ir::GuestState& state() const override { return has_system() ? state_rv64_system : state_rv64; }
+    const System* system() const override { return has_system() ? &system_rv64 : nullptr; }
     u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
         return std::make_unique<PatternFrontEnd<RiscV>>(decoder(), unit, model_);
     }
 
-    std::span<const RegisterInfo> registers() const override { return register_infos; }
+    std::span<const RegisterInfo> registers() const override {
+        return std::span(register_infos).first(has_system() ? register_system_count : register_count);
+    }
     u32 find_register(std::string_view name) const override {
-        for (u32 n = 0; n < register_count; ++n)
+        for (u32 n = 0; n < registers().size(); ++n)
             if (register_infos[n].name == name) return n;
         for (u32 n = 1; n < 32; ++n)
             if (x_names[n] == name) return n - 1;
@@ -86,7 +112,7 @@ public:
     }
     void read_register(ir::CpuHeader& cpu, u32 n, u8* out) const override {
         if (n != register_fcsr) {
-            std::memcpy(out, home(&cpu, slots[slot_of(n)]), 8);
+            std::memcpy(out, home(&cpu, system_slots[slot_of(n)]), 8);
             return;
         }
         u32 fcsr;
@@ -96,7 +122,8 @@ public:
     }
     void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
         if (n != register_fcsr) {
-            std::memcpy(home(&cpu, slots[slot_of(n)]), in, 8);
+            std::memcpy(home(&cpu, system_slots[slot_of(n)]), in, 8);
+            if (n >= register_system) State(cpu).refresh_mode();
             return;
         }
         u32 fcsr;
@@ -104,18 +131,22 @@ public:
         u32 frm = fcsr >> 5 & 7;
         std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
         cpu.fp = {.flags = ir::reversed_flags(fcsr), .mode = frm}; // 20.2: in the opposite order
-        cpu.mode = mode_of_frm(frm);
+        cpu.mode = has_system() ? State(cpu).mode() : mode_of_frm(frm);
     }
 
 private:
-    static u32 slot_of(u32 n) { return n < register_fcsr ? n + 1 : n - register_res + slot_res_address; }
+    static u32 slot_of(u32 n) {
+        if (n >= register_system) return n - register_system + slot_system;
+        return n < register_fcsr ? n + 1 : n - register_res + slot_res_address;
+    }
+    bool has_system() const { return model_.has(Ext::system); }
     const Model& model_;
 };
 
-Result<std::unique_ptr<Guest>> make(std::string_view name) {
+Result<std::unique_ptr<Guest>> make_of(std::span<const Model> known, std::string_view name) {
     std::vector<Table<RiscV>> tables;
     for (auto* t : all_tables) tables.push_back(*t);
-    for (const Model& m : models) {
+    for (const Model& m : known) {
         if (m.name != name) continue;
         Decoder<RiscV> decoder(tables,
                                [&](u32 feature) { return m.has(Ext(feature & 0xff)) && m.has(Ext(feature >> 8)); });
@@ -124,10 +155,15 @@ Result<std::unique_ptr<Guest>> make(std::string_view name) {
     return Error::invalid_argument("riscv64 CPU model '{}' is unknown, expected rv64 or max", name);
 }
 
+Result<std::unique_ptr<Guest>> make(std::string_view name) { return make_of(models, name); }
+Result<std::unique_ptr<Guest>> make_system(std::string_view name) { return make_of(system_models, name); }
+
 } // namespace
 
+constinit const ir::GuestState state_rv64_system{
+    "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};
 constinit const ir::GuestState state_rv64{"riscv64", slots, 536, &softfloat::env::riscv};
 extern const GuestInfo guest_info;
-constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make};
+constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make, make_system};
 
 } // namespace mimic::isa::riscv

@@ -36,6 +36,8 @@ enum class Ext : u32 {
     zfa,
     zacas,
     zawrs,
+    svinval,
+    system, // the privileged side: the system form of a model has it, that for user mode does not
     count
 };
 
@@ -54,12 +56,44 @@ constexpr u32 needs(Ext a) { return needs(a, a); }
 // lack: nearest, ties away from zero.
 inline constexpr u32 mode_bad_frm = 1, mode_away = 2, frm_away = 4;
 constexpr u32 mode_of_frm(u32 frm) { return frm > frm_away ? mode_bad_frm : frm == frm_away ? mode_away : 0; }
+// In the system form also: the privilege, what mstatus.FS says, and the index of data accesses (State::mode). With FS
+// off, floating-point instructions are illegal; with FS initial or clean, they first make it dirty.
+struct ModeFields {
+    u32 frm = 0; // mode_of_frm
+    u32 privilege = 0;
+    bool fs_off = false, fs_clean = false;
+    u32 data = 0;
+};
+inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
+constexpr u32 mode_of(const ModeFields& f) {
+    return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6;
+}
+constexpr ModeFields mode_fields(u32 m) {
+    return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7};
+}
+// Indices of accesses: U, S, S with SUM, M; then U, S and S with SUM with MXR. Fetches have the first of their privilege.
+inline constexpr u32 data_indices = 7;
+constexpr u32 data_index(u32 privilege, bool sum, bool mxr) {
+    if (privilege == 3) return 3;
+    return (privilege == 0 ? 0 : sum ? 2 : 1) + (mxr ? 4 : 0);
+}
 
 // Meanings read and write state through it.
 class Rv : public ir::Builder {
 public:
-    Rv(ir::Unit& unit, const Model& model) : Builder(unit, state_rv64), model_(model) {}
+    Rv(ir::Unit& unit, const Model& model)
+        : Builder(unit, model.has(Ext::system) ? state_rv64_system : state_rv64)
+        , model_(model) {}
     const Model& model() const { return model_; }
+    bool has_system() const { return model_.has(Ext::system); }
+
+    // Accesses under the index of the mode.
+    Val load(Type t, Val address, ir::MemArg m) { return Builder::load(t, address, indexed(m)); }
+    void store(Val address, Val v, ir::MemArg m) { Builder::store(address, v, indexed(m)); }
+    Val rmw(ir::Rmw o, Val address, Val v, ir::MemArg m) { return Builder::rmw(o, address, v, indexed(m)); }
+    Val cas(Val address, Val expected, Val desired, ir::MemArg m) {
+        return Builder::cas(address, expected, desired, indexed(m));
+    }
 
     // Integer registers; x0 reads as zero and swallows writes.
     Val x(i64 n) { return n == 0 ? imm(0) : get(u16(slot_x + n), Type::i64); }
@@ -95,6 +129,10 @@ public:
     void illegal() { trap(ir::TrapKind::illegal, pc()); }
 
 private:
+    ir::MemArg indexed(ir::MemArg m) const {
+        m.index = u8(mode_fields(mode()).data);
+        return m;
+    }
     Val f64(i64 n) { return get(u16(slot_f + n), Type::f64); }
     bool is_box_of(Val v, Type t) const {
         const ir::Inst& i = inst(v);
@@ -142,9 +180,20 @@ struct RiscV {
     using Ir = Rv;
     struct Context {
         bool bad_frm = false, away = false;
+        u8 fs = 0; // mode_fs_off, mode_fs_clean
     };
-    static Context context(u32 mode) { return {.bad_frm = bool(mode & mode_bad_frm), .away = bool(mode & mode_away)}; }
+    static Context context(u32 mode) {
+        return {.bad_frm = bool(mode & mode_bad_frm),
+                .away = bool(mode & mode_away),
+                .fs = u8(mode & (mode_fs_off | mode_fs_clean))};
+    }
     static void illegal(Rv& t) { t.illegal(); }
+    static void emit(Rv& t, const Insn<RiscV>& i) {
+        if (i.context.fs && !may_use_fp(t, i)) return;
+        i.row->emit(t, i);
+    }
+    // Of a floating-point instruction while mstatus.FS is not dirty: emits what happens instead. privileged.cpp
+    static bool may_use_fp(Rv& t, const Insn<RiscV>& i);
     static constexpr Layout layout{.unit = 2, .big = false, .first_is_high = false};
     // 1.5: the lowest bits tell the length; 48 bits and more are reserved here and decode as illegal.
     static u32 length(u64 parcel, const Context&) { return (parcel & 3) == 3 ? 4 : 2; }

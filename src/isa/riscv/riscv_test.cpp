@@ -48,5 +48,33 @@ TEST(RiscV, ALoopIsOneUnitOfBlocks) {
               unit.code[unit.blocks[unit.code[unit.blocks[0].end - 1].b].end - 1].b);
 }
 
+// The branch leads to an instruction whose second half lies behind what can be fetched.
+TEST(RiscV, ABlockThatCannotBeFetchedWholeIsAnExit) {
+    auto g = rv64();
+    std::vector<u8> code;
+    for (auto line : {"bne a0, zero, 0x1008", "addi a1, a1, 1", "lui a2, 0x12345"}) {
+        auto bytes = g->assemble(line, 0x1000 + code.size(), 0);
+        ASSERT_TRUE(bytes) << line;
+        code.insert(code.end(), bytes->begin(), bytes->end());
+    }
+    ASSERT_EQ(code.size(), 12u);
+    code.resize(10);
+    Translator t(*g);
+    auto& unit = t.translate(0x1000, {},
+                             [&](u64 pc, std::span<u8> out) {
+                                 u32 n = 0;
+                                 for (; n < out.size() && pc - 0x1000 + n < code.size(); ++n)
+                                     out[n] = code[pc - 0x1000 + n];
+                                 return n;
+                             },
+                             {});
+    u32 exits = 0;
+    for (const ir::Inst& i : unit.code) {
+        EXPECT_NE(i.op, ir::Op::trap);
+        exits += i.op == ir::Op::exit && i.imm == 0x1008;
+    }
+    EXPECT_GE(exits, 1u);
+}
+
 } // namespace
 } // namespace mimic::isa

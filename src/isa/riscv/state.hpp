@@ -1,4 +1,5 @@
-// RISC-V user-visible state. The RISC-V Instruction Set Manual, Volume I (20240411), chapters 2 and 20.
+// RISC-V state. The RISC-V Instruction Set Manual, Volume I (20240411), chapters 2 and 20; privileged state: Volume II
+// (20240411), chapters 3 and 12.
 #pragma once
 #include "ir/state.hpp"
 
@@ -9,6 +10,47 @@ namespace mimic::isa::riscv {
 inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_frm = 66,
                      slot_count = 67;
 
-extern const ir::GuestState state_rv64;
+// Privileged state, of the system form only. mip: the bits that software writes; mcycle and minstret: what to add to the
+// clock while they count, their value while mcountinhibit stops them; priv: 0 U, 1 S, 3 M. pmpaddr0 to 15 follow.
+enum SystemSlot : u16 {
+    slot_system = slot_count,
+    slot_mstatus = slot_system,
+    slot_medeleg,
+    slot_mideleg,
+    slot_mie,
+    slot_mip,
+    slot_mtvec,
+    slot_mcounteren,
+    slot_menvcfg,
+    slot_mscratch,
+    slot_mepc,
+    slot_mcause,
+    slot_mtval,
+    slot_mcountinhibit,
+    slot_mseccfg,
+    slot_mcycle,
+    slot_minstret,
+    slot_stvec,
+    slot_scounteren,
+    slot_senvcfg,
+    slot_sscratch,
+    slot_sepc,
+    slot_scause,
+    slot_stval,
+    slot_satp,
+    slot_stimecmp,
+    slot_priv,
+    slot_mhartid,
+    slot_pmpcfg0,
+    slot_pmpcfg2,
+    slot_pmpaddr0,
+    slot_csr_old = slot_pmpaddr0 + 16, // class temp: results of a CSR access between its blocks
+    slot_csr_outcome,
+    slot_csr_detail,
+    slot_system_end
+};
+inline constexpr u16 system_slots_at = 536; // bytes from the first slot; 8 each
+
+extern const ir::GuestState state_rv64, state_rv64_system;
 
 } // namespace mimic::isa::riscv

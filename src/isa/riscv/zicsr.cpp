@@ -2,6 +2,7 @@
 // registers that user mode has: fcsr 20.2, Zicntr 8.1. Every other register is illegal.
 #include "isa/riscv/csr.hpp"
 #include "isa/riscv/semantics.hpp"
+#include "isa/riscv/system.hpp"
 #include "isa/riscv/tables.hpp"
 
 namespace mimic::isa::riscv {
@@ -18,7 +19,7 @@ Val frm(Rv& t) { return t.get(slot_frm, Type::i32); }
 void frm(Rv& t, const I& i, Val v) {
     t.put(slot_frm, v);
     t.op(ir::Op::fpmode_set, Type::none, v);
-    auto leave = [&](u32 mode) { t.exit_to(t.next_pc(), mode); };
+    auto leave = [&](u32 mode) { t.exit_to(t.next_pc(), (t.mode() & ~mode_frm) | mode); };
     auto usual = [&] { return frm(t).ult(t.imm(frm_away, Type::i32)); }; // for the block that asks
     auto away = [&] { return frm(t) == frm_away; };
     if (i.context.away) {
@@ -79,11 +80,60 @@ bool exists(Rv& t, Csr number) {
 
 enum class Change { swap, set, clear };
 
+// ---- the system form: everything but fcsr is a call, since what a register allows depends on others
+
+int read_lines(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
+    results[0].w[0] = __atomic_load_n(&cpu->lines, __ATOMIC_ACQUIRE);
+    return 0;
+}
+constexpr ir::Intrinsic lines_now{.name = "lines", .body = read_lines, .effects = ir::Intrinsic::impure};
+
+// Arguments: the number, the Change above it and bit 16 when it writes; operand; lines; clock. Results: the old value;
+// CsrOutcome; the detail of the trap.
+int run_csr(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
+    u64 what = args[0].w[0], old = 0, detail = 0;
+    CsrAccess a{.how = CsrAccess::How(what >> 12 & 3),
+                .writes = bool(what >> 16 & 1),
+                .operand = args[1].w[0],
+                .lines = args[2].w[0],
+                .clock = args[3].w[0]};
+    results[1].w[0] = u64(csr_access(State(*cpu), u32(what & 0xfff), a, old, detail));
+    results[0].w[0] = old, results[2].w[0] = detail;
+    return 0;
+}
+constexpr ir::Intrinsic csr_call{.name = "csr",
+                                 .body = run_csr,
+                                 .args = 4,
+                                 .results = 3,
+                                 .effects = ir::Intrinsic::reads_state | ir::Intrinsic::writes_state};
+
+// fcsr: of the mode that FS says.
+bool is_fcsr(Csr n) { return n == Csr::fflags || n == Csr::frm || n == Csr::fcsr; }
+
+void change_system(Rv& t, const I& i, Change how, bool writes, Val operand) {
+    u32 number = u32(i[csr]);
+    Val what = t.imm(number | u32(how) << 12 | u32(writes) << 16);
+    Val clock = csr_reads_clock(number) ? t.call(clock_ns, Type::i64, {}) : t.imm(0);
+    Val old = t.call(csr_call, Type::i64, {what, operand, t.call(lines_now, Type::i64, {}), clock});
+    Val outcome = t.result(old, 1, Type::i64), detail = t.result(old, 2, Type::i64);
+    t.put(slot_csr_old, old);
+    t.put(slot_csr_outcome, outcome);
+    t.put(slot_csr_detail, detail);
+    t.when(outcome == i64(CsrOutcome::illegal), [&] { t.illegal(); });
+    t.x(i[rd], t.get(slot_csr_old, Type::i64));
+    if (!writes) return;
+    t.when(t.get(slot_csr_outcome, Type::i64) == i64(CsrOutcome::resync),
+           [&] { t.trap(ir::TrapKind::guest, t.next_pc(), t.get(slot_csr_detail, Type::i64)); });
+}
+
 // 7.1: csrrw does not read for x0; csrrs and csrrc do not write when the operand is x0 or 0.
 template <Change How, bool Immediate>
 void change(Rv& t, const I& i) {
     Csr number = Csr(i[csr]);
     bool reads = How != Change::swap || i[rd] != 0, writes = How == Change::swap || i[rs1] != 0;
+    if (t.has_system() && !is_fcsr(number))
+        return change_system(t, i, How, writes, Immediate ? t.imm(u64(i[uimm])) : t.x(i[rs1]));
+    if (i.context.fs) return i.context.fs & mode_fs_off ? t.illegal() : make_fs_dirty(t);
     if (!exists(t, number) || (writes && is_read_only(u32(number)))) return t.illegal();
     Val operand = Immediate ? t.imm(u64(i[uimm]), Type::i32) : t.w(i[rs1]);
     Val old = reads ? read(t, number) : Val{};

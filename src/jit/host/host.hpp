@@ -5,6 +5,7 @@
 #include "ir/interpreter.hpp"
 #include "ir/state.hpp"
 #include "jit/analysis.hpp"
+#include "jit/tlb.hpp"
 #include <memory>
 
 namespace mimic::jit {
@@ -14,6 +15,8 @@ enum class AddressModel : u8 {
     direct, // host address = GS base + guest address (user mode)
     logged, // as direct, and each access leaves an AccessEntry at CpuHeader::log_next (verify)
     slow,   // every access is a call of the accessor (watchpoints)
+    tlb,    // through the tables of tlb_views, else a call of the accessor (machines)
+    tlb_logged,
 };
 
 // What emission gives beside the bytes. Offsets are from the start of the unit's code.
@@ -76,6 +79,11 @@ public:
     virtual void set_jump(ir::CpuHeader* cpu, u64 key, const u8* code) const = 0;
     virtual void clear_jump(ir::CpuHeader* cpu, u64 pc) const = 0; // under any mode; async-signal-safe, as the next
     virtual void clear_jumps(ir::CpuHeader* cpu) const = 0;
+
+    // Of paged code (ir::flavour::paged), which has no jump cache of its own: the tables of jit/tlb.hpp, by index, and the
+    // one of branches, jump_count entries; any thread may set the latter.
+    virtual TlbView* tlb_views(ir::CpuHeader* cpu) const = 0;
+    virtual void use_jumps(ir::CpuHeader* cpu, const JumpEntry* table) const = 0;
 };
 
 // The back end for this host, or an error that says that there is none. Tests pass a `level`: it uses no more of the host

@@ -174,6 +174,10 @@ public:
                 if (__atomic_load_n(&e[0], __ATOMIC_RELAXED)) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }
+    TlbView* tlb_views(CpuHeader* cpu) const override { return area(cpu)->tlb; }
+    void use_jumps(CpuHeader* cpu, const JumpEntry* table) const override {
+        __atomic_store_n(&area(cpu)->paged_jumps, u64(table), __ATOMIC_RELAXED);
+    }
     static int call_body(CpuHeader* cpu, u32 record, const X86Backend* self);
 
 private:
@@ -352,6 +356,32 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.mov(rdx, ptr(rsp, 16));
     a.add(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.ret();
+
+    // the same, of an access: a status leaves
+    stub(&HostArea::stub_slow);
+    const i32 frame = 8 + 32 + 16 * i32(vec_temps(features_));
+    asmjit::Label failed = a.newLabel();
+    a.sub(rsp, frame);
+    a.mov(ptr(rsp, 0), rax);
+    a.mov(ptr(rsp, 8), rcx);
+    a.mov(ptr(rsp, 16), rdx);
+    for (u32 n = 0; n < vec_temps(features_); ++n)
+        features_.avx ? a.vmovups(ptr(rsp, 32 + 16 * i32(n)), xmm(n)) : a.movdqu(ptr(rsp, 32 + 16 * i32(n)), xmm(n));
+    a.mov(eax, header(offsetof(CpuHeader, exit_arg), 4));
+    body();
+    a.test(eax, eax);
+    a.jnz(failed);
+    for (u32 n = 0; n < vec_temps(features_); ++n)
+        features_.avx ? a.vmovups(xmm(n), ptr(rsp, 32 + 16 * i32(n))) : a.movdqu(xmm(n), ptr(rsp, 32 + 16 * i32(n)));
+    a.mov(rax, ptr(rsp, 0));
+    a.mov(rcx, ptr(rsp, 8));
+    a.mov(rdx, ptr(rsp, 16));
+    a.add(rsp, frame);
+    a.ret();
+    a.bind(failed);
+    a.add(rsp, frame + 8);
+    a.mov(state(layout_.host(offsetof(HostArea, give_back))), 0); // the unit's plan was given back before the call
+    a.jmp(leave);
 
     if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
         holder.relocateToBase(u64(code)) != asmjit::kErrorOk || holder.codeSize() > room)

@@ -50,7 +50,7 @@ inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
 inline constexpr u32 most_kept = 8; // operations that wait for one test of their results
 struct HostArea {
-    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_leave;
+    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_slow, stub_leave;
     u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
@@ -59,6 +59,8 @@ struct HostArea {
     alignas(16) u64 park[2];                      // an operand that its instruction's result would overwrite
     alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
+    u64 paged_jumps; // const JumpEntry*
+    TlbView tlb[tlb_indices];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
@@ -199,19 +201,47 @@ private:
     Mem address(ValueId a, i32 disp, u32 size);
     void fault_site(u32 n);
     void load(u32 n);
+    void load_vector(Xmm d, Gp t, const Mem& mem, u32 bytes);
+    void store_vector(Xmm v, Gp t, const Mem& mem, u32 bytes);
     void store(u32 n);
     void rmw(u32 n);
     void cas(u32 n);
+    void rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, const asmjit::Operand& x);
     void extend_old(u32 n, const ir::MemArg& m);
     void check_alignment(u32 n, ValueId a, const ir::MemArg& m, u32 bytes);
     void load_sized(u32 n, Gp d, const Mem& m, const ir::MemArg& arg);
     void swap_bytes(Gp r, u32 bytes);
     asmjit::Operand pinned_or_memory(ValueId v, Type t);
 
+    // lower_tlb.cpp
+    bool has_tlb() const { return model_ == AddressModel::tlb || model_ == AddressModel::tlb_logged; }
+    struct TlbSite {
+        Label slow, back;
+        Gp offset, entry; // of the page; of the TLB, then the host's page
+        i32 right = 0;
+    };
+    Gp tlb_address(ValueId a, i32 disp);
+    TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
+    u32 tlb_record(u32 n);
+    void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
+                  const asmjit::Operand& desired = {});
+    TlbSite tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write);
+    void tlb_operand(u32 word, const asmjit::Operand& v, Gp t);
+    void tlb_rmw(u32 n);
+    void tlb_cas(u32 n);
+    void tlb_load(u32 n);
+    void tlb_store(u32 n);
+    void lookup_paged(); // the pc is in rax
+
     // lower_log.cpp: what the logged address model adds; nothing under the others. None changes a register or flag.
     void log_access(u32 kind, u32 op, u32 bytes, const Mem& m); // before the access: opens an entry
     void log_value(u32 field, const asmjit::Operand& v);        // to a field of it: Gp, Xmm, memory, imm32
     void log_done();                                            // after the access: the entry counts
+    // Faults of accesses come from the host, as Emitted::Fault; else code leaves by itself.
+    bool by_host() const { return model_ == AddressModel::direct || model_ == AddressModel::logged; }
+    bool is_logging() const { return model_ == AddressModel::logged || model_ == AddressModel::tlb_logged; }
+    // The guest's address, which the tlb model's operands no longer tell: the last place of scratch.
+    static constexpr u32 logged_address = u32(offsetof(ir::CpuHeader, scratch)) + 16 * 15;
     Gp log_register(std::initializer_list<const asmjit::Operand*> used) const;
 
     // lower_control.cpp
@@ -227,6 +257,7 @@ private:
     void cold_code();
     void set_pc(u64 pc);
     void set_mode(u32 mode);
+    bool paged() const { return unit_->key.flavour & ir::flavour::paged; }
     void jump_host(u32 offset);
     void leave_host(u32 offset);
     void take_over(); // the exchanges of the unit's plan; neither changes flags or temporaries

@@ -144,6 +144,13 @@ void Lowering::entry(BlockId b) {
 
 // jmp [rip + link word]; the word points to the stub until the edge has a target.
 void Lowering::exit_direct(u64 pc, u32 mode) {
+    if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
+        set_mode(mode);
+        leave_plan();
+        load_const(rax, pc);
+        if (mode != unit_->key.mode) return jump_host(offsetof(HostArea, stub_lookup));
+        return lookup_paged();
+    }
     u32 k = u32(out_->edges.size());
     out_->edges.push_back({pc, mode, 0});
     const u64* word = first_link_ + k;
@@ -171,6 +178,11 @@ void Lowering::exit_indirect(u32 n) {
     move_to(rax, i.a); // nothing else is needed any more
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
+    if (paged()) {
+        set_mode(i.c);
+        leave_plan();
+        return i.c == unit_->key.mode ? lookup_paged() : jump_host(offsetof(HostArea, stub_lookup));
+    }
     u32 mode = i.c;
     auto key = [=, this] { // and back
         if (u64 k = jump_key(0, mode); k != 0) a_.mov(rcx, imm(i64(k))), a_.xor_(rax, rcx);

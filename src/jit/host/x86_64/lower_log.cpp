@@ -23,14 +23,17 @@ Gp Lowering::log_register(std::initializer_list<const asmjit::Operand*> used) co
 }
 
 void Lowering::log_access(u32 kind, u32 op, u32 bytes, const Mem& m) {
-    if (model_ != AddressModel::logged) return;
+    if (!is_logging()) return;
     Gp log = log_register({&m}), t = log_register({&m, &log});
     Mem flat = m;
     flat.resetSegment();
     a_.push(log);
     a_.push(t);
     a_.mov(log, state(at_.header(offsetof(ir::CpuHeader, log_next))));
-    a_.lea(t, flat);
+    if (has_tlb())
+        a_.mov(t, state(at_.header(logged_address)));
+    else
+        a_.lea(t, flat);
     a_.mov(ptr(log, offsetof(Log, address), 8), t);
     a_.mov(ptr(log, offsetof(Log, what), 8), imm(i64(Log::what_of(Log::Kind(kind), op, bytes))));
     a_.pop(t);
@@ -38,7 +41,7 @@ void Lowering::log_access(u32 kind, u32 op, u32 bytes, const Mem& m) {
 }
 
 void Lowering::log_value(u32 field, const asmjit::Operand& v) {
-    if (model_ != AddressModel::logged) return;
+    if (!is_logging()) return;
     Gp log = log_register({&v}), t = log_register({&v, &log});
     a_.push(log);
     a_.mov(log, state(at_.header(offsetof(ir::CpuHeader, log_next))));
@@ -62,7 +65,7 @@ void Lowering::log_value(u32 field, const asmjit::Operand& v) {
 }
 
 void Lowering::log_done() {
-    if (model_ != AddressModel::logged) return;
+    if (!is_logging()) return;
     Label room = a_.newLabel();
     Mem next = state(at_.header(offsetof(ir::CpuHeader, log_next)));
     a_.pushfq();

@@ -27,6 +27,14 @@ bool Lowering::memory(u32 n) {
     if (model_ == AddressModel::slow) return false;
     MemArg m = MemArg::from(i.imm);
     if (ir::size_of(m.memory) > 16) return false;
+    if (has_tlb()) {
+        if (i.op == Op::load) return tlb_load(n), true;
+        if (i.op == Op::store) return tlb_store(n), true;
+        if (m.big || ir::size_of(m.memory) > 8) return false;
+        if (i.op == Op::rmw) return tlb_rmw(n), true;
+        if (i.op == Op::cas) return tlb_cas(n), true;
+        return false;
+    }
     switch (i.op) {
     case Op::load: load(n); return true;
     case Op::store: store(n); return true;
@@ -94,11 +102,11 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
         a_.lea(rax, ptr(base, m.disp));
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_address))), rax);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));
+        if (paged()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, misaligned_write)), 1), inst(n).op != Op::load);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_kind)), 4), u32(ir::ExitKind::fault));
         set_pc(pc);
         leave_host(offsetof(HostArea, stub_leave));
     });
-    (void)n;
 }
 
 void Lowering::swap_bytes(Gp r, u32 bytes) {
@@ -129,6 +137,31 @@ void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
     if (bytes == 4 && arg.sign && q) a_.movsxd(d, d.r32());
 }
 
+// t is for less than 4 bytes.
+void Lowering::load_vector(Xmm d, Gp t, const Mem& mem, u32 bytes) {
+    if (bytes == 16)
+        f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
+    else if (bytes == 8)
+        f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
+    else if (bytes == 4)
+        f_.avx ? a_.vmovd(d, mem) : a_.movd(d, mem);
+    else {
+        a_.movzx(t.r32(), mem);
+        f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
+    }
+}
+// t holds less than 4 bytes already.
+void Lowering::store_vector(Xmm v, Gp t, const Mem& mem, u32 bytes) {
+    if (bytes == 16)
+        f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
+    else if (bytes == 8)
+        f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
+    else if (bytes == 4)
+        f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
+    else
+        bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+}
+
 void Lowering::load(u32 n) {
     const IrInst& i = inst(n);
     MemArg m = MemArg::from(i.imm);
@@ -139,19 +172,10 @@ void Lowering::load(u32 n) {
     if (in_vec(i.type)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm d = unused ? vec_temp() : def_vec(n);
+        Gp t = bytes < 4 ? temp() : Gp(rax);
         log_access(Log::load, 0, bytes, mem);
         fault_site(n);
-        if (bytes == 16)
-            f_.avx ? a_.vmovups(d, mem) : a_.movdqu(d, mem);
-        else if (bytes == 8)
-            f_.avx ? a_.vmovq(d, mem) : a_.movq(d, mem);
-        else if (bytes == 4)
-            f_.avx ? a_.vmovd(d, mem) : a_.movd(d, mem);
-        else {
-            Gp t = temp();
-            bytes == 2 ? a_.movzx(t.r32(), mem) : a_.movzx(t.r32(), mem);
-            f_.avx ? a_.vmovd(d, t.r32()) : a_.movd(d, t.r32());
-        }
+        load_vector(d, t, mem, bytes);
         known_[d.id()] = {.clear = u8(bytes <= 4 ? 32 : bytes == 8 ? 64 : 128)};
         log_value(offsetof(Log, value), d);
         log_done();
@@ -179,14 +203,7 @@ void Lowering::store(u32 n) {
         log_access(Log::store, 0, bytes, mem);
         log_value(offsetof(Log, value), v);
         fault_site(n);
-        if (bytes == 16)
-            f_.avx ? a_.vmovups(mem, v) : a_.movdqu(mem, v);
-        else if (bytes == 8)
-            f_.avx ? a_.vmovq(mem, v) : a_.movq(mem, v);
-        else if (bytes == 4)
-            f_.avx ? a_.vmovd(mem, v) : a_.movd(mem, v);
-        else
-            bytes == 2 ? a_.mov(mem, t.r16()) : a_.mov(mem, t.r8());
+        store_vector(v, t, mem, bytes);
         log_done();
         use(i.b);
     } else if (imm32(i.b, c) && !m.big && m.order != ir::Order::seq_cst) {
@@ -248,6 +265,50 @@ asmjit::Operand Lowering::pinned_or_memory(ValueId v, Type t) {
     return gpr(v, t);
 }
 
+// rax: what is expected; rdx: what shall be. Loop until nobody came between. `wide` and `x` are the operand, at least 32
+// bits wide and as wide as memory.
+void Lowering::rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, const asmjit::Operand& x) {
+    const IrInst& i = inst(n);
+    u32 bytes = ir::size_of(MemArg::from(i.imm).memory);
+    ir::Rmw op = ir::Rmw(i.sub);
+    auto sized = [&](Gp r) {
+        return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
+    };
+    Label again = a_.newLabel();
+    Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
+    log_access(Log::rmw, i.sub, bytes, mem);
+    log_value(offsetof(Log, value), wide);
+    fault_site(n);
+    a_.mov(old, mem);
+    a_.bind(again);
+    a_.mov(rdx, rax);
+    auto pick = [&](CondCode c) {
+        a_.emit(asmjit::x86::Inst::kIdCmp, fresh, x);
+        a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx_rdx, wide); // there is no narrow one
+    };
+    switch (op) {
+    case ir::Rmw::and_: a_.emit(asmjit::x86::Inst::kIdAnd, edx_rdx, wide); break;
+    case ir::Rmw::or_: a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide); break;
+    case ir::Rmw::xor_: a_.emit(asmjit::x86::Inst::kIdXor, edx_rdx, wide); break;
+    case ir::Rmw::andn:
+        a_.not_(rdx);
+        a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide);
+        a_.not_(rdx);
+        break;
+    case ir::Rmw::smin: pick(CondCode::kG); break;
+    case ir::Rmw::smax: pick(CondCode::kL); break;
+    case ir::Rmw::umin: pick(CondCode::kA); break;
+    case ir::Rmw::umax: pick(CondCode::kB); break;
+    default: failed_ = true;
+    }
+    fault_site(n);
+    a_.lock();
+    a_.cmpxchg(mem, fresh);
+    a_.jne(again);
+    log_value(offsetof(Log, old), rax);
+    log_done();
+}
+
 void Lowering::rmw(u32 n) {
     const IrInst& i = inst(n);
     MemArg m = MemArg::from(i.imm);
@@ -293,39 +354,7 @@ void Lowering::rmw(u32 n) {
                                                   : bytes == 4 ? Type::i32
                                                                : Type::i64);
         base = gpr(i.a);
-        Label again = a_.newLabel();
-        Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
-        log_access(Log::rmw, i.sub, bytes, mem());
-        log_value(offsetof(Log, value), wide);
-        fault_site(n);
-        a_.mov(old, mem());
-        a_.bind(again);
-        a_.mov(rdx, rax);
-        auto pick = [&](CondCode c) {
-            a_.emit(asmjit::x86::Inst::kIdCmp, fresh, x);
-            a_.emit(asmjit::x86::Inst::cmovccFromCond(c), edx_rdx, wide); // there is no narrow one
-        };
-        switch (op) {
-        case ir::Rmw::and_: a_.emit(asmjit::x86::Inst::kIdAnd, edx_rdx, wide); break;
-        case ir::Rmw::or_: a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide); break;
-        case ir::Rmw::xor_: a_.emit(asmjit::x86::Inst::kIdXor, edx_rdx, wide); break;
-        case ir::Rmw::andn:
-            a_.not_(rdx);
-            a_.emit(asmjit::x86::Inst::kIdOr, edx_rdx, wide);
-            a_.not_(rdx);
-            break;
-        case ir::Rmw::smin: pick(CondCode::kG); break;
-        case ir::Rmw::smax: pick(CondCode::kL); break;
-        case ir::Rmw::umin: pick(CondCode::kA); break;
-        case ir::Rmw::umax: pick(CondCode::kB); break;
-        default: failed_ = true;
-        }
-        fault_site(n);
-        a_.lock();
-        a_.cmpxchg(mem(), fresh);
-        a_.jne(again);
-        log_value(offsetof(Log, old), rax);
-        log_done();
+        rmw_loop(n, mem(), wide, x);
         use(i.a);
         use(i.b);
         if (an_->value[n].uses) activate(n), set_gpr(n, 0);

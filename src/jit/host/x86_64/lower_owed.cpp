@@ -68,13 +68,13 @@ bool Lowering::tolerates(u32 n) const {
     }
     case Op::load: {
         const ir::MemArg m = ir::MemArg::from(i.imm);
-        return kept_.empty() && clean(i.a) && model_ != AddressModel::slow && m.align == ir::Align::any;
+        return kept_.empty() && clean(i.a) && by_host() && m.align == ir::Align::any;
     }
     case Op::store: {
         const ir::MemArg m = ir::MemArg::from(i.imm);
         const i8 r = place_[i.b].vec;
         const bool narrow = ir::size_of(m.memory) <= 4 && type(i.b) == Type::f32;
-        return kept_.empty() && clean(i.a) && model_ != AddressModel::slow && m.align == ir::Align::any &&
+        return kept_.empty() && clean(i.a) && by_host() && m.align == ir::Align::any &&
                (r < 0 || !((owed_ | (narrow ? 0 : bare_)) >> r & 1));
     }
     case Op::fadd:

@@ -1,0 +1,442 @@
+#include "app/system/options.hpp"
+#include "base/nearest.hpp"
+#include <algorithm>
+#include <ctime>
+
+namespace mimic::app {
+
+namespace {
+
+using Apply = Result<void> (*)(SystemOptions& o, std::string_view value);
+
+struct Row {
+    std::string_view name, value, help; // value empty: the option has none
+    Apply apply;
+};
+
+// ---- values -----------------------------------------------------------------------------------------------------------
+
+bool asks_help(std::string_view value) { return value == "help" || value == "?"; }
+
+Result<void> set_machine(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::machines;
+        return {};
+    }
+    Keys keys("-M", value, "type");
+    std::string type = keys.text("type");
+    if (!type.empty()) o.machine = type;
+    if (keys.has("help")) {
+        o.help = Help::machine;
+        return {};
+    }
+    o.board.dump_dtb = keys.text("dumpdtb", o.board.dump_dtb);
+    if (keys.has("accel")) o.board.accelerator = keys.text("accel");
+    if (keys.has("dtb")) o.board.dtb = keys.text("dtb");
+    for (auto& property : keys.rest()) o.board.properties.push_back(std::move(property));
+    return {};
+}
+
+Result<void> set_cpu(SystemOptions& o, std::string_view value) {
+    if (asks_help(value))
+        o.help = Help::cpus;
+    else
+        o.board.cpu = value;
+    return {};
+}
+
+Result<void> set_accel(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::accels;
+        return {};
+    }
+    Keys keys("-accel", value, "accel");
+    std::string name = keys.text("accel");
+    if (name == "tcg") name = "jit";
+    if (name != "jit" && name != "interp")
+        return Error::invalid_argument("-accel: '{}', expected jit (tcg) or interp", name);
+    cpu::Options& t = o.board.translation;
+    t.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
+    o.board.accelerator = name;
+    constexpr std::string_view threads[] = {"multi", "single"};
+    o.board.single_thread = keys.choice("thread", threads, 0) == 1;
+    t.verify = keys.flag("verify", false);
+    t.one_insn = keys.flag("one-insn-per-tb", false);
+    keys.flag("split-wx", true); // code is never writable where it is executed
+    t.code_bytes = keys.number("tb-size", 64, 1, 1024) << 20;
+    return keys.finish();
+}
+
+Result<void> set_memory(SystemOptions& o, std::string_view value) {
+    Keys keys("-m", value, "size");
+    o.board.ram_bytes = keys.size("size", 0, 'M');
+    if (keys.has("slots") || keys.has("maxmem"))
+        return Error::unsupported("-m: slots and maxmem are not there, expected a size");
+    TRY(keys.finish());
+    constexpr u64 page = 4096;
+    o.board.ram_bytes = (o.board.ram_bytes + page - 1) / page * page;
+    if (o.board.ram_bytes == 0) return Error::invalid_argument("-m size: '{}', expected a size like 512M", value);
+    return {};
+}
+
+Result<void> set_smp(SystemOptions& o, std::string_view value) {
+    Keys keys("-smp", value, "cpus");
+    machines::Smp& s = o.board.smp;
+    u64 cpus = keys.number("cpus", 0, 1, 1024), max = keys.number("maxcpus", 0, 1, 1024);
+    u64 sockets = keys.number("sockets", 0, 1, 1024), cores = keys.number("cores", 0, 1, 1024);
+    u64 threads = keys.number("threads", 0, 1, 1024), clusters = keys.number("clusters", 1, 1, 1024);
+    u64 dies = keys.number("dies", 1, 1, 1024);
+    TRY(keys.finish());
+    u64 known = std::max<u64>(1, sockets) * dies * clusters * std::max<u64>(1, cores) * std::max<u64>(1, threads);
+    if (!cpus) cpus = max ? max : known;
+    if (!max) max = std::max(cpus, known);
+    if (max < cpus) return Error::invalid_argument("-smp maxcpus: {}, expected at least the {} of cpus", max, cpus);
+    // What is not said follows: cores first, as the reference's newer machine types do.
+    if (!threads) threads = 1;
+    if (!cores) cores = max / (std::max<u64>(1, sockets) * dies * clusters * threads);
+    if (!sockets) sockets = max / (dies * clusters * std::max<u64>(1, cores) * threads);
+    if (sockets * dies * clusters * cores * threads != max)
+        return Error::invalid_argument("-smp: {} sockets x {} dies x {} clusters x {} cores x {} threads are not {} "
+                                       "CPUs",
+                                       sockets, dies, clusters, cores, threads, max);
+    s = {u32(cpus), u32(max), u32(sockets), u32(dies), u32(clusters), u32(cores), u32(threads)};
+    return {};
+}
+
+Result<void> add_drive(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::drives;
+        return {};
+    }
+    Keys keys("-drive", value);
+    DriveOptions d;
+    d.file = keys.text("file");
+    d.format = keys.text("format");
+    d.id = keys.text("id");
+    d.cache = keys.text("cache", d.cache);
+    d.interface = keys.text("if", d.interface);
+    constexpr std::string_view interfaces[] = {"none", "virtio", "pflash"};
+    keys.choice("if", interfaces, 1);
+    d.unit = u32(keys.number("unit", keys.number("index", ~u32{0}, 0, 255), 0, 255 | ~u32{0}));
+    d.snapshot = keys.flag("snapshot", false);
+    d.read_only = keys.flag("readonly", keys.flag("read-only", false));
+    constexpr std::string_view media[] = {"disk", "cdrom"};
+    if (keys.choice("media", media, 0) == 1) d.read_only = true;
+    constexpr std::string_view discards[] = {"ignore", "unmap", "off", "on"};
+    d.discard = keys.choice("discard", discards, 0) % 2 == 1;
+    for (std::string_view taken : {"aio", "werror", "rerror"}) keys.text(taken); // accepted; errors stop nothing yet
+    d.rest = keys.rest();
+    TRY(keys.finish());
+    if (d.file.empty() && d.rest.empty())
+        return Error::invalid_argument("-drive: 'file' is missing, expected file=PATH");
+    o.drives.push_back(std::move(d));
+    return {};
+}
+
+Result<void> add_device(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::devices;
+        return {};
+    }
+    Keys keys("-device", value, "driver");
+    DeviceOptions d;
+    d.driver = keys.text("driver");
+    if (keys.has("help")) {
+        o.help = Help::device;
+        o.help_about = d.driver;
+        return {};
+    }
+    d.id = keys.text("id");
+    d.bus = keys.text("bus");
+    d.properties = keys.rest();
+    o.devices.push_back(std::move(d));
+    return {};
+}
+
+Result<void> add_chardev(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::chardevs;
+        return {};
+    }
+    Keys keys("-chardev", value, "backend");
+    ChardevOptions c;
+    c.id = keys.text("id");
+    if (c.id.empty()) return Error::invalid_argument("-chardev: 'id' is missing, expected id=NAME");
+    c.options = keys.rest();
+    o.chardevs.push_back(std::move(c));
+    return {};
+}
+
+// "driver.property=value", or the three as keys.
+Result<void> add_global(SystemOptions& o, std::string_view value) {
+    size_t equals = value.find('='), dot = value.find('.');
+    devices::GlobalProperty g;
+    if (dot != std::string_view::npos && equals != std::string_view::npos && dot < equals) {
+        g = {std::string(value.substr(0, dot)), std::string(value.substr(dot + 1, equals - dot - 1)),
+             std::string(value.substr(equals + 1))};
+    } else {
+        Keys keys("-global", value);
+        g = {keys.text("driver"), keys.text("property"), keys.text("value")};
+        TRY(keys.finish());
+    }
+    if (g.type.empty() || g.name.empty())
+        return Error::invalid_argument("-global: '{}', expected DRIVER.PROPERTY=VALUE", value);
+    o.board.machine.globals.push_back(std::move(g));
+    return {};
+}
+
+Result<void> add_netdev(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-netdev", value, "type");
+    NetdevOptions n;
+    n.type = keys.text("type");
+    n.id = keys.text("id");
+    if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
+    n.options = keys.rest();
+    o.netdevs.push_back(std::move(n));
+    return {};
+}
+
+// A host network and the card in it.
+Result<void> add_nic(SystemOptions& o, std::string_view value) {
+    if (value == "none") return {};
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-nic", value, "type");
+    NetdevOptions n;
+    n.type = keys.text("type");
+    n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
+    DeviceOptions card;
+    card.driver = keys.text("model", "virtio-net-device");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-device";
+    card.properties.emplace_back("netdev", n.id);
+    if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
+    n.options = keys.rest();
+    TRY(keys.finish());
+    o.netdevs.push_back(std::move(n));
+    o.devices.push_back(std::move(card));
+    return {};
+}
+
+Result<void> only_none(std::string_view option, std::string_view value) {
+    if (value == "none") return {};
+    return Error::unsupported("{}: '{}', expected none", option, value);
+}
+
+Result<void> set_rtc(SystemOptions& o, std::string_view value) {
+    Keys keys("-rtc", value);
+    std::string base = keys.text("base", "utc");
+    constexpr std::string_view clocks[] = {"host", "rt", "vm"}, fixes[] = {"none", "slew"};
+    keys.choice("clock", clocks, 0);
+    keys.choice("driftfix", fixes, 0);
+    TRY(keys.finish());
+    time_t now = time(nullptr);
+    tm t{};
+    if (base == "utc") return {};
+    if (base == "localtime") {
+        localtime_r(&now, &t);
+        o.board.machine.rtc_offset = t.tm_gmtoff;
+        return {};
+    }
+    const char* end = strptime(base.c_str(), "%Y-%m-%dT%H:%M:%S", &t);
+    if (!end) end = strptime(base.c_str(), "%Y-%m-%d", &t);
+    if (!end || *end)
+        return Error::invalid_argument("-rtc base: '{}', expected utc, localtime or 2006-06-17T16:01:21", base);
+    o.board.machine.rtc_offset = timegm(&t) - now;
+    return {};
+}
+
+template <std::string machines::BoardOptions::*member>
+Result<void> set_board(SystemOptions& o, std::string_view value) {
+    o.board.*member = value;
+    return {};
+}
+template <std::string SystemOptions::*member>
+Result<void> set_text(SystemOptions& o, std::string_view value) {
+    o.*member = value;
+    return {};
+}
+template <bool SystemOptions::*member>
+Result<void> set_flag(SystemOptions& o, std::string_view) {
+    o.*member = true;
+    return {};
+}
+
+// ---- the table --------------------------------------------------------------------------------------------------------
+
+constexpr Row rows[] = {
+    {"machine", "[type=]NAME[,prop=value...]", "the board; 'help' lists them, 'NAME,help' its properties", set_machine},
+    {"M", "NAME", "the same", set_machine},
+    {"cpu", "MODEL", "the processors' model; 'help' lists them", set_cpu},
+    {"accel", "[accel=]NAME[,thread=single|multi][,tb-size=MiB][,verify=on]", "how guest code runs: jit (tcg), interp",
+     set_accel},
+    {"smp", "[cpus=]N[,cores=N][,threads=N][,sockets=N]", "number and topology of processors", set_smp},
+    {"m", "[size=]MEGABYTES", "RAM; suffixes M and G", set_memory},
+    {"kernel", "FILE", "a kernel: Image or ELF", set_board<&machines::BoardOptions::kernel>},
+    {"initrd", "FILE", "its initial RAM disk", set_board<&machines::BoardOptions::initrd>},
+    {"append", "TEXT", "its command line", set_board<&machines::BoardOptions::append>},
+    {"dtb", "FILE", "a device tree in place of the board's", set_board<&machines::BoardOptions::dtb>},
+    {"bios", "FILE|none", "the firmware", set_board<&machines::BoardOptions::bios>},
+    {"pflash", "FILE", "the next flash bank's contents",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         DriveOptions d;
+         d.file = v;
+         d.format = "raw";
+         d.interface = "pflash";
+         o.drives.push_back(d);
+         return {};
+     }},
+    {"L", "FOLDER", "where firmware is looked for first",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.board.firmware_folders.emplace_back(v);
+         return {};
+     }},
+    {"drive", "file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID]...", "a disk image", add_drive},
+    {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
+    {"global", "DRIVER.PROPERTY=VALUE", "a default of all devices of a type", add_global},
+    {"chardev", "BACKEND,id=ID[,key=value...]", "a host character device", add_chardev},
+    {"netdev", "TYPE,id=ID[,key=value...]", "a host network", add_netdev},
+    {"nic", "TYPE[,model=DEVICE][,mac=ADDRESS][,key=value...]", "a host network and a card in it; none: no card",
+     add_nic},
+    {"net", "none", "no default network card", [](SystemOptions&, std::string_view v) { return only_none("-net", v); }},
+    {"serial", "DEV", "the next serial port: none, null, stdio, mon:stdio, pty, file:, pipe:, unix:, tcp:, chardev:ID",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.serials.emplace_back(v);
+         return {};
+     }},
+    {"parallel", "none", "no parallel port",
+     [](SystemOptions&, std::string_view v) { return only_none("-parallel", v); }},
+    {"monitor", "none", "no monitor",
+     [](SystemOptions& o, std::string_view v) {
+         o.monitor = v;
+         return only_none("-monitor", v);
+     }},
+    {"display", "none", "no display",
+     [](SystemOptions& o, std::string_view v) {
+         o.display = v;
+         return only_none("-display", v);
+     }},
+    {"vga", "none", "no display adapter", [](SystemOptions&, std::string_view v) { return only_none("-vga", v); }},
+    {"nographic", "", "no display; the first serial port is this terminal", set_flag<&SystemOptions::nographic>},
+    {"nodefaults", "", "no devices that were not asked for", set_flag<&SystemOptions::no_defaults>},
+    {"no-user-config", "", "accepted: there is no such configuration",
+     [](SystemOptions&, std::string_view) -> Result<void> { return {}; }},
+    {"no-reboot", "", "leave instead of rebooting", set_flag<&SystemOptions::no_reboot>},
+    {"no-shutdown", "", "stop instead of leaving when the guest powers off", set_flag<&SystemOptions::no_shutdown>},
+    {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
+    {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
+    {"name", "TEXT", "a name for people", set_text<&SystemOptions::name>},
+    {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
+    {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},
+    {"D", "FILE", "the log's file (default: standard error)", set_text<&SystemOptions::log_file>},
+    {"trace", "[enable=]GLOB", "write trace events to the log; 'help' lists them",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         if (asks_help(v)) {
+             o.help = Help::traces;
+             return {};
+         }
+         Keys keys("-trace", v, "enable");
+         o.trace.push_back(keys.text("enable"));
+         return keys.finish();
+     }},
+    {"version", "", "print the version",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.help = Help::version;
+         return {};
+     }},
+    {"help", "", "print this list",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.help = Help::options;
+         return {};
+     }},
+    {"h", "", "the same",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.help = Help::options;
+         return {};
+     }},
+};
+
+} // namespace
+
+Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
+    struct Item {
+        std::string_view name;
+        u32 bits;
+    };
+    constexpr Item items[] = {{"in_asm", cpu::log::in_asm},
+                              {"op", cpu::log::op},
+                              {"op_opt", cpu::log::op_opt},
+                              {"out_asm", cpu::log::out_asm},
+                              {"exec", cpu::log::exec},
+                              {"int", cpu::log::interrupts},
+                              {"guest_errors", cpu::log::guest_error},
+                              {"unimp", cpu::log::guest_error}};
+    if (asks_help(list)) {
+        o.help = Help::logs;
+        return {};
+    }
+    while (!list.empty()) {
+        size_t comma = list.find(',');
+        std::string_view item = list.substr(0, comma);
+        list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+        if (item.starts_with("trace:")) {
+            o.trace.emplace_back(item.substr(6));
+            continue;
+        }
+        auto it = std::find_if(std::begin(items), std::end(items), [&](const Item& i) { return i.name == item; });
+        if (it == std::end(items))
+            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, int, guest_errors, "
+                                           "unimp or trace:GLOB",
+                                           item);
+        o.log |= it->bits;
+        if (it->bits == cpu::log::guest_error) o.guest_errors = true;
+    }
+    return {};
+}
+
+std::string options_help() {
+    std::string out;
+    for (const Row& r : rows) {
+        std::string left = fmt::format("-{} {}", r.name, r.value);
+        out += fmt::format("{:<24} {}{}\n", left, left.size() > 24 ? "\n                         " : "", r.help);
+    }
+    return out;
+}
+
+Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words) {
+    SystemOptions o;
+    o.program = std::move(program);
+    o.guest = std::move(guest);
+    for (size_t i = 0; i < words.size(); i++) {
+        std::string_view word = words[i];
+        if (!word.starts_with('-') || word == "-") {
+            DriveOptions d; // a disk image, as the reference takes it
+            d.file = word;
+            o.drives.push_back(d);
+            continue;
+        }
+        std::string_view name = word.substr(word.starts_with("--") ? 2 : 1);
+        auto row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.name == name; });
+        if (row == std::end(rows)) {
+            std::vector<std::string_view> names;
+            for (const Row& r : rows) names.push_back(r.name);
+            return Error::invalid_argument("option '{}' is unknown{}", word, did_you_mean(name, names));
+        }
+        std::string_view value;
+        if (!row->value.empty()) {
+            if (i + 1 == words.size())
+                return Error::invalid_argument("option '{}' has no value, expected {}", word, row->value);
+            value = words[++i];
+        }
+        TRY(row->apply(o, value));
+        if (o.help != Help::none && o.help != Help::machine) return o;
+    }
+    return o;
+}
+
+} // namespace mimic::app

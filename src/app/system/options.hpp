@@ -1,0 +1,76 @@
+// What the command line of `mimic-system` says, in typed form; QMP and -readconfig fill the same struct.
+#pragma once
+#include "app/system/keys.hpp"
+#include "machines/board.hpp"
+#include <span>
+
+namespace mimic::app {
+
+struct DriveOptions {
+    std::string file, format, id, interface = "virtio", cache = "writeback";
+    u32 unit = ~u32{0};
+    bool snapshot = false, read_only = false;
+    bool discard = false;
+    Keys::List rest; // the block layer's own
+};
+struct DeviceOptions {
+    std::string driver, id, bus;
+    Keys::List properties;
+};
+struct ChardevOptions {
+    std::string id;
+    Keys::List options; // "backend" among them
+};
+struct NetdevOptions {
+    std::string type, id;
+    Keys::List options;
+};
+
+enum class Help : u8 {
+    none,
+    options,
+    version,
+    machines,
+    machine,
+    cpus,
+    accels,
+    devices,
+    device,
+    chardevs,
+    drives,
+    netdevs,
+    logs,
+    traces
+};
+
+struct SystemOptions {
+    std::string guest;   // "riscv64"
+    std::string program; // as it was called
+    machines::BoardOptions board;
+    std::string machine; // empty: there is no default
+    std::vector<DriveOptions> drives;
+    std::vector<DeviceOptions> devices;
+    std::vector<ChardevOptions> chardevs;
+    std::vector<NetdevOptions> netdevs;
+    std::vector<std::string> serials;
+    std::string monitor, display, name, pid_file, log_file;
+    std::vector<std::string> trace; // globs
+    u32 log = 0;                    // cpu::log bits
+    bool guest_errors = false;
+    bool nographic = false, no_defaults = false, no_reboot = false, no_shutdown = false, paused = false;
+    Help help = Help::none;
+    std::string help_about; // of machine and device
+};
+
+// `words`: without the program's name. Errors name the option, the value and what was expected.
+Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words);
+// The rows of the option table: name, form of the value, meaning.
+std::string options_help();
+// Runs one -d list; unknown items are errors.
+Result<void> parse_log_items(SystemOptions& o, std::string_view list);
+
+// The whole program: parses, builds, runs; the exit status.
+int system_main(std::string_view program, std::span<const std::string_view> words);
+int print_help(const SystemOptions& o);
+
+} // namespace mimic::app

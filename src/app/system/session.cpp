@@ -1,0 +1,329 @@
+#include "app/system/session.hpp"
+#include "base/io/scope.hpp"
+#include "base/nearest.hpp"
+#include "base/trace.hpp"
+#include "devices/types.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace mimic::app {
+
+// ---- making -----------------------------------------------------------------------------------------------------------
+
+Result<void> Session::create() {
+    TRY(open_log());
+    loop_ = TRY(io::Loop::create());
+    watch_signals(); // before any thread is made, so that all have them blocked
+    blocks_ = std::make_unique<block::Context>(block::Context{.loop = *loop_});
+    blocks_->warn = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+    chardev_context_ = std::make_unique<chardev::OpenContext>(chardev::OpenContext{
+        *loop_, [this] { leave(0); }, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
+    if (options_.machine.empty()) {
+        std::string list;
+        for (const machines::BoardType* b : machines::boards())
+            if (b->guest == options_.guest) list += fmt::format(" {}", b->alias.empty() ? b->name : b->alias);
+        return Error::invalid_argument("no machine was chosen, expected -M with one of:{}", list);
+    }
+    type_ = TRY(machines::find_board(options_.guest, options_.machine).in("-M"));
+    TRY(open_drives());
+    TRY(open_chardevs());
+    TRY(make_board());
+    TRY(make_devices());
+    TRY(board_->load());
+    if (!options_.board.dump_dtb.empty()) {
+        done_ = true;
+        return {};
+    }
+    return board_->reset(devices::ResetKind::power_on);
+}
+
+Result<void> Session::open_log() {
+    if (!options_.log_file.empty()) {
+        log_ = std::fopen(options_.log_file.c_str(), "we");
+        if (!log_) return Error::from_errno(errno, "-D: cannot open {}", options_.log_file);
+        std::setvbuf(log_, nullptr, _IOLBF, 0);
+    }
+    std::FILE* to = log_ ? log_ : stderr;
+    trace::set_sink([to](std::string_view line) { std::fprintf(to, "%.*s\n", int(line.size()), line.data()); });
+    if (options_.guest_errors) trace::show_guest_errors(true);
+    for (const std::string& glob : options_.trace)
+        if (!trace::enable(glob))
+            return Error::not_found("-trace: no event is called '{}', expected a name or glob of '-trace help'", glob);
+    cpu::Options& t = options_.board.translation;
+    t.log = options_.log;
+    t.owner = to;
+    t.write_log = [](void* owner, std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), static_cast<std::FILE*>(owner));
+    };
+    t.on_mismatch = [](void*, const cpu::Mismatch& m) {
+        std::fprintf(stderr, "mimic: verify: unit at %#lx: %s\n%s\n", (unsigned long)m.pc, m.difference.c_str(),
+                     m.report.c_str());
+        std::_Exit(70);
+    };
+    return {};
+}
+
+Result<block::NodePtr> Session::open_drive(const DriveOptions& d) {
+    block::OpenRequest request;
+    request.filename = d.file;
+    request.format = d.format;
+    request.cache = d.cache;
+    request.discard = d.discard ? block::DiscardMode::unmap : block::DiscardMode::ignore;
+    request.options = Json::object();
+    for (const auto& [key, value] : d.rest) request.options.set(key, value);
+    request.options = TRY(block::nest(std::move(request.options)));
+    if (!d.snapshot) {
+        request.writable = !d.read_only;
+        return loop_->run(block::open_node(*blocks_, std::move(request)));
+    }
+    // Writes go to a layer that is gone with the process.
+    char name[] = "/var/tmp/mimic-snapshot-XXXXXX";
+    int fd = mkstemp(name);
+    if (fd < 0) return Error::from_errno(errno, "snapshot=on: cannot make a file in /var/tmp");
+    close(fd);
+    temporary_.emplace_back(name);
+    auto base = TRY(loop_->run(block::open_node(*blocks_, request)));
+    std::string format(base->driver().name);
+    u64 size = base->size();
+    TRY(loop_->run(base->close()));
+    base.reset();
+    char* full = realpath(d.file.c_str(), nullptr);
+    std::string path = full ? full : d.file;
+    std::free(full);
+    Json create = Json::object();
+    create.set("backing_file", path);
+    create.set("backing_fmt", format);
+    create.set("size", size);
+    block::CreateArguments arguments{name, std::move(create)};
+    TRY(loop_->run(block::qcow2_driver.create(*blocks_, arguments)));
+    block::OpenRequest overlay;
+    overlay.filename = name;
+    overlay.format = "qcow2";
+    overlay.cache = "unsafe";
+    overlay.writable = true;
+    return loop_->run(block::open_node(*blocks_, std::move(overlay)));
+}
+
+Result<void> Session::open_drives() {
+    u32 n = 0;
+    for (DriveOptions& d : options_.drives) {
+        if (d.id.empty()) d.id = fmt::format("{}{}", d.interface, n);
+        n++;
+        for (const auto& [id, other] : drives_)
+            if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
+        auto node = TRY(open_drive(d).in("-drive {}", d.file));
+        u8 perms = block::perm::consistent_read;
+        if (!d.read_only) perms |= block::perm::write | block::perm::resize;
+        roots_.push_back(
+            TRY(block::Edge::attach(node, nullptr, d.id, perms, block::perm::consistent_read).in("-drive {}", d.file)));
+        drives_.emplace_back(d.id, devices::Machine::Drive{node, d.read_only, nullptr});
+        if (d.interface == "pflash") {
+            size_t unit = d.unit == ~u32{0} ? options_.board.flash.size() : d.unit;
+            if (unit > 15) return Error::invalid_argument("-drive unit: {}, expected at most 15", unit);
+            if (options_.board.flash.size() <= unit) options_.board.flash.resize(unit + 1);
+            options_.board.flash[unit] = d.id;
+        } else if (d.interface == "virtio") {
+            options_.devices.push_back({"virtio-blk-device", "", "", {{"drive", d.id}}});
+        }
+    }
+    return {};
+}
+
+Result<std::string> Session::open_serial(u32 n, const std::string& text) {
+    if (text.starts_with("chardev:")) return text.substr(8);
+    std::string id = fmt::format("serial{}", n);
+    auto dev = TRY(chardev::open_legacy(*chardev_context_, id, text).in("-serial"));
+    if (!dev) return std::string();
+    chardevs_.push_back(std::move(dev));
+    return id;
+}
+
+Result<void> Session::open_chardevs() {
+    for (const ChardevOptions& c : options_.chardevs) {
+        for (const auto& other : chardevs_)
+            if (other->id() == c.id) return Error::exists("-chardev: the id '{}' is taken", c.id);
+        chardevs_.push_back(TRY(chardev::open(*chardev_context_, c.id, c.options).in("-chardev")));
+    }
+    // The first serial port is this terminal unless somebody said otherwise.
+    if (options_.serials.empty() && !options_.no_defaults)
+        options_.serials.emplace_back(options_.nographic || options_.display.empty() ? "mon:stdio" : "null");
+    for (u32 i = 0; i < options_.serials.size(); i++)
+        options_.board.serial.push_back(TRY(open_serial(i, options_.serials[i])));
+    return {};
+}
+
+Result<void> Session::make_board() {
+    machines::BoardOptions& b = options_.board;
+    if (b.ram_bytes == 0) b.ram_bytes = type_->default_ram;
+    if (b.smp.cpus > type_->max_cpus)
+        return Error::invalid_argument("-smp cpus: {}, expected at most {} for machine '{}'", b.smp.cpus,
+                                       type_->max_cpus, type_->name);
+    b.ram.backing = memory::RamBlock::Backing::huge;
+    b.machine.loop = loop_.get();
+    b.machine.types = devices::types();
+    board_ = type_->make(b);
+    devices::Machine& machine = board_->machine();
+    for (auto& dev : chardevs_) machine.add_chardev(std::move(dev));
+    chardevs_.clear();
+    for (auto& [id, drive] : drives_) machine.drives[id] = drive;
+    for (NetdevOptions& n : options_.netdevs) {
+        if (machine.nets.contains(n.id)) return Error::exists("-netdev: the id '{}' is taken", n.id);
+        net::Options o{n.type, n.options};
+        o.values.emplace_back("id", n.id);
+        machine.nets[n.id].peer = TRY(net::open(*loop_, std::move(o)).in("-netdev"));
+    }
+    machine.on_request = [this](const devices::Request& r) { handle(r); };
+    board_->on_pause = [this](cpu::Vcpu& vcpu, cpu::Pause pause) {
+        if (pause != cpu::Pause::internal) return;
+        u32 n = vcpu.index();
+        board_->machine().post([this, n] {
+            std::fprintf(stderr, "%s: processor %u stopped by an internal error\n", options_.program.c_str(), n);
+            leave(70);
+        });
+    };
+    return board_->build();
+}
+
+Result<void> Session::make_device(const DeviceOptions& d) {
+    devices::Machine& machine = board_->machine();
+    const devices::DeviceType* type = machine.find_type(d.driver);
+    if (!type || !type->user) {
+        std::vector<std::string_view> names;
+        std::string list;
+        for (const devices::DeviceType* t : devices::types()) {
+            if (!t->user) continue;
+            names.push_back(t->name);
+            list += (list.empty() ? "" : ", ") + std::string(t->name);
+        }
+        return Error::not_found("-device: '{}' is no device that can be added, expected one of: {}{}", d.driver,
+                                list.empty() ? "none" : list, did_you_mean(d.driver, names));
+    }
+    devices::Device* parent = nullptr;
+    if (!d.bus.empty()) {
+        std::string id = d.bus;
+        // The reference calls a transport's bus "virtio-mmio-bus.N".
+        if (id.starts_with("virtio-mmio-bus.")) id = fmt::format("virtio-mmio[{}]", id.substr(16));
+        parent = machine.find(id);
+        if (!parent || parent->bus_type() != type->bus)
+            return Error::not_found("-device {}: bus '{}' is not there, or no {}", d.driver, d.bus, type->bus);
+    } else {
+        parent = machine.find_bus(type->bus);
+        if (!parent) return Error::not_found("-device {}: there is no free {}", d.driver, type->bus);
+    }
+    TRY(machine.create(d.driver, d.id, d.properties, parent).in("-device {}", d.driver));
+    return {};
+}
+
+Result<void> Session::make_devices() {
+    for (const DeviceOptions& d : options_.devices) TRY(make_device(d));
+    return {};
+}
+
+// ---- running ----------------------------------------------------------------------------------------------------------
+
+void Session::watch_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int s : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, s);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    signal_fd_ = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    signal_watch_ = std::make_unique<io::Watch>(*loop_, signal_fd_);
+    watching_ = true;
+    io::spawn(signals(), [](const Error&) {});
+}
+
+io::Task<Result<void>> Session::signals() {
+    while (!stopped_) {
+        bool ready = co_await signal_watch_->readable();
+        if (!ready) break;
+        signalfd_siginfo info{};
+        if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
+        std::fprintf(stderr, "%s: terminating on signal %u from pid %u\n", options_.program.c_str(), info.ssi_signo,
+                     info.ssi_pid);
+        leave(0);
+    }
+    watching_ = false;
+    co_return Result<void>{};
+}
+
+void Session::leave(int status) {
+    if (done_) return;
+    status_ = status;
+    done_ = true;
+}
+
+void Session::handle(const devices::Request& request) {
+    if (done_) return;
+    using Kind = devices::Request::Kind;
+    if (request.kind == Kind::shutdown || (request.kind == Kind::reset && options_.no_reboot)) {
+        if (options_.no_shutdown)
+            board_->stop();
+        else
+            leave(request.status);
+        return;
+    }
+    if (request.kind == Kind::stop) {
+        std::fprintf(stderr, "%s: stopped: %s\n", options_.program.c_str(), request.cause.c_str());
+        return board_->stop();
+    }
+    board_->stop();
+    auto reset = board_->reset(devices::ResetKind::cold);
+    if (!reset) {
+        std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), reset.error().message().c_str());
+        return leave(1);
+    }
+    board_->start();
+}
+
+int Session::run() {
+    if (done_) return status_;
+    if (!options_.pid_file.empty()) {
+        std::FILE* f = std::fopen(options_.pid_file.c_str(), "we");
+        if (!f) {
+            std::fprintf(stderr, "%s: -pidfile: cannot write %s\n", options_.program.c_str(),
+                         options_.pid_file.c_str());
+            return 1;
+        }
+        std::fprintf(f, "%d\n", int(getpid()));
+        std::fclose(f);
+    }
+    if (!options_.paused) board_->start();
+    loop_->run_until([this] { return done_; });
+    board_->stop();
+    return status_;
+}
+
+Session::~Session() {
+    if (board_) board_->stop();
+    for (auto& [id, drive] : drives_) {
+        if (drive.node) loop_->run(drive.node->drain());
+    }
+    board_.reset();
+    chardevs_.clear();
+    for (auto& root : roots_) {
+        block::NodePtr node = root->ptr();
+        root.reset();
+        if (auto closed = loop_->run(node->close()); !closed)
+            std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), closed.error().message().c_str());
+    }
+    drives_.clear();
+    roots_.clear();
+    for (const std::string& path : temporary_) unlink(path.c_str());
+    stopped_ = true;
+    if (signal_watch_) {
+        signal_watch_->cancel();
+        loop_->run_until([this] { return !watching_; });
+    }
+    signal_watch_.reset();
+    if (signal_fd_ >= 0) close(signal_fd_);
+    if (!options_.pid_file.empty()) unlink(options_.pid_file.c_str());
+    trace::set_sink({});
+    if (log_) std::fclose(log_);
+}
+
+} // namespace mimic::app

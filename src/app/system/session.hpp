@@ -1,0 +1,50 @@
+// Session: one machine from the command line to its end: back ends, board, devices, then the main loop.
+#pragma once
+#include "app/system/options.hpp"
+#include "base/io/watch.hpp"
+#include "block/driver.hpp"
+#include "chardev/open.hpp"
+
+namespace mimic::app {
+
+class Session {
+public:
+    explicit Session(SystemOptions options) : options_(std::move(options)) {}
+    ~Session();
+    // Makes everything. Errors are the user's to read.
+    Result<void> create();
+    // Runs until the guest or the user ends it; the exit status.
+    int run();
+
+private:
+    Result<void> open_log();
+    Result<void> open_drives();
+    Result<block::NodePtr> open_drive(const DriveOptions& d);
+    Result<void> open_chardevs();
+    Result<std::string> open_serial(u32 n, const std::string& text);
+    Result<void> make_board();
+    Result<void> make_devices();
+    Result<void> make_device(const DeviceOptions& d);
+    void watch_signals();
+    io::Task<Result<void>> signals();
+    void handle(const devices::Request& request);
+    void leave(int status);
+
+    SystemOptions options_;
+    std::unique_ptr<io::Loop> loop_;
+    std::unique_ptr<block::Context> blocks_;
+    std::vector<std::unique_ptr<block::Edge>> roots_;
+    std::vector<std::string> temporary_; // files of snapshot=on
+    std::vector<std::pair<std::string, devices::Machine::Drive>> drives_;
+    std::unique_ptr<chardev::OpenContext> chardev_context_;
+    std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
+    const machines::BoardType* type_ = nullptr;
+    std::unique_ptr<machines::Board> board_;
+    int signal_fd_ = -1;
+    std::unique_ptr<io::Watch> signal_watch_;
+    bool watching_ = false, done_ = false, stopped_ = false;
+    int status_ = 0;
+    std::FILE* log_ = nullptr;
+};
+
+} // namespace mimic::app

@@ -1,0 +1,201 @@
+#include "chardev/open.hpp"
+#include "chardev/ringbuf.hpp"
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace mimic::chardev {
+namespace {
+
+struct Front : FrontEnd {
+    std::string got, events;
+    u32 limit = 1000;
+    u32 room() override { return limit > got.size() ? limit - u32(got.size()) : 0; }
+    void receive(std::span<const u8> bytes) override { got.append(bytes.begin(), bytes.end()); }
+    void event(Event e) override { events += "oCbio"[u8(e)]; }
+};
+
+std::span<const u8> bytes(std::string_view s) { return {reinterpret_cast<const u8*>(s.data()), s.size()}; }
+
+struct Rig {
+    std::unique_ptr<io::Loop> loop = *io::Loop::create();
+    bool left = false;
+    std::string said;
+    OpenContext context{*loop, [this] { left = true; }, [this](const std::string& s) { said += s + "\n"; }};
+    std::string folder;
+    Rig() {
+        char name[] = "/tmp/mimic-chardev-XXXXXX";
+        folder = mkdtemp(name);
+    }
+    ~Rig() { EXPECT_EQ(std::system(("rm -r " + folder).c_str()), 0); }
+    std::unique_ptr<Chardev> legacy(const std::string& text) {
+        auto dev = open_legacy(context, "c", text);
+        EXPECT_TRUE(dev) << (dev ? "" : dev.error().message());
+        return dev ? std::move(*dev) : nullptr;
+    }
+    void until(const std::function<bool()>& done) { loop->run_until(done); }
+};
+
+int client(const std::string& path) {
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    std::strcpy(a.sun_path, path.c_str());
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a), 0);
+    return fd;
+}
+
+TEST(Chardev, FileTakesOutput) {
+    Rig r;
+    std::string path = r.folder + "/out";
+    {
+        auto dev = r.legacy("file:" + path);
+        EXPECT_EQ(dev->write(bytes("hello ")), 6u);
+        EXPECT_EQ(dev->write(bytes("world")), 5u);
+        dev->drain();
+    }
+    std::ifstream in(path);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "hello world");
+}
+
+TEST(Chardev, SocketServesOnePeerAfterAnother) {
+    Rig r;
+    std::string path = r.folder + "/s";
+    auto dev = r.legacy("unix:" + path + ",server=on,wait=off");
+    Front front;
+    dev->attach(&front);
+    for (int round = 0; round < 3; round++) {
+        front.got.clear();
+        int fd = client(path);
+        ASSERT_EQ(write(fd, "ping", 4), 4);
+        r.until([&] { return front.got == "ping"; });
+        dev->write(bytes("pong"));
+        char buffer[4] = "";
+        std::string seen;
+        r.until([&] {
+            ssize_t n = recv(fd, buffer, 4, MSG_DONTWAIT);
+            if (n > 0) seen.append(buffer, size_t(n));
+            if (seen.empty()) r.loop->call([] {}); // look again
+            return seen == "pong";
+        });
+        close(fd);
+        std::string events = "oC";
+        for (int i = 0; i < round; i++) events += "oC";
+        r.until([&] { return front.events == events; });
+    }
+}
+
+TEST(Chardev, InputWaitsForRoom) {
+    Rig r;
+    std::string path = r.folder + "/s";
+    auto dev = r.legacy("unix:" + path + ",server=on,wait=off");
+    Front front;
+    front.limit = 3;
+    dev->attach(&front);
+    int fd = client(path);
+    ASSERT_EQ(write(fd, "abcdef", 6), 6);
+    r.until([&] { return front.got == "abc"; });
+    front.limit = 100;
+    dev->accept_input();
+    r.until([&] { return front.got == "abcdef"; });
+    close(fd);
+}
+
+TEST(Chardev, PtyCarriesBytesBothWays) {
+    Rig r;
+    auto dev = r.legacy("pty");
+    Front front;
+    dev->attach(&front);
+    ASSERT_NE(r.said.find("char device redirected to /dev/pts/"), std::string::npos);
+    std::string path = dev->filename().substr(4);
+    int fd = ::open(path.c_str(), O_RDWR | O_NOCTTY);
+    ASSERT_GE(fd, 0);
+    ASSERT_EQ(write(fd, "x\r", 2), 2);
+    r.until([&] { return front.got == "x\r"; });
+    close(fd);
+}
+
+TEST(Chardev, PipesAreAPairOfFifos) {
+    Rig r;
+    std::string path = r.folder + "/p";
+    ASSERT_EQ(mkfifo((path + ".in").c_str(), 0600), 0);
+    ASSERT_EQ(mkfifo((path + ".out").c_str(), 0600), 0);
+    auto dev = r.legacy("pipe:" + path);
+    Front front;
+    dev->attach(&front);
+    int fd = ::open((path + ".in").c_str(), O_WRONLY);
+    ASSERT_EQ(write(fd, "in", 2), 2);
+    r.until([&] { return front.got == "in"; });
+    close(fd);
+}
+
+TEST(Chardev, RingBufferKeepsTheLast) {
+    Rig r;
+    auto dev = open(r.context, "ring", {{"backend", "ringbuf"}, {"size", "8"}});
+    ASSERT_TRUE(dev);
+    auto& ring = static_cast<RingBuffer&>(**dev);
+    ring.write(bytes("0123456789"));
+    EXPECT_EQ(ring.read(3), "234");
+    EXPECT_EQ(ring.read(100), "56789");
+    Front front;
+    ring.attach(&front);
+    EXPECT_EQ(ring.type(bytes("hi")), 2u);
+    EXPECT_EQ(front.got, "hi");
+}
+
+TEST(Mux, EscapesMoveTheKeyboardAndLeave) {
+    Rig r;
+    auto ring = std::make_unique<RingBuffer>("back", 1024);
+    RingBuffer& back = *ring;
+    auto first = mux_over(r.context, std::move(ring), "serial0");
+    auto second = mux_port(*first, "monitor");
+    ASSERT_TRUE(second);
+    Front a, b;
+    first->attach(&a);
+    (*second)->attach(&b);
+    back.type(bytes("one\x01\x01"));
+    back.type(bytes("\x01"
+                    "ctwo\x01"));
+    back.type(bytes("cthree\x01"
+                    "b"));
+    EXPECT_EQ(a.got, "one\x01three");
+    EXPECT_EQ(b.got, "two");
+    EXPECT_EQ(a.events, "oib");
+    back.type(bytes("\x01"
+                    "h"));
+    EXPECT_NE(back.read(1000).find("C-a x    exit emulator"), std::string::npos);
+    EXPECT_FALSE(r.left);
+    back.type(bytes("\x01"
+                    "x"));
+    EXPECT_TRUE(r.left);
+    first->write(bytes("a"));
+    (*second)->write(bytes("b"));
+    EXPECT_NE(back.read(1000).find("ab"), std::string::npos);
+}
+
+TEST(Chardev, ErrorsNameWhatIsWrong) {
+    Rig r;
+    const char* bad[][2] = {
+        {"stdo", "'stdo' is no character device, expected none, null, stdio, mon:stdio, pty, file:PATH, pipe:PATH, "
+                 "unix:PATH, tcp:HOST:PORT or chardev:ID"},
+        {"unix:/tmp/x,server=maybe", "chardev 'c': option 'server': 'maybe', expected on or off"},
+        {"unix:/tmp/x,sever=on", "chardev 'c': there is no option 'sever', did you mean 'server'?"},
+        {"tcp:5555", "'tcp:5555': expected tcp:HOST:PORT[,server=on][,wait=off]"},
+        {"file:/nonexistent/x", "chardev 'c': cannot open /nonexistent/x: No such file or directory"},
+    };
+    for (auto& b : bad) {
+        auto dev = open_legacy(r.context, "c", b[0]);
+        ASSERT_FALSE(dev) << b[0];
+        EXPECT_EQ(dev.error().message(), b[1]);
+    }
+    EXPECT_EQ(open(r.context, "x", {{"backend", "vcc"}}).error().message(),
+              "chardev 'x': backend 'vcc', expected one of file, null, pipe, pty, ringbuf, socket, stdio");
+}
+
+} // namespace
+} // namespace mimic::chardev

@@ -1,0 +1,37 @@
+// Opening character devices by the text of -chardev and -serial.
+#pragma once
+#include "base/io/loop.hpp"
+#include "chardev/chardev.hpp"
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace mimic::chardev {
+
+// Options of one back end in the order they were given: {"backend", "socket"}, {"path", "/tmp/s"}, {"server", "on"}.
+using OptionList = std::vector<std::pair<std::string, std::string>>;
+
+struct OpenContext {
+    io::Loop& loop;
+    // The user typed C-a x: leave. Called on the loop's thread.
+    std::function<void()> quit;
+    // Lines for the user ("char device redirected to /dev/pts/3").
+    std::function<void(const std::string&)> say = [](const std::string&) {};
+};
+
+// `-chardev BACKEND,id=ID,key=value...`. Errors name the option and what was expected.
+Result<std::unique_ptr<Chardev>> open(OpenContext& context, const std::string& id, const OptionList& options);
+// `-serial TEXT`: none (a null pointer), null, stdio, mon:stdio, pty, vc, file:PATH, pipe:PATH, unix:PATH,server=on,
+// tcp:HOST:PORT,server=on,wait=off, chardev:ID is the caller's.
+Result<std::unique_ptr<Chardev>> open_legacy(OpenContext& context, const std::string& id, std::string_view text);
+// Names of back ends, sorted.
+std::span<const std::string_view> backends();
+
+// Several front ends over one back end; C-a c moves the keyboard, C-a x leaves, C-a h helps, C-a b is a break, C-a C-a
+// is C-a. Gives the first front end's side, which owns the mux.
+std::unique_ptr<Chardev> mux_over(OpenContext& context, std::unique_ptr<Chardev> back, const std::string& id);
+// Another front end's side of a chardev with mux=on, which must outlive it. Errors: it is no mux.
+Result<std::unique_ptr<Chardev>> mux_port(Chardev& mux, std::string id);
+
+} // namespace mimic::chardev

@@ -1,0 +1,174 @@
+#include "cpu/system/machine.hpp"
+#include <algorithm>
+#include <cstring>
+#include <fmt/core.h>
+
+namespace mimic::cpu {
+
+// ---- timers
+
+TimerKeeper::~TimerKeeper() {
+    quit_ = true;
+    event_.signal();
+    if (thread_.joinable()) thread_.join();
+}
+
+void TimerKeeper::add(MachineCpu& cpu) {
+    std::lock_guard lock(mutex_);
+    cpus_.push_back(&cpu);
+}
+void TimerKeeper::remove(MachineCpu& cpu) {
+    std::lock_guard lock(mutex_);
+    std::erase(cpus_, &cpu);
+}
+
+void TimerKeeper::changed() {
+    if (!clock_) return;
+    {
+        std::lock_guard lock(mutex_);
+        if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    }
+    event_.signal();
+}
+
+void TimerKeeper::run() {
+    while (!quit_) {
+        u32 seen = event_.now();
+        u64 now = clock_->now(), next = ~u64{0};
+        {
+            std::lock_guard lock(mutex_);
+            for (MachineCpu* c : cpus_) {
+                u64 at = c->deadline().load();
+                if (at <= now) {
+                    c->deadline().compare_exchange_strong(at, ~u64{0});
+                    c->wake();
+                } else {
+                    next = std::min(next, at);
+                }
+            }
+        }
+        event_.wait(seen, next == ~u64{0} ? next : next - now);
+    }
+}
+
+// ---- the accelerator
+
+MachineAccelerator::MachineAccelerator(std::string_view name, AcceleratorOptions options)
+    : name_(name)
+    , options_(std::move(options))
+    , timers_(options_.clock) {}
+
+MachineAccelerator::~MachineAccelerator() {
+    for (memory::RamBlock* b : blocks_) b->on_code_write = nullptr;
+    for (memory::AddressSpace* s : spaces_) s->remove(*this);
+}
+
+Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view name, AcceleratorOptions options) {
+    if (!options.guest || !options.guest->system())
+        return Error::unsupported("guest {} has no privileged architecture here: it runs programs only",
+                                  options.guest ? options.guest->name() : "?");
+    auto a = std::unique_ptr<MachineAccelerator>(new MachineAccelerator(name, std::move(options)));
+    Options o = a->options_.translation;
+    o.accel = name == "interp" ? Accel::interp : Accel::jit;
+    o.paged = true;
+    o.guest_base = 0;
+    a->space_ = TRY(CodeSpace::create(*a->options_.guest, *a, o));
+    return std::unique_ptr<Accelerator>(std::move(a));
+}
+
+Result<std::unique_ptr<Vcpu>> MachineAccelerator::make_vcpu(const VcpuOptions& options) {
+    auto cpu = std::make_unique<MachineCpu>(*this, options);
+    std::lock_guard lock(mutex_);
+    if (std::find(spaces_.begin(), spaces_.end(), &cpu->address_space()) == spaces_.end()) {
+        spaces_.push_back(&cpu->address_space());
+        cpu->address_space().add(*this);
+    }
+    cpus_.push_back(cpu.get());
+    timers_.add(*cpu);
+    return std::unique_ptr<Vcpu>(std::move(cpu));
+}
+
+void MachineAccelerator::remove(MachineCpu& cpu) {
+    timers_.remove(cpu);
+    std::lock_guard lock(mutex_);
+    std::erase(cpus_, &cpu);
+}
+
+std::string MachineAccelerator::statistics() const {
+    CodeSpace::Counters c = space_->counters();
+    return fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
+                       "units left to the interpreter {}\n",
+                       c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
+}
+
+// ---- code
+
+u32 MachineAccelerator::fetch(u64 place, u8* out, u32 max) {
+    std::memcpy(out, reinterpret_cast<const u8*>(place), max); // the caller stays inside a page that was located
+    return max;
+}
+
+void MachineAccelerator::watch_block(memory::RamBlock& block) {
+    u32 n = block_count_.load(std::memory_order_acquire);
+    for (u32 k = 0; k < n; ++k)
+        if (blocks_[k] == &block) return;
+    std::lock_guard lock(mutex_);
+    if (std::find(blocks_.begin(), blocks_.end(), &block) != blocks_.end()) return;
+    if (blocks_.empty()) blocks_.reserve(256); // readers walk it without the lock
+    if (blocks_.size() == blocks_.capacity()) return;
+    // Nobody calls it before the first page is watched, which is later.
+    block.on_code_write = [this](memory::RamBlock& b, u64 offset, u64 bytes) {
+        space_->invalidate(u64(b.host()) + offset, u64(b.host()) + offset + bytes);
+    };
+    blocks_.push_back(&block);
+    block_count_.store(u32(blocks_.size()), std::memory_order_release);
+}
+
+memory::RamBlock* MachineAccelerator::block_of(u64 place, u64& offset) {
+    for (u32 k = 0, n = block_count_.load(std::memory_order_acquire); k < n; ++k) {
+        offset = place - u64(blocks_[k]->host());
+        if (offset < blocks_[k]->size()) return blocks_[k];
+    }
+    return nullptr;
+}
+
+// The flag first, then the TLBs that may hold a right to write; see MachineMemory::fill.
+Watch MachineAccelerator::protect_code(u64 place, bool) {
+    u64 offset;
+    memory::RamBlock* b = block_of(place, offset);
+    if (!b || (b->flags(offset).load(std::memory_order_relaxed) & memory::RamBlock::code)) return Watch::as_before;
+    b->watch(offset, memory::RamBlock::code);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    u8 old = b->flags(offset).fetch_and(u8(~MachineMemory::written_by_tlb), std::memory_order_seq_cst);
+    if (!(old & MachineMemory::written_by_tlb)) return Watch::as_before;
+    u64 host = u64(b->host()) + (offset & ~(Tlb::page - 1));
+    std::lock_guard lock(mutex_);
+    for (MachineCpu* c : cpus_) c->memory().tlb().drop_writes(host);
+    return Watch::from_now;
+}
+
+void MachineAccelerator::release_code(u64 place) {
+    u64 offset;
+    if (memory::RamBlock* b = block_of(place, offset))
+        b->flags(offset).fetch_and(u8(~memory::RamBlock::code), std::memory_order_seq_cst);
+}
+
+void MachineAccelerator::settle() { space_->settle(); }
+
+// ---- what lies where
+
+// Host addresses stay what they are; guest addresses do not. The calling vCPU's own TLB goes at once, others' before they
+// next enter code.
+void MachineAccelerator::topology_changed(memory::AddressSpace& space) {
+    std::lock_guard lock(mutex_);
+    for (MachineCpu* c : cpus_)
+        if (&c->address_space() == &space) c->forget_mappings();
+}
+
+Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options) {
+    if (name == "tcg") name = "jit";
+    if (name == "jit" || name == "interp") return MachineAccelerator::create(name, std::move(options));
+    return Error::invalid_argument("accelerator '{}' is unknown, expected jit (tcg) or interp", name);
+}
+
+} // namespace mimic::cpu

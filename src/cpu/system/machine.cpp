@@ -1,0 +1,268 @@
+// A vCPU's thread: runs code, enters the guest's handlers, sleeps, does what other threads ask.
+#include "cpu/system/machine.hpp"
+#include <algorithm>
+#include <cstring>
+#include <fmt/core.h>
+
+namespace mimic::cpu {
+
+using ir::ExitKind;
+using ir::TrapKind;
+
+namespace {
+
+u64 clock_of(ir::CpuHeader& h) { return static_cast<MachineCpu*>(static_cast<Cpu*>(h.owner)->client)->now(); }
+
+} // namespace
+
+MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& options)
+    : accelerator_(accelerator)
+    , system_(accelerator.system())
+    , options_(options)
+    , space_(options.memory ? *options.memory : *accelerator.options().memory)
+    , memory_(*accelerator.options().guest, space_, accelerator)
+    , cpu_(accelerator.space(), memory_, &memory_) {
+    cpu_.client = this;
+    header().clock = clock_of;
+    header().random = accelerator.options().random;
+    system_.set_identity(header(), options.id);
+    reset(isa::ResetKind::power_on);
+}
+
+MachineCpu::~MachineCpu() {
+    quit_ = true;
+    wake();
+    {
+        std::lock_guard lock(mutex_);
+        changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+    accelerator_.remove(*this);
+}
+
+// ---- from other threads
+
+void MachineCpu::wake() {
+    attention_ = true;
+    cpu_.kick();
+    event_.signal();
+}
+
+// From any thread. Its own, which is inside an access, needs no lock: nothing else looks at the TLB meanwhile.
+void MachineCpu::forget_mappings() {
+    if (std::this_thread::get_id() == thread_.get_id()) return memory_.flush_all();
+    mappings_changed_ = true;
+    wake();
+}
+
+void MachineCpu::start() {
+    std::lock_guard lock(mutex_);
+    pause_ = Pause::none;
+    running_ = true;
+    idle_ = false;
+    if (!thread_.joinable()) thread_ = std::thread([this] { thread(); });
+    changed_.notify_all();
+}
+void MachineCpu::stop() {
+    running_ = false;
+    wake();
+}
+void MachineCpu::wait_stopped() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return idle_; });
+}
+
+void MachineCpu::set_line(u32 line, bool level) {
+    u64 bit = u64{1} << line, old;
+    if (level)
+        old = __atomic_fetch_or(&header().lines, bit, __ATOMIC_SEQ_CST);
+    else
+        old = __atomic_fetch_and(&header().lines, ~bit, __ATOMIC_SEQ_CST);
+    if (level && !(old & bit)) wake();
+}
+
+void MachineCpu::set_powered(bool on) {
+    powered_ = on;
+    std::lock_guard lock(mutex_);
+    wake();
+    changed_.notify_all();
+}
+
+void MachineCpu::run_inside(const std::function<void(ir::CpuHeader&)>& f) {
+    std::unique_lock lock(mutex_);
+    if (idle_ && !running_) return f(header());
+    if (std::this_thread::get_id() == thread_.get_id()) return lock.unlock(), f(header());
+    jobs_.push_back(&f);
+    wake();
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return std::find(jobs_.begin(), jobs_.end(), &f) == jobs_.end(); });
+}
+
+// ---- while stopped
+
+void MachineCpu::reset(isa::ResetKind kind) {
+    system_.reset(header(), kind);
+    memory_.flush_all();
+    memory_.select(header());
+    pause_ = Pause::none;
+}
+void MachineCpu::set_pc(u64 pc) { system_.set_pc(header(), pc); }
+
+bool MachineCpu::read_register(std::string_view name, u64& value) {
+    if (name == "pc") return value = header().pc, true;
+    u32 n = guest().find_register(name);
+    if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
+    value = 0;
+    guest().read_register(header(), n, reinterpret_cast<u8*>(&value));
+    return true;
+}
+bool MachineCpu::write_register(std::string_view name, u64 value) {
+    if (name == "pc") return set_pc(value), true;
+    u32 n = guest().find_register(name);
+    if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
+    guest().write_register(header(), n, reinterpret_cast<const u8*>(&value));
+    memory_.flush_all(); // it may have been one that translations depend on
+    memory_.select(header());
+    return true;
+}
+bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
+    return memory_.debug_access(header(), address, out, bytes, false);
+}
+bool MachineCpu::write_memory(u64 address, const void* in, u64 bytes) {
+    return memory_.debug_access(header(), address, const_cast<void*>(in), bytes, true);
+}
+bool MachineCpu::translate_debug(u64 address, u64& physical) {
+    return memory_.debug_translate(header(), address, physical);
+}
+void MachineCpu::set_breakpoint(u64 pc, bool on) { accelerator_.space().set_breakpoint(pc, on); }
+void MachineCpu::set_single_step(bool on) { step_ = on; }
+
+// ---- the thread
+
+void MachineCpu::thread() {
+    for (;;) {
+        if (attention_.exchange(false) || !running_) {
+            if (!attend()) return;
+        }
+        turn();
+    }
+}
+
+// Waits while it must not run, and does what it was asked to. False: the end.
+bool MachineCpu::attend() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        while (!jobs_.empty()) {
+            auto* f = jobs_.front();
+            lock.unlock();
+            (*f)(header());
+            lock.lock();
+            jobs_.pop_front();
+            changed_.notify_all();
+        }
+        if (quit_) return false;
+        if (running_ && powered_) break;
+        if (!running_ && !idle_) {
+            idle_ = true;
+            changed_.notify_all();
+        }
+        changed_.wait(lock);
+    }
+    return true;
+}
+
+void MachineCpu::turn() {
+    cpu_.clear_kick();
+    if (attention_) return;
+    if (mappings_changed_.exchange(false)) memory_.flush_all();
+    arm_timer(); // first: what is due by then is seen by tick
+    system_.tick(header());
+    u64 from = header().pc;
+    if (system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
+        Options const& o = accelerator_.options().translation;
+        o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
+    }
+    if (step_ || resumed_at_ == header().pc) {
+        cpu_.step_instruction();
+        resumed_at_ = ~u64{0};
+        leave();
+        if (step_) pause_with(Pause::step);
+        return;
+    }
+    resumed_at_ = ~u64{0};
+    cpu_.run();
+    if (cpu_.stopped_at_breakpoint()) return pause_with(Pause::breakpoint);
+    leave();
+}
+
+// The instruction that it paused before is run when it is started again.
+void MachineCpu::pause_with(Pause p) {
+    pause_ = p;
+    running_ = false;
+    resumed_at_ = p == Pause::breakpoint ? header().pc : ~u64{0};
+    if (accelerator_.options().on_pause) accelerator_.options().on_pause(*this, p);
+}
+
+void MachineCpu::leave() {
+    switch (header().exit_kind) {
+    case ExitKind::trap: return trap();
+    case ExitKind::fault: return fault();
+    default: return; // the reason of a poll is looked at above
+    }
+}
+
+void MachineCpu::arm_timer() {
+    u64 at = system_.next_timer(header());
+    if (at != ~u64{0} && at <= now()) at = ~u64{0}; // due: it is a line now
+    if (deadline_.exchange(at) != at && at != ~u64{0}) accelerator_.timers().changed();
+}
+
+void MachineCpu::log(const isa::Exception& e) {
+    const Options& o = accelerator_.options().translation;
+    if ((o.log & log::interrupts) && o.write_log)
+        o.write_log(o.owner, fmt::format("int {}: {}\n", index(), system_.describe(header(), e)));
+}
+
+void MachineCpu::raise(const isa::Exception& e) {
+    log(e);
+    system_.raise(header(), e);
+}
+
+void MachineCpu::trap() {
+    TrapKind kind = TrapKind(header().exit_arg & 0xff);
+    if (kind == TrapKind::guest) return execute();
+    if (kind == TrapKind::flush_code) return accelerator_.settle();
+    u8 code[16];
+    u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
+    raise(system_.trap(header(), std::span(code).first(n)));
+}
+
+void MachineCpu::fault() {
+    ir::CpuHeader& h = header();
+    if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
+    auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
+    raise(system_.misaligned(h, h.fault_address, type));
+}
+
+void MachineCpu::execute() {
+    isa::Effects f;
+    isa::Exception e;
+    u8 code[16];
+    u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
+    if (!system_.execute(header(), std::span(code).first(n), f, e)) return raise(e);
+    memory_.flush(f);
+    if (f.contexts) memory_.select(header());
+    if (f.wait) wait_for_interrupt();
+}
+
+void MachineCpu::wait_for_interrupt() {
+    for (;;) {
+        u32 seen = event_.now();
+        system_.tick(header());
+        if (system_.wakes(header()) || attention_) return;
+        u64 at = system_.next_timer(header()), now_ns = now();
+        event_.wait(seen, at == ~u64{0} ? at : at - std::min(at, now_ns));
+    }
+}
+
+} // namespace mimic::cpu

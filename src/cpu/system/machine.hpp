@@ -1,0 +1,144 @@
+// jit and interp of a machine: vCPUs that each run on a thread of their own over shared code. Internal to the room.
+#pragma once
+#include "cpu/system/event.hpp"
+#include "cpu/system/memory.hpp"
+#include "cpu/vcpu.hpp"
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace mimic::cpu {
+
+class MachineCpu;
+
+// Host threads cannot be asked to look at the guest's clock: one thread kicks each vCPU when its timer is due.
+class TimerKeeper {
+public:
+    explicit TimerKeeper(Clock* clock) : clock_(clock) {}
+    ~TimerKeeper();
+    // `deadline` in the clock's time; ~0: none. Of vCPU number n.
+    void add(MachineCpu& cpu);
+    void remove(MachineCpu& cpu);
+    void changed();
+
+private:
+    void run();
+    Clock* clock_;
+    std::mutex mutex_;
+    std::vector<MachineCpu*> cpus_;
+    Event event_;
+    std::atomic<bool> quit_{false};
+    std::thread thread_;
+};
+
+class MachineAccelerator final : public Accelerator,
+                                 public CodeSource,
+                                 public CodeWatcher,
+                                 memory::AddressSpace::Listener {
+public:
+    static Result<std::unique_ptr<Accelerator>> create(std::string_view name, AcceleratorOptions options);
+    ~MachineAccelerator() override;
+
+    std::string_view name() const override { return name_; }
+    Result<std::unique_ptr<Vcpu>> make_vcpu(const VcpuOptions& options) override;
+    std::string statistics() const override;
+
+    // CodeSource, of places that are host addresses of RAM and ROM.
+    u32 fetch(u64 place, u8* out, u32 max) override;
+    Watch protect_code(u64 place, bool stays_writable) override;
+    void release_code(u64 place) override;
+    void watch_block(memory::RamBlock& block) override;
+
+    const AcceleratorOptions& options() const { return options_; }
+    const isa::System& system() const { return *options_.guest->system(); }
+    CodeSpace& space() { return *space_; }
+    TimerKeeper& timers() { return timers_; }
+    void remove(MachineCpu& cpu);
+    // fence.i on one vCPU: what it fetches from now on is what memory holds.
+    void settle();
+
+private:
+    MachineAccelerator(std::string_view name, AcceleratorOptions options);
+    void topology_changed(memory::AddressSpace& space) override;
+    memory::RamBlock* block_of(u64 place, u64& offset);
+
+    std::string name_;
+    AcceleratorOptions options_;
+    std::unique_ptr<CodeSpace> space_;
+    TimerKeeper timers_;
+    mutable std::mutex mutex_; // of what follows; taken inside the code space's lock, never around it
+    std::vector<memory::RamBlock*> blocks_;
+    std::atomic<u32> block_count_{0};
+    std::vector<MachineCpu*> cpus_;
+    std::vector<memory::AddressSpace*> spaces_;
+};
+
+class MachineCpu final : public Vcpu {
+public:
+    MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& options);
+    ~MachineCpu() override;
+
+    u32 index() const override { return options_.index; }
+    const isa::Guest& guest() const override { return *accelerator_.options().guest; }
+    void start() override;
+    void stop() override;
+    void wait_stopped() override;
+    bool running() const override { return running_.load(); }
+    Pause pause() const override { return pause_.load(); }
+    void set_line(u32 line, bool level) override;
+    void set_powered(bool on) override;
+    void run_inside(const std::function<void(ir::CpuHeader&)>& f) override;
+    ir::CpuHeader& header() override { return cpu_.header(); }
+    void reset(isa::ResetKind kind) override;
+    void set_pc(u64 pc) override;
+    bool read_register(std::string_view name, u64& value) override;
+    bool write_register(std::string_view name, u64 value) override;
+    bool read_memory(u64 address, void* out, u64 bytes) override;
+    bool write_memory(u64 address, const void* in, u64 bytes) override;
+    bool translate_debug(u64 address, u64& physical) override;
+    void set_breakpoint(u64 pc, bool on) override;
+    void set_single_step(bool on) override;
+    u64 guest_instructions() const override { return 0; }
+
+    MachineMemory& memory() { return memory_; }
+    std::atomic<u64>& deadline() { return deadline_; }
+    void wake();
+    memory::AddressSpace& address_space() { return space_; }
+    void forget_mappings();
+    u64 now() const { return accelerator_.options().clock ? accelerator_.options().clock->now() : 0; }
+
+private:
+    void thread();
+    bool attend();
+    void turn();
+    void leave();
+    void raise(const isa::Exception& e);
+    void trap();
+    void fault();
+    void execute();
+    void wait_for_interrupt();
+    void arm_timer();
+    void pause_with(Pause p);
+    void log(const isa::Exception& e);
+
+    MachineAccelerator& accelerator_;
+    const isa::System& system_;
+    VcpuOptions options_;
+    memory::AddressSpace& space_;
+    MachineMemory memory_;
+    Cpu cpu_;
+    Event event_;
+    std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false}, mappings_changed_{false};
+    std::atomic<Pause> pause_{Pause::none};
+    std::atomic<u64> deadline_{~u64{0}};
+    std::mutex mutex_; // of what follows
+    std::condition_variable changed_;
+    bool idle_ = true; // outside guest code until started
+    std::deque<const std::function<void(ir::CpuHeader&)>*> jobs_;
+    std::atomic<bool> step_{false};
+    u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
+    std::thread thread_;
+};
+
+} // namespace mimic::cpu

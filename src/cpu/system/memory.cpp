@@ -1,0 +1,346 @@
+#include "cpu/system/memory.hpp"
+#include "base/process.hpp"
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace mimic::cpu {
+
+using isa::AccessType;
+using memory::Outcome;
+using memory::Place;
+
+namespace {
+
+constexpr u64 page = Tlb::page;
+u64 left_in_page(u64 address) { return page - (address & (page - 1)); }
+
+// Sizes that the host reads and writes at once; others piece by piece.
+void copy_in(void* out, const u8* from, u32 bytes) {
+    if (std::has_single_bit(bytes) && bytes <= 16)
+        process::guarded_load(from, out, bytes);
+    else
+        std::memcpy(out, from, bytes);
+}
+void copy_out(u8* to, const void* in, u32 bytes) {
+    if (std::has_single_bit(bytes) && bytes <= 16)
+        process::guarded_store(to, in, bytes);
+    else
+        std::memcpy(to, in, bytes);
+}
+
+u64 apply(ir::Rmw op, u64 v, u64 operand, u32 bytes) {
+    u32 shift = 64 - 8 * bytes;
+    i64 sv = i64(v << shift), so = i64(operand << shift);
+    u64 uv = v << shift, uo = operand << shift;
+    switch (op) {
+    case ir::Rmw::add: return v + operand;
+    case ir::Rmw::sub: return v - operand;
+    case ir::Rmw::and_: return v & operand;
+    case ir::Rmw::or_: return v | operand;
+    case ir::Rmw::xor_: return v ^ operand;
+    case ir::Rmw::andn: return v & ~operand;
+    case ir::Rmw::swap: return operand;
+    case ir::Rmw::smin: return sv < so ? v : operand;
+    case ir::Rmw::smax: return sv > so ? v : operand;
+    case ir::Rmw::umin: return uv < uo ? v : operand;
+    case ir::Rmw::umax: return uv > uo ? v : operand;
+    }
+    return v;
+}
+
+} // namespace
+
+// ---- translations
+
+MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher)
+    : system_(*guest.system())
+    , space_(space)
+    , watcher_(watcher)
+    , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
+
+jit::JumpEntry* MachineMemory::jumps(ir::CpuHeader& cpu) {
+    if (!jump_table_ || jump_mode_ != cpu.mode) {
+        jump_mode_ = cpu.mode;
+        jump_table_ = jumps_.select(cpu.mode, system_.context(cpu, system_.fetch_index(cpu.mode)));
+    }
+    return jump_table_;
+}
+
+void MachineMemory::select(const ir::CpuHeader& cpu) {
+    jump_table_ = nullptr;
+    for (u32 n = 0; n < system_.indices(); ++n) tlb_.select(n, system_.context(cpu, n));
+}
+
+void MachineMemory::flush(const isa::Effects& f) {
+    using enum isa::Effects::Flush;
+    switch (f.flush) {
+    case none: break;
+    case all: flush_all(); break;
+    case address: tlb_.flush_address(f.address) ? jumps_.flush() : jumps_.flush_address(f.address); break;
+    case context: tlb_.flush_context(f.context), jumps_.flush_context(f.context); break;
+    case address_in_context:
+        tlb_.flush_address_in(f.address, f.context) ? jumps_.flush() : jumps_.flush_address(f.address);
+        break;
+    }
+}
+
+bool MachineMemory::fail(ir::CpuHeader& cpu, u64 address, AccessType type, const isa::Exception& e) {
+    exception_ = e;
+    cpu.fault_address = address;
+    cpu.fault_kind = type == AccessType::read    ? ir::FaultKind::read
+                     : type == AccessType::write ? ir::FaultKind::write
+                                                 : ir::FaultKind::fetch;
+    return false;
+}
+bool MachineMemory::bus_error(ir::CpuHeader& cpu, u64 address, AccessType type) {
+    return fail(cpu, address, type, system_.bus_error(cpu, address, type));
+}
+
+// An access inside a page: where it goes, or its exception. What may be kept goes to the TLB.
+bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessType type, u32 index, Target& t) {
+    isa::Exception e;
+    if (!system_.translate(cpu, *this, address, bytes, type, index, false, t.mapping, e))
+        return fail(cpu, address, type, e);
+    t.place = space_.find(t.mapping.physical);
+    if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
+    if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
+    return true;
+}
+
+void MachineMemory::fill(u64 address, u32 index, const Target& t) {
+    u64 offset = address & (page - 1);
+    // All of the page is there.
+    if (t.place.left < page - offset || t.place.offset < offset) return;
+    if (offset) {
+        Place first = space_.find(t.mapping.physical - offset);
+        if (first.block != t.place.block || first.offset + offset != t.place.offset) return;
+    }
+    memory::RamBlock& block = *t.place.block;
+    u64 in_block = t.place.offset - offset;
+    if (in_block & (page - 1)) return;
+    bool write = t.mapping.write && t.place.kind == Place::Kind::ram;
+    if (write) {
+        // Whoever starts to watch the page looks at this flag after it has set its own: one of us sees the other.
+        if (!(block.flags(in_block).load(std::memory_order_relaxed) & written_by_tlb))
+            block.flags(in_block).fetch_or(written_by_tlb, std::memory_order_seq_cst);
+        write = block.writes_are_free(in_block);
+    }
+    TlbEntry& e = tlb_.fill(index, {.address = address,
+                                    .host = u64(block.host() + in_block),
+                                    .bits = t.mapping.bits,
+                                    .read = t.mapping.read,
+                                    .write = write,
+                                    .fetch = t.mapping.fetch});
+    if (!write) return;
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!block.writes_are_free(in_block)) Tlb::take_write(e, address);
+}
+
+bool MachineMemory::read(u64 address, u32 bytes, u64& value) {
+    Place p = space_.find(address);
+    if ((p.kind != Place::Kind::ram && p.kind != Place::Kind::rom) || p.left < bytes) return false;
+    value = 0;
+    copy_in(&value, p.host(), bytes);
+    return true;
+}
+
+bool MachineMemory::compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) {
+    Place p = space_.find(address);
+    if (p.kind != Place::Kind::ram || p.left < bytes) return false;
+    if (!process::guarded_cas(p.host(), &expected, &desired, &old, bytes)) return false;
+    if (!p.block->writes_are_free(p.offset)) p.block->note_write(p.offset, bytes);
+    return true;
+}
+
+// ---- accesses
+
+bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const Target& t) {
+    if (t.place.kind != Place::Kind::device && t.place.left >= bytes) return copy_in(out, t.place.host(), bytes), true;
+    Outcome o;
+    if (std::has_single_bit(bytes) && bytes <= 8) {
+        u64 value = 0;
+        o = space_.read_value(t.mapping.physical, bytes, value, {});
+        std::memcpy(out, &value, bytes);
+    } else {
+        o = space_.read(t.mapping.physical, out, bytes);
+    }
+    return o == Outcome::ok || bus_error(cpu, address, AccessType::read);
+}
+
+void MachineMemory::written(const Target& t, u32 bytes) {
+    if (!t.place.block->writes_are_free(t.place.offset)) t.place.block->note_write(t.place.offset, bytes);
+}
+
+bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t) {
+    if (t.place.kind == Place::Kind::ram && t.place.left >= bytes) {
+        copy_out(t.place.host(), in, bytes);
+        written(t, bytes);
+        return true;
+    }
+    Outcome o;
+    if (std::has_single_bit(bytes) && bytes <= 8) {
+        u64 value = 0;
+        std::memcpy(&value, in, bytes);
+        o = space_.write_value(t.mapping.physical, bytes, value, {});
+    } else {
+        o = space_.write(t.mapping.physical, in, bytes);
+    }
+    return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
+}
+
+bool MachineMemory::load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) {
+    const TlbEntry& e = tlb_.entry(m.index, address);
+    if (Tlb::hits(e.read, address, bytes)) [[likely]] {
+        copy_in(out, reinterpret_cast<const u8*>(e.host) + (address - e.read), bytes);
+        return true;
+    }
+    Target first, second;
+    u64 left = left_in_page(address);
+    if (bytes <= left)
+        return resolve(cpu, address, bytes, AccessType::read, m.index, first) &&
+               load_part(cpu, address, out, bytes, first);
+    u32 low = u32(left), high = bytes - low;
+    return resolve(cpu, address, low, AccessType::read, m.index, first) &&
+           resolve(cpu, address + low, high, AccessType::read, m.index, second) &&
+           load_part(cpu, address, out, low, first) &&
+           load_part(cpu, address + low, static_cast<u8*>(out) + low, high, second);
+}
+
+bool MachineMemory::store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) {
+    const TlbEntry& e = tlb_.entry(m.index, address);
+    if (Tlb::hits(e.write, address, bytes)) [[likely]] {
+        copy_out(reinterpret_cast<u8*>(e.host) + (address & (page - 1)), in, bytes);
+        return true;
+    }
+    Target first, second;
+    u64 left = left_in_page(address);
+    if (bytes <= left)
+        return resolve(cpu, address, bytes, AccessType::write, m.index, first) &&
+               store_part(cpu, address, in, bytes, first);
+    u32 low = u32(left), high = bytes - low;
+    return resolve(cpu, address, low, AccessType::write, m.index, first) &&
+           resolve(cpu, address + low, high, AccessType::write, m.index, second) &&
+           store_part(cpu, address, in, low, first) &&
+           store_part(cpu, address + low, static_cast<const u8*>(in) + low, high, second);
+}
+
+// RAM only: devices take no atomic accesses.
+u8* MachineMemory::atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t) {
+    if (bytes > left_in_page(address)) {
+        bus_error(cpu, address, AccessType::write);
+        return nullptr;
+    }
+    if (!resolve(cpu, address, bytes, AccessType::write, index, t)) return nullptr;
+    if (t.place.kind == Place::Kind::ram && t.place.left >= bytes) return t.place.host();
+    bus_error(cpu, address, AccessType::write);
+    return nullptr;
+}
+
+bool MachineMemory::rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes,
+                        const ir::MemArg& m) {
+    u32 shift = 64 - 8 * bytes;
+    auto swap = [&](u64 v) { return m.big ? __builtin_bswap64(v) >> shift : v; };
+    auto update = [&](u64 v) { return swap(apply(op, swap(v), operand, bytes)); };
+    const TlbEntry& e = tlb_.entry(m.index, address);
+    old = 0;
+    if (Tlb::hits(e.write, address, bytes)) [[likely]] {
+        process::guarded_rmw(reinterpret_cast<u8*>(e.host) + (address & (page - 1)), old, bytes, update);
+    } else {
+        Target t;
+        u8* host = atomic_target(cpu, address, bytes, m.index, t);
+        if (!host) return false;
+        process::guarded_rmw(host, old, bytes, update);
+        written(t, bytes);
+    }
+    old = swap(old);
+    return true;
+}
+
+bool MachineMemory::cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old,
+                        u32 bytes, const ir::MemArg& m) {
+    const TlbEntry& e = tlb_.entry(m.index, address);
+    if (Tlb::hits(e.write, address, bytes)) [[likely]]
+        return process::guarded_cas(reinterpret_cast<u8*>(e.host) + (address & (page - 1)), expected, desired, old,
+                                    bytes);
+    Target t;
+    u8* host = atomic_target(cpu, address, bytes, m.index, t);
+    if (!host) return false;
+    process::guarded_cas(host, expected, desired, old, bytes);
+    written(t, bytes);
+    return true;
+}
+
+bool MachineMemory::probe(ir::CpuHeader& cpu, u64 address, u64 bytes, bool write) {
+    u32 index = system_.data_index(cpu.mode);
+    AccessType type = write ? AccessType::write : AccessType::read;
+    for (u64 done = 0; done < bytes;) {
+        u64 n = std::min(bytes - done, left_in_page(address + done));
+        const TlbEntry& e = tlb_.entry(index, address + done);
+        Target t;
+        if (!Tlb::hits(write ? e.write : e.read, address + done, n) &&
+            !resolve(cpu, address + done, u32(n), type, index, t))
+            return false;
+        done += n;
+    }
+    return true;
+}
+
+void MachineMemory::fence(u32, u32) { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+// ---- code
+
+bool MachineMemory::locate(ir::CpuHeader& cpu, u64 pc, u64& place) {
+    u32 index = system_.fetch_index(cpu.mode);
+    u64 offset = pc & (page - 1);
+    const TlbEntry& e = tlb_.entry(index, pc);
+    if (Tlb::hits(e.fetch, pc, 1)) [[likely]]
+        return place = e.host + offset, true;
+    Target t;
+    u32 bytes = u32(std::min<u64>(2, page - offset));
+    if (!resolve(cpu, pc, bytes, AccessType::fetch, index, t)) return false;
+    if (t.place.kind == Place::Kind::device || t.place.left < bytes) return bus_error(cpu, pc, AccessType::fetch);
+    watcher_.watch_block(*t.place.block);
+    place = u64(t.place.host());
+    return true;
+}
+
+u32 MachineMemory::code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out) {
+    isa::Exception kept = exception_;
+    u64 address = cpu.fault_address;
+    ir::FaultKind kind = cpu.fault_kind;
+    u32 done = 0;
+    while (done < out.size()) {
+        u64 place;
+        if (!locate(cpu, pc + done, place)) break;
+        u32 n = u32(std::min<u64>(out.size() - done, left_in_page(pc + done)));
+        std::memcpy(out.data() + done, reinterpret_cast<const u8*>(place), n);
+        done += n;
+    }
+    exception_ = kept, cpu.fault_address = address, cpu.fault_kind = kind;
+    return done;
+}
+
+bool MachineMemory::debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical) {
+    isa::Mapping m;
+    isa::Exception e;
+    if (!system_.translate(cpu, *this, address, 1, AccessType::read, system_.data_index(cpu.mode), true, m, e))
+        return false;
+    physical = m.physical;
+    return true;
+}
+
+bool MachineMemory::debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write) {
+    for (u64 done = 0; done < bytes;) {
+        u64 physical, n = std::min(bytes - done, left_in_page(address + done));
+        if (!debug_translate(cpu, address + done, physical)) return false;
+        u8* at = static_cast<u8*>(data) + done;
+        Outcome o =
+            write ? space_.write(physical, at, n, {.debug = true}) : space_.read(physical, at, n, {.debug = true});
+        if (o != Outcome::ok) return false;
+        done += n;
+    }
+    return true;
+}
+
+} // namespace mimic::cpu

@@ -1,0 +1,84 @@
+// Guest memory as one vCPU of a machine sees it: virtual addresses through the TLB and the guest's walks to RAM and
+// devices. Used by the vCPU's thread only, but for drop_writes.
+#pragma once
+#include "cpu/cpu.hpp"
+#include "cpu/system/jumps.hpp"
+#include "cpu/system/tlb.hpp"
+#include "isa/system.hpp"
+#include "memory/address_space.hpp"
+
+namespace mimic::cpu {
+
+// Makes sure that writes to a block's code are told to the code space.
+class CodeWatcher {
+public:
+    virtual ~CodeWatcher() = default;
+    virtual void watch_block(memory::RamBlock& block) = 0;
+};
+
+class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
+public:
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher);
+
+    // What the last access that failed is to the guest.
+    const isa::Exception& exception() const { return exception_; }
+    Tlb& tlb() { return tlb_; }
+    void flush_all() { tlb_.flush(), jumps_.flush(); }
+    // The tables for the contexts that the state says; after each change of them.
+    void select(const ir::CpuHeader& cpu);
+    void flush(const isa::Effects& f);
+
+    bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
+    bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
+    bool rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes,
+             const ir::MemArg& m) override;
+    bool cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
+             const ir::MemArg& m) override;
+    bool probe(ir::CpuHeader& cpu, u64 address, u64 bytes, bool write) override;
+    void fence(u32 before, u32 after) override;
+
+    // Places are host addresses.
+    bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) override;
+    jit::JumpEntry* jumps(ir::CpuHeader& cpu) override;
+    const jit::JumpEntry* no_jumps() const override { return jumps_.none(); }
+    void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) override {
+        jumps_.add(table, pc, code, reaches_on);
+    }
+    void forget_jump(u64 pc) override { jumps_.forget(pc); }
+    void show(jit::TlbView* views) override { tlb_.show(views); }
+    // Up to out.size() bytes of code at pc, without an exception.
+    u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
+    // As a debugger: no permissions, no side effects.
+    bool debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical);
+    bool debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write);
+
+    // A bit of RamBlock's flags beside those of its clients: some TLB may hold a right to write.
+    static constexpr u8 written_by_tlb = 128;
+
+private:
+    struct Target {
+        isa::Mapping mapping;
+        memory::Place place;
+    };
+    bool resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, isa::AccessType type, u32 index, Target& t);
+    void fill(u64 address, u32 index, const Target& t);
+    bool fail(ir::CpuHeader& cpu, u64 address, isa::AccessType type, const isa::Exception& e);
+    bool bus_error(ir::CpuHeader& cpu, u64 address, isa::AccessType type);
+    bool load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const Target& t);
+    bool store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t);
+    u8* atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t);
+    static void written(const Target& t, u32 bytes);
+    bool read(u64 address, u32 bytes, u64& value) override;
+    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
+
+    const isa::System& system_;
+    memory::AddressSpace& space_;
+    CodeWatcher& watcher_;
+    Tlb tlb_;
+    Jumps jumps_;
+    jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts
+    u32 jump_mode_ = 0;
+    isa::Exception exception_;
+};
+
+} // namespace mimic::cpu

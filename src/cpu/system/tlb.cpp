@@ -1,0 +1,137 @@
+#include "cpu/system/tlb.hpp"
+#include "base/check.hpp"
+#include <algorithm>
+#include <atomic>
+#include <sys/mman.h>
+
+namespace mimic::cpu {
+
+namespace {
+
+void store(u64& to, u64 v) { __atomic_store_n(&to, v, __ATOMIC_RELAXED); }
+u64 load(const u64& from) { return __atomic_load_n(&from, __ATOMIC_RELAXED); }
+constexpr u64 mask_of(u32 entries) { return u64(entries - 1) * sizeof(TlbEntry); }
+constexpr u64 table_bytes = Tlb::most_entries * sizeof(TlbEntry);
+
+} // namespace
+
+// Address space, touched where it is used.
+Tlb::Tlb() {
+    void* p = mmap(nullptr, most_tables * table_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    MIMIC_CHECK(p != MAP_FAILED, "no memory for a TLB");
+    memory_ = static_cast<TlbEntry*>(p);
+    tables_.resize(most_tables);
+    for (u32 n = 0; n < most_tables; ++n) tables_[n].base = memory_ + n * most_entries;
+    for (u32 n = 0; n < most_indices; ++n) select(n, 0);
+}
+void Tlb::show(jit::TlbView* views) {
+    std::copy(own_views_.begin(), own_views_.end(), views);
+    view_ = views;
+}
+Tlb::~Tlb() { munmap(memory_, most_tables * table_bytes); }
+
+Tlb::Table& Tlb::table_for(u32 index, u64 context) {
+    Table* oldest = nullptr;
+    for (Table& t : tables_) {
+        if (t.used && t.index == index && t.context == context) return t;
+        bool in_use = std::find(selected_.begin(), selected_.end(), &t) != selected_.end();
+        if (in_use) continue;
+        if (!oldest || (!t.used && oldest->used) || (t.used == oldest->used && t.stamp < oldest->stamp)) oldest = &t;
+    }
+    Table& t = *oldest;
+    clear(t);
+    t.used = true, t.index = index, t.context = context;
+    return t;
+}
+
+void Tlb::select(u32 index, u64 context) {
+    Table& t = table_for(index, context);
+    t.stamp = ++now_;
+    selected_[index] = &t;
+    view_[index] = {u64(t.base), mask_of(t.entries)};
+    // Entry 0 alone could be taken for page 0 when it holds nothing.
+    if (t.filled == 0) store(t.base->read, page), store(t.base->write, page), store(t.base->fetch, page);
+}
+
+void Tlb::clear(Table& t) {
+    if (t.filled)
+        for (u32 n = 0; n < t.entries; ++n) {
+            TlbEntry& e = t.base[n];
+            store(e.read, none(n)), store(e.write, none(n)), store(e.fetch, none(n));
+        }
+    t.filled = t.misses = 0;
+    t.large_low = ~u64{0}, t.large_high = 0;
+}
+
+void Tlb::take_write(TlbEntry& e, u64 address) {
+    store(e.write, (address ^ page) & ~(page - 1)); // another entry's
+}
+
+TlbEntry& Tlb::fill(u32 index, const Page& p) {
+    Table& t = *selected_[index];
+    if (++t.misses > 2 * t.entries && t.filled > t.entries / 2 && t.entries < most_entries) {
+        clear(t);
+        t.entries *= 4;
+        if (t.entries > most_entries) t.entries = most_entries;
+        view_[index].mask = mask_of(t.entries);
+    }
+    u64 address = p.address & ~(page - 1), number = address >> page_bits & (t.entries - 1);
+    TlbEntry& e = t.base[number];
+    ++t.filled;
+    // A right never stands beside another page's host address.
+    store(e.read, none(number)), store(e.write, none(number)), store(e.fetch, none(number));
+    std::atomic_thread_fence(std::memory_order_release);
+    store(e.host, p.host);
+    if (p.read) store(e.read, address);
+    if (p.write) store(e.write, address);
+    if (p.fetch) store(e.fetch, address);
+    if (p.bits > page_bits) {
+        u64 block = u64{1} << p.bits;
+        t.large_low = std::min(t.large_low, address & ~(block - 1));
+        t.large_high = std::max(t.large_high, address | (block - 1));
+    }
+    return e;
+}
+
+void Tlb::flush() {
+    for (Table& t : tables_) clear(t);
+}
+
+void Tlb::flush_context(u64 context) {
+    for (Table& t : tables_)
+        if (t.used && t.context == context) clear(t);
+}
+
+bool Tlb::flush_address(Table& t, u64 address) {
+    if (t.filled == 0) return false;
+    if (address >= t.large_low && address <= t.large_high) return clear(t), true;
+    u64 number = address >> page_bits & (t.entries - 1);
+    TlbEntry& e = t.base[number];
+    store(e.read, none(number)), store(e.write, none(number)), store(e.fetch, none(number));
+    return false;
+}
+
+bool Tlb::flush_address(u64 address) {
+    bool large = false;
+    for (Table& t : tables_)
+        if (t.used) large |= flush_address(t, address);
+    return large;
+}
+bool Tlb::flush_address_in(u64 address, u64 context) {
+    bool large = false;
+    for (Table& t : tables_)
+        if (t.used && t.context == context) large |= flush_address(t, address);
+    return large;
+}
+
+void Tlb::drop_writes(u64 host) {
+    for (Table& t : tables_) {
+        if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
+        u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
+        for (u32 n = 0; n < entries; ++n)
+            if (load(t.base[n].host) == host) store(t.base[n].write, none(n));
+    }
+}
+
+} // namespace mimic::cpu

@@ -1,0 +1,103 @@
+// The accelerator interface: what boards, monitor and gdb know of the processors of a machine. jit and interp implement
+// it here; qtest, KVM and the test double that behaves like KVM (owns registers between exits, sees RAM as slots) fit behind
+// it, so nothing outside an accelerator touches a running vCPU's state.
+//
+//   auto accel = TRY(cpu::make_accelerator("jit", {.guest = *guest, .memory = space, .clock = clock}));
+//   auto vcpu = TRY(accel->make_vcpu({.index = 0}));
+//   vcpu->reset(isa::ResetKind::power_on);
+//   vcpu->start();                 // its thread runs until stop()
+//   vcpu->set_line(n, true);       // from any thread
+#pragma once
+#include "base/result.hpp"
+#include "cpu/cpu.hpp"
+#include "isa/system.hpp"
+#include "memory/address_space.hpp"
+
+namespace mimic::cpu {
+
+// The machine's clock port as vCPUs see it: nanoseconds of guest-visible time, which stands still while the machine is
+// stopped.
+class Clock {
+public:
+    virtual ~Clock() = default;
+    virtual u64 now() = 0;
+};
+
+struct VcpuOptions {
+    u32 index = 0; // of the machine's processors; the guest's own identifier is a property of the board
+    u64 id = 0;    // mhartid, MPIDR affinity
+    memory::AddressSpace* memory = nullptr; // null: the accelerator's
+};
+
+// Why a vCPU's thread paused, beside a request to.
+enum class Pause : u8 {
+    none,
+    breakpoint, // gdb's, at pc
+    watchpoint,
+    step,     // one instruction was stepped
+    halted,   // the architecture stopped it for good (as powered off by the board)
+    internal, // our own trouble: `message()`
+};
+
+class Vcpu {
+public:
+    virtual ~Vcpu() = default;
+    virtual u32 index() const = 0;
+    virtual const isa::Guest& guest() const = 0;
+
+    // Its thread: made at the first start, idle until then. start and stop return at once; wait_stopped returns when the
+    // thread is outside guest code and registers may be looked at.
+    virtual void start() = 0;
+    virtual void stop() = 0;
+    virtual void wait_stopped() = 0;
+    virtual bool running() const = 0;
+    virtual Pause pause() const = 0;
+
+    // Level of an input line. Any thread; lock-free; a vCPU that waits for an interrupt wakes.
+    virtual void set_line(u32 line, bool level) = 0;
+    // Powered off: does not run although started (secondary processors before PSCI or SBI HSM of the board start them).
+    virtual void set_powered(bool on) = 0;
+    // Runs `f` on the vCPU's thread between two instructions (or at once when it is stopped); returns when it is done.
+    virtual void run_inside(const std::function<void(ir::CpuHeader&)>& f) = 0;
+
+    // Only while stopped, or inside run_inside.
+    virtual ir::CpuHeader& header() = 0;
+    virtual void reset(isa::ResetKind kind) = 0;
+    virtual void set_pc(u64 pc) = 0;
+    virtual bool read_register(std::string_view name, u64& value) = 0;
+    virtual bool write_register(std::string_view name, u64 value) = 0;
+    // Guest virtual memory as this vCPU sees it now, without side effects (gdb, monitor). False: not mapped.
+    virtual bool read_memory(u64 address, void* out, u64 bytes) = 0;
+    virtual bool write_memory(u64 address, const void* in, u64 bytes) = 0;
+    virtual bool translate_debug(u64 address, u64& physical) = 0;
+
+    virtual void set_breakpoint(u64 pc, bool on) = 0;
+    virtual void set_single_step(bool on) = 0;
+    virtual u64 guest_instructions() const = 0; // 0 where not counted
+};
+
+struct AcceleratorOptions {
+    const isa::Guest* guest = nullptr;
+    memory::AddressSpace* memory = nullptr;
+    Clock* clock = nullptr;
+    bool (*random)(ir::CpuHeader&, u64&) = nullptr;
+    // `-accel NAME,KEY=VALUE...`: thread, tb-size, one-insn-per-tb, verify, split-wx as user mode has them.
+    Options translation;
+    bool single_thread = false;
+    // A vCPU paused by itself (breakpoint, halted, internal); called on its thread.
+    std::function<void(Vcpu&, Pause)> on_pause;
+};
+
+// Outlives its vCPUs.
+class Accelerator {
+public:
+    virtual ~Accelerator() = default;
+    virtual std::string_view name() const = 0;
+    virtual Result<std::unique_ptr<Vcpu>> make_vcpu(const VcpuOptions& options) = 0;
+    virtual std::string statistics() const = 0; // `info jit`
+};
+
+// "jit" (alias "tcg") or "interp"; unknown: an error that lists the names.
+Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options);
+
+} // namespace mimic::cpu

@@ -1,0 +1,355 @@
+#include "devices/base/machine.hpp"
+#include "base/check.hpp"
+#include "base/nearest.hpp"
+#include "devices/base/timers.hpp"
+#include <algorithm>
+#include <ctime>
+#include <sys/random.h>
+
+namespace mimic::devices {
+
+namespace {
+
+u64 host_nanoseconds(clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return u64(t.tv_sec) * 1000000000 + u64(t.tv_nsec);
+}
+
+// The root of the tree, and plain containers below it.
+class Container final : public Device {
+public:
+    explicit Container(std::string_view type) : type_(type) {}
+    std::string_view type() const override { return type_; }
+    void describe(Describe&) override {}
+    std::string_view bus_type() const override { return "system"; }
+    Result<void> plug(Device&) override { return {}; }
+    bool bus_full() const override { return false; }
+
+private:
+    std::string_view type_;
+};
+
+} // namespace
+
+// Makes the regions of a device as describe() names them, in order.
+struct RegionMaker final : Describe {
+    Device& device;
+    explicit RegionMaker(Device& d) : device(d) {}
+    bool wants_handlers() const override { return true; }
+    void on_handler(std::string_view name, std::unique_ptr<memory::Handler> handler, const memory::AccessRules& rules,
+                    u64 size) override {
+        std::string full = name.empty() ? device.id() : fmt::format("{}.{}", device.id(), name);
+        device.handlers_.push_back(std::move(handler));
+        device.made_.push_back(
+            std::make_unique<memory::Region>(std::move(full), *device.handlers_.back(), rules, size));
+        device.regions_.push_back(device.made_.back().get());
+    }
+    void on_region(memory::Region& region) override { device.regions_.push_back(&region); }
+};
+
+Machine::Machine(const Options& options)
+    : options_(options)
+    , random_state_(options.random_seed)
+    , system_("system", ~u64{0})
+    , memory_(std::make_unique<memory::AddressSpace>("memory", system_))
+    , context_("machine")
+    , timers_(std::make_unique<TimerQueue>(*this)) {
+    auto root = std::make_unique<Container>("machine");
+    root_ = root.get();
+    root_->id_ = "machine";
+    root_->machine_ = this;
+    root_->context_ = &context_;
+    devices_.push_back(std::move(root));
+    if (options_.loop) options_.loop->hold();
+}
+
+Machine::~Machine() {
+    set_running(false);
+    while (devices_.size() > 1) {
+        Device& last = *devices_.back();
+        remove(last).ignore();
+        if (!devices_.empty() && devices_.back().get() == &last) devices_.pop_back();
+    }
+    chardevs_.clear();
+    nets.clear();
+    devices_.clear();
+    timers_.reset();
+    if (options_.loop) options_.loop->release();
+}
+
+// ---- ports ------------------------------------------------------------------------------------------------------------
+
+u64 Machine::now() const {
+    u64 base = base_.load(std::memory_order_acquire);
+    if (options_.manual_clock || !running()) return base;
+    return host_nanoseconds(CLOCK_MONOTONIC) - base;
+}
+
+u64 Machine::wall_clock() const {
+    // A manual clock starts at the turn of the year 2000.
+    if (options_.manual_clock) return u64{946684800} * 1000000000 + now() + u64(options_.rtc_offset) * 1000000000;
+    return host_nanoseconds(CLOCK_REALTIME) + u64(options_.rtc_offset) * 1000000000;
+}
+
+void Machine::random(std::span<u8> out) {
+    std::lock_guard lock(random_mutex_);
+    arrivals_[u8(Port::random)]++;
+    if (options_.random_seed) {
+        for (u8& byte : out) { // splitmix64
+            u64 z = random_state_ += 0x9e3779b97f4a7c15u;
+            z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+            z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+            byte = u8((z ^ z >> 31) >> 56);
+        }
+        return;
+    }
+    for (size_t done = 0; done < out.size();) {
+        ssize_t n = getrandom(out.data() + done, out.size() - done, 0);
+        if (n > 0) done += size_t(n);
+    }
+}
+
+void Machine::arrive(Port port, Device& device, const std::function<void()>& f) {
+    arrivals_[u8(port)]++;
+    Context::Entry entry(device.context());
+    if (entry) f();
+}
+
+void Machine::post(std::function<void()> f) {
+    if (options_.loop)
+        options_.loop->call(std::move(f));
+    else
+        f();
+}
+
+void Machine::advance(u64 nanoseconds) {
+    u64 target = base_.load() + nanoseconds;
+    for (;;) {
+        u64 next = timers_->next();
+        base_.store(std::max(base_.load(), std::min(next, target)));
+        if (next > target) break;
+        timers_->run_due();
+    }
+}
+
+void Machine::set_running(bool running) {
+    if (running_ == running) return;
+    if (!options_.manual_clock) {
+        u64 host = host_nanoseconds(CLOCK_MONOTONIC), base = base_.load();
+        base_.store(host - base, std::memory_order_release); // its own inverse
+    }
+    running_ = running;
+    timers_->clock_changed();
+}
+
+void Machine::request(Request r) {
+    post([this, r = std::move(r)] {
+        arrivals_[u8(Port::command)]++;
+        if (on_request) on_request(r);
+    });
+}
+
+// ---- tree -------------------------------------------------------------------------------------------------------------
+
+const DeviceType* Machine::find_type(std::string_view name) const {
+    for (const DeviceType* t : options_.types)
+        if (t->name == name || (!t->alias.empty() && t->alias == name)) return t;
+    return nullptr;
+}
+
+Result<Device*> Machine::create(std::string_view type, std::string id, const PropertyList& properties, Device* parent) {
+    const DeviceType* t = find_type(type);
+    if (!t) {
+        std::vector<std::string_view> names;
+        for (const DeviceType* known : options_.types) names.push_back(known->name);
+        return Error::not_found("'{}' is no device type{}", type, did_you_mean(type, names));
+    }
+    return add(t->make(), std::move(id), properties, parent);
+}
+
+Result<Device*> Machine::add(std::unique_ptr<Device> device, std::string id, const PropertyList& properties,
+                             Device* parent) {
+    Device& d = *device;
+    if (id.empty()) id = fmt::format("device[{}]", next_id_++);
+    if (find(id)) return Error::exists("device '{}': the id is taken", id);
+    d.id_ = std::move(id);
+    d.machine_ = this;
+    d.parent_ = parent ? parent : root_;
+    if (d.context_rank()) {
+        d.own_context_ = std::make_unique<Context>(d.id_, d.context_rank());
+        d.context_ = d.own_context_.get();
+    } else {
+        d.context_ = &context_;
+    }
+    for (const GlobalProperty& g : options_.globals)
+        if (g.type == d.type()) TRY(set_property(d, g.name, g.value).in("-global"));
+    for (const auto& [name, text] : properties) TRY(set_property(d, name, text));
+    TRY(link_back_ends(d).in("{}", d.type()));
+    Result<void> ready = [&]() -> Result<void> {
+        Context::Entry entry(*d.context_);
+        return d.realize();
+    }();
+    if (!ready) {
+        detach_back_ends(d);
+        return std::move(ready).error().in(d.type());
+    }
+    make_regions(d);
+    d.realized_ = true;
+    d.parent_->children_.push_back(&d);
+    devices_.push_back(std::move(device));
+    Result<void> plugged = d.parent_->plug(d);
+    if (!plugged) {
+        remove(d).ignore();
+        return std::move(plugged).error();
+    }
+    return &d;
+}
+
+Result<void> Machine::remove(Device& device) {
+    while (!device.children_.empty()) TRY(remove(*device.children_.back()));
+    {
+        Context::Entry entry(device.context());
+        device.unrealize();
+    }
+    detach_back_ends(device);
+    for (memory::Region* r : device.regions_)
+        if (r->parent()) r->parent()->remove(*r);
+    if (device.parent_) std::erase(device.parent_->children_, &device);
+    std::erase_if(devices_, [&](const auto& d) { return d.get() == &device; });
+    return {};
+}
+
+Device* Machine::find(std::string_view path_or_id) const {
+    for (const auto& d : devices_)
+        if (d->id() == path_or_id || (path_or_id.starts_with('/') && d->path() == path_or_id)) return d.get();
+    return nullptr;
+}
+
+void Machine::each(const std::function<void(Device&)>& f) const {
+    for (size_t i = 0; i < devices_.size(); i++) f(*devices_[i]);
+}
+
+Device* Machine::find_bus(std::string_view type) const {
+    for (size_t i = devices_.size(); i-- > 0;)
+        if (devices_[i]->bus_type() == type && !devices_[i]->bus_full()) return devices_[i].get();
+    return nullptr;
+}
+
+void Machine::make_regions(Device& device) {
+    RegionMaker maker(device);
+    device.describe(maker);
+}
+
+void Machine::mount(Device& device, u32 region, u64 at, int priority) {
+    system_.add(device.region(region), at, priority);
+}
+
+void Machine::connect(Device& device, std::string_view line, LineSink& sink, u32 number) {
+    struct Finder final : Describe {
+        std::string_view wanted;
+        Line* found = nullptr;
+        void on_line(std::string_view name, Line& l) override {
+            if (full(name) == wanted) found = &l;
+        }
+    } finder;
+    finder.wanted = line;
+    device.describe(finder);
+    MIMIC_CHECK(finder.found, "a board connects a line that the device does not have");
+    finder.found->connect(sink, number);
+}
+
+// ---- back ends --------------------------------------------------------------------------------------------------------
+
+void Machine::add_chardev(std::unique_ptr<chardev::Chardev> dev) { chardevs_.push_back(std::move(dev)); }
+
+chardev::Chardev* Machine::find_chardev(std::string_view id) const {
+    for (const auto& c : chardevs_)
+        if (c->id() == id) return c.get();
+    return nullptr;
+}
+
+namespace {
+// The references of a device to back ends; the first trouble is kept.
+struct Linker final : Describe {
+    Machine& machine;
+    Device& device;
+    bool attach;
+    Result<void> result;
+    std::vector<std::pair<CharPort*, chardev::Chardev*>> ports;
+    Linker(Machine& m, Device& d, bool a) : machine(m), device(d), attach(a) {}
+
+    void fail(Error e) {
+        if (result) result = std::move(e);
+    }
+    void on_chardev(std::string_view name, CharPort& port, std::string_view) override {
+        if (!attach) {
+            ports.emplace_back(&port, nullptr);
+            return;
+        }
+        if (port.id.empty()) return;
+        chardev::Chardev* c = machine.find_chardev(port.id);
+        if (!c) return fail(Error::not_found("property '{}': there is no chardev '{}'", full(name), port.id));
+        if (c->busy()) return fail(Error::busy("property '{}': chardev '{}' is in use", full(name), port.id));
+        ports.emplace_back(&port, c);
+    }
+    void on_drive(std::string_view name, DriveRef& drive, std::string_view) override {
+        if (drive.id.empty()) return;
+        auto found = machine.drives.find(drive.id);
+        if (!attach) {
+            if (found != machine.drives.end() && found->second.user == &device) found->second.user = nullptr;
+            drive.node.reset();
+            return;
+        }
+        if (found == machine.drives.end())
+            return fail(Error::not_found("property '{}': there is no drive '{}'", full(name), drive.id));
+        if (found->second.user)
+            return fail(Error::busy("property '{}': drive '{}' is in use by '{}'", full(name), drive.id,
+                                    found->second.user->id()));
+        found->second.user = &device;
+        drive.node = found->second.node;
+        drive.read_only = found->second.read_only;
+    }
+    void on_netdev(std::string_view name, NetRef& net, std::string_view) override {
+        if (net.id.empty()) return;
+        auto found = machine.nets.find(net.id);
+        if (!attach) {
+            if (found != machine.nets.end() && found->second.user == &device) found->second.user = nullptr;
+            net.peer = nullptr;
+            return;
+        }
+        if (found == machine.nets.end())
+            return fail(Error::not_found("property '{}': there is no netdev '{}'", full(name), net.id));
+        if (found->second.user)
+            return fail(Error::busy("property '{}': netdev '{}' is in use by '{}'", full(name), net.id,
+                                    found->second.user->id()));
+        found->second.user = &device;
+        net.peer = found->second.peer.get();
+    }
+};
+} // namespace
+
+Result<void> Machine::link_back_ends(Device& device) {
+    Linker linker(*this, device, true);
+    device.describe(linker);
+    if (!linker.result) {
+        detach_back_ends(device);
+        return linker.result;
+    }
+    for (auto& [port, dev] : linker.ports) {
+        port->chardev_ = dev;
+        dev->attach(port);
+    }
+    return {};
+}
+
+void Machine::detach_back_ends(Device& device) {
+    Linker linker(*this, device, false);
+    device.describe(linker);
+    for (auto& [port, none] : linker.ports) {
+        if (port->chardev_) port->chardev_->attach(nullptr);
+        port->chardev_ = nullptr;
+    }
+}
+
+} // namespace mimic::devices

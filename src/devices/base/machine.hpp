@@ -1,0 +1,145 @@
+// Machine: the object tree of one machine, its memory, and the five ports by which time and chance enter: clock, random,
+// character and network input, block completion, command. No device asks the host for any of these itself.
+#pragma once
+#include "base/io/loop.hpp"
+#include "base/json.hpp"
+#include "devices/base/device.hpp"
+#include "memory/address_space.hpp"
+#include <map>
+
+namespace mimic::devices {
+
+enum class Port : u8 { clock, random, character, network, block, command };
+
+// What a guest (or a person) asks of the whole machine.
+struct Request {
+    enum class Kind : u8 { reset, shutdown, poweroff_failed, stop };
+    Kind kind = Kind::reset;
+    std::string cause; // "guest-reset", "guest-shutdown", "host-signal", ...
+    int status = 0;    // exit status of the process, for test finishers
+};
+
+// Name and text of a property.
+using PropertyList = std::vector<std::pair<std::string, std::string>>;
+
+// A default of every device of a type, as -global gives it.
+struct GlobalProperty {
+    std::string type, name, value;
+};
+
+class Machine {
+public:
+    struct Options {
+        io::Loop* loop = nullptr;                 // null: timers run in advance() only
+        bool manual_clock = false;                // time passes in advance() only
+        u64 random_seed = 0;                      // not 0: the random port is a generator with this seed
+        i64 rtc_offset = 0;                       // seconds that the guest's wall clock is ahead of the host's
+        std::span<const DeviceType* const> types; // that create() knows
+        std::vector<GlobalProperty> globals;      // set before a device's own properties
+    };
+    explicit Machine(const Options& options);
+    ~Machine();
+    Machine(const Machine&) = delete;
+
+    // ---- ports ----------------------------------------------------------------------------------------------------
+    // Guest-visible nanoseconds since the machine was made; stands still while it is stopped. Any thread.
+    u64 now() const;
+    // Wall clock in nanoseconds since 1970 as the guest's RTC shows it.
+    u64 wall_clock() const;
+    void random(std::span<u8> out);
+    // Input from the host, on the loop's thread: f runs inside the device's context.
+    void arrive(Port port, Device& device, const std::function<void()>& f);
+    u64 arrivals(Port port) const { return arrivals_[u8(port)].load(std::memory_order_relaxed); }
+    // Runs f on the loop's thread, outside of any context. Any thread.
+    void post(std::function<void()> f);
+    // Lets time pass and timers fire (manual clock).
+    void advance(u64 nanoseconds);
+    // Starts and stops the clock and with it the timers.
+    void set_running(bool running);
+    bool running() const { return running_.load(std::memory_order_relaxed); }
+    // Any thread; on_request hears it on the loop's thread (with no loop: at once).
+    void request(Request r);
+    std::function<void(const Request&)> on_request;
+
+    io::Loop* loop() const { return options_.loop; }
+    memory::Region& system() { return system_; }
+    memory::AddressSpace& memory() { return *memory_; }
+
+    // ---- tree -----------------------------------------------------------------------------------------------------
+    Device& root() { return *root_; }
+    std::span<const DeviceType* const> types() const { return options_.types; }
+    const DeviceType* find_type(std::string_view name) const;
+    // Makes a device of the type, sets properties, realizes it below `parent` (null: the root). An empty id gets one.
+    Result<Device*> create(std::string_view type, std::string id, const PropertyList& properties = {},
+                           Device* parent = nullptr);
+    Result<Device*> add(std::unique_ptr<Device> device, std::string id, const PropertyList& properties = {},
+                        Device* parent = nullptr);
+    Result<void> remove(Device& device);
+    // By path or id; null: none.
+    Device* find(std::string_view path_or_id) const;
+    void each(const std::function<void(Device&)>& f) const; // parents first
+    // The last bus of that kind with room for a device, which is what users of the reference get; null: none.
+    Device* find_bus(std::string_view type) const;
+
+    void mount(Device& device, u32 region, u64 at, int priority = 0);
+    // Connects the line that describe() calls `line`; a check when there is none (boards know their devices).
+    void connect(Device& device, std::string_view line, LineSink& sink, u32 number);
+
+    // ---- back ends ------------------------------------------------------------------------------------------------
+    void add_chardev(std::unique_ptr<chardev::Chardev> dev);
+    chardev::Chardev* find_chardev(std::string_view id) const;
+    struct Drive {
+        std::shared_ptr<block::Node> node;
+        bool read_only = false;
+        Device* user = nullptr;
+    };
+    std::map<std::string, Drive, std::less<>> drives;
+    struct Net {
+        std::unique_ptr<net::BackEnd> peer;
+        Device* user = nullptr;
+    };
+    std::map<std::string, Net, std::less<>> nets;
+
+    // ---- state ----------------------------------------------------------------------------------------------------
+    void reset(ResetKind kind);
+    std::vector<u8> save();
+    // Checks everything it reads; after an error the machine must be reset.
+    Result<void> load(std::span<const u8> bytes);
+
+private:
+    friend class Timer;
+    friend class CharPort;
+    Result<void> link_back_ends(Device& device);
+    void detach_back_ends(Device& device);
+    void make_regions(Device& device);
+
+    Options options_;
+    std::atomic<bool> running_{false};
+    std::atomic<u64> base_{0}; // running: host time at now() == 0; else now()
+    std::atomic<u64> arrivals_[6]{};
+    std::mutex random_mutex_;
+    u64 random_state_ = 0;
+    memory::Region system_;
+    std::unique_ptr<memory::AddressSpace> memory_;
+    Context context_; // of devices that have none of their own
+    std::unique_ptr<class TimerQueue> timers_;
+    std::vector<std::unique_ptr<Device>> devices_; // parents before children
+    Device* root_ = nullptr;
+    std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
+    u32 next_id_ = 0;
+};
+
+// Sets a property from text. Errors name type, property and what was expected.
+Result<void> set_property(Device& device, std::string_view name, std::string_view text);
+// The value as text; an error when there is none.
+Result<std::string> get_property(Device& device, std::string_view name);
+// "  name=<type>  - help (default: x)" lines, sorted by name.
+std::string property_help(Device& device);
+// Registers, properties and state in Markdown.
+std::string documentation(Device& device);
+// {"properties": [...], "state": [...], "registers": [...]}
+Json schema(Device& device);
+// Everything a monitor shows of a device: name=value lines of properties, state and derived values.
+std::string state_text(Device& device);
+
+} // namespace mimic::devices

@@ -1,0 +1,271 @@
+// RISC-V privileges, traps and interrupts. Volume II (20240411), chapters 3 and 12.
+#include "isa/riscv/system.hpp"
+#include <cstring>
+#include <fmt/core.h>
+
+namespace mimic::isa::riscv {
+
+u32 State::mode() const {
+    const State& s = *this;
+    u64 m = s[slot_mstatus];
+    u32 priv = s.privilege(), data = priv;
+    if (priv == machine_level && (m & mstatus::MPRV)) data = u32(m >> mstatus::MPP_at & 3);
+    u32 fs = u32(m >> mstatus::FS_at & 3);
+    return mode_of({.frm = mode_of_frm(frm()),
+                    .privilege = priv,
+                    .fs_off = fs == 0,
+                    .fs_clean = fs == 1 || fs == 2,
+                    .data = data_index(data, m & mstatus::SUM, m & mstatus::MXR)});
+}
+
+int State::interrupt(u64 lines) const {
+    const State& s = *this;
+    u64 pending = s.pending(lines) & s[slot_mie];
+    if (pending == 0) return -1;
+    u32 priv = s.privilege();
+    u64 m = s[slot_mstatus], enabled = 0;
+    if (priv < machine_level || (m & mstatus::MIE)) enabled = pending & ~s[slot_mideleg];
+    if (!enabled && (priv < supervisor_level || (priv == supervisor_level && (m & mstatus::SIE))))
+        enabled = pending & s[slot_mideleg];
+    for (u32 n : {irq::MEI, irq::MSI, irq::MTI, irq::SEI, irq::SSI, irq::STI}) // 3.1.9: in this order
+        if (enabled >> n & 1) return int(n);
+    return -1;
+}
+
+namespace {
+
+constexpr std::string_view line_names[] = {"", "SSIP", "", "MSIP", "", "STIP", "", "MTIP", "", "SEIP", "", "MEIP"};
+constexpr u64 ns_a_tick = 100;
+
+void enter(const State& s, u64 code, u64 value) {
+    bool irq = code & cause::interrupt;
+    u64 n = code & ~cause::interrupt, m = s[slot_mstatus];
+    u32 priv = s.privilege();
+    bool to_s = priv < machine_level && (s[irq ? slot_mideleg : slot_medeleg] >> n & 1);
+    u64 tvec;
+    if (to_s) {
+        s[slot_sepc] = s.cpu().pc, s[slot_scause] = code, s[slot_stval] = value;
+        m = (m & ~(mstatus::SPIE | mstatus::SPP | mstatus::SIE)) | (m & mstatus::SIE ? mstatus::SPIE : 0) |
+            (priv ? mstatus::SPP : 0);
+        s[slot_priv] = supervisor_level;
+        tvec = s[slot_stvec];
+    } else {
+        s[slot_mepc] = s.cpu().pc, s[slot_mcause] = code, s[slot_mtval] = value;
+        m = (m & ~(mstatus::MPIE | mstatus::MPP | mstatus::MIE)) | (m & mstatus::MIE ? mstatus::MPIE : 0) |
+            u64(priv) << mstatus::MPP_at;
+        s[slot_priv] = machine_level;
+        tvec = s[slot_mtvec];
+    }
+    s[slot_mstatus] = m;
+    s.cpu().pc = (tvec & ~u64{3}) + (irq && (tvec & 1) ? 4 * n : 0);
+    s.refresh_mode();
+}
+
+// 3.3.2
+void return_from_machine(const State& s) {
+    u64 m = s[slot_mstatus];
+    u64 to = m >> mstatus::MPP_at & 3;
+    m = (m & ~(mstatus::MIE | mstatus::MPP)) | (m & mstatus::MPIE ? mstatus::MIE : 0) | mstatus::MPIE;
+    if (to != machine_level) m &= ~mstatus::MPRV;
+    s[slot_mstatus] = m, s[slot_priv] = to;
+    s.cpu().pc = s[slot_mepc];
+}
+void return_from_supervisor(const State& s) {
+    u64 m = s[slot_mstatus];
+    u64 to = m & mstatus::SPP ? supervisor_level : user_level;
+    m = (m & ~(mstatus::SIE | mstatus::SPP | mstatus::MPRV)) | (m & mstatus::SPIE ? mstatus::SIE : 0) | mstatus::SPIE;
+    s[slot_mstatus] = m, s[slot_priv] = to;
+    s.cpu().pc = s[slot_sepc];
+}
+
+Exception illegal_at(std::span<const u8> code) {
+    u32 bits = 0;
+    if (code.size() >= 2) std::memcpy(&bits, code.data(), code.size() >= 4 && (code[0] & 3) == 3 ? 4 : 2);
+    return {cause::illegal, bits};
+}
+
+// 12.2.1: which translations go.
+void flush_by_operands(const State& s, u32 rs1, u32 rs2, Effects& f) {
+    using enum Effects::Flush;
+    f.address = rs1 ? s.x(rs1) : 0;
+    f.context = rs2 ? s.x(rs2) & 0xffff : 0;
+    f.flush = rs1 ? (rs2 ? address_in_context : address) : (rs2 ? context : all);
+}
+
+// Contexts are identifiers (a change of the scheme flushes all); untranslated accesses have one of their own.
+constexpr u64 context_of(u64 satp) { return satp >> 44 & 0xffff; }
+
+class RiscVSystem final : public System {
+public:
+    u32 indices() const override { return data_indices; }
+    u32 fetch_index(u32 mode) const override { return riscv::data_index(mode_fields(mode).privilege, false, false); }
+    u32 data_index(u32 mode) const override { return mode_fields(mode).data; }
+    u32 physical_bits() const override { return 56; }
+
+    bool translate(ir::CpuHeader& cpu, PhysicalMemory& memory, u64 address, u32 bytes, AccessType type, u32 index,
+                   bool debug, Mapping& out, Exception& e) const override {
+        return walk(State(cpu), memory, address, bytes, type, index, debug, out, e);
+    }
+    u64 context(const ir::CpuHeader& cpu, u32 index) const override {
+        if (privilege_of_index(index) == machine_level) return bare;
+        u64 satp = State(const_cast<ir::CpuHeader&>(cpu))[slot_satp];
+        return satp >> 60 ? context_of(satp) : bare;
+    }
+
+    Exception bus_error(ir::CpuHeader&, u64 address, AccessType type) const override {
+        constexpr u64 causes[] = {cause::load_access, cause::store_access, cause::fetch_access};
+        return {causes[u32(type)], address};
+    }
+    Exception misaligned(ir::CpuHeader&, u64 address, AccessType type) const override {
+        constexpr u64 causes[] = {cause::misaligned_load, cause::misaligned_store, cause::misaligned_fetch};
+        return {causes[u32(type)], address};
+    }
+    Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const override;
+    bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const override;
+    void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu), e.cause, e.value); }
+
+    // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
+    std::vector<std::pair<std::string, std::string>> device_tree() const override {
+        using namespace std::string_literals;
+        const std::string block("\0\0\0\x40", 4); // of cache operations: 64 bytes
+        return {{"riscv,isa", "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihpm_zawrs_zacas_zfa_zfh_"
+                              "zfhmin_zba_zbb_zbc_zbs_sstc_svinval_svnapot_svpbmt\0"s},
+                {"mmu-type", "riscv,sv57\0"s},
+                {"riscv,cbom-block-size", block},
+                {"riscv,cbop-block-size", block},
+                {"riscv,cboz-block-size", block}};
+    }
+    std::span<const std::string_view> lines() const override { return line_names; }
+    bool take_interrupt(ir::CpuHeader& cpu) const override {
+        State s(cpu);
+        int n = s.interrupt(s.lines());
+        if (n < 0) return false;
+        enter(s, cause::interrupt | u64(n), 0);
+        return true;
+    }
+    bool wakes(const ir::CpuHeader& cpu) const override {
+        State s(const_cast<ir::CpuHeader&>(cpu));
+        return s.pending(s.lines()) & s[slot_mie];
+    }
+    u64 next_timer(const ir::CpuHeader& cpu) const override {
+        State s(const_cast<ir::CpuHeader&>(cpu));
+        u64 at = s[slot_stimecmp];
+        if (!(s[slot_menvcfg] & envcfg::STCE) || at > ~u64{0} / ns_a_tick) return ~u64{0};
+        return at * ns_a_tick;
+    }
+    void tick(ir::CpuHeader& cpu) const override {
+        constexpr u64 line = u64{1} << irq::STI;
+        u64 at = next_timer(cpu);
+        if (at != ~u64{0} && cpu.clock && cpu.clock(cpu) >= at)
+            __atomic_fetch_or(&cpu.lines, line, __ATOMIC_SEQ_CST);
+        else
+            __atomic_fetch_and(&cpu.lines, ~line, __ATOMIC_SEQ_CST);
+    }
+
+    // 3.4; the rest is unspecified, and zero. A and D bits are set by hardware from the start (Svadu), memory types of
+    // tables count (Svpbmt).
+    void reset(ir::CpuHeader& cpu, ResetKind) const override {
+        State s(cpu);
+        u64 id = s[slot_mhartid];
+        u8* from = reinterpret_cast<u8*>(&cpu) + ir::slots_offset;
+        std::memset(from, 0, state_rv64_system.bytes);
+        s[slot_mhartid] = id;
+        s[slot_priv] = machine_level;
+        s[slot_menvcfg] = envcfg::ADUE | envcfg::PBMTE;
+        s[slot_stimecmp] = ~u64{0};
+        cpu.fp = {};
+        s.refresh_mode();
+    }
+    void set_identity(ir::CpuHeader& cpu, u64 id) const override {
+        const State s(cpu);
+        s[slot_mhartid] = id;
+    }
+    void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc & ~u64{1}; }
+    std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
+
+private:
+    static constexpr u64 bare = u64{1} << 20;
+};
+
+Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const {
+    constexpr u64 ecalls[] = {cause::ecall_from_u, cause::ecall_from_s, 0, cause::ecall_from_m};
+    switch (ir::TrapKind(cpu.exit_arg & 0xff)) {
+    case ir::TrapKind::syscall: return {ecalls[State(cpu).privilege() & 3]};
+    case ir::TrapKind::breakpoint: return {cause::breakpoint, cpu.pc};
+    case ir::TrapKind::misaligned_fetch: return {cause::misaligned_fetch, cpu.fault_address};
+    case ir::TrapKind::fetch_fault: return {cause::fetch_access, cpu.pc};
+    default: return illegal_at(code);
+    }
+}
+
+bool RiscVSystem::execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const {
+    State s(cpu);
+    u64 detail = cpu.fault_address;
+    u32 priv = s.privilege();
+    u64 m = s[slot_mstatus];
+    bool legal = false;
+    u64 next = cpu.pc + 4;
+    switch (Request(detail & 0xff)) {
+    case Request::resync:
+        f.contexts = detail & resync_contexts;
+        if (detail & resync_flush) f.flush = Effects::Flush::all;
+        if (detail & resync_flush_asid) f.flush = Effects::Flush::context, f.context = s[slot_satp] >> 44 & 0xffff;
+        s.refresh_mode();
+        return true;
+    case Request::mret:
+        if (priv != machine_level) break;
+        return_from_machine(s);
+        s.refresh_mode();
+        return true;
+    case Request::sret:
+        if (priv == user_level || (priv == supervisor_level && (m & mstatus::TSR))) break;
+        return_from_supervisor(s);
+        s.refresh_mode();
+        return true;
+    case Request::wfi:
+        legal = priv == machine_level || (priv == supervisor_level && !(m & mstatus::TW));
+        f.wait = legal;
+        break;
+    case Request::sfence_vma:
+        legal = priv != user_level && !(priv == supervisor_level && (m & mstatus::TVM));
+        if (legal) flush_by_operands(s, u32(detail >> 8 & 31), u32(detail >> 16 & 31), f);
+        break;
+    case Request::inval_done: legal = priv != user_level; break;
+    }
+    if (!legal) return e = illegal_at(code), false;
+    cpu.pc = next;
+    return true;
+}
+
+std::string RiscVSystem::describe(const ir::CpuHeader& cpu, const Exception& e) const {
+    constexpr std::string_view names[] = {"misaligned fetch",
+                                          "instruction access fault",
+                                          "illegal instruction",
+                                          "breakpoint",
+                                          "misaligned load",
+                                          "load access fault",
+                                          "misaligned store",
+                                          "store access fault",
+                                          "ecall from U",
+                                          "ecall from S",
+                                          "",
+                                          "ecall from M",
+                                          "instruction page fault",
+                                          "load page fault",
+                                          "",
+                                          "store page fault"};
+    u64 n = e.cause & ~cause::interrupt;
+    std::string_view name = e.cause & cause::interrupt ? (n < std::size(line_names) ? line_names[n] : "interrupt")
+                            : n < std::size(names)     ? names[n]
+                                                       : "exception";
+    return fmt::format("{} (cause {:#x}, value {:#x}) at {:#x}, privilege {}", name, e.cause, e.value, cpu.pc,
+                       State(const_cast<ir::CpuHeader&>(cpu)).privilege());
+}
+
+constinit const RiscVSystem system_object;
+
+} // namespace
+
+const System& system_rv64 = system_object;
+
+} // namespace mimic::isa::riscv

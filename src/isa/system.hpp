@@ -1,0 +1,104 @@
+// The privileged side of a guest architecture: translation of addresses, exceptions, interrupts, reset. What the vCPU
+// loop of a machine (cpu/vcpu.hpp) asks of src/isa/<guest>/; user mode needs none of it.
+//
+// All state is in the vCPU's slots (class sys), so that it is saved, compared by verify=on and shown to gdb like any
+// register. Objects of this interface have no state of their own: one serves all vCPUs of its model.
+#pragma once
+#include "ir/state.hpp"
+#include "isa/guest.hpp"
+
+namespace mimic::isa {
+
+enum class AccessType : u8 { read, write, fetch };
+
+// An exception that an access meets, in the architecture's own words (RISC-V: mcause and mtval; Arm: syndrome and FAR).
+struct Exception {
+    u64 cause = 0, value = 0, value2 = 0;
+};
+
+// What a walk found: the largest block of addresses that all translate alike.
+struct Mapping {
+    u64 physical = 0; // of the address that was asked for
+    u8 bits = 12;     // log2 of the block's size, >= 12; a smaller protection granule makes it `small`
+    bool read = false, write = false, fetch = false; // allowed without asking again (dirty and accessed bits are set)
+    bool small = false;  // good for this access only: must not be cached (PMP or MPU granules below 4 KiB)
+    bool device = false; // uncached, ordered
+    bool global = false; // same in all address-space identifiers
+    bool secure = false;
+};
+
+// Physical memory as walks see it: tables in RAM, read and updated with single-copy atomic accesses. False: bus error.
+class PhysicalMemory {
+public:
+    virtual ~PhysicalMemory() = default;
+    virtual bool read(u64 address, u32 bytes, u64& value) = 0;
+    virtual bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) = 0;
+};
+
+enum class ResetKind : u8 { power_on, cold, warm };
+
+// What execute() asks of the vCPU beside what it did to slots, pc and mode.
+struct Effects {
+    enum class Flush : u8 { none, all, address, context, address_in_context };
+    Flush flush = Flush::none; // translations that may be cached no longer: of all contexts or of `context` only
+    u64 address = 0, context = 0;
+    bool contexts = false; // what context() answers may have changed
+    bool wait = false;     // wait for an interrupt
+};
+
+class System {
+public:
+    virtual ~System() = default;
+
+    // Privilege (MMU) indices: MemArg::index of loads and stores is below this; fetches use fetch_index(mode).
+    virtual u32 indices() const = 0;
+    virtual u32 fetch_index(u32 mode) const = 0;
+    // Of what has no MemArg: probes, gdb.
+    virtual u32 data_index(u32 mode) const = 0;
+    virtual u32 physical_bits() const = 0;
+
+    // Translates `address` for an access of `bytes` bytes. False: `e` is the exception. Sets accessed and dirty bits as
+    // the architecture and its controls say. `debug`: changes nothing, ignores permissions (gdb, monitor).
+    virtual bool translate(ir::CpuHeader& cpu, PhysicalMemory& memory, u64 address, u32 bytes, AccessType type,
+                           u32 index, bool debug, Mapping& out, Exception& e) const = 0;
+    // The identifier (ASID, VMID and what else tells address spaces apart) under which translations of `index` made now may be
+    // cached; equal numbers mean equal translations until flushed.
+    virtual u64 context(const ir::CpuHeader& cpu, u32 index) const = 0;
+
+    // The exception for: a bus error, a misaligned access, a trap op (ir::TrapKind and detail in cpu.exit_arg,
+    // fault_address) but TrapKind::guest; `code` is what stands at cpu.pc, as far as it can be fetched.
+    virtual Exception bus_error(ir::CpuHeader& cpu, u64 address, AccessType type) const = 0;
+    virtual Exception misaligned(ir::CpuHeader& cpu, u64 address, AccessType type) const = 0;
+    virtual Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const = 0;
+    // TrapKind::guest: an instruction that changes more than slots, named by the trap's detail. Does it (slots, pc, mode)
+    // and says in `effects` what the vCPU has to do; false: `e` is its exception.
+    virtual bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& effects, Exception& e) const = 0;
+    // Enters the guest's handler: slots, pc, mode. pc is that of the instruction that faulted or trapped.
+    virtual void raise(ir::CpuHeader& cpu, const Exception& e) const = 0;
+
+    // Input lines (CpuHeader::lines): their names, in order of bit.
+    virtual std::span<const std::string_view> lines() const = 0;
+    // Enters the handler of the most urgent interrupt that is pending and enabled; false: there is none.
+    virtual bool take_interrupt(ir::CpuHeader& cpu) const = 0;
+    // Would a waiting instruction (WFI) end now? True also for what is pending but masked, as the architecture says.
+    virtual bool wakes(const ir::CpuHeader& cpu) const = 0;
+    // Timers inside the CPU: sets or clears bits of CpuHeader::lines by what is due now.
+    virtual void tick(ir::CpuHeader& cpu) const = 0;
+    // The next time, in nanoseconds of CpuHeader::clock, at which a timer inside the CPU (stimecmp, CNTV_CVAL) makes an
+    // interrupt pending; ~0: none.
+    virtual u64 next_timer(const ir::CpuHeader& cpu) const = 0;
+
+    virtual void reset(ir::CpuHeader& cpu, ResetKind kind) const = 0;
+    // The number that the guest reads of itself (mhartid, MPIDR_EL1): survives resets.
+    virtual void set_identity(ir::CpuHeader& cpu, u64 id) const = 0;
+    // For `-machine none`-like starts and boards: where execution begins, and first arguments by the boot protocol.
+    virtual void set_pc(ir::CpuHeader& cpu, u64 pc) const = 0;
+
+    // Properties of a processor's node in a device tree: name and bytes (texts end with a zero byte).
+    virtual std::vector<std::pair<std::string, std::string>> device_tree() const { return {}; }
+
+    // Exceptions and interrupts in words, for -d int.
+    virtual std::string describe(const ir::CpuHeader& cpu, const Exception& e) const = 0;
+};
+
+} // namespace mimic::isa

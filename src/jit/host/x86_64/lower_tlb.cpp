@@ -1,0 +1,301 @@
+// Guest memory, tlb model: a page that the vCPU's table holds is reached at its host address; all else is a call, in cold
+// code, which leaves when the access faults. One comparison tells the page, the right and that the access ends inside:
+// the distance of the address from the page that the entry stands for.
+#include "ir/access_log.hpp"
+#include "jit/host/x86_64/backend.hpp"
+#include "jit/host/x86_64/lower.hpp"
+
+namespace mimic::jit::x86 {
+
+using namespace asmjit::x86;
+using asmjit::imm;
+using IrInst = ir::Inst;
+using ir::MemArg;
+using Log = ir::AccessEntry;
+
+// The address in a temporary of its own; the use of `a` is over.
+Gp Lowering::tlb_address(ValueId a, i32 disp) {
+    u32 before = locked_;
+    Mem m = address(a, disp, 8);
+    m.resetSegment();
+    Gp t = temp();
+    if (m.hasBaseReg() && !m.hasIndex() && m.offset() == 0)
+        type(a) == Type::i32 ? a_.mov(t.r32(), m.baseReg().as<Gp>().r32()) : a_.mov(t, m.baseReg().as<Gp>().r64());
+    else if (!m.hasBaseReg() && !m.hasIndex())
+        load_const(t, inst(a).imm + u64(i64(disp)));
+    else
+        type(a) == Type::i32 ? a_.lea(t.r32(), m) : a_.lea(t, m);
+    locked_ = before | 1u << t.id(); // what it was made from may move
+    if (is_logging()) a_.mov(state(at_.header(logged_address)), t);
+    return t;
+}
+
+Lowering::TlbSite Lowering::tlb_check(Gp address, u32 index, u32 bytes, bool write) {
+    return tlb_check_in(address, temp(), index, bytes, write);
+}
+
+Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write) {
+    TlbSite s;
+    s.slow = a_.newLabel(), s.back = a_.newLabel();
+    s.offset = address;
+    s.right = write ? i32(offsetof(TlbEntry, write)) : i32(offsetof(TlbEntry, read));
+    s.entry = entry;
+    i32 view = at_.host(i32(offsetof(HostArea, tlb)) + i32(sizeof(TlbView) * index));
+    a_.mov(s.entry.r32(), address.r32());
+    a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
+    a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
+    a_.add(s.entry, state(view + i32(offsetof(TlbView, base))));
+    a_.sub(address, ptr(s.entry, s.right));
+    a_.cmp(address, (1 << tlb_page_bits) - i32(bytes));
+    a_.ja(s.slow);
+    a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
+    return s;
+}
+
+// The access as the interpreter does it, at the whole address.
+u32 Lowering::tlb_record(u32 n) {
+    IrInst i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    m.disp = 0;
+    i.imm = m.bits();
+    Type types[3] = {type(i.a), i.op != Op::load ? type(i.b) : Type::none, i.op == Op::cas ? type(i.c) : Type::none};
+    return records_->operation(*unit_, i, types);
+}
+
+// An operand of the call, in cold code; t is free.
+void Lowering::tlb_operand(u32 word, const asmjit::Operand& v, Gp t) {
+    i32 at = at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word);
+    if (v.isImm()) {
+        a_.mov(state(at), v.as<asmjit::Imm>());
+    } else if (v.isMem()) {
+        Mem from = v.as<Mem>();
+        from.setSize(8);
+        a_.mov(t, from);
+        a_.mov(state(at), t);
+    } else if (v.isReg() && v.as<asmjit::BaseReg>().isGroup(asmjit::RegGroup::kGp)) {
+        a_.mov(state(at), gpq(v.id()));
+    } else if (v.isReg()) {
+        f_.avx ? a_.vmovups(state(at, 16), xmm(v.id())) : a_.movdqu(state(at, 16), xmm(v.id()));
+    }
+}
+
+void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
+                        const asmjit::Operand& desired) {
+    u32 record = tlb_record(n);
+    if (record == Records::full) return void(failed_ = true);
+    u64 pc = pc_;
+    cold(s.slow, [=, this] {
+        auto scratch = [&](u32 word, u32 size) {
+            return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
+        };
+        a_.add(s.offset, ptr(s.entry, s.right)); // the address again
+        tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
+        tlb_operand(2, desired, s.entry);
+        a_.mov(scratch(0, 8), s.offset);
+        load_const(s.offset, pc);
+        a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
+        a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
+        give_back();
+        a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
+        take_over();
+        if (result.isReg()) {
+            if (result.as<asmjit::BaseReg>().isGroup(asmjit::RegGroup::kGp))
+                a_.mov(gpq(result.id()), scratch(first_result, 8));
+            else
+                f_.avx ? a_.vmovups(xmm(result.id()), scratch(first_result, 16))
+                       : a_.movdqu(xmm(result.id()), scratch(first_result, 16));
+        }
+        a_.jmp(s.back);
+    });
+}
+
+// The result's register is chosen before the check: what has to move for it moves on both ways.
+void Lowering::tlb_load(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    check_alignment(n, i.a, m, bytes);
+    Gp t = tlb_address(i.a, m.disp);
+    bool unused = an_->value[n].uses == 0;
+    if (in_vec(i.type)) {
+        if (m.big && bytes > 1) return void(failed_ = true);
+        Xmm d = unused ? vec_temp() : def_vec(n);
+        TlbSite s = tlb_check(t, m.index, bytes, false);
+        Mem mem = ptr(s.entry, s.offset, 0, 0, bytes);
+        log_access(Log::load, 0, bytes, mem);
+        load_vector(d, t, mem, bytes);
+        log_value(offsetof(Log, value), d);
+        log_done();
+        a_.bind(s.back);
+        return tlb_slow(s, n, {}, d);
+    }
+    Gp d = unused ? t : def(n);
+    TlbSite s = tlb_check(t, m.index, bytes, false);
+    load_sized(n, d, ptr(s.entry, s.offset, 0, 0, bytes), m);
+    a_.bind(s.back);
+    tlb_slow(s, n, {}, d);
+}
+
+void Lowering::tlb_store(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    Type vt = type(i.b);
+    check_alignment(n, i.a, m, bytes);
+    i64 c;
+    bool exchange = m.order == ir::Order::seq_cst;
+    auto site = [&](Gp t) {
+        TlbSite s = tlb_check(t, m.index, bytes, true);
+        log_access(Log::store, 0, bytes, ptr(s.entry, s.offset, 0, 0, bytes));
+        return s;
+    };
+    auto done = [&](const TlbSite& s, const asmjit::Operand& value) {
+        log_done();
+        a_.bind(s.back);
+        tlb_slow(s, n, value, {});
+        use(i.b);
+    };
+    if (in_vec(vt)) {
+        if (m.big && bytes > 1) return void(failed_ = true);
+        Xmm v = vec(i.b);
+        Gp low;
+        Gp t = tlb_address(i.a, m.disp);
+        if (bytes < 4) {
+            low = temp();
+            f_.avx ? a_.vmovd(low.r32(), v) : a_.movd(low.r32(), v);
+        }
+        TlbSite s = site(t);
+        log_value(offsetof(Log, value), v);
+        store_vector(v, low, ptr(s.entry, s.offset, 0, 0, bytes), bytes);
+        done(s, v);
+    } else if (imm32(i.b, c) && !m.big && !exchange) {
+        Gp t = tlb_address(i.a, m.disp);
+        if (bytes == 1) c = i8(c);
+        if (bytes == 2) c = i16(c);
+        TlbSite s = site(t);
+        log_value(offsetof(Log, value), imm(c));
+        a_.mov(ptr(s.entry, s.offset, 0, 0, bytes), imm(c));
+        return done(s, imm(c));
+    } else {
+        Gp v = gpr(i.b);
+        Gp t = tlb_address(i.a, m.disp);
+        TlbSite s = site(t);
+        log_value(offsetof(Log, value), v);
+        Mem mem = ptr(s.entry, s.offset, 0, 0, bytes);
+        if (m.big && bytes > 1) { // in place: there is no temporary left
+            swap_bytes(v, bytes);
+            a_.lea(t, mem);
+            a_.mov(ptr(t, 0, bytes), bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v.r64());
+            swap_bytes(v, bytes);
+        } else {
+            a_.mov(mem, bytes == 1 ? Gp(v.r8()) : bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v.r64());
+        }
+        done(s, v);
+    }
+    if (exchange) {
+        a_.lock();
+        a_.or_(ptr(rsp, -64, 4), 0);
+    }
+}
+
+void Lowering::tlb_rmw(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    ir::Rmw op = ir::Rmw(i.sub);
+    auto sized = [&](Gp r) {
+        return bytes == 1 ? Gp(r.r8()) : bytes == 2 ? Gp(r.r16()) : bytes == 4 ? Gp(r.r32()) : r.r64();
+    };
+    check_alignment(n, i.a, m, bytes);
+    locked_ = 0;
+    take(0), take(2); // the third may carry operands to memory
+    asmjit::Operand wide = pinned_or_memory(i.b, bytes == 8 ? Type::i64 : Type::i32);
+    asmjit::Operand x = pinned_or_memory(i.b, bytes == 1   ? Type::i8
+                                              : bytes == 2 ? Type::i16
+                                              : bytes == 4 ? Type::i32
+                                                           : Type::i64);
+    take(1);
+    move_to(rax, i.a);
+    if (m.disp) a_.add(rax, m.disp);
+    if (is_logging()) a_.mov(state(at_.header(logged_address)), rax);
+    TlbSite s = tlb_check_in(rax, rcx, m.index, bytes, true);
+    a_.add(rcx, rax);
+    Mem mem = ptr(rcx, 0, bytes);
+    if (op == ir::Rmw::add || op == ir::Rmw::sub || op == ir::Rmw::swap) {
+        a_.emit(asmjit::x86::Inst::kIdMov, bytes == 8 ? Gp(rax) : Gp(eax), wide);
+        log_access(Log::rmw, i.sub, bytes, mem);
+        log_value(offsetof(Log, value), rax);
+        if (op == ir::Rmw::sub) a_.neg(rax);
+        if (op == ir::Rmw::swap) {
+            a_.xchg(mem, sized(rax));
+        } else {
+            a_.lock();
+            a_.xadd(mem, sized(rax));
+        }
+        log_value(offsetof(Log, old), rax);
+        log_done();
+    } else {
+        rmw_loop(n, mem, wide, x);
+    }
+    use(i.a);
+    use(i.b);
+    bool wanted = an_->value[n].uses;
+    if (wanted) activate(n), set_gpr(n, 0);
+    extend_old(n, m);
+    a_.bind(s.back);
+    tlb_slow(s, n, wide, wanted ? asmjit::Operand(rax) : asmjit::Operand());
+}
+
+void Lowering::tlb_cas(u32 n) {
+    const IrInst& i = inst(n);
+    MemArg m = MemArg::from(i.imm);
+    u32 bytes = ir::size_of(m.memory);
+    Type word = bytes == 8 ? Type::i64 : Type::i32;
+    check_alignment(n, i.a, m, bytes);
+    locked_ = 0;
+    take(0), take(2);
+    move_to(rax, i.b);
+    i32 expected = at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16);
+    a_.mov(state(expected), rax);
+    asmjit::Operand desired = pinned_or_memory(i.c, word);
+    take(1);
+    move_to(rcx, i.a);
+    if (m.disp) a_.add(rcx, m.disp);
+    if (is_logging()) a_.mov(state(at_.header(logged_address)), rcx);
+    TlbSite s = tlb_check_in(rcx, rdx, m.index, bytes, true);
+    a_.add(rcx, rdx);
+    Gp fresh = rdx;
+    a_.emit(asmjit::x86::Inst::kIdMov, bytes == 8 ? Gp(rdx) : Gp(edx), desired);
+    Mem mem = ptr(rcx, 0, bytes);
+    log_access(Log::cas, 0, bytes, mem);
+    log_value(offsetof(Log, value), rax);
+    log_value(offsetof(Log, desired), fresh);
+    a_.lock();
+    a_.cmpxchg(mem, bytes == 1 ? Gp(dl) : bytes == 2 ? Gp(dx) : bytes == 4 ? Gp(edx) : Gp(rdx));
+    log_value(offsetof(Log, old), rax);
+    log_done();
+    use(i.a);
+    use(i.b);
+    use(i.c);
+    bool wanted = an_->value[n].uses;
+    if (wanted) activate(n), set_gpr(n, 0);
+    extend_old(n, m);
+    a_.bind(s.back);
+    tlb_slow(s, n, state(expected), wanted ? asmjit::Operand(rax) : asmjit::Operand(), desired);
+}
+
+// To the code of the pc in rax, when this vCPU's table of branches under the present mode and context knows it.
+void Lowering::lookup_paged() {
+    Label miss = a_.newLabel();
+    a_.mov(ecx, eax);
+    a_.mov(rdx, state(at_.host(offsetof(HostArea, paged_jumps))));
+    if (jump_shift_ > 0) a_.shr(ecx, jump_shift_);
+    a_.and_(ecx, jump_count - 1);
+    a_.shl(ecx, 4);
+    a_.cmp(rax, ptr(rdx, rcx, 0, 0, 8));
+    a_.jne(miss);
+    a_.jmp(ptr(rdx, rcx, 0, 8, 8));
+    cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
+}
+
+} // namespace mimic::jit::x86

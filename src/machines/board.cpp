@@ -1,0 +1,127 @@
+#include "machines/board.hpp"
+#include "base/nearest.hpp"
+#include "isa/system.hpp"
+#include <algorithm>
+
+namespace mimic::machines {
+
+#define BOARD(ident) extern const BoardType ident##_board;
+#include "boards.inc"
+#undef BOARD
+
+namespace {
+constexpr const BoardType* all[] = {
+#define BOARD(ident) &ident##_board,
+#include "boards.inc"
+#undef BOARD
+};
+} // namespace
+
+std::span<const BoardType* const> boards() { return all; }
+
+Result<const BoardType*> find_board(std::string_view guest, std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const BoardType* b : all) {
+        if (b->guest != guest) continue;
+        if (b->name == name || (!b->alias.empty() && b->alias == name)) return b;
+        names.push_back(b->name);
+        if (!b->alias.empty()) names.push_back(b->alias);
+    }
+    std::string list;
+    for (std::string_view n : names) list += (list.empty() ? "" : ", ") + std::string(n);
+    return Error::not_found("machine '{}' is not there for {}, expected one of {}{}", name, guest, list,
+                            did_you_mean(name, names));
+}
+
+// The machine's clock port as processors see it.
+struct Board::Clock final : cpu::Clock {
+    devices::Machine& machine;
+    explicit Clock(devices::Machine& m) : machine(m) {}
+    u64 now() override { return machine.now(); }
+};
+
+struct Board::Lines final : devices::LineSink {
+    cpu::Vcpu& vcpu;
+    explicit Lines(cpu::Vcpu& v) : vcpu(v) {}
+    void set_line(u32 number, bool level) override { vcpu.set_line(number, level); }
+};
+
+Board::Board(const BoardOptions& options)
+    : options_(options)
+    , machine_(options.machine)
+    , loader_(machine_.memory())
+    , clock_(std::make_unique<Clock>(machine_)) {}
+
+Board::~Board() {
+    stop();
+    // Regions leave the tree before their blocks go.
+    for (auto& region : regions_)
+        if (region->parent()) region->parent()->remove(*region);
+}
+
+Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_model) {
+    const isa::GuestInfo* info = isa::find_guest(guest);
+    if (!info || !info->make_system) return Error::unsupported("guest '{}' has no machines in this program", guest);
+    std::string model = options_.cpu.empty() ? std::string(default_model) : options_.cpu;
+    guest_ = TRY(info->make_system(model).in("-cpu"));
+    cpu::AcceleratorOptions o;
+    o.guest = guest_.get();
+    o.memory = &machine_.memory();
+    o.clock = clock_.get();
+    o.translation = options_.translation;
+    o.single_thread = options_.single_thread;
+    o.on_pause = [this](cpu::Vcpu& v, cpu::Pause p) {
+        if (on_pause) on_pause(v, p);
+    };
+    accelerator_ = TRY(cpu::make_accelerator(options_.accelerator, std::move(o)).in("-accel"));
+    for (u32 i = 0; i < options_.smp.cpus; i++) {
+        vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = i})));
+        lines_.push_back(std::make_unique<Lines>(*vcpus_.back()));
+    }
+    return {};
+}
+
+devices::LineSink& Board::lines(u32 vcpu) { return *lines_.at(vcpu); }
+
+u32 Board::line(std::string_view name) const {
+    std::span<const std::string_view> names = guest_->system()->lines();
+    auto it = std::find(names.begin(), names.end(), name);
+    MIMIC_CHECK(it != names.end(), "a board connects a line that its processors do not have");
+    return u32(it - names.begin());
+}
+
+std::string Board::serial(u32 n) const { return n < options_.serial.size() ? options_.serial[n] : std::string(); }
+
+Result<void> Board::make_ram(std::string name, u64 at) {
+    blocks_.push_back(TRY(memory::RamBlock::create(name, options_.ram_bytes, options_.ram).in("-m")));
+    regions_.push_back(std::make_unique<memory::Region>(name, *blocks_.back(), 0, options_.ram_bytes, false));
+    machine_.system().add(*regions_.back(), at);
+    return {};
+}
+
+Result<void> Board::reset(devices::ResetKind kind) {
+    machine_.reset(kind);
+    TRY(loader_.reload());
+    for (auto& vcpu : vcpus_) {
+        vcpu->reset(isa::ResetKind(kind));
+        reset_vcpu(*vcpu);
+    }
+    return {};
+}
+
+void Board::start() {
+    if (running_) return;
+    running_ = true;
+    machine_.set_running(true);
+    for (auto& vcpu : vcpus_) vcpu->start();
+}
+
+void Board::stop() {
+    if (!running_) return;
+    running_ = false;
+    for (auto& vcpu : vcpus_) vcpu->stop();
+    for (auto& vcpu : vcpus_) vcpu->wait_stopped();
+    machine_.set_running(false);
+}
+
+} // namespace mimic::machines

@@ -1,0 +1,114 @@
+// Board: a machine of a kind: its processors, memory map, devices, and how it boots. One file a board.
+//
+//   auto board = TRY(machines::make_board("virt", "riscv64", options));     // devices of the board
+//   ... board->machine().create(...)                                        // devices of the user (-device)
+//   TRY(board->load());                                                     // firmware, kernel, device tree
+//   board->reset(devices::ResetKind::power_on);
+//   board->start();  ...  board->stop();
+#pragma once
+#include "cpu/vcpu.hpp"
+#include "devices/base/machine.hpp"
+#include "machines/boot/loader.hpp"
+
+namespace mimic::machines {
+
+struct Smp {
+    u32 cpus = 1, max_cpus = 1;
+    u32 sockets = 1, dies = 1, clusters = 1, cores = 1, threads = 1;
+};
+
+// What users say of a machine; every part has a default.
+struct BoardOptions {
+    devices::Machine::Options machine;
+    devices::PropertyList properties; // of -M
+    std::string cpu;                  // model and its properties; empty: the board's
+    u64 ram_bytes = 0;                // 0: the board's
+    memory::RamBlock::Options ram;
+    Smp smp;
+    std::string kernel, initrd, append, dtb, bios, dump_dtb;
+    std::vector<std::string> firmware_folders; // -L
+    std::vector<std::string> flash;            // drives of -pflash and if=pflash, by unit; empty: none
+    std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none
+    std::string accelerator = "jit";
+    cpu::Options translation;
+    bool single_thread = false;
+};
+
+class Board {
+public:
+    virtual ~Board();
+    Board(const Board&) = delete;
+
+    devices::Machine& machine() { return machine_; }
+    const BoardOptions& options() const { return options_; }
+    std::span<const std::unique_ptr<cpu::Vcpu>> vcpus() const { return vcpus_; }
+    cpu::Accelerator* accelerator() const { return accelerator_.get(); }
+
+    // Makes the board's devices and processors. Errors name the option.
+    virtual Result<void> build() = 0;
+    // After the user's devices are there: puts firmware, kernel and tables into memory.
+    virtual Result<void> load() = 0;
+
+    // While stopped: devices, memory that was loaded, processors.
+    Result<void> reset(devices::ResetKind kind);
+    void start();
+    // Returns when no vCPU runs guest code.
+    void stop();
+    // A vCPU paused by itself; called on its thread.
+    std::function<void(cpu::Vcpu&, cpu::Pause)> on_pause;
+
+protected:
+    explicit Board(const BoardOptions& options);
+    // Processors over machine().memory(), by the model that options or the board name.
+    Result<void> make_vcpus(std::string_view guest, std::string_view default_model);
+    // The board's own last steps of a reset: where processors begin.
+    virtual void reset_vcpu(cpu::Vcpu& vcpu) = 0;
+    // Where lines of devices end at a processor; the number is that of the System's line of that name.
+    devices::LineSink& lines(u32 vcpu);
+    u32 line(std::string_view name) const;
+    // The chardev of serial port `n`, or nothing.
+    std::string serial(u32 n) const;
+    // RAM of options().ram_bytes.
+    Result<void> make_ram(std::string name, u64 at);
+
+    BoardOptions options_;
+    devices::Machine machine_;
+    Loader loader_;
+    std::vector<std::unique_ptr<memory::RamBlock>> blocks_;
+    std::vector<std::unique_ptr<memory::Region>> regions_;
+    std::unique_ptr<isa::Guest> guest_;
+
+private:
+    struct Clock;
+    struct Lines;
+    std::unique_ptr<Clock> clock_;
+    std::unique_ptr<cpu::Accelerator> accelerator_;
+    std::vector<std::unique_ptr<cpu::Vcpu>> vcpus_;
+    std::vector<std::unique_ptr<Lines>> lines_;
+    bool running_ = false;
+};
+
+struct BoardType {
+    std::string_view name;  // "virt-10.0"
+    std::string_view alias; // "virt"; empty: none
+    std::string_view guest; // "riscv64"
+    std::string_view summary;
+    std::string_view default_cpu;
+    u64 default_ram = 128 << 20;
+    u32 max_cpus = 1;
+    std::unique_ptr<Board> (*make)(const BoardOptions& options) = nullptr;
+    // Properties of -M NAME,help: name, type and meaning.
+    struct Property {
+        std::string_view name, type, help;
+    };
+    std::span<const Property> properties;
+};
+#define MIMIC_BOARD(ident)                                                                                             \
+    extern const BoardType ident##_board;                                                                              \
+    constinit const BoardType ident##_board
+
+std::span<const BoardType* const> boards();
+// By name or alias, of the guest. Errors list what there is.
+Result<const BoardType*> find_board(std::string_view guest, std::string_view name);
+
+} // namespace mimic::machines

@@ -1,0 +1,114 @@
+#include "machines/boot/elf.hpp"
+#include "machines/boot/fdt.hpp"
+#include "machines/boot/loader.hpp"
+#include <cstring>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace mimic::machines {
+namespace {
+
+struct Rig {
+    std::unique_ptr<memory::RamBlock> block =
+        *memory::RamBlock::create("ram", 0x10000, {.backing = memory::RamBlock::Backing::anonymous});
+    memory::Region root{"system", ~u64{0}}, ram{"ram", *block, 0, 0x10000, false};
+    memory::AddressSpace space{"memory", root};
+    Loader loader{space};
+    Rig() { root.add(ram, 0x80000000); }
+    std::string file(std::string_view name, std::string_view content) {
+        std::string path = fmt::format("/tmp/mimic-machines-{}-{}", getpid(), name);
+        std::ofstream(path, std::ios::binary) << content;
+        return path;
+    }
+};
+
+// A 64-bit little-endian ELF of one segment.
+std::string elf(u64 physical, u64 entry, std::string_view content, u64 memory_bytes, u16 machine = 243) {
+    std::string s(64 + 56, '\0');
+    auto put = [&](size_t at, u64 v, int n) { std::memcpy(&s[at], &v, size_t(n)); };
+    std::memcpy(s.data(),
+                "\x7f"
+                "ELF\x02\x01\x01",
+                7);
+    put(18, machine, 2), put(24, entry, 8), put(32, 64, 8), put(54, 56, 2), put(56, 1, 2);
+    put(64, 1, 4), put(72, s.size(), 8), put(80, 0xffffffff80000000 + (physical & 0xffff), 8), put(88, physical, 8);
+    put(96, content.size(), 8), put(104, memory_bytes, 8);
+    return s + std::string(content);
+}
+
+TEST(Loader, RawFilesComeBackAfterAReset) {
+    Rig r;
+    auto loaded = r.loader.add_raw("-kernel", r.file("raw", "hello"), 0x80001000);
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    EXPECT_EQ(loaded->end, 0x80001005u);
+    EXPECT_EQ(std::memcmp(r.block->host() + 0x1000, "hello", 5), 0);
+    r.block->host()[0x1000] = 'x';
+    ASSERT_TRUE(r.loader.reload());
+    EXPECT_EQ(r.block->host()[0x1000], 'h');
+}
+
+TEST(Loader, ElfFilesGoToPhysicalAddresses) {
+    Rig r;
+    r.block->host()[0x2007] = 9;
+    std::string path = r.file("elf", elf(0x80002000, 0xffffffff80002004, "code", 8));
+    auto loaded = r.loader.add_image("-kernel", path, 0, 243);
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    EXPECT_EQ(loaded->entry, 0x80002004u);
+    EXPECT_EQ(std::memcmp(r.block->host() + 0x2000, "code\0\0\0\0", 8), 0);
+    auto other = r.loader.add_image("-kernel", path, 0, 183);
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().message(), fmt::format("-kernel {}: ELF machine 243, expected 183", path));
+}
+
+TEST(Loader, WhatDoesNotFitIsAnError) {
+    Rig r;
+    auto loaded = r.loader.add_raw("-initrd", r.file("big", std::string(0x3000, 'x')), 0x8000e000);
+    ASSERT_FALSE(loaded);
+    EXPECT_NE(loaded.error().message().find("12288 bytes at 0x8000e000 do not fit into the guest's memory, which has "
+                                            "none at 0x80010000"),
+              std::string::npos);
+    EXPECT_EQ(r.loader.add_raw("-initrd", "/nonexistent", 0).error().message(),
+              "-initrd: cannot open /nonexistent: No such file or directory");
+    EXPECT_FALSE(r.loader.add_raw("-initrd", r.file("none", ""), 0x80000000));
+    EXPECT_FALSE(r.loader.add_raw("-initrd", "/tmp", 0x80000000));
+}
+
+TEST(Elf, TornFilesAreRefused) {
+    std::string good = elf(0x80002000, 0x80002000, "code", 8);
+    auto bytes = [](const std::string& s) { return std::span(reinterpret_cast<const u8*>(s.data()), s.size()); };
+    EXPECT_TRUE(parse_elf(bytes(good)));
+    for (size_t n = 0; n < good.size(); n++) EXPECT_FALSE(parse_elf(bytes(good.substr(0, n)))) << n;
+}
+
+TEST(Firmware, IsFoundInFoldersAndMissedByPackage) {
+    Rig r;
+    r.file("fw.bin", "x");
+    std::string folders[] = {"/tmp"};
+    std::string name = fmt::format("mimic-machines-{}-fw.bin", getpid());
+    std::string_view names[] = {"absent.bin", name};
+    auto found = find_firmware(folders, names, "opensbi");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(*found, "/tmp/" + name);
+    auto missing = find_firmware({}, std::span(names, 1), "opensbi");
+    EXPECT_EQ(missing.error().message(), "firmware 'absent.bin' is not there, expected from the package 'opensbi' or "
+                                         "in a folder given by -L");
+}
+
+TEST(Fdt, EditsOfUsersTrees) {
+    FdtWriter w;
+    w.text("model", "x");
+    auto blob = w.finish();
+    ASSERT_TRUE(blob);
+    auto edited = edit_fdt(*blob, {"console=ttyS0", 0x1000, 0x2000});
+    ASSERT_TRUE(edited) << edited.error().message();
+    std::string text(edited->begin(), edited->end());
+    EXPECT_NE(text.find("console=ttyS0"), std::string::npos);
+    EXPECT_NE(text.find("linux,initrd-end"), std::string::npos);
+    blob->resize(20);
+    EXPECT_FALSE(edit_fdt(*blob, {}));
+    EXPECT_FALSE(edit_fdt({}, {}));
+}
+
+} // namespace
+} // namespace mimic::machines

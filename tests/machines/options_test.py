@@ -1,0 +1,114 @@
+"""What the command line of mimic-system refuses and says: options_test.py PROGRAM."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+PROGRAM = Path(sys.argv.pop(1)).resolve()
+WORK = tempfile.TemporaryDirectory()
+LINK = Path(WORK.name) / "mimic-system-riscv64"
+LINK.symlink_to(PROGRAM)
+
+
+def run(*words, program=LINK):
+    return subprocess.run([program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+REFUSED = (
+    (["-kernle", "x"], "option '-kernle' is unknown, did you mean 'kernel'?"),
+    (["-kernel"], "option '-kernel' has no value, expected FILE"),
+    ([], "no machine was chosen, expected -M with one of: virt"),
+    (["-M", "vrit"], "-M: machine 'vrit' is not there for riscv64, expected one of virt-10.0, virt, did you mean 'virt'?"),
+    (["-M", "virt", "-m", "lots"], "-m size: 'lots', expected a size like 64M"),
+    (["-M", "virt", "-m", "0"], "-m size: '0', expected a size like 512M"),
+    (["-M", "virt", "-smp", "0"], "-smp cpus: '0', expected a number from 1 to 1024"),
+    (["-M", "virt", "-smp", "4,cores=3,threads=1,sockets=1"],
+     "-smp: 1 sockets x 1 dies x 1 clusters x 3 cores x 1 threads are not 4 CPUs"),
+    (["-M", "virt", "-smp", "2,cors=2"], "-smp: there is no 'cors', did you mean 'cores'?"),
+    (["-M", "virt", "-smp", "600"], "-smp cpus: 600, expected at most 512 for machine 'virt-10.0'"),
+    (["-M", "virt,aclint=maybe"], "-M aclint: 'maybe', expected on or off"),
+    (["-M", "virt,acclint=on"], "-M: machine 'virt' has no property 'acclint', did you mean 'aclint'?"),
+    (["-M", "virt", "-accel", "kvn"], "-accel: 'kvn', expected jit (tcg) or interp"),
+    (["-M", "virt", "-accel", "tcg,thread=many"], "-accel thread: 'many', expected one of multi, single"),
+    (["-M", "virt", "-cpu", "sifive-u99"], "-cpu:"),
+    (["-M", "virt", "-kernel", "/nonexistent"], "-kernel: cannot open /nonexistent: No such file or directory"),
+    (["-M", "virt", "-kernel", "/"], "-kernel: / is no plain file"),
+    (["-M", "virt", "-bios", "/nonexistent"], "-bios: cannot open /nonexistent: No such file or directory"),
+    (["-M", "virt", "-initrd", "/dev/null"], "-initrd: expected together with -kernel"),
+    (["-M", "virt", "-append", "x"], "-append: expected together with -kernel"),
+    (["-M", "virt", "-dtb", __file__], "the device tree:"),
+    (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
+    (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
+    (["-M", "virt", "-device", "frob"], "-device: 'frob' is no device that can be added, expected one of:"),
+    (["-M", "virt", "-drive", "file=/nonexistent,if=none,id=d"], "-drive /nonexistent: "),
+    (["-M", "virt", "-drive", "file=x,if=floppy"], "-drive if: 'floppy', expected one of none, virtio, pflash"),
+    (["-M", "virt", "-rtc", "base=tomorrow"], "-rtc base: 'tomorrow', expected utc, localtime or 2006-06-17T16:01:21"),
+    (["-M", "virt", "-d", "everything"], "-d: 'everything', expected in_asm, op"),
+    (["-M", "virt", "-trace", "nothing.*"], "-trace: no event is called 'nothing.*'"),
+    (["-M", "virt", "-display", "gtk"], "-display: 'gtk', expected none"),
+)
+
+
+class Options(unittest.TestCase):
+    def test_what_is_wrong_is_one_line_that_says_what_was_expected(self):
+        for words, message in REFUSED:
+            with self.subTest(words):
+                result = run(*words)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+    def test_help_values_list_what_there_is(self):
+        for words, text in ((["-M", "help"], "virt-10.0"), (["-cpu", "help"], "rv64"), (["-accel", "help"], "jit"),
+                            (["-M", "virt,help"], "aclint=<bool>"), (["-device", "serial-mm,help"], "chardev=<chardev>"),
+                            (["-chardev", "help"], "ringbuf"), (["-d", "help"], "in_asm"), (["-trace", "help"], "bus.read"),
+                            (["-version"], "version"), (["-help"], "-kernel FILE")):
+            with self.subTest(words):
+                result = run(*words)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn(text, result.stdout)
+
+    def test_names_of_links_choose_the_guest(self):
+        for name in ("qemu-system-riscv64", "mimic-system-riscv64"):
+            link = Path(WORK.name) / f"names-{name}" / name
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(PROGRAM)
+            self.assertIn("virt", run("-M", "help", program=link).stdout)
+        self.assertIn("virt", run("riscv64", "-M", "help", program=PROGRAM).stdout)
+        self.assertEqual(run("-M", "virt", program=PROGRAM).returncode, 1)
+
+    def test_a_truncated_elf_kernel_is_refused(self):
+        path = Path(WORK.name) / "kernel"
+        path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(60))
+        result = run("-M", "virt", "-kernel", path)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"-kernel {path}: 0 program headers of 0 bytes", result.stderr)
+
+    def test_the_device_tree_can_be_dumped(self):
+        path = Path(WORK.name) / "virt.dtb"
+        result = run("-M", f"virt,dumpdtb={path}", "-smp", "2", "-m", "512M")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(path.read_bytes()[:4], bytes.fromhex("d00dfeed"))
+
+    def test_each_board_version_keeps_its_device_tree(self):
+        """Golden files change by MIMIC_BLESS=1 alone; dtc sorts, and the seed is random."""
+        for board, words in (("virt-10.0", ["-smp", "2", "-m", "512M"]),):
+            path = Path(WORK.name) / "golden.dtb"
+            self.assertEqual(run("-M", f"{board},dumpdtb={path}", *words).returncode, 0)
+            text = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", "-s", path], capture_output=True, text=True,
+                                  check=True).stdout
+            text = "".join(line + "\n" for line in text.splitlines() if "rng-seed" not in line)
+            golden = Path(__file__).resolve().parent / "golden" / f"riscv64-{board}.dts"
+            if os.environ.get("MIMIC_BLESS"):
+                golden.write_text(text)
+            self.assertEqual(text, golden.read_text())
+
+
+if __name__ == "__main__":
+    os.environ["LC_ALL"] = "C"
+    unittest.main()
