@@ -11,8 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern "C" char** environ;
-
 namespace mimic::user {
 
 std::string run_help();
@@ -125,13 +123,13 @@ std::vector<std::string> relaunch(RunCommand& c) {
     add("-D", c.log_file);
     add("-d", c.log_items);
     add("-dfilter", c.log_filter);
-    if (c.engine.perf_map) words.push_back("-perfmap");
+    if (c.engine.perf_map) words.emplace_back("-perfmap");
     if (c.options.stack_size) add("-s", std::to_string(c.options.stack_size));
     if (c.page) add("-p", std::to_string(c.page));
     if (c.has_base) add("-B", std::to_string(c.base_address));
     if (c.reserved) add("-R", std::to_string(c.reserved));
-    if (c.options.strace) words.push_back("-strace");
-    if (c.engine.one_insn) words.push_back("-one-insn-per-tb");
+    if (c.options.strace) words.emplace_back("-strace");
+    if (c.engine.one_insn) words.emplace_back("-one-insn-per-tb");
     std::string accel = c.engine.interpreter ? "interp" : "jit";
     if (c.engine.verify) accel += ",verify=on";
     if (c.engine.code_bytes) accel += ",tb-size=" + std::to_string(c.engine.code_bytes >> 20);
@@ -336,7 +334,7 @@ int shell_main(std::span<const std::string_view> words) {
     set_default(c, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     for (const char* name : {"SHELL", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "OLDPWD"})
-        c.unset.push_back(name);
+        c.unset.emplace_back(name);
     char here[PATH_MAX];
     if (c.root.work == "/" && getcwd(here, sizeof here)) {
         c.root.binds.insert(c.root.binds.begin(), {here, "/mnt"});

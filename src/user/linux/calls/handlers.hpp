@@ -12,7 +12,6 @@ i64 sys_mount(Thread& t, const Args& a);
 i64 sys_openat(Thread& t, const Args& a);
 i64 sys_openat2(Thread& t, const Args& a);
 i64 sys_pipe2(Thread& t, const Args& a);
-i64 enosys(Thread& t, const Args& a);
 i64 sys_readv(Thread& t, const Args& a);
 i64 sys_writev(Thread& t, const Args& a);
 i64 sys_preadv(Thread& t, const Args& a);

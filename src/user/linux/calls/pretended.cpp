@@ -65,21 +65,21 @@ i64 pretended_statx(Thread& t, i64 directory, const char* path, int flags, u32 m
     return 0;
 }
 
-struct stat stat_of(const struct statx& x) {
-    struct stat st {};
-    st.st_dev = makedev(x.stx_dev_major, x.stx_dev_minor);
-    st.st_ino = x.stx_ino;
-    st.st_mode = x.stx_mode;
-    st.st_nlink = x.stx_nlink;
-    st.st_uid = x.stx_uid, st.st_gid = x.stx_gid;
-    st.st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor);
-    st.st_size = i64(x.stx_size);
-    st.st_blksize = x.stx_blksize;
-    st.st_blocks = i64(x.stx_blocks);
-    st.st_atim = {x.stx_atime.tv_sec, x.stx_atime.tv_nsec};
-    st.st_mtim = {x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec};
-    st.st_ctim = {x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec};
-    return st;
+struct stat stat_of(const struct statx& st) {
+    struct stat plain {};
+    plain.st_dev = makedev(st.stx_dev_major, st.stx_dev_minor);
+    plain.st_ino = st.stx_ino;
+    plain.st_mode = st.stx_mode;
+    plain.st_nlink = st.stx_nlink;
+    plain.st_uid = st.stx_uid, plain.st_gid = st.stx_gid;
+    plain.st_rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+    plain.st_size = i64(st.stx_size);
+    plain.st_blksize = st.stx_blksize;
+    plain.st_blocks = i64(st.stx_blocks);
+    plain.st_atim = {st.stx_atime.tv_sec, st.stx_atime.tv_nsec};
+    plain.st_mtim = {st.stx_mtime.tv_sec, st.stx_mtime.tv_nsec};
+    plain.st_ctim = {st.stx_ctime.tv_sec, st.stx_ctime.tv_nsec};
+    return plain;
 }
 
 // In a directory with the set-group-id bit a new file has the directory's group (inode(7)).
@@ -135,7 +135,8 @@ struct Ending {
 };
 
 i64 make_device(Thread& t, const Args& a, const std::string& path, u32 mode) {
-    if (t.process().pretends_ids() && !t.credentials.privileged()) return -EPERM;
+    bool root = t.process().pretends_ids() ? t.credentials.privileged() : raw_syscall(SYS_geteuid) == 0;
+    if (!root) return -EPERM;
     u64 flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
     i64 fd = t.syscall(SYS_openat, a.i(0), path.c_str(), flags, mode & 07777);
     if (fd < 0) return fd;
