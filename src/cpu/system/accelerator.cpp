@@ -71,6 +71,7 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
     Options o = a->options_.translation;
     o.accel = name == "interp" ? Accel::interp : Accel::jit;
     o.paged = true;
+    o.interpret_first = true;
     o.guest_base = 0;
     a->space_ = TRY(CodeSpace::create(*a->options_.guest, *a, o));
     return std::unique_ptr<Accelerator>(std::move(a));

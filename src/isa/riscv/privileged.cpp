@@ -43,7 +43,7 @@ bool is_fp(const R* row) {
 // 3.1.6.6. Dirty is noted before the instruction, which then runs under the mode without a note: that it may fault, or
 // write no register, makes dirty imprecise, as is allowed.
 bool RiscV::may_use_fp(Rv& t, const I& i) {
-    if (!is_fp(i.row)) return true;
+    if (!t.model().has(Ext::system) || !is_fp(i.row)) return true;
     if (i.context.fs & mode_fs_off)
         t.illegal();
     else

@@ -133,7 +133,7 @@ void change(Rv& t, const I& i) {
     bool reads = How != Change::swap || i[rd] != 0, writes = How == Change::swap || i[rs1] != 0;
     if (t.has_system() && !is_fcsr(number))
         return change_system(t, i, How, writes, Immediate ? t.imm(u64(i[uimm])) : t.x(i[rs1]));
-    if (i.context.fs) return i.context.fs & mode_fs_off ? t.illegal() : make_fs_dirty(t);
+    if (i.context.fs && t.model().has(Ext::system)) return i.context.fs & mode_fs_off ? t.illegal() : make_fs_dirty(t);
     if (!exists(t, number) || (writes && is_read_only(u32(number)))) return t.illegal();
     Val operand = Immediate ? t.imm(u64(i[uimm]), Type::i32) : t.w(i[rs1]);
     Val old = reads ? read(t, number) : Val{};

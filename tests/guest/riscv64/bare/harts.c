@@ -37,6 +37,13 @@ static u64 on_interrupt(struct frame* f) {
     }
     return csr_read(mepc);
 }
+// Interrupts are taken between two looks only: one that came after the look would leave nothing for wfi to wake up by.
+#define wait_until(condition)                                                                                          \
+    while (!(condition)) {                                                                                             \
+        asm volatile("wfi");                                                                                           \
+        csr_set(mstatus, 8);                                                                                           \
+        csr_clear(mstatus, 8);                                                                                         \
+    }
 static char frames[2][4096] __attribute__((aligned(16)));
 
 void secondary(u64 hart) {
@@ -47,10 +54,8 @@ void secondary(u64 hart) {
     work();
     // waits for messages, and answers each
     csr_write(mie, 8);
-    csr_set(mstatus, 8);
     ready = 2;
-    while (messages[1] < 100) asm volatile("wfi");
-    csr_clear(mstatus, 8);
+    wait_until(messages[1] == 100);
     ready = 3;
     // runs what the other writes
     for (u64 n = 1; n <= 100; ++n) {
@@ -60,9 +65,8 @@ void secondary(u64 hart) {
         ready = 100 + n;
     }
     csr_write(mie, 0x80);
-    csr_set(mstatus, 8);
     MTIMECMP[1] = *MTIME + 20000;
-    while (!done) asm volatile("wfi");
+    wait_until(done);
     ready = 1000;
 }
 
