@@ -70,6 +70,13 @@ static void floats(void) {
                  : CHANGES);
     expect("product", r, box | 0x7fc00000), expect("sum", s, box | 0x7fc00000);
     expect("infinity", u, box | 0x7f800000), expect("flags", flags, 16);
+    // two registers have it: neither may be forgotten
+    asm volatile("fmv.w.x ft1,%2\n fmv.w.x ft2,zero\n fmv.w.x ft3,%3\n fmadd.s ft0,ft1,ft2,ft3\n fmv.d ft4,ft0\n"
+                 "fmv.x.d %0,ft0\n fmv.x.d %1,ft4"
+                 : "=&r"(r), "=&r"(s)
+                 : "r"(0x7f800000), "r"(0x3f800000)
+                 : CHANGES);
+    expect("fused", r, box | 0x7fc00000), expect("its copy", s, box | 0x7fc00000);
 }
 static void boxes(void) {
     static float kept[2] = {1.5f, 2.5f};

@@ -221,7 +221,8 @@ void Lowering::put(u32 n) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
-            if (owes(v) && vec_count_[from.id()] > 1) settle();
+            // Who else has the register, another value or a slot, would be owed for no more.
+            if (owes(v) && (vec_count_[from.id()] > 1 || from.id() >= vec_temps(f_))) settle();
             redefined(u32(x));
             f_.avx ? a_.vmovaps(xmm(u32(x)), from) : a_.movdqa(xmm(u32(x)), from);
             move_owed(from.id(), u32(x));
