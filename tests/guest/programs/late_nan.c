@@ -72,7 +72,7 @@ static void floats(void) {
     expect("infinity", u, box | 0x7f800000), expect("flags", flags, 16);
     // two registers have it: neither may be forgotten
     asm volatile("fmv.w.x ft1,%2\n fmv.w.x ft2,zero\n fmv.w.x ft3,%3\n fmadd.s ft0,ft1,ft2,ft3\n fmv.d ft4,ft0\n"
-                 "fmv.x.d %0,ft0\n fmv.x.d %1,ft4"
+                 "beqz zero,1f\n 1: fmv.x.d %0,ft0\n fmv.x.d %1,ft4"
                  : "=&r"(r), "=&r"(s)
                  : "r"(0x7f800000), "r"(0x3f800000)
                  : CHANGES);
