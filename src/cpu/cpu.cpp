@@ -37,6 +37,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     if (space_.options.verify) {
         verifier_ = std::make_unique<Verifier>(state_, space_.guest.vector_bytes(), access);
         header_->access = &verifier_->logging();
+        verifier_->begin(*header_); // the interpreter alone may run first
     }
     std::lock_guard lock(space_.mutex);
     space_.cpus.push_back(this);
@@ -223,6 +224,8 @@ ir::Unit* Cpu::translate_once(bool one_insn) {
 void Cpu::run_once() {
     ir::Unit* unit = translate_once(false);
     if (!unit) return;
+    // Its stores may be under way when another vCPU settles pages; run() leaves.
+    inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
     met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -298,7 +301,11 @@ void Cpu::run_unit() {
 
 void Cpu::step_instruction() {
     header_->host_pc = 0;
-    if (ir::Unit* unit = translate_once(true)) interpreter_.run(*unit, state_, *header_, *header_->access);
+    ir::Unit* unit = translate_once(true);
+    if (!unit) return;
+    inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
+    interpreter_.run(*unit, state_, *header_, *header_->access);
+    leave_unit();
 }
 
 // ---- faults in generated code

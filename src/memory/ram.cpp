@@ -63,6 +63,8 @@ RamBlock::~RamBlock() {
 
 void RamBlock::note_write(u64 offset, u64 bytes) {
     if (bytes == 0) return;
+    // The bytes before the flags: who marks a page as code reads its bytes afterwards.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     bool has_code = false;
     for (u64 page = offset >> page_bits; page <= (offset + bytes - 1) >> page_bits; page++) {
         u8 now = flags_[page].load(std::memory_order_relaxed);

@@ -32,8 +32,9 @@ void TimerKeeper::changed() {
 }
 
 void TimerKeeper::run() {
-    while (!quit_) {
-        u32 seen = event_.now();
+    for (;;) {
+        u32 seen = event_.now(); // before quit_ is looked at, whose setting signals
+        if (quit_) return;
         u64 now = clock_->now(), next = ~u64{0};
         {
             std::lock_guard lock(mutex_);

@@ -66,6 +66,8 @@ void MachineCpu::start() {
 void MachineCpu::stop() {
     running_ = false;
     wake();
+    std::lock_guard lock(mutex_);
+    changed_.notify_all(); // it may be powered off
 }
 void MachineCpu::wait_stopped() {
     std::unique_lock lock(mutex_);
@@ -247,9 +249,14 @@ void MachineCpu::fault() {
 void MachineCpu::execute() {
     isa::Effects f;
     isa::Exception e;
-    u8 code[16];
-    u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
-    if (!system_.execute(header(), std::span(code).first(n), f, e)) return raise(e);
+    // What stands there matters to its exception alone, and is looked at while the old translations hold.
+    if (!system_.execute(header(), {}, f, e)) {
+        u8 code[16];
+        u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
+        f = {}, e = {};
+        system_.execute(header(), std::span(code).first(n), f, e);
+        return raise(e);
+    }
     memory_.flush(f);
     if (f.contexts) memory_.select(header());
     if (f.wait) wait_for_interrupt();
@@ -258,10 +265,10 @@ void MachineCpu::execute() {
 void MachineCpu::wait_for_interrupt() {
     for (;;) {
         u32 seen = event_.now();
-        system_.tick(header());
-        if (system_.wakes(header()) || attention_) return;
         u64 at = system_.next_timer(header()), now_ns = now();
-        event_.wait(seen, at == ~u64{0} ? at : at - std::min(at, now_ns));
+        system_.tick(header()); // what was due by now is a line
+        if (system_.wakes(header()) || attention_) return;
+        event_.wait(seen, at == ~u64{0} || at <= now_ns ? ~u64{0} : at - now_ns);
     }
 }
 

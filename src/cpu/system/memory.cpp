@@ -119,6 +119,7 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
     memory::RamBlock& block = *t.place.block;
     u64 in_block = t.place.offset - offset;
     if (in_block & (page - 1)) return;
+    if (t.mapping.fetch) watcher_.watch_block(block); // a fetch that finds the entry asks no more
     bool write = t.mapping.write && t.place.kind == Place::Kind::ram;
     if (write) {
         // Whoever starts to watch the page looks at this flag after it has set its own: one of us sees the other.
@@ -169,7 +170,7 @@ bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 by
 }
 
 void MachineMemory::written(const Target& t, u32 bytes) {
-    if (!t.place.block->writes_are_free(t.place.offset)) t.place.block->note_write(t.place.offset, bytes);
+    t.place.block->note_write(t.place.offset, bytes);
 }
 
 bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t) {

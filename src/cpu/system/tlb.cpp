@@ -90,12 +90,17 @@ TlbEntry& Tlb::fill(u32 index, const Page& p) {
         u64 block = u64{1} << p.bits;
         t.large_low = std::min(t.large_low, address & ~(block - 1));
         t.large_high = std::max(t.large_high, address | (block - 1));
+        if (p.fetch) {
+            code_low_ = std::min(code_low_, address & ~(block - 1));
+            code_high_ = std::max(code_high_, address | (block - 1));
+        }
     }
     return e;
 }
 
 void Tlb::flush() {
     for (Table& t : tables_) clear(t);
+    code_low_ = ~u64{0}, code_high_ = 0;
 }
 
 void Tlb::flush_context(u64 context) {
@@ -113,13 +118,13 @@ bool Tlb::flush_address(Table& t, u64 address) {
 }
 
 bool Tlb::flush_address(u64 address) {
-    bool large = false;
+    bool large = address >= code_low_ && address <= code_high_;
     for (Table& t : tables_)
         if (t.used) large |= flush_address(t, address);
     return large;
 }
 bool Tlb::flush_address_in(u64 address, u64 context) {
-    bool large = false;
+    bool large = address >= code_low_ && address <= code_high_;
     for (Table& t : tables_)
         if (t.used && t.context == context) large |= flush_address(t, address);
     return large;

@@ -71,6 +71,9 @@ private:
     jit::TlbView* view_ = own_views_.data();
     std::array<Table*, most_indices> selected_{};
     u64 now_ = 0;
+    // Executable blocks above 4 KiB since the last flush of everything: tables of branches know pages of theirs that no entry
+    // here stands for any more.
+    u64 code_low_ = ~u64{0}, code_high_ = 0;
 };
 
 } // namespace mimic::cpu

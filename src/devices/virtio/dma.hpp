@@ -64,7 +64,7 @@ public:
         if (u8* at = host(dma, offset)) {
             __atomic_store_n(reinterpret_cast<T*>(at), value, __ATOMIC_RELEASE);
             u64 in_block = block_offset_ + offset;
-            if (!block_->writes_are_free(in_block)) block_->note_write(in_block, sizeof value);
+            block_->note_write(in_block, sizeof value);
             return true;
         }
         return dma.space->write(address_ + offset, &value, sizeof value) == memory::Outcome::ok;

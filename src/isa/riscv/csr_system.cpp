@@ -92,6 +92,7 @@ void write_menvcfg(Access& a, u64 v) {
     a[slot_menvcfg] = v & m;
     if ((v ^ old) & (envcfg::ADUE | envcfg::PBMTE)) a.detail |= resync_flush;
     a.resync |= (v ^ old) & envcfg::STCE;
+    if (v & envcfg::STCE) a[slot_mip] &= ~(u64{1} << irq::STI); // Sstc, chapter 2: from now on stimecmp alone says so
 }
 void write_senvcfg(Access& a, u64 v) {
     if ((v & envcfg::CBIE) == 2 << 4) v = (v & ~envcfg::CBIE) | (a[slot_senvcfg] & envcfg::CBIE);
