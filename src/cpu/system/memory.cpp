@@ -169,9 +169,7 @@ bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 by
     return o == Outcome::ok || bus_error(cpu, address, AccessType::read);
 }
 
-void MachineMemory::written(const Target& t, u32 bytes) {
-    t.place.block->note_write(t.place.offset, bytes);
-}
+void MachineMemory::written(const Target& t, u32 bytes) { t.place.block->note_write(t.place.offset, bytes); }
 
 bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t) {
     if (t.place.kind == Place::Kind::ram && t.place.left >= bytes) {
