@@ -92,7 +92,7 @@ struct Options {
     // what runs once costs half as much (JIT only; not with verify, one_insn and logs of
     // translation).
     bool interpret_first = false;
-    bool paged = false; // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
+    bool paged = false;        // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)

@@ -110,8 +110,8 @@ struct CodeSpace::Impl {
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;
-    bool guards = false; // there may be guarded pages
-    std::vector<u64> unsettled;              // numbers of pages
+    bool guards = false;        // there may be guarded pages
+    std::vector<u64> unsettled; // numbers of pages
     std::atomic<u32> unsettled_count{0};
     std::vector<u64> breakpoints;
     std::atomic<u32> breakpoint_count{0};

@@ -121,7 +121,8 @@ Result<void> log_filter(RunCommand& c, std::string_view text) {
         size_t at = dots != std::string::npos ? dots : sign;
         auto bad = Error::invalid_argument("-dfilter {}: expected START+LENGTH, START-LENGTH or START..END", word);
         if (at == std::string::npos || at == 0) return bad;
-        auto first = number("", w.substr(0, at)), second = number("", w.substr(at + (dots != std::string::npos ? 2 : 1)));
+        auto first = number("", w.substr(0, at)),
+             second = number("", w.substr(at + (dots != std::string::npos ? 2 : 1)));
         if (!first || !second) return bad;
         if (dots != std::string::npos) {
             if (*second < *first) return bad;

@@ -10,9 +10,7 @@ constexpr u32 unchanged = ~0u;
 
 bool among(const Ids& ids, u32 id) { return id == ids.real || id == ids.effective || id == ids.saved; }
 
-std::string join(std::initializer_list<u32> values) {
-    return fmt::format("{}", fmt::join(values, ":"));
-}
+std::string join(std::initializer_list<u32> values) { return fmt::format("{}", fmt::join(values, ":")); }
 
 bool numbers(std::string_view text, std::vector<u32>& to) {
     to.clear();

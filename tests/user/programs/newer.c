@@ -7,8 +7,8 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -30,7 +30,9 @@ static void events(aio_context_t context, long least) {
     struct timespec limit = {20, 0};
     long n = syscall(SYS_io_getevents, context, least, 8, e, &limit);
     printf("%ld events:", n);
-    for (long i = 0; i < n; i++) printf(" data %lx res %ld obj %d", (long)e[i].data, (long)e[i].res, (int)((struct iocb*)(uintptr_t)e[i].obj)->aio_lio_opcode);
+    for (long i = 0; i < n; i++)
+        printf(" data %lx res %ld obj %d", (long)e[i].data, (long)e[i].res,
+               (int)((struct iocb*)(uintptr_t)e[i].obj)->aio_lio_opcode);
     printf("\n");
 }
 
@@ -41,8 +43,13 @@ static void aio(void) {
     SHOW(syscall(SYS_io_setup, 8, &context));
     printf("context %d\n", context != 0);
     SHOW(syscall(SYS_io_setup, 8, &context));
-    struct iocb write = {.aio_data = 0x77, .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = fd, .aio_buf = (uintptr_t)text, .aio_nbytes = 12,
-                         .aio_flags = IOCB_FLAG_RESFD, .aio_resfd = ready};
+    struct iocb write = {.aio_data = 0x77,
+                         .aio_lio_opcode = IOCB_CMD_PWRITE,
+                         .aio_fildes = fd,
+                         .aio_buf = (uintptr_t)text,
+                         .aio_nbytes = 12,
+                         .aio_flags = IOCB_FLAG_RESFD,
+                         .aio_resfd = ready};
     struct iocb* list[2] = {&write};
     SHOW(syscall(SYS_io_submit, context, 1, list));
     events(context, 1);
@@ -50,8 +57,14 @@ static void aio(void) {
     SHOW(read(ready, &count, 8));
     printf("count %d, buffer's address kept %d\n", (int)count, write.aio_buf == (uintptr_t)text);
     struct iovec v[2] = {{back, 5}, {back + 8, 7}};
-    struct iocb vector = {.aio_data = 1, .aio_lio_opcode = IOCB_CMD_PREADV, .aio_fildes = fd, .aio_buf = (uintptr_t)v, .aio_nbytes = 2};
-    struct iocb plain = {.aio_data = 2, .aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = fd, .aio_buf = (uintptr_t)more, .aio_nbytes = 16, .aio_offset = 6};
+    struct iocb vector = {
+        .aio_data = 1, .aio_lio_opcode = IOCB_CMD_PREADV, .aio_fildes = fd, .aio_buf = (uintptr_t)v, .aio_nbytes = 2};
+    struct iocb plain = {.aio_data = 2,
+                         .aio_lio_opcode = IOCB_CMD_PREAD,
+                         .aio_fildes = fd,
+                         .aio_buf = (uintptr_t)more,
+                         .aio_nbytes = 16,
+                         .aio_offset = 6};
     list[0] = &vector, list[1] = &plain;
     SHOW(syscall(SYS_io_submit, context, 2, list));
     events(context, 2);

@@ -39,7 +39,7 @@ static void handler(int signal, siginfo_t* info, void* context) {
     last = *info;
 }
 
-static int catch(int signal) {
+static int catch (int signal) {
     struct kernel_action a = {.handler = handler, .flags = SA_SIGINFO | SA_NODEFER};
 #if defined(__x86_64__)
     a.flags |= 0x04000000, a.restorer = restore;
@@ -76,7 +76,7 @@ static void wait_for(void) {
 static void all(void) {
     char how[32];
     for (int s = 1; s <= 64; s++) {
-        if (catch(s) != 0) {
+        if (catch (s) != 0) {
             printf("%d: %s\n", s, strerror(errno));
             continue;
         }
@@ -166,9 +166,12 @@ static void faults(void) {
     for (int n = 0; n < 4; n++) {
         base = bases[n];
         if (sigsetjmp(back, 1) == 0) {
-            if (n == 1) *(volatile char*)(base + 5) = 1;
-            else if (n == 3) ((void (*)(void))(base + 16))();
-            else (void)*(volatile char*)(base + 8);
+            if (n == 1)
+                *(volatile char*)(base + 5) = 1;
+            else if (n == 3)
+                ((void (*)(void))(base + 16))();
+            else
+                (void)*(volatile char*)(base + 8);
         }
         show(names[n]);
     }
