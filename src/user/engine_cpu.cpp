@@ -1,6 +1,7 @@
 #include "user/engine_cpu.hpp"
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "ir/rmw.hpp"
 #include "user/symbols.hpp"
 #include <atomic>
 #include <cerrno>
@@ -29,7 +30,7 @@ public:
         u32 shift = 64 - 8 * bytes;
         auto swap = [&](u64 v) { return m.big ? __builtin_bswap64(v) >> shift : v; };
         bool done = process::guarded_rmw(host(address), old, bytes,
-                                         [&](u64 v) { return swap(apply(op, swap(v), operand, shift)); });
+                                         [&](u64 v) { return swap(ir::apply(op, swap(v), operand, bytes)); });
         old = swap(old);
         return done || fault(cpu, space_.untagged(address), true);
     }
@@ -56,24 +57,6 @@ private:
         cpu.fault_address = address;
         cpu.fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
         return false;
-    }
-    static u64 apply(ir::Rmw op, u64 v, u64 operand, u32 shift) {
-        i64 sv = i64(v << shift), so = i64(operand << shift);
-        u64 uv = v << shift, uo = operand << shift;
-        switch (op) {
-        case ir::Rmw::add: return v + operand;
-        case ir::Rmw::sub: return v - operand;
-        case ir::Rmw::and_: return v & operand;
-        case ir::Rmw::or_: return v | operand;
-        case ir::Rmw::xor_: return v ^ operand;
-        case ir::Rmw::andn: return v & ~operand;
-        case ir::Rmw::swap: return operand;
-        case ir::Rmw::smin: return sv < so ? v : operand;
-        case ir::Rmw::smax: return sv > so ? v : operand;
-        case ir::Rmw::umin: return uv < uo ? v : operand;
-        case ir::Rmw::umax: return uv > uo ? v : operand;
-        }
-        return v;
     }
     AddressSpace& space_;
 };

@@ -1,5 +1,6 @@
 #include "cpu/system/memory.hpp"
 #include "base/process.hpp"
+#include "ir/rmw.hpp"
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -27,26 +28,6 @@ void copy_out(u8* to, const void* in, u32 bytes) {
         process::guarded_store(to, in, bytes);
     else
         std::memcpy(to, in, bytes);
-}
-
-u64 apply(ir::Rmw op, u64 v, u64 operand, u32 bytes) {
-    u32 shift = 64 - 8 * bytes;
-    i64 sv = i64(v << shift), so = i64(operand << shift);
-    u64 uv = v << shift, uo = operand << shift;
-    switch (op) {
-    case ir::Rmw::add: return v + operand;
-    case ir::Rmw::sub: return v - operand;
-    case ir::Rmw::and_: return v & operand;
-    case ir::Rmw::or_: return v | operand;
-    case ir::Rmw::xor_: return v ^ operand;
-    case ir::Rmw::andn: return v & ~operand;
-    case ir::Rmw::swap: return operand;
-    case ir::Rmw::smin: return sv < so ? v : operand;
-    case ir::Rmw::smax: return sv > so ? v : operand;
-    case ir::Rmw::umin: return uv < uo ? v : operand;
-    case ir::Rmw::umax: return uv > uo ? v : operand;
-    }
-    return v;
 }
 
 } // namespace
@@ -240,7 +221,7 @@ bool MachineMemory::rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand
                         const ir::MemArg& m) {
     u32 shift = 64 - 8 * bytes;
     auto swap = [&](u64 v) { return m.big ? __builtin_bswap64(v) >> shift : v; };
-    auto update = [&](u64 v) { return swap(apply(op, swap(v), operand, bytes)); };
+    auto update = [&](u64 v) { return swap(ir::apply(op, swap(v), operand, bytes)); };
     const TlbEntry& e = tlb_.entry(m.index, address);
     old = 0;
     if (Tlb::hits(e.write, address, bytes)) [[likely]] {
