@@ -170,7 +170,7 @@ bool is_ours(const ir::CpuHeader& h, const Memory& memory) {
     if (h.exit_kind != ir::ExitKind::fault) return false;
     constexpr u64 widest = 256, user_space = u64{1} << 47;
     u64 above_guard = h.fault_address + guard, host = u64(memory.base) + h.fault_address;
-    return above_guard + widest >= reserve + guard && host + widest < user_space + widest;
+    return above_guard > reserve + guard - widest && host + widest < user_space + widest;
 }
 
 } // namespace
