@@ -238,6 +238,11 @@ BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 ho
             ++counts.wild;
             continue;
         }
+        // An engine that makes a second unit of the block reads what the first stored; guests have to ask for that.
+        if (std::memcmp(oracle.memory.base + at, code.data(), code.size()) != 0) {
+            ++counts.modified;
+            continue;
+        }
         ++counts.failed;
         if (++reports > 5) continue;
         report += fmt::format("block {} of seed {} (interpreter, JIT):\n", k, seed);
