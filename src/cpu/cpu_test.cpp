@@ -81,6 +81,47 @@ TEST_P(Engines, ALoopMayHaveARegisterPlanOfItsOwn) {
     others_stay();
 }
 
+// In either order, with and without a host register, over a changed operand, and as a square.
+TEST_P(Engines, BothHalvesOfAProduct) {
+    program({"mul a2, a0, a1", "addi a4, a4, 1", "mulhu a3, a1, a0", "mulhu t3, s2, s3", "xor t4, s2, s3",
+             "and t5, s2, s3", "or t6, s2, s3", "mul s4, s2, s3", "mul s5, a0, a0", "mulhu s6, a0, a0", "mulhu a0, a0, a1",
+             "mul a1, a0, a1", "ecall"});
+    const u64 a = cpu->slot64(10) = 0xfedcba9876543210, b = cpu->slot64(11) = 0x123456789abcdeff;
+    const u64 c = cpu->slot64(18) = 0xffffffffffffffff, d = cpu->slot64(19) = 0x8000000000000001;
+    cpu->run();
+    using Wide = unsigned __int128;
+    auto low = [](u64 x, u64 y) { return x * y; };
+    auto high = [](u64 x, u64 y) { return u64(Wide(x) * y >> 64); };
+    EXPECT_EQ(x(12), low(a, b));
+    EXPECT_EQ(x(13), high(a, b));
+    EXPECT_EQ(x(28), high(c, d));
+    EXPECT_EQ(x(29), c ^ d);
+    EXPECT_EQ(x(30), c & d);
+    EXPECT_EQ(x(31), c | d);
+    EXPECT_EQ(x(20), low(c, d));
+    EXPECT_EQ(x(21), low(a, a));
+    EXPECT_EQ(x(22), high(a, a));
+    EXPECT_EQ(x(10), high(a, b));
+    EXPECT_EQ(x(11), low(high(a, b), b));
+}
+
+// A truth that two instructions use, as a number and narrowed; results over an operand.
+TEST_P(Engines, TruthsAreNumbers) {
+    program({"sltu a2, a0, a1", "subw a3, zero, a2", "andi a4, a3, 255", "sltu s2, a1, a0", "subw s3, zero, s2",
+             "add s4, s2, s2", "sltu a0, a0, a1", "slt a1, a1, a0", "ecall"});
+    cpu->slot64(10) = 5, cpu->slot64(11) = ~u64{0};
+    for (u32 n : {12u, 18u, 19u, 20u}) cpu->slot64(ir::SlotId(n)) = ~u64{0};
+    cpu->run();
+    EXPECT_EQ(x(12), 1u);
+    EXPECT_EQ(x(13), ~u64{0});
+    EXPECT_EQ(x(14), 255u);
+    EXPECT_EQ(x(18), 0u);
+    EXPECT_EQ(x(19), 0u);
+    EXPECT_EQ(x(20), 0u);
+    EXPECT_EQ(x(10), 1u);
+    EXPECT_EQ(x(11), 1u);
+}
+
 TEST_P(Engines, APollLeavesAnEndlessLoop) {
     program({"addi a0, a0, 1", "jal zero, 0x1000"});
     cpu->kick();

@@ -117,7 +117,10 @@ bool clears_upper(const Inst& i) {
     }
 }
 bool is_free_extension(const ir::Unit& unit, const Inst& i) {
-    return i.op == Op::zext && i.type == Type::i64 && clears_upper(unit.code[i.a]);
+    if (i.op != Op::zext) return false;
+    const Inst& from = unit.code[i.a];
+    if (from.op == Op::icmp || from.op == Op::cond) return is_word(i.type); // made as 0 or 1 in a whole register
+    return i.type == Type::i64 && clears_upper(from);
 }
 
 void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& base) {

@@ -178,11 +178,15 @@ private:
     void shift(u32 n);
     void multiply(u32 n);
     void multiply_high(u32 n);
+    u32 other_half(u32 n) const;
+    bool other_half_came_first(u32 n);
+    void both_halves_of_product(u32 n, u32 m);
     void divide(u32 n);
     void convert(u32 n);
     void bits(u32 n);
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
     void set_condition(u32 n);
+    bool clear_early(u32 n);
     void select(u32 n);
     bool in_temp(ValueId v) const;
     bool settled(ValueId v) const;            // needs no temporary to be read
