@@ -43,13 +43,16 @@ struct Analysis {
 
 private:
     void order(const ir::Unit& unit);
+    bool reaches(const ir::Unit& unit, ir::BlockId from, ir::BlockId to);
     bool find_loops(const ir::Unit& unit);
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
     std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none
     std::vector<ir::BlockId> stack_;
+    std::vector<bool> seen_;
     std::vector<u32> weight_; // by place in layout: how often a block runs, by the loops around it
+    u32 crossings_ = 0;       // weighted ways out that come back
     std::vector<u32> score_;  // by slot: weighted uses
     std::vector<u32> ranked_;
     std::vector<ir::SlotId> wanted_;
