@@ -317,6 +317,69 @@ TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
     }
 }
 
+// A loop of more instructions than a first unit has: its pieces become one after some turns, and go like any other unit
+// when their bytes change.
+struct WholeLoops : testing::Test {
+    static constexpr u64 head = 0x1000, insns = 100, back = head + 4 * insns;
+    TestMachine machine;
+    process::SignalStack stack;
+    std::unique_ptr<isa::Guest> guest = *isa::find_guest("riscv64")->make("rv64");
+    std::unique_ptr<CodeSpace> space;
+
+    void SetUp() override {
+        for (u64 at = head; at < back; at += 4) machine.assemble(*guest, {"addi a1, a1, 1"}, at);
+        machine.assemble(*guest, {"addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, back);
+    }
+    void make(u32 whole_after) {
+        space = *CodeSpace::create(*guest, machine, {.whole_after = whole_after, .guest_base = u64(machine.base)});
+    }
+    u64 sum(u64 turns) {
+        process::SignalStack own;
+        Cpu cpu(*space, machine);
+        cpu.header().pc = head;
+        cpu.slot64(10) = turns;
+        cpu.run();
+        EXPECT_EQ(cpu.header().pc, back + 8);
+        return cpu.slot64(11);
+    }
+};
+
+TEST_F(WholeLoops, AreMadeOfPiecesThatTurnOften) {
+    make(50);
+    EXPECT_EQ(sum(40), 40 * insns);
+    const u64 pieces = space->counters().units;
+    EXPECT_GT(pieces, 1u);
+    EXPECT_EQ(space->counters().whole_units, 0u);
+    EXPECT_EQ(sum(1000), 1000 * insns);
+    EXPECT_EQ(space->counters().whole_units, 1u);
+    EXPECT_EQ(sum(100000), 100000 * insns); // never again
+    EXPECT_EQ(space->counters().units, pieces + 1);
+}
+
+TEST_F(WholeLoops, GoWhenTheirCodeChanges) {
+    make(50);
+    for (u32 k = 2; k < 5; ++k) {
+        EXPECT_EQ(sum(1000), 1000 * (insns + k - 2));
+        EXPECT_EQ(space->counters().whole_units, k - 1);
+        machine.assemble(*guest, {"addi a1, a1, " + std::to_string(k)}, back - 4);
+        space->invalidate(back - 4, back);
+    }
+}
+
+TEST_F(WholeLoops, AreMadeWhileOthersRunThePieces) {
+    make(3);
+    std::thread other([&] { EXPECT_EQ(sum(20000), 20000 * insns); });
+    EXPECT_EQ(sum(20000), 20000 * insns);
+    other.join();
+    EXPECT_EQ(space->counters().whole_units, 1u);
+}
+
+TEST_F(WholeLoops, AreNotMadeWhenNobodyWantsThem) {
+    make(0);
+    EXPECT_EQ(sum(1000), 1000 * insns);
+    EXPECT_EQ(space->counters().whole_units, 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),
                          [](const auto& which) { return which.param == Accel::jit ? "jit" : "interp"; });
 

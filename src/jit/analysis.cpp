@@ -79,6 +79,12 @@ void mark_silent(const ir::Unit& unit, u32 begin, u32 set, std::vector<ValueInfo
     value[set].silent = true;
 }
 
+// One way of a branch that leaves the unit; its pc is where it goes to.
+bool is_way_out(const ir::Unit& unit, ir::BlockId b) {
+    const ir::Block& block = unit.blocks[b];
+    return !block.entry && block.end == block.begin + 1 && unit.code[block.begin].op == Op::exit;
+}
+
 // A slot goes on by a constant: done in its register when the old value has no more use, whatever came between.
 bool is_step(const ir::Unit& unit, const Inst& i, ir::SlotId slot) {
     if (i.op != Op::add || i.type != Type::i64 || unit.code[i.b].op != Op::constant) return false;
@@ -223,6 +229,8 @@ void Analysis::order(const ir::Unit& unit) {
     layout.clear();
     position.assign(unit.blocks.size(), ir::none);
     loop_head.assign(unit.blocks.size(), false);
+    leaves_from.resize(unit.blocks.size());
+    for (ir::BlockId b = 0; b < unit.blocks.size(); ++b) leaves_from[b] = is_way_out(unit, b) ? 0 : unit.blocks[b].pc;
     stack_.assign(1, 0);
     for (ir::BlockId b = 1; b < unit.blocks.size(); ++b)
         if (unit.blocks[b].entry) stack_.insert(stack_.begin(), b);
@@ -235,6 +243,7 @@ void Analysis::order(const ir::Unit& unit) {
         const Inst& end = unit.code[unit.blocks[b].end - 1];
         auto edge = [&](ir::BlockId to) {
             if (unit.blocks[to].pc <= unit.blocks[b].pc) loop_head[to] = true;
+            if (is_way_out(unit, to)) leaves_from[to] = std::max(leaves_from[to], unit.blocks[b].pc);
             if (position[to] == ir::none) stack_.push_back(to);
         };
         if (end.op == Op::br) edge(end.b);

@@ -255,7 +255,8 @@ private:
     void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
-    void exit_direct(u64 pc, u32 mode);
+    void exit_direct(u64 pc, u32 mode, bool counted);
+    void embed_relative(std::span<const u8> opcode, const u64* word, u32 behind = 0);
     void exit_indirect(u32 n);
     void trap(u32 n);
     void cold_code();
