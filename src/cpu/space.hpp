@@ -33,6 +33,7 @@ struct Translation {
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
+    bool whole = false;                      // made of a hot loop, whatever was known before; or cannot be
     bool checked = false;                    // compares its guest bytes itself
     std::vector<u8> seen;                    // of an unsettled page: the bytes it was made from
     std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
@@ -61,6 +62,7 @@ struct Link { // by link word
     u64 pc = 0;
     u32 mode = 0;
     u32 stub = 0;
+    bool counted = false; // see jit::Emitted::Word
 };
 
 struct Region {
@@ -163,11 +165,12 @@ struct CodeSpace::Impl {
     // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
     // must be told.
     bool provide(u64 pc, u32 mode, u64 place, u64 second);
-    Made translate(u64 pc, u32 mode, u64 place, u64 second);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second, bool whole = false);
+    void make_whole(u64 pc, u32 mode, u64 place);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
     u32 flavour_at(u64 pc); // of the code there, and what bounds a unit that begins there
-    isa::Limits limits_at(u64 pc, u64 place);
+    isa::Limits limits_at(u64 pc, u64 place, bool whole = false);
     bool takes_tags(u64 pc) const;
     void note_tag(Translation& t);
     jit::AddressModel address_model() const;
@@ -176,7 +179,8 @@ struct CodeSpace::Impl {
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
     bool may_link(const Link& l, const Node& to) const;
-    void follow_link(const u64* word, Node& to);
+    void replace(Node& old, Node& now);
+    bool follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
@@ -190,6 +194,7 @@ struct CodeSpace::Impl {
     bool quiescent(u64 since) const;
 
     // pages.cpp
+    void hide(Node& n);
     void drop(Translation* t);
     void unsettle(u64 number, CodePage& page);
     bool is_unsettled(u64 place, u64 second) const;

@@ -9,6 +9,13 @@ using namespace asmjit::x86;
 using asmjit::imm;
 using IrInst = ir::Inst;
 
+namespace {
+
+// Up to the displacement of an operand relative to rip.
+constexpr u8 jump[] = {0xff, 0x25}, decrement[] = {0x48, 0x83, 0x2d}, lea_rax[] = {0x48, 0x8d, 0x05};
+
+} // namespace
+
 bool Lowering::control(u32 n) {
     const IrInst& i = inst(n);
     switch (i.op) {
@@ -38,7 +45,7 @@ bool Lowering::control(u32 n) {
         return true;
     }
     case Op::exit:
-        if (i.imm <= unit_->blocks[block_].pc) {
+        if (i.imm <= an_->leaves_from[block_]) {
             Label stop = a_.newLabel();
             test_poll();
             a_.jnz(stop);
@@ -50,7 +57,9 @@ bool Lowering::control(u32 n) {
                 leave_host(offsetof(HostArea, stub_poll));
             });
         }
-        exit_direct(i.imm, i.c);
+        exit_direct(i.imm, i.c,
+                    out_->counts_turns && i.imm <= an_->leaves_from[block_] &&
+                        ir::ExitHint(i.sub) == ir::ExitHint::jump);
         return true;
     case Op::exit_ind: exit_indirect(n); return true;
     case Op::trap: trap(n); return true;
@@ -142,8 +151,16 @@ void Lowering::entry(BlockId b) {
     });
 }
 
-// jmp [rip + link word]; the word points to the stub until the edge has a target.
-void Lowering::exit_direct(u64 pc, u32 mode) {
+// An instruction with a link word as its operand, relative to rip; `behind`: bytes of an immediate.
+void Lowering::embed_relative(std::span<const u8> opcode, const u64* word, u32 behind) {
+    a_.embed(opcode.data(), opcode.size());
+    i32 disp = i32(i64(word) - i64(code_ + a_.offset() + 4 + behind));
+    a_.embed(&disp, 4);
+}
+
+// jmp [rip + link word]; the word points to the stub until the edge has a target. A counted edge has it in a second word
+// first, and goes there through a stub that counts down in a third one.
+void Lowering::exit_direct(u64 pc, u32 mode, bool counted) {
     if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
         set_mode(mode);
         leave_plan();
@@ -151,24 +168,29 @@ void Lowering::exit_direct(u64 pc, u32 mode) {
         if (mode != unit_->key.mode) return jump_host(offsetof(HostArea, stub_lookup));
         return lookup_paged();
     }
+    using Word = Emitted::Word;
     u32 k = u32(out_->edges.size());
-    out_->edges.push_back({pc, mode, 0});
+    out_->edges.push_back({pc, mode, 0, Word::target, counted});
+    if (counted) out_->edges.push_back({pc, mode, 0, Word::counted}), out_->edges.push_back({pc, mode, 0, Word::count});
     const u64* word = first_link_ + k;
-    auto relative = [&](u32 length) { return i32(i64(word) - i64(code_ + a_.offset() + length)); };
     if (mode != unit_->key.mode) set_mode(mode);
     leave_plan();
-    u8 jump[6] = {0xff, 0x25};
-    i32 disp = relative(6);
-    std::memcpy(jump + 2, &disp, 4);
-    a_.embed(jump, 6);
+    embed_relative(jump, word);
     Label stub = a_.newLabel();
     cold(stub, [=, this] {
         out_->edges[k].stub = u32(a_.offset());
+        if (counted) {
+            Label told = a_.newLabel();
+            embed_relative(decrement, word + 2, 1);
+            const u8 one = 1;
+            a_.embed(&one, 1);
+            a_.jle(told);
+            embed_relative(jump, word + 1);
+            a_.bind(told);
+            out_->edges[k + 1].stub = u32(a_.offset());
+        }
         set_pc(pc);
-        u8 lea[7] = {0x48, 0x8d, 0x05}; // lea rax, [rip + link word]
-        i32 d = i32(i64(word) - i64(code_ + a_.offset() + 7));
-        std::memcpy(lea + 3, &d, 4);
-        a_.embed(lea, 7);
+        embed_relative(lea_rax, word);
         jump_host(offsetof(HostArea, stub_link));
     });
 }
