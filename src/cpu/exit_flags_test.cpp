@@ -18,7 +18,7 @@ TEST(ExitFlags, FewInstancesSpeakForARow) {
             auto few = flags.use_of_samples(row, 0x10000, 0, ExitFlags::random_samples);
             auto many = flags.use_of_samples(row, 0x10000, 0, 40);
             if (few == ExitFlags::Use::branches) continue; // looked at one by one
-            if (few != many) EXPECT_EQ(few, ExitFlags::Use::reads) << info->name << ": " << (*guest)->row(row).syntax;
+            EXPECT_TRUE(few == many || few == ExitFlags::Use::reads) << info->name << ": " << (*guest)->row(row).syntax;
         }
     }
 }

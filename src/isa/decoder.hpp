@@ -40,12 +40,12 @@ public:
     // Rows of tables whose feature `has` accepts. Every start of a program pays for this: all is sorted by counting.
     template <class Has>
     Decoder(std::span<const Table<Isa>> tables, Has&& has) {
+        u32 count = 0;
         for (const Table<Isa>& t : tables)
-            if (has(t.feature)) {
-                runs_.push_back({t.rows, t.name, u32(rows_.size())});
-                rows_.reserve(rows_.size() + t.rows.size());
-                for (const R& r : t.rows) rows_.push_back(&r);
-            }
+            if (has(t.feature)) runs_.push_back({t.rows, t.name, count}), count += u32(t.rows.size());
+        rows_.reserve(count);
+        for (const Run& run : runs_)
+            for (const R& r : run.rows) rows_.push_back(&r);
         std::sort(runs_.begin(), runs_.end(), [](auto& a, auto& b) { return a.rows.data() < b.rows.data(); });
         // By width; a row that is a special case of another has more fixed bits: it is tried first.
         constexpr u32 keys = 65;
@@ -66,19 +66,11 @@ public:
     std::span<const R* const> rows() const { return rows_; }
     // The place of a row in rows().
     u32 number(const R* r) const {
-        auto after = std::upper_bound(runs_.begin(), runs_.end(), r,
-                                      [](const R* at, const Run& run) { return at < run.rows.data(); });
-        if (after == runs_.begin()) return none_;
-        const Run& run = *std::prev(after);
-        auto n = std::size_t(r - run.rows.data());
-        return n < run.rows.size() ? run.first + u32(n) : none_;
+        const Run& run = run_of(r);
+        return run.first + u32(r - run.rows.data());
     }
     // The name of the table that row n stands in.
-    std::string_view table(u32 n) const {
-        for (const Run& run : runs_)
-            if (n - run.first < run.rows.size()) return run.name;
-        return {};
-    }
+    std::string_view table(u32 n) const { return run_of(rows_[n]).name; }
 
     // Decodes what stands at `code`. Fills the instruction and returns true; false: illegal, or more bytes needed than
     // there are (length says how many it would take; 0 when even that is unknown).
@@ -182,6 +174,11 @@ private:
         std::string_view name;
         u32 first;
     };
+    const Run& run_of(const R* r) const {
+        return *std::prev(std::upper_bound(runs_.begin(), runs_.end(), r, [](const R* at, const Run& run) {
+            return at < run.rows.data();
+        }));
+    }
     struct Choice { // a row while the index is made
         u64 mask, match;
         const R* row;
