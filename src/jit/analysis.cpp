@@ -35,6 +35,12 @@ bool is_condition(const Inst& i) {
     if (i.op == Op::cond) return true;
     return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
 }
+// Conditions that a branch looks at one after the other, as far as it must. All or none of their effects would matter:
+// comparisons of FP values raise exceptions.
+bool is_junction(const Inst& i) { return (i.op == Op::and_ || i.op == Op::or_) && i.type == Type::i1; }
+bool joins(const Inst& junction, const Inst& i) {
+    return (is_condition(i) && i.op != Op::fcmp) || (is_junction(i) && i.op == junction.op);
+}
 // A selection holds two temporaries: the condition may want one only.
 bool one_test(const ir::Unit& unit, const Inst& i) {
     if (i.op != Op::cond) return true;
@@ -261,6 +267,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
             }
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
                 w.deferred = true;
+            if (i.op == Op::brcond ? is_junction(d) : is_junction(i) && v.deferred && joins(i, d)) w.deferred = true;
             if (is_flags(d) && i.op == Op::cond) w.deferred = true;
             if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
             if (i.op == Op::add && is_word(d.type) && small_shift(unit, d)) {

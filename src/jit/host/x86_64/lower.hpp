@@ -252,6 +252,7 @@ private:
     void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
+    asmjit::x86::CondCode last_condition(ValueId v, Label yes, Label no);
     void exit_direct(u64 pc, u32 mode);
     void exit_indirect(u32 n);
     void trap(u32 n);
