@@ -182,6 +182,7 @@ private:
     void convert(u32 n);
     void bits(u32 n);
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
+    asmjit::x86::CondCode test_bits(const Inst& compares);
     void set_condition(u32 n);
     void select(u32 n);
     bool in_temp(ValueId v) const;
