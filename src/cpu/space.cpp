@@ -17,7 +17,6 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
     s.stepwise = o.verify || (o.log & log::exec);
-    s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
     if (!s.table || !s.met.words || !s.named.words)
         return Error::system(ENOMEM, "no memory for the table of translations");
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;

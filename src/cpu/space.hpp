@@ -16,8 +16,8 @@
 #include "jit/host/host.hpp"
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
+#include <sys/mman.h>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -120,18 +120,32 @@ struct CodeSpace::Impl {
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
-    // Of pages that the host gives as they are touched; neighbours in code are neighbours here.
-    static constexpr u32 buckets = 1 << 19;
-    struct Free {
-        void operator()(void* p) const { std::free(p); }
+    // Zeroes in pages that the host gives as they are touched; calloc might take what was freed and touch all of it.
+    template <class T>
+    class Pages {
+    public:
+        explicit Pages(u64 count)
+            : bytes_(count * sizeof(T))
+            , at_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+        Pages(const Pages&) = delete;
+        Pages& operator=(const Pages&) = delete;
+        ~Pages() {
+            if (*this) munmap(at_, bytes_);
+        }
+        explicit operator bool() const { return at_ != MAP_FAILED; }
+        T& operator[](u64 n) const { return static_cast<T*>(at_)[n]; }
+
+    private:
+        u64 bytes_;
+        void* at_;
     };
-    std::unique_ptr<std::atomic<Node*>[], Free> table;
+    // Neighbours in code are neighbours here.
+    static constexpr u32 buckets = 1 << 19;
+    Pages<std::atomic<Node*>> table{buckets};
     // A bit for each pc, which others share; neighbours in code are neighbours here, so few pages are touched.
     struct PcSet {
         static constexpr u32 bits = 1 << 20;
-        std::unique_ptr<std::atomic<u64>[], Free> words {
-            static_cast<std::atomic<u64>*>(std::calloc(bits / 64, sizeof(std::atomic<u64>)))
-        };
+        Pages<std::atomic<u64>> words{bits / 64};
         static u32 place(u64 pc) { return u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (bits - 1); }
         static u64 bit(u64 pc) { return u64{1} << place(pc) % 64; }
         bool has(u64 pc) const { return words[place(pc) / 64].load(std::memory_order_relaxed) & bit(pc); }

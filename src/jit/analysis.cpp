@@ -1,5 +1,6 @@
 #include "jit/analysis.hpp"
 #include <algorithm>
+#include <bit>
 
 namespace mimic::jit {
 
@@ -34,6 +35,20 @@ bool is_condition(const Inst& i) {
     if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
     if (i.op == Op::cond) return true;
     return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
+}
+// Conditions that a branch looks at one after the other, as far as it must. All or none of their effects would matter:
+// comparisons of FP values raise exceptions.
+bool is_junction(const Inst& i) { return (i.op == Op::and_ || i.op == Op::or_) && i.type == Type::i1; }
+bool joins(const Inst& junction, const Inst& i) {
+    return (is_condition(i) && i.op != Op::fcmp) || (is_junction(i) && i.op == junction.op);
+}
+// Bits of a word against zero, one of them or as many as an immediate can say, as branches ask for them.
+bool tests_bits(const ir::Unit& unit, const Inst& i) {
+    const Inst &m = unit.code[i.a], &mask = unit.code[m.b], &zero = unit.code[i.b];
+    if (m.op != Op::and_ || (m.type != Type::i64 && m.type != Type::i32) || ir::Rel(i.sub) > ir::Rel::ne) return false;
+    if (mask.op != Op::constant || zero.op != Op::constant || zero.imm != 0) return false;
+    return m.type == Type::i32 || mask.imm == u32(mask.imm) || i64(mask.imm) == i32(i64(mask.imm)) ||
+           std::has_single_bit(mask.imm);
 }
 // A selection holds two temporaries: the condition may want one only.
 bool one_test(const ir::Unit& unit, const Inst& i) {
@@ -296,7 +311,10 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
             }
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
                 w.deferred = true;
+            if (i.op == Op::brcond ? is_junction(d) : is_junction(i) && v.deferred && joins(i, d)) w.deferred = true;
             if (is_flags(d) && i.op == Op::cond) w.deferred = true;
+            if (i.op == Op::icmp && v.deferred && o == i.a && unit.code[v.last].op == Op::brcond && tests_bits(unit, i))
+                w.deferred = true;
             if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
             if (i.op == Op::add && is_word(d.type) && small_shift(unit, d)) {
                 const ir::ValueId other = o == i.a ? i.b : i.a;

@@ -185,6 +185,7 @@ private:
     void convert(u32 n);
     void bits(u32 n);
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
+    asmjit::x86::CondCode test_bits(const Inst& compares);
     void set_condition(u32 n);
     bool clear_early(u32 n);
     void select(u32 n);
@@ -256,6 +257,7 @@ private:
     void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
+    asmjit::x86::CondCode last_condition(ValueId v, Label yes, Label no);
     void exit_direct(u64 pc, u32 mode, bool counted);
     void embed_relative(std::span<const u8> opcode, const u64* word, u32 behind = 0);
     void exit_indirect(u32 n);

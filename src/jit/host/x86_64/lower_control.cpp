@@ -25,11 +25,12 @@ bool Lowering::control(u32 n) {
         u32 here = an_->position[block_];
         u64 pc = unit_->blocks[block_].pc;
         bool back = ir::polls_on(*unit_, pc, yes);
-        CondCode c = condition(i.a);
         if (back) {
             // if not c, around the poll; the poll closes the loop
-            Label around = a_.newLabel(), stop = a_.newLabel();
+            Label around = a_.newLabel(), turn = a_.newLabel(), stop = a_.newLabel();
+            CondCode c = last_condition(i.a, turn, around);
             a_.j(asmjit::x86::negateCond(c), around);
+            a_.bind(turn);
             test_poll();
             a_.jz(label(yes));
             a_.jmp(stop);
@@ -37,9 +38,13 @@ bool Lowering::control(u32 n) {
             a_.bind(around);
             edge(no, false);
         } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
+            CondCode c = last_condition(i.a, label(yes), label(no));
             a_.j(asmjit::x86::negateCond(c), label(no));
         } else {
+            Label otherwise = a_.newLabel();
+            CondCode c = last_condition(i.a, label(yes), otherwise);
             a_.j(c, label(yes));
+            a_.bind(otherwise);
             edge(no, false);
         }
         return true;
@@ -65,6 +70,20 @@ bool Lowering::control(u32 n) {
     case Op::trap: trap(n); return true;
     default: return false;
     }
+}
+
+// Of conditions that are joined by `and` or `or`, all but the last: jumps to `yes` or `no` as soon as one of them decides.
+// The last one's truth is left in the host's flags. All state is at home: each jump may be taken.
+CondCode Lowering::last_condition(ValueId v, Label yes, Label no) {
+    const IrInst& i = inst(v);
+    if (!an_->value[v].deferred || (i.op != Op::and_ && i.op != Op::or_)) return condition(v);
+    CondCode first = last_condition(i.a, yes, no);
+    if (i.op == Op::and_)
+        a_.j(asmjit::x86::negateCond(first), no);
+    else
+        a_.j(first, yes);
+    locked_ = vec_locked_ = 0;
+    return last_condition(i.b, yes, no);
 }
 
 Label Lowering::label(BlockId b) { return labels_[b]; }

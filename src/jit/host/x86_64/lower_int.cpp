@@ -602,6 +602,7 @@ CondCode Lowering::condition(ValueId v) {
     }
     if (i.op == Op::fcmp) return fp_condition(v);
     if (i.op == Op::cond) return flag_condition(v);
+    if (an_->value[i.a].deferred) return test_bits(i);
     Type t = i.type;
     i64 c;
     Rel rel = Rel(i.sub);
@@ -618,6 +619,28 @@ CondCode Lowering::condition(ValueId v) {
     use(i.a);
     use(i.b);
     return of(rel);
+}
+
+// Are bits of a word zero, without a copy of it?
+CondCode Lowering::test_bits(const IrInst& compares) {
+    const IrInst& word = inst(compares.a);
+    const bool wide = word.type == Type::i64, none = Rel(compares.sub) == Rel::eq;
+    const u64 mask = wide ? inst(word.b).imm : u32(inst(word.b).imm);
+    CondCode c = none ? CondCode::kE : CondCode::kNE;
+    if (mask != u32(mask) && i64(mask) != i32(i64(mask))) {
+        a_.bt(gpr(word.a).r64(), u32(std::countr_zero(mask)));
+        c = none ? CondCode::kAE : CondCode::kB; // the bit is the carry
+    } else {
+        const Type t = mask < 0x100 ? Type::i8 : mask == u32(mask) ? Type::i32 : Type::i64;
+        const Place& p = place_[word.a];
+        const bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && p.spill < 0 && p.uses == 1 && !is_const(word.a);
+        Operand bits = imm(t == Type::i64 ? i64(mask) : t == Type::i32 ? i64(i32(mask)) : i64(i8(mask)));
+        a_.emit(ids::Inst::kIdTest, mem ? Operand(state(p.mem, ir::size_of(t))) : Operand(as(gpr(word.a), t)), bits);
+    }
+    use(word.a);
+    use(word.b);
+    use(compares.b);
+    return c;
 }
 
 // A condition as a value: i1 itself, or extended at once.
