@@ -184,6 +184,7 @@ void Lowering::unbox(u32 n) {
         set_vec(n, i32(a.id()));
         return use(i.a);
     }
+    if (a.id() >= vec_temps(f_)) asked_ |= bit(a.id());
     Gp bits = temp();
     use(i.a);
     Xmm r = def_vec(n);
@@ -242,7 +243,9 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     const ValueId operands[3] = {i.a, i.b, i.c};
     for (u32 k = 0; k < ir::info(i.op).operands; ++k) use(operands[k]);
     consumed_ = sources;
+    pending_ = keeps;
     Xmm r = def_vec(n);
+    pending_ = false;
     consumed_ = 0;
     known_[r.id()] = emit(r);
     if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
