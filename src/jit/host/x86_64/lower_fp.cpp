@@ -24,8 +24,9 @@ bool Lowering::fp(u32 n) {
     if (i.op == Op::fpmode_set) return i.sub == 0 ? fp_mode(n), true : false;
     if (i.op == Op::fpflags || i.op == Op::fpflags_set) {
         constexpr u32 in_mxcsr = softfloat::flag::ieee | softfloat::flag::denormal_used;
+        if ((guest_.fp_flags & in_mxcsr) != softfloat::flag::ieee) return false;
         if (i.sub == 2) return reversed_fp_flags(n), true;
-        return i.sub == 0 && (guest_.fp_flags & in_mxcsr) == softfloat::flag::ieee ? (fp_flags(n), true) : false;
+        return i.sub == 0 ? (fp_flags(n), true) : false;
     }
     Type t = i.type;
     bool d = t == Type::f64;
