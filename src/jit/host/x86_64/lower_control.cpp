@@ -21,6 +21,7 @@ bool Lowering::control(u32 n) {
     switch (i.op) {
     case Op::br: edge(i.b, false); return true;
     case Op::brcond: {
+        if (turn(n)) return true;
         BlockId yes = i.b, no = i.c;
         u32 here = an_->position[block_];
         u64 pc = unit_->blocks[block_].pc;

@@ -408,6 +408,7 @@ void Lowering::convert(u32 n) {
             return c ? v_move(d, words(c, 0)) : v_zero(d);
         }
         if (in_vec(t)) {
+            if (place_[i.a].vec >= 0) return alias(n, i.a); // a mirror
             Gp a = gpr(i.a);
             if (ir::size_of(from) < 8 && ir::size_of(t) > ir::size_of(from) && from != Type::i32) {
                 Gp z = temp();

@@ -238,7 +238,7 @@ Xmm Lowering::vec_temp() {
             redefined(r);
             return xmm(r);
         }
-    if (in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
+    if (!pending_ && in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
         settle_nans();
         return vec_temp();
     }
