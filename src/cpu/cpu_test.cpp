@@ -3,7 +3,9 @@
 #include "cpu/test_machine.hpp"
 #include <csetjmp>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 namespace mimic::cpu {
 namespace {
@@ -84,8 +86,8 @@ TEST_P(Engines, ALoopMayHaveARegisterPlanOfItsOwn) {
 // In either order, with and without a host register, over a changed operand, and as a square.
 TEST_P(Engines, BothHalvesOfAProduct) {
     program({"mul a2, a0, a1", "addi a4, a4, 1", "mulhu a3, a1, a0", "mulhu t3, s2, s3", "xor t4, s2, s3",
-             "and t5, s2, s3", "or t6, s2, s3", "mul s4, s2, s3", "mul s5, a0, a0", "mulhu s6, a0, a0", "mulhu a0, a0, a1",
-             "mul a1, a0, a1", "ecall"});
+             "and t5, s2, s3", "or t6, s2, s3", "mul s4, s2, s3", "mul s5, a0, a0", "mulhu s6, a0, a0",
+             "mulhu a0, a0, a1", "mul a1, a0, a1", "ecall"});
     const u64 a = cpu->slot64(10) = 0xfedcba9876543210, b = cpu->slot64(11) = 0x123456789abcdeff;
     const u64 c = cpu->slot64(18) = 0xffffffffffffffff, d = cpu->slot64(19) = 0x8000000000000001;
     cpu->run();
@@ -378,6 +380,37 @@ TEST_F(WholeLoops, AreNotMadeWhenNobodyWantsThem) {
     make(0);
     EXPECT_EQ(sum(1000), 1000 * insns);
     EXPECT_EQ(space->counters().whole_units, 0u);
+}
+
+// A child whose work is short makes no code: what it ran in common with its parent is there, the rest is interpreted.
+TEST(InterpretFirst, AForkedChildIsPatient) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    auto sum = [&](u64 to) {
+        cpu.header().pc = 0x1000;
+        cpu.slot64(10) = to, cpu.slot64(11) = 0;
+        cpu.run();
+        return cpu.slot64(11);
+    };
+    space->before_fork();
+    const pid_t child = fork();
+    if (child == 0) {
+        bool good = bool(space->after_fork_child(cpu));
+        good &= sum(20) == 210 && space->counters().units == 0;
+        good &= sum(1000) == 500500 && space->counters().units != 0;
+        _exit(good ? 0 : 1);
+    }
+    space->after_fork_parent();
+    ASSERT_GT(child, 0);
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(sum(20), 210u);
+    EXPECT_NE(space->counters().units, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),

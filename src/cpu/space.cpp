@@ -339,7 +339,8 @@ void CodeSpace::Impl::replace(Node& old, Node& now) {
     if (!old.code) return;
     for (u32 k : old.translation->incoming) {
         u64* word = &cache->links()[k];
-        if (!links[k].from || !links[k].from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) continue;
+        if (!links[k].from || !links[k].from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code))
+            continue;
         now.translation->incoming.push_back(k);
         __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
     }
@@ -410,6 +411,7 @@ Result<void> CodeSpace::after_fork_child(Cpu& survivor) {
     Impl& s = *impl_;
     s.cpus.assign(1, &survivor);
     s.waiting = 0;
+    s.patience = Impl::most_patience;
     new (&s.outside) std::condition_variable; // threads that waited are not here
     Result<void> r;
     if (s.cache) r = s.cache->after_fork_child();

@@ -156,6 +156,17 @@ struct CodeSpace::Impl {
     };
     PcSet met;   // ran; a program that fills it has no cold code any more
     PcSet named; // has been in `table`
+    // A forked child goes on without translating for so many blocks: most children soon execute another program or end, and
+    // the first translation copies pages that it shares with its parent.
+    static constexpr u32 most_patience = 96;
+    std::atomic<u32> patience{0}; // blocks left
+    bool interprets(u64 pc) {
+        if (!interprets_first) return false;
+        if (met.add(pc)) return true;
+        const u32 left = patience.load(std::memory_order_relaxed);
+        if (left) patience.store(left - 1, std::memory_order_relaxed);
+        return left;
+    }
 
     std::atomic<u64> epoch{1};
     std::atomic<u32> waiting{0}; // threads that wait for a region

@@ -50,8 +50,8 @@ struct Emitted {
     u32 bytes = 0;
     bool no_room = false;         // emission failed, since the code is longer than the room
     ir::Op refused = ir::Op::nop; // what had no lowering, when emission failed otherwise
-    bool counts_turns = false;    // wanted: jumps back to other units count down before they leave to be linked for good
-    std::string* text = nullptr;  // when set, gets the host code as text
+    bool counts_turns = false;   // wanted: jumps back to other units count down before they leave to be linked for good
+    std::string* text = nullptr; // when set, gets the host code as text
     std::vector<Entry> entries;
     std::vector<Edge> edges;
     std::vector<Fault> faults; // by rising offset

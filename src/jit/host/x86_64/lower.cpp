@@ -243,8 +243,18 @@ void Lowering::put(u32 n) {
         Place& p = place_[v];
         // The home is as good as a spill place from now on.
         if (inst(v).op != Op::constant && p.spill < 0 && p.uses > 1 && type(v) == t) p.mem = home(s);
+        if (p.gpr >= 0 && !in_vec(t)) shares_home(v, home(s), size);
     }
     use(v);
+}
+
+// Values that are the same bits as v, which has just been stored, are at home there, too.
+void Lowering::shares_home(ValueId v, i32 mem, u32 bytes) {
+    for (ValueId w : active_) {
+        Place& p = place_[w];
+        const bool same = w != v && p.gpr == place_[v].gpr && !in_vec(type(w)) && ir::size_of(type(w)) <= bytes;
+        if (same && p.mem == no_mem && inst(w).op != Op::constant) p.mem = mem;
+    }
 }
 
 // A narrower value into a slot that lives in a register: the other bytes stay.

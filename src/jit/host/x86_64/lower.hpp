@@ -169,6 +169,7 @@ private:
     void instruction(u32 n);
     void get(u32 n);
     void put(u32 n);
+    void shares_home(ValueId v, i32 mem, u32 bytes);
     void put_part(u32 n, const ir::SlotArg& s);
 
     // lower_int.cpp
