@@ -431,8 +431,7 @@ TEST_P(VectorTest, JoinedConditions) {
         for (std::string_view outer : {"and", "or"})
             for (auto& o : orders)
                 for (u32 yes : {1u, 2u}) {
-                    std::string text =
-                        fmt::format(fmt::runtime(body), inner, o[0], o[1], outer, o[2], yes, 3 - yes);
+                    std::string text = fmt::format(fmt::runtime(body), inner, o[0], o[1], outer, o[2], yes, 3 - yes);
                     auto unit = ir::parse(text, GetParam().guest);
                     ASSERT_TRUE(unit) << unit.error().message() << text;
                     ASSERT_TRUE(engines.translate(*unit)) << text;
@@ -449,8 +448,19 @@ TEST_P(VectorTest, BranchesOnBits) {
         "  %4 = constant {0} 0\n  %5 = icmp.{3} {0} %3, %4\n  brcond %5, b1, b2\n"
         "b1 pc 0x1004:\n  insn 0x1004 4\n  %8 = constant i64 1\n  put count, %8\n  exit 0x2000\n"
         "b2 pc 0x1008:\n  insn 0x1008 4\n  %12 = constant i64 2\n  put count, %12\n  exit 0x3000\n";
-    constexpr u64 masks[] = {1, 0x40, 0x80, 0x81, 0x100, 0xff00, 1u << 31, 0x80000001, u64{1} << 32, u64{1} << 63,
-                             ~u64{0} << 31, ~u64{0} << 62, 0x0101010101010101};
+    constexpr u64 masks[] = {1,
+                             0x40,
+                             0x80,
+                             0x81,
+                             0x100,
+                             0xff00,
+                             1u << 31,
+                             0x80000001,
+                             u64{1} << 32,
+                             u64{1} << 63,
+                             ~u64{0} << 31,
+                             ~u64{0} << 62,
+                             0x0101010101010101};
     for (std::string_view type : {"i64", "i32"})
         for (u64 mask : masks)
             for (std::string_view slot : {"x0", "x2", "i32"})
