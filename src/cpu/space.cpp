@@ -8,7 +8,7 @@ namespace mimic::cpu {
 
 namespace {
 
-constexpr u32 nodes_a_block = 256;
+constexpr u32 nodes_a_block = 64;
 
 } // namespace
 

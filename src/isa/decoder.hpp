@@ -56,7 +56,7 @@ public:
         std::array<u32, 10> begin;
         for (u32 w = 0; w <= 9; ++w) begin[w] = place[w * keys];
         std::vector<Choice> choices(rows_.size()), other(rows_.size());
-        for (const R* r : rows_) choices[place[key(r)]++] = {r->mask, r->match, r};
+        for (u32 n = 0; n < rows_.size(); ++n) choices[place[key(rows_[n])]++] = {n};
         leaf_.reserve(rows_.size());
         for (u32 w = 1; w <= 8; ++w)
             if (begin[w] != begin[w + 1])
@@ -175,14 +175,11 @@ private:
         u32 first;
     };
     const Run& run_of(const R* r) const {
-        return *std::prev(std::upper_bound(runs_.begin(), runs_.end(), r, [](const R* at, const Run& run) {
-            return at < run.rows.data();
-        }));
+        return *std::prev(std::upper_bound(runs_.begin(), runs_.end(), r,
+                                           [](const R* at, const Run& run) { return at < run.rows.data(); }));
     }
-    struct Choice { // a row while the index is made
-        u64 mask, match;
-        const R* row;
-        u32 child = 0;
+    struct Choice { // a row while the index is made: its number and the child that it belongs to; small, for its pages
+        u32 row, child = 0;
     };
     // A choice by bits of the word, which stand in up to `max_runs` runs; a leaf has none.
     static constexpr u32 max_runs = 4, max_bits = 10;
@@ -214,20 +211,20 @@ private:
     // Sorts the rows by child where they stand, which keeps the order within a child. `other`: room for as many.
     u32 build(std::span<Choice> rows, Choice* other, u64 used) {
         u64 common = ~used;
-        for (const Choice& r : rows) common &= r.mask;
+        for (const Choice& r : rows) common &= rows_[r.row]->mask;
         while (std::popcount(common) > int(max_bits) || runs_of(common) > max_runs) common &= common - 1;
         u32 id = u32(nodes_.size());
         if (rows.size() <= 3) common = 0;
         nodes_.emplace_back(common);
         if (!common) {
             nodes_[id].first = u32(leaf_.size()), nodes_[id].count = u32(rows.size());
-            for (const Choice& r : rows) leaf_.push_back(r.row);
+            for (const Choice& r : rows) leaf_.push_back(rows_[r.row]);
             return id;
         }
         const u32 first = u32(child_.size()), count = 1u << std::popcount(common);
         nodes_[id].first = first, nodes_[id].count = count;
         child_.resize(first + count, 0);
-        for (Choice& r : rows) ++child_[first + (r.child = nodes_[id].child(r.match))];
+        for (Choice& r : rows) ++child_[first + (r.child = nodes_[id].child(rows_[r.row]->match))];
         for (u32 c = 0, at = 0; c < count; ++c) at += std::exchange(child_[first + c], at); // now each child's place
         std::copy(rows.begin(), rows.end(), other);
         for (std::size_t k = 0; k < rows.size(); ++k) rows[child_[first + other[k].child]++] = other[k];

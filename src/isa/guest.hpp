@@ -34,9 +34,9 @@ struct RowInfo {
 class Chance {
 public:
     template <class Generator>
-        requires(!std::is_same_v<Generator, Chance>)
-    Chance(Generator& g) : generator_(&g)
-                         , next_([](void* of) { return u64((*static_cast<Generator*>(of))()); }) {}
+    requires(!std::is_same_v<Generator, Chance>) Chance(Generator& g)
+        : generator_(&g)
+        , next_([](void* of) { return u64((*static_cast<Generator*>(of))()); }) {}
     u64 operator()() { return next_(generator_); }
 
 private:
