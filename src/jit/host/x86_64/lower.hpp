@@ -179,11 +179,16 @@ private:
     void shift(u32 n);
     void multiply(u32 n);
     void multiply_high(u32 n);
+    u32 other_half(u32 n) const;
+    bool other_half_came_first(u32 n);
+    void both_halves_of_product(u32 n, u32 m);
     void divide(u32 n);
     void convert(u32 n);
     void bits(u32 n);
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
+    asmjit::x86::CondCode test_bits(const Inst& compares);
     void set_condition(u32 n);
+    bool clear_early(u32 n);
     void select(u32 n);
     bool in_temp(ValueId v) const;
     bool settled(ValueId v) const; // needs no temporary to be read
@@ -253,7 +258,9 @@ private:
     void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
-    void exit_direct(u64 pc, u32 mode);
+    asmjit::x86::CondCode last_condition(ValueId v, Label yes, Label no);
+    void exit_direct(u64 pc, u32 mode, bool counted);
+    void embed_relative(std::span<const u8> opcode, const u64* word, u32 behind = 0);
     void exit_indirect(u32 n);
     void trap(u32 n);
     void cold_code();

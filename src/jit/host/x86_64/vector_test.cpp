@@ -419,6 +419,68 @@ TEST_P(VectorTest, ChainsOfFp) {
     }
 }
 
+// A branch looks at joined conditions one by one; a comparison that may raise exceptions is made in any case.
+TEST_P(VectorTest, JoinedConditions) {
+    Engines engines(GetParam().guest, GetParam().level);
+    constexpr std::string_view body = "b0 pc 0x1000:\n  insn 0x1000 4\n"
+                                      "  %1 = get i64 x0\n  %2 = get i64 x1\n  %3 = get i64 x2\n"
+                                      "  %4 = get f64 f64\n  %5 = bitcast f64 %3\n"
+                                      "  %6 = icmp.slt i64 %1, %2\n  %7 = icmp.ult i64 %2, %3\n"
+                                      "  %8 = fcmp.lt f64 %4, %5\n  put x0, %3\n"
+                                      "  %10 = {} i1 %{}, %{}\n  %11 = {} i1 %{}, %10\n  brcond %11, b{}, b{}\n"
+                                      "b1 pc 0x1004:\n  insn 0x1004 4\n  %14 = constant i64 1\n  put count, %14\n"
+                                      "  exit 0x2000\nb2 pc 0x1008:\n  insn 0x1008 4\n  %18 = constant i64 2\n"
+                                      "  put count, %18\n  exit 0x3000\n";
+    constexpr u32 orders[][3] = {{6, 7, 8}, {8, 6, 7}, {7, 8, 6}};
+    for (std::string_view inner : {"and", "or"})
+        for (std::string_view outer : {"and", "or"})
+            for (auto& o : orders)
+                for (u32 yes : {1u, 2u}) {
+                    std::string text = fmt::format(fmt::runtime(body), inner, o[0], o[1], outer, o[2], yes, 3 - yes);
+                    auto unit = ir::parse(text, GetParam().guest);
+                    ASSERT_TRUE(unit) << unit.error().message() << text;
+                    ASSERT_TRUE(engines.translate(*unit)) << text;
+                    for (u64 seed = 0; seed < 40; ++seed)
+                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                }
+}
+
+// Branches on bits, whatever an immediate of the host can say of them.
+TEST_P(VectorTest, BranchesOnBits) {
+    Engines engines(GetParam().guest, GetParam().level);
+    constexpr std::string_view body =
+        "b0 pc 0x1000:\n  insn 0x1000 4\n  %1 = get {0} {1}\n  %2 = constant {0} {2:#x}\n  %3 = and {0} %1, %2\n"
+        "  %4 = constant {0} 0\n  %5 = icmp.{3} {0} %3, %4\n  brcond %5, b1, b2\n"
+        "b1 pc 0x1004:\n  insn 0x1004 4\n  %8 = constant i64 1\n  put count, %8\n  exit 0x2000\n"
+        "b2 pc 0x1008:\n  insn 0x1008 4\n  %12 = constant i64 2\n  put count, %12\n  exit 0x3000\n";
+    constexpr u64 masks[] = {1,
+                             0x40,
+                             0x80,
+                             0x81,
+                             0x100,
+                             0xff00,
+                             1u << 31,
+                             0x80000001,
+                             u64{1} << 32,
+                             u64{1} << 63,
+                             ~u64{0} << 31,
+                             ~u64{0} << 62,
+                             0x0101010101010101};
+    for (std::string_view type : {"i64", "i32"})
+        for (u64 mask : masks)
+            for (std::string_view slot : {"x0", "x2", "i32"})
+                for (std::string_view relation : {"eq", "ne"}) {
+                    if ((type == "i32") != (slot == "i32")) continue;
+                    std::string text =
+                        fmt::format(fmt::runtime(body), type, slot, type == "i32" ? u32(mask) : mask, relation);
+                    auto unit = ir::parse(text, GetParam().guest);
+                    ASSERT_TRUE(unit) << unit.error().message() << text;
+                    ASSERT_TRUE(engines.translate(*unit)) << text;
+                    for (u64 seed = 0; seed < 20; ++seed)
+                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                }
+}
+
 // A block that goes back to itself, and what its turns leave to each other: NaNs and boxes that wait, boxes that were looked
 // at, a value that is in registers of both kinds.
 class TurningBlock {
