@@ -36,7 +36,7 @@ struct Analysis {
     std::vector<ir::BlockId> layout; // reached blocks in emission order, the entry first
     std::vector<u32> position;       // by block: place in layout, none when not reached
     std::vector<bool> loop_head;     // by block: target of an edge that does not go forward
-    std::vector<u64> leaves_from;    // by block: highest guest pc of a block that its exit, if it has one, is a jump from
+    std::vector<u64> leaves_from; // by block: highest guest pc of a block that its exit, if it has one, is a jump from
     std::vector<Exchange> exchanges; // of general registers; for loops that use slots which the plan has in memory
     RegisterPlan plan;               // in force inside the unit
 
