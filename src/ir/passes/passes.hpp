@@ -40,7 +40,8 @@ struct ExitFlags {
     virtual ~ExitFlags() = default;
 };
 
-// Pure operations whose value nobody uses.
+// Pure operations whose value nobody uses; comparisons of floating point for their exceptions alone, when a later one raises
+// the same before anybody could see that.
 void drop_dead_values(Unit& unit, const GuestState& guest, PassScratch& scratch);
 
 // 32-bit values that are kept extended to 64 bits (RISC-V, registers of AArch64): an extension whose upper half no user

@@ -90,10 +90,10 @@ bool Lowering::turn(u32 n) {
     const u32 asked = asked_, debts = s.owed | s.bare;
     const bool steady = debts | asked || !s.mirrors.empty();
     if (!steady && u32(a_.offset()) - copy_begin_ > most_bytes) return false;
-    // What was paid in this copy may wait in the others.
+    // What was paid in this copy may wait in the others, where accesses do not force it.
     const u32 paid = settled_ & pinned_vecs() & ~s.owed;
     Steady end = s;
-    if (steady && nan_rules_ == NanRules::canonical) s.owed |= paid, s.owed_f64 |= settled_f64_ & paid;
+    if (steady && nan_rules_ == NanRules::canonical && by_host()) s.owed |= paid, s.owed_f64 |= settled_f64_ & paid;
     for (const Mirror& m : s.mirrors) s.owed &= ~bit(m.vec), s.owed_f64 &= ~bit(m.vec);
     const u64 pc = unit_->blocks[block_].pc;
     const BlockId b = block_;
