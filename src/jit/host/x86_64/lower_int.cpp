@@ -625,12 +625,12 @@ CondCode Lowering::condition(ValueId v) {
 // Are bits of a word zero, without a copy of it?
 CondCode Lowering::test_bits(const IrInst& compares) {
     const IrInst& word = inst(compares.a);
-    const bool wide = word.type == Type::i64, none = Rel(compares.sub) == Rel::eq;
+    const bool wide = word.type == Type::i64, if_zero = Rel(compares.sub) == Rel::eq;
     const u64 mask = wide ? inst(word.b).imm : u32(inst(word.b).imm);
-    CondCode c = none ? CondCode::kE : CondCode::kNE;
+    CondCode c = if_zero ? CondCode::kE : CondCode::kNE;
     if (mask != u32(mask) && i64(mask) != i32(i64(mask))) {
         a_.bt(gpr(word.a).r64(), u32(std::countr_zero(mask)));
-        c = none ? CondCode::kAE : CondCode::kB; // the bit is the carry
+        c = if_zero ? CondCode::kAE : CondCode::kB; // the bit is the carry
     } else {
         const Type t = mask < 0x100 ? Type::i8 : mask == u32(mask) ? Type::i32 : Type::i64;
         const Place& p = place_[word.a];
