@@ -98,8 +98,9 @@ bool Lowering::turn(u32 n) {
     const u64 pc = unit_->blocks[block_].pc;
     const BlockId b = block_;
     out_of_turn_ = a_.newLabel();
-    Label around = a_.newLabel(), other = a_.newLabel();
-    a_.j(negateCond(condition(inst(n).a)), around);
+    Label around = a_.newLabel(), other = a_.newLabel(), on = a_.newLabel();
+    a_.j(negateCond(last_condition(inst(n).a, on, around)), around);
+    a_.bind(on);
     for (u32 r = 0; r < 32; ++r) {
         if (!(asked >> r & 1)) continue;
         f_.avx ? a_.vmovq(rax, xmm(r)) : a_.movq(rax, xmm(r));
@@ -174,12 +175,14 @@ void Lowering::close_turn(u32 n) {
     if (!holds(steady_)) settle();
     const bool steady = holds(steady_), more = steady && more_copies_ && u32(a_.offset()) - copy_begin_ <= most_bytes;
     const Steady end = at_back_edge();
-    const CondCode c = condition(inst(n).a);
+    Label around = a_.newLabel();
     if (polled_ && steady && !more) { // the copy before did
-        a_.j(c, again_);
+        a_.j(last_condition(inst(n).a, again_, around), again_);
+        a_.bind(around);
     } else {
-        Label around = a_.newLabel();
-        a_.j(negateCond(c), around);
+        Label on = a_.newLabel();
+        a_.j(negateCond(last_condition(inst(n).a, on, around)), around);
+        a_.bind(on);
         test_poll();
         if (more) {
             a_.jnz(stop_turn(end));

@@ -497,7 +497,7 @@ public:
         const u32 less = add({.op = Op::sub, .type = Type::i64, .a = count, .b = one});
         put(Type::i64, less, counter);
         const u32 more = add({.op = Op::icmp, .type = Type::i64, .sub = u8(ir::Rel::sgt), .a = less, .b = zero});
-        add({.op = Op::brcond, .a = more, .b = 0, .c = 1});
+        add({.op = Op::brcond, .a = joined(more, less), .b = 0, .c = 1});
         u_.blocks.push_back({.begin = 0, .end = size(), .pc = 0x1000, .entry = true});
         add({.op = Op::insn, .sub = 4, .c = 0, .imm = 0x1004});
         add({.op = Op::exit, .c = 0, .imm = 0x1008});
@@ -527,6 +527,14 @@ private:
         put(Type::f64, t == Type::f64 ? v : add({.op = Op::fbox, .type = Type::f64, .a = v}), slot);
         if (t == Type::f64 && below(4) == 0)
             put(Type::i64, add({.op = Op::bitcast, .type = Type::i64, .a = v}), vectors + below(2));
+    }
+    // Some conditions are two, which the branch looks at one by one; neither goes on for longer than `more` does.
+    u32 joined(u32 more, u32 less) {
+        const u32 kind = below(3), two = number(2);
+        if (kind == 0) return more;
+        const auto rel = kind == 1 ? ir::Rel::ne : ir::Rel::sgt;
+        const u32 other = add({.op = Op::icmp, .type = Type::i64, .sub = u8(rel), .a = less, .b = two});
+        return add({.op = kind == 1 ? Op::and_ : Op::or_, .type = Type::i1, .a = other, .b = more});
     }
     void operation() {
         constexpr Op ops[] = {Op::fadd, Op::fsub,  Op::fmul, Op::fadd, Op::fmul,
