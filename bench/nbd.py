@@ -11,8 +11,8 @@ CASES = [("4 KiB random read", "randread", "4k"), ("4 KiB random write", "randwr
          ("1 MiB sequential read", "read", "1M"), ("1 MiB sequential write", "write", "1M")]
 
 
-def measure(server, rw, bs, depth, seconds, size):
-    with tempfile.TemporaryDirectory(dir=os.getcwd()) as folder:
+def measure(server, rw, bs, depth, seconds, size, where):
+    with tempfile.TemporaryDirectory(dir=where) as folder:
         image, path = os.path.join(folder, "disk"), os.path.join(folder, "s")
         with open(image, "wb") as f:
             for _ in range(size >> 20):
@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--size", type=int, default=256 << 20)
+    parser.add_argument("--folder", default=os.getcwd(), help="where the image is; on tmpfs only the servers count, not the disk")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     o = parser.parse_args()
     servers = {"mimic": [os.path.abspath(o.mimic), "nbd"], "qemu": ["qemu-nbd"]}
@@ -49,7 +50,7 @@ def main():
             best = {s: (0, 0) for s in servers}
             for _ in range(o.rounds):
                 for s, words in servers.items():
-                    best[s] = max(best[s], measure(words, rw, bs, depth, o.seconds, o.size))
+                    best[s] = max(best[s], measure(words, rw, bs, depth, o.seconds, o.size, o.folder))
             (a, ca), (b, cb) = best["mimic"], best["qemu"]
             print(f"| {name} | {depth} | {a:.0f} | {b:.0f} | {a / b:.2f} | {ca:.1f} | {cb:.1f} |", flush=True)
 
