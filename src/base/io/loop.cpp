@@ -180,7 +180,7 @@ ThreadPool& Loop::blocking() {
 Result<FileEngine*> Loop::engine(Aio kind) {
     if (kind != Aio::threads && !uring_probed_) {
         uring_probed_ = true;
-        uring_ = make_uring_engine(*this);
+        if (options_.uring) uring_ = make_uring_engine(*this);
         if (uring_) reactor_->ring.emplace(reactor_->context, uring_->wake_fd());
     }
     if (kind != Aio::threads && uring_) return uring_.get();

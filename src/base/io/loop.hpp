@@ -22,6 +22,8 @@ struct LoopOptions {
     unsigned compute_threads = 0;
     // Upper bound of threads that block in system calls for us.
     unsigned io_threads = 16;
+    // False: as on a host without io_uring.
+    bool uring = true;
 };
 
 class Loop {
