@@ -5,6 +5,7 @@
 #pragma once
 #include "base/io/task.hpp"
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -38,7 +39,7 @@ public:
     // Runs until the task has ended.
     template <class T>
     T run(Task<T> task);
-    // Runs what is ready and what completes, until `done`.
+    // Runs what is ready and what completes, until `done`. Also from inside the loop: destructors wait for their tasks so.
     void run_until(const std::function<bool()>& done);
 
     // co_await loop.yield(): lets the others run.
@@ -73,7 +74,7 @@ private:
     bool run_ready();
     void wait();
 
-    std::vector<std::coroutine_handle<>> ready_, running_;
+    std::deque<std::coroutine_handle<>> ready_;
     std::unique_ptr<Reactor> reactor_;
     LoopOptions options_;
     std::unique_ptr<ThreadPool> compute_, blocking_;
