@@ -34,7 +34,9 @@ Debugger::~Debugger() {
 
 void Debugger::receive(std::span<const u8> bytes) {
     if (!connected_) event(chardev::Event::opened);
+    busy_ = true;
     server_.feed(bytes);
+    busy_ = false;
 }
 
 void Debugger::event(chardev::Event e) {
@@ -151,10 +153,10 @@ void Debugger::clear_breaks() {
 
 void Debugger::resume(std::span<const gdb::Resume> chosen) {
     expecting_ = true;
-    if (!pending_.empty()) {
+    while (!pending_.empty()) {
         Stop s = pending_.front();
         pending_.pop_front();
-        return stopped(s);
+        if (still_holds(s)) return stopped(s);
     }
     std::set<u64> run;
     bool steps = false;
@@ -170,6 +172,14 @@ void Debugger::resume(std::span<const gdb::Resume> chosen) {
     else if (!monitor_.run().resume())
         return stopped({.thread = 1}); // the guest is at its end
     if (!running()) stopped({.thread = 1});
+}
+
+// A processor stopped beside the one that was told; gdb may have taken away what it stopped for.
+bool Debugger::still_holds(const Stop& s) {
+    if (s.kind == Stop::Kind::watchpoint)
+        return std::any_of(watches_.begin(), watches_.end(),
+                           [&](const Watch& w) { return w.where.address == s.address; });
+    return breaks_.contains(vcpu(s.thread)->header().pc);
 }
 
 void Debugger::stopped(const Stop& s) {

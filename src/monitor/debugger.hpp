@@ -13,6 +13,8 @@ public:
     static Result<std::unique_ptr<Debugger>> create(Monitor& m, chardev::Chardev& dev);
     ~Debugger() override;
 
+    // It is inside of a packet of gdb's, and must not go now.
+    bool busy() const { return busy_; }
     void receive(std::span<const u8> bytes) override;
     void event(chardev::Event e) override;
 
@@ -41,10 +43,11 @@ private:
     void settle();
     void paused(cpu::Vcpu& v, cpu::Pause pause);
     void stopped(const gdb::Stop& s);
+    bool still_holds(const gdb::Stop& s);
     void watch_all();
 
     gdb::Server server_;
-    bool connected_ = false, physical_ = false;
+    bool connected_ = false, physical_ = false, busy_ = false;
     bool expecting_ = false;        // gdb waits for a stop
     std::deque<gdb::Stop> pending_; // of processors that stopped beside the one that was told
     std::multiset<u64> breaks_;

@@ -59,10 +59,6 @@ void Monitor::serve_qmp(chardev::Chardev& dev, bool pretty) {
 }
 void Monitor::serve_human(chardev::Chardev& dev) { sessions_.push_back(make_human_session(*this, dev)); }
 
-bool Monitor::serves(const chardev::Chardev& dev) const {
-    return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& s) { return &s->chardev() == &dev; });
-}
-
 void Monitor::event(std::string_view name, Json data) {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);

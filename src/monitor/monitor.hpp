@@ -71,7 +71,6 @@ public:
     // Connections. The chardev has no other front end and outlives the monitor.
     void serve_qmp(chardev::Chardev& dev, bool pretty);
     void serve_human(chardev::Chardev& dev);
-    bool serves(const chardev::Chardev& dev) const;
     // Sends an event to all QMP clients.
     void event(std::string_view name, Json data = {});
 

@@ -17,6 +17,7 @@ LINK = FOLDER / "mimic-system-riscv64"
 LINK.symlink_to(PROGRAM)
 SOURCE = Path(__file__).resolve().parent / "debug.c"
 ELF = FOLDER / "debug"
+INPUTS = Path(os.environ.get("MIMIC_INPUTS", Path(__file__).resolve().parents[2] / "build" / "inputs"))
 
 
 def setUpModule():
@@ -28,11 +29,11 @@ def setUpModule():
 class Machine:
     """A machine whose debugger listens at a socket."""
 
-    def __init__(self, *words, path="gdb"):
+    def __init__(self, *words, path="gdb", firmware=("-bios", ELF)):
         self.path = FOLDER / path
         self.path.unlink(missing_ok=True)
-        self.process = subprocess.Popen([LINK, "-M", "virt", "-display", "none", "-serial", "null", "-bios", ELF, "-gdb",
-                                         f"unix:{self.path}", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([LINK, "-M", "virt", "-display", "none", "-serial", "null", "-gdb",
+                                         f"unix:{self.path}", *firmware, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         for _ in range(600):
             if self.path.exists() or self.process.poll() is not None:
@@ -137,10 +138,22 @@ class Gdb(unittest.TestCase):
     def test_physical_memory_and_monitor_commands(self):
         with Machine("-S") as m:
             out = m.gdb("monitor info status", "maintenance packet qqemu.PhyMemMode", "maintenance packet Qqemu.PhyMemMode:1",
-                        "maintenance packet qqemu.PhyMemMode", "x/1xw 0x1000", "monitor nope")
+                        "maintenance packet qqemu.PhyMemMode", "x/1xw 0x1000", "monitor nope",
+                        "monitor gdbserver none", "monitor info name", "p/x $pc")
         for text in ("VM status: paused (prelaunch)", 'received: "0"', 'received: "OK"', 'received: "1"', "0x1000:\t0x00000297",
-                     "unknown command: 'nope'"):
+                     "unknown command: 'nope'", "gdb itself asks for it", "$1 = 0x1000"):
             self.assertIn(text, out)
+
+
+    def test_a_kernel_at_its_first_instruction(self):
+        kernel = INPUTS / "machines" / "riscv64" / "kernel"
+        with Machine("-m", "256M", "-smp", "2", "-kernel", kernel, "-append", "nokaslr", "-S", firmware=()) as m:
+            out = m.gdb("hbreak *0x80200000", "continue", "p $priv", "x/s 0x80200030", "p $satp", "stepi", "monitor info mem",
+                        "maintenance packet Qqemu.PhyMemMode:1", "x/s 0x80200030", "detach")
+        self.assertIn("Breakpoint 1, 0x0000000080200000", out)
+        self.assertIn("$1 = 1\n", out.replace("prv:1 [Supervisor]", "1"))
+        self.assertEqual(out.count('0x80200030:\t"RISCV"'), 2, out)
+        self.assertIn("No translation or protection", out)
 
 
 class Protocol(unittest.TestCase):

@@ -69,6 +69,7 @@ Result<void> Session::open_qtest() {
 Result<std::string> Session::open_debugger(const std::string& device) {
     devices::Machine& machine = board_->machine();
     constexpr std::string_view id = "gdb";
+    if (debugger_ && debugger_->busy()) return Error::busy("gdb itself asks for it, expected another monitor");
     debugger_.reset();
     machine.remove_chardev(id);
     if (device == "none") return std::string("Disabled gdbserver");
