@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
     auto model = info->make(info->default_model);
     std::string report;
     tests::BlockCounts c = tests::compare_engines(**model, seed, count, host_level, report);
-    fmt::print("{}{} units refused by the JIT\n{} blocks left the test's memory\n{} passed, {} failed\n", report,
-               c.refused, c.wild, c.passed, c.failed);
+    fmt::print("{}{} units refused by the JIT\n{} blocks left the test's memory\n{} stored into their own code\n{} "
+               "passed, {} failed\n",
+               report, c.refused, c.wild, c.modified, c.passed, c.failed);
     return c.failed ? 1 : 0;
 }

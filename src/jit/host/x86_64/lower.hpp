@@ -186,6 +186,7 @@ private:
     void select(u32 n);
     bool in_temp(ValueId v) const;
     bool settled(ValueId v) const;            // needs no temporary to be read
+    bool compares_two_unsettled(ValueId condition) const;
     void set(u32 n, asmjit::x86::CondCode c); // the result is the truth of c
 
     // lower_flags.cpp

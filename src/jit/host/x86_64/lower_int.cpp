@@ -601,6 +601,12 @@ bool Lowering::settled(ValueId v) const {
     return imm32(v, c) || place_[v].gpr >= i8(temp_count);
 }
 
+// A condition that needs two temporaries of its own.
+bool Lowering::compares_two_unsettled(ValueId condition) const {
+    const IrInst& k = inst(condition);
+    return an_->value[condition].deferred && k.op == Op::icmp && !settled(k.a) && !settled(k.b);
+}
+
 void Lowering::select(u32 n) {
     const IrInst& i = inst(n);
     Type t = wide(i.type);
@@ -612,8 +618,7 @@ void Lowering::select(u32 n) {
     bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && !small(type(i.b));
     if (!mem) gpr(i.b); // before the comparison: loading a constant may change the flags
     // A comparison of two values that are in no register yet wants the third temporary and one more.
-    if (const IrInst& k = inst(i.a);
-        !mem && an_->value[i.a].deferred && k.op == Op::icmp && in_temp(i.b) && !settled(k.a) && !settled(k.b)) {
+    if (!mem && in_temp(i.b) && compares_two_unsettled(i.a)) {
         spill(i.b);
         mem = true;
         locked_ = 1u << x.id();

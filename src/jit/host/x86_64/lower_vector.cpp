@@ -180,11 +180,12 @@ bool Lowering::bitwise_select(u32 n) {
     return true;
 }
 
-// A scalar's select of what lives in vector registers. Up to 64 bits: without a branch, through general registers.
+// A scalar's select of what lives in vector registers. Up to 64 bits: without a branch, through general registers,
+// if there are enough of them.
 bool Lowering::vector_select(u32 n) {
     const IrInst& i = inst(n);
     if (!in_vec(i.type) || ir::size_of(i.type) > 16) return false;
-    if (ir::size_of(i.type) <= 8) {
+    if (ir::size_of(i.type) <= 8 && !compares_two_unsettled(i.a)) {
         Gp x = temp();
         move_to(x, i.c);
         locked_ = 1u << x.id();
