@@ -256,7 +256,12 @@ void Cpu::run() {
         } else if (s.stepwise) {
             step(*n);
         } else {
-            if (word_ && n->code) s.follow_link(word_, *n);
+            if (word_ && n->code && s.follow_link(word_, *n)) {
+                u64 place = n->place;
+                leave_unit();
+                s.make_whole(header_->pc, header_->mode, place);
+                continue;
+            }
             word_ = nullptr;
             if (n->code && !(map_ ? jump_to_paged(*n) : jump_to(*n, mode))) {
                 leave_unit();

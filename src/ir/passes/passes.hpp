@@ -16,6 +16,8 @@ namespace mimic::ir {
 struct PassScratch {
     std::vector<u8> used;      // per instruction
     std::vector<u32> demanded; // per instruction
+    std::vector<u32> relevant; // instructions that a pass looks at
+    std::vector<u32> first;    // per block and one more: its first one in `relevant`
     std::vector<u32> order;    // blocks
     std::vector<u8> done;      // per block
     std::vector<u64> live_in;  // per block, `words` each
