@@ -18,7 +18,7 @@ TEST(Packets, AreCutOutOfAnyStream) {
     std::string pieces;
     for (char c : std::string("$m80,4#")) pieces += events_of(s, std::string_view(&c, 1));
     EXPECT_EQ(pieces, "");
-    EXPECT_EQ(events_of(s, "65"), "[m80,4]");
+    EXPECT_EQ(events_of(s, "35"), "[m80,4]");
 }
 
 TEST(Packets, DamagedAndLongOnesAreLost) {
