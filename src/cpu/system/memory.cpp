@@ -85,8 +85,28 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
         return fail(cpu, address, type, e);
     t.place = space_.find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
+    if (!watches_.empty() && watched_page(address)) [[unlikely]]
+        return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
     return true;
+}
+
+bool MachineMemory::watched_page(u64 address) const {
+    u64 first = address & ~(page - 1);
+    return std::any_of(watches_.begin(), watches_.end(), [&](const Watchpoint& w) {
+        return w.address <= first + (page - 1) && w.address + (w.bytes - 1) >= first;
+    });
+}
+
+bool MachineMemory::meets_watchpoint(u64 address, u32 bytes, AccessType type) {
+    if (pass_ || type == AccessType::fetch) return false;
+    for (const Watchpoint& w : watches_) {
+        bool kind = type == AccessType::write ? w.write : w.read;
+        if (!kind || address > w.address + (w.bytes - 1) || address + (bytes - 1) < w.address) continue;
+        hit_ = w;
+        return met_ = true;
+    }
+    return false;
 }
 
 void MachineMemory::fill(u64 address, u32 index, const Target& t) {
