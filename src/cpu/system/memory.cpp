@@ -56,13 +56,18 @@ void MachineMemory::select(const ir::CpuHeader& cpu) {
 
 void MachineMemory::flush(const isa::Effects& f) {
     using enum isa::Effects::Flush;
+    constexpr u64 most_pages = 512; // above, all goes
+    auto each_page = [&](const isa::Effects& r, auto&& one) {
+        if (r.bytes > most_pages * page) return flush_all();
+        for (u64 done = 0; done < std::max<u64>(r.bytes, 1); done += page) one(r.address + done);
+    };
     switch (f.flush) {
     case none: break;
     case all: flush_all(); break;
-    case address: tlb_.flush_address(f.address) ? jumps_.flush() : jumps_.flush_address(f.address); break;
+    case address: each_page(f, [&](u64 a) { tlb_.flush_address(a) ? jumps_.flush() : jumps_.flush_address(a); }); break;
     case context: tlb_.flush_context(f.context), jumps_.flush_context(f.context); break;
     case address_in_context:
-        tlb_.flush_address_in(f.address, f.context) ? jumps_.flush() : jumps_.flush_address(f.address);
+        each_page(f, [&](u64 a) { tlb_.flush_address_in(a, f.context) ? jumps_.flush() : jumps_.flush_address(a); });
         break;
     }
 }
