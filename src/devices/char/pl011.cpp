@@ -10,9 +10,9 @@ namespace mimic::devices {
 namespace {
 
 constexpr u32 fifo_size = 16;
-constexpr u16 FE = 1 << 8, PE = 1 << 9, BE = 1 << 10, OE = 1 << 11;                              // UARTDR
+constexpr u16 FE = 1 << 8, PE = 1 << 9, BE = 1 << 10, OE = 1 << 11;                                      // UARTDR
 constexpr u16 CTS = 1, DSR = 2, DCD = 4, RXFE = 0x10, TXFF = 0x20, RXFF = 0x40, TXFE = 0x80, RI = 0x100; // UARTFR
-constexpr u16 FEN = 0x10;                                                                        // UARTLCR_H
+constexpr u16 FEN = 0x10;                                                                                // UARTLCR_H
 constexpr u16 UARTEN = 1, LBE = 0x80, TXE = 0x100, RXE = 0x200, DTR = 0x400, RTS = 0x800, Out1 = 0x1000, Out2 = 0x2000;
 // Interrupts, in UARTIMSC, UARTRIS, UARTMIS and UARTICR.
 constexpr u16 RIM = 1, CTSM = 2, DCDM = 4, DSRM = 8, RX = 0x10, TX = 0x20, RT = 0x40, errors_shift = 7;
@@ -148,7 +148,8 @@ private:
 
     static const RegRow<Pl011> regs[];
     u64 clock_ = 24000000;
-    u16 integer_baud_ = 0, fraction_baud_ = 0, line_control_ = 0, control_ = 0, mask_ = 0, raw_ = 0, dma_ = 0, irda_ = 0;
+    u16 integer_baud_ = 0, fraction_baud_ = 0, line_control_ = 0, control_ = 0, mask_ = 0, raw_ = 0, dma_ = 0,
+        irda_ = 0;
     u16 modem_ = 0;
     u8 fifo_levels_ = 0, status_ = 0;
     std::vector<u8> rx_, rx_errors_, tx_;
@@ -180,10 +181,7 @@ constexpr RegRow<Pl011> Pl011::regs[] = {
     {0x024, "UARTIBRD", &Pl011::integer_baud_, {.writable = 0xffff}},
     {0x028, "UARTFBRD", &Pl011::fraction_baud_, {.writable = 0x3f}},
     {0x02c, "UARTLCR_H", &Pl011::line_control_, {.writable = 0, .write = &Pl011::write_line_control}},
-    {0x030,
-     "UARTCR",
-     &Pl011::control_,
-     {.reset = TXE | RXE, .writable = 0xff87, .changed = &Pl011::control_changed}},
+    {0x030, "UARTCR", &Pl011::control_, {.reset = TXE | RXE, .writable = 0xff87, .changed = &Pl011::control_changed}},
     {0x034, "UARTIFLS", &Pl011::fifo_levels_, {.reset = 0x12, .writable = 0x3f}},
     {0x038, "UARTIMSC", &Pl011::mask_, {.writable = 0x7ff, .changed = &Pl011::update}},
     {0x03c, "UARTRIS", {}, {.read = &Pl011::raw}},

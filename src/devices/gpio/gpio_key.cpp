@@ -26,7 +26,6 @@ private:
 
 } // namespace
 
-MIMIC_DEVICE(gpio_key) = {
-    .name = "gpio-key", .bus = "system", .summary = "push button", .make = make_device<GpioKey>};
+MIMIC_DEVICE(gpio_key) = {.name = "gpio-key", .bus = "system", .summary = "push button", .make = make_device<GpioKey>};
 
 } // namespace mimic::devices

@@ -450,8 +450,7 @@ constexpr RegRow<ArmGic> ArmGic::interface_regs[] = {
 
 void ArmGic::describe(Describe& d) {
     d.property("num-cpu", cpus_, "processors", {.low = 1, .high = max_cpus});
-    d.property("num-irq", irqs_, "interrupts with the 32 that each processor has of its own",
-               {.low = 32, .high = 992});
+    d.property("num-irq", irqs_, "interrupts with the 32 that each processor has of its own", {.low = 32, .high = 992});
     d.property("has-security-extensions", security_, "tells secure from non-secure accesses");
     for (u32 i = 0; i < irq_.size(); i++) {
         Describe::Group group(d, "cpu", i);

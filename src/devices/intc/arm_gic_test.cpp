@@ -197,7 +197,7 @@ TEST(ArmGic, GroupsAreIrqAndFiq) {
     Gic g;
     g.start();
     g.write(dist, 3);
-    g.gicc(CTLR, 3 | 8); // both groups, group 0 as FIQ
+    g.gicc(CTLR, 3 | 8);           // both groups, group 0 as FIQ
     g.write(dist + 0x84, 1u << 8); // 40 is of group 1
     g.enable(40);
     g.enable(41, 0xb0);
