@@ -21,7 +21,7 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     , system_(accelerator.system())
     , options_(options)
     , space_(options.memory ? *options.memory : *accelerator.options().memory)
-    , memory_(*accelerator.options().guest, space_, accelerator)
+    , memory_(*accelerator.options().guest, space_, accelerator, options.index)
     , cpu_(accelerator.space(), memory_, &memory_) {
     cpu_.client = this;
     header().clock = clock_of;

@@ -34,10 +34,11 @@ void copy_out(u8* to, const void* in, u32 bytes) {
 
 // ---- translations
 
-MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher)
+MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor)
     : system_(*guest.system())
     , space_(space)
     , watcher_(watcher)
+    , processor_(u16(processor))
     , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
 
 jit::JumpEntry* MachineMemory::jumps(ir::CpuHeader& cpu) {
@@ -147,10 +148,10 @@ bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 by
     Outcome o;
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
-        o = space_.read_value(t.mapping.physical, bytes, value, {});
+        o = space_.read_value(t.mapping.physical, bytes, value, attributes(t));
         std::memcpy(out, &value, bytes);
     } else {
-        o = space_.read(t.mapping.physical, out, bytes);
+        o = space_.read(t.mapping.physical, out, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::read);
 }
@@ -167,9 +168,9 @@ bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, 
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
         std::memcpy(&value, in, bytes);
-        o = space_.write_value(t.mapping.physical, bytes, value, {});
+        o = space_.write_value(t.mapping.physical, bytes, value, attributes(t));
     } else {
-        o = space_.write(t.mapping.physical, in, bytes);
+        o = space_.write(t.mapping.physical, in, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
 }

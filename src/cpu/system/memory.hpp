@@ -18,7 +18,7 @@ public:
 
 class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
 public:
-    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher);
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor);
 
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
@@ -69,12 +69,16 @@ private:
     bool store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t);
     u8* atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t);
     static void written(const Target& t, u32 bytes);
+    memory::Attributes attributes(const Target& t) const {
+        return {.processor = processor_, .secure = t.mapping.secure};
+    }
     bool read(u64 address, u32 bytes, u64& value) override;
     bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
 
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
+    u16 processor_;
     Tlb tlb_;
     Jumps jumps_;
     jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts

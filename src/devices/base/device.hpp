@@ -178,10 +178,13 @@ public:
     memory::AddressSpace& memory() const; // that its DMA reaches
     memory::Region& region(u32 n) const { return *regions_.at(n); }
     u32 regions() const { return u32(regions_.size()); }
+    // The access that a register is being read or written by; inside such handlers only.
+    const memory::Attributes& access() const { return access_; }
 
 private:
     friend class Machine;
     friend struct RegionMaker;
+    friend class BankBase;
     std::string id_;
     Machine* machine_ = nullptr;
     Device* parent_ = nullptr;
@@ -192,6 +195,7 @@ private:
     std::vector<std::unique_ptr<memory::Region>> made_;
     std::vector<memory::Region*> regions_;
     bool realized_ = false;
+    memory::Attributes access_;
 };
 
 // A kind of device that users and boards name. One constant object; its file is found by its name in MIMIC_DEVICE.

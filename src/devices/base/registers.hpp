@@ -14,6 +14,7 @@
 #include "base/trace.hpp"
 #include "devices/base/describe.hpp"
 #include "devices/base/device.hpp"
+#include <utility>
 
 namespace mimic::devices {
 
@@ -90,6 +91,17 @@ protected:
     void trace_read(std::string_view name, u64 offset, u64 value) const;
     void trace_write(std::string_view name, u64 offset, u64 value) const;
     void unknown(u64 offset, bool write) const;
+    // Device::access() while a handler runs; an access from inside (DMA to itself) has its own.
+    class Access {
+    public:
+        Access(Device& device, memory::Attributes a) : device_(device), outer_(std::exchange(device.access_, a)) {}
+        ~Access() { device_.access_ = outer_; }
+        Access(const Access&) = delete;
+
+    private:
+        Device& device_;
+        memory::Attributes outer_;
+    };
     Device& device_;
 };
 
@@ -101,6 +113,7 @@ public:
     memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         value = 0;
         for (u32 done = 0; done < bytes;) {
             Spot s = find(offset + done, bytes - done);
@@ -115,9 +128,10 @@ public:
         }
         return memory::Outcome::ok;
     }
-    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes) override {
+    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         for (u32 done = 0; done < bytes;) {
             Spot s = find(offset + done, bytes - done);
             if (!s.row) {
@@ -186,16 +200,18 @@ public:
     using Read = u64 (D::*)(u64, u32);
     using Write = void (D::*)(u64, u32, u64);
     Window(D& device, Read r, Write w) : BankBase(device), d_(device), read_(r), write_(w) {}
-    memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes) override {
+    memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         value = (d_.*read_)(offset, bytes);
         trace_read("window", offset, value);
         return memory::Outcome::ok;
     }
-    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes) override {
+    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         trace_write("window", offset, value);
         (d_.*write_)(offset, bytes, value);
         return memory::Outcome::ok;
