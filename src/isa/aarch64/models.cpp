@@ -18,7 +18,7 @@ constexpr u64 set_of(F... f) {
 constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
 constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb, pan, uao, ssbs, hafdbs, vhe);
-constexpr u64 everything = set_of(dit, tlbirange) | v8_2 |
+constexpr u64 everything = set_of(dit, tlbirange, e0pd) | v8_2 |
                            set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16, i8mm,
                                   sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc, pauth, bti);
 
@@ -149,7 +149,7 @@ u64 system_mmfr1(const Model& m) {
     return compose(m,
                    {{0, 2, hafdbs}, {4, 2, vhe}, {8, 1, vhe}, {12, 2, pan}, {16, 1, lor}, {20, 2, pan}, {28, 1, pan}});
 }
-u64 system_mmfr2(const Model& m) { return aa64mmfr2(m) | compose(m, {{0, 1, pan}, {4, 1, uao}}); }
+u64 system_mmfr2(const Model& m) { return aa64mmfr2(m) | compose(m, {{0, 1, pan}, {4, 1, uao}, {60, 1, e0pd}}); }
 
 } // namespace
 

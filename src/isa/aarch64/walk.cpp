@@ -77,7 +77,7 @@ Controls controls_of(const State& s, u32 index, u64 address, AccessType type) {
     c.input_bits = input_bits_of(tcr >> (high ? 16 : 0));
     c.grain = high ? grain_of_high(tcr >> 30 & 3) : grain_of(tcr >> 14 & 3);
     c.output_bits = output_bits_of(s, tcr >> 32);
-    c.off = bit(tcr, high ? 23 : 7) || (is_user(index) && bit(tcr, high ? 56 : 55));
+    c.off = bit(tcr, high ? 23 : 7) || (is_user(index) && s.model().has(Feature::e0pd) && bit(tcr, high ? 56 : 55));
     c.tagged = bit(tcr, high ? 38 : 37) && !(fetch && bit(tcr, high ? 52 : 51));
     c.sets_access = dirty && bit(tcr, 39), c.sets_dirty = dirty && bit(tcr, 40);
     c.no_hierarchy = bit(tcr, high ? 42 : 41);
