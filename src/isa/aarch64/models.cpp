@@ -136,6 +136,10 @@ u64 system_pfr0(const Model& m) {
 }
 u64 system_pfr1(const Model& m) { return aa64pfr1(m) | compose(m, {{4, 2, ssbs}}); }
 u64 system_isar0(const Model& m) { return aa64isar0(m) | compose(m, {{56, 2, tlbirange}}); }
+// The algorithm is the implementation's own (pauth.cpp): API, GPI in place of APA, GPA.
+u64 system_isar1(const Model& m) {
+    return (aa64isar1(m) & ~u64{0xf0000f0}) | compose(m, {{8, 5, pauth}, {28, 1, pauth}});
+}
 // Breakpoints 6, watchpoints 4, context-aware breakpoints 2; PMUv3.
 constexpr u64 dfr0 = 6 | 1 << 8 | 5 << 12 | 3 << 20 | 1 << 28;
 u64 system_mmfr0(const Model& m) {
@@ -161,6 +165,7 @@ bool system_id_register(const Model& m, u32 number, u64& value) {
     case id(4, 1): return value = system_pfr1(m), true;
     case id(5, 0): return value = dfr0, true;
     case id(6, 0): return value = system_isar0(m), true;
+    case id(6, 1): return value = system_isar1(m), true;
     case id(7, 0): return value = system_mmfr0(m), true;
     case id(7, 1): return value = system_mmfr1(m), true;
     case id(7, 2): return value = system_mmfr2(m), true;
