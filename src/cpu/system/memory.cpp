@@ -38,6 +38,7 @@ MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& spac
     : system_(*guest.system())
     , space_(space)
     , watcher_(watcher)
+    , misaligned_(guest.min_insn_bytes() - 1)
     , processor_(u16(processor))
     , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
 
@@ -285,6 +286,7 @@ void MachineMemory::fence(u32, u32) { std::atomic_thread_fence(std::memory_order
 // ---- code
 
 bool MachineMemory::locate(ir::CpuHeader& cpu, u64 pc, u64& place) {
+    if (pc & misaligned_) return fail(cpu, pc, AccessType::fetch, system_.misaligned(cpu, pc, AccessType::fetch));
     u32 index = system_.fetch_index(cpu.mode);
     u64 offset = pc & (page - 1);
     const TlbEntry& e = tlb_.entry(index, pc);

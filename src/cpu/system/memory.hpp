@@ -81,6 +81,7 @@ private:
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
+    u64 misaligned_; // bits that no pc has
     u16 processor_;
     Tlb tlb_;
     Jumps jumps_;
