@@ -1,7 +1,7 @@
 // Two processors: CPU_ON, exclusive and atomic accesses, translations that the other one flushes, WFE and SEV.
 #include "bare.h"
 
-static volatile u64 here, phase, counter, locked, done, seen_old, seen_new;
+static volatile u64 here, phase, counter, under_lock, locked, done, seen_old, seen_new;
 static u64 table[512] __attribute__((aligned(4096))), middle[512] __attribute__((aligned(4096))), last[512] __attribute__((aligned(4096)));
 static volatile u64 pages[2][512] __attribute__((aligned(4096)));
 #define ADDRESS 0x80000000ul
@@ -33,13 +33,13 @@ static void translate(void) {
     write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) | 1);
 }
 static void count(void) {
-    for (int k = 0; k < 20000; ++k) add();
-    for (int k = 0; k < 2000; ++k) {
+    for (int k = 0; k < 10000; ++k) add();
+    for (int k = 0; k < 500; ++k) {
         lock();
-        counter = counter + 1;
+        under_lock = under_lock + 1;
         unlock();
     }
-    for (int k = 0; k < 20000; ++k) asm volatile(".arch_extension lse\n stadd %0, [%1]" : : "r"(1ul), "r"(&counter) : "memory");
+    for (int k = 0; k < 10000; ++k) asm volatile(".arch_extension lse\n stadd %0, [%1]" : : "r"(1ul), "r"(&counter) : "memory");
 }
 
 void secondary(u64 cpu) {
@@ -77,10 +77,10 @@ int main(void) {
     count();
     __atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
     while (done < 2);
-    print("counted %d\n", counter);
+    print("counted %d %d\n", counter, under_lock);
     pages[0][0] = 0, pages[1][0] = 0;
     phase = 2;
-    for (u64 k = 1; k < 2000; ++k) {
+    for (u64 k = 1; k < 200; ++k) {
         volatile u64* to = pages[k & 1];
         to[0] = k;
         last[0] = (u64)to | 3 | 1 << 10 | 3 << 8 | 1 << 2;
