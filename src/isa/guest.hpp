@@ -4,9 +4,9 @@
 #include "ir/builder.hpp"
 #include <functional>
 #include <memory>
-#include <random>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace mimic::isa {
@@ -28,6 +28,20 @@ public:
 struct RowInfo {
     std::string_view syntax, pattern, table;
     u32 bytes = 0;
+};
+
+// Any generator of uniform 64-bit values, by reference.
+class Chance {
+public:
+    template <class Generator>
+    requires(!std::is_same_v<Generator, Chance>) Chance(Generator& g)
+        : generator_(&g)
+        , next_([](void* of) { return u64((*static_cast<Generator*>(of))()); }) {}
+    u64 operator()() { return next_(generator_); }
+
+private:
+    void* generator_;
+    u64 (*next_)(void*);
 };
 
 // A register as debuggers and tests name it; a slot, part of one, or composed of several.
@@ -78,7 +92,7 @@ public:
     // The row of what stands at `code`; no_row when it is illegal.
     virtual u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const = 0;
     static constexpr u32 no_row = ~0u;
-    virtual std::vector<u8> random_instance(u32 row, std::mt19937_64& random) const = 0;
+    virtual std::vector<u8> random_instance(u32 row, Chance random) const = 0;
     // Pairs of rows that claim the same bytes although neither is a special case of the other: mistakes, as text.
     virtual std::vector<std::string> row_conflicts() const = 0;
 };
