@@ -68,6 +68,8 @@ struct Effects {
     bool settle = false;   // go on when the flushes that this processor asked others for are done
     bool contexts = false; // what context() answers may have changed
     bool wait = false;     // wait for an interrupt
+    bool pause = false;    // another processor is waited for: let others run
+    bool code = false;     // what is fetched from now on is what memory holds
     BoardRequest request;  // answered() goes on
 };
 
@@ -97,7 +99,8 @@ public:
     virtual Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const = 0;
     // TrapKind::guest: an instruction that changes more than slots, named by the trap's detail. Does it (slots, pc, mode)
     // and says in `effects` what the vCPU has to do; false: `e` is its exception.
-    virtual bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& effects, Exception& e) const = 0;
+    virtual bool execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::span<const u8> code, Effects& effects,
+                         Exception& e) const = 0;
     // The instruction whose Effects had a request: `done` by the board, or nobody there knows it. Results, pc; false: `e` is
     // its exception.
     virtual bool answered(ir::CpuHeader& /*cpu*/, const BoardRequest& /*r*/, bool /*done*/, Effects& /*effects*/,

@@ -305,11 +305,11 @@ void MachineCpu::execute() {
     isa::Effects f;
     isa::Exception e;
     // What stands there matters to its exception alone, and is looked at while the old translations hold.
-    if (!system_.execute(header(), {}, f, e)) {
+    if (!system_.execute(header(), memory_.physical(), {}, f, e)) {
         u8 code[16];
         u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
         f = {}, e = {};
-        system_.execute(header(), std::span(code).first(n), f, e);
+        system_.execute(header(), memory_.physical(), std::span(code).first(n), f, e);
         return raise(e);
     }
     if (!ask_board(f, e)) return raise(e);
@@ -331,6 +331,8 @@ void MachineCpu::effects(const isa::Effects& f) {
     if (f.broadcast) accelerator_.flush_others(*this, f);
     if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
+    if (f.code) accelerator_.settle();
+    if (f.pause) std::this_thread::yield();
     if (f.wait) wait_for_interrupt();
 }
 

@@ -23,6 +23,7 @@ public:
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
     Tlb& tlb() { return tlb_; }
+    isa::PhysicalMemory& physical() { return *this; }
     void flush_all() { tlb_.flush(), jumps_.flush(); }
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
