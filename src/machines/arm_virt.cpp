@@ -16,10 +16,10 @@ using devices::Device;
 
 namespace map {
 constexpr u64 flash = 0, gic_dist = 0x8000000, gic_cpu = 0x8010000, gic_redist = 0x80a0000, gicv2m = 0x8020000,
-              uart = 0x9000000, rtc = 0x9010000, fw_cfg = 0x9020000, gpio = 0x9030000, virtio = 0xa000000,
-              platform_bus = 0xc000000, ram = 0x40000000;
-constexpr u64 flash_size = 64 * megabyte, gic_size = 0x10000, gic_redist_size = 0xf60000, virtio_size = 0x200,
-              platform_bus_size = 0x2000000, cell_size = 0x1000;
+              its = 0x8080000, uart = 0x9000000, rtc = 0x9010000, fw_cfg = 0x9020000, gpio = 0x9030000,
+              virtio = 0xa000000, platform_bus = 0xc000000, ram = 0x40000000;
+constexpr u64 flash_size = 64 * megabyte, gic_size = 0x10000, gic_redist_size = 0xf60000, its_size = 0x20000,
+              virtio_size = 0x200, platform_bus_size = 0x2000000, cell_size = 0x1000;
 } // namespace map
 namespace spi {
 constexpr u32 uart = 1, rtc = 2, pci = 3, gpio = 7, virtio = 16, messages = 48, count = 256;
@@ -51,6 +51,7 @@ private:
     Result<void> read_properties();
     Result<void> read_property(std::string_view name, std::string_view value);
     Result<void> make_interrupts();
+    Result<void> make_message_frame();
     Result<void> make_gpio();
     Result<std::vector<u8>> device_tree(const Loaded& initrd);
     void tree_cpus(FdtWriter& t);
@@ -86,7 +87,7 @@ private:
     Psci::Conduit conduit() const { return virtualization_ ? Psci::Conduit::smc : Psci::Conduit::hvc; }
 
     u32 gic_version_ = 2;
-    bool virtualization_ = false;
+    bool virtualization_ = false, its_ = true;
     Device* gic_ = nullptr;
     devices::GicV3* gicv3_ = nullptr; // the same, of version 3
     std::unique_ptr<Psci> psci_;
@@ -116,7 +117,8 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
             if (value == f.value) return {};
             return Error::unsupported("-M {}: '{}', expected {}", name, value, f.value);
         }
-    for (std::string_view harmless : {"acpi", "highmem", "its", "dtb-randomness"})
+    if (name == "its") return its_ = TRY(flag(name, value)), Result<void>();
+    for (std::string_view harmless : {"acpi", "highmem", "dtb-randomness"})
         if (name == harmless) return TRY(flag(name, value)), Result<void>();
     constexpr std::string_view names[] = {
         "acpi", "dtb", "dumpdtb", "dtb-randomness", "gic-version", "highmem",       "iommu",
@@ -164,18 +166,26 @@ Result<void> ArmVirt::build() {
 }
 
 Result<void> ArmVirt::make_interrupts() {
-    bool v2 = gic_version_ == 2;
-    gic_ = TRY(put(v2 ? "arm_gic" : "arm-gicv3", "gic", map::gic_dist,
-                   {{"num-cpu", std::to_string(options_.smp.cpus)}, {"num-irq", std::to_string(spi::count + 32)}}));
-    machine_.mount(*gic_, 1, v2 ? map::gic_cpu : map::gic_redist);
-    if (v2) {
-        Device* frame =
-            TRY(put("arm-gicv2m", "gicv2m", map::gicv2m,
-                    {{"base-spi", std::to_string(spi::messages)}, {"num-spi", std::to_string(message_count)}}));
-        for (u32 i = 0; i < message_count; i++)
-            machine_.connect(*frame, fmt::format("spi[{}].out", i), *gic_->inputs(), spi::messages + i);
+    devices::PropertyList sizes{{"num-cpu", std::to_string(options_.smp.cpus)},
+                                {"num-irq", std::to_string(spi::count + 32)}};
+    if (gic_version_ == 2) {
+        gic_ = TRY(put("arm_gic", "gic", map::gic_dist, sizes));
+        machine_.mount(*gic_, 1, map::gic_cpu);
+        return make_message_frame();
     }
-    if (!v2) gicv3_ = static_cast<devices::GicV3*>(gic_);
+    sizes.emplace_back("has-lpi", its_ ? "on" : "off");
+    gic_ = TRY(put("arm-gicv3", "gic", map::gic_dist, sizes));
+    machine_.mount(*gic_, 1, map::gic_redist);
+    gicv3_ = static_cast<devices::GicV3*>(gic_);
+    if (its_) TRY(put("arm-gicv3-its", "its", map::its, {{"gic", "gic"}}));
+    return {};
+}
+
+Result<void> ArmVirt::make_message_frame() {
+    Device* frame = TRY(put("arm-gicv2m", "gicv2m", map::gicv2m,
+                            {{"base-spi", std::to_string(spi::messages)}, {"num-spi", std::to_string(message_count)}}));
+    for (u32 i = 0; i < message_count; i++)
+        machine_.connect(*frame, fmt::format("spi[{}].out", i), *gic_->inputs(), spi::messages + i);
     return {};
 }
 
@@ -289,6 +299,14 @@ void ArmVirt::tree_interrupts(FdtWriter& t) {
         t.cells("reg",
                 {0, u32(map::gic_dist), 0, u32(map::gic_size), 0, u32(map::gic_redist), 0, u32(map::gic_redist_size)});
         if (virtualization_) t.cells("interrupts", {kind_ppi, 9, level_high});
+        if (!its_) return;
+        t.node(fmt::format("its@{:x}", map::its), [&] {
+            t.cells("phandle", {msi_phandle_});
+            t.text("compatible", "arm,gic-v3-its");
+            t.empty("msi-controller");
+            t.cells("#msi-cells", {1});
+            tree_reg(t, map::its, map::its_size);
+        });
     });
 }
 
@@ -331,7 +349,7 @@ void ArmVirt::tree_devices(FdtWriter& t) {
     tree_gpio(t);
     auto pin = [&](u32 n) { return std::vector<u32>{gic_phandle_, 0, 0, kind_spi, spi::pci + n, level_high}; };
     tree_pci(t, fmt::format("pcie@{:x}", pci_.memory), pci_, pin, [&] {
-        if (gic_version_ == 2) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
+        if (gic_version_ == 2 || its_) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
     });
     // Kernels count them in the order of the tree, devices fill the last one first.
     for (u32 i = virtio_count; i-- > 0;)
@@ -465,6 +483,7 @@ constexpr BoardType::Property properties[] = {
     {"dtb-randomness", "bool", "accepted: the tree always has seeds"},
     {"dumpdtb", "string", "write the device tree to this file and leave"},
     {"gic-version", "2|3|max", "the interrupt controller (default: 2)"},
+    {"its", "bool", "the interrupt translation service of gic-version=3 (default: on)"},
     {"virtualization", "bool", "processors have EL2, and a kernel is started there (default: off)"},
 };
 

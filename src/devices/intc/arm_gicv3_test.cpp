@@ -192,5 +192,71 @@ TEST(ArmGicV3, LpisHaveTheirTablesInMemory) {
     g.d->set_lpi(0, 70000, true);
 }
 
+// The translation service beside a controller of two processors with LPIs on, its tables in RAM.
+struct Its : Gic {
+    static constexpr u64 its = 0x200000, devices = 0x80010000, collections = 0x80020000, queue = 0x80030000,
+                         events = 0x80040000;
+    u64 next = 0;
+    Its() : Gic(2, true) {
+        Device* d = *machine.create("arm-gicv3-its", "its", {{"gic", "gic"}});
+        machine.mount(*d, 0, its);
+        machine.reset(ResetKind::power_on);
+        std::memset(block->host(), 0xa1, 0x1000); // all LPIs: priority 0xa0, enabled
+        write(dist, 2);
+        for (u32 c = 0; c < 2; c++) {
+            write(redist + c * frame + 0x14, 0);
+            write(redist + c * frame + 0x70, 0x80000000 | 15, 8);
+            write(redist + c * frame + 0x78, 0x80080000 | u64{1} << 62, 8);
+            write(redist + c * frame, 1);
+            set(c, PMR, 0xf0);
+            set(c, IGRPEN1, 1);
+        }
+        write(its + 0x100, u64{1} << 63 | devices, 8);
+        write(its + 0x108, u64{1} << 63 | collections, 8);
+        write(its + 0x80, u64{1} << 63 | queue, 8);
+        write(its, 1);
+    }
+    void command(u64 a, u64 b = 0, u64 c = 0, u64 e = 0) {
+        u64 words[] = {a, b, c, e};
+        std::memcpy(block->host() + 0x30000 + next, words, 32);
+        next += 32;
+        write(its + 0x88, next, 8);
+        EXPECT_EQ(read(its + 0x90, 8), next);
+    }
+    void message(u16 device, u32 event) {
+        EXPECT_EQ(machine.memory().write_value(its + 0x10040, 4, event, {.requester = device}), memory::Outcome::ok);
+    }
+};
+
+TEST(ArmGicV3Its, TranslatesMessages) {
+    Its g;
+    u64 v = u64{1} << 63;
+    EXPECT_EQ(g.read(Its::its + 0x100, 8) >> 56 & 7, 1u);
+    EXPECT_EQ(g.read(Its::its + 0x108, 8) >> 56 & 7, 4u);
+    g.message(8, 3);                                        // nothing is mapped
+    g.command(0x09, 0, v | 1 << 16 | 5);                    // MAPC: collection 5 is processor 1
+    g.command(0x08 | u64{8} << 32, 4, v | Its::events);     // MAPD: device 8, 32 events
+    g.command(0x0a | u64{8} << 32, 3 | u64{8200} << 32, 5); // MAPTI: event 3 is LPI 8200
+    EXPECT_FALSE(g.level[1]);
+    g.message(8, 3);
+    EXPECT_TRUE(g.level[1]);
+    EXPECT_EQ(g.get(1, IAR1), 8200u);
+    g.set(1, EOIR1, 8200);
+    g.message(9, 3); // another device
+    g.message(8, 4); // another event
+    EXPECT_EQ(g.get(1, IAR1), 1023u);
+    g.command(0x09, 0, v | 6);            // collection 6 is processor 0
+    g.command(0x03 | u64{8} << 32, 3);    // INT
+    g.command(0x01 | u64{8} << 32, 3, 6); // MOVI takes it along
+    EXPECT_FALSE(g.level[1]);
+    EXPECT_TRUE(g.level[0]);
+    g.command(0x04 | u64{8} << 32, 3); // CLEAR
+    EXPECT_FALSE(g.level[0]);
+    g.command(0x0f | u64{8} << 32, 3); // DISCARD
+    g.message(8, 3);
+    EXPECT_FALSE(g.level[0]);
+    g.command(0xff); // no command at all
+}
+
 } // namespace
 } // namespace mimic::devices
