@@ -22,6 +22,7 @@ struct Mapping {
     u8 bits = 12;     // log2 of the block's size, >= 12; a smaller protection granule makes it `small`
     bool read = false, write = false, fetch = false; // allowed without asking again (dirty and accessed bits are set)
     bool small = false;  // good for this access only: must not be cached (PMP or MPU granules below 4 KiB)
+    bool apart = false;  // small only because this index has one context for all address spaces (System::keep_apart)
     bool device = false; // uncached, ordered
     bool global = false; // same in all address-space identifiers
     bool secure = false;
@@ -91,6 +92,9 @@ public:
     // The identifier (ASID, VMID and what else tells address spaces apart) under which translations of `index` made now may be
     // cached; equal numbers mean equal translations until flushed.
     virtual u64 context(const ir::CpuHeader& cpu, u32 index) const = 0;
+
+    // Mappings that are `apart` are met often: from now on contexts of such indices tell address spaces apart. Outside code.
+    virtual void keep_apart(ir::CpuHeader& /*cpu*/) const {}
 
     // The exception for: a bus error, a misaligned access, a trap op (ir::TrapKind and detail in cpu.exit_arg,
     // fault_address) but TrapKind::guest; `code` is what stands at cpu.pc, as far as it can be fetched.

@@ -188,6 +188,7 @@ void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
     if (mappings_changed_.exchange(false)) memory_.flush_all();
+    if (memory_.wants_apart()) memory_.keep_apart(header());
     arm_timer(); // first: what is due by then is seen by tick
     tick();
     u64 from = header().pc;

@@ -72,6 +72,13 @@ void MachineMemory::flush(const isa::Effects& f) {
     }
 }
 
+void MachineMemory::keep_apart(ir::CpuHeader& cpu) {
+    apart_ = 0;
+    system_.keep_apart(cpu);
+    flush_all();
+    select(cpu);
+}
+
 bool MachineMemory::fail(ir::CpuHeader& cpu, u64 address, AccessType type, const isa::Exception& e) {
     exception_ = e;
     cpu.fault_address = address;
@@ -89,6 +96,7 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     isa::Exception e;
     if (!system_.translate(cpu, *this, address, bytes, type, index, false, t.mapping, e))
         return fail(cpu, address, type, e);
+    apart_ += t.mapping.apart;
     t.place = space_.find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);

@@ -28,6 +28,9 @@ public:
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
     void flush(const isa::Effects& f);
+    // Have many mappings been met lately that only a context of their own lets keep?
+    bool wants_apart() const { return apart_ > 256; }
+    void keep_apart(ir::CpuHeader& cpu);
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
     bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
@@ -84,6 +87,7 @@ private:
     jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts
     u32 jump_mode_ = 0;
     isa::Exception exception_;
+    u32 apart_ = 0; // mappings met that were isa::Mapping::apart
 };
 
 } // namespace mimic::cpu

@@ -39,7 +39,8 @@ constexpr std::string_view system_names[] = {
 #define REG(name, ...) #name,
 #include "isa/aarch64/registers.def"
 #undef REG
-    "sp_el0", "sp_el1", "sp_el2", "sp_el3", "pstate", "daif", "affinity", "os_lock", "masked", "sync"};
+    "sp_el0",   "sp_el1",  "sp_el2", "sp_el3",  "pstate", "daif",
+    "affinity", "os_lock", "masked", "private", "sync",   "pac_value"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count>
@@ -60,7 +61,8 @@ constexpr auto make_slots() {
         s[slot_pac_keys + n] = {pac_key_names[n], u16(pac_offset + 8 * n), Type::i64, SlotClass::sys, 0};
     s[slot_pac_off] = {"pac_off", pac_offset + 80, Type::i32, SlotClass::sys, 0};
     for (u32 n = slot_system; n < Count; ++n)
-        s[n] = {system_names[n - slot_system], u16(state_bytes + 8 * (n - slot_system)), Type::i64, SlotClass::sys, 0};
+        s[n] = {system_names[n - slot_system], u16(state_bytes + 8 * (n - slot_system)), Type::i64,
+                n == slot_pac_value ? SlotClass::temp : SlotClass::sys, 0};
     return s;
 }
 constexpr auto slots = make_slots<slot_count>();
@@ -150,7 +152,7 @@ enum : u32 {
     register_internal,
     register_count = register_internal + 4 + 11,
     register_system = register_count, // of the system form: every slot of it
-    register_system_count = register_system + slot_system_end - slot_system
+    register_system_count = register_system + slot_pac_value - slot_system
 };
 constexpr auto make_registers() {
     std::array<RegisterInfo, register_system_count> r{};

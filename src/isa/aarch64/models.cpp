@@ -18,7 +18,7 @@ constexpr u64 set_of(F... f) {
 constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
 constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb, pan, uao, ssbs, hafdbs, vhe);
-constexpr u64 everything = set_of(dit, tlbirange) | v8_2 |
+constexpr u64 everything = set_of(dit, tlbirange, e0pd) | v8_2 |
                            set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16, i8mm,
                                   sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc, pauth, bti);
 
@@ -136,6 +136,10 @@ u64 system_pfr0(const Model& m) {
 }
 u64 system_pfr1(const Model& m) { return aa64pfr1(m) | compose(m, {{4, 2, ssbs}}); }
 u64 system_isar0(const Model& m) { return aa64isar0(m) | compose(m, {{56, 2, tlbirange}}); }
+// The algorithm is the implementation's own (pauth.cpp): API, GPI in place of APA, GPA.
+u64 system_isar1(const Model& m) {
+    return (aa64isar1(m) & ~u64{0xf0000f0}) | compose(m, {{8, 5, pauth}, {28, 1, pauth}});
+}
 // Breakpoints 6, watchpoints 4, context-aware breakpoints 2; PMUv3.
 constexpr u64 dfr0 = 6 | 1 << 8 | 5 << 12 | 3 << 20 | 1 << 28;
 u64 system_mmfr0(const Model& m) {
@@ -149,7 +153,7 @@ u64 system_mmfr1(const Model& m) {
     return compose(m,
                    {{0, 2, hafdbs}, {4, 2, vhe}, {8, 1, vhe}, {12, 2, pan}, {16, 1, lor}, {20, 2, pan}, {28, 1, pan}});
 }
-u64 system_mmfr2(const Model& m) { return aa64mmfr2(m) | compose(m, {{0, 1, pan}, {4, 1, uao}}); }
+u64 system_mmfr2(const Model& m) { return aa64mmfr2(m) | compose(m, {{0, 1, pan}, {4, 1, uao}, {60, 1, e0pd}}); }
 
 } // namespace
 
@@ -161,6 +165,7 @@ bool system_id_register(const Model& m, u32 number, u64& value) {
     case id(4, 1): return value = system_pfr1(m), true;
     case id(5, 0): return value = dfr0, true;
     case id(6, 0): return value = system_isar0(m), true;
+    case id(6, 1): return value = system_isar1(m), true;
     case id(7, 0): return value = system_mmfr0(m), true;
     case id(7, 1): return value = system_mmfr1(m), true;
     case id(7, 2): return value = system_mmfr2(m), true;

@@ -57,6 +57,7 @@ enum class Feature : u32 {
     hafdbs,    // FEAT_HAFDBS with dirty state
     vhe,       // FEAT_VHE
     tlbirange, // FEAT_TLBIOS, FEAT_TLBIRANGE
+    e0pd,      // FEAT_E0PD
     // Of the system form, which that for user mode lacks:
     system,
     el2,

@@ -33,6 +33,8 @@ public:
     }
     u64 context(const ir::CpuHeader& cpu, u32 index) const override { return context_of(state(cpu), index); }
 
+    void keep_apart(ir::CpuHeader& cpu) const override { State(cpu, model_)[slot_private] = 1; }
+
     Exception bus_error(ir::CpuHeader&, u64 address, AccessType type) const override {
         u64 code = type == AccessType::fetch ? ec::fetch_abort : ec::data_abort;
         return {syndrome(code, fault_status(type, 16)) | cause::has_far | cause::external, address};

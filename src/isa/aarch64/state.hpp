@@ -33,12 +33,14 @@ enum SystemSlot : u16 {
     slot_sp_el1,
     slot_sp_el2,
     slot_sp_el3,
-    slot_pstate,  // of PSTATE as SPSR has it: TCO, DIT, UAO, PAN, SS, IL, SSBS, EL and SP
-    slot_daif,    // D, A, I, F in the places of SPSR
-    slot_mpidr,   // what the board says: affinity
-    slot_os_lock, // OSLSR_EL1.OSLK
-    slot_masked,  // an interrupt is pending that PSTATE masks: whoever unmasks must look
-    slot_sync,    // flushes that other processors were asked for may not be done
+    slot_pstate,    // of PSTATE as SPSR has it: TCO, DIT, UAO, PAN, SS, IL, SSBS, EL and SP
+    slot_daif,      // D, A, I, F in the places of SPSR
+    slot_mpidr,     // what the board says: affinity
+    slot_os_lock,   // OSLSR_EL1.OSLK
+    slot_masked,    // an interrupt is pending that PSTATE masks: whoever unmasks must look
+    slot_private,   // privileged accesses meet pages that are not global: their contexts have an ASID, too
+    slot_sync,      // flushes that other processors were asked for may not be done
+    slot_pac_value, // class temp: between blocks of an authentication
     slot_system_end
 };
 

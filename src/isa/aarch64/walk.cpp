@@ -2,7 +2,8 @@
 // descriptors D8.3, permissions D8.4, hardware management of flags D8.4.7, address tagging D8.8, faults D8.12 and ESR_ELx.
 //
 // Privileged accesses of a regime with two ranges have contexts without an ASID: pages of theirs that are not global are
-// not kept, so that another process leaves the kernel's translations alone.
+// not kept, so that another process leaves the kernel's translations alone. Where such pages are many (kernels that isolate
+// page tables), slot_private is set, and contexts have the ASID for all.
 #include "isa/aarch64/privileged.hpp"
 #include <algorithm>
 
@@ -77,7 +78,7 @@ Controls controls_of(const State& s, u32 index, u64 address, AccessType type) {
     c.input_bits = input_bits_of(tcr >> (high ? 16 : 0));
     c.grain = high ? grain_of_high(tcr >> 30 & 3) : grain_of(tcr >> 14 & 3);
     c.output_bits = output_bits_of(s, tcr >> 32);
-    c.off = bit(tcr, high ? 23 : 7) || (is_user(index) && bit(tcr, high ? 56 : 55));
+    c.off = bit(tcr, high ? 23 : 7) || (is_user(index) && s.model().has(Feature::e0pd) && bit(tcr, high ? 56 : 55));
     c.tagged = bit(tcr, high ? 38 : 37) && !(fetch && bit(tcr, high ? 52 : 51));
     c.sets_access = dirty && bit(tcr, 39), c.sets_dirty = dirty && bit(tcr, 40);
     c.no_hierarchy = bit(tcr, high ? 42 : 41);
@@ -286,7 +287,7 @@ bool first_stage(Walk& w, u64 address, Mapping& out, u64& attributes, bool& tag)
     out.physical = bare;
     if (!translation_off(s, w.index)) {
         if (!w.stage1(c, out, attributes)) return false;
-        if (!out.global && c.two_ranges && !is_user(w.index)) out.small = true; // see the head of this file
+        if (!out.global && c.two_ranges && !is_user(w.index) && !s[slot_private]) out.small = out.apart = true;
         if (bare != address) out.small = true; // caches know pages by their own address alone
         return true;
     }
@@ -350,7 +351,7 @@ u64 context_of_asid(const State& s, u32 index, u64 asid) {
     Regime r = regime_of(index);
     u64 c = u64(r) << 32 | u64(translation_off(s, index)) << 34;
     if (r == regime_el2 || r == regime_el3) return c;
-    if (is_user(index)) c |= asid | u64{1} << 38;
+    if (is_user(index) || s[slot_private]) c |= asid | u64{1} << 38;
     if (r == regime_el20) return c;
     u64 h = s.hcr();
     c |= u64(s.secure()) << 36 | u64(bool(h & hcr::VM)) << 35 | u64(bool(h & hcr::DC)) << 37;
@@ -360,8 +361,9 @@ u64 context_of_asid(const State& s, u32 index, u64 asid) {
 
 u64 context_of(const State& s, u32 index) {
     u64 asid = 0;
-    if (is_user(index)) {
-        bool host = index == el20_user;
+    Regime r = regime_of(index);
+    if (r == regime_el10 || r == regime_el20) {
+        bool host = r == regime_el20;
         u64 tcr = s[host ? slot_tcr_el2 : slot_tcr_el1];
         bool high = tcr >> 22 & 1;
         asid = s[host ? (high ? slot_ttbr1_el2 : slot_ttbr0_el2) : (high ? slot_ttbr1_el1 : slot_ttbr0_el1)] >> 48;
