@@ -142,7 +142,9 @@ Result<void> ArmVirt::build() {
     memory::Change change(machine_.memory());
     TRY(make_ram("mach-virt.ram", map::ram));
     TRY(make_interrupts());
-    TRY(make_vcpus("aarch64", "cortex-a57", virtualization_ ? ",el2=on" : ""));
+    std::string features = virtualization_ ? ",el2=on" : "";
+    if (gic_version_ == 3) features += ",gic-registers=on";
+    TRY(make_vcpus("aarch64", "cortex-a57", features));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
         machine_.connect(*gic_, fmt::format("cpu[{}].irq", i), lines(i), line("IRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].fiq", i), lines(i), line("FIQ"));
