@@ -1,8 +1,9 @@
 // Arm `virt`: the board that firmware and kernels know from QEMU, by its memory map and device tree.
 // Source: QEMU documentation, "'virt' generic virtual platform (virt)"; the memory map and tree as its guests see them;
 // Linux, Documentation/arch/arm64/booting.rst; Arm DEN 0022 (PSCI).
-// Not there: PCI, GICv3, the secure world (secure=on), ACPI tables, SMMU, NUMA.
+// Not there: the secure world (secure=on), ACPI tables, SMMU, NUMA.
 #include "base/nearest.hpp"
+#include "devices/intc/arm_gicv3.hpp"
 #include "isa/system.hpp"
 #include "machines/boot/psci.hpp"
 #include "machines/virt.hpp"
@@ -14,15 +15,16 @@ namespace {
 using devices::Device;
 
 namespace map {
-constexpr u64 flash = 0, gic_dist = 0x8000000, gic_cpu = 0x8010000, uart = 0x9000000, rtc = 0x9010000,
-              fw_cfg = 0x9020000, gpio = 0x9030000, virtio = 0xa000000, platform_bus = 0xc000000, ram = 0x40000000;
-constexpr u64 flash_size = 64 * megabyte, gic_size = 0x10000, virtio_size = 0x200, platform_bus_size = 0x2000000,
-              cell_size = 0x1000;
+constexpr u64 flash = 0, gic_dist = 0x8000000, gic_cpu = 0x8010000, gic_redist = 0x80a0000, gicv2m = 0x8020000,
+              its = 0x8080000, uart = 0x9000000, rtc = 0x9010000, fw_cfg = 0x9020000, gpio = 0x9030000,
+              virtio = 0xa000000, platform_bus = 0xc000000, ram = 0x40000000;
+constexpr u64 flash_size = 64 * megabyte, gic_size = 0x10000, gic_redist_size = 0xf60000, its_size = 0x20000,
+              virtio_size = 0x200, platform_bus_size = 0x2000000, cell_size = 0x1000;
 } // namespace map
 namespace spi {
-constexpr u32 uart = 1, rtc = 2, gpio = 7, virtio = 16, count = 256;
+constexpr u32 uart = 1, rtc = 2, pci = 3, gpio = 7, virtio = 16, messages = 48, count = 256;
 }
-constexpr u32 virtio_count = 32, gicv2_cpus = 8, max_cpus = 512, power_button = 3;
+constexpr u32 virtio_count = 32, gicv2_cpus = 8, gicv3_cpus = map::gic_redist_size / 0x20000, power_button = 3;
 constexpr u32 clock_hz = 24000000;
 constexpr u32 KEY_POWER = 116; // of Linux's input event codes
 // Cells of an interrupt in the tree (binding "arm,gic"): kind, number, trigger.
@@ -34,6 +36,8 @@ struct Ppi {
     u32 id;
 };
 constexpr Ppi ppis[] = {{"CNTP", 30}, {"CNTV", 27}, {"CNTHP", 26}, {"CNTPS", 29}, {"CNTHV", 28}, {"PMU", 23}};
+
+constexpr u32 message_count = 64; // SPIs of the GICv2m
 
 class ArmVirt final : public VirtBoard, cpu::BoardPort {
 public:
@@ -47,6 +51,7 @@ private:
     Result<void> read_properties();
     Result<void> read_property(std::string_view name, std::string_view value);
     Result<void> make_interrupts();
+    Result<void> make_message_frame();
     Result<void> make_gpio();
     Result<std::vector<u8>> device_tree(const Loaded& initrd);
     void tree_cpus(FdtWriter& t);
@@ -65,19 +70,29 @@ private:
     u64 vcpu_id(u32 n) const override { return affinity_of(n, per_cluster()); }
     cpu::BoardPort* port() override { return this; }
     bool call(cpu::Vcpu& vcpu, isa::BoardRequest& r) override { return psci_->call(vcpu, r); }
+    bool access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) override;
     void output(cpu::Vcpu& vcpu, u32 line, bool level) override;
 
+    static constexpr PciWindows pci_ = {.ecam = 0x4010000000,
+                                        .ecam_bytes = 0x10000000,
+                                        .io = 0x3eff0000,
+                                        .io_bytes = 0x10000,
+                                        .memory = 0x10000000,
+                                        .memory_bytes = 0x2eff0000,
+                                        .high = 0x8000000000,
+                                        .high_bytes = 0x8000000000};
     u32 per_cluster() const { return gic_version_ == 2 ? gicv2_cpus : 16; }
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
     bool firmware() const { return !options_.bios.empty() || (!options_.flash.empty() && !options_.flash[0].empty()); }
     Psci::Conduit conduit() const { return virtualization_ ? Psci::Conduit::smc : Psci::Conduit::hvc; }
 
     u32 gic_version_ = 2;
-    bool virtualization_ = false;
+    bool virtualization_ = false, its_ = true;
     Device* gic_ = nullptr;
+    devices::GicV3* gicv3_ = nullptr; // the same, of version 3
     std::unique_ptr<Psci> psci_;
     std::vector<u32> ppi_of_; // by output line
-    u32 gic_phandle_ = 0, clock_phandle_ = 0, gpio_phandle_ = 0;
+    u32 gic_phandle_ = 0, clock_phandle_ = 0, gpio_phandle_ = 0, msi_phandle_ = 0;
     u64 start_ = 0, tree_at_ = 0; // where the first processor begins, and its x0
     bool direct_ = false;         // a kernel is started by the boot protocol
 };
@@ -86,9 +101,9 @@ private:
 
 Result<void> ArmVirt::read_property(std::string_view name, std::string_view value) {
     if (name == "gic-version") {
-        if (value == "3" || value == "max" || value == "host")
-            return Error::unsupported("-M gic-version: '{}', expected 2", value);
-        if (value != "2") return Error::invalid_argument("-M gic-version: '{}', expected 2", value);
+        if (value != "2" && value != "3" && value != "max")
+            return Error::invalid_argument("-M gic-version: '{}', expected 2, 3 or max", value);
+        gic_version_ = value == "2" ? 2 : 3;
         return {};
     }
     if (name == "virtualization") return virtualization_ = TRY(flag(name, value)), Result<void>();
@@ -102,7 +117,8 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
             if (value == f.value) return {};
             return Error::unsupported("-M {}: '{}', expected {}", name, value, f.value);
         }
-    for (std::string_view harmless : {"acpi", "highmem", "its", "dtb-randomness"})
+    if (name == "its") return its_ = TRY(flag(name, value)), Result<void>();
+    for (std::string_view harmless : {"acpi", "highmem", "dtb-randomness"})
         if (name == harmless) return TRY(flag(name, value)), Result<void>();
     constexpr std::string_view names[] = {
         "acpi", "dtb", "dumpdtb", "dtb-randomness", "gic-version", "highmem",       "iommu",
@@ -112,9 +128,10 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
 
 Result<void> ArmVirt::read_properties() {
     for (const auto& [name, value] : options_.properties) TRY(read_property(name, value));
-    if (gic_version_ == 2 && options_.smp.cpus > gicv2_cpus)
-        return Error::invalid_argument("-smp cpus: {}, expected at most {} with gic-version=2", options_.smp.cpus,
-                                       gicv2_cpus);
+    u32 most = gic_version_ == 2 ? gicv2_cpus : gicv3_cpus;
+    if (options_.smp.cpus > most)
+        return Error::invalid_argument("-smp cpus: {}, expected at most {} with gic-version={}", options_.smp.cpus,
+                                       most, gic_version_);
     return {};
 }
 
@@ -125,7 +142,9 @@ Result<void> ArmVirt::build() {
     memory::Change change(machine_.memory());
     TRY(make_ram("mach-virt.ram", map::ram));
     TRY(make_interrupts());
-    TRY(make_vcpus("aarch64", "cortex-a57", virtualization_ ? ",el2=on" : ""));
+    std::string features = virtualization_ ? ",el2=on" : "";
+    if (gic_version_ == 3) features += ",gic-registers=on";
+    TRY(make_vcpus("aarch64", "cortex-a57", features));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
         machine_.connect(*gic_, fmt::format("cpu[{}].irq", i), lines(i), line("IRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].fiq", i), lines(i), line("FIQ"));
@@ -144,13 +163,31 @@ Result<void> ArmVirt::build() {
     TRY(make_gpio());
     TRY(make_virtio_mmio(virtio_count, map::virtio, map::virtio_size, *gic_->inputs(), spi::virtio));
     TRY(make_fw_cfg(map::fw_cfg));
+    TRY(make_pci(pci_, *gic_->inputs(), spi::pci));
     return make_flash(map::flash, map::flash_size);
 }
 
 Result<void> ArmVirt::make_interrupts() {
-    gic_ = TRY(put("arm_gic", "gic", map::gic_dist,
-                   {{"num-cpu", std::to_string(options_.smp.cpus)}, {"num-irq", std::to_string(spi::count + 32)}}));
-    machine_.mount(*gic_, 1, map::gic_cpu);
+    devices::PropertyList sizes{{"num-cpu", std::to_string(options_.smp.cpus)},
+                                {"num-irq", std::to_string(spi::count + 32)}};
+    if (gic_version_ == 2) {
+        gic_ = TRY(put("arm_gic", "gic", map::gic_dist, sizes));
+        machine_.mount(*gic_, 1, map::gic_cpu);
+        return make_message_frame();
+    }
+    sizes.emplace_back("has-lpi", its_ ? "on" : "off");
+    gic_ = TRY(put("arm-gicv3", "gic", map::gic_dist, sizes));
+    machine_.mount(*gic_, 1, map::gic_redist);
+    gicv3_ = static_cast<devices::GicV3*>(gic_);
+    if (its_) TRY(put("arm-gicv3-its", "its", map::its, {{"gic", "gic"}}));
+    return {};
+}
+
+Result<void> ArmVirt::make_message_frame() {
+    Device* frame = TRY(put("arm-gicv2m", "gicv2m", map::gicv2m,
+                            {{"base-spi", std::to_string(spi::messages)}, {"num-spi", std::to_string(message_count)}}));
+    for (u32 i = 0; i < message_count; i++)
+        machine_.connect(*frame, fmt::format("spi[{}].out", i), *gic_->inputs(), spi::messages + i);
     return {};
 }
 
@@ -163,6 +200,13 @@ Result<void> ArmVirt::make_gpio() {
 }
 
 void ArmVirt::press_power_button() { machine_.find("power-button")->inputs()->set_line(0, true); }
+
+// The CPU interface of a GICv3. There is no virtual one: a hypervisor's guest finds no registers.
+bool ArmVirt::access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) {
+    if (!gicv3_ || r.virtual_interface) return false;
+    if (r.kind == isa::BoardRequest::Kind::read) return gicv3_->read_register(vcpu.index(), r.number, r.values[0]);
+    return gicv3_->write_register(vcpu.index(), r.number, r.values[0]);
+}
 
 void ArmVirt::output(cpu::Vcpu& vcpu, u32 line, bool level) {
     if (u32 id = ppi_of_.at(line)) gic_->inputs()->set_line(spi::count + 32 * vcpu.index() + id, level);
@@ -241,8 +285,30 @@ void ArmVirt::tree_interrupts(FdtWriter& t) {
         t.cells("#address-cells", {2});
         t.cells("#size-cells", {2});
         t.empty("ranges");
-        t.text("compatible", "arm,cortex-a15-gic");
-        t.cells("reg", {0, u32(map::gic_dist), 0, u32(map::gic_size), 0, u32(map::gic_cpu), 0, u32(map::gic_size)});
+        if (gic_version_ == 2) {
+            t.text("compatible", "arm,cortex-a15-gic");
+            t.cells("reg", {0, u32(map::gic_dist), 0, u32(map::gic_size), 0, u32(map::gic_cpu), 0, u32(map::gic_size)});
+            t.node(fmt::format("v2m@{:x}", map::gicv2m), [&] {
+                t.cells("phandle", {msi_phandle_});
+                t.text("compatible", "arm,gic-v2m-frame");
+                t.empty("msi-controller");
+                tree_reg(t, map::gicv2m, map::cell_size);
+            });
+            return;
+        }
+        t.text("compatible", "arm,gic-v3");
+        t.cells("#redistributor-regions", {1});
+        t.cells("reg",
+                {0, u32(map::gic_dist), 0, u32(map::gic_size), 0, u32(map::gic_redist), 0, u32(map::gic_redist_size)});
+        if (virtualization_) t.cells("interrupts", {kind_ppi, 9, level_high});
+        if (!its_) return;
+        t.node(fmt::format("its@{:x}", map::its), [&] {
+            t.cells("phandle", {msi_phandle_});
+            t.text("compatible", "arm,gic-v3-its");
+            t.empty("msi-controller");
+            t.cells("#msi-cells", {1});
+            tree_reg(t, map::its, map::its_size);
+        });
     });
 }
 
@@ -283,6 +349,10 @@ void ArmVirt::tree_devices(FdtWriter& t) {
         t.text("clock-names", "apb_pclk");
     });
     tree_gpio(t);
+    auto pin = [&](u32 n) { return std::vector<u32>{gic_phandle_, 0, 0, kind_spi, spi::pci + n, level_high}; };
+    tree_pci(t, fmt::format("pcie@{:x}", pci_.memory), pci_, pin, [&] {
+        if (gic_version_ == 2 || its_) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
+    });
     // Kernels count them in the order of the tree, devices fill the last one first.
     for (u32 i = virtio_count; i-- > 0;)
         t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
@@ -317,6 +387,7 @@ Result<std::vector<u8>> ArmVirt::device_tree(const Loaded& initrd) {
     gic_phandle_ = t.new_phandle();
     clock_phandle_ = t.new_phandle();
     gpio_phandle_ = t.new_phandle();
+    msi_phandle_ = t.new_phandle();
     t.cells("interrupt-parent", {gic_phandle_});
     t.text("model", "linux,dummy-virt");
     t.cells("#size-cells", {2});
@@ -413,7 +484,8 @@ constexpr BoardType::Property properties[] = {
     {"acpi", "bool", "accepted: there are no ACPI tables"},
     {"dtb-randomness", "bool", "accepted: the tree always has seeds"},
     {"dumpdtb", "string", "write the device tree to this file and leave"},
-    {"gic-version", "2", "the interrupt controller (default: 2)"},
+    {"gic-version", "2|3|max", "the interrupt controller (default: 2)"},
+    {"its", "bool", "the interrupt translation service of gic-version=3 (default: on)"},
     {"virtualization", "bool", "processors have EL2, and a kernel is started there (default: off)"},
 };
 
@@ -425,7 +497,7 @@ MIMIC_BOARD(arm_virt) = {.name = "virt-10.0",
                          .summary = "Arm VirtIO board",
                          .default_cpu = "cortex-a57",
                          .default_ram = 128 << 20,
-                         .max_cpus = max_cpus,
+                         .max_cpus = gicv3_cpus,
                          .make = make,
                          .properties = properties};
 

@@ -1,7 +1,7 @@
 // RISC-V `virt`: the board that firmware and kernels know from QEMU, by its memory map and device tree.
 // Source: QEMU documentation, "virt Generic Virtual Platform (virt)"; the memory map and tree as its guests see them;
 // OpenSBI documentation, "OpenSBI Firmware with Dynamic Information FW_DYNAMIC"; Linux Documentation/arch/riscv/boot.
-// Not there: PCI, AIA, ACPI tables, NUMA.
+// Not there: AIA, ACPI tables, NUMA.
 #include "base/nearest.hpp"
 #include "isa/system.hpp"
 #include "machines/virt.hpp"
@@ -20,7 +20,7 @@ constexpr u64 mrom_size = 0xf000, plic_size = 0x600000, platform_bus_size = 0x20
               virtio_size = 0x1000;
 } // namespace map
 namespace source { // of the PLIC
-constexpr u32 virtio = 1, uart = 10, rtc = 11, count = 96;
+constexpr u32 virtio = 1, uart = 10, rtc = 11, pci = 32, count = 96;
 }
 constexpr u32 virtio_count = 8, max_harts = 512;
 constexpr u64 timebase = 10000000;
@@ -42,6 +42,14 @@ private:
     void tree_devices(FdtWriter& t);
     void reset_vcpu(cpu::Vcpu& vcpu) override { vcpu.set_pc(map::mrom); }
 
+    static constexpr PciWindows pci_ = {.ecam = 0x30000000,
+                                        .ecam_bytes = 0x10000000,
+                                        .io = 0x3000000,
+                                        .io_bytes = 0x10000,
+                                        .memory = 0x40000000,
+                                        .memory_bytes = 0x40000000,
+                                        .high = 0x400000000,
+                                        .high_bytes = 0x400000000};
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
     bool aclint_ = false;
     memory::RamBlock* rom_ = nullptr;
@@ -84,6 +92,7 @@ Result<void> RiscvVirt::build() {
     machine_.connect(*uart, "irq", *plic->inputs(), source::uart);
     TRY(make_virtio_mmio(virtio_count, map::virtio, map::virtio_size, *plic->inputs(), source::virtio));
     TRY(make_fw_cfg(map::fw_cfg));
+    TRY(make_pci(pci_, *plic->inputs(), source::pci));
     return make_flash(map::flash, map::flash_size);
 }
 
@@ -186,6 +195,9 @@ void RiscvVirt::tree_devices(FdtWriter& t) {
         t.cells("interrupts", {n});
         t.cells("interrupt-parent", {plic_phandle_});
     };
+    tree_pci(t, fmt::format("pci@{:x}", pci_.ecam), pci_, [&](u32 n) {
+        return std::vector<u32>{plic_phandle_, source::pci + n};
+    });
     // The last transport first: that is where devices go first, so kernels count them in the order of -device.
     for (u32 i = virtio_count; i-- > 0;)
         t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {

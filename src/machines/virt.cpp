@@ -44,6 +44,20 @@ Result<void> VirtBoard::make_fw_cfg(u64 at) {
     return {};
 }
 
+Result<void> VirtBoard::make_pci(const PciWindows& w, devices::LineSink& sink, u32 line) {
+    Device* host = TRY(put("gpex-pcihost", "pcie.0", w.ecam, {{"ecam-size", std::to_string(w.ecam_bytes)}}));
+    auto show = [&](const char* name, u32 space, u64 from, u64 bytes, u64 at) {
+        regions_.push_back(std::make_unique<memory::Region>(name, host->region(space), from, bytes));
+        machine_.system().add(*regions_.back(), at);
+    };
+    show("pcie-mmio", 1, w.memory, w.memory_bytes, w.memory);
+    show("pcie-mmio-high", 1, w.high, w.high_bytes, w.high);
+    show("pcie-ioport", 2, 0, w.io_bytes, w.io);
+    for (u32 i = 0; i < 4; i++) machine_.connect(*host, fmt::format("pin[{}].irq", i), sink, line + i);
+    TRY(machine_.create("gpex-root", "pcie.0/root", {}, host));
+    return {};
+}
+
 void VirtBoard::fill_fw_cfg() {
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
@@ -105,6 +119,42 @@ void VirtBoard::tree_fw_cfg(FdtWriter& t, u64 at) const {
         t.text("compatible", "qemu,fw-cfg-mmio");
         tree_reg(t, at, 0x18);
         t.empty("dma-coherent");
+    });
+}
+
+void VirtBoard::tree_pci(FdtWriter& t, const std::string& name, const PciWindows& w,
+                         const std::function<std::vector<u32>(u32 n)>& interrupt, const std::function<void()>& more) {
+    // Slots share the four lines in turn; the tree says it for four slots, the mask for all.
+    constexpr u32 slots = 4, pins = 4;
+    std::vector<u32> map;
+    for (u32 slot = 0; slot < slots; slot++)
+        for (u32 pin = 1; pin <= pins; pin++) {
+            map.insert(map.end(), {slot << 11, 0, 0, pin});
+            auto cells = interrupt((slot + pin - 1) % pins);
+            map.insert(map.end(), cells.begin(), cells.end());
+        }
+    constexpr u32 io = 0x1000000, memory32 = 0x2000000, memory64 = 0x3000000; // PCI bus binding, phys.hi
+    t.node(name, [&] {
+        t.text("compatible", "pci-host-ecam-generic");
+        t.text("device_type", "pci");
+        t.cells("#address-cells", {3});
+        t.cells("#size-cells", {2});
+        t.cells("#interrupt-cells", {1});
+        t.cells("linux,pci-domain", {0});
+        t.cells("bus-range", {0, u32(w.ecam_bytes >> 20) - 1});
+        t.empty("dma-coherent");
+        tree_reg(t, w.ecam, w.ecam_bytes);
+        auto range = [](u32 kind, u64 bus, u64 at, u64 bytes) {
+            return std::vector<u32>{kind, high(bus), u32(bus), high(at), u32(at), high(bytes), u32(bytes)};
+        };
+        std::vector<u32> ranges;
+        for (const auto& r : {range(io, 0, w.io, w.io_bytes), range(memory32, w.memory, w.memory, w.memory_bytes),
+                              range(memory64, w.high, w.high, w.high_bytes)})
+            ranges.insert(ranges.end(), r.begin(), r.end());
+        t.cells("ranges", ranges);
+        t.cells("interrupt-map-mask", {(slots - 1) << 11, 0, 0, 7});
+        t.cells("interrupt-map", map);
+        if (more) more();
     });
 }
 

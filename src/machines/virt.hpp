@@ -18,6 +18,12 @@ protected:
     // `count` transports `stride` apart whose lines go to `sink` from `line` on; none when the program has no virtio.
     Result<void> make_virtio_mmio(u32 count, u64 at, u64 stride, devices::LineSink& sink, u32 line);
     Result<void> make_fw_cfg(u64 at);
+    // Where a host bridge's spaces are seen: configuration, I/O, memory below and above 4 GiB.
+    struct PciWindows {
+        u64 ecam, ecam_bytes, io, io_bytes, memory, memory_bytes, high, high_bytes;
+    };
+    // A host bridge "pcie.0" whose INTA to INTD go to four lines of `sink` from `line` on.
+    Result<void> make_pci(const PciWindows& w, devices::LineSink& sink, u32 line);
     // What firmware asks for first: processors and memory.
     void fill_fw_cfg();
 
@@ -31,6 +37,10 @@ protected:
 
     void tree_memory(FdtWriter& t, u64 at) const;
     void tree_fw_cfg(FdtWriter& t, u64 at) const;
+    // The bridge's node; `interrupt`: the cells of line n of the four in the board's way, from the controller's phandle on.
+    static void tree_pci(FdtWriter& t, const std::string& name, const PciWindows& w,
+                         const std::function<std::vector<u32>(u32 n)>& interrupt,
+                         const std::function<void()>& more = {});
     void tree_platform_bus(FdtWriter& t, u64 at, u64 bytes, u32 interrupt_parent) const;
     // stdout-path, bootargs, initial RAM disk, seeds of `seeds`.
     void tree_chosen(FdtWriter& t, std::string_view console, const Loaded& initrd,

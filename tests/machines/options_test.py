@@ -113,7 +113,7 @@ class Options(unittest.TestCase):
     def test_bad_options_of_the_arm_board_are_one_line(self):
         kernel = Path(WORK.name) / "no-kernel"
         kernel.write_text("no kernel")
-        for words, message in ((["-M", "virt,gic-version=4"], "-M gic-version: '4', expected"),
+        for words, message in ((["-M", "virt,gic-version=4"], "-M gic-version: '4', expected 2, 3 or max"),
                                (["-M", "virt,virtualisation=on"], "did you mean 'virtualization'"),
                                (["-M", "virt,secure=maybe"], "-M secure: 'maybe'"),
                                (["-M", "virt", "-smp", "9"], "-smp cpus: 9, expected at most 8 with gic-version=2"),

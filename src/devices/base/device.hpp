@@ -166,6 +166,8 @@ public:
     virtual std::string_view bus_type() const { return {}; }
     virtual Result<void> plug(Device&) { return Error::unsupported("{} has no bus", type()); }
     virtual bool bus_full() const { return true; }
+    // A device that is made with this one and plugged into it: properties that this one has not are the other's.
+    virtual Device* inner() const { return nullptr; }
     // Interrupt controllers have a context of their own.
     virtual u32 context_rank() const { return 0; }
 
@@ -180,6 +182,7 @@ public:
     u32 regions() const { return u32(regions_.size()); }
     // The access that a register is being read or written by; inside such handlers only.
     const memory::Attributes& access() const { return access_; }
+    u32 frame() const { return frame_; } // of a region that has several
 
 private:
     friend class Machine;
@@ -196,6 +199,7 @@ private:
     std::vector<memory::Region*> regions_;
     bool realized_ = false;
     memory::Attributes access_;
+    u32 frame_ = 0;
 };
 
 // A kind of device that users and boards name. One constant object; its file is found by its name in MIMIC_DEVICE.

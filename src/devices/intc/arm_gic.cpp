@@ -8,11 +8,12 @@
 // is in the access (Device::access()).
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
+#include "devices/intc/gic_interrupts.hpp"
 
 namespace mimic::devices {
 namespace {
 
-constexpr u32 max_cpus = 8, max_irqs = 1020, banked = 32, sgis = 16;
+constexpr u32 max_cpus = 8, max_irqs = 1020, banked = GicInterrupts::banked, sgis = GicInterrupts::sgis;
 constexpr u32 spurious = 1023, other_group = 1022;
 constexpr u32 ap_words = 4; // one bit for each of 128 preemption levels
 constexpr u8 idle = 0xff, idle_priority = 0xff;
@@ -26,10 +27,7 @@ public:
     void describe(Describe& d) override;
     Result<void> realize() override {
         if (irqs_ % 32) return Error::invalid_argument("num-irq: {}, expected a multiple of 32", irqs_);
-        words_ = irqs_ / 32;
-        size_t slots = cpus_ + words_ - 1, lines = size_t{cpus_} * banked + irqs_ - banked;
-        for (auto* map : {&enabled_, &latched_, &active_, &level_, &group1_, &edge_}) map->assign(slots, 0);
-        priority_.assign(lines, 0);
+        i_.resize(cpus_, irqs_);
         targets_.assign(irqs_ - banked, 0);
         sgi_sources_.assign(size_t{cpus_} * sgis, 0);
         for (auto* list : {&control_, &mask_, &point_, &point1_}) list->assign(cpus_, 0);
@@ -39,12 +37,12 @@ public:
         fiq_ = std::vector<Line>(cpus_);
         return {};
     }
-    u32 context_rank() const override { return 1; }
+    u32 context_rank() const override { return 2; } // MSI frames are of rank 1
     LineSink* inputs() override { return this; }
     void reset(ResetKind) override {
         for (u32 c = 0; c < cpus_; c++) {
-            edge_[c] = 0xffff; // SGIs
-            enabled_[c] = 0xffff;
+            i_.edge[c] = 0xffff; // SGIs
+            i_.enabled[c] = 0xffff;
         }
         if (cpus_ == 1) std::fill(targets_.begin(), targets_.end(), u8(1));
         update();
@@ -53,39 +51,17 @@ public:
     void set_line(u32 line, bool level) override {
         Context::Entry entry(context());
         if (!entry) return;
-        u32 spis = irqs_ - banked, cpu = 0, id = line + banked;
-        if (line >= spis) {
-            cpu = (line - spis) / banked;
-            id = (line - spis) % banked;
-            if (cpu >= cpus_ || id < sgis) return;
-        }
-        u32& word = level_[slot(cpu, id / 32)];
-        u32 bit = u32{1} << (id % 32);
-        if (level && !(word & bit)) latched_[slot(cpu, id / 32)] |= bit & edge_[slot(cpu, id / 32)];
-        word = level ? word | bit : word & ~bit;
+        i_.drive(line, level);
         update();
     }
 
 private:
-    using Words = std::vector<u32>;
-    // Words of 32 interrupts: the first is banked.
-    size_t slot(u32 cpu, u32 word) const { return word == 0 ? cpu : cpus_ + word - 1; }
-    size_t index(u32 cpu, u32 id) const { return id < banked ? cpu * banked + id : cpus_ * banked + id - banked; }
-    bool test(const Words& map, u32 cpu, u32 id) const { return map[slot(cpu, id / 32)] >> (id % 32) & 1; }
-    void assign(Words& map, u32 cpu, u32 id, bool on) {
-        u32 bit = u32{1} << (id % 32);
-        u32& word = map[slot(cpu, id / 32)];
-        word = on ? word | bit : word & ~bit;
-    }
+    using Words = GicInterrupts::Words;
     u32 cpu() const { return access().processor < cpus_ ? access().processor : 0; }
     // What a secure access sees; without the Security Extensions every access does.
     bool sees_all() const { return !security_ || access().secure; }
 
     // ---- what is pending and for whom ---------------------------------------------------------------------------------
-    u32 pending_word(u32 cpu, u32 word) const {
-        size_t s = slot(cpu, word);
-        return latched_[s] | (level_[s] & ~edge_[s]);
-    }
     u32 target_word(u32 cpu, u32 word) const {
         if (word == 0) return ~u32{0};
         u32 out = 0;
@@ -102,16 +78,15 @@ private:
         Best out;
         bool group0 = (distributor_ & 1) && (control_[cpu] & EnableGrp0);
         bool group1 = (distributor_ & 2) && (control_[cpu] & EnableGrp1);
-        for (u32 w = 0; w < words_; w++) {
-            size_t s = slot(cpu, w);
-            u32 waiting = pending_word(cpu, w) & enabled_[s] & ~active_[s];
-            waiting &= (group0 ? ~group1_[s] : 0) | (group1 ? group1_[s] : 0);
+        for (u32 w = 0; w < i_.words(); w++) {
+            u32 ones = i_.group1[i_.slot(cpu, w)];
+            u32 waiting = i_.waiting(cpu, w) & ((group0 ? ~ones : 0) | (group1 ? ones : 0));
             if (!waiting) continue;
             for (waiting &= target_word(cpu, w); waiting; waiting &= waiting - 1) {
                 u32 id = w * 32 + u32(__builtin_ctz(waiting));
-                u8 priority = priority_[index(cpu, id)];
+                u8 priority = i_.priority[i_.index(cpu, id)];
                 if (priority >= out.priority) continue;
-                out = {id, priority, (group1_[s] >> (id % 32) & 1) != 0};
+                out = {id, priority, (ones >> (id % 32) & 1) != 0};
             }
         }
         return out;
@@ -161,12 +136,12 @@ private:
             u8& sources = sgi_sources_[c * sgis + id];
             u32 source = sources ? u32(__builtin_ctz(sources)) : 0;
             sources &= u8(sources - 1);
-            assign(latched_, c, id, sources != 0);
+            i_.assign(i_.latched, c, id, sources != 0);
             result |= source << 10;
         } else {
-            assign(latched_, c, id, false);
+            i_.assign(i_.latched, c, id, false);
         }
-        assign(active_, c, id, true);
+        i_.assign(i_.active, c, id, true);
         u32 level = (b.priority & group_mask(c, b.group1)) >> 1;
         Words& priorities = b.group1 ? active_priorities1_ : active_priorities_;
         priorities[c * ap_words + level / 32] |= u32{1} << (level % 32);
@@ -185,18 +160,18 @@ private:
     void end(u64 v, bool aliased) {
         u32 c = cpu(), id = v & 0x3ff;
         if (id >= irqs_) return; // spurious ones need no end
-        bool group1 = test(group1_, c, id);
+        bool group1 = i_.test(i_.group1, c, id);
         if (!group1 && (aliased || !sees_all())) return;
         if (group1 && !aliased && sees_all() && security_ && !(control_[c] & AckCtl)) return;
         drop(c, group1);
         u32 mode = security_ && (aliased || !sees_all()) ? EOImodeNS : EOImodeS;
-        if (!(control_[c] & mode)) assign(active_, c, id, false);
+        if (!(control_[c] & mode)) i_.assign(i_.active, c, id, false);
         update();
     }
     void deactivate(u64 v) {
         u32 c = cpu(), id = v & 0x3ff;
-        if (id >= irqs_ || (!test(group1_, c, id) && !sees_all())) return;
-        assign(active_, c, id, false);
+        if (id >= irqs_ || (!i_.test(i_.group1, c, id) && !sees_all())) return;
+        i_.assign(i_.active, c, id, false);
         update();
     }
 
@@ -206,7 +181,7 @@ private:
         distributor_ = u32(sees_all() ? v & 3 : (distributor_ & 1) | (v & 1) << 1);
         update();
     }
-    u64 type_register() { return (words_ - 1) | (cpus_ - 1) << 5 | u32{security_} << 10; }
+    u64 type_register() { return (i_.words() - 1) | (cpus_ - 1) << 5 | u32{security_} << 10; }
     u64 distributor_id() { return 0x0200043b; } // GIC-400, r0p1
     u64 identification(u32 i) {
         constexpr u8 ids[] = {0x04, 0, 0, 0, 0x90, 0xb4, 0x2b, 0, 0x0d, 0xf0, 0x05, 0xb1};
@@ -214,43 +189,43 @@ private:
     }
     // Bits of the word that the reader may see: non-secure ones those of group 1.
     u32 visible(u32 c, u32 word) const {
-        if (word >= words_) return 0;
-        return sees_all() ? ~u32{0} : group1_[slot(c, word)];
+        if (word >= i_.words()) return 0;
+        return sees_all() ? ~u32{0} : i_.group1[i_.slot(c, word)];
     }
     u64 read_map(const Words& map, u32 word) const {
-        return word < words_ ? map[slot(cpu(), word)] & visible(cpu(), word) : 0;
+        return word < i_.words() ? map[i_.slot(cpu(), word)] & visible(cpu(), word) : 0;
     }
     void write_map(Words& map, u32 word, u64 v, bool on, u32 fixed = 0) {
         u32 bits = u32(v) & visible(cpu(), word) & ~(word == 0 ? fixed : 0);
         if (!bits) return;
-        u32& w = map[slot(cpu(), word)];
+        u32& w = map[i_.slot(cpu(), word)];
         w = on ? w | bits : w & ~bits;
         update();
     }
-    u64 read_group(u32 w) { return w < words_ && sees_all() ? group1_[slot(cpu(), w)] : 0; }
+    u64 read_group(u32 w) { return w < i_.words() && sees_all() ? i_.group1[i_.slot(cpu(), w)] : 0; }
     void write_group(u32 w, u64 v) {
-        if (w >= words_ || !sees_all()) return;
-        group1_[slot(cpu(), w)] = u32(v);
+        if (w >= i_.words() || !sees_all()) return;
+        i_.group1[i_.slot(cpu(), w)] = u32(v);
         update();
     }
-    u64 read_enabled(u32 w) { return read_map(enabled_, w); }
-    void set_enabled(u32 w, u64 v) { write_map(enabled_, w, v, true); }
-    void clear_enabled(u32 w, u64 v) { write_map(enabled_, w, v, false, 0xffff); } // SGIs stay enabled (GIC-400)
-    u64 read_pending(u32 w) { return w < words_ ? pending_word(cpu(), w) & visible(cpu(), w) : 0; }
-    void set_pending(u32 w, u64 v) { write_map(latched_, w, v, true, 0xffff); }
-    void clear_pending(u32 w, u64 v) { write_map(latched_, w, v, false, 0xffff); }
-    u64 read_active(u32 w) { return read_map(active_, w); }
-    void set_active(u32 w, u64 v) { write_map(active_, w, v, true); }
-    void clear_active(u32 w, u64 v) { write_map(active_, w, v, false); }
+    u64 read_enabled(u32 w) { return read_map(i_.enabled, w); }
+    void set_enabled(u32 w, u64 v) { write_map(i_.enabled, w, v, true); }
+    void clear_enabled(u32 w, u64 v) { write_map(i_.enabled, w, v, false, 0xffff); } // SGIs stay enabled (GIC-400)
+    u64 read_pending(u32 w) { return w < i_.words() ? i_.pending(cpu(), w) & visible(cpu(), w) : 0; }
+    void set_pending(u32 w, u64 v) { write_map(i_.latched, w, v, true, 0xffff); }
+    void clear_pending(u32 w, u64 v) { write_map(i_.latched, w, v, false, 0xffff); }
+    u64 read_active(u32 w) { return read_map(i_.active, w); }
+    void set_active(u32 w, u64 v) { write_map(i_.active, w, v, true); }
+    void clear_active(u32 w, u64 v) { write_map(i_.active, w, v, false); }
     // Non-secure accesses see the upper half of priorities, as if it were all (3.8.1).
     u64 read_priority(u32 id) {
         if (id >= irqs_ || !(visible(cpu(), id / 32) >> (id % 32) & 1)) return 0;
-        u8 p = priority_[index(cpu(), id)];
+        u8 p = i_.priority[i_.index(cpu(), id)];
         return sees_all() ? p : u8(p << 1);
     }
     void write_priority(u32 id, u64 v) {
         if (id >= irqs_ || !(visible(cpu(), id / 32) >> (id % 32) & 1)) return;
-        priority_[index(cpu(), id)] = u8(sees_all() ? v : 0x80 | v >> 1);
+        i_.priority[i_.index(cpu(), id)] = u8(sees_all() ? v : 0x80 | v >> 1);
         update();
     }
     // Of banked interrupts: the reader's own bit. With one processor the registers read as zero (4.3.12).
@@ -263,19 +238,10 @@ private:
         targets_[id - banked] = u8(v & ((1u << cpus_) - 1));
         update();
     }
-    // Two bits an interrupt, of which the upper one says edge-triggered.
-    u64 read_config(u32 n) {
-        u64 out = 0;
-        for (u32 i = 0; i < 16 && n / 2 < words_; i++)
-            if (u32 id = n * 16 + i; test(edge_, cpu(), id) && (visible(cpu(), n / 2) >> (id % 32) & 1))
-                out |= u64{2} << (2 * i);
-        return out;
-    }
+    u64 read_config(u32 n) { return n / 2 < i_.words() ? i_.read_config(cpu(), n, visible(cpu(), n / 2)) : 0; }
     void write_config(u32 n, u64 v) {
-        if (n == 0 || n / 2 >= words_) return; // of SGIs fixed
-        for (u32 i = 0; i < 16; i++)
-            if (u32 id = n * 16 + i; visible(cpu(), n / 2) >> (id % 32) & 1)
-                assign(edge_, cpu(), id, v >> (2 * i + 1) & 1);
+        if (n / 2 >= i_.words()) return;
+        i_.write_config(cpu(), n, u32(v), visible(cpu(), n / 2));
         update();
     }
     void write_sgi(u64 v) {
@@ -287,10 +253,10 @@ private:
         for (u32 t = 0; t < cpus_; t++) {
             if (!(to >> t & 1)) continue;
             // A secure write says by NSATT for which group it is; a non-secure one reaches group 1 only (4.3.15).
-            bool group1 = test(group1_, t, id);
+            bool group1 = i_.test(i_.group1, t, id);
             if (sees_all() ? security_ && group1 != bool(v >> 15 & 1) : !group1) continue;
             sgi_sources_[t * sgis + id] |= u8(1u << c);
-            assign(latched_, t, id, true);
+            i_.assign(i_.latched, t, id, true);
         }
         update();
     }
@@ -300,7 +266,7 @@ private:
         u8& sources = sgi_sources_[cpu() * sgis + id];
         u8 known = u8((1u << cpus_) - 1);
         sources = u8(on ? sources | (v & known) : sources & ~v);
-        assign(latched_, cpu(), id, sources != 0);
+        i_.assign(i_.latched, cpu(), id, sources != 0);
         update();
     }
     void clear_sgi_pending(u32 id, u64 v) { change_sgi_pending(id, v, false); }
@@ -380,15 +346,14 @@ private:
 
     static const RegRow<ArmGic> distributor_regs[];
     static const RegRow<ArmGic> interface_regs[];
-    u32 cpus_ = 1, irqs_ = 96, words_ = 3;
+    u32 cpus_ = 1, irqs_ = 96;
     bool security_ = false;
     u32 distributor_ = 0;
-    Words enabled_, latched_, active_, level_, group1_, edge_; // by slot()
-    std::vector<u8> priority_;                                 // by index()
-    std::vector<u8> targets_;                                  // of SPIs
-    std::vector<u8> sgi_sources_;                              // 16 a processor
-    Words control_, mask_, point_, point1_;                    // of each processor
-    Words active_priorities_, active_priorities1_;             // ap_words a processor, by group
+    GicInterrupts i_;
+    std::vector<u8> targets_;                      // of SPIs
+    std::vector<u8> sgi_sources_;                  // 16 a processor
+    Words control_, mask_, point_, point1_;        // of each processor
+    Words active_priorities_, active_priorities1_; // ap_words a processor, by group
     std::vector<Line> irq_, fiq_;
 };
 
@@ -461,15 +426,9 @@ void ArmGic::describe(Describe& d) {
                 "dist");
     d.registers(*this, interface_regs, 0x2000, {.min = 1, .max = 4, .implemented_min = 1, .implemented_max = 4}, "cpu");
     if (irq_.empty()) return;
-    u32 slots = u32(enabled_.size()), sets = cpus_ * ap_words;
+    u32 sets = cpus_ * ap_words;
+    i_.describe(d);
     d.state("distributor", distributor_, {.high = 3});
-    d.state("enabled", enabled_, slots, {});
-    d.state("latched", latched_, slots, {});
-    d.state("active", active_, slots, {});
-    d.state("level", level_, slots, {.until = ResetKind::power_on});
-    d.state("group1", group1_, slots, {});
-    d.state("edge", edge_, slots, {});
-    d.state("priority", priority_, u32(priority_.size()), StateRules{});
     d.state("targets", targets_, u32(targets_.size()), StateRules{});
     d.state("sgi_sources", sgi_sources_, cpus_ * sgis, StateRules{});
     d.state("control", control_, cpus_, {.high = control_bits});
