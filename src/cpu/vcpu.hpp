@@ -23,6 +23,21 @@ public:
     virtual u64 now() = 0;
 };
 
+class Vcpu;
+
+// What a board answers for processors, on the vCPU's thread between two instructions: nothing is locked, the vCPU's header
+// may be looked at and changed, other vCPUs are reached as from any thread (run_inside, set_powered).
+class BoardPort {
+public:
+    virtual ~BoardPort() = default;
+    // A call of firmware (isa::BoardRequest::Kind::call): arguments and results in r.values. False: not known here.
+    virtual bool call(Vcpu&, isa::BoardRequest&) { return false; }
+    // A system register that a device of the board has: reads or writes r.values[0]. False: there is none.
+    virtual bool access_register(Vcpu&, isa::BoardRequest&) { return false; }
+    // An output line of the processor (isa::System::outputs) changed.
+    virtual void output(Vcpu&, u32 /*line*/, bool /*level*/) {}
+};
+
 struct VcpuOptions {
     u32 index = 0; // of the machine's processors; the guest's own identifier is a property of the board
     u64 id = 0;    // mhartid, MPIDR affinity
@@ -71,6 +86,8 @@ public:
     virtual ir::CpuHeader& header() = 0;
     virtual void reset(isa::ResetKind kind) = 0;
     virtual void set_pc(u64 pc) = 0;
+    // isa::System::enter_level
+    virtual bool enter_level(u32 level) = 0;
     virtual bool read_register(std::string_view name, u64& value) = 0;
     virtual bool write_register(std::string_view name, u64 value) = 0;
     // Somebody wrote into header(): what depends on it (translations, modes) follows.
@@ -100,6 +117,7 @@ struct AcceleratorOptions {
     // `-accel NAME,KEY=VALUE...`: thread, tb-size, one-insn-per-tb, verify, split-wx as user mode has them.
     Options translation;
     bool single_thread = false;
+    BoardPort* port = nullptr; // null: nobody answers
     // A vCPU paused by itself (breakpoint, halted, internal); called on its thread.
     std::function<void(Vcpu&, Pause)> on_pause;
 };

@@ -63,8 +63,13 @@ public:
 
 protected:
     explicit Board(const BoardOptions& options);
-    // Processors over machine().memory(), by the model that options or the board name.
-    Result<void> make_vcpus(std::string_view guest, std::string_view default_model);
+    // Processors over machine().memory(), by the model that options or the board name; `features` (",el2=on") are added to
+    // it.
+    Result<void> make_vcpus(std::string_view guest, std::string_view default_model, std::string_view features = {});
+    // The number that processor `n` reads of itself.
+    virtual u64 vcpu_id(u32 n) const { return n; }
+    // What answers for processors; null: nobody.
+    virtual cpu::BoardPort* port() { return nullptr; }
     // The board's own last steps of a reset: where processors begin.
     virtual void reset_vcpu(cpu::Vcpu& vcpu) = 0;
     // Where lines of devices end at a processor; the number is that of the System's line of that name.

@@ -55,6 +55,9 @@ public:
     CodeSpace& space() { return *space_; }
     TimerKeeper& timers() { return timers_; }
     void remove(MachineCpu& cpu);
+    // Flushes of translations that processor `from` asks of all others: ask at once, wait for them to be done.
+    void flush_others(MachineCpu& from, const isa::Effects& f);
+    void settle_flushes(MachineCpu& from);
     // fence.i on one vCPU: what it fetches from now on is what memory holds.
     void settle();
 
@@ -93,6 +96,7 @@ public:
     ir::CpuHeader& header() override { return cpu_.header(); }
     void reset(isa::ResetKind kind) override;
     void set_pc(u64 pc) override;
+    bool enter_level(u32 level) override;
     bool read_register(std::string_view name, u64& value) override;
     bool write_register(std::string_view name, u64 value) override;
     void registers_written() override;
@@ -111,18 +115,29 @@ public:
     void wake();
     memory::AddressSpace& address_space() { return space_; }
     void forget_mappings();
+    // From any thread: a flush to do before it next enters code. Is it in code that may still use what is flushed?
+    void ask_flush(const isa::Effects& f);
+    // What others want done on this thread, while it waits outside code.
+    void serve();
+    bool owes_flush() const { return flush_owed_.load() && inside_.load(); }
     u64 now() const { return accelerator_.options().clock ? accelerator_.options().clock->now() : 0; }
 
 private:
     void thread();
     bool attend();
     void turn();
+    void enter(bool one_instruction);
     void leave();
+    void run_jobs(std::unique_lock<std::mutex>& lock);
+    void do_flushes();
+    void tick();
     void raise(const isa::Exception& e);
     void trap();
     void fault();
     void watched();
     void execute();
+    void effects(const isa::Effects& f);
+    bool ask_board(isa::Effects& f, isa::Exception& e);
     void wait_for_interrupt();
     void arm_timer();
     void pause_with(Pause p);
@@ -143,6 +158,13 @@ private:
     bool idle_ = true; // outside guest code until started
     std::deque<const std::function<void(ir::CpuHeader&)>*> jobs_;
     std::atomic<bool> step_{false};
+    u64 outputs_ = 0; // levels that the board was told
+    // Flushes that other processors ask for. Who asks sets flush_owed_ and looks at inside_, its own thread the other way
+    // round: so it is either waited for or has done them before it enters code.
+    std::atomic<bool> inside_{false}, flush_owed_{false};
+    std::mutex flush_mutex_;
+    std::vector<isa::Effects> flushes_;
+    static constexpr std::size_t most_flushes = 64;
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
     std::atomic<long> thread_id_{0};
     std::thread thread_;

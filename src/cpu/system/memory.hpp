@@ -20,15 +20,19 @@ public:
 
 class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
 public:
-    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher);
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor);
 
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
     Tlb& tlb() { return tlb_; }
+    isa::PhysicalMemory& physical() { return *this; }
     void flush_all() { tlb_.flush(), jumps_.flush(); }
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
     void flush(const isa::Effects& f);
+    // Have many mappings been met lately that only a context of their own lets keep?
+    bool wants_apart() const { return apart_ > 256; }
+    void keep_apart(ir::CpuHeader& cpu);
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
     bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
@@ -84,6 +88,9 @@ private:
     bool store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t);
     u8* atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t);
     static void written(const Target& t, u32 bytes);
+    memory::Attributes attributes(const Target& t) const {
+        return {.processor = processor_, .secure = t.mapping.secure};
+    }
     bool read(u64 address, u32 bytes, u64& value) override;
     bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
 
@@ -96,11 +103,14 @@ private:
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
+    u64 misaligned_; // bits that no pc has
+    u16 processor_;
     Tlb tlb_;
     Jumps jumps_;
     jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts
     u32 jump_mode_ = 0;
     isa::Exception exception_;
+    u32 apart_ = 0; // mappings met that were isa::Mapping::apart
 };
 
 } // namespace mimic::cpu

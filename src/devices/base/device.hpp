@@ -169,6 +169,8 @@ public:
     virtual Result<void> plug(Device&) { return Error::unsupported("{} has no bus", type()); }
     virtual bool bus_full() const { return true; }
     virtual bool hotplug() const { return false; } // devices come and go while the machine lives
+    // A device that is made with this one and plugged into it: properties that this one has not are the other's.
+    virtual Device* inner() const { return nullptr; }
     // Interrupt controllers have a context of their own.
     virtual u32 context_rank() const { return 0; }
 
@@ -181,10 +183,14 @@ public:
     memory::AddressSpace& memory() const; // that its DMA reaches
     memory::Region& region(u32 n) const { return *regions_.at(n); }
     u32 regions() const { return u32(regions_.size()); }
+    // The access that a register is being read or written by; inside such handlers only.
+    const memory::Attributes& access() const { return access_; }
+    u32 frame() const { return frame_; } // of a region that has several
 
 private:
     friend class Machine;
     friend struct RegionMaker;
+    friend class BankBase;
     std::string id_;
     Machine* machine_ = nullptr;
     Device* parent_ = nullptr;
@@ -195,6 +201,8 @@ private:
     std::vector<std::unique_ptr<memory::Region>> made_;
     std::vector<memory::Region*> regions_;
     bool realized_ = false;
+    memory::Attributes access_;
+    u32 frame_ = 0;
 };
 
 // A kind of device that users and boards name. One constant object; its file is found by its name in MIMIC_DEVICE.

@@ -124,7 +124,8 @@ public:
         return {causes[u32(type)], address};
     }
     Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const override;
-    bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const override;
+    bool execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
+                 Exception& e) const override;
     void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu), e.cause, e.value); }
 
     // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
@@ -201,7 +202,8 @@ Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const 
     }
 }
 
-bool RiscVSystem::execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const {
+bool RiscVSystem::execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
+                          Exception& e) const {
     State s(cpu);
     u64 detail = cpu.fault_address;
     u32 priv = s.privilege();
