@@ -2,6 +2,8 @@
 // emulator (mimic-riscv64, qemu-riscv64), which is `mimic run` for that guest.
 #include "app/command.hpp"
 #include "app/img/img.hpp"
+#include "app/io/io.hpp"
+#include "app/nbd/nbd.hpp"
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
 #include "user/run.hpp"
@@ -49,6 +51,8 @@ constexpr Command all[] = {
     {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
     {"img", {}, img::img_main, "create, convert, check and compare disk images"},
+    {"nbd", {}, nbd::nbd_main, "serve a disk image over the network (NBD)"},
+    {"io", {}, io_tool::io_main, "read, write and discard single ranges of a disk image"},
     {"system", {}, run_system, "run a machine of another architecture: `mimic system GUEST -M BOARD ...`"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},

@@ -45,6 +45,8 @@ struct Driver {
     bool is_protocol = false;
     bool is_filter = false;
     bool supports_backing = false;
+    // Of protocols: what stands before the first colon of file names that are the driver's; it gets the whole name.
+    std::span<const std::string_view> schemes = {};
     // 0 to 100: how sure the first bytes (up to 2048) make it.
     int (*probe)(std::span<const u8> head) = nullptr;
     Task<Result<NodePtr>> (*open)(Context&, OpenArguments&) = nullptr;
@@ -102,6 +104,6 @@ struct CacheMode {
 Result<CacheMode> parse_cache(std::string_view name);
 
 extern const Driver file_driver, host_device_driver, memory_driver, null_driver, raw_driver, qcow2_driver,
-    blkdebug_driver;
+    blkdebug_driver, nbd_driver;
 
 } // namespace mimic::block

@@ -294,6 +294,7 @@ Task<Result<void>> Node::set_backing_file(const std::string&, const std::string&
     co_return unsupported("changing the backing file");
 }
 Task<Result<void>> Node::make_empty() { co_return unsupported("emptying the image"); }
+Task<Result<bool>> Node::bitmap_state(const std::string&, u64, u64&) { co_return unsupported("dirty bitmaps"); }
 Task<Result<void>> Node::amend(Json) { co_return unsupported("amending options"); }
 
 Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 length) {

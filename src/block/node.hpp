@@ -128,6 +128,8 @@ public:
     // The file is new and reads as zeros where nothing was written.
     virtual bool has_zero_init() const { return false; }
     virtual std::vector<BitmapInfo> bitmaps() const { return {}; }
+    // Is any bit of the bitmap set at `offset`? Lowers `length` to how far that holds.
+    virtual Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
 
 protected:
     friend class Edge;

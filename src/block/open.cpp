@@ -7,8 +7,8 @@ namespace mimic::block {
 
 namespace {
 
-constexpr const Driver* all_drivers[] = {&blkdebug_driver, &file_driver,  &host_device_driver, &memory_driver,
-                                         &null_driver,     &qcow2_driver, &raw_driver};
+constexpr const Driver* all_drivers[] = {&blkdebug_driver, &file_driver, &host_device_driver, &memory_driver,
+                                         &nbd_driver,      &null_driver, &qcow2_driver,       &raw_driver};
 constexpr size_t probe_size = 2048;
 // Longer chains are a mistake or an attack: an image that backs itself.
 constexpr unsigned deepest_chain = 200;
@@ -64,6 +64,8 @@ Result<Protocol> protocol_of(const std::string& name) {
     if (name.starts_with("file:")) return Protocol{&file_driver, name.substr(5)};
     if (has_protocol(name)) {
         std::string_view prefix = std::string_view(name).substr(0, name.find(':'));
+        for (auto* d : all_drivers)
+            if (std::ranges::find(d->schemes, prefix) != d->schemes.end()) return Protocol{d, name};
         return Error::not_found("Could not open '{}': Unknown protocol '{}'", name, prefix);
     }
     return Protocol{is_block_device(name) ? &host_device_driver : &file_driver, name};

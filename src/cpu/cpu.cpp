@@ -122,7 +122,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit) {
         if (n && n->second && second) n = space_.find(header_->pc, header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
-        if (space_.interprets_first && space_.met.add(header_->pc)) return Next::first;
+        if (!n && space_.interprets(header_->pc)) return Next::first;
         if (!n && space_.provide(header_->pc, header_->mode, place, second)) continue;
         // The instruction reaches into the next page.
         u64 next = (header_->pc & ~(ir::code_page - 1)) + ir::code_page;
@@ -256,7 +256,12 @@ void Cpu::run() {
         } else if (s.stepwise) {
             step(*n);
         } else {
-            if (word_ && n->code) s.follow_link(word_, *n);
+            if (word_ && n->code && s.follow_link(word_, *n)) {
+                u64 place = n->place;
+                leave_unit();
+                s.make_whole(header_->pc, header_->mode, place);
+                continue;
+            }
             word_ = nullptr;
             if (n->code && !(map_ ? jump_to_paged(*n) : jump_to(*n, mode))) {
                 leave_unit();

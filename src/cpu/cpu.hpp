@@ -94,6 +94,8 @@ struct Options {
     bool interpret_first = false;
     bool paged = false;        // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
+    // Of a jump back between units, after which the loop that it closes is translated as a whole; 0: never.
+    u32 whole_after = 4096;
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
     // Guests may put what they like into the top byte of a 64-bit address below 2^55 (Arm's TBI). Accesses work
@@ -141,6 +143,7 @@ public:
 
     struct Counters {
         u64 units = 0, guest_insns = 0, code_bytes = 0; // translated
+        u64 whole_units = 0;                            // of them made of hot loops that were in pieces
         u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
         u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
         u64 met_once_insns = 0;                         // guest instructions in the next

@@ -3,7 +3,9 @@
 #include "cpu/test_machine.hpp"
 #include <csetjmp>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 namespace mimic::cpu {
 namespace {
@@ -79,6 +81,47 @@ TEST_P(Engines, ALoopMayHaveARegisterPlanOfItsOwn) {
     for (u64 n = 1000; n; --n) sum += n, sums += sum;
     EXPECT_EQ(*reinterpret_cast<u64*>(machine.base + 0x8000), sums);
     others_stay();
+}
+
+// In either order, with and without a host register, over a changed operand, and as a square.
+TEST_P(Engines, BothHalvesOfAProduct) {
+    program({"mul a2, a0, a1", "addi a4, a4, 1", "mulhu a3, a1, a0", "mulhu t3, s2, s3", "xor t4, s2, s3",
+             "and t5, s2, s3", "or t6, s2, s3", "mul s4, s2, s3", "mul s5, a0, a0", "mulhu s6, a0, a0",
+             "mulhu a0, a0, a1", "mul a1, a0, a1", "ecall"});
+    const u64 a = cpu->slot64(10) = 0xfedcba9876543210, b = cpu->slot64(11) = 0x123456789abcdeff;
+    const u64 c = cpu->slot64(18) = 0xffffffffffffffff, d = cpu->slot64(19) = 0x8000000000000001;
+    cpu->run();
+    using Wide = unsigned __int128;
+    auto low = [](u64 x, u64 y) { return x * y; };
+    auto high = [](u64 x, u64 y) { return u64(Wide(x) * y >> 64); };
+    EXPECT_EQ(x(12), low(a, b));
+    EXPECT_EQ(x(13), high(a, b));
+    EXPECT_EQ(x(28), high(c, d));
+    EXPECT_EQ(x(29), c ^ d);
+    EXPECT_EQ(x(30), c & d);
+    EXPECT_EQ(x(31), c | d);
+    EXPECT_EQ(x(20), low(c, d));
+    EXPECT_EQ(x(21), low(a, a));
+    EXPECT_EQ(x(22), high(a, a));
+    EXPECT_EQ(x(10), high(a, b));
+    EXPECT_EQ(x(11), low(high(a, b), b));
+}
+
+// A truth that two instructions use, as a number and narrowed; results over an operand.
+TEST_P(Engines, TruthsAreNumbers) {
+    program({"sltu a2, a0, a1", "subw a3, zero, a2", "andi a4, a3, 255", "sltu s2, a1, a0", "subw s3, zero, s2",
+             "add s4, s2, s2", "sltu a0, a0, a1", "slt a1, a1, a0", "ecall"});
+    cpu->slot64(10) = 5, cpu->slot64(11) = ~u64{0};
+    for (u32 n : {12u, 18u, 19u, 20u}) cpu->slot64(ir::SlotId(n)) = ~u64{0};
+    cpu->run();
+    EXPECT_EQ(x(12), 1u);
+    EXPECT_EQ(x(13), ~u64{0});
+    EXPECT_EQ(x(14), 255u);
+    EXPECT_EQ(x(18), 0u);
+    EXPECT_EQ(x(19), 0u);
+    EXPECT_EQ(x(20), 0u);
+    EXPECT_EQ(x(10), 1u);
+    EXPECT_EQ(x(11), 1u);
 }
 
 TEST_P(Engines, APollLeavesAnEndlessLoop) {
@@ -274,6 +317,100 @@ TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
         cpu.run();
         EXPECT_EQ(cpu.slot64(10), n);
     }
+}
+
+// A loop of more instructions than a first unit has: its pieces become one after some turns, and go like any other unit
+// when their bytes change.
+struct WholeLoops : testing::Test {
+    static constexpr u64 head = 0x1000, insns = 100, back = head + 4 * insns;
+    TestMachine machine;
+    process::SignalStack stack;
+    std::unique_ptr<isa::Guest> guest = *isa::find_guest("riscv64")->make("rv64");
+    std::unique_ptr<CodeSpace> space;
+
+    void SetUp() override {
+        for (u64 at = head; at < back; at += 4) machine.assemble(*guest, {"addi a1, a1, 1"}, at);
+        machine.assemble(*guest, {"addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, back);
+    }
+    void make(u32 whole_after) {
+        space = *CodeSpace::create(*guest, machine, {.whole_after = whole_after, .guest_base = u64(machine.base)});
+    }
+    u64 sum(u64 turns) {
+        process::SignalStack own;
+        Cpu cpu(*space, machine);
+        cpu.header().pc = head;
+        cpu.slot64(10) = turns;
+        cpu.run();
+        EXPECT_EQ(cpu.header().pc, back + 8);
+        return cpu.slot64(11);
+    }
+};
+
+TEST_F(WholeLoops, AreMadeOfPiecesThatTurnOften) {
+    make(50);
+    EXPECT_EQ(sum(40), 40 * insns);
+    const u64 pieces = space->counters().units;
+    EXPECT_GT(pieces, 1u);
+    EXPECT_EQ(space->counters().whole_units, 0u);
+    EXPECT_EQ(sum(1000), 1000 * insns);
+    EXPECT_EQ(space->counters().whole_units, 1u);
+    EXPECT_EQ(sum(100000), 100000 * insns); // never again
+    EXPECT_EQ(space->counters().units, pieces + 1);
+}
+
+TEST_F(WholeLoops, GoWhenTheirCodeChanges) {
+    make(50);
+    for (u32 k = 2; k < 5; ++k) {
+        EXPECT_EQ(sum(1000), 1000 * (insns + k - 2));
+        EXPECT_EQ(space->counters().whole_units, k - 1);
+        machine.assemble(*guest, {"addi a1, a1, " + std::to_string(k)}, back - 4);
+        space->invalidate(back - 4, back);
+    }
+}
+
+TEST_F(WholeLoops, AreMadeWhileOthersRunThePieces) {
+    make(3);
+    std::thread other([&] { EXPECT_EQ(sum(20000), 20000 * insns); });
+    EXPECT_EQ(sum(20000), 20000 * insns);
+    other.join();
+    EXPECT_EQ(space->counters().whole_units, 1u);
+}
+
+TEST_F(WholeLoops, AreNotMadeWhenNobodyWantsThem) {
+    make(0);
+    EXPECT_EQ(sum(1000), 1000 * insns);
+    EXPECT_EQ(space->counters().whole_units, 0u);
+}
+
+// A child whose work is short makes no code: what it ran in common with its parent is there, the rest is interpreted.
+TEST(InterpretFirst, AForkedChildIsPatient) {
+    TestMachine machine;
+    process::SignalStack stack;
+    auto guest = *isa::find_guest("riscv64")->make("rv64");
+    machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
+    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    Cpu cpu(*space, machine);
+    auto sum = [&](u64 to) {
+        cpu.header().pc = 0x1000;
+        cpu.slot64(10) = to, cpu.slot64(11) = 0;
+        cpu.run();
+        return cpu.slot64(11);
+    };
+    space->before_fork();
+    const pid_t child = fork();
+    if (child == 0) {
+        bool good = bool(space->after_fork_child(cpu));
+        good &= sum(20) == 210 && space->counters().units == 0;
+        good &= sum(1000) == 500500 && space->counters().units != 0;
+        _exit(good ? 0 : 1);
+    }
+    space->after_fork_parent();
+    ASSERT_GT(child, 0);
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(sum(20), 210u);
+    EXPECT_NE(space->counters().units, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Engines, testing::Values(Accel::interp, Accel::jit),

@@ -4,8 +4,19 @@
 namespace mimic::cpu {
 
 namespace {
-constexpr u32 horizon = 12;       // instructions looked at
-constexpr u32 random_samples = 4; // of a row, beside the instruction at hand; a test says that more say the same
+constexpr u32 horizon = 12; // instructions looked at
+
+// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): begins at once, where a larger
+// generator fills its state first.
+struct Mix {
+    u64 state;
+    u64 operator()() {
+        u64 z = state += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        return z ^ z >> 31;
+    }
+};
 } // namespace
 
 ExitFlags::ExitFlags(const isa::Guest& guest) : guest_(guest) { scratch_.prepare(guest.state()); }
@@ -80,7 +91,7 @@ ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, 
 }
 
 ExitFlags::Use ExitFlags::use_of_samples(u32 row, u64 pc, u32 mode, u32 count) {
-    std::mt19937_64 random(row);
+    Mix random{row};
     Use use = use_of(guest_.random_instance(row, random), pc, mode);
     for (u32 n = 1; n < count && use != Use::reads; ++n)
         use = join(use, use_of(guest_.random_instance(row, random), pc, mode));

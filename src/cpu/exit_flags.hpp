@@ -20,6 +20,8 @@ public:
     };
     const std::vector<Range>& ranges() const { return ranges_; }
 
+    static constexpr u32 random_samples =
+        2; // of a row, beside the instruction at hand; a test says that more say the same
     enum class Use : u8 { unknown, none, kills, branches, reads };
     // Of `count` random instances of a row, when they agree; else `reads`.
     Use use_of_samples(u32 row, u64 pc, u32 mode, u32 count);

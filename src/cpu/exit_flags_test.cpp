@@ -15,10 +15,10 @@ TEST(ExitFlags, FewInstancesSpeakForARow) {
         ExitFlags flags(**guest);
         for (u32 row = 0; row < (*guest)->row_count(); ++row) {
             if ((*guest)->row(row).bytes == 0) continue; // of no fixed length: never asked
-            auto few = flags.use_of_samples(row, 0x10000, 0, 4);
+            auto few = flags.use_of_samples(row, 0x10000, 0, ExitFlags::random_samples);
             auto many = flags.use_of_samples(row, 0x10000, 0, 40);
             if (few == ExitFlags::Use::branches) continue; // looked at one by one
-            if (few != many) EXPECT_EQ(few, ExitFlags::Use::reads) << info->name << ": " << (*guest)->row(row).syntax;
+            EXPECT_TRUE(few == many || few == ExitFlags::Use::reads) << info->name << ": " << (*guest)->row(row).syntax;
         }
     }
 }

@@ -55,7 +55,8 @@ std::string CodeSpace::Impl::report_mismatch(Node& n, const std::string& states)
     u64 room = 0;
     std::string host;
     emitted.text = &host;
-    if (auto space = cache->room(room); space && 2 * unit.blocks.size() <= cache->links_left())
+    if (auto space = cache->room(room);
+        space && jit::Emitted::words_a_block * unit.blocks.size() <= cache->links_left())
         backend->emit(unit, analysis, address_model(), *space, cache->writable(*space), room,
                       cache->links() + cache->next_link(), emitted);
     emitted.text = nullptr;

@@ -16,23 +16,26 @@ constexpr u64 longest_calm = u64{1} << 24;
 
 } // namespace
 
+// Not found any more, by look-up or jump cache.
+void CodeSpace::Impl::hide(Node& n) {
+    n.valid.store(false, std::memory_order_seq_cst);
+    std::atomic<Node*>* p = &table[bucket(n.pc)];
+    while (Node* at = p->load(std::memory_order_relaxed)) {
+        if (at == &n) {
+            p->store(n.next.load(std::memory_order_relaxed), std::memory_order_release);
+            break;
+        }
+        p = &at->next;
+    }
+    if (backend && !stepwise)
+        for (Cpu* c : cpus) c->map_ ? c->map_->forget_jump(n.pc) : backend->clear_jump(&c->header(), n.pc);
+}
+
 // Not found any more, by look-up, link word or jump cache. What runs it goes on until it leaves.
 void CodeSpace::Impl::drop(Translation* t) {
     if (!t->valid) return;
     t->valid = false;
-    for (Node* n : t->nodes) {
-        n->valid.store(false, std::memory_order_seq_cst);
-        std::atomic<Node*>* p = &table[bucket(n->pc)];
-        while (Node* at = p->load(std::memory_order_relaxed)) {
-            if (at == n) {
-                p->store(n->next.load(std::memory_order_relaxed), std::memory_order_release);
-                break;
-            }
-            p = &at->next;
-        }
-        if (backend && !stepwise)
-            for (Cpu* c : cpus) c->map_ ? c->map_->forget_jump(n->pc) : backend->clear_jump(&c->header(), n->pc);
-    }
+    for (Node* n : t->nodes) hide(*n);
     for (u32 k : t->incoming) {
         const Link& l = links[k];
         u64 target = __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED);

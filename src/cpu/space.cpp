@@ -8,7 +8,7 @@ namespace mimic::cpu {
 
 namespace {
 
-constexpr u32 nodes_a_block = 256;
+constexpr u32 nodes_a_block = 64;
 
 } // namespace
 
@@ -17,7 +17,6 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
     s.stepwise = o.verify || (o.log & log::exec);
-    s.table.reset(static_cast<std::atomic<Node*>*>(std::calloc(Impl::buckets, sizeof(std::atomic<Node*>))));
     if (!s.table || !s.met.words || !s.named.words)
         return Error::system(ENOMEM, "no memory for the table of translations");
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
@@ -120,6 +119,9 @@ namespace {
 constexpr u32 checked_insns = 32;
 constexpr u64 checked_reach = 256;
 
+// Of hot loops: what a nest of two or three has.
+constexpr u32 whole_insns = 320, whole_blocks = 96;
+
 } // namespace
 
 // Does the unit at pc get code that takes the top byte of addresses off? Unit by unit, each does: then no access is made
@@ -157,12 +159,13 @@ u32 CodeSpace::Impl::flavour_at(u64 pc) {
            (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
-isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place) {
+isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
     isa::Limits l{.one_insn = options.one_insn};
-    bool guarded = guards && source.guarded(pc);
-    if (options.stop_at_known || guards || breakpoint_count)
-        l.exists = [this, guarded, delta = place - pc](u64 at, u32 m) {
-            return (options.stop_at_known && exists(at, m, at + delta)) || has_breakpoint(at) ||
+    if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
+    bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
+    if (stops || guards || breakpoint_count)
+        l.exists = [this, guarded, stops, delta = place - pc](u64 at, u32 m) {
+            return (stops && exists(at, m, at + delta)) || has_breakpoint(at) ||
                    (guards && source.guarded(at) != guarded);
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
@@ -184,7 +187,7 @@ void CodeSpace::Impl::place_ranges(Translation& t) {
     }
 }
 
-CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second) {
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, bool whole) {
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
     bool remember = false; // the bytes that it is made from
@@ -197,14 +200,15 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
     };
     if (region_is_full()) return Made::no_room;
     for (;;) {
-        limits = limits_at(pc, place);
+        if (check && whole) return Made::yes;
+        limits = limits_at(pc, place, whole);
         if (second) limits.one_insn = true;
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
         remember = options.paged && is_unsettled(place, second);
         auto t = std::make_unique<Translation>();
         now = t.get();
-        t->pc = pc, t->place = place, t->second = second, t->mode = mode;
+        t->pc = pc, t->place = place, t->second = second, t->mode = mode, t->whole = whole;
         ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc)}, fetch, limits);
         if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
         u64 delta = place - pc;
@@ -239,7 +243,13 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             discard(*t);
             return Made::no_room;
         }
+        if (whole && !done) { // nothing better than what there is
+            if (Node* n = find(pc, mode, place)) n->translation->whole = true;
+            discard(*t);
+            return Made::yes;
+        }
         ++counters.units;
+        counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);
         publish(*unit, *t);
@@ -266,10 +276,11 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     auto space = cache->room(room);
     MIMIC_CHECK(space, "memory for translated code cannot be mapped again"); // only memory can fail, with no way on
     u8* code = *space;
-    emitted.no_room = 2 * unit.blocks.size() > cache->links_left();
+    emitted.no_room = jit::Emitted::words_a_block * unit.blocks.size() > cache->links_left();
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
     emitted.text = options.log & log::out_asm ? &text : nullptr;
+    emitted.counts_turns = options.whole_after && !stepwise && !options.one_insn && !t.whole && !t.checked;
     if (!backend->emit(unit, analysis, address_model(), code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {
         // Longer than a whole region: not for us.
@@ -291,8 +302,10 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
         const jit::Emitted::Edge& e = emitted.edges[k];
-        links[first_link + k] = {&t, e.pc, e.mode, e.stub};
-        __atomic_store_n(&cache->links()[first_link + k], u64(code + e.stub), __ATOMIC_RELEASE);
+        const bool counts = e.word == jit::Emitted::Word::count;
+        links[first_link + k] = {&t, e.pc, e.mode, e.stub, e.is_counted};
+        __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
+                         __ATOMIC_RELEASE);
     }
     return true;
 }
@@ -303,7 +316,9 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
         add_node(t.pc, 0, nullptr, &t);
         return;
     }
-    add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
+    Node* old = t.whole ? find(t.pc, t.mode, t.place) : nullptr;
+    Node* entry = add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
+    if (old) replace(*old, *entry);
     for (const jit::Emitted::Entry& e : emitted.entries)
         if (e.block != 0 && !t.checked &&
             !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
@@ -318,15 +333,47 @@ bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
     return (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
+// Whoever came to the old one comes to this one from now on. The old one's unit stays, for its other entries.
+void CodeSpace::Impl::replace(Node& old, Node& now) {
+    hide(old);
+    if (!old.code) return;
+    for (u32 k : old.translation->incoming) {
+        u64* word = &cache->links()[k];
+        if (!links[k].from || !links[k].from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code))
+            continue;
+        now.translation->incoming.push_back(k);
+        __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
+    }
+}
+
+// The loop that pc is the head of becomes a unit, with as much around it as there is room for: units that were made one
+// after the other as code was met cut it in pieces.
+void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place) {
+    std::unique_lock lock(mutex);
+    for (;;) {
+        Node* n = find(pc, mode, place);
+        if (!n || n->second || n->translation->whole || n->translation->checked) return;
+        if (translate(pc, mode, place, 0, true) != Made::no_room) return;
+        next_region(lock);
+    }
+}
+
 // The edge behind a link word gets its target. The unit that left through it may be gone meanwhile; then the word
-// is another edge's, or nobody's.
-void CodeSpace::Impl::follow_link(const u64* word, Node& to) {
+// is another edge's, or nobody's. True: it was counted until now, and what it closes is a loop that deserves to be whole.
+bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     std::lock_guard lock(mutex);
     u32 k = u32(word - cache->links());
-    if (k >= links.size() || !to.valid.load() || !to.code) return;
+    if (k >= links.size() || !to.valid.load() || !to.code) return false;
     const Link& l = links[k];
-    if (!l.from || !l.from->valid || !may_link(l, to)) return;
+    if (!l.from || !l.from->valid || !may_link(l, to)) return false;
     Translation& t = *to.translation;
+    if (l.counted && !t.whole && !t.checked) {
+        u64* count = &cache->links()[k + 2];
+        const bool hot = i64(__atomic_load_n(count, __ATOMIC_RELAXED)) <= 0;
+        // Should it fail, it is tried again after as many turns.
+        if (hot) return __atomic_store_n(count, options.whole_after, __ATOMIC_RELAXED), true;
+        ++k;
+    }
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {
             u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);
@@ -334,6 +381,7 @@ void CodeSpace::Impl::follow_link(const u64* word, Node& to) {
         });
     t.incoming.push_back(k);
     __atomic_store_n(&cache->links()[k], u64(to.code), __ATOMIC_RELEASE);
+    return false;
 }
 
 Translation* CodeSpace::Impl::containing(u64 host_pc) {
@@ -363,6 +411,7 @@ Result<void> CodeSpace::after_fork_child(Cpu& survivor) {
     Impl& s = *impl_;
     s.cpus.assign(1, &survivor);
     s.waiting = 0;
+    s.patience = Impl::most_patience;
     new (&s.outside) std::condition_variable; // threads that waited are not here
     Result<void> r;
     if (s.cache) r = s.cache->after_fork_child();

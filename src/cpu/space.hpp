@@ -16,8 +16,8 @@
 #include "jit/host/host.hpp"
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
+#include <sys/mman.h>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -33,6 +33,7 @@ struct Translation {
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
+    bool whole = false;                      // made of a hot loop, whatever was known before; or cannot be
     bool checked = false;                    // compares its guest bytes itself
     std::vector<u8> seen;                    // of an unsettled page: the bytes it was made from
     std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
@@ -61,6 +62,7 @@ struct Link { // by link word
     u64 pc = 0;
     u32 mode = 0;
     u32 stub = 0;
+    bool counted = false; // see jit::Emitted::Word
 };
 
 struct Region {
@@ -118,18 +120,32 @@ struct CodeSpace::Impl {
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
-    // Of pages that the host gives as they are touched; neighbours in code are neighbours here.
-    static constexpr u32 buckets = 1 << 19;
-    struct Free {
-        void operator()(void* p) const { std::free(p); }
+    // Zeroes in pages that the host gives as they are touched; calloc might take what was freed and touch all of it.
+    template <class T>
+    class Pages {
+    public:
+        explicit Pages(u64 count)
+            : bytes_(count * sizeof(T))
+            , at_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+        Pages(const Pages&) = delete;
+        Pages& operator=(const Pages&) = delete;
+        ~Pages() {
+            if (*this) munmap(at_, bytes_);
+        }
+        explicit operator bool() const { return at_ != MAP_FAILED; }
+        T& operator[](u64 n) const { return static_cast<T*>(at_)[n]; }
+
+    private:
+        u64 bytes_;
+        void* at_;
     };
-    std::unique_ptr<std::atomic<Node*>[], Free> table;
+    // Neighbours in code are neighbours here.
+    static constexpr u32 buckets = 1 << 19;
+    Pages<std::atomic<Node*>> table{buckets};
     // A bit for each pc, which others share; neighbours in code are neighbours here, so few pages are touched.
     struct PcSet {
         static constexpr u32 bits = 1 << 20;
-        std::unique_ptr<std::atomic<u64>[], Free> words {
-            static_cast<std::atomic<u64>*>(std::calloc(bits / 64, sizeof(std::atomic<u64>)))
-        };
+        Pages<std::atomic<u64>> words{bits / 64};
         static u32 place(u64 pc) { return u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (bits - 1); }
         static u64 bit(u64 pc) { return u64{1} << place(pc) % 64; }
         bool has(u64 pc) const { return words[place(pc) / 64].load(std::memory_order_relaxed) & bit(pc); }
@@ -140,6 +156,17 @@ struct CodeSpace::Impl {
     };
     PcSet met;   // ran; a program that fills it has no cold code any more
     PcSet named; // has been in `table`
+    // A forked child goes on without translating for so many blocks: most children soon execute another program or end, and
+    // the first translation copies pages that it shares with its parent.
+    static constexpr u32 most_patience = 96;
+    std::atomic<u32> patience{0}; // blocks left
+    bool interprets(u64 pc) {
+        if (!interprets_first) return false;
+        if (met.add(pc)) return true;
+        const u32 left = patience.load(std::memory_order_relaxed);
+        if (left) patience.store(left - 1, std::memory_order_relaxed);
+        return left;
+    }
 
     std::atomic<u64> epoch{1};
     std::atomic<u32> waiting{0}; // threads that wait for a region
@@ -163,11 +190,12 @@ struct CodeSpace::Impl {
     // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
     // must be told.
     bool provide(u64 pc, u32 mode, u64 place, u64 second);
-    Made translate(u64 pc, u32 mode, u64 place, u64 second);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second, bool whole = false);
+    void make_whole(u64 pc, u32 mode, u64 place);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
     u32 flavour_at(u64 pc); // of the code there, and what bounds a unit that begins there
-    isa::Limits limits_at(u64 pc, u64 place);
+    isa::Limits limits_at(u64 pc, u64 place, bool whole = false);
     bool takes_tags(u64 pc) const;
     void note_tag(Translation& t);
     jit::AddressModel address_model() const;
@@ -176,7 +204,8 @@ struct CodeSpace::Impl {
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
     bool may_link(const Link& l, const Node& to) const;
-    void follow_link(const u64* word, Node& to);
+    void replace(Node& old, Node& now);
+    bool follow_link(const u64* word, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
@@ -190,6 +219,7 @@ struct CodeSpace::Impl {
     bool quiescent(u64 since) const;
 
     // pages.cpp
+    void hide(Node& n);
     void drop(Translation* t);
     void unsettle(u64 number, CodePage& page);
     bool is_unsettled(u64 place, u64 second) const;

@@ -268,6 +268,16 @@ Val Builder::convert(Op op, Val a, Type t) {
     return emit({.op = op, .type = t, .a = a.id()});
 }
 
+// The lower half of a 64-bit value, moved up by 32 and down by k <= 32: extended with zeros, then shifted to its place.
+Val Builder::low_half_shifted(Val a, u64 k) {
+    const Inst& i = inst(a);
+    if (i.op != Op::shl || i.type != Type::i64 || k > 32) return {};
+    const Val up{this, i.b}, whole{this, i.a};
+    if (!up.is_const() || up.const_value() != 32) return {};
+    const Val low = convert(Op::zext, convert(Op::trunc, whole, Type::i32), Type::i64);
+    return k == 32 ? low : shift(Op::shl, low, imm(32 - k, Type::i8));
+}
+
 Val Builder::shift(Op op, Val a, Val n) {
     Type t = a.type();
     if (n.is_const()) {
@@ -279,6 +289,8 @@ Val Builder::shift(Op op, Val a, Val n) {
             if (Val mask{this, m.b};
                 mask.is_const() && (mask.const_value() << k & mask_of(t)) == (mask_of(t) << k & mask_of(t)))
                 a = {this, m.a};
+        if (op == Op::lshr)
+            if (Val low = low_half_shifted(a, k); low) return low;
         n = imm(k, Type::i8);
     }
     return emit({.op = op, .type = t, .a = a.id(), .b = n.id()});

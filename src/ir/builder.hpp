@@ -209,6 +209,7 @@ private:
     void fill_exit(BlockId b, u64 pc, ExitHint hint);
     Val binary(Op op, Val a, Val b, u8 sub = 0);
     Val rotation(Val a, Val b);
+    Val low_half_shifted(Val a, u64 k);
     Val unary(Op op, Val a, Type t);
     Val convert(Op op, Val a, Type t);
     // Is an i64 the sign extension of its low half, by what made it?

@@ -25,6 +25,17 @@ TEST_F(Builder_, FoldsConstants) {
     EXPECT_EQ(v.const_value(), 48u);
 }
 
+TEST_F(Builder_, ShiftsUpAndDownOfTheLowHalfExtendIt) {
+    Val up = t.get(1, Type::i64).shl(32);
+    EXPECT_EQ(t.inst(up.lshr(32)).op, Op::zext);
+    Val scaled = up.lshr(29);
+    EXPECT_EQ(t.inst(scaled).op, Op::shl);
+    EXPECT_EQ(unit.code[t.inst(scaled).b].imm, 3u);
+    EXPECT_EQ(t.inst(up.lshr(33)).op, Op::lshr);
+    EXPECT_EQ(t.inst(up.ashr(32)).op, Op::ashr);
+    EXPECT_EQ(t.imm(0x123456789abcdef0).shl(32).lshr(28).const_value(), 0x9abcdef00u);
+}
+
 TEST_F(Builder_, ForwardsAPutToAGet) {
     Val v = t.get(1, Type::i64) + 1;
     t.put(2, v);

@@ -4,7 +4,9 @@
 #include "base/result.hpp"
 #include "isa/row.hpp"
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <utility>
 #include <vector>
 
 namespace mimic::isa {
@@ -35,34 +37,40 @@ public:
     using R = Row<Isa>;
     using I = Insn<Isa>;
 
-    // Rows of tables whose feature `has` accepts.
+    // Rows of tables whose feature `has` accepts. Every start of a program pays for this: all is sorted by counting.
     template <class Has>
     Decoder(std::span<const Table<Isa>> tables, Has&& has) {
-        std::vector<const R*> by_width[9];
+        u32 count = 0;
         for (const Table<Isa>& t : tables)
-            if (has(t.feature)) {
-                runs_.push_back({t.rows, u32(rows_.size())});
-                for (const R& r : t.rows)
-                    by_width[r.bits / 8].push_back(&r), rows_.push_back(&r), tables_.push_back(t.name);
-            }
-        for (u32 w = 1; w <= 8; ++w) {
-            // A row that is a special case of another has more fixed bits: it is tried first.
-            std::stable_sort(by_width[w].begin(), by_width[w].end(),
-                             [](auto* a, auto* b) { return a->fixed > b->fixed; });
-            if (!by_width[w].empty()) root_[w] = build(by_width[w], 0);
-        }
+            if (has(t.feature)) runs_.push_back({t.rows, t.name, count}), count += u32(t.rows.size());
+        rows_.reserve(count);
+        for (const Run& run : runs_)
+            for (const R& r : run.rows) rows_.push_back(&r);
+        std::sort(runs_.begin(), runs_.end(), [](auto& a, auto& b) { return a.rows.data() < b.rows.data(); });
+        // By width; a row that is a special case of another has more fixed bits: it is tried first.
+        constexpr u32 keys = 65;
+        std::array<u32, 9 * keys + 1> place{};
+        auto key = [](const R* r) { return r->bits / 8 * keys + 64 - r->fixed; };
+        for (const R* r : rows_) ++place[key(r) + 1];
+        for (std::size_t k = 1; k < place.size(); ++k) place[k] += place[k - 1];
+        std::array<u32, 10> begin;
+        for (u32 w = 0; w <= 9; ++w) begin[w] = place[w * keys];
+        std::vector<Choice> choices(rows_.size()), other(rows_.size());
+        for (u32 n = 0; n < rows_.size(); ++n) choices[place[key(rows_[n])]++] = {n};
+        leaf_.reserve(rows_.size());
+        for (u32 w = 1; w <= 8; ++w)
+            if (begin[w] != begin[w + 1])
+                root_[w] = build(std::span(choices).subspan(begin[w], begin[w + 1] - begin[w]), other.data(), 0);
     }
 
     std::span<const R* const> rows() const { return rows_; }
     // The place of a row in rows().
     u32 number(const R* r) const {
-        for (const Run& run : runs_)
-            if (r >= run.rows.data() && r < run.rows.data() + run.rows.size())
-                return run.first + u32(r - run.rows.data());
-        return none_;
+        const Run& run = run_of(r);
+        return run.first + u32(r - run.rows.data());
     }
     // The name of the table that row n stands in.
-    std::string_view table(u32 n) const { return tables_[n]; }
+    std::string_view table(u32 n) const { return run_of(rows_[n]).name; }
 
     // Decodes what stands at `code`. Fills the instruction and returns true; false: illegal, or more bytes needed than
     // there are (length says how many it would take; 0 when even that is unknown).
@@ -161,9 +169,17 @@ public:
 
 private:
     static constexpr u32 none_ = ~0u;
-    struct Run { // rows of one table, and the first one's number
+    struct Run { // rows of one table, its name, and the first row's number
         std::span<const R> rows;
+        std::string_view name;
         u32 first;
+    };
+    const Run& run_of(const R* r) const {
+        return *std::prev(std::upper_bound(runs_.begin(), runs_.end(), r,
+                                           [](const R* at, const Run& run) { return at < run.rows.data(); }));
+    }
+    struct Choice { // a row while the index is made: its number and the child that it belongs to; small, for its pages
+        u32 row, child = 0;
     };
     // A choice by bits of the word, which stand in up to `max_runs` runs; a leaf has none.
     static constexpr u32 max_runs = 4, max_bits = 10;
@@ -192,32 +208,32 @@ private:
     };
     static u32 runs_of(u64 bits) { return u32(std::popcount(bits & ~(bits << 1))); }
 
-    // Sorts the rows by child where they stand, which keeps the order within a child.
-    u32 build(std::span<const R*> rows, u64 used) {
+    // Sorts the rows by child where they stand, which keeps the order within a child. `other`: room for as many.
+    u32 build(std::span<Choice> rows, Choice* other, u64 used) {
         u64 common = ~used;
-        for (const R* r : rows) common &= r->mask;
+        for (const Choice& r : rows) common &= rows_[r.row]->mask;
         while (std::popcount(common) > int(max_bits) || runs_of(common) > max_runs) common &= common - 1;
         u32 id = u32(nodes_.size());
         if (rows.size() <= 3) common = 0;
         nodes_.emplace_back(common);
         if (!common) {
             nodes_[id].first = u32(leaf_.size()), nodes_[id].count = u32(rows.size());
-            leaf_.insert(leaf_.end(), rows.begin(), rows.end());
+            for (const Choice& r : rows) leaf_.push_back(rows_[r.row]);
             return id;
         }
-        std::vector<std::pair<u32, const R*>> sorted;
-        sorted.reserve(rows.size());
-        for (const R* r : rows) sorted.emplace_back(nodes_[id].child(r->match), r);
-        std::stable_sort(sorted.begin(), sorted.end(), [](auto& a, auto& b) { return a.first < b.first; });
-        for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = sorted[k].second;
-        u32 first = u32(child_.size());
-        nodes_[id].first = first, nodes_[id].count = 1u << std::popcount(common);
-        child_.resize(first + nodes_[id].count, none_);
+        const u32 first = u32(child_.size()), count = 1u << std::popcount(common);
+        nodes_[id].first = first, nodes_[id].count = count;
+        child_.resize(first + count, 0);
+        for (Choice& r : rows) ++child_[first + (r.child = nodes_[id].child(rows_[r.row]->match))];
+        for (u32 c = 0, at = 0; c < count; ++c) at += std::exchange(child_[first + c], at); // now each child's place
+        std::copy(rows.begin(), rows.end(), other);
+        for (std::size_t k = 0; k < rows.size(); ++k) rows[child_[first + other[k].child]++] = other[k];
+        std::fill_n(child_.begin() + first, count, none_);
         for (std::size_t k = 0, end; k < rows.size(); k = end) {
-            end = k;
-            while (end < rows.size() && sorted[end].first == sorted[k].first) ++end;
-            u32 c = build(rows.subspan(k, end - k), used | common);
-            child_[first + sorted[k].first] = c;
+            const u32 child = rows[k].child;
+            for (end = k; end < rows.size() && rows[end].child == child;) ++end;
+            const u32 c = build(rows.subspan(k, end - k), other, used | common); // child_ may move
+            child_[first + child] = c;
         }
         return id;
     }
@@ -301,8 +317,7 @@ private:
     }
 
     std::vector<const R*> rows_, leaf_;
-    std::vector<Run> runs_;
-    std::vector<std::string_view> tables_;
+    std::vector<Run> runs_; // by address
     std::vector<Node> nodes_;
     std::vector<u32> child_;
     u32 root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};

@@ -4,9 +4,9 @@
 #include "ir/builder.hpp"
 #include <functional>
 #include <memory>
-#include <random>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace mimic::isa {
@@ -30,6 +30,20 @@ struct RowInfo {
     u32 bytes = 0;
 };
 
+// Any generator of uniform 64-bit values, by reference.
+class Chance {
+public:
+    template <class Generator>
+    requires(!std::is_same_v<Generator, Chance>) Chance(Generator& g)
+        : generator_(&g)
+        , next_([](void* of) { return u64((*static_cast<Generator*>(of))()); }) {}
+    u64 operator()() { return next_(generator_); }
+
+private:
+    void* generator_;
+    u64 (*next_)(void*);
+};
+
 // A register as debuggers and tests name it; a slot, part of one, or composed of several.
 struct RegisterInfo {
     std::string_view name;
@@ -39,6 +53,7 @@ struct RegisterInfo {
 };
 
 class System;
+class DebugView;
 
 // A CPU model of a guest architecture, immutable once made.
 class Guest {
@@ -59,6 +74,9 @@ public:
     // The privileged side (isa/system.hpp); null in the form for user mode.
     virtual const System* system() const { return nullptr; }
 
+    // Registers as debuggers name them (isa/debug.hpp); null: there are none yet.
+    virtual const DebugView* debug() const { return nullptr; }
+
     // Text. `length` gets the bytes of the instruction (of the smallest unit when it is illegal: text is a directive).
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;
     virtual Result<std::vector<u8>> assemble(std::string_view text, u64 pc, u32 mode) const = 0;
@@ -78,7 +96,7 @@ public:
     // The row of what stands at `code`; no_row when it is illegal.
     virtual u32 row_of(std::span<const u8> code, u64 pc, u32 mode) const = 0;
     static constexpr u32 no_row = ~0u;
-    virtual std::vector<u8> random_instance(u32 row, std::mt19937_64& random) const = 0;
+    virtual std::vector<u8> random_instance(u32 row, Chance random) const = 0;
     // Pairs of rows that claim the same bytes although neither is a special case of the other: mistakes, as text.
     virtual std::vector<std::string> row_conflicts() const = 0;
 };
@@ -91,6 +109,7 @@ struct GuestInfo {
     Result<std::unique_ptr<Guest>> (*make)(std::string_view model); // unknown model: an error that lists them
     // The same model with its privileged side; null: there is none yet.
     Result<std::unique_ptr<Guest>> (*make_system)(std::string_view model) = nullptr;
+    std::string_view family{}; // "riscv": what management tools have in names of CPU types; empty: as `name`
 };
 // Every guest that was built in.
 std::span<const GuestInfo* const> guests();

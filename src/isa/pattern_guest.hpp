@@ -83,7 +83,7 @@ public:
     }
     std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
     // Random field values that the row accepts; extension words are random too.
-    std::vector<u8> random_instance(u32 n, std::mt19937_64& random) const override {
+    std::vector<u8> random_instance(u32 n, Chance random) const override {
         const Row<Isa>& r = *decoder_.rows()[n];
         for (u32 tries = 0; tries < 10000; ++tries) {
             Insn<Isa> i{.bits = r.match, .pc = 0, .length = r.bits / 8u, .context = Isa::context(0), .row = &r};

@@ -28,6 +28,12 @@ struct Mapping {
     bool secure = false;
 };
 
+// Addresses that are next to each other and translate alike, for people to read.
+struct Mapped {
+    u64 address = 0, physical = 0, bytes = 0;
+    std::string attributes; // in the architecture's own letters: "rwxu-ad"
+};
+
 // Physical memory as walks see it: tables in RAM, read and updated with single-copy atomic accesses. False: bus error.
 class PhysicalMemory {
 public:
@@ -89,6 +95,8 @@ public:
     // the architecture and its controls say. `debug`: changes nothing, ignores permissions (gdb, monitor).
     virtual bool translate(ir::CpuHeader& cpu, PhysicalMemory& memory, u64 address, u32 bytes, AccessType type,
                            u32 index, bool debug, Mapping& out, Exception& e) const = 0;
+    // All that the tables in force now translate, by rising address; at most `max`. False: addresses are physical ones.
+    virtual bool mappings(ir::CpuHeader&, PhysicalMemory&, u32 /*max*/, std::vector<Mapped>&) const { return false; }
     // The identifier (ASID, VMID and what else tells address spaces apart) under which translations of `index` made now may be
     // cached; equal numbers mean equal translations until flushed.
     virtual u64 context(const ir::CpuHeader& cpu, u32 index) const = 0;

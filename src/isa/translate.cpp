@@ -51,7 +51,9 @@ u32 Translator::next() {
 // Drops what the first translation of a split block left behind: code that lies in no block, and blocks inside an
 // instruction that nothing reaches any more.
 void Translator::compact() {
-    std::vector<BlockId> reached, place(unit_.blocks.size(), ir::none);
+    std::vector<BlockId>&reached = reached_, &place = place_;
+    reached.clear();
+    place.assign(unit_.blocks.size(), ir::none);
     auto reach = [&](BlockId b) {
         if (place[b] == ir::none) place[b] = 0, reached.push_back(b);
     };
@@ -65,8 +67,10 @@ void Translator::compact() {
     std::sort(reached.begin(), reached.end());
     for (u32 n = 0; n < reached.size(); ++n) place[reached[n]] = n;
 
-    std::vector<ir::Inst> code;
-    std::vector<ir::Block> blocks;
+    std::vector<ir::Inst>& code = code_;
+    std::vector<ir::Block>& blocks = compacted_;
+    code.clear();
+    blocks.clear();
     unit_.guest_insns = 0;
     for (BlockId b : reached) {
         ir::Block& block = blocks.emplace_back(std::move(unit_.blocks[b]));

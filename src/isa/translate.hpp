@@ -57,8 +57,11 @@ private:
     static u64 start_bit(u64 pc) { return u64{1} << ((pc >> 1 ^ pc >> 7) & 63); }
     std::vector<u32> work_;
     u32 current_ = 0;
-    u64 met_low_ = 0, met_high_ = 0; // of the blocks that ran before
-    bool again_ = false;             // a block was translated twice
+    u64 met_low_ = 0, met_high_ = 0;           // of the blocks that ran before
+    bool again_ = false;                       // a block was translated twice
+    std::vector<ir::BlockId> reached_, place_; // what compact works with
+    std::vector<ir::Inst> code_;
+    std::vector<ir::Block> compacted_;
     u8 window_[256];
     u64 window_pc_ = 0;
     u32 window_bytes_ = 0;

@@ -1,5 +1,6 @@
 #include "jit/analysis.hpp"
 #include <algorithm>
+#include <bit>
 
 namespace mimic::jit {
 
@@ -34,6 +35,20 @@ bool is_condition(const Inst& i) {
     if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
     if (i.op == Op::cond) return true;
     return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
+}
+// Conditions that a branch looks at one after the other, as far as it must. All or none of their effects would matter:
+// comparisons of FP values raise exceptions.
+bool is_junction(const Inst& i) { return (i.op == Op::and_ || i.op == Op::or_) && i.type == Type::i1; }
+bool joins(const Inst& junction, const Inst& i) {
+    return (is_condition(i) && i.op != Op::fcmp) || (is_junction(i) && i.op == junction.op);
+}
+// Bits of a word against zero, one of them or as many as an immediate can say, as branches ask for them.
+bool tests_bits(const ir::Unit& unit, const Inst& i) {
+    const Inst &m = unit.code[i.a], &mask = unit.code[m.b], &zero = unit.code[i.b];
+    if (m.op != Op::and_ || (m.type != Type::i64 && m.type != Type::i32) || ir::Rel(i.sub) > ir::Rel::ne) return false;
+    if (mask.op != Op::constant || zero.op != Op::constant || zero.imm != 0) return false;
+    return m.type == Type::i32 || mask.imm == u32(mask.imm) || i64(mask.imm) == i32(i64(mask.imm)) ||
+           std::has_single_bit(mask.imm);
 }
 // A selection holds two temporaries: the condition may want one only.
 bool one_test(const ir::Unit& unit, const Inst& i) {
@@ -79,6 +94,12 @@ void mark_silent(const ir::Unit& unit, u32 begin, u32 set, std::vector<ValueInfo
     value[set].silent = true;
 }
 
+// One way of a branch that leaves the unit; its pc is where it goes to.
+bool is_way_out(const ir::Unit& unit, ir::BlockId b) {
+    const ir::Block& block = unit.blocks[b];
+    return !block.entry && block.end == block.begin + 1 && unit.code[block.begin].op == Op::exit;
+}
+
 // A slot goes on by a constant: done in its register when the old value has no more use, whatever came between.
 bool is_step(const ir::Unit& unit, const Inst& i, ir::SlotId slot) {
     if (i.op != Op::add || i.type != Type::i64 || unit.code[i.b].op != Op::constant) return false;
@@ -117,7 +138,10 @@ bool clears_upper(const Inst& i) {
     }
 }
 bool is_free_extension(const ir::Unit& unit, const Inst& i) {
-    return i.op == Op::zext && i.type == Type::i64 && clears_upper(unit.code[i.a]);
+    if (i.op != Op::zext) return false;
+    const Inst& from = unit.code[i.a];
+    if (from.op == Op::icmp || from.op == Op::cond) return is_word(i.type); // made as 0 or 1 in a whole register
+    return i.type == Type::i64 && clears_upper(from);
 }
 
 void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& base) {
@@ -131,20 +155,39 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     for (ir::BlockId b : layout) block(unit, guest, unit.blocks[b]);
 }
 
-// Weighs blocks. False: no loop, or one that leaves the unit and comes back, for which an exchange at each turn would not
-// pay.
+// Can control go on from block `from` to block `to` inside the unit?
+bool Analysis::reaches(const ir::Unit& unit, ir::BlockId from, ir::BlockId to) {
+    seen_.assign(unit.blocks.size(), false);
+    stack_.assign(1, from);
+    while (!stack_.empty()) {
+        const ir::BlockId b = stack_.back();
+        stack_.pop_back();
+        if (b == to) return true;
+        if (seen_[b]) continue;
+        seen_[b] = true;
+        const Inst& end = unit.code[unit.blocks[b].end - 1];
+        if (end.op == Op::br || end.op == Op::brcond) stack_.push_back(end.b);
+        if (end.op == Op::brcond) stack_.push_back(end.c);
+    }
+    return false;
+}
+
+// Weighs blocks by the loops around them. False: there is no loop.
 bool Analysis::find_loops(const ir::Unit& unit) {
-    constexpr u32 turns = 8;
+    constexpr u32 turns = 8, most = turns * turns * turns;
     weight_.assign(layout.size(), 1);
+    crossings_ = 0;
     bool any = false;
     u64 low = ~u64{0}, high = 0;
     for (u32 n = 0; n < layout.size(); ++n) {
         const Inst& end = unit.code[unit.blocks[layout[n]].end - 1];
         auto edge = [&](ir::BlockId to) {
             if (position[to] > n) return;
+            // A way that joins what was laid out before is no loop.
+            if (unit.blocks[to].pc > unit.blocks[layout[n]].pc && !reaches(unit, to, layout[n])) return;
             any = true;
             for (u32 k = position[to]; k <= n; ++k) {
-                weight_[k] = std::min(weight_[k] * turns, turns * turns);
+                weight_[k] = std::min(weight_[k] * turns, most);
                 low = std::min(low, unit.blocks[layout[k]].pc), high = std::max(high, unit.blocks[layout[k]].pc);
             }
         };
@@ -157,16 +200,20 @@ bool Analysis::find_loops(const ir::Unit& unit) {
         if (end.op == Op::br || end.op == Op::brcond) continue;
         // Calls come back, jumps to a place beside the loop's blocks and to a place that nobody knows may.
         const auto hint = ir::ExitHint(end.sub);
-        if (end.op == Op::exit && (hint != ir::ExitHint::jump || (end.imm >= low && end.imm <= high))) return false;
-        if (end.op == Op::exit_ind && hint != ir::ExitHint::ret) return false;
-        weight_[n] = 1; // what leaves is no part of a loop
+        const bool returns = end.op == Op::exit ? hint != ir::ExitHint::jump || (end.imm >= low && end.imm <= high)
+                                                : end.op == Op::exit_ind && hint != ir::ExitHint::ret;
+        if (returns)
+            crossings_ += weight_[n];
+        else
+            weight_[n] = 1; // what leaves is no part of a loop
     }
     return true;
 }
 
-// The slots that loops use most take the registers of those that they use least.
+// The slots that loops use most take the registers of those that they use least, where that is worth the moves.
 void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
-    constexpr u32 margin = 16; // an exchange costs some moves where the unit is entered and left
+    constexpr u32 entry = 16, crossing = 4; // moves where the unit is entered and left; where it is left and comes back
+    const u32 margin = entry + crossing * crossings_;
     score_.assign(guest.slots.size(), 0);
     for (u32 n = 0; n < layout.size(); ++n) {
         const ir::Block& b = unit.blocks[layout[n]];
@@ -197,6 +244,8 @@ void Analysis::order(const ir::Unit& unit) {
     layout.clear();
     position.assign(unit.blocks.size(), ir::none);
     loop_head.assign(unit.blocks.size(), false);
+    leaves_from.resize(unit.blocks.size());
+    for (ir::BlockId b = 0; b < unit.blocks.size(); ++b) leaves_from[b] = is_way_out(unit, b) ? 0 : unit.blocks[b].pc;
     stack_.assign(1, 0);
     for (ir::BlockId b = 1; b < unit.blocks.size(); ++b)
         if (unit.blocks[b].entry) stack_.insert(stack_.begin(), b);
@@ -209,6 +258,7 @@ void Analysis::order(const ir::Unit& unit) {
         const Inst& end = unit.code[unit.blocks[b].end - 1];
         auto edge = [&](ir::BlockId to) {
             if (unit.blocks[to].pc <= unit.blocks[b].pc) loop_head[to] = true;
+            if (is_way_out(unit, to)) leaves_from[to] = std::max(leaves_from[to], unit.blocks[b].pc);
             if (position[to] == ir::none) stack_.push_back(to);
         };
         if (end.op == Op::br) edge(end.b);
@@ -261,7 +311,10 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
             }
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
                 w.deferred = true;
+            if (i.op == Op::brcond ? is_junction(d) : is_junction(i) && v.deferred && joins(i, d)) w.deferred = true;
             if (is_flags(d) && i.op == Op::cond) w.deferred = true;
+            if (i.op == Op::icmp && v.deferred && o == i.a && unit.code[v.last].op == Op::brcond && tests_bits(unit, i))
+                w.deferred = true;
             if (is_memory(i) && o == i.a && d.op == Op::add && unit.code[d.b].op != Op::constant) w.deferred = true;
             if (i.op == Op::add && is_word(d.type) && small_shift(unit, d)) {
                 const ir::ValueId other = o == i.a ? i.b : i.a;

@@ -36,6 +36,7 @@ struct Analysis {
     std::vector<ir::BlockId> layout; // reached blocks in emission order, the entry first
     std::vector<u32> position;       // by block: place in layout, none when not reached
     std::vector<bool> loop_head;     // by block: target of an edge that does not go forward
+    std::vector<u64> leaves_from; // by block: highest guest pc of a block that its exit, if it has one, is a jump from
     std::vector<Exchange> exchanges; // of general registers; for loops that use slots which the plan has in memory
     RegisterPlan plan;               // in force inside the unit
 
@@ -43,13 +44,16 @@ struct Analysis {
 
 private:
     void order(const ir::Unit& unit);
+    bool reaches(const ir::Unit& unit, ir::BlockId from, ir::BlockId to);
     bool find_loops(const ir::Unit& unit);
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
     std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none
     std::vector<ir::BlockId> stack_;
+    std::vector<bool> seen_;
     std::vector<u32> weight_; // by place in layout: how often a block runs, by the loops around it
+    u32 crossings_ = 0;       // weighted ways out that come back
     std::vector<u32> score_;  // by slot: weighted uses
     std::vector<u32> ranked_;
     std::vector<ir::SlotId> wanted_;

@@ -110,11 +110,12 @@ Result<void> Board::reset(devices::ResetKind kind) {
     return {};
 }
 
-void Board::start() {
+void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
     if (running_) return;
     running_ = true;
     machine_.set_running(true);
-    for (auto& vcpu : vcpus_) vcpu->start();
+    for (auto& vcpu : vcpus_)
+        if (!which || which(*vcpu)) vcpu->start();
 }
 
 void Board::stop() {

@@ -42,6 +42,7 @@ public:
     devices::Machine& machine() { return machine_; }
     const BoardOptions& options() const { return options_; }
     std::span<const std::unique_ptr<cpu::Vcpu>> vcpus() const { return vcpus_; }
+    std::vector<LoadedPiece> loaded() const { return loader_.pieces(); }
     cpu::Accelerator* accelerator() const { return accelerator_.get(); }
 
     // Makes the board's devices and processors. Errors name the option.
@@ -51,7 +52,8 @@ public:
 
     // While stopped: devices, memory that was loaded, processors.
     Result<void> reset(devices::ResetKind kind);
-    void start();
+    // Those processors that `which` names (empty: all).
+    void start(const std::function<bool(cpu::Vcpu&)>& which = {});
     // Returns when no vCPU runs guest code.
     void stop();
     // The user pressed the power button. Boards that have none ignore it.

@@ -2,6 +2,7 @@
 #include "base/process.hpp"
 #include <cstring>
 #include <fmt/core.h>
+#include <random>
 #include <sys/mman.h>
 
 namespace mimic::tests {

@@ -8,8 +8,8 @@ namespace mimic::tests {
 
 struct BlockCounts {
     u64 passed = 0, failed = 0;
-    u64 refused = 0; // units that the JIT left to the interpreter
-    u64 wild = 0;    // blocks with an access outside the memory that the test owns, where the engines differ
+    u64 refused = 0;  // units that the JIT left to the interpreter
+    u64 wild = 0;     // blocks with an access outside the memory that the test owns, where the engines differ
     u64 modified = 0; // blocks that stored into their own code, where the engines differ
 };
 

@@ -1,5 +1,5 @@
 // commit and rebase: moving data between an image and what backs it.
-#include "app/img/tool.hpp"
+#include "app/img/commands.hpp"
 #include <algorithm>
 #include <cstring>
 

@@ -1,5 +1,5 @@
 // compare, dd, bench.
-#include "app/img/tool.hpp"
+#include "app/img/commands.hpp"
 #include "base/io/scope.hpp"
 #include <algorithm>
 #include <cstring>

@@ -1,5 +1,5 @@
 // convert: many readers, one order of writes; zeros become holes; compression on all cores; copy offload.
-#include "app/img/tool.hpp"
+#include "app/img/commands.hpp"
 #include "base/io/scope.hpp"
 #include "block/qcow2/image.hpp"
 #include <algorithm>

@@ -1,9 +1,30 @@
 // create, resize, amend, measure.
-#include "app/img/tool.hpp"
+#include "app/img/commands.hpp"
 #include <algorithm>
 #include <cstdio>
 
 namespace mimic::img {
+
+Result<Json> creation_options(const std::vector<std::string>& lists, bool& help) {
+    std::string all;
+    for (auto& list : lists) {
+        if (list.empty() || list.starts_with(',')) return Error::invalid_argument("Invalid option list: {}", list);
+        all += (all.empty() ? "" : ",") + list;
+    }
+    if (all == "help" || all == "?" || all.starts_with("help,") || all.starts_with("?,") || all.ends_with(",help") ||
+        all.ends_with(",?") || all.find(",help,") != std::string::npos) {
+        help = true;
+        return Json::object();
+    }
+    return block::parse_flat(all);
+}
+
+std::string create_help(const block::Driver& driver, bool amend) {
+    block::OptionHelp help;
+    (amend ? driver.describe_amend : driver.describe_create)(help);
+    return (amend ? fmt::format("Amend options for '{}':\n", driver.name) : std::string("Supported options:\n")) +
+           help.text();
+}
 
 namespace {
 

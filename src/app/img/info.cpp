@@ -1,5 +1,5 @@
 // info, check, map, snapshot, bitmap.
-#include "app/img/tool.hpp"
+#include "app/img/commands.hpp"
 #include "block/qcow2/image.hpp"
 #include <algorithm>
 #include <ctime>

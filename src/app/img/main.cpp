@@ -1,5 +1,5 @@
+#include "app/img/commands.hpp"
 #include "app/img/img.hpp"
-#include "app/img/tool.hpp"
 #include <csignal>
 #include <cstdio>
 
@@ -136,7 +136,7 @@ int img_main(std::span<const std::string_view> args) {
             std::fprintf(stderr, "mimic img: %s\n", loop.error().message().c_str());
             return 1;
         }
-        Tool tool(**loop, args);
+        Tool tool(**loop, "mimic img", args);
         int status = (*loop)->run(c.run(tool));
         if (std::fflush(stdout) != 0) {
             tool.error("standard output could not be written");

@@ -3,6 +3,7 @@
 // Both take the same requests and give the same results, so nothing above knows which one runs.
 #pragma once
 #include "base/io/loop.hpp"
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 namespace mimic::io {
@@ -15,6 +16,10 @@ enum class FileOp : u8 {
     copy,     // copy_file_range from fd to fd2 (threads only)
     zero_out, // ioctl BLKZEROOUT of a block device (threads only)
     discard,  // ioctl BLKDISCARD of a block device (threads only)
+    // Sockets, only of an engine that has_sockets(). They may take forever; shutdown(2) of the socket ends them.
+    receive, // readv
+    send,    // sendmsg without SIGPIPE
+    accept,  // accept4, the new descriptor is close-on-exec
 };
 
 struct FileRequest {
@@ -27,6 +32,7 @@ struct FileRequest {
     int mode = 0;
     int fd2 = -1;
     u64 offset2 = 0;
+    msghdr message{}; // of send, made by the engine
 
     // Bytes moved or 0, a negative errno on failure.
     i64 result = 0;
@@ -44,6 +50,7 @@ public:
     // the number that completed.
     virtual unsigned poll(bool wait) = 0;
     virtual unsigned in_flight() const = 0;
+    virtual bool has_sockets() const { return false; }
     // A descriptor that is readable while completions wait, or -1.
     virtual int wake_fd() const = 0;
 

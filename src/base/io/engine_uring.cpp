@@ -9,6 +9,9 @@ namespace mimic::io {
 namespace {
 
 constexpr unsigned ring_entries = 256;
+// Of the completion queue: what waits on idle sockets is not bounded by ring_entries. More than this many completions at
+// once are kept by the kernel (IORING_FEAT_NODROP).
+constexpr unsigned completion_entries = 4096;
 
 class UringEngine final : public FileEngine {
 public:
@@ -19,16 +22,27 @@ public:
 
     bool open() {
         // COOP_TASKRUN saves interrupts of our thread (Linux 5.19); older kernels refuse the flag.
-        open_ = io_uring_queue_init(ring_entries, &ring_, IORING_SETUP_COOP_TASKRUN) == 0 ||
-                io_uring_queue_init(ring_entries, &ring_, 0) == 0;
+        for (unsigned flags : {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE, IORING_SETUP_CQSIZE, 0u}) {
+            io_uring_params params{};
+            params.flags = flags;
+            params.cq_entries = completion_entries;
+            open_ = io_uring_queue_init_params(ring_entries, &ring_, &params) == 0;
+            if (open_) break;
+        }
         return open_ && has_operations() && answers();
     }
 
     std::string_view name() const override { return "io_uring"; }
     int wake_fd() const override { return ring_.ring_fd; }
-    unsigned in_flight() const override { return in_flight_ + backlog_count_; }
+    unsigned in_flight() const override { return in_flight_ + backlog_count_ + on_sockets_; }
+    bool has_sockets() const override { return has_sockets_; }
 
     void start(FileRequest& request) override {
+        if (request.op >= FileOp::receive) {
+            prepare(request);
+            on_sockets_++;
+            return;
+        }
         if (request.op >= FileOp::copy) {
             on_thread(request);
             return;
@@ -36,6 +50,7 @@ public:
         request.next = nullptr;
         if (in_flight_ < ring_entries && !backlog_) {
             prepare(request);
+            in_flight_++;
             return;
         }
         // The completion queue holds what the ring has in flight; the rest waits here.
@@ -45,25 +60,30 @@ public:
     }
 
     unsigned poll(bool wait) override {
-        if (wait && in_flight_)
+        if (wait && in_flight_ + on_sockets_)
             io_uring_submit_and_wait(&ring_, 1);
         else if (io_uring_sq_ready(&ring_))
             io_uring_submit(&ring_);
-        unsigned head = 0, seen = 0;
+        else if (io_uring_cq_has_overflow(&ring_))
+            io_uring_get_events(&ring_);
+        unsigned head = 0, seen = 0, seen_sockets = 0;
         io_uring_cqe* cqe = nullptr;
         io_uring_for_each_cqe(&ring_, head, cqe) {
             seen++;
             auto* request = static_cast<FileRequest*>(io_uring_cqe_get_data(cqe));
             request->result = cqe->res;
+            if (request->op >= FileOp::receive) seen_sockets++;
             loop_.post(request->waiter);
         }
         io_uring_cq_advance(&ring_, seen);
-        in_flight_ -= seen;
+        on_sockets_ -= seen_sockets;
+        in_flight_ -= seen - seen_sockets;
         while (backlog_ && in_flight_ < ring_entries) {
             FileRequest* next = backlog_;
             backlog_ = next->next;
             backlog_count_--;
             prepare(*next);
+            in_flight_++;
         }
         return seen;
     }
@@ -86,10 +106,16 @@ private:
         case FileOp::write: io_uring_prep_writev(sqe, r.fd, r.vectors, r.count, r.offset); break;
         case FileOp::sync: io_uring_prep_fsync(sqe, r.fd, IORING_FSYNC_DATASYNC); break;
         case FileOp::allocate: io_uring_prep_fallocate(sqe, r.fd, r.mode, off_t(r.offset), off_t(r.length)); break;
+        case FileOp::receive: io_uring_prep_readv(sqe, r.fd, r.vectors, r.count, 0); break;
+        case FileOp::send:
+            r.message.msg_iov = const_cast<iovec*>(r.vectors);
+            r.message.msg_iovlen = r.count;
+            io_uring_prep_sendmsg(sqe, r.fd, &r.message, MSG_NOSIGNAL);
+            break;
+        case FileOp::accept: io_uring_prep_accept(sqe, r.fd, nullptr, nullptr, SOCK_CLOEXEC); break;
         default: MIMIC_CHECK(false, "an operation that io_uring does not do");
         }
         io_uring_sqe_set_data(sqe, &r);
-        in_flight_++;
     }
 
     bool has_operations() {
@@ -98,6 +124,10 @@ private:
         bool all = true;
         for (int op : {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE})
             all = all && io_uring_opcode_supported(probe, op);
+        // Without FAST_POLL (Linux 5.7) each idle socket would hold a thread of the kernel.
+        has_sockets_ = (ring_.features & IORING_FEAT_FAST_POLL) && (ring_.features & IORING_FEAT_NODROP) &&
+                       io_uring_opcode_supported(probe, IORING_OP_SENDMSG) &&
+                       io_uring_opcode_supported(probe, IORING_OP_ACCEPT);
         io_uring_free_probe(probe);
         return all;
     }
@@ -115,7 +145,8 @@ private:
     Loop& loop_;
     io_uring ring_{};
     bool open_ = false;
-    unsigned in_flight_ = 0, backlog_count_ = 0;
+    bool has_sockets_ = false;
+    unsigned in_flight_ = 0, backlog_count_ = 0, on_sockets_ = 0;
     FileRequest *backlog_ = nullptr, *backlog_last_ = nullptr;
 };
 

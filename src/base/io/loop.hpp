@@ -5,6 +5,7 @@
 #pragma once
 #include "base/io/task.hpp"
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -22,6 +23,8 @@ struct LoopOptions {
     unsigned compute_threads = 0;
     // Upper bound of threads that block in system calls for us.
     unsigned io_threads = 16;
+    // False: as on a host without io_uring.
+    bool uring = true;
 };
 
 class Loop {
@@ -38,7 +41,7 @@ public:
     // Runs until the task has ended.
     template <class T>
     T run(Task<T> task);
-    // Runs what is ready and what completes, until `done`.
+    // Runs what is ready and what completes, until `done`. Also from inside the loop: destructors wait for their tasks so.
     void run_until(const std::function<bool()>& done);
 
     // co_await loop.yield(): lets the others run.
@@ -73,7 +76,7 @@ private:
     bool run_ready();
     void wait();
 
-    std::vector<std::coroutine_handle<>> ready_, running_;
+    std::deque<std::coroutine_handle<>> ready_;
     std::unique_ptr<Reactor> reactor_;
     LoopOptions options_;
     std::unique_ptr<ThreadPool> compute_, blocking_;

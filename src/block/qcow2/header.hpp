@@ -1,6 +1,7 @@
 // The header of a qcow2 image: reading, checking and writing it (Qcow2 Image File Format, sections Header and Header
 // extensions; versions 2 and 3).
 #pragma once
+#include "block/bytes.hpp"
 #include "block/types.hpp"
 #include <span>
 
@@ -74,29 +75,6 @@ Result<u64> parse_cluster_size(std::span<const u8> bytes);
 // The header with its extensions and names; an error if they don't fit the first cluster.
 Result<std::vector<u8>> serialize(const Header& header);
 
-// Big-endian integers, as the format has them everywhere.
-inline u64 get64(const u8* p) {
-    u64 n;
-    __builtin_memcpy(&n, p, 8);
-    return __builtin_bswap64(n);
-}
-inline u32 get32(const u8* p) {
-    u32 n;
-    __builtin_memcpy(&n, p, 4);
-    return __builtin_bswap32(n);
-}
-inline u16 get16(const u8* p) { return u16(p[0] << 8 | p[1]); }
-inline void put64(u8* p, u64 n) {
-    n = __builtin_bswap64(n);
-    __builtin_memcpy(p, &n, 8);
-}
-inline void put32(u8* p, u32 n) {
-    n = __builtin_bswap32(n);
-    __builtin_memcpy(p, &n, 4);
-}
-inline void put16(u8* p, u16 n) {
-    p[0] = u8(n >> 8);
-    p[1] = u8(n);
-}
+using block::get16, block::get32, block::get64, block::put16, block::put32, block::put64;
 
 } // namespace mimic::block::qcow2

@@ -86,8 +86,7 @@ public:
     Task<Result<void>> bitmap_clear(const std::string& name);
     Task<Result<void>> bitmap_enable(const std::string& name, bool on);
     Task<Result<void>> bitmap_merge(const std::string& target, Qcow2& from, const std::string& source);
-    // Is any bit of the bitmap in the range set? Gives the state at `offset` and, in length, for how far it holds.
-    Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
+    Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length) override;
 
     const Header& header() const { return header_; }
     // Allocates all clusters up to `size` without data (preallocation=metadata), from `from` on.

@@ -1,4 +1,5 @@
 #include "cpu/system/machine.hpp"
+#include "cpu/system/qtest.hpp"
 #include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
@@ -190,7 +191,8 @@ void MachineAccelerator::topology_changed(memory::AddressSpace& space) {
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options) {
     if (name == "tcg") name = "jit";
     if (name == "jit" || name == "interp") return MachineAccelerator::create(name, std::move(options));
-    return Error::invalid_argument("accelerator '{}' is unknown, expected jit (tcg) or interp", name);
+    if (name == "qtest") return make_qtest_accelerator(std::move(options));
+    return Error::invalid_argument("accelerator '{}' is unknown, expected jit (tcg), interp or qtest", name);
 }
 
 } // namespace mimic::cpu

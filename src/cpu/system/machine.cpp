@@ -1,9 +1,11 @@
 // A vCPU's thread: runs code, enters the guest's handlers, sleeps, does what other threads ask.
 #include "cpu/system/machine.hpp"
+#include "base/process.hpp"
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fmt/core.h>
+#include <sys/syscall.h>
 
 namespace mimic::cpu {
 
@@ -130,9 +132,12 @@ bool MachineCpu::write_register(std::string_view name, u64 value) {
     u32 n = guest().find_register(name);
     if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
     guest().write_register(header(), n, reinterpret_cast<const u8*>(&value));
+    registers_written();
+    return true;
+}
+void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
-    return true;
 }
 bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
     return memory_.debug_access(header(), address, out, bytes, false);
@@ -149,6 +154,7 @@ void MachineCpu::set_single_step(bool on) { step_ = on; }
 // ---- the thread
 
 void MachineCpu::thread() {
+    thread_id_ = process::raw_syscall(SYS_gettid);
     for (;;) {
         if (attention_.exchange(false) || !running_) {
             if (!attend()) return;
@@ -192,7 +198,7 @@ void MachineCpu::turn() {
     arm_timer(); // first: what is due by then is seen by tick
     tick();
     u64 from = header().pc;
-    if (system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
+    if (!step_ && system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
@@ -200,7 +206,7 @@ void MachineCpu::turn() {
         enter(true);
         resumed_at_ = ~u64{0};
         leave();
-        if (step_) pause_with(Pause::step);
+        if (step_ && running_) pause_with(Pause::step);
         return;
     }
     resumed_at_ = ~u64{0};
@@ -297,9 +303,19 @@ void MachineCpu::trap() {
 
 void MachineCpu::fault() {
     ir::CpuHeader& h = header();
+    if (memory_.met_watchpoint()) return watched();
     if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
     auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
     raise(system_.misaligned(h, h.fault_address, type));
+}
+
+// The access was kept from happening. Now its instruction runs to its end, and then the vCPU pauses.
+void MachineCpu::watched() {
+    memory_.pass_watchpoints(true);
+    cpu_.step_instruction();
+    memory_.pass_watchpoints(false);
+    leave();
+    pause_with(Pause::watchpoint);
 }
 
 void MachineCpu::execute() {
@@ -334,7 +350,7 @@ void MachineCpu::effects(const isa::Effects& f) {
     if (f.contexts) memory_.select(header());
     if (f.code) accelerator_.settle();
     if (f.pause) std::this_thread::yield();
-    if (f.wait) wait_for_interrupt();
+    if (f.wait && !step_) wait_for_interrupt();
 }
 
 void MachineCpu::wait_for_interrupt() {

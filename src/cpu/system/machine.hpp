@@ -88,6 +88,7 @@ public:
     void stop() override;
     void wait_stopped() override;
     bool running() const override { return running_.load(); }
+    long thread_id() const override { return thread_id_.load(); }
     Pause pause() const override { return pause_.load(); }
     void set_line(u32 line, bool level) override;
     void set_powered(bool on) override;
@@ -98,11 +99,15 @@ public:
     bool enter_level(u32 level) override;
     bool read_register(std::string_view name, u64& value) override;
     bool write_register(std::string_view name, u64 value) override;
+    void registers_written() override;
     bool read_memory(u64 address, void* out, u64 bytes) override;
     bool write_memory(u64 address, const void* in, u64 bytes) override;
     bool translate_debug(u64 address, u64& physical) override;
+    bool mappings(std::vector<isa::Mapped>& out) override { return memory_.mappings(header(), out); }
     void set_breakpoint(u64 pc, bool on) override;
     void set_single_step(bool on) override;
+    bool set_watchpoints(std::span<const Watchpoint> all) override { return memory_.watch(all), true; }
+    Watchpoint watch_hit() const override { return memory_.hit(); }
     u64 guest_instructions() const override { return 0; }
 
     MachineMemory& memory() { return memory_; }
@@ -129,6 +134,7 @@ private:
     void raise(const isa::Exception& e);
     void trap();
     void fault();
+    void watched();
     void execute();
     void effects(const isa::Effects& f);
     bool ask_board(isa::Effects& f, isa::Exception& e);
@@ -160,6 +166,7 @@ private:
     std::vector<isa::Effects> flushes_;
     static constexpr std::size_t most_flushes = 64;
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
+    std::atomic<long> thread_id_{0};
     std::thread thread_;
 };
 

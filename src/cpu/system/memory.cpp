@@ -38,6 +38,7 @@ MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& spac
     : system_(*guest.system())
     , space_(space)
     , watcher_(watcher)
+    , misaligned_(guest.min_insn_bytes() - 1)
     , processor_(u16(processor))
     , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
 
@@ -99,8 +100,28 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     apart_ += t.mapping.apart;
     t.place = space_.find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
+    if (!watches_.empty() && watched_page(address)) [[unlikely]]
+        return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
     return true;
+}
+
+bool MachineMemory::watched_page(u64 address) const {
+    u64 first = address & ~(page - 1);
+    return std::any_of(watches_.begin(), watches_.end(), [&](const Watchpoint& w) {
+        return w.address <= first + (page - 1) && w.address + (w.bytes - 1) >= first;
+    });
+}
+
+bool MachineMemory::meets_watchpoint(u64 address, u32 bytes, AccessType type) {
+    if (pass_ || type == AccessType::fetch) return false;
+    for (const Watchpoint& w : watches_) {
+        bool kind = type == AccessType::write ? w.write : w.read;
+        if (!kind || address > w.address + (w.bytes - 1) || address + (bytes - 1) < w.address) continue;
+        hit_ = w;
+        return met_ = true;
+    }
+    return false;
 }
 
 void MachineMemory::fill(u64 address, u32 index, const Target& t) {
@@ -285,6 +306,7 @@ void MachineMemory::fence(u32, u32) { std::atomic_thread_fence(std::memory_order
 // ---- code
 
 bool MachineMemory::locate(ir::CpuHeader& cpu, u64 pc, u64& place) {
+    if (pc & misaligned_) return fail(cpu, pc, AccessType::fetch, system_.misaligned(cpu, pc, AccessType::fetch));
     u32 index = system_.fetch_index(cpu.mode);
     u64 offset = pc & (page - 1);
     const TlbEntry& e = tlb_.entry(index, pc);

@@ -4,8 +4,10 @@
 #include "cpu/cpu.hpp"
 #include "cpu/system/jumps.hpp"
 #include "cpu/system/tlb.hpp"
+#include "cpu/vcpu.hpp"
 #include "isa/system.hpp"
 #include "memory/address_space.hpp"
+#include <utility>
 
 namespace mimic::cpu {
 
@@ -54,7 +56,21 @@ public:
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.
     bool debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical);
+    bool mappings(ir::CpuHeader& cpu, std::vector<isa::Mapped>& out) {
+        constexpr u32 max = 20000;
+        return system_.mappings(cpu, *this, max, out);
+    }
     bool debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write);
+
+    // Watchpoints of a debugger, while the vCPU stands still. Their pages never are in the TLB, so each access to them comes
+    // to resolve(), which lets one that is watched fail with met_watchpoint(); accesses to others pay nothing.
+    void watch(std::span<const Watchpoint> all) {
+        watches_.assign(all.begin(), all.end());
+        flush_all();
+    }
+    void pass_watchpoints(bool pass) { pass_ = pass; }
+    bool met_watchpoint() { return std::exchange(met_, false); }
+    const Watchpoint& hit() const { return hit_; }
 
     // A bit of RamBlock's flags beside those of its clients: some TLB may hold a right to write.
     static constexpr u8 written_by_tlb = 128;
@@ -78,9 +94,16 @@ private:
     bool read(u64 address, u32 bytes, u64& value) override;
     bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
 
+    bool watched_page(u64 address) const;
+    bool meets_watchpoint(u64 address, u32 bytes, isa::AccessType type);
+
+    std::vector<Watchpoint> watches_;
+    Watchpoint hit_;
+    bool pass_ = false, met_ = false;
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
+    u64 misaligned_; // bits that no pc has
     u16 processor_;
     Tlb tlb_;
     Jumps jumps_;

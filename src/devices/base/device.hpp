@@ -66,6 +66,8 @@ public:
         number_ = number;
     }
     bool connected() const { return sink_; }
+    LineSink* sink() const { return sink_; }
+    u32 number() const { return number_; } // there
     bool level() const { return level_.load(std::memory_order_relaxed); }
     void set(bool level) {
         if (level_.exchange(level, std::memory_order_seq_cst) != level && sink_) sink_->set_line(number_, level);
@@ -166,6 +168,7 @@ public:
     virtual std::string_view bus_type() const { return {}; }
     virtual Result<void> plug(Device&) { return Error::unsupported("{} has no bus", type()); }
     virtual bool bus_full() const { return true; }
+    virtual bool hotplug() const { return false; } // devices come and go while the machine lives
     // A device that is made with this one and plugged into it: properties that this one has not are the other's.
     virtual Device* inner() const { return nullptr; }
     // Interrupt controllers have a context of their own.

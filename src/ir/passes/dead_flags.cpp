@@ -31,11 +31,39 @@ constexpr u32 bits_of(Cond c) {
 // A set has a word for each slot of type flags: its live bits. `demanded` has those of the values of a block.
 class DeadFlags {
 public:
-    DeadFlags(Unit& unit, const GuestState& guest, PassScratch& s) : unit_(unit), guest_(guest), s_(s) {}
+    DeadFlags(Unit& unit, const GuestState& guest, PassScratch& s) : unit_(unit), guest_(guest), s_(s) {
+        for (SlotId slot : s.flag_slots) {
+            SlotClass cls = guest.slots[slot].cls;
+            faults_see_ |= cls != SlotClass::temp && cls != SlotClass::flag;
+        }
+    }
+
+    // Most instructions have nothing to do with condition codes: only those that do are looked at from here on. False: no
+    // slot is written.
+    bool collect() {
+        bool writes = false;
+        s_.relevant.clear();
+        s_.first.clear();
+        for (const Block& b : unit_.blocks) {
+            s_.first.push_back(u32(s_.relevant.size()));
+            for (u32 n = b.begin; n < b.end; ++n) {
+                const Inst& i = unit_.code[n];
+                if (!concerns(i)) continue;
+                s_.relevant.push_back(n);
+                writes |= i.op == Op::put;
+            }
+        }
+        s_.first.push_back(u32(s_.relevant.size()));
+        s_.demanded.assign(unit_.code.size(), 0);
+        return writes;
+    }
 
     void scan(const Block& b, std::vector<u64>& live, bool rewrite) {
-        std::fill(s_.demanded.begin() + b.begin, s_.demanded.begin() + b.end, 0);
-        for (u32 n = b.end; n-- > b.begin;) {
+        const std::size_t block = std::size_t(&b - unit_.blocks.data());
+        const u32 begin = s_.first[block], end = s_.first[block + 1];
+        for (u32 k = begin; k < end; ++k) s_.demanded[s_.relevant[k]] = 0; // what others have is not read
+        for (u32 k = end; k-- > begin;) {
+            const u32 n = s_.relevant[k];
             Inst& i = unit_.code[n];
             const u32 wanted = s_.demanded[n];
             switch (i.op) {
@@ -79,6 +107,22 @@ public:
     }
 
 private:
+    // Does scan do anything with it?
+    bool concerns(const Inst& i) const {
+        switch (i.op) {
+        case Op::get:
+        case Op::put:
+        case Op::get_idx:
+        case Op::put_idx:
+        case Op::select: return i.type == Type::flags;
+        case Op::cond:
+        case Op::flags_bits:
+        case Op::flags_merge:
+        case Op::call:
+        case Op::br: return true;
+        default: return faults_see_ && may_fault(i);
+        }
+    }
     template <class F>
     static void each(const Inst& i, F&& f) {
         SlotArg s = SlotArg::from(i.imm);
@@ -120,6 +164,7 @@ private:
     Unit& unit_;
     const GuestState& guest_;
     PassScratch& s_;
+    bool faults_see_ = false; // of some slot, what faults of memory operations find
 };
 
 } // namespace
@@ -127,11 +172,8 @@ private:
 void dead_flags(Unit& unit, const GuestState& guest, PassScratch& scratch, ExitFlags* exits) {
     scratch.prepare(guest);
     if (scratch.flag_slots.empty()) return;
-    if (std::none_of(unit.code.begin(), unit.code.end(),
-                     [](const Inst& i) { return i.op == Op::put && i.type == Type::flags; }))
-        exits = nullptr; // nothing is at stake
-    scratch.demanded.assign(unit.code.size(), 0);
     DeadFlags pass(unit, guest, scratch);
+    if (!pass.collect()) exits = nullptr; // nothing is at stake
     auto leave = [&](const Inst& last, std::vector<u64>& live) {
         bool dead = exits && last.op == Op::exit && exits->dead_at(last.imm, last.c);
         pass.see(live, dead);

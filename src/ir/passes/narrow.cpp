@@ -102,6 +102,8 @@ private:
             v = unit_.code[v].a;
         return v;
     }
+    // What a 32-bit value is the lower half of, or itself: rows take the same half again and again.
+    ValueId low_half(ValueId v) const { return unit_.code[v].op == Op::trunc ? unit_.code[v].a : v; }
     bool negates(ValueId a, ValueId b) const {
         const Inst& i = unit_.code[origin(a)];
         return i.op == Op::neg && origin(i.a) == origin(b);
@@ -113,7 +115,7 @@ private:
         ValueId left = both.a, right = both.b;
         if (unit_.code[unit_.code[left].a].op == Op::lshr) std::swap(left, right);
         const Inst &l = unit_.code[left], &r = unit_.code[right], &x = unit_.code[l.a], &y = unit_.code[r.a];
-        if (x.op != Op::shl || y.op != Op::lshr || x.a != y.a) return none;
+        if (x.op != Op::shl || y.op != Op::lshr || low_half(x.a) != low_half(y.a)) return none;
         const Inst &by = unit_.code[x.b], &back = unit_.code[y.b];
         if (by.op == Op::constant && back.op == Op::constant) { // bit 31 comes from the left
             if (by.imm + back.imm != 32) return none;
@@ -121,7 +123,7 @@ private:
             if (both.op != Op::or_ || (all && l.op != r.op) || !(negates(x.b, y.b) || negates(y.b, x.b))) return none;
         }
         extension = l.op;
-        made = {.op = Op::rotr, .type = Type::i32, .a = x.a, .b = y.b};
+        made = {.op = Op::rotr, .type = Type::i32, .a = std::min(x.a, y.a), .b = y.b};
         return l.a;
     }
     // Is the amount known at `place`? A constant that the left shift alone uses can become it.

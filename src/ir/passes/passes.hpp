@@ -16,6 +16,8 @@ namespace mimic::ir {
 struct PassScratch {
     std::vector<u8> used;      // per instruction
     std::vector<u32> demanded; // per instruction
+    std::vector<u32> relevant; // instructions that a pass looks at
+    std::vector<u32> first;    // per block and one more: its first one in `relevant`
     std::vector<u32> order;    // blocks
     std::vector<u8> done;      // per block
     std::vector<u64> live_in;  // per block, `words` each
@@ -38,7 +40,8 @@ struct ExitFlags {
     virtual ~ExitFlags() = default;
 };
 
-// Pure operations whose value nobody uses.
+// Pure operations whose value nobody uses; comparisons of floating point for their exceptions alone, when a later one raises
+// the same before anybody could see that.
 void drop_dead_values(Unit& unit, const GuestState& guest, PassScratch& scratch);
 
 // 32-bit values that are kept extended to 64 bits (RISC-V, registers of AArch64): an extension whose upper half no user

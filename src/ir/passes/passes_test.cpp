@@ -25,6 +25,8 @@ bool apply(const std::string& pass, Unit& unit, const GuestState& guest) {
         dead_flags(unit, guest, scratch);
     else if (pass == "dead_flags_at_exits")
         dead_flags(unit, guest, scratch, &none_read);
+    else if (pass == "sink_flags")
+        dead_flags(unit, guest, scratch), sink_flags(unit, guest, scratch);
     else if (pass == "dead_state")
         dead_state(unit, guest, scratch);
     else if (pass == "narrow")

@@ -12,6 +12,8 @@ void PassScratch::prepare(const GuestState& g) {
     for (auto* set : {&lasting, &flags, &shared}) set->assign(words, 0);
     flag_slots.clear();
     flag_index.assign(count, none);
+    std::vector<u32> owner; // of each byte: the last slot that has it
+    owner.reserve(g.bytes + 256);
     for (u32 n = 0; n < count; ++n) {
         const Slot& s = g.slots[n];
         if (s.type == Type::flags) {
@@ -21,10 +23,10 @@ void PassScratch::prepare(const GuestState& g) {
         const u64 bit = u64{1} << n % 64;
         if (s.cls != SlotClass::temp) lasting[n / 64] |= bit;
         if (s.cls == SlotClass::flag) flags[n / 64] |= bit;
-        for (u32 k = 0; k < count; ++k) {
-            const Slot& o = g.slots[k];
-            bool overlap = s.offset < o.offset + size_of(o.type, 256) && o.offset < s.offset + size_of(s.type, 256);
-            if (k != n && overlap) shared[n / 64] |= bit;
+        for (u32 at = s.offset; at < s.offset + size_of(s.type, 256); ++at) {
+            if (owner.size() <= at) owner.resize(at + 256, none);
+            if (owner[at] != none) shared[n / 64] |= bit, shared[owner[at] / 64] |= u64{1} << owner[at] % 64;
+            owner[at] = n;
         }
     }
 }

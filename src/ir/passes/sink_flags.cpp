@@ -33,14 +33,8 @@ private:
         u32 flag = s_.flag_index[slot.slot];
         bool yes = wanted(end.b, flag), no = wanted(end.c, flag);
         if (yes == no || shared(slot.slot) || !unit_.blocks[yes ? end.b : end.c].args.empty()) return;
-        Inst f = unit_.code[unit_.code[at].a];
-        bool known =
-            f.op == Op::flags_sub || f.op == Op::flags_add || f.op == Op::flags_logic || f.op == Op::flags_fcmp;
-        if (!known || (f.c != none && info(f.op).operands == 3)) return;
-        u32 count = f.op == Op::flags_logic ? 1 : 2;
-        Again operands[2];
-        for (u32 k = 0; k < count; ++k)
-            if (!again(b, k ? f.b : f.a, operands[k])) return;
+        const ValueId flags = unit_.code[at].a;
+        if (!possible(b, flags)) return;
 
         Inst store = unit_.code[at];
         unit_.code[at] = {};
@@ -50,13 +44,51 @@ private:
         Block made;
         made.pc = unit_.blocks[b].pc;
         made.begin = u32(unit_.code.size());
-        f.a = add(operands[0]);
-        if (count == 2) f.b = add(operands[1]);
-        store.a = add(f);
+        store.a = make(b, flags);
         add(store);
         add({.op = Op::br, .b = target});
         made.end = u32(unit_.code.size());
         unit_.blocks.push_back(made);
+    }
+    static constexpr u32 most_choices = 2; // one in the other
+
+    // Can flags of block b be made again at its end, from what slots hold then? A selection is a conditional comparison.
+    bool possible(BlockId b, ValueId v, u32 choices = 0) const {
+        const Inst& f = unit_.code[v];
+        auto there = [&](ValueId operand) {
+            Again found;
+            return again(b, operand, found);
+        };
+        switch (f.op) {
+        case Op::flags_fcmp: return choices == 0 && there(f.a) && there(f.b);
+        case Op::flags_sub:
+        case Op::flags_add: return f.c == none && there(f.a) && there(f.b);
+        case Op::flags_logic: return there(f.a);
+        case Op::flags_from: return unit_.code[f.a].op == Op::constant;
+        case Op::select: {
+            const Inst& c = unit_.code[f.a];
+            return choices < most_choices && c.op == Op::icmp && there(c.a) && there(c.b) &&
+                   possible(b, f.b, choices + 1) && possible(b, f.c, choices + 1);
+        }
+        default: return false;
+        }
+    }
+    u32 make(BlockId b, ValueId v) {
+        Inst f = unit_.code[v];
+        auto operand = [&](ValueId of) {
+            Again found;
+            again(b, of, found);
+            return add(found);
+        };
+        if (f.op == Op::select) {
+            Inst c = unit_.code[f.a];
+            c.a = operand(c.a), c.b = operand(c.b);
+            f.a = add(c), f.b = make(b, f.b), f.c = make(b, f.c);
+        } else {
+            f.a = operand(f.a);
+            if (f.op != Op::flags_logic && f.op != Op::flags_from) f.b = operand(f.b);
+        }
+        return add(f);
     }
     u32 add(const Inst& i) {
         unit_.code.push_back(i);

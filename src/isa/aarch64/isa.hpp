@@ -87,7 +87,7 @@ private:
     ir::MemArg placed(ir::MemArg m, bool unprivileged) const {
         ModeFields f = mode_fields(mode());
         m.index = u8(unprivileged ? f.unprivileged : f.data);
-        if (m.align == ir::Align::any && (mode() & mode_aligned)) m.align = ir::Align::natural;
+        if (mode() & mode_aligned) m.align = ir::Align::natural;
         return m;
     }
     void branch_type(u32 btype) {

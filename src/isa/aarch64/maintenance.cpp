@@ -63,9 +63,9 @@ void set_par(const State& s, bool done, const Mapping& m, u64 attributes, const 
         s[slot_par_el1] = 1 | fst << 1 | (e.cause >> 7 & 1) << 8 | stage2 << 9 | u64{1} << 11;
         return;
     }
-    u64 shareable = attributes < 0x10 || attributes == 0x44 ? 2 : 3;
+    u64 memory = attributes & 0xff, shareable = memory < 0x10 || memory == 0x44 ? 2 : attributes >> 8;
     s[slot_par_el1] =
-        (m.physical & 0xfffffffff000) | attributes << 56 | u64{1} << 11 | shareable << 7 | u64(!m.secure) << 9;
+        (m.physical & 0xfffffffff000) | memory << 56 | u64{1} << 11 | shareable << 7 | u64(!m.secure) << 9;
 }
 
 bool address_translation(const State& s, PhysicalMemory& memory, u64 detail, u32 op, Exception& e) {

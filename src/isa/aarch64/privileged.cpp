@@ -66,7 +66,7 @@ public:
 private:
     State state(const ir::CpuHeader& cpu) const { return State(const_cast<ir::CpuHeader&>(cpu), model_); }
     bool write_pstate(const State& s, u64 detail, Exception& e) const;
-    bool wait(const State& s, bool event, Effects& f, Exception& e) const;
+    bool wait(const State& s, Effects& f, Exception& e) const;
     bool monitor_call(const State& s, Request r, Effects& f) const;
     const Model& model_;
 };
@@ -123,16 +123,17 @@ bool AArch64System::write_pstate(const State& s, u64 detail, Exception& e) const
     return true;
 }
 
-// WFI, WFE (D1.6): ISS.TI tells which.
-bool AArch64System::wait(const State& s, bool event, Effects& f, Exception& e) const {
+// WFI (D1.6). What would not wait does not trap; WFE never does, since events come at any time.
+bool AArch64System::wait(const State& s, Effects& f, Exception& e) const {
     u32 el = s.level();
-    u64 iss = condition_always | event;
-    if (el == 0 && !(s.el0_sctlr() & (event ? sctlr::nTWE : sctlr::nTWI))) return e = {syndrome(ec::wfx, iss)}, false;
-    if (el < 2 && (s.hcr() & (event ? hcr::TWE : hcr::TWI))) return e = {syndrome(ec::wfx, iss) | cause::to_el2}, false;
-    if (el < 3 && s.has_el3() && (s[slot_scr_el3] & (event ? scr::TWE : scr::TWI)))
-        return e = {syndrome(ec::wfx, iss) | cause::to_el3}, false;
-    f.wait = !event;
-    f.pause = event; // events come at any time, so waiting for one may end at once
+    Exception trapped_wait{syndrome(ec::wfx, condition_always)};
+    if (interrupt_pending(s)) return true;
+    if (el == 0 && !(s.el0_sctlr() & sctlr::nTWI)) return e = trapped_wait, false;
+    trapped_wait.cause |= cause::to_el2;
+    if (el < 2 && (s.hcr() & hcr::TWI)) return e = trapped_wait, false;
+    trapped_wait.cause |= cause::to_el3;
+    if (el < 3 && s.has_el3() && (s[slot_scr_el3] & scr::TWI)) return e = trapped_wait, false;
+    f.wait = true;
     return true;
 }
 
@@ -155,8 +156,8 @@ bool AArch64System::execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::spa
         return exception_return(s, e);
     case Request::hvc:
     case Request::smc: return monitor_call(s, Request(detail & 0xff), f);
-    case Request::wfi: done = wait(s, false, f, e); break;
-    case Request::wfe: done = wait(s, true, f, e); break;
+    case Request::wfi: done = wait(s, f, e); break;
+    case Request::wfe: f.pause = true; break;
     case Request::msr:
         done = access_register(s, detail, f, e);
         if (done && f.request.kind != BoardRequest::Kind::none) return true;

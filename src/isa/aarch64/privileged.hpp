@@ -25,10 +25,10 @@ inline constexpr u64 M = 1, A = 2, UMA = 1 << 9, DZE = 1 << 14, UCT = 1 << 15, n
 // HCR_EL2 (D19.2.48)
 namespace hcr {
 inline constexpr u64 VM = 1, PTW = 1 << 2, FMO = 1 << 3, IMO = 1 << 4, AMO = 1 << 5, VF = 1 << 6, VI = 1 << 7,
-                     VSE = 1 << 8, DC = 1 << 12, TWI = 1 << 13, TWE = 1 << 14, TID1 = 1 << 16, TID2 = 1 << 17,
-                     TID3 = 1 << 18, TSC = 1 << 19, TACR = 1 << 21, TSW = 1 << 22, TPC = 1 << 23, TPU = 1 << 24,
-                     TTLB = 1 << 25, TVM = 1 << 26, TGE = 1 << 27, TDZ = 1 << 28, HCD = 1 << 29, TRVM = 1 << 30,
-                     RW = u64{1} << 31, CD = u64{1} << 32, ID = u64{1} << 33, E2H = u64{1} << 34;
+                     VSE = 1 << 8, DC = 1 << 12, TWI = 1 << 13, TID1 = 1 << 16, TID2 = 1 << 17, TID3 = 1 << 18,
+                     TSC = 1 << 19, TACR = 1 << 21, TSW = 1 << 22, TPC = 1 << 23, TPU = 1 << 24, TTLB = 1 << 25,
+                     TVM = 1 << 26, TGE = 1 << 27, TDZ = 1 << 28, HCD = 1 << 29, TRVM = 1 << 30, RW = u64{1} << 31,
+                     CD = u64{1} << 32, ID = u64{1} << 33, E2H = u64{1} << 34;
 // What makes instructions of EL1 and EL0 trap, so that they are looked at one by one.
 inline constexpr u64 traps = TID1 | TID2 | TID3 | TACR | TSW | TPC | TPU | TTLB | TVM | TRVM | TDZ | TGE;
 } // namespace hcr
@@ -186,7 +186,7 @@ bool walk(const State& s, PhysicalMemory& memory, u64 address, u32 bytes, Access
           Mapping& out, Exception& e);
 u64 context_of(const State& s, u32 index);
 u64 context_of_asid(const State& s, u32 index, u64 asid);
-// AT with stage 1 only: as walk, but without stage 2.
+// AT with stage 1 only: as walk, but without stage 2. attributes: those of MAIR_ELx, and shareability << 8.
 bool walk_stage1(const State& s, PhysicalMemory& memory, u64 address, AccessType type, u32 index, Mapping& out,
                  u64& attributes, Exception& e);
 

@@ -309,7 +309,6 @@ bool el0_may(const State& s, u32 number, Group g, bool write) {
     }
     if (number == reg::ctr_el0) return control & sctlr::UCT;
     if (number == sr(3, 3, 4, 2, 1)) return control & sctlr::UMA;
-    if (number == sr(3, 3, 9, 14, 0)) return !write; // PMUSERENR
     if (number == sr(2, 3, 0, 4, 0) || number == sr(2, 3, 0, 5, 0) || number == sr(2, 3, 0, 1, 0))
         return !(s[slot_mdscr_el1] >> 12 & 1); // TDCC
     return true;
@@ -340,6 +339,8 @@ bool permitted(const State& s, u32 number, Group g, u64 detail, Exception& e) {
     u32 el = s.level();
     bool write = detail >> 13 & 1;
     if (el < lowest_level(s, number)) return e = undefined_instruction(), false;
+    if (el == 0 && write && (number == reg::tpidrro_el0 || number == sr(3, 3, 9, 14, 0))) // PMUSERENR_EL0
+        return e = undefined_instruction(), false;
     if (el == 0 && !el0_may(s, number, g, write)) return e = trapped(s, detail, 1), false;
     if (el < 2 && s.el2_enabled() && !s.host_el0() && el2_traps(s, number, g, write))
         return e = trapped(s, detail, 2), false;

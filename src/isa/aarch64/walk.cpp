@@ -216,7 +216,8 @@ struct Walk {
         out.bits = u8(shift);
         out.read = now.read, out.write = now.write, out.fetch = now.fetch;
         attributes = c.mair >> (8 * (v >> 2 & 7)) & 0xff;
-        out.device = attributes < 0x10; // Device-*: 0b0000dd00
+        out.device = attributes < 0x10;  // Device-*: 0b0000dd00
+        attributes |= (v >> 8 & 3) << 8; // shareability
         out.global = c.two_ranges ? !(v >> 11 & 1) : true;
         out.secure = s.secure() && !(v >> 5 & 1);
         return true;
@@ -296,7 +297,7 @@ bool first_stage(Walk& w, u64 address, Mapping& out, u64& attributes, bool& tag)
     out.bits = 48;
     out.read = out.write = out.fetch = out.global = true;
     out.secure = s.secure();
-    attributes = cacheable ? 0xff : 0;
+    attributes = cacheable ? 0xff : 2 << 8;
     out.small = bare != address;
     return true;
 }

@@ -1,6 +1,7 @@
 #include "isa/guest.hpp"
 #include "isa/translate.hpp"
 #include <gtest/gtest.h>
+#include <random>
 
 namespace mimic::isa {
 namespace {

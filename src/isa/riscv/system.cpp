@@ -106,6 +106,9 @@ public:
                    bool debug, Mapping& out, Exception& e) const override {
         return walk(State(cpu), memory, address, bytes, type, index, debug, out, e);
     }
+    bool mappings(ir::CpuHeader& cpu, PhysicalMemory& memory, u32 max, std::vector<Mapped>& out) const override {
+        return mapped_ranges(State(cpu), memory, max, out);
+    }
     u64 context(const ir::CpuHeader& cpu, u32 index) const override {
         if (privilege_of_index(index) == machine_level) return bare;
         u64 satp = State(const_cast<ir::CpuHeader&>(cpu))[slot_satp];

@@ -1,6 +1,7 @@
 // Properties that every row of every guest has.
 #include "isa/shapes/shapes.hpp"
 #include <gtest/gtest.h>
+#include <random>
 
 namespace mimic::isa {
 namespace {

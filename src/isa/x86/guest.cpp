@@ -95,7 +95,7 @@ public:
         auto rows = decoder_.rows();
         return u32(std::find(rows.begin(), rows.end(), i.row) - rows.begin());
     }
-    std::vector<u8> random_instance(u32 n, std::mt19937_64& random) const override;
+    std::vector<u8> random_instance(u32 n, Chance random) const override;
     std::vector<std::string> row_conflicts() const override { return decoder_.conflicts(); }
 
 private:
@@ -103,7 +103,7 @@ private:
     Decoder decoder_;
 };
 
-i64 random_value(std::mt19937_64& random) {
+i64 random_value(Chance& random) {
     switch (random() % 6) {
     case 0: return 0;
     case 1: return i64(random() % 16);
@@ -114,7 +114,7 @@ i64 random_value(std::mt19937_64& random) {
 }
 
 // Every form of the operands: widths, high registers, address forms; prefixes where they mean something.
-std::vector<u8> X86Guest::random_instance(u32 n, std::mt19937_64& random) const {
+std::vector<u8> X86Guest::random_instance(u32 n, Chance random) const {
     const Row& r = *decoder_.rows()[n];
     auto one_in = [&](u32 k) { return random() % k == 0; };
     for (u32 tries = 0; tries < 1000; ++tries) {

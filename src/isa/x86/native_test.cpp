@@ -10,6 +10,7 @@
 #    include <cstring>
 #    include <fmt/format.h>
 #    include <gtest/gtest.h>
+#    include <random>
 #    include <sys/mman.h>
 #    include <ucontext.h>
 

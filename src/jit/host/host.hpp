@@ -25,10 +25,15 @@ struct Emitted {
         ir::BlockId block;
         u32 offset;
     };
+    // What a link word holds: where an edge goes; where a counted edge goes while it is counted (the word behind its own);
+    // how often it may before it is told (the one behind that).
+    enum class Word : u8 { target, counted, count };
     struct Edge { // link word first_link + n is edge n's
         u64 pc;
         u32 mode;
         u32 stub; // where the word points while the edge has no target
+        Word word = Word::target;
+        bool is_counted = false; // two more words follow
     };
     // Host registers that are not yet what the guest should see: their NaNs (of 64 bits in f64, else of 32), and the ones
     // above 32 bits in bare.
@@ -41,10 +46,12 @@ struct Emitted {
         u64 pc;     // guest instruction
         Owed owed;  // for Backend::settle
     };
+    static constexpr u32 words_a_block = 3; // at most
     u32 bytes = 0;
     bool no_room = false;         // emission failed, since the code is longer than the room
     ir::Op refused = ir::Op::nop; // what had no lowering, when emission failed otherwise
-    std::string* text = nullptr;  // when set, gets the host code as text
+    bool counts_turns = false;   // wanted: jumps back to other units count down before they leave to be linked for good
+    std::string* text = nullptr; // when set, gets the host code as text
     std::vector<Entry> entries;
     std::vector<Edge> edges;
     std::vector<Fault> faults; // by rising offset

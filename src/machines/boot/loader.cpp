@@ -143,6 +143,15 @@ Result<void> Loader::reload() {
     return {};
 }
 
+std::vector<LoadedPiece> Loader::pieces() const {
+    std::vector<LoadedPiece> out;
+    for (const Piece& p : pieces_) {
+        bool rom = memory_.find(p.address).kind == memory::Place::Kind::rom;
+        out.push_back({p.what, p.address, content(p).size() + p.zeros, rom});
+    }
+    return out;
+}
+
 // ---- firmware ---------------------------------------------------------------------------------------------------------
 
 Result<std::string> find_firmware(std::span<const std::string> folders, std::span<const std::string_view> names,

@@ -32,6 +32,13 @@ struct Loaded {
     u64 entry = 0;
 };
 
+// What was loaded, for monitors.
+struct LoadedPiece {
+    std::string what;
+    u64 address = 0, bytes = 0;
+    bool rom = false;
+};
+
 class Loader {
 public:
     explicit Loader(memory::AddressSpace& memory) : memory_(memory) {}
@@ -49,6 +56,7 @@ public:
     Result<Loaded> add_arm64_kernel(const std::string& what, const std::string& path, u64 base, u64 limit);
     // Writes everything once more: a reset.
     Result<void> reload();
+    std::vector<LoadedPiece> pieces() const;
 
 private:
     struct Piece {

@@ -90,6 +90,43 @@ static void boxes(void) {
     expect("first", r, 0xffffffff3fc00000), expect("second", s, 0xffffffff40200000);
     expect("unboxed", u, 0xffffffff7fc00000);
 }
+static void loops(void) { // the page begins some turns on
+    static double kept[8];
+    uint64_t r, s, u, flags;
+    fresh();
+    asm volatile("mv t0,%4\n mv t1,%5\n fmv.d.x ft0,%6\n fmv.d.x ft1,zero\n fmv.d.x ft5,zero\n li t2,0\n"
+                 "1: fmul.d ft2,ft0,ft1\n fadd.d ft5,ft5,ft2\n fsd ft2,0(t0)\n addi t0,t0,8\n fmv.d.x ft4,t2\n"
+                 "fadd.d ft3,ft4,ft0\n fmv.x.d t2,ft3\n bne t0,t1,1b\n"
+                 "fmv.x.d %0,ft2\n fmv.x.d %1,ft5\n mv %2,t2\n frflags %3"
+                 : "=&r"(r), "=&r"(s), "=&r"(u), "=&r"(flags)
+                 : "r"(page - 40), "r"(page + 40), "r"(infinity)
+                 : CHANGES, "t0", "t1", "t2");
+    expect("product", r, quiet), expect("sum", s, quiet), expect("infinite", u, infinity), expect("flags", flags, 16);
+    expect("stored before", *(uint64_t*)(page - 40), quiet), expect("stored", *(uint64_t*)(page + 32), quiet);
+    for (int loses = 0; loses < 2; loses++) { // constants change places at each turn; one may have no box
+        fresh();
+        asm volatile("mv t0,%3\n mv t1,%4\n fmv.d.x ft0,%5\n fmv.d.x ft1,%6\n fmv.w.x ft2,zero\n"
+                     "1: fadd.s ft3,ft0,ft1\n fadd.s ft2,ft2,ft3\n fsw ft3,0(t0)\n addi t0,t0,4\n fmv.d ft4,ft0\n"
+                     "fmv.d ft0,ft1\n fmv.d ft1,ft4\n bne t0,t1,1b\n"
+                     "fmv.x.d %0,ft0\n fmv.x.d %1,ft2\n fmv.x.d %2,ft3"
+                     : "=&r"(r), "=&r"(s), "=&r"(u)
+                     : "r"(page - 12), "r"(page + 16), "r"(0xffffffff3f800000),
+                       "r"(loses ? 0xfffffffe3f800000 : 0xffffffff3f800000)
+                     : CHANGES, "t0", "t1");
+        expect("constant", r, loses ? 0xfffffffe3f800000 : 0xffffffff3f800000);
+        expect("sum of singles", s, loses ? 0xffffffff7fc00000 : 0xffffffff41600000);
+        expect("last of singles", u, loses ? 0xffffffff7fc00000 : 0xffffffff40000000);
+        expect("single stored", *(uint32_t*)page, loses ? 0x7fc00000 : 0x40000000);
+    }
+    for (int n = 0; n < 8; n++) kept[n] = n;
+    asm volatile("mv t0,%2\n mv t1,%3\n fmv.d.x ft0,zero\n li t2,0\n"
+                 "1: fld ft1,0(t0)\n addi t0,t0,8\n fmv.d.x ft2,t2\n fadd.d ft0,ft2,ft1\n fmv.x.d t2,ft0\n"
+                 "bne t0,t1,1b\n mv %0,t2\n fmv.x.d %1,ft0"
+                 : "=&r"(r), "=&r"(s)
+                 : "r"(kept), "r"(kept + 8)
+                 : CHANGES, "t0", "t1", "t2");
+    expect("sum in both", r, 0x403c000000000000), expect("its twin", s, r);
+}
 static void fused(void) {
     uint64_t r, flags;
     fresh();
@@ -173,6 +210,7 @@ static void floats(void) {
     expect("product", r, 0x7fc00000), expect("fused", s, 0x7fc00000), expect("above", u, 0);
 }
 static void boxes(void) {}
+static void loops(void) {}
 static void fused(void) {
     uint64_t r, s;
     fresh();
@@ -199,6 +237,7 @@ static void modes(void) { // default NaN: from the next instruction on
 static void doubles(void) {}
 static void floats(void) {}
 static void boxes(void) {}
+static void loops(void) {}
 static void fused(void) {}
 static void quietly(void) {}
 static void modes(void) {}
@@ -207,8 +246,9 @@ static void modes(void) {}
 int main(void) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, 0);
-    page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    for (int round = 0; round < 50; round++) doubles(), floats(), boxes(), fused(), quietly(), modes();
+    page = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    page += 4096; // with one before it
+    for (int round = 0; round < 50; round++) doubles(), floats(), boxes(), loops(), fused(), quietly(), modes();
 #if defined(__riscv) || defined(__aarch64__)
     if (faults < 200) printf("%d faults\n", faults);
 #endif

@@ -16,6 +16,7 @@
 #include <fnmatch.h>
 #include <fstream>
 #include <map>
+#include <random>
 #include <set>
 #include <sstream>
 #include <string>

@@ -239,7 +239,7 @@ public:
         return out;
     }
     // A packet of one; of two, "r0 = #0" first, where the row wants a new value.
-    std::vector<u8> random_instance(u32 n, std::mt19937_64& random) const override {
+    std::vector<u8> random_instance(u32 n, Chance random) const override {
         const R& r = *decoder().rows()[n];
         std::vector<u8> out;
         if (r.valid == new_value) out = {0x00, 0x40, 0x00, 0x78};

@@ -3,9 +3,9 @@
 #include "softfloat/env.hpp"
 #include <algorithm>
 #include <asmjit/x86.h>
-#include <cpuid.h>
 #include <csignal>
 #include <cstring>
+#include <sys/platform/x86.h>
 #include <ucontext.h>
 
 namespace mimic::jit::x86 {
@@ -14,30 +14,31 @@ using namespace asmjit::x86;
 using ir::CpuHeader;
 using ir::ExitKind;
 
+// As the C library found them when the program began: CPUID leaves a virtual machine, which costs more than a page fault.
 Features Features::probe(u32 level) {
     Features f;
-    const asmjit::CpuFeatures::X86& c = asmjit::CpuInfo::host().features().x86();
-    f.sse41 = c.hasSSE4_1();
-    f.popcnt = c.hasPOPCNT();
+    f.sse41 = CPU_FEATURE_ACTIVE(SSE4_1);
+    f.popcnt = CPU_FEATURE_ACTIVE(POPCNT);
     if (level < 3) return f;
-    f.avx = c.hasAVX();
-    f.avx2 = c.hasAVX2();
-    f.bmi1 = c.hasBMI();
-    f.bmi2 = c.hasBMI2();
-    f.lzcnt = c.hasLZCNT();
-    f.fma = c.hasFMA();
-    f.movbe = c.hasMOVBE();
-    f.aes = c.hasAESNI();
-    f.pclmul = c.hasPCLMULQDQ();
-    f.sha = c.hasSHA();
+    f.avx = CPU_FEATURE_ACTIVE(AVX);
+    f.avx2 = CPU_FEATURE_ACTIVE(AVX2);
+    f.bmi1 = CPU_FEATURE_ACTIVE(BMI1);
+    f.bmi2 = CPU_FEATURE_ACTIVE(BMI2);
+    f.lzcnt = CPU_FEATURE_ACTIVE(LZCNT);
+    f.fma = CPU_FEATURE_ACTIVE(FMA);
+    f.movbe = CPU_FEATURE_ACTIVE(MOVBE);
+    f.aes = CPU_FEATURE_ACTIVE(AES);
+    f.pclmul = CPU_FEATURE_ACTIVE(PCLMULQDQ);
+    f.sha = CPU_FEATURE_ACTIVE(SHA);
     if (level < 4) return f;
-    f.avx512vl = c.hasAVX512_F() && c.hasAVX512_VL() && c.hasAVX512_DQ() && c.hasAVX512_BW();
-    f.avx512cd = f.avx512vl && c.hasAVX512_CDI();
-    f.bitalg = f.avx512vl && c.hasAVX512_BITALG();
-    f.vbmi = f.avx512vl && c.hasAVX512_VBMI();
-    f.gfni = f.avx512vl && c.hasGFNI();
-    f.vaes = f.avx512vl && c.hasVAES();
-    f.vpclmul = f.avx512vl && c.hasVPCLMULQDQ();
+    f.avx512vl = CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512DQ) &&
+                 CPU_FEATURE_ACTIVE(AVX512BW);
+    f.avx512cd = f.avx512vl && CPU_FEATURE_ACTIVE(AVX512CD);
+    f.bitalg = f.avx512vl && CPU_FEATURE_ACTIVE(AVX512_BITALG);
+    f.vbmi = f.avx512vl && CPU_FEATURE_ACTIVE(AVX512_VBMI);
+    f.gfni = f.avx512vl && CPU_FEATURE_ACTIVE(GFNI);
+    f.vaes = f.avx512vl && CPU_FEATURE_ACTIVE(VAES);
+    f.vpclmul = f.avx512vl && CPU_FEATURE_ACTIVE(VPCLMULQDQ);
     return f;
 }
 

@@ -34,7 +34,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     out_ = &out;
     code_ = code;
     first_link_ = first_link;
-    failed_ = false;
+    failed_ = in_copy_ = false;
     out.entries.clear();
     out.edges.clear();
     out.faults.clear();
@@ -63,12 +63,11 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         // State is at home at the start of every guest instruction's block: each may be entered from outside.
         if (b == 0 || unit.code[block.begin].op == Op::insn) entry(b);
         begin_block(block);
-        for (now_ = block.begin; now_ < block.end; ++now_) {
-            if (!analysis.value[now_].dead && !analysis.value[now_].deferred) instruction(now_);
-            if (failed_) {
-                out.refused = unit.code[now_].op;
-                return false;
-            }
+        copy_begin_ = u32(a_.offset());
+        body(block);
+        if (failed_) {
+            out.refused = unit.code[now_].op;
+            return false;
         }
     }
     cold_code();
@@ -87,6 +86,14 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     holder_.setLogger(nullptr);
     holder_.copyFlattenedData(writable, out.bytes);
     return true;
+}
+
+// Until the end, or where it failed.
+void Lowering::body(const ir::Block& b) {
+    for (now_ = b.begin; now_ < b.end; ++now_) {
+        if (!an_->value[now_].dead && !an_->value[now_].deferred) instruction(now_);
+        if (failed_) return;
+    }
 }
 
 void Lowering::instruction(u32 n) {
@@ -120,6 +127,7 @@ void Lowering::get(u32 n) {
     ir::SlotArg s = ir::SlotArg::from(inst(n).imm);
     Type t = inst(n).type;
     i8 g = plan_.gpr[s.slot], x = plan_.vec[s.slot];
+    if (place_[n].active) return; // a mirror
     activate(n);
     if (t == Type::i1) { // bit 0 of whatever stands there
         i32 whole = at_.slot(guest_.slots[s.slot].offset);
@@ -235,8 +243,18 @@ void Lowering::put(u32 n) {
         Place& p = place_[v];
         // The home is as good as a spill place from now on.
         if (inst(v).op != Op::constant && p.spill < 0 && p.uses > 1 && type(v) == t) p.mem = home(s);
+        if (p.gpr >= 0 && !in_vec(t)) shares_home(v, home(s), size);
     }
     use(v);
+}
+
+// Values that are the same bits as v, which has just been stored, are at home there, too.
+void Lowering::shares_home(ValueId v, i32 mem, u32 bytes) {
+    for (ValueId w : active_) {
+        Place& p = place_[w];
+        const bool same = w != v && p.gpr == place_[v].gpr && !in_vec(type(w)) && ir::size_of(type(w)) <= bytes;
+        if (same && p.mem == no_mem && inst(w).op != Op::constant) p.mem = mem;
+    }
 }
 
 // A narrower value into a slot that lives in a register: the other bytes stay.

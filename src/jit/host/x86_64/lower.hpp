@@ -165,9 +165,11 @@ private:
     void store_home(i32 disp, ValueId v);
 
     // lower.cpp
+    void body(const ir::Block& b);
     void instruction(u32 n);
     void get(u32 n);
     void put(u32 n);
+    void shares_home(ValueId v, i32 mem, u32 bytes);
     void put_part(u32 n, const ir::SlotArg& s);
 
     // lower_int.cpp
@@ -178,14 +180,19 @@ private:
     void shift(u32 n);
     void multiply(u32 n);
     void multiply_high(u32 n);
+    u32 other_half(u32 n) const;
+    bool other_half_came_first(u32 n);
+    void both_halves_of_product(u32 n, u32 m);
     void divide(u32 n);
     void convert(u32 n);
     void bits(u32 n);
     asmjit::x86::CondCode condition(ValueId v); // emits the comparison; consumes the use of v
+    asmjit::x86::CondCode test_bits(const Inst& compares);
     void set_condition(u32 n);
+    bool clear_early(u32 n);
     void select(u32 n);
     bool in_temp(ValueId v) const;
-    bool settled(ValueId v) const;            // needs no temporary to be read
+    bool settled(ValueId v) const; // needs no temporary to be read
     bool compares_two_unsettled(ValueId condition) const;
     void set(u32 n, asmjit::x86::CondCode c); // the result is the truth of c
 
@@ -252,7 +259,9 @@ private:
     void test_poll();
     void leave_for_poll(Label stop, u64 pc);
     Label label(BlockId b);
-    void exit_direct(u64 pc, u32 mode);
+    asmjit::x86::CondCode last_condition(ValueId v, Label yes, Label no);
+    void exit_direct(u64 pc, u32 mode, bool counted);
+    void embed_relative(std::span<const u8> opcode, const u64* word, u32 behind = 0);
     void exit_indirect(u32 n);
     void trap(u32 n);
     void cold_code();
@@ -328,6 +337,37 @@ private:
     void owe(u32 reg, bool f64, u32 sources);
     void keep(u32 n);
     void move_owed(u32 from, u32 to);
+    // lower_turn.cpp: a block that goes back to itself is made twice where the second turn can rely on what the first one
+    // found or left: the first copy is what others enter, the second one closes the loop.
+    struct Mirror { // a value that a general register of a slot and a vector register of another hold alike
+        ValueId get;
+        u8 gpr, vec;
+    };
+    struct Steady { // at the start of the second copy
+        u32 owed = 0, owed_f64 = 0, bare = 0;
+        Known known[32];
+        std::vector<Mirror> mirrors;
+    };
+    bool turns(u32 n) const; // n is the branch of a block to itself
+    bool turn(u32 n);
+    void another_copy();
+    Label stop_turn(const Steady& s);
+    void leave_turn(Label around, const Steady& s);
+    void close_turn(u32 n);
+    Steady at_back_edge() const;
+    void find_mirrors(Steady& s) const;
+    bool holds(const Steady& s) const; // at the end of the second copy
+    void resume(const Steady& s);      // in cold code: registers owe what they owed there
+    bool fixed_by_store(const Inst& i) const;
+    Xmm canonical_copy(Xmm v, bool f64);
+    u32 pinned_vecs() const { return ~0u << vec_temps(f_); }
+    bool in_copy_ = false, polled_ = false; // polled_: the copy before did
+    Steady steady_;
+    Label again_, out_of_turn_; // where the last copy goes on; where all go when the loop is left
+    u32 more_copies_ = 0, copy_begin_ = 0;
+    u32 asked_ = 0;                     // registers whose box was looked at since they were defined
+    u32 settled_ = 0, settled_f64_ = 0; // registers that owed since they were defined, and do no more
+
     bool owes(ValueId v) const { return place_[v].vec >= 0 && (owing() >> place_[v].vec & 1); }
     u32 owed_ = 0, owed_f64_ = 0; // registers whose value may be such a NaN; those of 64 bits
     u32 bare_ = 0;                // registers that want ones in bits 32 to 63
@@ -339,6 +379,7 @@ private:
     i8 cover_[32] = {};           // a register whose value depends on this one's, so that its test is enough; or -1
     Known known_[32];
     std::vector<Kept> kept_;
+    bool pending_ = false; // the last kept operation is not emitted yet
 
     // lower_vector.cpp: families, and what their files share. Below, d is the result's register and may be any operand's
     // too; L is the binary logarithm of a lane's bytes.

@@ -49,6 +49,7 @@ void Lowering::call_out(u32 record, bool may_leave) {
     if (record == Records::full) return void(failed_ = true);
     spill_temps();
     std::fill(std::begin(known_), std::end(known_), Known{}); // the body may write slots
+    asked_ = settled_ = 0;
     give_back();
     a_.mov(eax, record);
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));

@@ -9,20 +9,29 @@ using namespace asmjit::x86;
 using asmjit::imm;
 using IrInst = ir::Inst;
 
+namespace {
+
+// Up to the displacement of an operand relative to rip.
+constexpr u8 jump[] = {0xff, 0x25}, decrement[] = {0x48, 0x83, 0x2d}, lea_rax[] = {0x48, 0x8d, 0x05};
+
+} // namespace
+
 bool Lowering::control(u32 n) {
     const IrInst& i = inst(n);
     switch (i.op) {
     case Op::br: edge(i.b, false); return true;
     case Op::brcond: {
+        if (turn(n)) return true;
         BlockId yes = i.b, no = i.c;
         u32 here = an_->position[block_];
         u64 pc = unit_->blocks[block_].pc;
         bool back = ir::polls_on(*unit_, pc, yes);
-        CondCode c = condition(i.a);
         if (back) {
             // if not c, around the poll; the poll closes the loop
-            Label around = a_.newLabel(), stop = a_.newLabel();
+            Label around = a_.newLabel(), turn = a_.newLabel(), stop = a_.newLabel();
+            CondCode c = last_condition(i.a, turn, around);
             a_.j(asmjit::x86::negateCond(c), around);
+            a_.bind(turn);
             test_poll();
             a_.jz(label(yes));
             a_.jmp(stop);
@@ -30,15 +39,19 @@ bool Lowering::control(u32 n) {
             a_.bind(around);
             edge(no, false);
         } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
+            CondCode c = last_condition(i.a, label(yes), label(no));
             a_.j(asmjit::x86::negateCond(c), label(no));
         } else {
+            Label otherwise = a_.newLabel();
+            CondCode c = last_condition(i.a, label(yes), otherwise);
             a_.j(c, label(yes));
+            a_.bind(otherwise);
             edge(no, false);
         }
         return true;
     }
     case Op::exit:
-        if (i.imm <= unit_->blocks[block_].pc) {
+        if (i.imm <= an_->leaves_from[block_]) {
             Label stop = a_.newLabel();
             test_poll();
             a_.jnz(stop);
@@ -50,12 +63,28 @@ bool Lowering::control(u32 n) {
                 leave_host(offsetof(HostArea, stub_poll));
             });
         }
-        exit_direct(i.imm, i.c);
+        exit_direct(i.imm, i.c,
+                    out_->counts_turns && i.imm <= an_->leaves_from[block_] &&
+                        ir::ExitHint(i.sub) == ir::ExitHint::jump);
         return true;
     case Op::exit_ind: exit_indirect(n); return true;
     case Op::trap: trap(n); return true;
     default: return false;
     }
+}
+
+// Of conditions that are joined by `and` or `or`, all but the last: jumps to `yes` or `no` as soon as one of them decides.
+// The last one's truth is left in the host's flags. All state is at home: each jump may be taken.
+CondCode Lowering::last_condition(ValueId v, Label yes, Label no) {
+    const IrInst& i = inst(v);
+    if (!an_->value[v].deferred || (i.op != Op::and_ && i.op != Op::or_)) return condition(v);
+    CondCode first = last_condition(i.a, yes, no);
+    if (i.op == Op::and_)
+        a_.j(asmjit::x86::negateCond(first), no);
+    else
+        a_.j(first, yes);
+    locked_ = vec_locked_ = 0;
+    return last_condition(i.b, yes, no);
 }
 
 Label Lowering::label(BlockId b) { return labels_[b]; }
@@ -142,8 +171,16 @@ void Lowering::entry(BlockId b) {
     });
 }
 
-// jmp [rip + link word]; the word points to the stub until the edge has a target.
-void Lowering::exit_direct(u64 pc, u32 mode) {
+// An instruction with a link word as its operand, relative to rip; `behind`: bytes of an immediate.
+void Lowering::embed_relative(std::span<const u8> opcode, const u64* word, u32 behind) {
+    a_.embed(opcode.data(), opcode.size());
+    i32 disp = i32(i64(word) - i64(code_ + a_.offset() + 4 + behind));
+    a_.embed(&disp, 4);
+}
+
+// jmp [rip + link word]; the word points to the stub until the edge has a target. A counted edge has it in a second word
+// first, and goes there through a stub that counts down in a third one.
+void Lowering::exit_direct(u64 pc, u32 mode, bool counted) {
     if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
         set_mode(mode);
         leave_plan();
@@ -151,24 +188,29 @@ void Lowering::exit_direct(u64 pc, u32 mode) {
         if (mode != unit_->key.mode) return jump_host(offsetof(HostArea, stub_lookup));
         return lookup_paged();
     }
+    using Word = Emitted::Word;
     u32 k = u32(out_->edges.size());
-    out_->edges.push_back({pc, mode, 0});
+    out_->edges.push_back({pc, mode, 0, Word::target, counted});
+    if (counted) out_->edges.push_back({pc, mode, 0, Word::counted}), out_->edges.push_back({pc, mode, 0, Word::count});
     const u64* word = first_link_ + k;
-    auto relative = [&](u32 length) { return i32(i64(word) - i64(code_ + a_.offset() + length)); };
     if (mode != unit_->key.mode) set_mode(mode);
     leave_plan();
-    u8 jump[6] = {0xff, 0x25};
-    i32 disp = relative(6);
-    std::memcpy(jump + 2, &disp, 4);
-    a_.embed(jump, 6);
+    embed_relative(jump, word);
     Label stub = a_.newLabel();
     cold(stub, [=, this] {
         out_->edges[k].stub = u32(a_.offset());
+        if (counted) {
+            Label told = a_.newLabel();
+            embed_relative(decrement, word + 2, 1);
+            const u8 one = 1;
+            a_.embed(&one, 1);
+            a_.jle(told);
+            embed_relative(jump, word + 1);
+            a_.bind(told);
+            out_->edges[k + 1].stub = u32(a_.offset());
+        }
         set_pc(pc);
-        u8 lea[7] = {0x48, 0x8d, 0x05}; // lea rax, [rip + link word]
-        i32 d = i32(i64(word) - i64(code_ + a_.offset() + 7));
-        std::memcpy(lea + 3, &d, 4);
-        a_.embed(lea, 7);
+        embed_relative(lea_rax, word);
         jump_host(offsetof(HostArea, stub_link));
     });
 }

@@ -24,8 +24,9 @@ bool Lowering::fp(u32 n) {
     if (i.op == Op::fpmode_set) return i.sub == 0 ? fp_mode(n), true : false;
     if (i.op == Op::fpflags || i.op == Op::fpflags_set) {
         constexpr u32 in_mxcsr = softfloat::flag::ieee | softfloat::flag::denormal_used;
+        if ((guest_.fp_flags & in_mxcsr) != softfloat::flag::ieee) return false;
         if (i.sub == 2) return reversed_fp_flags(n), true;
-        return i.sub == 0 && (guest_.fp_flags & in_mxcsr) == softfloat::flag::ieee ? (fp_flags(n), true) : false;
+        return i.sub == 0 ? (fp_flags(n), true) : false;
     }
     Type t = i.type;
     bool d = t == Type::f64;
@@ -184,6 +185,7 @@ void Lowering::unbox(u32 n) {
         set_vec(n, i32(a.id()));
         return use(i.a);
     }
+    if (a.id() >= vec_temps(f_)) asked_ |= bit(a.id());
     Gp bits = temp();
     use(i.a);
     Xmm r = def_vec(n);
@@ -242,7 +244,9 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     const ValueId operands[3] = {i.a, i.b, i.c};
     for (u32 k = 0; k < ir::info(i.op).operands; ++k) use(operands[k]);
     consumed_ = sources;
+    pending_ = keeps;
     Xmm r = def_vec(n);
+    pending_ = false;
     consumed_ = 0;
     known_[r.id()] = emit(r);
     if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it

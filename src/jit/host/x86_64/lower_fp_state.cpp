@@ -43,7 +43,8 @@ void Lowering::fp_flags(u32 n) {
     use(i.a);
 }
 
-// The five of IEEE 754 in the opposite order. Most writes bring back what stands there already.
+// The five of IEEE 754 in the opposite order. A write takes the modes from memory, where they are as in MXCSR: storing MXCSR
+// may cost the host ten times what loading it does.
 void Lowering::reversed_fp_flags(u32 n) {
     const IrInst& i = inst(n);
     const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
@@ -56,25 +57,16 @@ void Lowering::reversed_fp_flags(u32 n) {
         return;
     }
     Gp v = gpr(i.a), t = temp(), u = temp();
-    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
     a_.mov(t.r32(), v.r32());
     a_.and_(t.r32(), 31);
     a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
     a_.mov(u.r32(), image);
-    a_.xor_(t.r32(), u.r32());
-    a_.test(t.r32(), 0x3d); // not the denormal's
+    a_.and_(u.r32(), -64);
+    a_.or_(u.r32(), t.r32());
+    a_.mov(image, u.r32());
+    a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
+    f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
     use(i.a);
-    Label other = a_.newLabel(), back = a_.newLabel();
-    a_.jnz(other);
-    a_.bind(back);
-    cold(other, [=, this] {
-        a_.and_(t.r32(), 63);
-        a_.xor_(t.r32(), u.r32());
-        a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
-        a_.mov(image, t.r32());
-        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
-        a_.jmp(back);
-    });
 }
 
 // Rounding and flushing: MXCSR changes when the mode does.
@@ -83,7 +75,6 @@ void Lowering::fp_mode(u32 n) {
     const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
     Gp v = gpr(i.a), t = temp(), u = temp();
     a_.mov(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, mode)), 4), v.r32());
-    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
     a_.mov(t.r32(), v.r32());
     a_.and_(t.r32(), 7);
     a_.mov(t.r32(), ptr(rbp, t, 2, at_.host(offsetof(HostArea, mxcsr_rounding)), 4));
@@ -96,17 +87,20 @@ void Lowering::fp_mode(u32 n) {
     a_.and_(u.r32(), ir::fpmode::flush_inputs);
     a_.shl(u.r32(), 6 - 4);
     a_.or_(t.r32(), u.r32());
-    a_.mov(u.r32(), image);
-    a_.xor_(t.r32(), u.r32());
-    a_.test(t.r32(), 0xe040);
+    a_.mov(u.r32(), image); // its flags are old, its modes are not
+    a_.xor_(u.r32(), t.r32());
+    constexpr u32 modes = 0xe040;
+    a_.test(u.r32(), modes);
     use(i.a);
     Label other = a_.newLabel(), back = a_.newLabel();
     a_.jnz(other);
     a_.bind(back);
     cold(other, [=, this] {
-        a_.and_(t.r32(), 0xe040);
-        a_.xor_(t.r32(), u.r32());
-        a_.mov(image, t.r32());
+        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+        a_.mov(u.r32(), image);
+        a_.and_(u.r32(), ~modes);
+        a_.or_(u.r32(), t.r32());
+        a_.mov(image, u.r32());
         f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
         a_.jmp(back);
     });

@@ -169,6 +169,7 @@ void Lowering::multiply(u32 n) {
     const IrInst& i = inst(n);
     Type t = wide(i.type);
     i64 c;
+    if (other_half_came_first(n)) return;
     if (imm32(i.b, c)) {
         Gp a = gpr(i.a);
         use(i.a);
@@ -176,6 +177,7 @@ void Lowering::multiply(u32 n) {
         a_.imul(as(def_over(n, a), t), as(a, t), imm(c));
         return;
     }
+    if (u32 m = other_half(n); m != none) return both_halves_of_product(n, m);
     ValueId x = i.a, y = i.b;
     if (wants(n, y) && !wants(n, x)) std::swap(x, y);
     Operand b = second(y, t);
@@ -187,6 +189,18 @@ void Lowering::multiply(u32 n) {
 void Lowering::multiply_high(u32 n) {
     const IrInst& i = inst(n);
     Type t = i.type;
+    if (other_half_came_first(n)) return;
+    if (u32 m = other_half(n); m != none) return both_halves_of_product(n, m);
+    if (i.op == Op::mulhu && f_.bmi2) {
+        take(2); // rdx
+        move_to(rdx, i.a);
+        Gp b = gpr(i.b);
+        use(i.a);
+        use(i.b);
+        Gp d = def(n);
+        a_.mulx(as(d, t), as(d, t), as(b, t)); // the high half is written last
+        return;
+    }
     take(0); // rax
     take(2); // rdx
     move_to(rax, i.a);
@@ -195,6 +209,42 @@ void Lowering::multiply_high(u32 n) {
     use(i.a);
     use(i.b);
     def_in(n, rdx);
+}
+
+// The other half of n's unsigned product, when it is asked for soon: the host makes both at once.
+u32 Lowering::other_half(u32 n) const {
+    constexpr u32 soon = 12;
+    const IrInst& i = inst(n);
+    if (!f_.bmi2 || i.type != Type::i64 || i.op == Op::mulhs) return none;
+    const Op wanted = i.op == Op::mul ? Op::mulhu : Op::mul;
+    const u32 end = std::min(unit_->blocks[block_].end, n + soon);
+    for (u32 m = n + 1; m < end; ++m) {
+        const IrInst& k = inst(m);
+        const bool same = (k.a == i.a && k.b == i.b) || (k.a == i.b && k.b == i.a);
+        if (k.op == wanted && k.type == i.type && same && !an_->value[m].dead && !an_->value[m].deferred) return m;
+    }
+    return none;
+}
+
+// m's result waits in a temporary until its turn, when its operands' uses end, too.
+void Lowering::both_halves_of_product(u32 n, u32 m) {
+    const IrInst& i = inst(n);
+    take(2); // rdx
+    move_to(rdx, i.a);
+    Gp b = gpr(i.b);
+    use(i.a);
+    use(i.b);
+    Gp d = def(n);
+    i.op == Op::mul ? a_.mulx(rdx, d, b) : a_.mulx(d, rdx, b);
+    activate(m);
+    set_gpr(m, i32(rdx.id()));
+}
+
+bool Lowering::other_half_came_first(u32 n) {
+    if (!place_[n].active) return false;
+    use(inst(n).a);
+    use(inst(n).b);
+    return true;
 }
 
 // x86 division traps on zero and on min / -1; the IR's is total.
@@ -358,6 +408,7 @@ void Lowering::convert(u32 n) {
             return c ? v_move(d, words(c, 0)) : v_zero(d);
         }
         if (in_vec(t)) {
+            if (place_[i.a].vec >= 0) return alias(n, i.a); // a mirror
             Gp a = gpr(i.a);
             if (ir::size_of(from) < 8 && ir::size_of(t) > ir::size_of(from) && from != Type::i32) {
                 Gp z = temp();
@@ -552,6 +603,7 @@ CondCode Lowering::condition(ValueId v) {
     }
     if (i.op == Op::fcmp) return fp_condition(v);
     if (i.op == Op::cond) return flag_condition(v);
+    if (an_->value[i.a].deferred) return test_bits(i);
     Type t = i.type;
     i64 c;
     Rel rel = Rel(i.sub);
@@ -570,11 +622,34 @@ CondCode Lowering::condition(ValueId v) {
     return of(rel);
 }
 
+// Are bits of a word zero, without a copy of it?
+CondCode Lowering::test_bits(const IrInst& compares) {
+    const IrInst& word = inst(compares.a);
+    const bool wide = word.type == Type::i64, if_zero = Rel(compares.sub) == Rel::eq;
+    const u64 mask = wide ? inst(word.b).imm : u32(inst(word.b).imm);
+    CondCode c = if_zero ? CondCode::kE : CondCode::kNE;
+    if (mask != u32(mask) && i64(mask) != i32(i64(mask))) {
+        a_.bt(gpr(word.a).r64(), u32(std::countr_zero(mask)));
+        c = if_zero ? CondCode::kAE : CondCode::kB; // the bit is the carry
+    } else {
+        const Type t = mask < 0x100 ? Type::i8 : mask == u32(mask) ? Type::i32 : Type::i64;
+        const Place& p = place_[word.a];
+        const bool mem = p.gpr < 0 && p.vec < 0 && p.mem != no_mem && p.spill < 0 && p.uses == 1 && !is_const(word.a);
+        Operand bits = imm(t == Type::i64 ? i64(mask) : t == Type::i32 ? i64(i32(mask)) : i64(i8(mask)));
+        a_.emit(ids::Inst::kIdTest, mem ? Operand(state(p.mem, ir::size_of(t))) : Operand(as(gpr(word.a), t)), bits);
+    }
+    use(word.a);
+    use(word.b);
+    use(compares.b);
+    return c;
+}
+
 // A condition as a value: i1 itself, or extended at once.
 void Lowering::set_condition(u32 n) {
     const IrInst& i = inst(n);
     bool extends = i.op == Op::zext || i.op == Op::sext;
     CondCode c;
+    const bool cleared = clear_early(n);
     if (extends) {
         c = condition(i.a);
     } else { // the icmp itself
@@ -586,8 +661,20 @@ void Lowering::set_condition(u32 n) {
         use(k.b);
         c = of(Rel(k.sub));
     }
-    set(n, c);
+    if (cleared)
+        a_.set(c, gpr(n).r8());
+    else
+        set(n, c);
     if (i.op == Op::sext) a_.neg(as(gpr(n), wide(i.type)));
+}
+// Where the result's register is free before the comparison, it is cleared there: nothing has to be extended behind it.
+bool Lowering::clear_early(u32 n) {
+    const i32 slot = an_->value[n].target;
+    const i8 r = slot >= 0 ? plan_.gpr[u32(slot)] : i8(-1);
+    if (r < 0 || gpr_count_[r]) return false;
+    Gp d = def(n);
+    a_.xor_(d.r32(), d.r32());
+    return true;
 }
 void Lowering::set(u32 n, CondCode c) {
     Gp d = def(n);

@@ -194,6 +194,7 @@ void Lowering::store(u32 n) {
     if (in_vec(vt)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm v = vec(i.b);
+        if (owed_ >> v.id() & 1) v = canonical_copy(v, vt == Type::f64);
         Mem mem = address(i.a, m.disp, bytes);
         Gp t;
         if (bytes < 4) {

@@ -24,7 +24,7 @@ void each_bit(u32 bits, F&& f) {
 } // namespace
 
 void Lowering::forget_owed() {
-    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = 0;
+    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = asked_ = settled_ = 0;
     kept_.clear();
     std::fill(std::begin(known_), std::end(known_), Known{});
 }
@@ -73,6 +73,7 @@ bool Lowering::tolerates(u32 n) const {
     case Op::store: {
         const ir::MemArg m = ir::MemArg::from(i.imm);
         const i8 r = place_[i.b].vec;
+        if (fixed_by_store(i)) return clean(i.a) && by_host() && m.align == ir::Align::any;
         const bool narrow = ir::size_of(m.memory) <= 4 && type(i.b) == Type::f32;
         return kept_.empty() && clean(i.a) && by_host() && m.align == ir::Align::any &&
                (r < 0 || !((owed_ | (narrow ? 0 : bare_)) >> r & 1));
@@ -94,6 +95,7 @@ bool Lowering::tolerates(u32 n) const {
         if (ir::is_fp(type(i.a)) && i.type == Type::v128) return is_number(i.a); // the same bits, in the same register
         break;
     case Op::fpflags: return kept_.empty();
+    case Op::brcond: return turns(n) && nan_rules_ == NanRules::canonical && kept_.empty() && !guards_ && clean(i.a);
     case Op::stof:
     case Op::utof: return clean(i.a);
     default: break;
@@ -138,6 +140,7 @@ void Lowering::redefined(u32 reg) {
         });
     owed_ &= ~b, owed_f64_ &= ~b, bare_ &= ~b;
     if (!(consumed_ & b)) guards_ &= ~b;
+    asked_ &= ~b, settled_ &= ~b;
     known_[reg] = {};
     for (Kept& k : kept_)
         if (k.reg == i8(reg)) k.reg = -1;
@@ -287,7 +290,19 @@ void Lowering::settle_nans() {
     const u32 all = owed_, f64 = owed_f64_, tested = roots();
     std::vector<Kept> kept = std::move(kept_);
     kept_.clear();
+    if (pending_) {
+        Kept last = kept.back();
+        kept.pop_back();
+        for (u32 o = 0; o < last.count; ++o)
+            if (last.from[o].kept >= 0) last.from[o] = {kept[u32(last.from[o].kept)].reg, -1};
+        kept_.push_back(last);
+    }
+    settled_f64_ = (settled_f64_ & ~all) | f64;
+    settled_ |= all;
     owed_ = owed_f64_ = in_kept_ = guards_ = 0;
+    for (const Kept& k : kept_)
+        for (u32 o = 0; o < k.count; ++o)
+            if (k.from[o].reg >= 0) in_kept_ |= bit(u32(k.from[o].reg));
     if (!tested) return;
     u32 boxed = 0, redone = 0;
     each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0; });

@@ -127,7 +127,8 @@ bool Lowering::saturating(u32 n) {
     return true;
 }
 
-// x[2n] op x[2n + 1] of x = a:b. Neighbours are joined where they stand, then the results are gathered.
+// x[2n] op x[2n + 1] of x = a:b. Even and odd lanes are gathered where one instruction does it; else neighbours are joined
+// where they stand, then the results are gathered.
 bool Lowering::pairwise(u32 n) {
     const IrInst& i = inst(n);
     const u32 L = lane_log(i.lane);
@@ -146,6 +147,7 @@ bool Lowering::pairwise(u32 n) {
     if (!room(2)) return false;
     Xmm t = vec_temp(), u = vec_temp();
     const bool same = a.id() == b.id() || i.type == Type::v64;
+    constexpr u64 ones = 0x0101010101010101;
     if (i.type == Type::v64) v_double(t, a, b), a = b = t;
     use(i.a);
     use(i.b);
@@ -157,6 +159,19 @@ bool Lowering::pairwise(u32 n) {
         v_op({X::kIdShufps, X::kIdVshufps}, u, a, b, 0xdd);
         v_op({X::kIdShufps, X::kIdVshufps}, t, a, b, 0x88);
         v_op(op, vec_out(n, t), t, u);
+    } else if (same) {
+        constexpr Pair pick{X::kIdPshufb, X::kIdVpshufb};
+        const u64 even = L ? 0x0d0c090805040100 : 0x0e0c0a0806040200, odd = L ? even + 0x0202020202020202 : even + ones;
+        v_op(pick, u, a, words(odd, odd));
+        v_op(pick, t, a, words(even, even));
+        v_op(op, vec_out(n, t), t, u);
+    } else if (L == 0 && f_.vbmi) { // the index is overwritten
+        const u64 even = 0x0e0c0a0806040200, second = 16 * ones;
+        v_move(u, words(even + ones, even + ones + second));
+        v_move(t, words(even, even + second));
+        a_.vpermi2b(u, a, b);
+        a_.vpermi2b(t, a, b);
+        v_op(op, vec_out(n, t), t, u);
     } else {
         const Mem low = lanes(L + 1, L ? 0xffff : 0xff);
         auto join = [&](Xmm to, Xmm from) {
@@ -166,8 +181,8 @@ bool Lowering::pairwise(u32 n) {
         };
         Pair pack = L ? Pair{X::kIdPackusdw, X::kIdVpackusdw} : Pair{X::kIdPackuswb, X::kIdVpackuswb};
         join(t, a);
-        if (!same) join(u, b);
-        v_op(pack, vec_out(n, t), t, same ? t : u);
+        join(u, b);
+        v_op(pack, vec_out(n, t), t, u);
     }
     return true;
 }

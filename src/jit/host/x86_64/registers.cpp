@@ -52,6 +52,8 @@ void Lowering::release(ValueId v) {
 void Lowering::alias(ValueId v, ValueId of) {
     if (place_[of].gpr < 0 && place_[of].vec < 0 && place_[of].mem == no_mem) // a constant
         in_vec(type(of)) ? void(vec(of)) : void(gpr(of));
+    const bool wider = ir::size_of(type(v)) > ir::size_of(type(of)); // a home of `of` is none of v
+    if (wider && !in_vec(type(of)) && place_[of].gpr < 0 && place_[of].vec < 0 && place_[of].spill < 0) gpr(of);
     Place from = place_[of];
     activate(v);
     if (from.spill >= 0 && from.mem != no_mem && from.gpr < 0 && from.vec < 0) {
@@ -67,7 +69,7 @@ void Lowering::alias(ValueId v, ValueId of) {
     } else {
         if (from.gpr >= 0) set_gpr(v, from.gpr);
         if (from.vec >= 0) set_vec(v, from.vec);
-        if (from.spill < 0) place_[v].mem = from.mem;
+        if (from.spill < 0 && !wider) place_[v].mem = from.mem;
     }
     use(of);
 }
@@ -236,7 +238,7 @@ Xmm Lowering::vec_temp() {
             redefined(r);
             return xmm(r);
         }
-    if (in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
+    if (!pending_ && in_kept_ & ((1u << vec_temps(f_)) - 1)) { // what is kept gives up its registers
         settle_nans();
         return vec_temp();
     }

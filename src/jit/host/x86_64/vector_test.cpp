@@ -23,14 +23,15 @@ using ir::Slot;
 using ir::SlotClass;
 using ir::Type;
 
-// v0 to v29 in registers, as far as the host has them; the others in memory; then what takes scalars.
-constexpr u32 vectors = 34, in_memory = 30;
+// v0 to v29 in registers, as far as the host has them; the others in memory; then what takes scalars. `with_scalars` has d0
+// to d3, too, in registers.
+constexpr u32 vectors = 34, in_memory = 30, pinned_doubles = 4;
 constexpr std::string_view names[vectors] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",
                                              "v9",  "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
                                              "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26",
                                              "v27", "v28", "v29", "v30", "v31", "v32", "v33"};
 constexpr auto make_slots() {
-    std::array<Slot, vectors + 8> s{};
+    std::array<Slot, vectors + 8 + pinned_doubles> s{};
     for (u32 n = 0; n < vectors; ++n)
         s[n] = {names[n], u16(16 * n), Type::v128, SlotClass::vec, u8(n < in_memory ? 90 - n : 0)};
     const u32 at = 16 * vectors;
@@ -42,9 +43,13 @@ constexpr auto make_slots() {
     s[vectors + 5] = {"i32", u16(at + 28), Type::i32};
     s[vectors + 6] = {"f64", u16(at + 32), Type::f64};
     s[vectors + 7] = {"count", u16(at + 40), Type::i64, SlotClass::sys};
+    constexpr std::string_view doubles[pinned_doubles] = {"d0", "d1", "d2", "d3"};
+    for (u32 n = 0; n < pinned_doubles; ++n)
+        s[vectors + 8 + n] = {doubles[n], u16(at + 48 + 8 * n), Type::f64, SlotClass::fp, 95};
     return s;
 }
-constexpr auto slots = make_slots();
+constexpr auto with_scalars = make_slots();
+constexpr std::span slots(with_scalars.data(), vectors + 8);
 constexpr u32 state_bytes = 16 * vectors + 48, counter = vectors + 7;
 
 // The host sees tininess after rounding.
@@ -410,6 +415,161 @@ TEST_P(VectorTest, ChainsOfFp) {
         for (u64 seed = 0; seed < 4; ++seed) {
             ir::RandomOptions o{.seed = 4 * k + seed, .counter = counter};
             ASSERT_EQ(engines.difference(u, o, {0, k % 4}), "") << text << engines.text();
+        }
+    }
+}
+
+// A branch looks at joined conditions one by one; a comparison that may raise exceptions is made in any case.
+TEST_P(VectorTest, JoinedConditions) {
+    Engines engines(GetParam().guest, GetParam().level);
+    constexpr std::string_view body = "b0 pc 0x1000:\n  insn 0x1000 4\n"
+                                      "  %1 = get i64 x0\n  %2 = get i64 x1\n  %3 = get i64 x2\n"
+                                      "  %4 = get f64 f64\n  %5 = bitcast f64 %3\n"
+                                      "  %6 = icmp.slt i64 %1, %2\n  %7 = icmp.ult i64 %2, %3\n"
+                                      "  %8 = fcmp.lt f64 %4, %5\n  put x0, %3\n"
+                                      "  %10 = {} i1 %{}, %{}\n  %11 = {} i1 %{}, %10\n  brcond %11, b{}, b{}\n"
+                                      "b1 pc 0x1004:\n  insn 0x1004 4\n  %14 = constant i64 1\n  put count, %14\n"
+                                      "  exit 0x2000\nb2 pc 0x1008:\n  insn 0x1008 4\n  %18 = constant i64 2\n"
+                                      "  put count, %18\n  exit 0x3000\n";
+    constexpr u32 orders[][3] = {{6, 7, 8}, {8, 6, 7}, {7, 8, 6}};
+    for (std::string_view inner : {"and", "or"})
+        for (std::string_view outer : {"and", "or"})
+            for (auto& o : orders)
+                for (u32 yes : {1u, 2u}) {
+                    std::string text = fmt::format(fmt::runtime(body), inner, o[0], o[1], outer, o[2], yes, 3 - yes);
+                    auto unit = ir::parse(text, GetParam().guest);
+                    ASSERT_TRUE(unit) << unit.error().message() << text;
+                    ASSERT_TRUE(engines.translate(*unit)) << text;
+                    for (u64 seed = 0; seed < 40; ++seed)
+                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                }
+}
+
+// Branches on bits, whatever an immediate of the host can say of them.
+TEST_P(VectorTest, BranchesOnBits) {
+    Engines engines(GetParam().guest, GetParam().level);
+    constexpr std::string_view body =
+        "b0 pc 0x1000:\n  insn 0x1000 4\n  %1 = get {0} {1}\n  %2 = constant {0} {2:#x}\n  %3 = and {0} %1, %2\n"
+        "  %4 = constant {0} 0\n  %5 = icmp.{3} {0} %3, %4\n  brcond %5, b1, b2\n"
+        "b1 pc 0x1004:\n  insn 0x1004 4\n  %8 = constant i64 1\n  put count, %8\n  exit 0x2000\n"
+        "b2 pc 0x1008:\n  insn 0x1008 4\n  %12 = constant i64 2\n  put count, %12\n  exit 0x3000\n";
+    constexpr u64 masks[] = {1,
+                             0x40,
+                             0x80,
+                             0x81,
+                             0x100,
+                             0xff00,
+                             1u << 31,
+                             0x80000001,
+                             u64{1} << 32,
+                             u64{1} << 63,
+                             ~u64{0} << 31,
+                             ~u64{0} << 62,
+                             0x0101010101010101};
+    for (std::string_view type : {"i64", "i32"})
+        for (u64 mask : masks)
+            for (std::string_view slot : {"x0", "x2", "i32"})
+                for (std::string_view relation : {"eq", "ne"}) {
+                    if ((type == "i32") != (slot == "i32")) continue;
+                    std::string text =
+                        fmt::format(fmt::runtime(body), type, slot, type == "i32" ? u32(mask) : mask, relation);
+                    auto unit = ir::parse(text, GetParam().guest);
+                    ASSERT_TRUE(unit) << unit.error().message() << text;
+                    ASSERT_TRUE(engines.translate(*unit)) << text;
+                    for (u64 seed = 0; seed < 20; ++seed)
+                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                }
+}
+
+// A block that goes back to itself, and what its turns leave to each other: NaNs and boxes that wait, boxes that were looked
+// at, a value that is in registers of both kinds.
+class TurningBlock {
+public:
+    TurningBlock(u64 seed, bool boxes) : random_(seed), boxes_(boxes) {}
+
+    ir::Unit unit() {
+        u_ = {};
+        u_.pc = u_.guest_low = 0x1000, u_.guest_high = 0x1008;
+        add({.op = Op::insn, .sub = 4, .c = 0, .imm = 0x1000});
+        const u32 operations = 2 + below(8);
+        for (u32 n = 0; n < operations; ++n) operation();
+        const u32 count = get(Type::i64, counter), one = number(1), zero = number(0);
+        const u32 less = add({.op = Op::sub, .type = Type::i64, .a = count, .b = one});
+        put(Type::i64, less, counter);
+        const u32 more = add({.op = Op::icmp, .type = Type::i64, .sub = u8(ir::Rel::sgt), .a = less, .b = zero});
+        add({.op = Op::brcond, .a = joined(more, less), .b = 0, .c = 1});
+        u_.blocks.push_back({.begin = 0, .end = size(), .pc = 0x1000, .entry = true});
+        add({.op = Op::insn, .sub = 4, .c = 0, .imm = 0x1004});
+        add({.op = Op::exit, .c = 0, .imm = 0x1008});
+        u_.blocks.push_back({.begin = u_.blocks[0].end, .end = size(), .pc = 0x1004, .entry = true});
+        return u_;
+    }
+
+private:
+    u32 below(u32 n) { return u32(random_() % n); }
+    u32 size() const { return u32(u_.code.size()); }
+    u32 add(Inst i) {
+        u_.code.push_back(i);
+        return size() - 1;
+    }
+    u32 number(u64 v) { return add({.op = Op::constant, .type = Type::i64, .imm = v}); }
+    u32 get(Type t, u32 slot) { return add({.op = Op::get, .type = t, .imm = ir::SlotArg{ir::SlotId(slot)}.bits()}); }
+    void put(Type t, u32 v, u32 slot) {
+        add({.op = Op::put, .type = t, .a = v, .imm = ir::SlotArg{ir::SlotId(slot)}.bits()});
+    }
+    u32 some_slot() { return vectors + 8 + below(pinned_doubles); }
+    u32 read(Type t) {
+        const u32 d = get(Type::f64, some_slot());
+        return t == Type::f64 ? d : add({.op = Op::funbox, .type = t, .a = d});
+    }
+    void write(Type t, u32 v) {
+        const u32 slot = some_slot();
+        put(Type::f64, t == Type::f64 ? v : add({.op = Op::fbox, .type = Type::f64, .a = v}), slot);
+        if (t == Type::f64 && below(4) == 0)
+            put(Type::i64, add({.op = Op::bitcast, .type = Type::i64, .a = v}), vectors + below(2));
+    }
+    // Some conditions are two, which the branch looks at one by one; neither goes on for longer than `more` does.
+    u32 joined(u32 more, u32 less) {
+        const u32 kind = below(3), two = number(2);
+        if (kind == 0) return more;
+        const auto rel = kind == 1 ? ir::Rel::ne : ir::Rel::sgt;
+        const u32 other = add({.op = Op::icmp, .type = Type::i64, .sub = u8(rel), .a = less, .b = two});
+        return add({.op = kind == 1 ? Op::and_ : Op::or_, .type = Type::i1, .a = other, .b = more});
+    }
+    void operation() {
+        constexpr Op ops[] = {Op::fadd, Op::fsub,  Op::fmul, Op::fadd, Op::fmul,
+                              Op::fdiv, Op::fsqrt, Op::fma,  Op::fneg, Op::fmin};
+        const Type t = boxes_ && below(2) ? Type::f32 : Type::f64;
+        if (below(5) == 0) {
+            const u32 x = get(Type::i64, vectors + below(2));
+            return write(Type::f64, add({.op = Op::bitcast, .type = Type::f64, .a = x}));
+        }
+        Inst i{.op = ops[below(10)], .type = t, .imm = ir::FpArg{}.bits()};
+        if (i.op == Op::fma && !boxes_) i.op = Op::fadd;
+        if (i.op == Op::fneg || i.op == Op::fmin) i.imm = 0;
+        i.a = read(t);
+        if (ir::info(i.op).operands > 1) i.b = read(t);
+        if (ir::info(i.op).operands > 2) i.c = read(t);
+        write(t, add(i));
+    }
+    ir::Unit u_;
+    std::mt19937_64 random_;
+    bool boxes_;
+};
+
+TEST_P(VectorTest, TurningBlocks) {
+    ir::GuestState guest = GetParam().guest;
+    guest.slots = with_scalars, guest.bytes += 8 * pinned_doubles;
+    Engines engines(guest, GetParam().level);
+    TurningBlock make(GetParam().level, !guest.fp->nan.default_sign); // x86 has no boxes
+    for (u32 k = 0; k < 1500; ++k) {
+        const ir::Unit u = make.unit();
+        const std::string text = print(u, guest);
+        ASSERT_TRUE(verify(u, guest)) << text;
+        ASSERT_TRUE(engines.translate(u)) << text;
+        for (u64 seed = 0; seed < 8; ++seed) {
+            ir::RandomOptions o{.seed = 8 * k + seed, .counter = counter};
+            ASSERT_EQ(engines.difference(u, o, {0, k % 4}), "") << text << engines.text() << "seed " << o.seed;
         }
     }
 }

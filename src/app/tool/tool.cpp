@@ -1,4 +1,4 @@
-#include "app/img/tool.hpp"
+#include "app/tool/tool.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
@@ -6,7 +6,7 @@
 #include <sstream>
 #include <unistd.h>
 
-namespace mimic::img {
+namespace mimic::tool {
 
 Arguments::Arguments(std::span<const std::string_view> args, std::string_view letters, std::span<const Long> longs) {
     for (size_t i = 0; i < args.size(); i++) {
@@ -105,11 +105,17 @@ void Progress::set(u64 done, u64 total) {
     std::fflush(stdout);
 }
 
-Tool::Tool(io::Loop& l, std::span<const std::string_view> a) : loop(l), context{.loop = l}, args(a) {
-    context.warn = [](const std::string& text) { std::fprintf(stderr, "mimic img: warning: %s\n", text.c_str()); };
+Tool::Tool(io::Loop& l, std::string_view n, std::span<const std::string_view> a)
+    : loop(l)
+    , context{.loop = l}
+    , program(n)
+    , args(a) {
+    context.warn = [this](const std::string& text) { error("warning: " + text); };
 }
 
-void Tool::error(const std::string& message) const { std::fprintf(stderr, "mimic img: %s\n", message.c_str()); }
+void Tool::error(const std::string& message) const {
+    std::fprintf(stderr, "%.*s: %s\n", int(program.size()), program.data(), message.c_str());
+}
 void Tool::print(const std::string& text) const {
     if (!quiet) say(text);
 }
@@ -179,7 +185,7 @@ bool Tool::common(const Arguments::Option& o, bool& ok) {
 bool Tool::parsed(const Arguments& arguments, int& status) const {
     if (arguments.error().empty()) return true;
     error(arguments.error());
-    std::fputs("Try 'mimic img --help' for more information\n", stderr);
+    std::fprintf(stderr, "Try '%.*s --help' for more information\n", int(program.size()), program.data());
     status = 1;
     return false;
 }
@@ -201,6 +207,15 @@ Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
         }
     } else {
         r.filename = name;
+        r.options = Json::object();
+    }
+    for (auto& [key, value] : *how.extra.members()) {
+        Json* group = r.options.find(key);
+        if (!group || !group->members() || !value.members()) {
+            r.options.set(key, value);
+            continue;
+        }
+        for (auto& [inner, v] : *value.members()) group->set(inner, v);
     }
     r.writable = how.writable;
     r.no_backing = how.no_backing;
@@ -283,25 +298,4 @@ Task<bool> load_snapshot(const Tool& tool, Node& node, const std::string& param)
     co_return bool(r);
 }
 
-Result<Json> creation_options(const std::vector<std::string>& lists, bool& help) {
-    std::string all;
-    for (auto& list : lists) {
-        if (list.empty() || list.starts_with(',')) return Error::invalid_argument("Invalid option list: {}", list);
-        all += (all.empty() ? "" : ",") + list;
-    }
-    if (all == "help" || all == "?" || all.starts_with("help,") || all.starts_with("?,") || all.ends_with(",help") ||
-        all.ends_with(",?") || all.find(",help,") != std::string::npos) {
-        help = true;
-        return Json::object();
-    }
-    return block::parse_flat(all);
-}
-
-std::string create_help(const block::Driver& driver, bool amend) {
-    block::OptionHelp help;
-    (amend ? driver.describe_amend : driver.describe_create)(help);
-    return (amend ? fmt::format("Amend options for '{}':\n", driver.name) : std::string("Supported options:\n")) +
-           help.text();
-}
-
-} // namespace mimic::img
+} // namespace mimic::tool

@@ -1,4 +1,4 @@
-// What the commands of `mimic img` share: arguments, messages, opening images.
+// What the image tools (`mimic img`, `nbd`, `io`) share: arguments, messages, opening images.
 #pragma once
 #include "block/driver.hpp"
 #include <chrono>
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace mimic::img {
+namespace mimic::tool {
 
 using block::Context;
 using block::Node;
@@ -44,33 +44,8 @@ private:
     std::string error_;
 };
 
-// Letters of long options that have none of their own.
-enum : char {
-    opt_object = 1,
-    opt_image_opts,
-    opt_output,
-    opt_backing_chain,
-    opt_force,
-    opt_target_image_opts,
-    opt_size,
-    opt_preallocation,
-    opt_shrink,
-    opt_salvage,
-    opt_target_is_zero,
-    opt_bitmaps,
-    opt_skip_broken,
-    opt_add,
-    opt_remove,
-    opt_clear,
-    opt_enable,
-    opt_disable,
-    opt_merge,
-    opt_pattern,
-    opt_no_drain,
-    opt_flush_interval,
-    opt_start_offset,
-    opt_max_length
-};
+// Long options without a letter that all tools know; those of one tool begin at opt_own.
+enum : char { opt_object = 1, opt_image_opts, opt_output, opt_own };
 
 // Progress on standard output, for -p: "    (12.34/100%)" and on a terminal the rate and the time left.
 class Progress {
@@ -86,10 +61,12 @@ private:
 
 class Tool {
 public:
-    Tool(io::Loop& loop, std::span<const std::string_view> args);
+    // name: of the program, for messages: "mimic img".
+    Tool(io::Loop& loop, std::string_view name, std::span<const std::string_view> args);
 
     io::Loop& loop;
     Context context;
+    std::string_view program;
     std::span<const std::string_view> args;
 
     // Options that many commands have; filled by common().
@@ -111,7 +88,7 @@ public:
         std::string format, cache = "writeback";
         bool image_opts = false;
         block::DiscardMode discard = block::DiscardMode::ignore;
-        bool share_write = false;
+        Json extra = Json::object(); // options beside the file's name
     };
     // An image for this tool, with a root edge; prints the error.
     struct Image {
@@ -134,39 +111,4 @@ public:
 std::optional<u64> size_argument(const Tool& tool, std::string_view what, const std::string& text);
 // A snapshot's name as -l takes it: "snapshot.id=...,snapshot.name=..." or the id or name alone.
 Task<bool> load_snapshot(const Tool& tool, Node& node, const std::string& param);
-// The -o lists together as a flat option tree; "help" among them sets `help`.
-Result<Json> creation_options(const std::vector<std::string>& lists, bool& help);
-
-struct CreateRequest {
-    std::string filename, format;
-    Json options; // as given with -o
-    std::optional<u64> size;
-    std::string backing_file, backing_format;
-    bool unsafe_backing = false; // don't open the backing file
-    bool quiet = false;
-};
-// Creates an image as `create` does, with its "Formatting" line; prints errors.
-Task<bool> create_image(Tool& tool, CreateRequest request);
-std::string create_help(const block::Driver& driver, bool amend);
-
-// The table of `snapshot -l`; empty without snapshots.
-std::string snapshot_table(const std::vector<block::SnapshotInfo>& list);
-
-// Commands: each takes the words after its name and gives the exit status.
-Task<int> cmd_amend(Tool& tool);
-Task<int> cmd_bench(Tool& tool);
-Task<int> cmd_bitmap(Tool& tool);
-Task<int> cmd_check(Tool& tool);
-Task<int> cmd_commit(Tool& tool);
-Task<int> cmd_compare(Tool& tool);
-Task<int> cmd_convert(Tool& tool);
-Task<int> cmd_create(Tool& tool);
-Task<int> cmd_dd(Tool& tool);
-Task<int> cmd_info(Tool& tool);
-Task<int> cmd_map(Tool& tool);
-Task<int> cmd_measure(Tool& tool);
-Task<int> cmd_rebase(Tool& tool);
-Task<int> cmd_resize(Tool& tool);
-Task<int> cmd_snapshot(Tool& tool);
-
-} // namespace mimic::img
+} // namespace mimic::tool
