@@ -19,7 +19,7 @@ public:
         : guest_(*o.guest)
         , system_(*o.guest->system())
         , index_(v.index)
-        , memory_(guest_, v.memory ? *v.memory : *o.memory, no_code_)
+        , memory_(guest_, v.memory ? *v.memory : *o.memory, no_code_, v.index)
         , bytes_((ir::slots_offset + guest_.state().bytes + 63) / 64 * 64)
         , home_(static_cast<u8*>(std::aligned_alloc(64, bytes_)), std::free) {
         std::memset(home_.get(), 0, bytes_);
@@ -46,6 +46,7 @@ public:
     ir::CpuHeader& header() override { return *header_; }
     void reset(isa::ResetKind kind) override { system_.reset(*header_, kind); }
     void set_pc(u64 pc) override { system_.set_pc(*header_, pc); }
+    bool enter_level(u32 level) override { return system_.enter_level(*header_, level); }
     bool read_register(std::string_view name, u64& value) override {
         if (name == "pc") return value = header_->pc, true;
         u32 n = guest_.find_register(name);
