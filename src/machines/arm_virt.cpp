@@ -353,8 +353,7 @@ void ArmVirt::tree_devices(FdtWriter& t) {
     tree_pci(t, fmt::format("pcie@{:x}", pci_.memory), pci_, pin, [&] {
         if (gic_version_ == 2 || its_) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
     });
-    // Kernels count them in the order of the tree, devices fill the last one first.
-    for (u32 i = virtio_count; i-- > 0;)
+    for (u32 i = 0; i < virtio_count; i++)
         t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
             t.text("compatible", "virtio,mmio");
             tree_reg(t, map::virtio + i * map::virtio_size, map::virtio_size);

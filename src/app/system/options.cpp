@@ -213,8 +213,8 @@ Result<void> add_nic(SystemOptions& o, std::string_view value) {
     n.type = keys.text("type");
     n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
     DeviceOptions card;
-    card.driver = keys.text("model", "virtio-net-device");
-    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-device";
+    card.driver = keys.text("model", "virtio-net-pci");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
     card.properties.emplace_back("netdev", n.id);
     if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
     n.options = keys.rest();

@@ -133,7 +133,7 @@ Result<void> Session::open_drives() {
             if (options_.board.flash.size() <= unit) options_.board.flash.resize(unit + 1);
             options_.board.flash[unit] = d.id;
         } else if (d.interface == "virtio") {
-            options_.devices.push_back({"virtio-blk-device", "", "", {{"drive", d.id}}});
+            options_.devices.push_back({"virtio-blk-pci", "", "", {{"drive", d.id}}});
         }
     }
     return {};
