@@ -13,12 +13,10 @@ __attribute__((noinline)) void work(u64 n) {
     if (spare == 0) counter = 0;
 }
 
-void other(u64 hart) {
-    for (;;) others[hart]++;
-}
+__attribute__((noinline)) void other(u64 hart) { others[hart]++; }
 
 void start_c(u64 hart) {
-    if (hart) other(hart);
+    while (hart) other(hart);
     for (u64 n = 0;; n++) work(n);
 }
 
