@@ -16,6 +16,7 @@ public:
             const Inst& i = unit_.code[n];
             if (i.op == Op::call || i.op == Op::put_idx || i.op == Op::get_idx) return;
             if (i.op == Op::get && i.type == Type::flags) return;
+            if (may_fault(i)) return; // the guest may go on there, with the flags
             if (i.op == Op::put && i.type == Type::flags) return put(b, n, end);
         }
     }
