@@ -63,8 +63,9 @@ bool Lowering::control(u32 n) {
                 leave_host(offsetof(HostArea, stub_poll));
             });
         }
+        // A loop longer than a unit is left forward, too, by the unit that went back inside: on the way to its own entry.
         exit_direct(i.imm, i.c,
-                    out_->counts_turns && i.imm <= an_->leaves_from[block_] &&
+                    out_->counts_turns && (i.imm <= an_->leaves_from[block_] || i.imm < unit_->pc) &&
                         ir::ExitHint(i.sub) == ir::ExitHint::jump);
         return true;
     case Op::exit_ind: exit_indirect(n); return true;
