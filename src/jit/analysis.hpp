@@ -47,6 +47,7 @@ private:
     bool reaches(const ir::Unit& unit, ir::BlockId from, ir::BlockId to);
     bool find_loops(const ir::Unit& unit);
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
+    ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
     std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none
