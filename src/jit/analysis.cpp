@@ -177,6 +177,7 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     plan = base;
     exchanges.clear();
     if (find_loops(unit)) choose(unit, guest);
+    if (!exchanges.empty()) find_changes(unit);
     for (ir::BlockId b : layout) block(unit, guest, unit.blocks[b]);
 }
 
@@ -237,7 +238,7 @@ bool Analysis::find_loops(const ir::Unit& unit) {
 
 // The slots that loops use most take the registers of those that they use least, where that is worth the moves.
 void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
-    constexpr u32 entry = 16, crossing = 4; // moves where the unit is entered and left; where it is left and comes back
+    constexpr u32 entry = 12, crossing = 4; // moves where the unit is entered and left; where it is left and comes back
     const u32 margin = entry + crossing * crossings_;
     score_.assign(guest.slots.size(), 0);
     for (u32 n = 0; n < layout.size(); ++n) {
@@ -262,6 +263,32 @@ void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
         ++in;
     }
     for (const Exchange& x : exchanges) plan.gpr[x.in] = i8(x.reg), plan.gpr[x.out] = -1;
+}
+
+// Forward, from the entries, where nothing has changed yet.
+void Analysis::find_changes(const ir::Unit& unit) {
+    changed.assign(unit.blocks.size(), 0);
+    for (ir::BlockId b : layout) {
+        for (u32 k = unit.blocks[b].begin; k < unit.blocks[b].end; ++k) {
+            const Inst& i = unit.code[k];
+            if (i.op == Op::put_idx || i.op == Op::load_ff) changed[b] = ~0u;
+            if (i.op != Op::put) continue;
+            for (u32 n = 0; n < exchanges.size(); ++n)
+                if (exchanges[n].in == ir::SlotArg::from(i.imm).slot) changed[b] |= 1u << n;
+        }
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (ir::BlockId b : layout) {
+            const Inst& end = unit.code[unit.blocks[b].end - 1];
+            auto edge = [&](ir::BlockId to) {
+                again |= (changed[b] & ~changed[to]) != 0;
+                changed[to] |= changed[b];
+            };
+            if (end.op == Op::br || end.op == Op::brcond) edge(end.b);
+            if (end.op == Op::brcond) edge(end.c);
+        }
+    }
 }
 
 // Depth first, the fall-through first: straight code stays straight, and a loop closes on its head.

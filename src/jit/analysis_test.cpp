@@ -66,5 +66,26 @@ TEST(Targets, EndWhereTheSlotIsReadOrSeen) {
     EXPECT_EQ(t[2], -1); // the load may fault and show x0
 }
 
+// A loop that counts in x6, which takes a register from x0 or x1: on the way around it x6 is still at home.
+TEST(Exchanges, KnowWhatHasChangedWhereTheUnitIsLeft) {
+    RegisterPlan plan;
+    plan.gpr.assign(std::size(ir::test::slots), -1);
+    plan.vec = plan.gpr;
+    plan.gpr[0] = 3, plan.gpr[1] = 6;
+    auto unit = ir::parse("b0 entry pc 0x100:\n  insn 0x100 4\n  %1 = get i1 x3\n  brcond %1, b1, b2\n"
+                          "b1 pc 0x104:\n  insn 0x104 4\n  %2 = get i64 x6\n  %3 = add i64 %2, %2\n"
+                          "  put x6, %3\n  insn 0x108 4\n  %4 = load i64 [%3] i64\n  put x6, %4\n"
+                          "  %5 = get i1 x3\n  brcond %5, b1, b3\n"
+                          "b2 pc 0x110:\n  insn 0x110 4\n  exit 0x200\n"
+                          "b3 pc 0x120:\n  insn 0x120 4\n  exit 0x204\n",
+                          ir::test::riscv);
+    ASSERT_TRUE(unit) << unit.error().message();
+    Analysis a;
+    a.run(*unit, ir::test::riscv, plan);
+    ASSERT_EQ(a.exchanges.size(), 1u);
+    EXPECT_EQ(a.exchanges[0].in, 6);
+    EXPECT_EQ(a.changed, (std::vector<u32>{0, 1, 0, 1}));
+}
+
 } // namespace
 } // namespace mimic::jit
