@@ -1,7 +1,7 @@
 // Where values are to be made: the registers of the slots that they, or what is made of them, are put in.
-#include "jit/analysis.hpp"
 #include "ir/test_support.hpp"
 #include "ir/text.hpp"
+#include "jit/analysis.hpp"
 #include <gtest/gtest.h>
 
 namespace mimic::jit {
