@@ -335,10 +335,10 @@ struct WholeLoops : testing::Test {
     void make(u32 whole_after) {
         space = *CodeSpace::create(*guest, machine, {.whole_after = whole_after, .guest_base = u64(machine.base)});
     }
-    u64 sum(u64 turns) {
+    u64 sum(u64 turns, u64 from = head) {
         process::SignalStack own;
         Cpu cpu(*space, machine);
-        cpu.header().pc = head;
+        cpu.header().pc = from;
         cpu.slot64(10) = turns;
         cpu.run();
         EXPECT_EQ(cpu.header().pc, back + 8);
@@ -355,6 +355,20 @@ TEST_F(WholeLoops, AreMadeOfPiecesThatTurnOften) {
     EXPECT_EQ(sum(1000), 1000 * insns);
     EXPECT_EQ(space->counters().whole_units, 1u);
     EXPECT_EQ(sum(100000), 100000 * insns); // never again
+    EXPECT_EQ(space->counters().units, pieces + 1);
+}
+
+// No unit begins at the head then: the last piece goes back inside, and leaves forward.
+TEST_F(WholeLoops, AreMadeOfPiecesThatBeginElsewhere) {
+    constexpr u64 before = head - 16;
+    for (u64 at = before; at < head; at += 4) machine.assemble(*guest, {"addi a1, a1, 0"}, at);
+    make(50);
+    EXPECT_EQ(sum(40, before), 40 * insns);
+    const u64 pieces = space->counters().units;
+    EXPECT_EQ(space->counters().whole_units, 0u);
+    EXPECT_EQ(sum(1000, before), 1000 * insns);
+    EXPECT_EQ(space->counters().whole_units, 1u);
+    EXPECT_EQ(sum(100000, before), 100000 * insns);
     EXPECT_EQ(space->counters().units, pieces + 1);
 }
 

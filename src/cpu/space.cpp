@@ -119,8 +119,8 @@ namespace {
 constexpr u32 checked_insns = 32;
 constexpr u64 checked_reach = 256;
 
-// Of hot loops: what a nest of two or three has.
-constexpr u32 whole_insns = 320, whole_blocks = 96;
+// Of hot loops: what a nest of two or three has, or a body without a branch that stands for vector instructions.
+constexpr u32 whole_insns = 512, whole_blocks = 96;
 
 } // namespace
 

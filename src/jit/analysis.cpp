@@ -79,6 +79,31 @@ bool widens_in_place(const ir::Unit& unit, const Inst& i) {
     return i.type == Type::v128 && (from == Type::f32 || from == Type::f64);
 }
 
+// Scalar operations that the host does in the register of an operand.
+bool is_in_place(const Inst& i) {
+    if (!is_word(i.type)) return false;
+    switch (i.op) {
+    case Op::add:
+    case Op::sub:
+    case Op::and_:
+    case Op::or_:
+    case Op::xor_:
+    case Op::not_:
+    case Op::neg:
+    case Op::shl:
+    case Op::lshr:
+    case Op::ashr:
+    case Op::rotr:
+    case Op::zext:
+    case Op::sext:
+    case Op::trunc:
+    case Op::ubfx:
+    case Op::sbfx: return true;
+    default: return false;
+    }
+}
+bool commutes(Op op) { return op == Op::add || op == Op::and_ || op == Op::or_ || op == Op::xor_; }
+
 // Sticky flags that are read, may rise by comparisons only, and are put back: how RISC-V code compares quietly.
 void mark_silent(const ir::Unit& unit, u32 begin, u32 set, std::vector<ValueInfo>& value) {
     const u32 saved = unit.code[set].a;
@@ -152,6 +177,7 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     plan = base;
     exchanges.clear();
     if (find_loops(unit)) choose(unit, guest);
+    if (!exchanges.empty()) find_changes(unit);
     for (ir::BlockId b : layout) block(unit, guest, unit.blocks[b]);
 }
 
@@ -212,7 +238,7 @@ bool Analysis::find_loops(const ir::Unit& unit) {
 
 // The slots that loops use most take the registers of those that they use least, where that is worth the moves.
 void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
-    constexpr u32 entry = 16, crossing = 4; // moves where the unit is entered and left; where it is left and comes back
+    constexpr u32 entry = 12, crossing = 4; // moves where the unit is entered and left; where it is left and comes back
     const u32 margin = entry + crossing * crossings_;
     score_.assign(guest.slots.size(), 0);
     for (u32 n = 0; n < layout.size(); ++n) {
@@ -237,6 +263,32 @@ void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
         ++in;
     }
     for (const Exchange& x : exchanges) plan.gpr[x.in] = i8(x.reg), plan.gpr[x.out] = -1;
+}
+
+// Forward, from the entries, where nothing has changed yet.
+void Analysis::find_changes(const ir::Unit& unit) {
+    changed.assign(unit.blocks.size(), 0);
+    for (ir::BlockId b : layout) {
+        for (u32 k = unit.blocks[b].begin; k < unit.blocks[b].end; ++k) {
+            const Inst& i = unit.code[k];
+            if (i.op == Op::put_idx || i.op == Op::load_ff) changed[b] = ~0u;
+            if (i.op != Op::put) continue;
+            for (u32 n = 0; n < exchanges.size(); ++n)
+                if (exchanges[n].in == ir::SlotArg::from(i.imm).slot) changed[b] |= 1u << n;
+        }
+    }
+    for (bool again = true; again;) {
+        again = false;
+        for (ir::BlockId b : layout) {
+            const Inst& end = unit.code[unit.blocks[b].end - 1];
+            auto edge = [&](ir::BlockId to) {
+                again |= (changed[b] & ~changed[to]) != 0;
+                changed[to] |= changed[b];
+            };
+            if (end.op == Op::br || end.op == Op::brcond) edge(end.b);
+            if (end.op == Op::brcond) edge(end.c);
+        }
+    }
 }
 
 // Depth first, the fall-through first: straight code stays straight, and a loop closes on its head.
@@ -266,6 +318,18 @@ void Analysis::order(const ir::Unit& unit) {
     }
 }
 
+// The operand that a value takes the place of: it can be made in the register that the value is wanted in.
+ir::ValueId Analysis::in_place_of(const ir::Unit& unit, const Inst& i) const {
+    if (is_free_extension(unit, i) || widens_in_place(unit, i)) return i.a;
+    if (!is_in_place(i)) return ir::none;
+    auto ends = [&](ir::ValueId o) { // its last use, as the scan goes backward
+        const Inst& from = unit.code[o];
+        return value[o].uses == 0 && (is_in_place(from) || (from.op == Op::load && is_word(from.type)));
+    };
+    if (ends(i.a)) return i.a;
+    return commutes(i.op) && ends(i.b) ? i.b : ir::none;
+}
+
 void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b) {
     wanted_.clear();
     auto forget = [&] {
@@ -293,7 +357,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
         } else {
             if (i16 s = wish_[n]; s >= 0 && v.uses && want_[u16(s)] == n) {
                 v.target = s, want_[u16(s)] = ir::none;
-                if (is_free_extension(unit, i) || widens_in_place(unit, i)) want_[u16(s)] = i.a, wish_[i.a] = s;
+                if (const ir::ValueId o = in_place_of(unit, i); o != ir::none) want_[u16(s)] = o, wish_[o] = s;
             }
             if (is_observer(unit, i)) forget();
             if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;

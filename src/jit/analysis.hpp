@@ -38,7 +38,10 @@ struct Analysis {
     std::vector<bool> loop_head;     // by block: target of an edge that does not go forward
     std::vector<u64> leaves_from; // by block: highest guest pc of a block that its exit, if it has one, is a jump from
     std::vector<Exchange> exchanges; // of general registers; for loops that use slots which the plan has in memory
-    RegisterPlan plan;               // in force inside the unit
+    // By block, when there are exchanges: those (bit n: exchange n) whose slot `in` may have been put to between the
+    // unit's entry and the block's end. The others' values are still at home.
+    std::vector<u32> changed;
+    RegisterPlan plan; // in force inside the unit
 
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 
@@ -47,6 +50,8 @@ private:
     bool reaches(const ir::Unit& unit, ir::BlockId from, ir::BlockId to);
     bool find_loops(const ir::Unit& unit);
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
+    void find_changes(const ir::Unit& unit);
+    ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
     std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none

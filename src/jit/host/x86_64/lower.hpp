@@ -270,9 +270,10 @@ private:
     bool paged() const { return unit_->key.flavour & ir::flavour::paged; }
     void jump_host(u32 offset);
     void leave_host(u32 offset);
-    void take_over(); // the exchanges of the unit's plan; neither changes flags or temporaries
-    void give_back();
-    void leave_plan();
+    void take_over();                  // the exchanges of the unit's plan; neither changes flags or temporaries
+    void give_back(u32 changed = ~0u); // what has not changed, by Analysis::changed, is at home already
+    void leave_plan(u32 changed = ~0u);
+    u32 changed_here() const { return an_->exchanges.empty() ? 0 : an_->changed[block_]; }
     void entry(BlockId b);
 
     // lower_fp.cpp

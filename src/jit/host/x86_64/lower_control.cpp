@@ -63,8 +63,9 @@ bool Lowering::control(u32 n) {
                 leave_host(offsetof(HostArea, stub_poll));
             });
         }
+        // A loop longer than a unit is left forward, too, by the unit that went back inside: on the way to its own entry.
         exit_direct(i.imm, i.c,
-                    out_->counts_turns && i.imm <= an_->leaves_from[block_] &&
+                    out_->counts_turns && (i.imm <= an_->leaves_from[block_] || i.imm < unit_->pc) &&
                         ir::ExitHint(i.sub) == ir::ExitHint::jump);
         return true;
     case Op::exit_ind: exit_indirect(n); return true;
@@ -137,15 +138,16 @@ void Lowering::take_over() {
         a_.mov(gpq(x.reg), state(at_.slot(guest_.slots[x.in].offset)));
     }
 }
-void Lowering::give_back() {
-    for (const Exchange& x : an_->exchanges) {
-        a_.mov(state(at_.slot(guest_.slots[x.in].offset)), gpq(x.reg));
+void Lowering::give_back(u32 changed) {
+    for (u32 n = 0; n < an_->exchanges.size(); ++n) {
+        const Exchange& x = an_->exchanges[n];
+        if (changed >> n & 1) a_.mov(state(at_.slot(guest_.slots[x.in].offset)), gpq(x.reg));
         a_.mov(gpq(x.reg), state(at_.slot(guest_.slots[x.out].offset)));
     }
 }
-void Lowering::leave_plan() {
+void Lowering::leave_plan(u32 changed) {
     if (an_->exchanges.empty()) return;
-    give_back();
+    give_back(changed);
     a_.mov(state(at_.host(offsetof(HostArea, give_back))), 0);
 }
 void Lowering::leave_host(u32 offset) {
@@ -194,7 +196,7 @@ void Lowering::exit_direct(u64 pc, u32 mode, bool counted) {
     if (counted) out_->edges.push_back({pc, mode, 0, Word::counted}), out_->edges.push_back({pc, mode, 0, Word::count});
     const u64* word = first_link_ + k;
     if (mode != unit_->key.mode) set_mode(mode);
-    leave_plan();
+    leave_plan(changed_here());
     embed_relative(jump, word);
     Label stub = a_.newLabel();
     cold(stub, [=, this] {
@@ -230,7 +232,7 @@ void Lowering::exit_indirect(u32 n) {
         if (u64 k = jump_key(0, mode); k != 0) a_.mov(rcx, imm(i64(k))), a_.xor_(rax, rcx);
     };
     key();
-    leave_plan();
+    leave_plan(changed_here());
     a_.mov(ecx, eax);
     Mem mask = state(at_.host(offsetof(HostArea, jump_mask)), 4);
     // 16 bytes an entry, indexed by the address bits above the instruction alignment
