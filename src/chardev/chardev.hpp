@@ -39,6 +39,10 @@ public:
 
     // Any thread. Bytes taken (0 to all); bytes to a peer that is not there are taken and lost.
     virtual u32 write(std::span<const u8> bytes) = 0;
+    // The front end sees a break on the line. On the loop's thread.
+    void send_break() {
+        if (front_) front_->event(Event::break_signal);
+    }
     // The front end has room again. Any thread.
     virtual void accept_input() {}
     // Blocks until what was written is out, for the end of the process. On the loop's thread.

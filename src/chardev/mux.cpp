@@ -63,6 +63,7 @@ void Mux::receive(std::span<const u8> bytes) {
     for (u8 c : bytes) {
         if (escaped_) {
             escaped_ = false;
+            deliver(); // what was typed before is the old focus's
             command(c);
         } else if (c == escape) {
             escaped_ = true;

@@ -23,6 +23,21 @@ public:
     virtual u64 now() = 0;
 };
 
+class Vcpu;
+
+// What a board answers for processors, on the vCPU's thread between two instructions: nothing is locked, the vCPU's header
+// may be looked at and changed, other vCPUs are reached as from any thread (run_inside, set_powered).
+class BoardPort {
+public:
+    virtual ~BoardPort() = default;
+    // A call of firmware (isa::BoardRequest::Kind::call): arguments and results in r.values. False: not known here.
+    virtual bool call(Vcpu&, isa::BoardRequest&) { return false; }
+    // A system register that a device of the board has: reads or writes r.values[0]. False: there is none.
+    virtual bool access_register(Vcpu&, isa::BoardRequest&) { return false; }
+    // An output line of the processor (isa::System::outputs) changed.
+    virtual void output(Vcpu&, u32 /*line*/, bool /*level*/) {}
+};
+
 struct VcpuOptions {
     u32 index = 0; // of the machine's processors; the guest's own identifier is a property of the board
     u64 id = 0;    // mhartid, MPIDR affinity
@@ -39,6 +54,12 @@ enum class Pause : u8 {
     internal, // our own trouble: `message()`
 };
 
+// [address, address + bytes) and kinds of accesses.
+struct Watchpoint {
+    u64 address = 0, bytes = 0;
+    bool read = false, write = false;
+};
+
 class Vcpu {
 public:
     virtual ~Vcpu() = default;
@@ -51,6 +72,7 @@ public:
     virtual void stop() = 0;
     virtual void wait_stopped() = 0;
     virtual bool running() const = 0;
+    virtual long thread_id() const { return 0; } // of the host; 0: none was started
     virtual Pause pause() const = 0;
 
     // Level of an input line. Any thread; lock-free; a vCPU that waits for an interrupt wakes.
@@ -64,15 +86,26 @@ public:
     virtual ir::CpuHeader& header() = 0;
     virtual void reset(isa::ResetKind kind) = 0;
     virtual void set_pc(u64 pc) = 0;
+    // isa::System::enter_level
+    virtual bool enter_level(u32 level) = 0;
     virtual bool read_register(std::string_view name, u64& value) = 0;
     virtual bool write_register(std::string_view name, u64 value) = 0;
+    // Somebody wrote into header(): what depends on it (translations, modes) follows.
+    virtual void registers_written() {}
     // Guest virtual memory as this vCPU sees it now, without side effects (gdb, monitor). False: not mapped.
     virtual bool read_memory(u64 address, void* out, u64 bytes) = 0;
     virtual bool write_memory(u64 address, const void* in, u64 bytes) = 0;
     virtual bool translate_debug(u64 address, u64& physical) = 0;
+    // What the tables in force translate (isa::System::mappings). False: addresses are physical ones.
+    virtual bool mappings(std::vector<isa::Mapped>&) { return false; }
 
     virtual void set_breakpoint(u64 pc, bool on) = 0;
+    // Instruction by instruction; interrupts wait meanwhile, so that steps stay in the code that is looked at.
     virtual void set_single_step(bool on) = 0;
+    // The accesses, by virtual address, after which the vCPU pauses. False: it cannot.
+    virtual bool set_watchpoints(std::span<const Watchpoint>) { return false; }
+    // What it paused for.
+    virtual Watchpoint watch_hit() const { return {}; }
     virtual u64 guest_instructions() const = 0; // 0 where not counted
 };
 
@@ -84,6 +117,7 @@ struct AcceleratorOptions {
     // `-accel NAME,KEY=VALUE...`: thread, tb-size, one-insn-per-tb, verify, split-wx as user mode has them.
     Options translation;
     bool single_thread = false;
+    BoardPort* port = nullptr; // null: nobody answers
     // A vCPU paused by itself (breakpoint, halted, internal); called on its thread.
     std::function<void(Vcpu&, Pause)> on_pause;
 };
@@ -97,7 +131,7 @@ public:
     virtual std::string statistics() const = 0; // `info jit`
 };
 
-// "jit" (alias "tcg") or "interp"; unknown: an error that lists the names.
+// "jit" (alias "tcg"), "interp", or "qtest", where no guest code runs; unknown: an error that lists the names.
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options);
 
 } // namespace mimic::cpu

@@ -119,6 +119,7 @@ TEST_P(EveryDevice, StateComesBack) {
             a.poke(same);
             b.poke(again);
         }
+        ASSERT_EQ(state_text(*b.device), state_text(*a.device));
         EXPECT_EQ(b.machine.save(), a.machine.save());
     }
 }

@@ -184,6 +184,109 @@ TEST(Rtc, TellsTimeAndAlarms) {
     EXPECT_FALSE(r.sink.level[0]);
 }
 
+TEST(Pl011, SendsReceivesAndTimesOut) {
+    Rig r("pl011", {{"chardev", "hand"}});
+    EXPECT_EQ(r.read(0x18), 0x97u); // both FIFOs empty; CTS, DSR, DCD
+    EXPECT_EQ(r.hand->type("a"), 0u);
+    r.write(0x24, 13);
+    r.write(0x2c, 0x70); // FIFOs
+    r.write(0x34, 0x12); // half full
+    r.write(0x38, 0x50); // receive and its timeout
+    r.write(0x30, 0x301);
+    EXPECT_EQ(r.hand->type("abc"), 3u);
+    EXPECT_FALSE(r.sink.level[0]);
+    r.machine.advance(300000); // 32 bits at 115200 a second
+    EXPECT_EQ(r.read(0x40), 0x40u);
+    for (char c : std::string("abc")) EXPECT_EQ(r.read(0), u64(c));
+    EXPECT_FALSE(r.sink.level[0]);
+    EXPECT_EQ(r.hand->type("0123456789ABCDEFGH"), 16u);
+    EXPECT_EQ(r.read(0x40), 0x10u);
+    EXPECT_EQ(r.read(0x18) & 0x50, 0x40u); // full
+    for (char c : std::string("012345678")) EXPECT_EQ(r.read(0), u64(c));
+    EXPECT_EQ(r.read(0x40), 0u);
+    r.write(0x38, 0x20); // transmit
+    r.hand->limit = 1;
+    r.write(0, 'x');
+    EXPECT_TRUE(r.sink.level[0]);
+    r.write(0x44, 0x20);
+    for (int i = 0; i < 9; i++) r.write(0, 'y');
+    EXPECT_FALSE(r.sink.level[0]); // above the level
+    EXPECT_EQ(r.read(0x18) & 0xa0, 0u);
+    r.hand->limit = 1;
+    r.hand->ready();
+    EXPECT_TRUE(r.sink.level[0]); // through it
+    EXPECT_EQ(r.hand->written, "xy");
+}
+
+TEST(Pl011, LoopbackOverrunAndIdentification) {
+    Rig r("pl011", {{"chardev", "hand"}});
+    r.write(0x30, 0xf81); // loop, RTS and DTR
+    EXPECT_EQ(r.read(0x18) & 0x107, 3u);
+    r.write(0, 'p');
+    r.write(0, 'q'); // one character deep without FIFOs
+    EXPECT_EQ(r.read(0x3c) & 0x410, 0x410u);
+    EXPECT_EQ(r.read(0), 0x800u | 'p');
+    EXPECT_EQ(r.read(4), 8u);
+    EXPECT_EQ(r.hand->written, "");
+    u64 id = 0;
+    for (u32 i = 0; i < 8; i++) id |= r.read(0xfe0 + 4 * i) << (8 * i);
+    EXPECT_EQ(id, 0xb105f00d00141011u);
+}
+
+TEST(Pl031, CountsSecondsAndMatches) {
+    Rig r("pl031");
+    EXPECT_EQ(r.read(0), 946684800u);
+    r.machine.advance(1500000000);
+    EXPECT_EQ(r.read(0), 946684801u);
+    r.write(8, 100); // load
+    r.write(4, 102); // match
+    r.write(0x10, 1);
+    r.machine.advance(1499999999);
+    EXPECT_EQ(r.sink.seen, "");
+    r.machine.advance(1);
+    EXPECT_EQ(r.read(0), 102u);
+    EXPECT_EQ(r.sink.seen, "+0 ");
+    r.write(0x1c, 1);
+    EXPECT_EQ(r.sink.seen, "+0 -0 ");
+}
+
+TEST(Pl061, LinesInAndOut) {
+    Rig r("pl061", {}, {"irq", "line[0].out", "line[1].out"});
+    LineSink& in = *r.d->inputs();
+    r.write(0x400, 3);
+    r.write(0x2 << 2, 0xff); // line 1 alone
+    EXPECT_EQ(r.sink.seen, "+2 ");
+    r.write(0x40c, 8); // rising edges of line 3
+    r.write(0x410, 8);
+    in.set_line(3, true);
+    EXPECT_EQ(r.read(0x3fc), 0x0au);
+    EXPECT_EQ(r.read(0x418), 8u);
+    in.set_line(3, false);
+    EXPECT_TRUE(r.sink.level[0]); // an edge stays
+    r.write(0x41c, 8);
+    EXPECT_FALSE(r.sink.level[0]);
+    r.write(0x408, 8); // both edges
+    r.write(0x404, 0);
+    in.set_line(3, true);
+    r.write(0x41c, 8);
+    in.set_line(3, false);
+    EXPECT_TRUE(r.sink.level[0]);
+    r.write(0x404, 8); // levels: high
+    EXPECT_FALSE(r.sink.level[0]);
+    in.set_line(3, true);
+    EXPECT_TRUE(r.sink.level[0]);
+}
+
+TEST(GpioKey, IsPressedForATenthOfASecond) {
+    Rig r("gpio-key", {}, {"out"});
+    r.d->inputs()->set_line(0, true);
+    r.d->inputs()->set_line(0, false);
+    r.machine.advance(99999999);
+    EXPECT_EQ(r.sink.seen, "+0 ");
+    r.machine.advance(1);
+    EXPECT_EQ(r.sink.seen, "+0 -0 ");
+}
+
 TEST(Flash, IsFoundErasedAndProgrammed) {
     Rig r("cfi.pflash01", {}, {});
     r.write(0x55 * 4, 0x00980098);

@@ -53,6 +53,7 @@ struct RegisterInfo {
 };
 
 class System;
+class DebugView;
 
 // A CPU model of a guest architecture, immutable once made.
 class Guest {
@@ -72,6 +73,9 @@ public:
     virtual bool may_enter(std::span<const u8> /*code*/, u64 /*pc*/, u32 /*mode*/) const { return true; }
     // The privileged side (isa/system.hpp); null in the form for user mode.
     virtual const System* system() const { return nullptr; }
+
+    // Registers as debuggers name them (isa/debug.hpp); null: there are none yet.
+    virtual const DebugView* debug() const { return nullptr; }
 
     // Text. `length` gets the bytes of the instruction (of the smallest unit when it is illegal: text is a directive).
     virtual std::string disassemble(std::span<const u8> code, u64 pc, u32 mode, u32& length) const = 0;
@@ -105,6 +109,7 @@ struct GuestInfo {
     Result<std::unique_ptr<Guest>> (*make)(std::string_view model); // unknown model: an error that lists them
     // The same model with its privileged side; null: there is none yet.
     Result<std::unique_ptr<Guest>> (*make_system)(std::string_view model) = nullptr;
+    std::string_view family{}; // "riscv": what management tools have in names of CPU types; empty: as `name`
 };
 // Every guest that was built in.
 std::span<const GuestInfo* const> guests();

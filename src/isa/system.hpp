@@ -22,9 +22,16 @@ struct Mapping {
     u8 bits = 12;     // log2 of the block's size, >= 12; a smaller protection granule makes it `small`
     bool read = false, write = false, fetch = false; // allowed without asking again (dirty and accessed bits are set)
     bool small = false;  // good for this access only: must not be cached (PMP or MPU granules below 4 KiB)
+    bool apart = false;  // small only because this index has one context for all address spaces (System::keep_apart)
     bool device = false; // uncached, ordered
     bool global = false; // same in all address-space identifiers
     bool secure = false;
+};
+
+// Addresses that are next to each other and translate alike, for people to read.
+struct Mapped {
+    u64 address = 0, physical = 0, bytes = 0;
+    std::string attributes; // in the architecture's own letters: "rwxu-ad"
 };
 
 // Physical memory as walks see it: tables in RAM, read and updated with single-copy atomic accesses. False: bus error.
@@ -37,13 +44,40 @@ public:
 
 enum class ResetKind : u8 { power_on, cold, warm };
 
+// What an instruction asks of the board, which answers on the vCPU's thread (cpu::BoardPort).
+struct BoardRequest {
+    enum class Kind : u8 {
+        none,
+        call,  // of firmware that the board stands for (Arm: HVC and SMC by the SMC Calling Convention)
+        read,  // of a system register that a device of the board has (Arm: ICC_* of a GICv3)
+        write, // of such a register
+    };
+    Kind kind = Kind::none;
+    // call: the conduit, in the guest's words (Arm: 0 HVC, 1 SMC). read, write: the register as the guest's instructions encode
+    // it (Arm: op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2).
+    u32 number = 0;
+    u8 level = 0;        // privilege of who asks (Arm: exception level)
+    bool secure = false; // in the secure state
+    bool virtual_interface =
+        false; // the hypervisor's controls say that the guest of a hypervisor meets its own (Arm: ICV_*)
+    // call: arguments (Arm: x0 to x7), the first four of them results when it was answered. read, write: [0] is the value.
+    u64 values[8] = {};
+};
+
 // What execute() asks of the vCPU beside what it did to slots, pc and mode.
 struct Effects {
     enum class Flush : u8 { none, all, address, context, address_in_context };
     Flush flush = Flush::none; // translations that may be cached no longer: of all contexts or of `context` only
     u64 address = 0, context = 0;
+    u64 bytes = 0; // of Flush::address...: as many from there on; 0: one page
+    bool broadcast =
+        false;             // the flush is for all processors of the machine; done everywhere when `settle` is asked for
+    bool settle = false;   // go on when the flushes that this processor asked others for are done
     bool contexts = false; // what context() answers may have changed
     bool wait = false;     // wait for an interrupt
+    bool pause = false;    // another processor is waited for: let others run
+    bool code = false;     // what is fetched from now on is what memory holds
+    BoardRequest request;  // answered() goes on
 };
 
 class System {
@@ -61,9 +95,14 @@ public:
     // the architecture and its controls say. `debug`: changes nothing, ignores permissions (gdb, monitor).
     virtual bool translate(ir::CpuHeader& cpu, PhysicalMemory& memory, u64 address, u32 bytes, AccessType type,
                            u32 index, bool debug, Mapping& out, Exception& e) const = 0;
+    // All that the tables in force now translate, by rising address; at most `max`. False: addresses are physical ones.
+    virtual bool mappings(ir::CpuHeader&, PhysicalMemory&, u32 /*max*/, std::vector<Mapped>&) const { return false; }
     // The identifier (ASID, VMID and what else tells address spaces apart) under which translations of `index` made now may be
     // cached; equal numbers mean equal translations until flushed.
     virtual u64 context(const ir::CpuHeader& cpu, u32 index) const = 0;
+
+    // Mappings that are `apart` are met often: from now on contexts of such indices tell address spaces apart. Outside code.
+    virtual void keep_apart(ir::CpuHeader& /*cpu*/) const {}
 
     // The exception for: a bus error, a misaligned access, a trap op (ir::TrapKind and detail in cpu.exit_arg,
     // fault_address) but TrapKind::guest; `code` is what stands at cpu.pc, as far as it can be fetched.
@@ -72,7 +111,14 @@ public:
     virtual Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const = 0;
     // TrapKind::guest: an instruction that changes more than slots, named by the trap's detail. Does it (slots, pc, mode)
     // and says in `effects` what the vCPU has to do; false: `e` is its exception.
-    virtual bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& effects, Exception& e) const = 0;
+    virtual bool execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::span<const u8> code, Effects& effects,
+                         Exception& e) const = 0;
+    // The instruction whose Effects had a request: `done` by the board, or nobody there knows it. Results, pc; false: `e` is
+    // its exception.
+    virtual bool answered(ir::CpuHeader& /*cpu*/, const BoardRequest& /*r*/, bool /*done*/, Effects& /*effects*/,
+                          Exception& /*e*/) const {
+        return true;
+    }
     // Enters the guest's handler: slots, pc, mode. pc is that of the instruction that faulted or trapped.
     virtual void raise(ir::CpuHeader& cpu, const Exception& e) const = 0;
 
@@ -88,7 +134,15 @@ public:
     // interrupt pending; ~0: none.
     virtual u64 next_timer(const ir::CpuHeader& cpu) const = 0;
 
+    // Output lines of a processor (Arm: interrupts of the generic timers and the PMU, which a board leads to its interrupt
+    // controller): names in order of bit, and their levels now.
+    virtual std::span<const std::string_view> outputs() const { return {}; }
+    virtual u64 output_levels(ir::CpuHeader& /*cpu*/) const { return 0; }
+
     virtual void reset(ir::CpuHeader& cpu, ResetKind kind) const = 0;
+    // After reset: as firmware would hand over to software of this privilege (Arm: an exception level, non-secure). False: there
+    // is no such level.
+    virtual bool enter_level(ir::CpuHeader& /*cpu*/, u32 /*level*/) const { return false; }
     // The number that the guest reads of itself (mhartid, MPIDR_EL1): survives resets.
     virtual void set_identity(ir::CpuHeader& cpu, u64 id) const = 0;
     // For `-machine none`-like starts and boards: where execution begins, and first arguments by the boot protocol.

@@ -59,23 +59,24 @@ Board::~Board() {
         if (region->parent()) region->parent()->remove(*region);
 }
 
-Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_model) {
+Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_model, std::string_view features) {
     const isa::GuestInfo* info = isa::find_guest(guest);
     if (!info || !info->make_system) return Error::unsupported("guest '{}' has no machines in this program", guest);
     std::string model = options_.cpu.empty() ? std::string(default_model) : options_.cpu;
-    guest_ = TRY(info->make_system(model).in("-cpu"));
+    guest_ = TRY(info->make_system(model.append(features)).in("-cpu"));
     cpu::AcceleratorOptions o;
     o.guest = guest_.get();
     o.memory = &machine_.memory();
     o.clock = clock_.get();
     o.translation = options_.translation;
     o.single_thread = options_.single_thread;
+    o.port = port();
     o.on_pause = [this](cpu::Vcpu& v, cpu::Pause p) {
         if (on_pause) on_pause(v, p);
     };
     accelerator_ = TRY(cpu::make_accelerator(options_.accelerator, std::move(o)).in("-accel"));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
-        vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = i})));
+        vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = vcpu_id(i)})));
         lines_.push_back(std::make_unique<Lines>(*vcpus_.back()));
     }
     return {};
@@ -109,11 +110,12 @@ Result<void> Board::reset(devices::ResetKind kind) {
     return {};
 }
 
-void Board::start() {
+void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
     if (running_) return;
     running_ = true;
     machine_.set_running(true);
-    for (auto& vcpu : vcpus_) vcpu->start();
+    for (auto& vcpu : vcpus_)
+        if (!which || which(*vcpu)) vcpu->start();
 }
 
 void Board::stop() {

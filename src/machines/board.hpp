@@ -42,6 +42,7 @@ public:
     devices::Machine& machine() { return machine_; }
     const BoardOptions& options() const { return options_; }
     std::span<const std::unique_ptr<cpu::Vcpu>> vcpus() const { return vcpus_; }
+    std::vector<LoadedPiece> loaded() const { return loader_.pieces(); }
     cpu::Accelerator* accelerator() const { return accelerator_.get(); }
 
     // Makes the board's devices and processors. Errors name the option.
@@ -51,16 +52,24 @@ public:
 
     // While stopped: devices, memory that was loaded, processors.
     Result<void> reset(devices::ResetKind kind);
-    void start();
+    // Those processors that `which` names (empty: all).
+    void start(const std::function<bool(cpu::Vcpu&)>& which = {});
     // Returns when no vCPU runs guest code.
     void stop();
+    // The user pressed the power button. Boards that have none ignore it.
+    virtual void press_power_button() {}
     // A vCPU paused by itself; called on its thread.
     std::function<void(cpu::Vcpu&, cpu::Pause)> on_pause;
 
 protected:
     explicit Board(const BoardOptions& options);
-    // Processors over machine().memory(), by the model that options or the board name.
-    Result<void> make_vcpus(std::string_view guest, std::string_view default_model);
+    // Processors over machine().memory(), by the model that options or the board name; `features` (",el2=on") are added to
+    // it.
+    Result<void> make_vcpus(std::string_view guest, std::string_view default_model, std::string_view features = {});
+    // The number that processor `n` reads of itself.
+    virtual u64 vcpu_id(u32 n) const { return n; }
+    // What answers for processors; null: nobody.
+    virtual cpu::BoardPort* port() { return nullptr; }
     // The board's own last steps of a reset: where processors begin.
     virtual void reset_vcpu(cpu::Vcpu& vcpu) = 0;
     // Where lines of devices end at a processor; the number is that of the System's line of that name.

@@ -1,3 +1,4 @@
+#include "machines/boot/arm64.hpp"
 #include "machines/boot/elf.hpp"
 #include "machines/boot/fdt.hpp"
 #include "machines/boot/loader.hpp"
@@ -5,6 +6,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <zlib.h>
 
 namespace mimic::machines {
 namespace {
@@ -93,6 +95,60 @@ TEST(Firmware, IsFoundInFoldersAndMissedByPackage) {
     auto missing = find_firmware({}, std::span(names, 1), "opensbi");
     EXPECT_EQ(missing.error().message(), "firmware 'absent.bin' is not there, expected from the package 'opensbi' or "
                                          "in a folder given by -L");
+}
+
+// An arm64 Image of 128 bytes.
+std::string arm64_image(u64 text_offset, u64 image_size, u64 flags = 0) {
+    std::string s(128, '\x1f');
+    auto put = [&](size_t at, u64 v, int n) { std::memcpy(&s[at], &v, size_t(n)); };
+    put(8, text_offset, 8), put(16, image_size, 8), put(24, flags, 8), put(56, 0x644d5241, 4);
+    return s;
+}
+std::string gzip(const std::string& content) {
+    std::string out(content.size() + 100, '\0');
+    z_stream z{};
+    deflateInit2(&z, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
+    z.avail_in = u32(content.size());
+    z.next_out = reinterpret_cast<Bytef*>(out.data());
+    z.avail_out = u32(out.size());
+    deflate(&z, Z_FINISH);
+    out.resize(z.total_out);
+    deflateEnd(&z);
+    return out;
+}
+
+TEST(Arm64Kernel, LiesAtItsOffsetPackedOrNot) {
+    for (bool packed : {false, true}) {
+        Rig r;
+        std::string image = arm64_image(0x1000, 0x2000);
+        std::string path = r.file("image", packed ? gzip(image) : image);
+        auto loaded = r.loader.add_arm64_kernel("-kernel", path, 0x80000000, 0x10000);
+        ASSERT_TRUE(loaded) << loaded.error().message();
+        EXPECT_EQ(loaded->entry, 0x80001000u);
+        EXPECT_EQ(loaded->end, 0x80003000u);
+        EXPECT_EQ(std::memcmp(r.block->host() + 0x1000, image.data(), image.size()), 0);
+        std::memset(r.block->host(), 0, 0x2000);
+        ASSERT_TRUE(r.loader.reload());
+        EXPECT_EQ(std::memcmp(r.block->host() + 0x1000, image.data(), image.size()), 0);
+    }
+}
+
+TEST(Arm64Kernel, BadOnesAreRefusedInOneLine) {
+    Rig r;
+    auto message = [&](const std::string& content, u64 limit = 0x10000) {
+        auto loaded = r.loader.add_arm64_kernel("-kernel", r.file("bad", content), 0x80000000, limit);
+        return loaded ? std::string() : loaded.error().message();
+    };
+    EXPECT_NE(message("no kernel at all").find("expected an arm64 Image"), std::string::npos);
+    EXPECT_NE(message(arm64_image(0x1000, 0x2000, 1)).find("big-endian"), std::string::npos);
+    EXPECT_NE(message(arm64_image(0x200000, 0x2000)).find("text_offset 0x200000"), std::string::npos);
+    EXPECT_NE(message(arm64_image(0, 0x2000)).find("do not fit into the guest's memory"), std::string::npos);
+    std::string packed = gzip(arm64_image(0x1000, 0x2000));
+    EXPECT_NE(message(packed, 100).find("more than 100 bytes"), std::string::npos);
+    EXPECT_NE(message(packed.substr(0, packed.size() - 12)).find("damaged or cut off"), std::string::npos);
+    packed[14] ^= 0x55;
+    EXPECT_NE(message(packed), "");
 }
 
 TEST(Fdt, EditsOfUsersTrees) {

@@ -1,20 +1,16 @@
 // RISC-V `virt`: the board that firmware and kernels know from QEMU, by its memory map and device tree.
 // Source: QEMU documentation, "virt Generic Virtual Platform (virt)"; the memory map and tree as its guests see them;
 // OpenSBI documentation, "OpenSBI Firmware with Dynamic Information FW_DYNAMIC"; Linux Documentation/arch/riscv/boot.
-// Not there: PCI, AIA, ACPI tables, NUMA.
+// Not there: AIA, ACPI tables, NUMA.
 #include "base/nearest.hpp"
-#include "devices/misc/fw_cfg.hpp"
 #include "isa/system.hpp"
-#include "machines/board.hpp"
-#include "machines/boot/fdt.hpp"
+#include "machines/virt.hpp"
 #include <algorithm>
-#include <fstream>
 
 namespace mimic::machines {
 namespace {
 
 using devices::Device;
-using devices::PropertyList;
 
 namespace map {
 constexpr u64 mrom = 0x1000, test = 0x100000, rtc = 0x101000, clint = 0x2000000, platform_bus = 0x4000000,
@@ -24,45 +20,46 @@ constexpr u64 mrom_size = 0xf000, plic_size = 0x600000, platform_bus_size = 0x20
               virtio_size = 0x1000;
 } // namespace map
 namespace source { // of the PLIC
-constexpr u32 virtio = 1, uart = 10, rtc = 11, count = 96;
+constexpr u32 virtio = 1, uart = 10, rtc = 11, pci = 32, count = 96;
 }
 constexpr u32 virtio_count = 8, max_harts = 512;
 constexpr u64 timebase = 10000000;
 constexpr u16 elf_riscv = 243;
-constexpr u64 megabyte = 1 << 20;
 
-class RiscvVirt final : public Board {
+class RiscvVirt final : public VirtBoard {
 public:
-    explicit RiscvVirt(const BoardOptions& o) : Board(o) {}
+    explicit RiscvVirt(const BoardOptions& o) : VirtBoard(o) {}
     Result<void> build() override;
     Result<void> load() override;
 
 private:
     Result<void> read_properties();
-    Result<Device*> put(std::string_view type, std::string id, u64 at, const PropertyList& properties = {});
     Result<void> make_interrupts();
-    Result<void> make_flash();
     Result<void> make_rom(u64 start, u64 device_tree, u64 kernel_entry);
     Result<std::vector<u8>> device_tree(const Loaded& initrd);
     void tree_cpus(FdtWriter& t, std::vector<u32>& intc_of);
     void tree_interrupts(FdtWriter& t, const std::vector<u32>& intc_of);
     void tree_devices(FdtWriter& t);
-    Result<std::vector<u8>> tree(const Loaded& initrd);
     void reset_vcpu(cpu::Vcpu& vcpu) override { vcpu.set_pc(map::mrom); }
 
+    static constexpr PciWindows pci_ = {.ecam = 0x30000000,
+                                        .ecam_bytes = 0x10000000,
+                                        .io = 0x3000000,
+                                        .io_bytes = 0x10000,
+                                        .memory = 0x40000000,
+                                        .memory_bytes = 0x40000000,
+                                        .high = 0x400000000,
+                                        .high_bytes = 0x400000000};
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
     bool aclint_ = false;
-    devices::FwCfg* fw_cfg_ = nullptr;
     memory::RamBlock* rom_ = nullptr;
     u32 plic_phandle_ = 0, test_phandle_ = 0;
 };
 
 Result<void> RiscvVirt::read_properties() {
     for (const auto& [name, value] : options_.properties) {
-        bool on = value == "on" || value == "true" || value == "yes";
-        bool off = value == "off" || value == "false" || value == "no";
         if (name == "aclint" || name == "acpi") {
-            if (!on && !off) return Error::invalid_argument("-M {}: '{}', expected on or off", name, value);
+            bool on = TRY(flag(name, value));
             if (name == "aclint") aclint_ = on;
         } else if (name == "aia") {
             if (value != "none") return Error::unsupported("-M aia: '{}', expected none", value);
@@ -73,12 +70,6 @@ Result<void> RiscvVirt::read_properties() {
         }
     }
     return {};
-}
-
-Result<Device*> RiscvVirt::put(std::string_view type, std::string id, u64 at, const PropertyList& properties) {
-    Device* d = TRY(machine_.create(type, std::move(id), properties));
-    machine_.mount(*d, 0, at);
-    return d;
 }
 
 Result<void> RiscvVirt::build() {
@@ -99,17 +90,10 @@ Result<void> RiscvVirt::build() {
     machine_.connect(*rtc, "irq", *plic->inputs(), source::rtc);
     Device* uart = TRY(put("serial-mm", "serial", map::uart, {{"chardev", serial(0)}}).in("-serial"));
     machine_.connect(*uart, "irq", *plic->inputs(), source::uart);
-    if (machine_.find_type("virtio-mmio"))
-        for (u32 i = 0; i < virtio_count; i++) {
-            Device* d = TRY(put("virtio-mmio", fmt::format("virtio-mmio[{}]", i), map::virtio + i * map::virtio_size));
-            machine_.connect(*d, "irq", *plic->inputs(), source::virtio + i);
-        }
-    Device* fw = TRY(machine_.create("fw_cfg_mem", "fwcfg"));
-    machine_.mount(*fw, 0, map::fw_cfg);
-    machine_.mount(*fw, 1, map::fw_cfg + 8);
-    machine_.mount(*fw, 2, map::fw_cfg + 0x10);
-    fw_cfg_ = static_cast<devices::FwCfg*>(fw);
-    return make_flash();
+    TRY(make_virtio_mmio(virtio_count, map::virtio, map::virtio_size, *plic->inputs(), source::virtio));
+    TRY(make_fw_cfg(map::fw_cfg));
+    TRY(make_pci(pci_, *plic->inputs(), source::pci));
+    return make_flash(map::flash, map::flash_size);
 }
 
 Result<void> RiscvVirt::make_interrupts() {
@@ -131,21 +115,7 @@ Result<void> RiscvVirt::make_interrupts() {
     return {};
 }
 
-Result<void> RiscvVirt::make_flash() {
-    if (options_.flash.size() > 2)
-        return Error::invalid_argument("-pflash: {} drives, expected at most 2", options_.flash.size());
-    for (u32 i = 0; i < 2; i++) {
-        PropertyList p{{"name", fmt::format("virt.flash{}", i)}};
-        if (i < options_.flash.size()) p.emplace_back("drive", options_.flash[i]);
-        TRY(put("cfi.pflash01", fmt::format("flash{}", i), map::flash + i * map::flash_size, p).in("-pflash"));
-    }
-    return {};
-}
-
 // ---- device tree ------------------------------------------------------------------------------------------------------
-
-u32 high(u64 v) { return u32(v >> 32); }
-void tree_reg(FdtWriter& t, u64 at, u64 size) { t.cells("reg", {high(at), u32(at), high(size), u32(size)}); }
 
 void RiscvVirt::tree_cpus(FdtWriter& t, std::vector<u32>& intc_of) {
     std::vector<u32> cpu_of;
@@ -225,6 +195,9 @@ void RiscvVirt::tree_devices(FdtWriter& t) {
         t.cells("interrupts", {n});
         t.cells("interrupt-parent", {plic_phandle_});
     };
+    tree_pci(t, fmt::format("pci@{:x}", pci_.ecam), pci_, [&](u32 n) {
+        return std::vector<u32>{plic_phandle_, source::pci + n};
+    });
     // The last transport first: that is where devices go first, so kernels count them in the order of -device.
     for (u32 i = virtio_count; i-- > 0;)
         t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
@@ -256,10 +229,7 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
     t.cells("#size-cells", {2});
     t.text("compatible", "riscv-virtio");
     t.text("model", "riscv-virtio,qemu");
-    t.node(fmt::format("memory@{:x}", map::ram), [&] {
-        t.text("device_type", "memory");
-        t.cells("reg", {high(map::ram), u32(map::ram), high(options_.ram_bytes), u32(options_.ram_bytes)});
-    });
+    tree_memory(t, map::ram);
     std::vector<u32> intc_of;
     tree_cpus(t, intc_of);
     plic_phandle_ = t.new_phandle();
@@ -282,35 +252,15 @@ Result<std::vector<u8>> RiscvVirt::device_tree(const Loaded& initrd) {
     };
     syscon("poweroff", 0x5555);
     syscon("reboot", 0x7777);
-    t.node(fmt::format("platform-bus@{:x}", map::platform_bus), [&] {
-        t.texts("compatible", {"qemu,platform", "simple-bus"});
-        t.cells("#address-cells", {1});
-        t.cells("#size-cells", {1});
-        t.cells("interrupt-parent", {plic_phandle_});
-        t.cells("ranges", {0, high(map::platform_bus), u32(map::platform_bus), u32(map::platform_bus_size)});
-    });
-    t.node(fmt::format("fw-cfg@{:x}", map::fw_cfg), [&] {
-        t.text("compatible", "qemu,fw-cfg-mmio");
-        t.cells("reg", {0, u32(map::fw_cfg), 0, 0x18});
-        t.empty("dma-coherent");
-    });
+    tree_platform_bus(t, map::platform_bus, map::platform_bus_size, plic_phandle_);
+    tree_fw_cfg(t, map::fw_cfg);
     t.node(fmt::format("flash@{:x}", map::flash), [&] {
         t.text("compatible", "cfi-flash");
         t.cells("reg", {0, u32(map::flash), 0, u32(map::flash_size), 0, u32(map::flash + map::flash_size), 0,
                         u32(map::flash_size)});
         t.cells("bank-width", {4});
     });
-    t.node("chosen", [&] {
-        u8 seed[32];
-        machine_.random(seed);
-        t.bytes("rng-seed", seed);
-        t.text("stdout-path", fmt::format("/soc/serial@{:x}", map::uart));
-        if (!options_.append.empty()) t.text("bootargs", options_.append);
-        if (initrd.end) {
-            t.cells("linux,initrd-start", {high(initrd.start), u32(initrd.start)});
-            t.cells("linux,initrd-end", {high(initrd.end), u32(initrd.end)});
-        }
-    });
+    tree_chosen(t, fmt::format("/soc/serial@{:x}", map::uart), initrd, {{"rng-seed", 32}});
     return t.finish();
 }
 
@@ -332,14 +282,6 @@ Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
     return loader_.add_bytes("reset vector", map::mrom, std::move(rom));
 }
 
-// The board's tree, or the user's with what the command line says put in.
-Result<std::vector<u8>> RiscvVirt::tree(const Loaded& initrd) {
-    if (options_.dtb.empty()) return device_tree(initrd);
-    auto file = TRY(HostFile::open(options_.dtb).in("-dtb"));
-    std::vector<u8> blob(file.bytes().begin(), file.bytes().end());
-    return edit_fdt(std::move(blob), {options_.append, initrd.start, initrd.end}).in("-dtb {}", options_.dtb);
-}
-
 Result<void> RiscvVirt::load() {
     constexpr std::string_view opensbi[] = {"opensbi-riscv64-generic-fw_dynamic.bin", "fw_dynamic.bin",
                                             "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"};
@@ -348,16 +290,12 @@ Result<void> RiscvVirt::load() {
     bool flash_boot =
         no_firmware == false && options_.bios.empty() && !options_.flash.empty() && !options_.flash[0].empty();
     if (!no_firmware) {
-        std::string path = options_.bios;
-        if (path.empty() || path == "default")
-            path = TRY(find_firmware(options_.firmware_folders, opensbi, "opensbi"));
-        else if (path.find('/') == std::string::npos) {
-            std::string_view one[] = {path};
-            auto found = find_firmware(options_.firmware_folders, one, "given by -bios");
-            if (found) path = *found;
-        }
+        std::string path = options_.bios.empty() || options_.bios == "default"
+                               ? TRY(find_firmware(options_.firmware_folders, opensbi, "opensbi"))
+                               : bios_path();
         firmware = TRY(loader_.add_image("-bios", path, map::ram, elf_riscv));
     }
+    TRY(check_kernel_options());
     Loaded kernel, initrd;
     if (!options_.kernel.empty()) {
         u64 at = no_firmware ? map::ram : (firmware.end + 2 * megabyte - 1) & ~(2 * megabyte - 1);
@@ -365,21 +303,12 @@ Result<void> RiscvVirt::load() {
         fw_cfg_->add_number(devices::fw_cfg_key::kernel_size, kernel.end - kernel.start, 4);
     }
     if (!options_.initrd.empty()) {
-        if (options_.kernel.empty()) return Error::invalid_argument("-initrd: expected together with -kernel");
         u64 at = kernel.start + std::min<u64>(options_.ram_bytes / 2, 128 * megabyte);
         at = std::max(at, (kernel.end + 2 * megabyte - 1) & ~(2 * megabyte - 1));
         initrd = TRY(loader_.add_raw("-initrd", options_.initrd, at));
     }
-    if (!options_.append.empty() && options_.kernel.empty())
-        return Error::invalid_argument("-append: expected together with -kernel");
-
-    auto blob = TRY(tree(initrd));
-    if (!options_.dump_dtb.empty()) {
-        std::ofstream out(options_.dump_dtb, std::ios::binary);
-        out.write(reinterpret_cast<const char*>(blob.data()), std::streamsize(blob.size()));
-        if (!out) return Error(ErrorKind::io, fmt::format("-M dumpdtb: cannot write {}", options_.dump_dtb));
-        return {};
-    }
+    auto blob = TRY(choose_tree(initrd, [&] { return device_tree(initrd); }));
+    if (TRY(dump_tree(blob))) return {};
     // As high as a 32-bit address reaches, below which early code of kernels maps it.
     u64 top = std::min(ram_end(), map::ram + 3072 * megabyte);
     u64 tree_at = (top - blob.size()) & ~(2 * megabyte - 1);
@@ -388,9 +317,7 @@ Result<void> RiscvVirt::load() {
                                options_.ram_bytes / megabyte);
     TRY(loader_.add_bytes("device tree", tree_at, std::move(blob)));
 
-    fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
-    fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
-    fw_cfg_->add_number(devices::fw_cfg_key::ram_size, options_.ram_bytes, 8);
+    fill_fw_cfg();
     u64 start = no_firmware && kernel.end ? kernel.entry : firmware.entry;
     if (no_firmware && !kernel.end) start = map::flash;
     // Flash 1 holds what the firmware starts next when there is no kernel.

@@ -7,6 +7,7 @@ namespace mimic::memory {
 // Properties of a transaction that devices and IOMMUs may look at.
 struct Attributes {
     u16 requester = 0; // of DMA: bus << 8 | device << 3 | function on PCI; 0: a processor or an on-chip device
+    u16 processor = 0; // of accesses by processors: its number on the board (banked registers of interrupt controllers)
     bool secure = false;
     bool debug = false; // gdb, monitor: must have no side effects on devices
 };

@@ -32,7 +32,7 @@ REFUSED = (
     (["-M", "virt", "-smp", "600"], "-smp cpus: 600, expected at most 512 for machine 'virt-10.0'"),
     (["-M", "virt,aclint=maybe"], "-M aclint: 'maybe', expected on or off"),
     (["-M", "virt,acclint=on"], "-M: machine 'virt' has no property 'acclint', did you mean 'aclint'?"),
-    (["-M", "virt", "-accel", "kvn"], "-accel: 'kvn', expected jit (tcg) or interp"),
+    (["-M", "virt", "-accel", "kvn"], "-accel: 'kvn', expected jit (tcg), interp or qtest"),
     (["-M", "virt", "-accel", "tcg,thread=many"], "-accel thread: 'many', expected one of multi, single"),
     (["-M", "virt", "-cpu", "sifive-u99"], "-cpu:"),
     (["-M", "virt", "-kernel", "/nonexistent"], "-kernel: cannot open /nonexistent: No such file or directory"),
@@ -43,7 +43,7 @@ REFUSED = (
     (["-M", "virt", "-dtb", __file__], "the device tree:"),
     (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
     (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
-    (["-M", "virt", "-device", "frob"], "-device: 'frob' is no device that can be added, expected one of:"),
+    (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added, expected one of:"),
     (["-M", "virt", "-drive", "file=/nonexistent,if=none,id=d"], "-drive /nonexistent: "),
     (["-M", "virt", "-drive", "file=x,if=floppy"], "-drive if: 'floppy', expected one of none, virtio, pflash"),
     (["-M", "virt", "-rtc", "base=tomorrow"], "-rtc base: 'tomorrow', expected utc, localtime or 2006-06-17T16:01:21"),
@@ -73,7 +73,7 @@ class Options(unittest.TestCase):
                 self.assertIn(text, result.stdout)
 
     def test_names_of_links_choose_the_guest(self):
-        for name in ("qemu-system-riscv64", "mimic-system-riscv64"):
+        for name in ("qemu-system-riscv64", "mimic-system-riscv64", "qemu-system-aarch64"):
             link = Path(WORK.name) / f"names-{name}" / name
             link.parent.mkdir(exist_ok=True)
             link.unlink(missing_ok=True)
@@ -97,16 +97,35 @@ class Options(unittest.TestCase):
 
     def test_each_board_version_keeps_its_device_tree(self):
         """Golden files change by MIMIC_BLESS=1 alone; dtc sorts, and the seed is random."""
-        for board, words in (("virt-10.0", ["-smp", "2", "-m", "512M"]),):
+        for guest, board, words in (("riscv64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
+                                    ("aarch64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
+                                    ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"])):
             path = Path(WORK.name) / "golden.dtb"
-            self.assertEqual(run("-M", f"{board},dumpdtb={path}", *words).returncode, 0)
+            result = run(guest, "-M", f"{board},dumpdtb={path}", *words, program=PROGRAM)
+            self.assertEqual(result.returncode, 0, result.stderr)
             text = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", "-s", path], capture_output=True, text=True,
                                   check=True).stdout
-            text = "".join(line + "\n" for line in text.splitlines() if "rng-seed" not in line)
-            golden = Path(__file__).resolve().parent / "golden" / f"riscv64-{board}.dts"
+            text = "".join(line + "\n" for line in text.splitlines() if "-seed" not in line)
+            golden = Path(__file__).resolve().parent / "golden" / f"{guest}-{board.replace(',', '-')}.dts"
             if os.environ.get("MIMIC_BLESS"):
                 golden.write_text(text)
             self.assertEqual(text, golden.read_text())
+
+    def test_bad_options_of_the_arm_board_are_one_line(self):
+        kernel = Path(WORK.name) / "no-kernel"
+        kernel.write_text("no kernel")
+        for words, message in ((["-M", "virt,gic-version=4"], "-M gic-version: '4', expected 2, 3 or max"),
+                               (["-M", "virt,virtualisation=on"], "did you mean 'virtualization'"),
+                               (["-M", "virt,secure=maybe"], "-M secure: 'maybe'"),
+                               (["-M", "virt", "-smp", "9"], "-smp cpus: 9, expected at most 8 with gic-version=2"),
+                               (["-M", "virt", "-kernel", kernel], "expected an arm64 Image"),
+                               (["-M", "virt", "-initrd", kernel], "-initrd: expected together with -kernel"),
+                               (["-M", "virt", "-bios", "/nonexistent"], "cannot open /nonexistent")):
+            with self.subTest(words):
+                result = run("aarch64", *words, program=PROGRAM)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
 
 
 if __name__ == "__main__":

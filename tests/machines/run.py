@@ -115,13 +115,13 @@ def free_port():
         return s.getsockname()[1]
 
 
-def surroundings(case, folder, work):
+def surroundings(case, folder, guest, work):
     """What the words of a case may name; starts its server."""
     names = {"inputs": INPUTS, "work": work, "forward": free_port()}
     if "init" in case:
         archive = Archive()
         archive.add("init", 0o100755, (folder / case["init"]).read_bytes())
-        base = INPUTS / "machines" / case.get("guest", "riscv64") / "initramfs.cpio.gz"
+        base = INPUTS / "machines" / guest / "initramfs.cpio.gz"
         names["initrd"] = work / "initrd.gz"
         names["initrd"].write_bytes(base.read_bytes() + archive.finish())
     if "serve" in case:
@@ -166,7 +166,7 @@ def follow(console, case, names, work):
 def boot(case, program, folder, guest, work):
     for name, kind in case.get("files", []):
         make_file(work / name, kind)
-    names = surroundings(case, folder, work)
+    names = surroundings(case, folder, guest, work)
     words = [w.format(**names) for w in case["command"]]
     link = work / f"mimic-system-{guest}"
     if program.name == "mimic-system":

@@ -57,6 +57,7 @@ ROOTS = (
          only="./usr/bin/qemu-aarch64 ./usr/bin/qemu-riscv64 ./usr/bin/qemu-x86_64"),
     # Kernels and what their first user program is made of.
     Root("machines/riscv64", "trixie", "riscv64", "busybox-static", depends=False, newest="linux-image-riscv64"),
+    Root("machines/aarch64", "bookworm", "arm64", "busybox-static", depends=False, newest="linux-image-arm64"),
 )
 
 # What nobody runs: it halves the roots.

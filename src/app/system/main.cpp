@@ -1,5 +1,6 @@
 // `mimic-system`: by its own name the guest is said by -M alone or by the first word; by a link's name (mimic-system-riscv64,
 // qemu-system-riscv64) the guest is in it.
+#include "app/system/daemon.hpp"
 #include "app/system/session.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
@@ -80,7 +81,9 @@ int print_help(const SystemOptions& o) {
         if (const isa::GuestInfo* g = isa::find_guest(o.guest))
             for (std::string_view m : g->models) std::printf("  %s\n", std::string(m).c_str());
         break;
-    case Help::accels: std::puts("Accelerators supported in this program:\ninterp\njit\ntcg (the same as jit)"); break;
+    case Help::accels:
+        std::puts("Accelerators supported in this program:\ninterp\njit\nqtest\ntcg (the same as jit)");
+        break;
     case Help::devices: print_devices(); break;
     case Help::device: return print_device(o);
     case Help::chardevs:
@@ -102,6 +105,7 @@ int print_help(const SystemOptions& o) {
     case Help::traces:
         for (const trace::Event& e : trace::events()) std::printf("%s.%s %s\n", e.room, e.name, e.format);
         break;
+    case Help::commands: std::fputs(monitor::documentation().c_str(), stdout); break;
     case Help::none: break;
     }
     return 0;
@@ -130,7 +134,16 @@ int system_main(std::string_view program, std::span<const std::string_view> word
     };
     if (!options) return complain(options.error());
     if (options->help != Help::none) return print_help(*options);
+    std::unique_ptr<Daemon> daemon;
+    if (options->daemonize) {
+        if (options->nographic)
+            return complain(Error::invalid_argument("-daemonize: it has no terminal, expected without -nographic"));
+        auto begun = Daemon::begin();
+        if (!begun) return complain(begun.error());
+        daemon = std::move(*begun);
+    }
     Session session(std::move(*options));
+    if (daemon) session.on_ready = [&] { daemon->ready(); };
     if (auto made = session.create(); !made) return complain(made.error());
     return session.run();
 }

@@ -1,6 +1,7 @@
 #include "app/system/options.hpp"
 #include "base/nearest.hpp"
 #include <algorithm>
+#include <cctype>
 #include <ctime>
 
 namespace mimic::app {
@@ -53,8 +54,8 @@ Result<void> set_accel(SystemOptions& o, std::string_view value) {
     Keys keys("-accel", value, "accel");
     std::string name = keys.text("accel");
     if (name == "tcg") name = "jit";
-    if (name != "jit" && name != "interp")
-        return Error::invalid_argument("-accel: '{}', expected jit (tcg) or interp", name);
+    if (name != "jit" && name != "interp" && name != "qtest")
+        return Error::invalid_argument("-accel: '{}', expected jit (tcg), interp or qtest", name);
     cpu::Options& t = o.board.translation;
     t.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
     o.board.accelerator = name;
@@ -212,8 +213,8 @@ Result<void> add_nic(SystemOptions& o, std::string_view value) {
     n.type = keys.text("type");
     n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
     DeviceOptions card;
-    card.driver = keys.text("model", "virtio-net-device");
-    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-device";
+    card.driver = keys.text("model", "virtio-net-pci");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
     card.properties.emplace_back("netdev", n.id);
     if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
     n.options = keys.rest();
@@ -251,6 +252,59 @@ Result<void> set_rtc(SystemOptions& o, std::string_view value) {
     return {};
 }
 
+template <bool pretty>
+Result<void> add_qmp(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::commands;
+        return {};
+    }
+    o.monitors.push_back({std::string(value), {}, true, pretty});
+    return {};
+}
+
+Result<void> add_mon(SystemOptions& o, std::string_view value) {
+    Keys keys("-mon", value, "chardev");
+    MonitorOptions m;
+    m.chardev = keys.text("chardev");
+    constexpr std::string_view modes[] = {"readline", "control"};
+    m.control = keys.choice("mode", modes, 0) == 1;
+    m.pretty = keys.flag("pretty", false);
+    TRY(keys.finish());
+    if (m.chardev.empty()) return Error::invalid_argument("-mon: 'chardev' is missing, expected chardev=ID");
+    o.no_monitor |= !m.control;
+    o.monitors.push_back(std::move(m));
+    return {};
+}
+
+Result<void> set_actions(SystemOptions& o, std::string_view value) {
+    using machines::Actions;
+    Keys keys("-action", value);
+    Actions& a = o.actions;
+    a.reboot = Actions::Reboot(keys.choice("reboot", machines::reboot_actions, u32(a.reboot)));
+    a.shutdown = Actions::Shutdown(keys.choice("shutdown", machines::shutdown_actions, u32(a.shutdown)));
+    a.panic = Actions::Panic(keys.choice("panic", machines::panic_actions, u32(a.panic)));
+    return keys.finish();
+}
+
+Result<void> set_name(SystemOptions& o, std::string_view value) {
+    Keys keys("-name", value, "guest");
+    o.name = keys.text("guest");
+    keys.text("process"); // accepted: a process keeps its name
+    keys.flag("debug-threads", false);
+    return keys.finish();
+}
+
+Result<void> set_uuid(SystemOptions& o, std::string_view value) {
+    constexpr std::string_view form = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+    bool ok = value.size() == form.size();
+    for (size_t i = 0; ok && i < form.size(); i++)
+        ok = form[i] == '-' ? value[i] == '-' : std::isxdigit(static_cast<unsigned char>(value[i])) != 0;
+    if (!ok)
+        return Error::invalid_argument("-uuid: '{}', expected a form like 550e8400-e29b-41d4-a716-446655440000", value);
+    o.uuid = value;
+    return {};
+}
+
 template <std::string machines::BoardOptions::*member>
 Result<void> set_board(SystemOptions& o, std::string_view value) {
     o.board.*member = value;
@@ -273,8 +327,8 @@ constexpr Row rows[] = {
     {"machine", "[type=]NAME[,prop=value...]", "the board; 'help' lists them, 'NAME,help' its properties", set_machine},
     {"M", "NAME", "the same", set_machine},
     {"cpu", "MODEL", "the processors' model; 'help' lists them", set_cpu},
-    {"accel", "[accel=]NAME[,thread=single|multi][,tb-size=MiB][,verify=on]", "how guest code runs: jit (tcg), interp",
-     set_accel},
+    {"accel", "[accel=]NAME[,thread=single|multi][,tb-size=MiB][,verify=on]",
+     "how guest code runs: jit (tcg), interp; qtest: not at all", set_accel},
     {"smp", "[cpus=]N[,cores=N][,threads=N][,sockets=N]", "number and topology of processors", set_smp},
     {"m", "[size=]MEGABYTES", "RAM; suffixes M and G", set_memory},
     {"kernel", "FILE", "a kernel: Image or ELF", set_board<&machines::BoardOptions::kernel>},
@@ -311,11 +365,16 @@ constexpr Row rows[] = {
      }},
     {"parallel", "none", "no parallel port",
      [](SystemOptions&, std::string_view v) { return only_none("-parallel", v); }},
-    {"monitor", "none", "no monitor",
-     [](SystemOptions& o, std::string_view v) {
-         o.monitor = v;
-         return only_none("-monitor", v);
+    {"monitor", "DEV", "the monitor for people at a device like that of -serial; none: no monitor",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.no_monitor = true;
+         if (v != "none") o.monitors.push_back({std::string(v), {}, false, false});
+         return {};
      }},
+    {"qmp", "DEV", "the monitor for programs (QMP) at a device like that of -serial; 'help' lists its commands",
+     add_qmp<false>},
+    {"qmp-pretty", "DEV", "the same, with a member a line", add_qmp<true>},
+    {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on]", "a monitor at a -chardev", add_mon},
     {"display", "none", "no display",
      [](SystemOptions& o, std::string_view v) {
          o.display = v;
@@ -326,11 +385,31 @@ constexpr Row rows[] = {
     {"nodefaults", "", "no devices that were not asked for", set_flag<&SystemOptions::no_defaults>},
     {"no-user-config", "", "accepted: there is no such configuration",
      [](SystemOptions&, std::string_view) -> Result<void> { return {}; }},
-    {"no-reboot", "", "leave instead of rebooting", set_flag<&SystemOptions::no_reboot>},
-    {"no-shutdown", "", "stop instead of leaving when the guest powers off", set_flag<&SystemOptions::no_shutdown>},
+    {"no-reboot", "", "leave instead of rebooting",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.actions.reboot = machines::Actions::Reboot::shutdown;
+         return {};
+     }},
+    {"no-shutdown", "", "stop instead of leaving when the guest powers off",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.actions.shutdown = machines::Actions::Shutdown::pause;
+         return {};
+     }},
+    {"action", "reboot=reset|shutdown,shutdown=poweroff|pause,panic=pause|shutdown|exit-failure|none",
+     "what the guest's requests lead to", set_actions},
     {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
+    {"gdb", "DEV", "waits for gdb at a device like that of -serial (tcp::1234)", set_text<&SystemOptions::debugger>},
+    {"qtest", "DEV", "devices are driven from a device like that of -serial", set_text<&SystemOptions::qtest>},
+    {"qtest-log", "FILE|none", "what passes there goes to a file", set_text<&SystemOptions::qtest_log>},
+    {"s", "", "the same as -gdb tcp::1234",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.debugger = "tcp::1234";
+         return {};
+     }},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
-    {"name", "TEXT", "a name for people", set_text<&SystemOptions::name>},
+    {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
+    {"uuid", "UUID", "the machine's identifier, for its monitor", set_uuid},
+    {"daemonize", "", "leave the terminal once the machine is there", set_flag<&SystemOptions::daemonize>},
     {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
     {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},
     {"D", "FILE", "the log's file (default: standard error)", set_text<&SystemOptions::log_file>},
@@ -397,6 +476,12 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
         if (it->bits == cpu::log::guest_error) o.guest_errors = true;
     }
     return {};
+}
+
+std::vector<std::string> option_names() {
+    std::vector<std::string> names;
+    for (const Row& r : rows) names.emplace_back(r.name);
+    return names;
 }
 
 std::string options_help() {

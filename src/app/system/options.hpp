@@ -1,7 +1,7 @@
 // What the command line of `mimic-system` says, in typed form; QMP and -readconfig fill the same struct.
 #pragma once
 #include "app/system/keys.hpp"
-#include "machines/board.hpp"
+#include "machines/run_control.hpp"
 #include <span>
 
 namespace mimic::app {
@@ -25,6 +25,11 @@ struct NetdevOptions {
     std::string type, id;
     Keys::List options;
 };
+struct MonitorOptions {
+    std::string device;                   // of -monitor and -qmp: as -serial names one
+    std::string chardev;                  // of -mon: its id
+    bool control = false, pretty = false; // QMP; else HMP
+};
 
 enum class Help : u8 {
     none,
@@ -40,7 +45,8 @@ enum class Help : u8 {
     drives,
     netdevs,
     logs,
-    traces
+    traces,
+    commands
 };
 
 struct SystemOptions {
@@ -53,11 +59,17 @@ struct SystemOptions {
     std::vector<ChardevOptions> chardevs;
     std::vector<NetdevOptions> netdevs;
     std::vector<std::string> serials;
-    std::string monitor, display, name, pid_file, log_file;
+    std::vector<MonitorOptions> monitors;
+    bool no_monitor = false; // -monitor none, or another one was asked for
+    machines::Actions actions;
+    std::string uuid = "00000000-0000-0000-0000-000000000000";
+    std::string debugger; // -gdb; empty: none
+    std::string qtest, qtest_log;
+    std::string display, name, pid_file, log_file;
     std::vector<std::string> trace; // globs
     u32 log = 0;                    // cpu::log bits
     bool guest_errors = false;
-    bool nographic = false, no_defaults = false, no_reboot = false, no_shutdown = false, paused = false;
+    bool nographic = false, no_defaults = false, paused = false, daemonize = false;
     Help help = Help::none;
     std::string help_about; // of machine and device
 };
@@ -66,6 +78,8 @@ struct SystemOptions {
 Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words);
 // The rows of the option table: name, form of the value, meaning.
 std::string options_help();
+// Their names, for query-command-line-options.
+std::vector<std::string> option_names();
 // Runs one -d list; unknown items are errors.
 Result<void> parse_log_items(SystemOptions& o, std::string_view list);
 

@@ -20,8 +20,9 @@ Result<void> Session::create() {
     watch_signals(); // before any thread is made, so that all have them blocked
     blocks_ = std::make_unique<block::Context>(block::Context{.loop = *loop_});
     blocks_->warn = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
-    chardev_context_ = std::make_unique<chardev::OpenContext>(chardev::OpenContext{
-        *loop_, [this] { leave(0); }, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
+    chardev_context_ = std::make_unique<chardev::OpenContext>(
+        chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); },
+                             [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
     if (options_.machine.empty()) {
         std::string list;
         for (const machines::BoardType* b : machines::boards())
@@ -38,6 +39,11 @@ Result<void> Session::create() {
         done_ = true;
         return {};
     }
+    created_ = true;
+    make_control();
+    TRY(open_monitors());
+    if (!options_.qtest.empty()) TRY(open_qtest().in("-qtest"));
+    if (!options_.debugger.empty()) TRY(open_debugger(options_.debugger).in("-gdb"));
     return board_->reset(devices::ResetKind::power_on);
 }
 
@@ -127,7 +133,7 @@ Result<void> Session::open_drives() {
             if (options_.board.flash.size() <= unit) options_.board.flash.resize(unit + 1);
             options_.board.flash[unit] = d.id;
         } else if (d.interface == "virtio") {
-            options_.devices.push_back({"virtio-blk-device", "", "", {{"drive", d.id}}});
+            options_.devices.push_back({"virtio-blk-pci", "", "", {{"drive", d.id}}});
         }
     }
     return {};
@@ -139,6 +145,7 @@ Result<std::string> Session::open_serial(u32 n, const std::string& text) {
     auto dev = TRY(chardev::open_legacy(*chardev_context_, id, text).in("-serial"));
     if (!dev) return std::string();
     chardevs_.push_back(std::move(dev));
+    if (text.starts_with("mon:")) options_.monitors.push_back({{}, id, false, false});
     return id;
 }
 
@@ -149,8 +156,11 @@ Result<void> Session::open_chardevs() {
         chardevs_.push_back(TRY(chardev::open(*chardev_context_, c.id, c.options).in("-chardev")));
     }
     // The first serial port is this terminal unless somebody said otherwise.
-    if (options_.serials.empty() && !options_.no_defaults)
-        options_.serials.emplace_back(options_.nographic || options_.display.empty() ? "mon:stdio" : "null");
+    if (options_.serials.empty() && !options_.no_defaults) {
+        bool terminal = (options_.nographic || options_.display.empty()) && !options_.daemonize;
+        for (const MonitorOptions& m : options_.monitors) terminal &= m.device != "stdio";
+        options_.serials.emplace_back(!terminal ? "null" : options_.no_monitor ? "stdio" : "mon:stdio");
+    }
     for (u32 i = 0; i < options_.serials.size(); i++)
         options_.board.serial.push_back(TRY(open_serial(i, options_.serials[i])));
     return {};
@@ -165,6 +175,7 @@ Result<void> Session::make_board() {
     b.ram.backing = memory::RamBlock::Backing::huge;
     b.machine.loop = loop_.get();
     b.machine.types = devices::types();
+    b.machine.manual_clock = b.accelerator == "qtest"; // time passes by clock_step
     board_ = type_->make(b);
     devices::Machine& machine = board_->machine();
     for (auto& dev : chardevs_) machine.add_chardev(std::move(dev));
@@ -176,15 +187,6 @@ Result<void> Session::make_board() {
         o.values.emplace_back("id", n.id);
         machine.nets[n.id].peer = TRY(net::open(*loop_, std::move(o)).in("-netdev"));
     }
-    machine.on_request = [this](const devices::Request& r) { handle(r); };
-    board_->on_pause = [this](cpu::Vcpu& vcpu, cpu::Pause pause) {
-        if (pause != cpu::Pause::internal) return;
-        u32 n = vcpu.index();
-        board_->machine().post([this, n] {
-            std::fprintf(stderr, "%s: processor %u stopped by an internal error\n", options_.program.c_str(), n);
-            leave(70);
-        });
-    };
     return board_->build();
 }
 
@@ -199,7 +201,7 @@ Result<void> Session::make_device(const DeviceOptions& d) {
             names.push_back(t->name);
             list += (list.empty() ? "" : ", ") + std::string(t->name);
         }
-        return Error::not_found("-device: '{}' is no device that can be added, expected one of: {}{}", d.driver,
+        return Error::not_found("'{}' is no device that can be added, expected one of: {}{}", d.driver,
                                 list.empty() ? "none" : list, did_you_mean(d.driver, names));
     }
     devices::Device* parent = nullptr;
@@ -209,17 +211,19 @@ Result<void> Session::make_device(const DeviceOptions& d) {
         if (id.starts_with("virtio-mmio-bus.")) id = fmt::format("virtio-mmio[{}]", id.substr(16));
         parent = machine.find(id);
         if (!parent || parent->bus_type() != type->bus)
-            return Error::not_found("-device {}: bus '{}' is not there, or no {}", d.driver, d.bus, type->bus);
+            return Error::not_found("bus '{}' is not there, or no {}", d.bus, type->bus);
     } else {
         parent = machine.find_bus(type->bus);
-        if (!parent) return Error::not_found("-device {}: there is no free {}", d.driver, type->bus);
+        if (!parent) return Error::not_found("there is no free {}", type->bus);
     }
-    TRY(machine.create(d.driver, d.id, d.properties, parent).in("-device {}", d.driver));
+    if (created_ && !parent->hotplug())
+        return Error::unsupported("Bus '{}' does not support hotplugging", parent->id());
+    TRY(machine.create(d.driver, d.id, d.properties, parent));
     return {};
 }
 
 Result<void> Session::make_devices() {
-    for (const DeviceOptions& d : options_.devices) TRY(make_device(d));
+    for (const DeviceOptions& d : options_.devices) TRY(make_device(d).in("-device {}", d.driver));
     return {};
 }
 
@@ -245,7 +249,7 @@ io::Task<Result<void>> Session::signals() {
         if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
         std::fprintf(stderr, "%s: terminating on signal %u from pid %u\n", options_.program.c_str(), info.ssi_signo,
                      info.ssi_pid);
-        leave(0);
+        run_ ? run_->quit("host-signal") : leave(0);
     }
     watching_ = false;
     co_return Result<void>{};
@@ -255,29 +259,6 @@ void Session::leave(int status) {
     if (done_) return;
     status_ = status;
     done_ = true;
-}
-
-void Session::handle(const devices::Request& request) {
-    if (done_) return;
-    using Kind = devices::Request::Kind;
-    if (request.kind == Kind::shutdown || (request.kind == Kind::reset && options_.no_reboot)) {
-        if (options_.no_shutdown)
-            board_->stop();
-        else
-            leave(request.status);
-        return;
-    }
-    if (request.kind == Kind::stop) {
-        std::fprintf(stderr, "%s: stopped: %s\n", options_.program.c_str(), request.cause.c_str());
-        return board_->stop();
-    }
-    board_->stop();
-    auto reset = board_->reset(devices::ResetKind::cold);
-    if (!reset) {
-        std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), reset.error().message().c_str());
-        return leave(1);
-    }
-    board_->start();
 }
 
 int Session::run() {
@@ -292,7 +273,8 @@ int Session::run() {
         std::fprintf(f, "%d\n", int(getpid()));
         std::fclose(f);
     }
-    if (!options_.paused) board_->start();
+    if (on_ready) on_ready();
+    if (!options_.paused) run_->resume().ignore(); // it was never run
     loop_->run_until([this] { return done_; });
     board_->stop();
     return status_;
@@ -300,6 +282,11 @@ int Session::run() {
 
 Session::~Session() {
     if (board_) board_->stop();
+    qtest_.reset();
+    if (qtest_log_) std::fclose(qtest_log_);
+    debugger_.reset();
+    monitor_.reset();
+    run_.reset();
     for (auto& [id, drive] : drives_) {
         if (drive.node) loop_->run(drive.node->drain());
     }

@@ -4,6 +4,8 @@
 #include "base/io/watch.hpp"
 #include "block/driver.hpp"
 #include "chardev/open.hpp"
+#include "monitor/debugger.hpp"
+#include "monitor/qtest.hpp"
 
 namespace mimic::app {
 
@@ -11,9 +13,11 @@ class Session {
 public:
     explicit Session(SystemOptions options) : options_(std::move(options)) {}
     ~Session();
+    // Everything is there: the terminal may be left.
+    std::function<void()> on_ready;
     // Makes everything. Errors are the user's to read.
     Result<void> create();
-    // Runs until the guest or the user ends it; the exit status.
+    // Writes -pidfile. Runs until the guest or the user ends it; the exit status.
     int run();
 
 private:
@@ -25,9 +29,14 @@ private:
     Result<void> make_board();
     Result<void> make_devices();
     Result<void> make_device(const DeviceOptions& d);
+    void make_control();
+    Result<void> open_monitors();
+    Result<chardev::Chardev*> monitor_chardev(MonitorOptions& m, const std::string& id);
+    Result<void> open_qtest();
+    Result<std::string> open_debugger(const std::string& device);
+    Result<void> set_log(std::string_view items);
     void watch_signals();
     io::Task<Result<void>> signals();
-    void handle(const devices::Request& request);
     void leave(int status);
 
     SystemOptions options_;
@@ -40,6 +49,12 @@ private:
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     const machines::BoardType* type_ = nullptr;
     std::unique_ptr<machines::Board> board_;
+    std::unique_ptr<machines::RunControl> run_;
+    std::unique_ptr<monitor::Monitor> monitor_;
+    std::unique_ptr<monitor::Debugger> debugger_;
+    std::unique_ptr<monitor::Qtest> qtest_;
+    std::FILE* qtest_log_ = nullptr;
+    bool created_ = false; // devices from now on are plugged into a machine that lives
     int signal_fd_ = -1;
     std::unique_ptr<io::Watch> signal_watch_;
     bool watching_ = false, done_ = false, stopped_ = false;

@@ -54,6 +54,20 @@ TEST(Task, LongLoopsDoNotGrowTheStack) {
     EXPECT_EQ(loop->run(count_to(*loop, 1'000'000, true)), 1'000'000);
 }
 
+TEST(Loop, RunsFromInsideItself) {
+    auto loop = make_loop();
+    int steps = 0;
+    bool inner = false, after = false;
+    loop->call([&] { // waits for one of its own turn
+        loop->run_until([&] { return inner; });
+        steps++;
+    });
+    loop->call([&] { inner = true; });
+    loop->call([&] { after = true; });
+    loop->run_until([&] { return after && steps == 1; });
+    EXPECT_EQ(steps, 1);
+}
+
 TEST(ThreadPool, RunsElsewhereAndComesBack) {
     auto loop = make_loop();
     auto here = std::this_thread::get_id();

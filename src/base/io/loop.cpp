@@ -63,9 +63,12 @@ void Loop::post_from_anywhere(std::coroutine_handle<> h) {
 
 bool Loop::run_ready() {
     if (ready_.empty()) return false;
-    running_.swap(ready_);
-    for (auto h : running_) h.resume();
-    running_.clear();
+    // One of them may run the loop itself, and take the others of this turn along.
+    for (size_t n = ready_.size(); n && !ready_.empty(); n--) {
+        auto h = ready_.front();
+        ready_.pop_front();
+        h.resume();
+    }
     return true;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include "base/io/task.hpp"
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -40,7 +41,7 @@ public:
     // Runs until the task has ended.
     template <class T>
     T run(Task<T> task);
-    // Runs what is ready and what completes, until `done`.
+    // Runs what is ready and what completes, until `done`. Also from inside the loop: destructors wait for their tasks so.
     void run_until(const std::function<bool()>& done);
 
     // co_await loop.yield(): lets the others run.
@@ -75,7 +76,7 @@ private:
     bool run_ready();
     void wait();
 
-    std::vector<std::coroutine_handle<>> ready_, running_;
+    std::deque<std::coroutine_handle<>> ready_;
     std::unique_ptr<Reactor> reactor_;
     LoopOptions options_;
     std::unique_ptr<ThreadPool> compute_, blocking_;

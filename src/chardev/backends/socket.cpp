@@ -57,10 +57,12 @@ public:
         : Stream(loop, std::move(id))
         , name_(std::move(name))
         , listener_(listener)
+        , gone_(loop)
         , accepting_(loop) {}
     ~Socket() override {
         closing_ = true;
         if (watch_) watch_->cancel();
+        gone_.wake_all();
         if (accepting_.running()) loop().run_until([this] { return accepting_.running() == 0; });
         drain();
         disconnect();
@@ -92,14 +94,14 @@ public:
 private:
     io::Task<Result<void>> accept_loop() {
         while (!closing_) {
+            if (peer_ >= 0) { // one at a time: the next one waits in the listener's queue
+                co_await gone_.wait();
+                continue;
+            }
             co_await watch_->readable();
             if (closing_) break;
             int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (fd < 0) continue;
-            if (peer_ >= 0)
-                close(fd); // one at a time
-            else
-                take(fd);
+            if (fd >= 0) take(fd);
         }
         co_return Result<void>{};
     }
@@ -107,6 +109,7 @@ private:
         co_await stop();
         if (peer_ >= 0) close(peer_);
         peer_ = -1;
+        gone_.wake_all();
         if (front() && !closing_) front()->event(Event::closed);
         co_return Result<void>{};
     }
@@ -115,6 +118,7 @@ private:
     int listener_, peer_ = -1;
     bool closing_ = false;
     std::unique_ptr<io::Watch> watch_;
+    io::WaitList gone_; // the peer
     io::Scope accepting_;
 };
 

@@ -1,4 +1,5 @@
 #include "cpu/system/machine.hpp"
+#include "cpu/system/qtest.hpp"
 #include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
@@ -96,6 +97,26 @@ void MachineAccelerator::remove(MachineCpu& cpu) {
     std::erase(cpus_, &cpu);
 }
 
+// Processors are neither made nor removed while one runs, so nobody holds the lock while code is entered.
+void MachineAccelerator::flush_others(MachineCpu& from, const isa::Effects& f) {
+    std::lock_guard lock(mutex_);
+    for (MachineCpu* c : cpus_)
+        if (c != &from) c->ask_flush(f);
+}
+void MachineAccelerator::settle_flushes(MachineCpu& from) {
+    std::vector<MachineCpu*> owing;
+    {
+        std::lock_guard lock(mutex_);
+        for (MachineCpu* c : cpus_)
+            if (c != &from && c->owes_flush()) owing.push_back(c);
+    }
+    for (MachineCpu* c : owing)
+        while (c->owes_flush()) {
+            from.serve();
+            std::this_thread::yield();
+        }
+}
+
 std::string MachineAccelerator::statistics() const {
     CodeSpace::Counters c = space_->counters();
     return fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
@@ -170,7 +191,8 @@ void MachineAccelerator::topology_changed(memory::AddressSpace& space) {
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options) {
     if (name == "tcg") name = "jit";
     if (name == "jit" || name == "interp") return MachineAccelerator::create(name, std::move(options));
-    return Error::invalid_argument("accelerator '{}' is unknown, expected jit (tcg) or interp", name);
+    if (name == "qtest") return make_qtest_accelerator(std::move(options));
+    return Error::invalid_argument("accelerator '{}' is unknown, expected jit (tcg), interp or qtest", name);
 }
 
 } // namespace mimic::cpu

@@ -1,8 +1,11 @@
 // A vCPU's thread: runs code, enters the guest's handlers, sleeps, does what other threads ask.
 #include "cpu/system/machine.hpp"
+#include "base/process.hpp"
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fmt/core.h>
+#include <sys/syscall.h>
 
 namespace mimic::cpu {
 
@@ -20,7 +23,7 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     , system_(accelerator.system())
     , options_(options)
     , space_(options.memory ? *options.memory : *accelerator.options().memory)
-    , memory_(*accelerator.options().guest, space_, accelerator)
+    , memory_(*accelerator.options().guest, space_, accelerator, options.index)
     , cpu_(accelerator.space(), memory_, &memory_) {
     cpu_.client = this;
     header().clock = clock_of;
@@ -109,6 +112,12 @@ void MachineCpu::reset(isa::ResetKind kind) {
     pause_ = Pause::none;
 }
 void MachineCpu::set_pc(u64 pc) { system_.set_pc(header(), pc); }
+bool MachineCpu::enter_level(u32 level) {
+    bool there = system_.enter_level(header(), level);
+    memory_.flush_all();
+    memory_.select(header());
+    return there;
+}
 
 bool MachineCpu::read_register(std::string_view name, u64& value) {
     if (name == "pc") return value = header().pc, true;
@@ -123,9 +132,12 @@ bool MachineCpu::write_register(std::string_view name, u64 value) {
     u32 n = guest().find_register(name);
     if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
     guest().write_register(header(), n, reinterpret_cast<const u8*>(&value));
+    registers_written();
+    return true;
+}
+void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
-    return true;
 }
 bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
     return memory_.debug_access(header(), address, out, bytes, false);
@@ -142,6 +154,7 @@ void MachineCpu::set_single_step(bool on) { step_ = on; }
 // ---- the thread
 
 void MachineCpu::thread() {
+    thread_id_ = process::raw_syscall(SYS_gettid);
     for (;;) {
         if (attention_.exchange(false) || !running_) {
             if (!attend()) return;
@@ -150,18 +163,22 @@ void MachineCpu::thread() {
     }
 }
 
+void MachineCpu::run_jobs(std::unique_lock<std::mutex>& lock) {
+    while (!jobs_.empty()) {
+        auto* f = jobs_.front();
+        lock.unlock();
+        (*f)(header());
+        lock.lock();
+        jobs_.pop_front();
+        changed_.notify_all();
+    }
+}
+
 // Waits while it must not run, and does what it was asked to. False: the end.
 bool MachineCpu::attend() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        while (!jobs_.empty()) {
-            auto* f = jobs_.front();
-            lock.unlock();
-            (*f)(header());
-            lock.lock();
-            jobs_.pop_front();
-            changed_.notify_all();
-        }
+        run_jobs(lock);
         if (quit_) return false;
         if (running_ && powered_) break;
         if (!running_ && !idle_) {
@@ -177,24 +194,69 @@ void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
     if (mappings_changed_.exchange(false)) memory_.flush_all();
+    if (memory_.wants_apart()) memory_.keep_apart(header());
     arm_timer(); // first: what is due by then is seen by tick
-    system_.tick(header());
+    tick();
     u64 from = header().pc;
-    if (system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
+    if (!step_ && system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
     if (step_ || resumed_at_ == header().pc) {
-        cpu_.step_instruction();
+        enter(true);
         resumed_at_ = ~u64{0};
         leave();
-        if (step_) pause_with(Pause::step);
+        if (step_ && running_) pause_with(Pause::step);
         return;
     }
     resumed_at_ = ~u64{0};
-    cpu_.run();
+    enter(false);
     if (cpu_.stopped_at_breakpoint()) return pause_with(Pause::breakpoint);
     leave();
+}
+
+void MachineCpu::enter(bool one_instruction) {
+    inside_ = true;
+    if (flush_owed_) do_flushes();
+    one_instruction ? cpu_.step_instruction() : cpu_.run();
+    inside_ = false;
+}
+
+// Timers inside the processor, and what of them goes out to the board.
+void MachineCpu::tick() {
+    system_.tick(header());
+    BoardPort* port = accelerator_.options().port;
+    if (!port) return;
+    u64 now = system_.output_levels(header()), changed = now ^ outputs_;
+    outputs_ = now;
+    for (; changed; changed &= changed - 1) {
+        u32 n = u32(std::countr_zero(changed));
+        port->output(*this, n, now >> n & 1);
+    }
+}
+
+// ---- flushes by other processors
+
+void MachineCpu::ask_flush(const isa::Effects& f) {
+    {
+        std::lock_guard lock(flush_mutex_);
+        if (flushes_.size() >= most_flushes) flushes_.assign(1, {.flush = isa::Effects::Flush::all});
+        flushes_.push_back(f);
+        flush_owed_ = true;
+    }
+    if (inside_) cpu_.kick();
+}
+void MachineCpu::do_flushes() {
+    std::lock_guard lock(flush_mutex_);
+    for (const isa::Effects& f : flushes_) memory_.flush(f);
+    flushes_.clear();
+    flush_owed_ = false;
+}
+// It is outside code meanwhile, so nobody waits for it, and what others want done on this thread is done.
+void MachineCpu::serve() {
+    if (!attention_) return;
+    std::unique_lock lock(mutex_);
+    run_jobs(lock);
 }
 
 // The instruction that it paused before is run when it is started again.
@@ -241,32 +303,61 @@ void MachineCpu::trap() {
 
 void MachineCpu::fault() {
     ir::CpuHeader& h = header();
+    if (memory_.met_watchpoint()) return watched();
     if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
     auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
     raise(system_.misaligned(h, h.fault_address, type));
+}
+
+// The access was kept from happening. Now its instruction runs to its end, and then the vCPU pauses.
+void MachineCpu::watched() {
+    memory_.pass_watchpoints(true);
+    cpu_.step_instruction();
+    memory_.pass_watchpoints(false);
+    leave();
+    pause_with(Pause::watchpoint);
 }
 
 void MachineCpu::execute() {
     isa::Effects f;
     isa::Exception e;
     // What stands there matters to its exception alone, and is looked at while the old translations hold.
-    if (!system_.execute(header(), {}, f, e)) {
+    if (!system_.execute(header(), memory_.physical(), {}, f, e)) {
         u8 code[16];
         u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
         f = {}, e = {};
-        system_.execute(header(), std::span(code).first(n), f, e);
+        system_.execute(header(), memory_.physical(), std::span(code).first(n), f, e);
         return raise(e);
     }
+    if (!ask_board(f, e)) return raise(e);
+    effects(f);
+}
+
+// False: the instruction has an exception, since nobody answered.
+bool MachineCpu::ask_board(isa::Effects& f, isa::Exception& e) {
+    isa::BoardRequest r = f.request;
+    if (r.kind == isa::BoardRequest::Kind::none) return true;
+    BoardPort* port = accelerator_.options().port;
+    bool done =
+        port && (r.kind == isa::BoardRequest::Kind::call ? port->call(*this, r) : port->access_register(*this, r));
+    return system_.answered(header(), r, done, f, e);
+}
+
+void MachineCpu::effects(const isa::Effects& f) {
     memory_.flush(f);
+    if (f.broadcast) accelerator_.flush_others(*this, f);
+    if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
-    if (f.wait) wait_for_interrupt();
+    if (f.code) accelerator_.settle();
+    if (f.pause) std::this_thread::yield();
+    if (f.wait && !step_) wait_for_interrupt();
 }
 
 void MachineCpu::wait_for_interrupt() {
     for (;;) {
         u32 seen = event_.now();
         u64 at = system_.next_timer(header()), now_ns = now();
-        system_.tick(header()); // what was due by now is a line
+        tick(); // what was due by now is a line
         if (system_.wakes(header()) || attention_) return;
         event_.wait(seen, at == ~u64{0} || at <= now_ns ? ~u64{0} : at - now_ns);
     }

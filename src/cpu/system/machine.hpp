@@ -55,6 +55,9 @@ public:
     CodeSpace& space() { return *space_; }
     TimerKeeper& timers() { return timers_; }
     void remove(MachineCpu& cpu);
+    // Flushes of translations that processor `from` asks of all others: ask at once, wait for them to be done.
+    void flush_others(MachineCpu& from, const isa::Effects& f);
+    void settle_flushes(MachineCpu& from);
     // fence.i on one vCPU: what it fetches from now on is what memory holds.
     void settle();
 
@@ -85,6 +88,7 @@ public:
     void stop() override;
     void wait_stopped() override;
     bool running() const override { return running_.load(); }
+    long thread_id() const override { return thread_id_.load(); }
     Pause pause() const override { return pause_.load(); }
     void set_line(u32 line, bool level) override;
     void set_powered(bool on) override;
@@ -92,13 +96,18 @@ public:
     ir::CpuHeader& header() override { return cpu_.header(); }
     void reset(isa::ResetKind kind) override;
     void set_pc(u64 pc) override;
+    bool enter_level(u32 level) override;
     bool read_register(std::string_view name, u64& value) override;
     bool write_register(std::string_view name, u64 value) override;
+    void registers_written() override;
     bool read_memory(u64 address, void* out, u64 bytes) override;
     bool write_memory(u64 address, const void* in, u64 bytes) override;
     bool translate_debug(u64 address, u64& physical) override;
+    bool mappings(std::vector<isa::Mapped>& out) override { return memory_.mappings(header(), out); }
     void set_breakpoint(u64 pc, bool on) override;
     void set_single_step(bool on) override;
+    bool set_watchpoints(std::span<const Watchpoint> all) override { return memory_.watch(all), true; }
+    Watchpoint watch_hit() const override { return memory_.hit(); }
     u64 guest_instructions() const override { return 0; }
 
     MachineMemory& memory() { return memory_; }
@@ -106,17 +115,29 @@ public:
     void wake();
     memory::AddressSpace& address_space() { return space_; }
     void forget_mappings();
+    // From any thread: a flush to do before it next enters code. Is it in code that may still use what is flushed?
+    void ask_flush(const isa::Effects& f);
+    // What others want done on this thread, while it waits outside code.
+    void serve();
+    bool owes_flush() const { return flush_owed_.load() && inside_.load(); }
     u64 now() const { return accelerator_.options().clock ? accelerator_.options().clock->now() : 0; }
 
 private:
     void thread();
     bool attend();
     void turn();
+    void enter(bool one_instruction);
     void leave();
+    void run_jobs(std::unique_lock<std::mutex>& lock);
+    void do_flushes();
+    void tick();
     void raise(const isa::Exception& e);
     void trap();
     void fault();
+    void watched();
     void execute();
+    void effects(const isa::Effects& f);
+    bool ask_board(isa::Effects& f, isa::Exception& e);
     void wait_for_interrupt();
     void arm_timer();
     void pause_with(Pause p);
@@ -137,7 +158,15 @@ private:
     bool idle_ = true; // outside guest code until started
     std::deque<const std::function<void(ir::CpuHeader&)>*> jobs_;
     std::atomic<bool> step_{false};
+    u64 outputs_ = 0; // levels that the board was told
+    // Flushes that other processors ask for. Who asks sets flush_owed_ and looks at inside_, its own thread the other way
+    // round: so it is either waited for or has done them before it enters code.
+    std::atomic<bool> inside_{false}, flush_owed_{false};
+    std::mutex flush_mutex_;
+    std::vector<isa::Effects> flushes_;
+    static constexpr std::size_t most_flushes = 64;
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
+    std::atomic<long> thread_id_{0};
     std::thread thread_;
 };
 

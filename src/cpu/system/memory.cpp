@@ -34,10 +34,12 @@ void copy_out(u8* to, const void* in, u32 bytes) {
 
 // ---- translations
 
-MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher)
+MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor)
     : system_(*guest.system())
     , space_(space)
     , watcher_(watcher)
+    , misaligned_(guest.min_insn_bytes() - 1)
+    , processor_(u16(processor))
     , jumps_(u32(std::countr_zero(guest.min_insn_bytes()))) {}
 
 jit::JumpEntry* MachineMemory::jumps(ir::CpuHeader& cpu) {
@@ -55,15 +57,27 @@ void MachineMemory::select(const ir::CpuHeader& cpu) {
 
 void MachineMemory::flush(const isa::Effects& f) {
     using enum isa::Effects::Flush;
+    constexpr u64 most_pages = 512; // above, all goes
+    auto each_page = [&](const isa::Effects& r, auto&& one) {
+        if (r.bytes > most_pages * page) return flush_all();
+        for (u64 done = 0; done < std::max<u64>(r.bytes, 1); done += page) one(r.address + done);
+    };
     switch (f.flush) {
     case none: break;
     case all: flush_all(); break;
-    case address: tlb_.flush_address(f.address) ? jumps_.flush() : jumps_.flush_address(f.address); break;
+    case address: each_page(f, [&](u64 a) { tlb_.flush_address(a) ? jumps_.flush() : jumps_.flush_address(a); }); break;
     case context: tlb_.flush_context(f.context), jumps_.flush_context(f.context); break;
     case address_in_context:
-        tlb_.flush_address_in(f.address, f.context) ? jumps_.flush() : jumps_.flush_address(f.address);
+        each_page(f, [&](u64 a) { tlb_.flush_address_in(a, f.context) ? jumps_.flush() : jumps_.flush_address(a); });
         break;
     }
+}
+
+void MachineMemory::keep_apart(ir::CpuHeader& cpu) {
+    apart_ = 0;
+    system_.keep_apart(cpu);
+    flush_all();
+    select(cpu);
 }
 
 bool MachineMemory::fail(ir::CpuHeader& cpu, u64 address, AccessType type, const isa::Exception& e) {
@@ -83,10 +97,31 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     isa::Exception e;
     if (!system_.translate(cpu, *this, address, bytes, type, index, false, t.mapping, e))
         return fail(cpu, address, type, e);
+    apart_ += t.mapping.apart;
     t.place = space_.find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
+    if (!watches_.empty() && watched_page(address)) [[unlikely]]
+        return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
     return true;
+}
+
+bool MachineMemory::watched_page(u64 address) const {
+    u64 first = address & ~(page - 1);
+    return std::any_of(watches_.begin(), watches_.end(), [&](const Watchpoint& w) {
+        return w.address <= first + (page - 1) && w.address + (w.bytes - 1) >= first;
+    });
+}
+
+bool MachineMemory::meets_watchpoint(u64 address, u32 bytes, AccessType type) {
+    if (pass_ || type == AccessType::fetch) return false;
+    for (const Watchpoint& w : watches_) {
+        bool kind = type == AccessType::write ? w.write : w.read;
+        if (!kind || address > w.address + (w.bytes - 1) || address + (bytes - 1) < w.address) continue;
+        hit_ = w;
+        return met_ = true;
+    }
+    return false;
 }
 
 void MachineMemory::fill(u64 address, u32 index, const Target& t) {
@@ -142,10 +177,10 @@ bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 by
     Outcome o;
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
-        o = space_.read_value(t.mapping.physical, bytes, value, {});
+        o = space_.read_value(t.mapping.physical, bytes, value, attributes(t));
         std::memcpy(out, &value, bytes);
     } else {
-        o = space_.read(t.mapping.physical, out, bytes);
+        o = space_.read(t.mapping.physical, out, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::read);
 }
@@ -162,9 +197,9 @@ bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, 
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
         std::memcpy(&value, in, bytes);
-        o = space_.write_value(t.mapping.physical, bytes, value, {});
+        o = space_.write_value(t.mapping.physical, bytes, value, attributes(t));
     } else {
-        o = space_.write(t.mapping.physical, in, bytes);
+        o = space_.write(t.mapping.physical, in, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
 }
@@ -271,6 +306,7 @@ void MachineMemory::fence(u32, u32) { std::atomic_thread_fence(std::memory_order
 // ---- code
 
 bool MachineMemory::locate(ir::CpuHeader& cpu, u64 pc, u64& place) {
+    if (pc & misaligned_) return fail(cpu, pc, AccessType::fetch, system_.misaligned(cpu, pc, AccessType::fetch));
     u32 index = system_.fetch_index(cpu.mode);
     u64 offset = pc & (page - 1);
     const TlbEntry& e = tlb_.entry(index, pc);

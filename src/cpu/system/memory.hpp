@@ -4,8 +4,10 @@
 #include "cpu/cpu.hpp"
 #include "cpu/system/jumps.hpp"
 #include "cpu/system/tlb.hpp"
+#include "cpu/vcpu.hpp"
 #include "isa/system.hpp"
 #include "memory/address_space.hpp"
+#include <utility>
 
 namespace mimic::cpu {
 
@@ -18,15 +20,19 @@ public:
 
 class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
 public:
-    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher);
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor);
 
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
     Tlb& tlb() { return tlb_; }
+    isa::PhysicalMemory& physical() { return *this; }
     void flush_all() { tlb_.flush(), jumps_.flush(); }
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
     void flush(const isa::Effects& f);
+    // Have many mappings been met lately that only a context of their own lets keep?
+    bool wants_apart() const { return apart_ > 256; }
+    void keep_apart(ir::CpuHeader& cpu);
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) override;
     bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override;
@@ -50,7 +56,21 @@ public:
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.
     bool debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical);
+    bool mappings(ir::CpuHeader& cpu, std::vector<isa::Mapped>& out) {
+        constexpr u32 max = 20000;
+        return system_.mappings(cpu, *this, max, out);
+    }
     bool debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write);
+
+    // Watchpoints of a debugger, while the vCPU stands still. Their pages never are in the TLB, so each access to them comes
+    // to resolve(), which lets one that is watched fail with met_watchpoint(); accesses to others pay nothing.
+    void watch(std::span<const Watchpoint> all) {
+        watches_.assign(all.begin(), all.end());
+        flush_all();
+    }
+    void pass_watchpoints(bool pass) { pass_ = pass; }
+    bool met_watchpoint() { return std::exchange(met_, false); }
+    const Watchpoint& hit() const { return hit_; }
 
     // A bit of RamBlock's flags beside those of its clients: some TLB may hold a right to write.
     static constexpr u8 written_by_tlb = 128;
@@ -68,17 +88,29 @@ private:
     bool store_part(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const Target& t);
     u8* atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t);
     static void written(const Target& t, u32 bytes);
+    memory::Attributes attributes(const Target& t) const {
+        return {.processor = processor_, .secure = t.mapping.secure};
+    }
     bool read(u64 address, u32 bytes, u64& value) override;
     bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
 
+    bool watched_page(u64 address) const;
+    bool meets_watchpoint(u64 address, u32 bytes, isa::AccessType type);
+
+    std::vector<Watchpoint> watches_;
+    Watchpoint hit_;
+    bool pass_ = false, met_ = false;
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;
+    u64 misaligned_; // bits that no pc has
+    u16 processor_;
     Tlb tlb_;
     Jumps jumps_;
     jit::JumpEntry* jump_table_ = nullptr; // of this mode; null after a change of contexts
     u32 jump_mode_ = 0;
     isa::Exception exception_;
+    u32 apart_ = 0; // mappings met that were isa::Mapping::apart
 };
 
 } // namespace mimic::cpu

@@ -142,10 +142,11 @@ public:
     void drive(std::string_view name, DriveRef& drive, std::string_view help) { on_drive(name, drive, help); }
     void netdev(std::string_view name, NetRef& net, std::string_view help) { on_netdev(name, net, help); }
 
-    // Registers of a table, mounted as the device's next region of `size` bytes (registers.hpp).
+    // Registers of a table, mounted as the device's next region of `size` bytes (registers.hpp); frame_bytes: the table is there
+    // again after as many.
     template <class D, size_t n>
     void registers(D& device, const RegRow<D> (&rows)[n], u64 size, const memory::AccessRules& rules = {},
-                   std::string_view name = {});
+                   std::string_view name = {}, u64 frame_bytes = 0);
     // Bytes that no table describes (a data port, a configuration window), mounted as the next region.
     template <class D>
     void window(std::string_view name, D& device, u64 size, const memory::AccessRules& rules,

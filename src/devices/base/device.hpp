@@ -66,6 +66,8 @@ public:
         number_ = number;
     }
     bool connected() const { return sink_; }
+    LineSink* sink() const { return sink_; }
+    u32 number() const { return number_; } // there
     bool level() const { return level_.load(std::memory_order_relaxed); }
     void set(bool level) {
         if (level_.exchange(level, std::memory_order_seq_cst) != level && sink_) sink_->set_line(number_, level);
@@ -166,6 +168,9 @@ public:
     virtual std::string_view bus_type() const { return {}; }
     virtual Result<void> plug(Device&) { return Error::unsupported("{} has no bus", type()); }
     virtual bool bus_full() const { return true; }
+    virtual bool hotplug() const { return false; } // devices come and go while the machine lives
+    // A device that is made with this one and plugged into it: properties that this one has not are the other's.
+    virtual Device* inner() const { return nullptr; }
     // Interrupt controllers have a context of their own.
     virtual u32 context_rank() const { return 0; }
 
@@ -178,10 +183,14 @@ public:
     memory::AddressSpace& memory() const; // that its DMA reaches
     memory::Region& region(u32 n) const { return *regions_.at(n); }
     u32 regions() const { return u32(regions_.size()); }
+    // The access that a register is being read or written by; inside such handlers only.
+    const memory::Attributes& access() const { return access_; }
+    u32 frame() const { return frame_; } // of a region that has several
 
 private:
     friend class Machine;
     friend struct RegionMaker;
+    friend class BankBase;
     std::string id_;
     Machine* machine_ = nullptr;
     Device* parent_ = nullptr;
@@ -192,6 +201,8 @@ private:
     std::vector<std::unique_ptr<memory::Region>> made_;
     std::vector<memory::Region*> regions_;
     bool realized_ = false;
+    memory::Attributes access_;
+    u32 frame_ = 0;
 };
 
 // A kind of device that users and boards name. One constant object; its file is found by its name in MIMIC_DEVICE.

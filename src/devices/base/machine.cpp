@@ -133,6 +133,8 @@ void Machine::advance(u64 nanoseconds) {
     }
 }
 
+u64 Machine::next_deadline() const { return timers_->next(); }
+
 void Machine::set_running(bool running) {
     if (running_ == running) return;
     if (!options_.manual_clock) {
@@ -262,6 +264,10 @@ void Machine::connect(Device& device, std::string_view line, LineSink& sink, u32
 // ---- back ends --------------------------------------------------------------------------------------------------------
 
 void Machine::add_chardev(std::unique_ptr<chardev::Chardev> dev) { chardevs_.push_back(std::move(dev)); }
+
+void Machine::remove_chardev(std::string_view id) {
+    std::erase_if(chardevs_, [&](const auto& c) { return c->id() == id && !c->busy(); });
+}
 
 chardev::Chardev* Machine::find_chardev(std::string_view id) const {
     for (const auto& c : chardevs_)

@@ -54,6 +54,8 @@ public:
     void post(std::function<void()> f);
     // Lets time pass and timers fire (manual clock).
     void advance(u64 nanoseconds);
+    bool manual_clock() const { return options_.manual_clock; }
+    u64 next_deadline() const; // of all timers; Timer::never: none is armed
     // Starts and stops the clock and with it the timers.
     void set_running(bool running);
     bool running() const { return running_.load(std::memory_order_relaxed); }
@@ -88,6 +90,8 @@ public:
     // ---- back ends ------------------------------------------------------------------------------------------------
     void add_chardev(std::unique_ptr<chardev::Chardev> dev);
     chardev::Chardev* find_chardev(std::string_view id) const;
+    std::span<const std::unique_ptr<chardev::Chardev>> chardevs() const { return chardevs_; }
+    void remove_chardev(std::string_view id); // that no front end has
     struct Drive {
         std::shared_ptr<block::Node> node;
         bool read_only = false;

@@ -125,11 +125,16 @@ struct Explainer final : Lister {
     }
 };
 
+void list(Device& device, Lister& lister) {
+    device.describe(lister);
+    if (device.inner()) device.inner()->describe(lister);
+}
+
 } // namespace
 
 Result<void> set_property(Device& device, std::string_view name, std::string_view text) {
     Lister lister;
-    device.describe(lister);
+    list(device, lister);
     const Property* p = lister.find(name);
     if (!p) {
         std::vector<std::string_view> names(lister.names.begin(), lister.names.end());
@@ -152,14 +157,14 @@ Result<void> set_property(Device& device, std::string_view name, std::string_vie
 
 Result<std::string> get_property(Device& device, std::string_view name) {
     Lister lister;
-    device.describe(lister);
+    list(device, lister);
     if (const Property* p = lister.find(name)) return text_of(*p);
     return Error::not_found("{}: there is no property '{}'", device.type(), name);
 }
 
 std::string property_help(Device& device) {
     Lister lister;
-    device.describe(lister);
+    list(device, lister);
     std::vector<std::string> lines;
     for (size_t i = 0; i < lister.all.size(); i++) {
         const Property& p = lister.all[i];

@@ -10,10 +10,12 @@
 // A write stores first (writable bits; bits of clear_on_one that are written as one become zero), then calls `write` with
 // the value as written, then `changed`. A read calls `read`, or gives what is stored, or zero. Rows are sorted by offset.
 // An access to an offset that no row has is the guest's error: it reads as zero.
+// A region of several equal frames (one a processor) has one table; Device::frame() tells handlers which frame it is.
 #pragma once
 #include "base/trace.hpp"
 #include "devices/base/describe.hpp"
 #include "devices/base/device.hpp"
+#include <utility>
 
 namespace mimic::devices {
 
@@ -69,6 +71,7 @@ struct RegRules {
     u64 (D::*read_at)(u32 index) = nullptr;
     void (D::*write_at)(u32 index, u64 value) = nullptr;
     u32 count = 1, stride = 0; // stride 0: side by side
+    bool merge = false;        // of rows without a store: a narrow write keeps the rest as it is read
     u8 bytes = 4;
     ResetKind until = ResetKind::warm;
 };
@@ -90,17 +93,40 @@ protected:
     void trace_read(std::string_view name, u64 offset, u64 value) const;
     void trace_write(std::string_view name, u64 offset, u64 value) const;
     void unknown(u64 offset, bool write) const;
+    // Device::access() while a handler runs; an access from inside (DMA to itself) has its own.
+    class Access {
+    public:
+        Access(Device& device, memory::Attributes a, u32 frame = 0)
+            : device_(device)
+            , outer_(std::exchange(device.access_, a))
+            , outer_frame_(std::exchange(device.frame_, frame)) {}
+        ~Access() {
+            device_.access_ = outer_;
+            device_.frame_ = outer_frame_;
+        }
+        Access(const Access&) = delete;
+
+    private:
+        Device& device_;
+        memory::Attributes outer_;
+        u32 outer_frame_;
+    };
     Device& device_;
 };
 
 template <class D>
 class Bank final : public BankBase {
 public:
-    Bank(D& device, std::span<const RegRow<D>> rows) : BankBase(device), d_(device), rows_(rows) {}
+    Bank(D& device, std::span<const RegRow<D>> rows, u64 frame_bytes = 0)
+        : BankBase(device)
+        , d_(device)
+        , rows_(rows)
+        , frame_bytes_(frame_bytes) {}
 
     memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a, take_frame(offset));
         value = 0;
         for (u32 done = 0; done < bytes;) {
             Spot s = find(offset + done, bytes - done);
@@ -115,9 +141,10 @@ public:
         }
         return memory::Outcome::ok;
     }
-    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes) override {
+    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a, take_frame(offset));
         for (u32 done = 0; done < bytes;) {
             Spot s = find(offset + done, bytes - done);
             if (!s.row) {
@@ -138,6 +165,12 @@ private:
         const RegRow<D>* row = nullptr;
         u32 index = 0, lane = 0, bytes = 1;
     };
+    // The frame's number; the offset becomes one inside of it. Accesses do not cross frames: they are aligned.
+    u32 take_frame(u64& offset) const {
+        u32 frame = frame_bytes_ ? u32(offset / frame_bytes_) : 0;
+        if (frame_bytes_) offset %= frame_bytes_;
+        return frame;
+    }
     static u64 mask(u32 bytes) { return bytes >= 8 ? ~u64{0} : (u64{1} << (8 * bytes)) - 1; }
     Spot find(u64 offset, u32 left) const {
         size_t low = 0, high = rows_.size(); // the first row that ends behind the offset
@@ -171,6 +204,8 @@ private:
             fresh &= ~(value & r.clear_on_one);
             s.row->store.in(d_).set(0, fresh);
             value |= old & ~lanes;
+        } else if (r.merge && lanes != mask(r.bytes)) {
+            value |= read_row(s) & ~lanes;
         }
         if (r.write_at) (d_.*r.write_at)(s.index, value);
         if (r.write) (d_.*r.write)(value);
@@ -178,6 +213,7 @@ private:
     }
     D& d_;
     std::span<const RegRow<D>> rows_;
+    u64 frame_bytes_;
 };
 
 template <class D>
@@ -186,16 +222,18 @@ public:
     using Read = u64 (D::*)(u64, u32);
     using Write = void (D::*)(u64, u32, u64);
     Window(D& device, Read r, Write w) : BankBase(device), d_(device), read_(r), write_(w) {}
-    memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes) override {
+    memory::Outcome read(u64 offset, u32 bytes, u64& value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         value = (d_.*read_)(offset, bytes);
         trace_read("window", offset, value);
         return memory::Outcome::ok;
     }
-    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes) override {
+    memory::Outcome write(u64 offset, u32 bytes, u64 value, memory::Attributes a) override {
         Context::Entry entry(device_.context());
         if (!entry) return memory::Outcome::device_error;
+        Access access(device_, a);
         trace_write("window", offset, value);
         (d_.*write_)(offset, bytes, value);
         return memory::Outcome::ok;
@@ -209,12 +247,13 @@ private:
 
 template <class D, size_t n>
 void Describe::registers(D& device, const RegRow<D> (&rows)[n], u64 size, const memory::AccessRules& rules,
-                         std::string_view name) {
+                         std::string_view name, u64 frame_bytes) {
     for (const RegRow<D>& r : rows) {
         on_register({r.name, r.offset, r.rules.reset, r.rules.writable, r.rules.bytes, r.rules.count});
         if (r.store) on_numbers(r.name, r.store.in(device), {.reset = r.rules.reset, .until = r.rules.until});
     }
-    if (wants_handlers()) on_handler(name, std::make_unique<Bank<D>>(device, std::span(rows)), rules, size);
+    if (wants_handlers())
+        on_handler(name, std::make_unique<Bank<D>>(device, std::span(rows), frame_bytes), rules, size);
 }
 
 template <class D>

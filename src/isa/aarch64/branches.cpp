@@ -1,5 +1,6 @@
 // Branches, exceptions, hints and barriers: Arm ARM C4.1.94 (Branches, Exception Generating and System instructions).
-// Of exception levels there is EL0 only: what needs a higher one is undefined.
+// The form for user mode has EL0 only: what needs a higher level is undefined there.
+#include "isa/aarch64/privileged.hpp"
 #include "isa/aarch64/semantics.hpp"
 #include "isa/aarch64/tables.hpp"
 
@@ -38,9 +39,18 @@ void exception(A64& t, const I& i) {
 }
 void undefined(A64& t, const I&) { t.illegal(); }
 
-// Hints that do nothing here: events and interrupts come at any time, so waiting may end at once; what
-// is not there is a hint, too.
-void hint(A64&, const I&) {}
+template <Request R>
+void monitor_call(A64& t, const I& i) {
+    if (!t.has_system() || t.level() == 0) return t.illegal();
+    ask(t, R, u64(i[imm16]) << 16);
+}
+
+// Hints that do nothing for programs: events and interrupts come at any time, so waiting may end at once; what is not
+// there is a hint, too.
+void hint(A64& t, const I& i) {
+    if (t.has_system() && (i[hint7] == 2 || i[hint7] == 3)) ask(t, i[hint7] == 3 ? Request::wfi : Request::wfe);
+}
+void no_operation(A64&, const I&) {}
 
 // DataMemoryBarrier: the low bits of CRm name the accesses; its domain is always the whole machine.
 void dmb(A64& t, const I& i) {
@@ -50,9 +60,12 @@ void dmb(A64& t, const I& i) {
     default: return t.fence();
     }
 }
-void dsb(A64& t, const I&) { t.fence(); }
+void dsb(A64& t, const I&) {
+    t.fence();
+    if (t.has_system() && t.level() != 0) t.when(t.get(slot_sync, Type::i64) != 0, [&] { ask(t, Request::barrier); });
+}
 // What was written is executed from here on: IC IVAU has found it; a new unit begins.
-void isb(A64& t, const I&) { t.exit_to(t.next_pc(), 0); }
+void isb(A64& t, const I&) { t.exit_to(t.next_pc(), t.mode()); }
 void clrex(A64& t, const I&) { t.put(slot_ex_address, t.imm(0)); }
 
 // clang-format off
@@ -61,8 +74,8 @@ constexpr R rows[] = {
 
     {"udf     #{udf16}",                "0000000000000000 udf16",               undefined},
     {"svc     {imm16}",                 "11010100 000 imm16 000 01",            exception<ir::TrapKind::syscall>},
-    {"hvc     {imm16}",                 "11010100 000 imm16 000 10",            undefined},
-    {"smc     {imm16}",                 "11010100 000 imm16 000 11",            undefined},
+    {"hvc     {imm16}",                 "11010100 000 imm16 000 10",            monitor_call<Request::hvc>},
+    {"smc     {imm16}",                 "11010100 000 imm16 000 11",            monitor_call<Request::smc>},
     {"brk     {imm16}",                 "11010100 001 imm16 000 00",            exception<ir::TrapKind::breakpoint>},
     {"hlt     {imm16}",                 "11010100 010 imm16 000 00",            undefined},
 
@@ -91,8 +104,8 @@ constexpr R hbc_rows[] = {
 
 // Waiting may end at once.
 constexpr R wfxt_rows[] = {
-    {"wfet    {Xd}",                    "1101010100 0 00 011 0001 0000 000 Rd", hint},
-    {"wfit    {Xd}",                    "1101010100 0 00 011 0001 0000 001 Rd", hint},
+    {"wfet    {Xd}",                    "1101010100 0 00 011 0001 0000 000 Rd", no_operation},
+    {"wfit    {Xd}",                    "1101010100 0 00 011 0001 0000 001 Rd", no_operation},
 };
 
 // Nothing here has the attribute that this barrier does not wait for.
@@ -102,10 +115,10 @@ constexpr R xs_rows[] = {
 
 // What indirect branches into guarded pages may find: may_enter in guest.cpp.
 constexpr R bti_rows[] = {
-    {"bti",                             "1101010100 0 00 011 0010 0100 000 11111", hint},
-    {"bti     c",                       "1101010100 0 00 011 0010 0100 010 11111", hint},
-    {"bti     j",                       "1101010100 0 00 011 0010 0100 100 11111", hint},
-    {"bti     jc",                      "1101010100 0 00 011 0010 0100 110 11111", hint},
+    {"bti",                             "1101010100 0 00 011 0010 0100 000 11111", no_operation},
+    {"bti     c",                       "1101010100 0 00 011 0010 0100 010 11111", no_operation},
+    {"bti     j",                       "1101010100 0 00 011 0010 0100 100 11111", no_operation},
+    {"bti     jc",                      "1101010100 0 00 011 0010 0100 110 11111", no_operation},
 };
 
 constexpr R sb_rows[] = {

@@ -1,5 +1,5 @@
 // AArch64: state, CPU models.
-#include "isa/aarch64/system.hpp"
+#include "isa/aarch64/privileged.hpp"
 #include "isa/aarch64/tables.hpp"
 #include "isa/pattern_guest.hpp"
 #include "softfloat/env.hpp"
@@ -35,8 +35,17 @@ constexpr std::string_view pac_key_names[] = {"apiakeylo_el1", "apiakeyhi_el1", 
                                               "apdakeylo_el1", "apdakeyhi_el1", "apdbkeylo_el1", "apdbkeyhi_el1",
                                               "apgakeylo_el1", "apgakeyhi_el1"};
 constexpr u32 pac_key_count = u32(std::size(pac_key_names));
+constexpr std::string_view system_names[] = {
+#define REG(name, ...) #name,
+#include "isa/aarch64/registers.def"
+#undef REG
+    "sp_el0",   "sp_el1",  "sp_el2", "sp_el3",  "pstate", "daif",
+    "affinity", "os_lock", "masked", "private", "sync",   "pac_value"};
+static_assert(std::size(system_names) == slot_system_end - slot_system);
+
+template <u32 Count>
 constexpr auto make_slots() {
-    std::array<Slot, slot_count> s{};
+    std::array<Slot, Count> s{};
     for (u32 n = 0; n < 32; ++n) {
         s[slot_x + n] = {x_names[n], u16(8 * n), Type::i64, SlotClass::gpr, priority_of_x(n)};
         s[slot_v + n] = {v_names[n], u16(v_offset + 16 * n), Type::v128, SlotClass::vec, priority_of_v(n)};
@@ -51,9 +60,13 @@ constexpr auto make_slots() {
     for (u32 n = 0; n < pac_key_count; ++n)
         s[slot_pac_keys + n] = {pac_key_names[n], u16(pac_offset + 8 * n), Type::i64, SlotClass::sys, 0};
     s[slot_pac_off] = {"pac_off", pac_offset + 80, Type::i32, SlotClass::sys, 0};
+    for (u32 n = slot_system; n < Count; ++n)
+        s[n] = {system_names[n - slot_system], u16(state_bytes + 8 * (n - slot_system)), Type::i64,
+                n == slot_pac_value ? SlotClass::temp : SlotClass::sys, 0};
     return s;
 }
-constexpr auto slots = make_slots();
+constexpr auto slots = make_slots<slot_count>();
+constexpr auto system_slots = make_slots<slot_system_end>();
 
 constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &cssc_immediate,
@@ -120,7 +133,12 @@ constexpr Table<AArch64> const* all_tables[] = {&data_immediate,
                                                 &waits_with_timeout,
                                                 &barriers_without_xs,
                                                 &pointer_authentication,
-                                                &branch_targets};
+                                                &branch_targets,
+                                                &privileged,
+                                                &privileged_pan,
+                                                &privileged_uao,
+                                                &privileged_dit,
+                                                &privileged_ssbs};
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 
@@ -132,10 +150,12 @@ enum : u32 {
     register_fpsr,
     register_tpidr,
     register_internal,
-    register_count = register_internal + 4 + 11
+    register_count = register_internal + 4 + 11,
+    register_system = register_count, // of the system form: every slot of it
+    register_system_count = register_system + slot_pac_value - slot_system
 };
 constexpr auto make_registers() {
-    std::array<RegisterInfo, register_count> r{};
+    std::array<RegisterInfo, register_system_count> r{};
     for (u32 n = 0; n < 32; ++n) r[n] = {x_names[n]}, r[register_v + n] = {v_names[n], 16};
     r[register_nzcv] = {"nzcv", 4};
     r[register_fpcr] = {"fpcr", 4};
@@ -147,6 +167,7 @@ constexpr auto make_registers() {
     r[register_internal + 3] = {.name = "ex_high", .internal = true};
     for (u32 n = 0; n < pac_key_count; ++n) r[register_internal + 4 + n] = {.name = pac_key_names[n], .internal = true};
     r[register_internal + 14] = {.name = "pac_off", .bytes = 4, .internal = true};
+    for (u32 n = register_system; n < register_system_count; ++n) r[n].name = system_names[n - register_system];
     return r;
 }
 constexpr auto register_infos = make_registers();
@@ -154,15 +175,23 @@ constexpr u32 slot_of(u32 n) {
     if (n < register_v) return slot_x + n;
     if (n < register_nzcv) return slot_v + n - register_v;
     if (n == register_tpidr) return slot_tpidr;
+    if (n >= register_system) return n - register_system + slot_system;
     return n - register_internal + slot_tpidrro;
 }
 
 class AArch64Guest final : public PatternGuest<AArch64> {
 public:
     AArch64Guest(const Model& m, Decoder<AArch64> d) : PatternGuest(std::move(d)), model_(m) {}
+    // The system form, of a model with properties.
+    AArch64Guest(std::unique_ptr<Model> m, Decoder<AArch64> d)
+        : PatternGuest(std::move(d))
+        , own_model_(std::move(m))
+        , model_(*own_model_)
+        , system_(make_system_of(model_)) {}
     std::string_view name() const override { return "aarch64"; }
     std::string_view model() const override { return model_.name; }
-    const ir::GuestState& state() const override { return state_aarch64; }
+    const ir::GuestState& state() const override { return system_ ? state_aarch64_system : state_aarch64; }
+    const System* system() const override { return system_.get(); }
     u32 min_insn_bytes() const override { return 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
@@ -181,9 +210,11 @@ public:
         return btype != 3 && (text == "bti     c" || text == "paciasp" || text == "pacibsp");
     }
 
-    std::span<const RegisterInfo> registers() const override { return register_infos; }
+    std::span<const RegisterInfo> registers() const override {
+        return std::span(register_infos).first(system_ ? register_system_count : register_count);
+    }
     u32 find_register(std::string_view name) const override {
-        for (u32 n = 0; n < register_count; ++n)
+        for (u32 n = 0; n < registers().size(); ++n)
             if (register_infos[n].name == name) return n;
         if (name == "lr" || name == "fp") return name == "lr" ? 30 : 29;
         if (name == "wsp") return 31;
@@ -203,7 +234,7 @@ public:
         case register_nzcv: flags = nzcv_of(flags); break;
         case register_fpcr: std::memcpy(&flags, home(&cpu, slots[slot_fpcr]), 4); break;
         case register_fpsr: flags = cpu.fp.flags & fpsr_bits; break;
-        default: std::memcpy(out, home(&cpu, slots[slot_of(n)]), register_infos[n].bytes); return;
+        default: std::memcpy(out, home(&cpu, system_slots[slot_of(n)]), register_infos[n].bytes); return;
         }
         std::memcpy(out, &flags, 4);
     }
@@ -221,32 +252,78 @@ public:
             std::memcpy(home(&cpu, slots[slot_fpcr]), &value, 4);
             break;
         case register_fpsr: cpu.fp.flags = value & fpsr_bits; break;
-        default: std::memcpy(home(&cpu, slots[slot_of(n)]), in, register_infos[n].bytes); break;
+        default: std::memcpy(home(&cpu, system_slots[slot_of(n)]), in, register_infos[n].bytes); break;
         }
+        if (n >= register_system) State(cpu, model_).refresh();
     }
 
 private:
+    std::unique_ptr<Model> own_model_;
     const Model& model_;
+    std::unique_ptr<System> system_;
 };
 
-Result<std::unique_ptr<Guest>> make(std::string_view name) {
+Decoder<AArch64> decoder_of(const Model& m) {
     std::vector<Table<AArch64>> tables;
     for (auto* t : all_tables) tables.push_back(*t);
-    for (const Model& m : models()) {
-        if (m.name != name) continue;
-        Decoder<AArch64> decoder(
-            tables, [&](u32 feature) { return m.has(Feature(feature & 0xff)) && m.has(Feature(feature >> 8)); });
-        return std::unique_ptr<Guest>(new AArch64Guest(m, std::move(decoder)));
-    }
+    return Decoder<AArch64>(
+        tables, [&](u32 feature) { return m.has(Feature(feature & 0xff)) && m.has(Feature(feature >> 8)); });
+}
+
+const Model* find_model(std::string_view name) {
+    for (const Model& m : models())
+        if (m.name == name) return &m;
+    return nullptr;
+}
+Error unknown_model(std::string_view name) {
     return Error::invalid_argument(
         "aarch64 CPU model '{}' is unknown, expected cortex-a53, cortex-a57, cortex-a72, neoverse-n1 or max", name);
+}
+
+Result<std::unique_ptr<Guest>> make(std::string_view name) {
+    const Model* m = find_model(name);
+    if (!m) return unknown_model(name);
+    return std::unique_ptr<Guest>(new AArch64Guest(*m, decoder_of(*m)));
+}
+
+// NAME[,PROPERTY=on|off]...: el2, el3 (both off unless said), gic-registers (of a GICv3).
+Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
+    std::string_view name = text.substr(0, text.find(','));
+    const Model* base = find_model(name);
+    if (!base) return unknown_model(name);
+    auto m = std::make_unique<Model>(*base);
+    m->features |= u64{1} << u32(Feature::system);
+    for (std::string_view rest = text.substr(name.size()); !rest.empty();) {
+        rest.remove_prefix(1);
+        std::string_view property = rest.substr(0, rest.find(','));
+        rest.remove_prefix(property.size());
+        constexpr std::pair<std::string_view, Feature> known[] = {
+            {"el2", Feature::el2}, {"el3", Feature::el3}, {"gic-registers", Feature::gic_registers}};
+        bool found = false;
+        for (auto [word, feature] : known) {
+            u64 bit = u64{1} << u32(feature);
+            if (property.substr(0, property.find('=')) != word) continue;
+            std::string_view value = property.substr(word.size());
+            found = value == "=on" || value == "=off";
+            m->features = value == "=on" ? m->features | bit : m->features & ~bit;
+        }
+        if (!found)
+            return Error::invalid_argument(
+                "property '{}' of aarch64 CPU {} is unknown, expected el2, el3 or gic-registers =on or =off", property,
+                name);
+    }
+    auto decoder = decoder_of(*m);
+    return std::unique_ptr<Guest>(new AArch64Guest(std::move(m), std::move(decoder)));
 }
 
 } // namespace
 
 constinit const ir::GuestState state_aarch64{"aarch64", slots,     state_bytes, &softfloat::env::aarch64,
                                              nullptr,   fpsr_bits, mode_btype};
+constinit const ir::GuestState state_aarch64_system{
+    "aarch64", system_slots, state_bytes + 8 * (slot_system_end - slot_system), &softfloat::env::aarch64, nullptr,
+    fpsr_bits, mode_btype};
 extern const GuestInfo guest_info;
-constinit const GuestInfo guest_info{"aarch64", "max", model_names, make};
+constinit const GuestInfo guest_info{"aarch64", "max", model_names, make, make_system};
 
 } // namespace mimic::isa::aarch64

@@ -21,8 +21,23 @@ constexpr u32 needs(Feature a) { return needs(a, a); }
 // Meanings read and write state through it.
 class A64 : public ir::Builder {
 public:
-    A64(ir::Unit& unit, const Model& model) : Builder(unit, state_aarch64), model_(model) {}
+    A64(ir::Unit& unit, const Model& model)
+        : Builder(unit, model.has(Feature::system) ? state_aarch64_system : state_aarch64)
+        , model_(model) {}
     const Model& model() const { return model_; }
+    bool has_system() const { return model_.has(Feature::system); }
+    u32 level() const { return mode_fields(mode()).level; }
+
+    // Accesses under the index of the mode, aligned where SCTLR_ELx.A or Device memory wants it.
+    Val load(Type t, Val address, ir::MemArg m) { return Builder::load(t, address, placed(m, false)); }
+    void store(Val address, Val v, ir::MemArg m) { Builder::store(address, v, placed(m, false)); }
+    Val rmw(ir::Rmw o, Val address, Val v, ir::MemArg m) { return Builder::rmw(o, address, v, placed(m, false)); }
+    Val cas(Val address, Val expected, Val desired, ir::MemArg m) {
+        return Builder::cas(address, expected, desired, placed(m, false));
+    }
+    // As EL0 would (LDTR, STTR).
+    Val load_unprivileged(Type t, Val address, ir::MemArg m) { return Builder::load(t, address, placed(m, true)); }
+    void store_unprivileged(Val address, Val v, ir::MemArg m) { Builder::store(address, v, placed(m, true)); }
 
     // General registers: 31 is the zero register. `t` is i64 or i32; writing a 32-bit value clears the upper half.
     Val x(i64 n) { return n == 31 ? imm(0) : get(u16(slot_x + n), Type::i64); }
@@ -69,6 +84,12 @@ public:
     void illegal() { trap(ir::TrapKind::illegal, pc()); }
 
 private:
+    ir::MemArg placed(ir::MemArg m, bool unprivileged) const {
+        ModeFields f = mode_fields(mode());
+        m.index = u8(unprivileged ? f.unprivileged : f.data);
+        if (mode() & mode_aligned) m.align = ir::Align::natural;
+        return m;
+    }
     void branch_type(u32 btype) {
         if (unit().key.flavour & ir::flavour::entry_mode && model_.has(Feature::bti)) set_entry_mode(btype);
     }
@@ -117,9 +138,17 @@ inline constexpr Field abcdefgh{"abcdefgh", Kind::bits, {{16, 3}, {5, 5}}}, immh
 
 struct AArch64 {
     using Ir = A64;
-    struct Context {};
-    static Context context(u32) { return {}; }
+    struct Context {
+        u32 refused = 0; // mode_fp_traps, mode_illegal: what some or all instructions trap by
+    };
+    static Context context(u32 mode) { return {mode & (mode_fp_traps | mode_illegal)}; }
     static void illegal(A64& t) { t.illegal(); }
+    static void emit(A64& t, const Insn<AArch64>& i) {
+        if (i.context.refused && !may_run(t, i)) return;
+        i.row->emit(t, i);
+    }
+    // False: emitted what happens instead. privileged_rows.cpp
+    static bool may_run(A64& t, const Insn<AArch64>& i);
     static constexpr Layout layout{.unit = 4, .big = false, .first_is_high = true};
     static u32 length(u64, const Context&) { return 4; }
     static constexpr std::array fields{

@@ -105,19 +105,19 @@ constexpr R rows[] = {
     {"rprfm   {rprfop}, {Xm}, [{XnSP}]",       "11 111 0 00 10 1 Rm rprfop 1 rprfop 10 Rn 11 rprfop", prefetch},
 
     // unprivileged: EL0 is unprivileged already
-    {"sttrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unscaled, i8>},
-    {"ldtrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unscaled, i8>},
-    {"ldtrsb  {Xt}, [{XnSP}{off9}]",           "00 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unscaled, i8, true>},
-    {"ldtrsb  {Wt}, [{XnSP}{off9}]",           "00 111 0 00 11 0 imm9 10 Rn Rt",             load<At::unscaled, i8, true, i32>},
-    {"sttrh   {Wt}, [{XnSP}{off9}]",           "01 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unscaled, i16>},
-    {"ldtrh   {Wt}, [{XnSP}{off9}]",           "01 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unscaled, i16>},
-    {"ldtrsh  {Xt}, [{XnSP}{off9}]",           "01 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unscaled, i16, true>},
-    {"ldtrsh  {Wt}, [{XnSP}{off9}]",           "01 111 0 00 11 0 imm9 10 Rn Rt",             load<At::unscaled, i16, true, i32>},
-    {"sttr    {Wt}, [{XnSP}{off9}]",           "10 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unscaled, i32>},
-    {"ldtr    {Wt}, [{XnSP}{off9}]",           "10 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unscaled, i32>},
-    {"ldtrsw  {Xt}, [{XnSP}{off9}]",           "10 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unscaled, i32, true>},
-    {"sttr    {Xt}, [{XnSP}{off9}]",           "11 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unscaled, i64>},
-    {"ldtr    {Xt}, [{XnSP}{off9}]",           "11 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unscaled, i64>},
+    {"sttrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unprivileged, i8>},
+    {"ldtrb   {Wt}, [{XnSP}{off9}]",           "00 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unprivileged, i8>},
+    {"ldtrsb  {Xt}, [{XnSP}{off9}]",           "00 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unprivileged, i8, true>},
+    {"ldtrsb  {Wt}, [{XnSP}{off9}]",           "00 111 0 00 11 0 imm9 10 Rn Rt",             load<At::unprivileged, i8, true, i32>},
+    {"sttrh   {Wt}, [{XnSP}{off9}]",           "01 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unprivileged, i16>},
+    {"ldtrh   {Wt}, [{XnSP}{off9}]",           "01 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unprivileged, i16>},
+    {"ldtrsh  {Xt}, [{XnSP}{off9}]",           "01 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unprivileged, i16, true>},
+    {"ldtrsh  {Wt}, [{XnSP}{off9}]",           "01 111 0 00 11 0 imm9 10 Rn Rt",             load<At::unprivileged, i16, true, i32>},
+    {"sttr    {Wt}, [{XnSP}{off9}]",           "10 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unprivileged, i32>},
+    {"ldtr    {Wt}, [{XnSP}{off9}]",           "10 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unprivileged, i32>},
+    {"ldtrsw  {Xt}, [{XnSP}{off9}]",           "10 111 0 00 10 0 imm9 10 Rn Rt",             load<At::unprivileged, i32, true>},
+    {"sttr    {Xt}, [{XnSP}{off9}]",           "11 111 0 00 00 0 imm9 10 Rn Rt",             store<At::unprivileged, i64>},
+    {"ldtr    {Xt}, [{XnSP}{off9}]",           "11 111 0 00 01 0 imm9 10 Rn Rt",             load<At::unprivileged, i64>},
 };
 // clang-format on
 

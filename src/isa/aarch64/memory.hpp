@@ -5,7 +5,7 @@
 
 namespace mimic::isa::aarch64 {
 
-enum class At { scaled, unscaled, post, pre, indexed };
+enum class At { scaled, unscaled, unprivileged, post, pre, indexed };
 
 // The address of an access of `bytes` bytes; the base register is not written yet.
 template <At A>
@@ -14,6 +14,7 @@ Val address_of(A64& t, const I& i, u32 bytes) {
     switch (A) {
     case At::scaled: return base + i[imm12] * bytes;
     case At::unscaled:
+    case At::unprivileged:
     case At::pre: return base + i[imm9];
     case At::post: return base;
     case At::indexed:
@@ -44,14 +45,17 @@ inline bool extends_index(const I& i) { return i[option] & 2; }
 template <At A, Type M, bool Sign = false, Type Result = Type::i64>
 void load(A64& t, const I& i) {
     WriteBack<A> base(t, i, i[imm9]);
-    Val v = t.load(Result, address_of<A>(t, i, ir::size_of(M)), {.memory = M, .sign = Sign});
+    Val address = address_of<A>(t, i, ir::size_of(M));
+    ir::MemArg m{.memory = M, .sign = Sign};
+    Val v = A == At::unprivileged ? t.load_unprivileged(Result, address, m) : t.load(Result, address, m);
     t.x(i[Rt], v);
     base.commit();
 }
 template <At A, Type M>
 void store(A64& t, const I& i) {
     WriteBack<A> base(t, i, i[imm9]);
-    t.store(address_of<A>(t, i, ir::size_of(M)), t.x(i[Rt]).trunc(M), {.memory = M});
+    Val address = address_of<A>(t, i, ir::size_of(M)), v = t.x(i[Rt]).trunc(M);
+    A == At::unprivileged ? t.store_unprivileged(address, v, {.memory = M}) : t.store(address, v, {.memory = M});
     base.commit();
 }
 template <At A, Type M>

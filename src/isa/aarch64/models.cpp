@@ -17,15 +17,16 @@ constexpr u64 set_of(F... f) {
 // A feature is in a model only if rows implement all of it: what a program finds here, it uses.
 constexpr u64 crypto = set_of(aes, pmull, sha1, sha256);
 constexpr u64 v8_0 = set_of(base, fp, simd, crc32) | crypto;
-constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb);
-constexpr u64 everything = v8_2 | set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16,
-                                         i8mm, sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc, pauth, bti);
+constexpr u64 v8_2 = v8_0 | set_of(lse, lor, rdm, fp16, simd_fp16, dotprod, lrcpc, dpb, pan, uao, ssbs, hafdbs, vhe);
+constexpr u64 everything = set_of(dit, tlbirange, e0pd) | v8_2 |
+                           set_of(lrcpc2, lrcpc3, lse2, flagm, flagm2, frintts, jscvt, fcma, fhm, sb, dpb2, bf16, i8mm,
+                                  sha512, sha3, sm3, sm4, mops, hbc, wfxt, rng, dgh, xs, cssc, pauth, bti);
 
 // MIDR_EL1 of the cores' manuals (A53 r0p4, A57 r1p0, A72 r0p3, N1 r4p1); max: an architecture's own, no implementer.
 constexpr Model all_models[] = {
-    {"cortex-a53", v8_0, 0x410fd034, 62'500'000},   {"cortex-a57", v8_0, 0x411fd070, 62'500'000},
-    {"cortex-a72", v8_0, 0x410fd083, 62'500'000},   {"neoverse-n1", v8_2, 0x414fd0c1, 1'000'000'000},
-    {"max", everything, 0x000f0510, 1'000'000'000},
+    {"cortex-a53", v8_0, 0x410fd034, 62'500'000, 40},   {"cortex-a57", v8_0, 0x411fd070, 62'500'000, 44},
+    {"cortex-a72", v8_0, 0x410fd083, 62'500'000, 44},   {"neoverse-n1", v8_2, 0x414fd0c1, 1'000'000'000, 48},
+    {"max", everything, 0x000f0510, 1'000'000'000, 48},
 };
 
 // Four bits of an ID register that say which of several features there are.
@@ -124,6 +125,60 @@ bool id_register(const Model& m, u32 number, u64& value) {
     u32 crm = number >> 3 & 15;
     value = 0;
     return number >> 7 == 1u << 7 && crm >= 1 && crm <= 7;
+}
+
+namespace {
+
+// D19.2: fields that programs under Linux are not shown.
+u64 system_pfr0(const Model& m) {
+    u64 v = aa64pfr0(m) | u64{1} << 56 | u64{1} << 60; // CSV2, CSV3: nothing is speculated here
+    return v | compose(m, {{8, 1, el2}, {12, 1, el3}, {24, 1, gic_registers}, {48, 1, dit}});
+}
+u64 system_pfr1(const Model& m) { return aa64pfr1(m) | compose(m, {{4, 2, ssbs}}); }
+u64 system_isar0(const Model& m) { return aa64isar0(m) | compose(m, {{56, 2, tlbirange}}); }
+// The algorithm is the implementation's own (pauth.cpp): API, GPI in place of APA, GPA.
+u64 system_isar1(const Model& m) {
+    return (aa64isar1(m) & ~u64{0xf0000f0}) | compose(m, {{8, 5, pauth}, {28, 1, pauth}});
+}
+// Breakpoints 6, watchpoints 4, context-aware breakpoints 2; PMUv3.
+constexpr u64 dfr0 = 6 | 1 << 8 | 5 << 12 | 3 << 20 | 1 << 28;
+u64 system_mmfr0(const Model& m) {
+    constexpr u8 sizes[] = {32, 36, 40, 42, 44, 48};
+    u64 v = u64{2} << 4 | u64{1} << 20; // 16-bit ASIDs; all granules, 16 KiB has a field the other way round
+    for (u32 n = 0; n < std::size(sizes); ++n)
+        if (sizes[n] == m.physical_bits) v |= n;
+    return v | compose(m, {{12, 1, el3}}); // SNSMem
+}
+u64 system_mmfr1(const Model& m) {
+    return compose(m,
+                   {{0, 2, hafdbs}, {4, 2, vhe}, {8, 1, vhe}, {12, 2, pan}, {16, 1, lor}, {20, 2, pan}, {28, 1, pan}});
+}
+u64 system_mmfr2(const Model& m) { return aa64mmfr2(m) | compose(m, {{0, 1, pan}, {4, 1, uao}, {60, 1, e0pd}}); }
+
+} // namespace
+
+bool system_id_register(const Model& m, u32 number, u64& value) {
+    switch (number) {
+    case reg::ctr_el0: // max: neither cache needs maintenance for what is executed (IDC, DIC)
+        return value = 0x8444c004 | (m.has(tlbirange) ? u64{3} << 28 : 0), true;
+    case id(4, 0): return value = system_pfr0(m), true;
+    case id(4, 1): return value = system_pfr1(m), true;
+    case id(5, 0): return value = dfr0, true;
+    case id(6, 0): return value = system_isar0(m), true;
+    case id(6, 1): return value = system_isar1(m), true;
+    case id(7, 0): return value = system_mmfr0(m), true;
+    case id(7, 1): return value = system_mmfr1(m), true;
+    case id(7, 2): return value = system_mmfr2(m), true;
+    case system_register(3, 1, 0, 0, 1): return value = 0x0a200023, true; // CLIDR: L1 of two, L2 of one
+    case system_register(3, 1, 0, 0, 7): return value = 0, true;          // AIDR
+    default: return id_register(m, number, value);
+    }
+}
+
+// 32 KiB 2-way of data, 48 KiB 3-way of instructions, 2 MiB 16-way; lines of 64 bytes.
+u64 cache_size_id(u64 csselr) {
+    constexpr u64 sizes[] = {0x700fe01a, 0x201fe012, 0x70ffe07a};
+    return csselr < 3 ? sizes[csselr] : 0;
 }
 
 HardwareCapabilities hardware_capabilities(const Model& m) {

@@ -50,14 +50,30 @@ enum class Feature : u32 {
     dgh,       // FEAT_DGH
     xs,        // FEAT_XS
     pauth,     // FEAT_PAuth with PAuth2, FPAC, FPACCOMBINE and PACQARMA5
+    pan,       // FEAT_PAN, FEAT_PAN2
+    uao,       // FEAT_UAO
+    dit,       // FEAT_DIT
+    ssbs,      // FEAT_SSBS2
+    hafdbs,    // FEAT_HAFDBS with dirty state
+    vhe,       // FEAT_VHE
+    tlbirange, // FEAT_TLBIOS, FEAT_TLBIRANGE
+    e0pd,      // FEAT_E0PD
+    // Of the system form, which that for user mode lacks:
+    system,
+    el2,
+    el3,
+    gic_registers, // the board's interrupt controller has system registers (GICv3)
     count
 };
+
+static_assert(u32(Feature::count) <= 64);
 
 struct Model {
     std::string_view name;
     u64 features; // bit per Feature
     u64 midr;
     u64 clock_hz; // CNTFRQ_EL0
+    u8 physical_bits = 48;
     constexpr bool has(Feature f) const { return features >> u32(f) & 1; }
 };
 
@@ -67,6 +83,12 @@ std::span<const Model> models();
 // other fields and registers of the space read as "not implemented"). `number` is op0:op1:CRn:CRm:op2 as in mrs.
 // False: an access that user mode does not have.
 bool id_register(const Model& m, u32 number, u64& value);
+
+// The ID registers as privileged software reads them; false: there is none of that number in their space (op0 3, op1 0,
+// CRn 0). Cache geometry (op1 1) too.
+bool system_id_register(const Model& m, u32 number, u64& value);
+// CCSIDR_EL1 for a value of CSSELR_EL1.
+u64 cache_size_id(u64 csselr);
 
 // What the auxiliary vector tells a program: Linux, arch/arm64 ELF hwcaps. AT_PLATFORM is "aarch64".
 struct HardwareCapabilities {

@@ -3,6 +3,7 @@
 //
 // EL0 under Linux: addresses of 48 bits; the top byte is ignored in the lower half, not in the upper. What user mode's
 // kernel may switch off (SCTLR_EL1.EnIA and the like) is slot_pac_off: then the instructions of that key do nothing.
+// The system form has the same addresses, whatever TCR_ELx says of their size, and an algorithm of its own.
 #include "isa/aarch64/pauth.hpp"
 #include "isa/aarch64/qarma.hpp"
 #include "isa/aarch64/semantics.hpp"
@@ -58,7 +59,35 @@ int generic_pac(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
 constexpr ir::Intrinsic pac_generic{.name = "pac_generic", .body = generic_pac, .args = 4};
 
 Val key_half(A64& t, Key k, u32 high) { return t.get(u16(slot_pac_keys + 2 * u32(k) + high), Type::i64); }
+
+// ---- The system form's algorithm, which the manual leaves to the implementation: what a kernel does for each of its
+// functions must be few operations. The code is the high bits of a product that depend on all of pointer, modifier and key.
+
+struct Coded {
+    Val original, value; // the pointer without a code; the given one with the code put in or taken out
+    Val wrong;           // it was to be taken out, and something is left
+};
+Coded coded(A64& t, Key k, Val pointer, Val modifier) {
+    constexpr u64 first = 0x9e3779b97f4a7c15, second = 0xd6e8feb86659fd93, extension = u64{0xff} << 48,
+                  bit_55 = u64{1} << 55;
+    Val upper = pointer.sbfx(55, 1); // all ones or zero
+    Val original = (pointer & i64(~extension)) | (upper & i64(u64{0xffff} << 48));
+    Val code =
+        (original ^ key_half(t, k, 0) ^ ((modifier ^ key_half(t, k, 1)) * t.imm(second)).rotr(32)) * t.imm(first);
+    Val on = t.get(slot_pac_off, Type::i32).ubfx(u32(k), 1).zext(Type::i64) - 1; // all ones or zero
+    Val value = pointer ^ (code & ((upper & i64(u64{0xff} << 56)) | i64(extension & ~bit_55)) & on);
+    return {original, value, (value ^ original) & on};
+}
+Val inline_code(A64& t, const ir::Intrinsic& f, Key k, Val pointer, Val modifier) {
+    Coded c = coded(t, k, pointer, modifier);
+    if (&f == &pac_add) return c.value;
+    t.put(slot_pac_value, c.value);
+    t.when(c.wrong != 0, [&] { t.trap(ir::TrapKind::illegal, t.pc(), t.imm(ir::illegal_operand)); });
+    return t.get(slot_pac_value, Type::i64);
+}
+
 Val apply(A64& t, const ir::Intrinsic& f, Key k, Val pointer, Val modifier) {
+    if (t.has_system()) return inline_code(t, f, k, pointer, modifier);
     Val off = t.get(slot_pac_off, Type::i32).ubfx(u32(k), 1).zext(Type::i64);
     return t.call(f, Type::i64, {pointer, modifier, key_half(t, k, 0), key_half(t, k, 1), off});
 }

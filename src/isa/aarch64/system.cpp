@@ -1,6 +1,7 @@
 // System instructions and registers: Arm ARM C4.1.94, C5 and D19. User mode has the registers that EL0 has under Linux,
 // and reads the ID registers that Linux emulates for it.
 #include "isa/aarch64/system.hpp"
+#include "isa/aarch64/privileged.hpp"
 #include "isa/aarch64/semantics.hpp"
 #include "isa/aarch64/tables.hpp"
 #include <charconv>
@@ -44,7 +45,10 @@ int read_clock(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
     results[0].w[0] = u64(static_cast<unsigned __int128>(ns) * args[0].w[0] / 1'000'000'000);
     return 0;
 }
-constexpr ir::Intrinsic counter{.name = "clock_ticks", .body = read_clock, .args = 1, .effects = ir::Intrinsic::impure};
+} // namespace
+constinit const ir::Intrinsic counter{
+    .name = "clock_ticks", .body = read_clock, .args = 1, .effects = ir::Intrinsic::impure};
+namespace {
 
 // RNDR, RNDRRS (C6.2.228): NZCV is 0000, or 0100 and the value 0 when there is no number in time.
 int read_random(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
@@ -66,14 +70,20 @@ void mrs(A64& t, const I& i) {
     u64 value;
     switch (number) {
     case reg::nzcv: return t.x(i[Rt], read_nzcv(t));
+    case reg::rndr:
+    case reg::rndrrs: return read_random_number(t, i);
+    default: break;
+    }
+    bool of_fp = number == reg::fpcr || number == reg::fpsr;
+    if (of_fp && (t.mode() & mode_fp_traps)) return ask(t, Request::fp_trap);
+    if (t.has_system() && !of_fp) return mrs_system(t, i);
+    switch (number) {
     case reg::fpcr: return t.x(i[Rt], t.get(slot_fpcr, Type::i32));
     case reg::fpsr: return t.x(i[Rt], t.op(Op::fpflags, Type::i32) & i64(fpsr_bits));
     case reg::tpidr_el0: return t.x(i[Rt], t.get(slot_tpidr, Type::i64));
     case reg::tpidrro_el0: return t.x(i[Rt], t.get(slot_tpidrro, Type::i64));
     case reg::cntfrq_el0: return t.x(i[Rt], t.imm(t.model().clock_hz));
     case reg::cntvct_el0: return t.x(i[Rt], t.call(counter, Type::i64, {t.imm(t.model().clock_hz)}));
-    case reg::rndr:
-    case reg::rndrrs: return read_random_number(t, i);
     default:
         if (id_register(t.model(), number, value)) return t.x(i[Rt], t.imm(value));
         return t.illegal();
@@ -81,7 +91,11 @@ void mrs(A64& t, const I& i) {
 }
 void msr(A64& t, const I& i) {
     Val v = t.r(i[Rt], Type::i32);
-    switch (u32(i[sysreg])) {
+    u32 number = u32(i[sysreg]);
+    bool of_fp = number == reg::fpcr || number == reg::fpsr;
+    if (of_fp && (t.mode() & mode_fp_traps)) return ask(t, Request::fp_trap);
+    if (t.has_system() && !of_fp && number != reg::nzcv) return msr_system(t, i);
+    switch (number) {
     case reg::nzcv: return write_nzcv(t, v);
     case reg::fpcr: return write_fpcr(t, v);
     case reg::fpsr: t.op(Op::fpflags_set, Type::none, v & i64(fpsr_bits)); return;
@@ -101,6 +115,7 @@ void zero_block(A64& t, Val address) {
 }
 void sys(A64& t, const I& i) {
     u32 which = u32(i[sysreg]) & 0x3fff;
+    if (t.has_system() && sys_system(t, i)) return;
     switch (which) {
     case operation(3, 7, 4, 1): return zero_block(t, t.x(i[Rt]));
     case operation(3, 7, 12, 1): // DC CVAP
@@ -166,10 +181,22 @@ constexpr Name names[] = {
     {reg::tpidrro_el0, "tpidrro_el0"},
     {reg::ctr_el0, "ctr_el0"},
     {reg::dczid_el0, "dczid_el0"},
-    {reg::cntfrq_el0, "cntfrq_el0"},
     {reg::cntvct_el0, "cntvct_el0"},
     {reg::rndr, "rndr"},
     {reg::rndrrs, "rndrrs"},
+#define REG(name, op0, op1, crn, crm, op2, ...) {system_register(op0, op1, crn, crm, op2), #name},
+#include "isa/aarch64/registers.def"
+#undef REG
+    {system_register(3, 0, 4, 1, 0), "sp_el0"},
+    {system_register(3, 4, 4, 1, 0), "sp_el1"},
+    {system_register(3, 6, 4, 1, 0), "sp_el2"},
+    {system_register(3, 0, 4, 2, 0), "spsel"},
+    {system_register(3, 0, 4, 2, 2), "currentel"},
+    {system_register(3, 3, 4, 2, 1), "daif"},
+    {system_register(3, 0, 12, 1, 0), "isr_el1"},
+    {system_register(3, 3, 14, 0, 1), "cntpct_el0"},
+    {system_register(2, 0, 1, 0, 4), "oslar_el1"},
+    {system_register(2, 0, 1, 1, 4), "oslsr_el1"},
     {id(0, 0), "midr_el1"},
     {id(0, 5), "mpidr_el1"},
     {id(0, 6), "revidr_el1"},

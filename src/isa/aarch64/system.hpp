@@ -35,6 +35,9 @@ constexpr u32 fp_mode(u32 fpcr) {
            (fpcr >> 25 & 1 ? default_nan : 0) | (fpcr >> 26 & 1 ? alt_half : 0) | (fpcr >> 19 & 1 ? flush_f16 : 0);
 }
 
+// The generic timer's count at the frequency of its argument.
+extern const ir::Intrinsic counter;
+
 // The name that binutils prints for a register, or s3_3_c13_c0_2 and the like.
 std::string system_register_name(u32 number);
 // Any of those names, of either form; false: no register is called that.

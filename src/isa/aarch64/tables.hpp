@@ -18,5 +18,6 @@ extern const Table<AArch64> crypto_aes, crypto_pmull, crypto_sha1, crypto_sha256
     crypto_sm3, crypto_sm4;
 extern const Table<AArch64> limited_ordering, lrcpc3, mops, consistent_branches, waits_with_timeout,
     barriers_without_xs, pointer_authentication, branch_targets;
+extern const Table<AArch64> privileged, privileged_pan, privileged_uao, privileged_dit, privileged_ssbs;
 
 } // namespace mimic::isa::aarch64

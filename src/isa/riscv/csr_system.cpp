@@ -265,6 +265,8 @@ bool csr_reads_clock(u32 number) {
     return number == 0x320 || number == 0xb00 || number == 0xb02 || (number >= 0xc00 && number <= 0xc02);
 }
 
+bool csr_exists(u32 number) { return find(number); }
+
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& how, u64& old, u64& detail) {
     const CsrRow* r = find(number);
     if (!r || !permitted(s, number) || (how.writes && is_read_only(number))) return CsrOutcome::illegal;

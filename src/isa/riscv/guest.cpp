@@ -92,6 +92,7 @@ public:
     std::string_view model() const override { return model_.name; }
     const ir::GuestState& state() const override { return has_system() ? state_rv64_system : state_rv64; }
     const System* system() const override { return has_system() ? &system_rv64 : nullptr; }
+    const DebugView* debug() const override { return &debug_view(has_system()); }
     u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
@@ -164,6 +165,6 @@ constinit const ir::GuestState state_rv64_system{
     "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};
 constinit const ir::GuestState state_rv64{"riscv64", slots, 536, &softfloat::env::riscv};
 extern const GuestInfo guest_info;
-constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make, make_system};
+constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make, make_system, "riscv"};
 
 } // namespace mimic::isa::riscv

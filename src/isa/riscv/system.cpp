@@ -106,6 +106,9 @@ public:
                    bool debug, Mapping& out, Exception& e) const override {
         return walk(State(cpu), memory, address, bytes, type, index, debug, out, e);
     }
+    bool mappings(ir::CpuHeader& cpu, PhysicalMemory& memory, u32 max, std::vector<Mapped>& out) const override {
+        return mapped_ranges(State(cpu), memory, max, out);
+    }
     u64 context(const ir::CpuHeader& cpu, u32 index) const override {
         if (privilege_of_index(index) == machine_level) return bare;
         u64 satp = State(const_cast<ir::CpuHeader&>(cpu))[slot_satp];
@@ -121,7 +124,8 @@ public:
         return {causes[u32(type)], address};
     }
     Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const override;
-    bool execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const override;
+    bool execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
+                 Exception& e) const override;
     void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu), e.cause, e.value); }
 
     // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
@@ -198,7 +202,8 @@ Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const 
     }
 }
 
-bool RiscVSystem::execute(ir::CpuHeader& cpu, std::span<const u8> code, Effects& f, Exception& e) const {
+bool RiscVSystem::execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
+                          Exception& e) const {
     State s(cpu);
     u64 detail = cpu.fault_address;
     u32 priv = s.privilege();

@@ -107,6 +107,7 @@ enum class CsrOutcome : u64 { done, illegal, resync };
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& a, u64& old, u64& detail);
 // Does anything of this register come from outside: the clock, the lines?
 bool csr_reads_clock(u32 number);
+bool csr_exists(u32 number);
 
 // Physical memory protection (3.7, chapter 6) of [address, address + bytes) for a privilege.
 struct Rights {
@@ -118,10 +119,14 @@ Rights pmp_rights(const State& s, u64 address, u64 bytes, u32 privilege);
 // Address translation (12.3 to 12.6).
 bool walk(const State& s, PhysicalMemory& memory, u64 address, u32 bytes, AccessType type, u32 index, bool debug,
           Mapping& out, Exception& e);
+bool mapped_ranges(const State& s, PhysicalMemory& memory, u32 max, std::vector<Mapped>& out);
 u32 privilege_of_index(u32 index);
 
 // mstatus.FS becomes dirty and the instruction begins anew.
 void make_fs_dirty(Rv& t);
+
+// Of programs, or of machines.
+const DebugView& debug_view(bool system);
 
 extern const System& system_rv64;
 

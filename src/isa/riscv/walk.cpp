@@ -118,6 +118,43 @@ bool Walk::leaf(u64, u64 v, u32 level) {
     return true;
 }
 
+// All leaves below a table; those next to each other that are alike become one.
+struct Ranges {
+    PhysicalMemory& memory;
+    u32 max;
+    std::vector<Mapped>& out;
+
+    void leaf(u64 address, u64 v, u64 bytes) {
+        constexpr std::string_view letters = "rwxugad"; // bits 1 to 7 (12.3.1)
+        std::string attributes;
+        for (u32 n = 0; n < letters.size(); ++n) attributes += v >> (n + 1) & 1 ? letters[n] : '-';
+        u64 physical = pte::ppn(v) << 12;
+        if ((v & pte::N) && bytes == 4096) // of 64 KiB: entries are alike, addresses count on
+            physical = (physical & ~u64{0xffff}) | (address & 0xf000);
+        if (!out.empty()) {
+            Mapped& last = out.back();
+            if (last.address + last.bytes == address && last.physical + last.bytes == physical &&
+                last.attributes == attributes) {
+                last.bytes += bytes;
+                return;
+            }
+        }
+        if (out.size() < max) out.push_back({address, physical, bytes, attributes});
+    }
+    void table(u64 at, u64 address, u32 level) {
+        u64 bytes = u64{4096} << 9 * level;
+        for (u32 n = 0; n < 512 && out.size() < max; ++n) {
+            u64 v = 0, here = address + n * bytes;
+            if (!memory.read(at + 8 * n, 8, v)) return;
+            if (!(v & pte::V)) continue;
+            if (v & (pte::R | pte::X))
+                leaf(here, v, bytes);
+            else if (level)
+                table(pte::ppn(v) << 12, here, level - 1);
+        }
+    }
+};
+
 // ---- PMP
 
 struct Range {
@@ -176,6 +213,19 @@ Rights pmp_rights(const State& s, u64 address, u64 bytes, u32 privilege) {
     }
     bool allowed = machine && !(sec & mseccfg::MMWP);
     return {allowed, allowed, allowed && !(sec & mseccfg::MML), whole};
+}
+
+bool mapped_ranges(const State& s, PhysicalMemory& memory, u32 max, std::vector<Mapped>& out) {
+    u64 satp = s[slot_satp];
+    if (satp >> 60 == 0 || s.privilege() == machine_level) return false;
+    u32 levels = u32(satp >> 60) - 5; // 8: Sv39
+    Ranges r{memory, max, out};
+    u64 half = u64{1} << (11 + 9 * levels), root = (satp & ((u64{1} << 44) - 1)) << 12;
+    // The upper half of the addresses has its top bits set.
+    r.table(root, 0, levels - 1);
+    for (Mapped& m : out)
+        if (m.address >= half) m.address |= ~(2 * half - 1);
+    return true;
 }
 
 u32 privilege_of_index(u32 index) { return indices[index].privilege; }

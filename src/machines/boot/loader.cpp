@@ -1,4 +1,5 @@
 #include "machines/boot/loader.hpp"
+#include "machines/boot/arm64.hpp"
 #include "machines/boot/elf.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -117,10 +118,38 @@ Result<Loaded> Loader::add_image(const std::string& what, const std::string& pat
     return loaded;
 }
 
+Result<Loaded> Loader::add_arm64_kernel(const std::string& what, const std::string& path, u64 base, u64 limit) {
+    constexpr u16 elf_aarch64 = 183;
+    constexpr u64 alignment = 2 << 20, page = 4096;
+    auto file = TRY(HostFile::open(path).in("{}", what));
+    std::vector<u8> unpacked;
+    if (is_gzip(file.bytes())) unpacked = TRY(gunzip(file.bytes(), limit).in("{} {}", what, path));
+    std::span<const u8> bytes = unpacked.empty() ? file.bytes() : unpacked;
+    if (unpacked.empty() && is_elf(bytes)) return add_image(what, path, base, elf_aarch64);
+    if (!is_arm64_image(bytes))
+        return Error::corrupt("{} {}: expected an arm64 Image, also gzip-compressed, or an ELF file", what, path);
+    Arm64Image image = TRY(parse_arm64_image(bytes).in("{} {}", what, path));
+    u64 at = base + image.text_offset + (image.text_offset < page ? alignment : 0);
+    if (unpacked.empty())
+        TRY(add_raw(what, path, at));
+    else
+        TRY(add_bytes(fmt::format("{} {}", what, path), at, std::move(unpacked)));
+    return Loaded{at, at + image.image_size, at};
+}
+
 Result<void> Loader::reload() {
     for (const Piece& piece : pieces_) TRY(write(piece));
     for (const HostFile& file : files_) file.let_go();
     return {};
+}
+
+std::vector<LoadedPiece> Loader::pieces() const {
+    std::vector<LoadedPiece> out;
+    for (const Piece& p : pieces_) {
+        bool rom = memory_.find(p.address).kind == memory::Place::Kind::rom;
+        out.push_back({p.what, p.address, content(p).size() + p.zeros, rom});
+    }
+    return out;
 }
 
 // ---- firmware ---------------------------------------------------------------------------------------------------------

@@ -32,6 +32,13 @@ struct Loaded {
     u64 entry = 0;
 };
 
+// What was loaded, for monitors.
+struct LoadedPiece {
+    std::string what;
+    u64 address = 0, bytes = 0;
+    bool rom = false;
+};
+
 class Loader {
 public:
     explicit Loader(memory::AddressSpace& memory) : memory_(memory) {}
@@ -43,8 +50,13 @@ public:
     // A kernel or firmware: ELF by its physical addresses, anything else as it is, at `address`. `machine`: the ELF
     // machine number that is expected.
     Result<Loaded> add_image(const std::string& what, const std::string& path, u64 address, u16 machine);
+    // An arm64 kernel: an Image at its text_offset from `base` (a 2 MiB boundary), also gzip-compressed, or an ELF. An Image that
+    // would lie at the first page goes 2 MiB higher: boards keep that page for what starts it. `limit`: bytes that an
+    // unpacked one may have.
+    Result<Loaded> add_arm64_kernel(const std::string& what, const std::string& path, u64 base, u64 limit);
     // Writes everything once more: a reset.
     Result<void> reload();
+    std::vector<LoadedPiece> pieces() const;
 
 private:
     struct Piece {

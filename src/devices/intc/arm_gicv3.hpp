@@ -1,0 +1,25 @@
+// GICv3 as the processors of a board and its translation service reach it.
+#pragma once
+#include "devices/base/device.hpp"
+
+namespace mimic::devices {
+
+class GicV3 : public Device {
+public:
+    // A system register of the CPU interface (ICC_*), by op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2. Any thread outside
+    // of device contexts. False: there is none, or not for that direction.
+    virtual bool read_register(u32 cpu, u32 number, u64& value) = 0;
+    virtual bool write_register(u32 cpu, u32 number, u64 value) = 0;
+
+    // Locality-specific interrupts (LPIs), for the translation service. An LPI or a processor that is not there is ignored.
+    virtual void set_lpi(u32 cpu, u32 id, bool pending) = 0;
+    virtual void move_lpi(u32 from, u32 to, u32 id) = 0;
+    virtual void move_all_lpis(u32 from, u32 to) = 0;
+    // The configuration in memory of one (0: of all) has changed.
+    virtual void reload_lpis(u32 id) = 0;
+    virtual u32 processors() const = 0;
+
+    static constexpr u32 first_lpi = 8192, id_bits = 16;
+};
+
+} // namespace mimic::devices

@@ -1,0 +1,82 @@
+// Target: what a debugger looks at: the processors of a machine, or the threads of a program. The server (server.hpp) speaks
+// gdb's remote protocol with it.
+//
+// All-stop: between on_stop and the next resume nothing runs; everything but interrupt() is called in between only.
+#pragma once
+#include "base/result.hpp"
+#include "isa/debug.hpp"
+#include "isa/guest.hpp"
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mimic::gdb {
+
+// Numbers are those of the Z packets.
+enum class Break : u8 { software = 0, hardware = 1, write = 2, read = 3, access = 4 };
+
+struct Stop {
+    enum class Kind : u8 { signal, watchpoint, exited, killed } kind = Kind::signal;
+    u64 thread = 1;
+    int signal = 5; // gdb's numbers: 2 interrupted, 5 trap; exited: the status
+    Break watch = Break::write;
+    u64 address = 0; // of a watchpoint
+};
+
+struct Resume {
+    u64 thread = 0;
+    bool step = false;
+    int signal = 0; // to deliver
+};
+
+class Target {
+public:
+    virtual ~Target() = default;
+    virtual const isa::Guest& guest() const = 0;
+    virtual const isa::DebugView& view() const = 0;
+
+    // Numbers from 1; the first one is the usual one.
+    virtual std::vector<u64> threads() const = 0;
+    virtual std::string thread_name(u64 thread) const = 0; // "CPU#0 [running]"
+    virtual u64 process() const { return 1; }
+    // The state of a thread, for the view. Null: it is gone.
+    virtual ir::CpuHeader* cpu(u64 thread) = 0;
+    // The view has written: what depends on it follows.
+    virtual void written(u64 /*thread*/) {}
+
+    // As the thread sees it; physical addresses while `physical` is chosen. False: nothing is there.
+    virtual bool read_memory(u64 thread, u64 address, std::span<u8> out) = 0;
+    virtual bool write_memory(u64 thread, u64 address, std::span<const u8> in) = 0;
+    virtual bool choose_physical(bool) { return false; }
+
+    // False: not that kind, or no more of them.
+    virtual bool set_break(Break kind, u64 address, u64 bytes, bool on) = 0;
+    virtual void clear_breaks() = 0;
+
+    // Threads that are not named stay where they are. on_stop tells the end, possibly at once.
+    virtual void resume(std::span<const Resume> threads) = 0;
+    // Any time: on_stop follows if something runs.
+    virtual void interrupt() = 0;
+    virtual bool running() const = 0;
+    std::function<void(const Stop&)> on_stop;
+
+    // The debugger has gone: everything runs, without breakpoints.
+    virtual void detach() = 0;
+    virtual void kill() = 0;
+    virtual Result<void> restart() { return Error::unsupported("it cannot be started again"); }
+
+    // `monitor TEXT` of gdb: the answer.
+    virtual Result<std::string> command(std::string_view text) {
+        return Error::unsupported("'{}': there is no monitor here", text);
+    }
+    // qXfer objects beside the features ("auxv", "exec-file"): all of one.
+    virtual Result<std::string> object(std::string_view name, std::string_view /*annex*/) {
+        return Error::not_found("there is no object '{}'", name);
+    }
+};
+
+// The target description of a view, in XML.
+std::string describe(const isa::DebugView& view);
+
+} // namespace mimic::gdb

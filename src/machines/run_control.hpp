@@ -1,0 +1,81 @@
+// RunControl: whether a machine runs, why it does not, and what requests of its guest and its users lead to.
+//
+//   machines::RunControl run(*board, actions);
+//   run.on_quit = [&](int status) { ... };                 // the process may go
+//   run.watch([&](const RunEvent& e) { ... });             // QMP events
+//   TRY(run.resume()); ... run.stop(); ... run.request({Request::Kind::reset, "host-qmp-system-reset"});
+//
+// The names of states, causes and events are those of the QMP reference (RunState, ShutdownCause, RESET, ...). All of it is
+// called on the loop's thread.
+#pragma once
+#include "machines/board.hpp"
+
+namespace mimic::machines {
+
+// Those of the QMP reference's RunState that can be met here.
+enum class RunState : u8 { prelaunch, running, paused, debug, io_error, shutdown, guest_panicked, internal_error };
+std::string_view to_string(RunState state); // "io-error"
+
+// What a request leads to (-action, set-action).
+struct Actions {
+    enum class Reboot : u8 { reset, shutdown } reboot = Reboot::reset;
+    enum class Shutdown : u8 { poweroff, pause } shutdown = Shutdown::poweroff;
+    enum class Panic : u8 { pause, shutdown, exit_failure, none } panic = Panic::shutdown;
+};
+inline constexpr std::string_view reboot_actions[] = {"reset", "shutdown"};
+inline constexpr std::string_view shutdown_actions[] = {"poweroff", "pause"};
+inline constexpr std::string_view panic_actions[] = {"pause", "shutdown", "exit-failure", "none"};
+
+struct RunEvent {
+    enum class Kind : u8 { stop, resume, reset, shutdown, powerdown } kind = Kind::stop;
+    bool guest = false;      // reset, shutdown: the guest asked for it
+    std::string_view reason; // of the same: "guest-reset", "host-qmp-quit"
+};
+
+class RunControl {
+public:
+    RunControl(Board& board, const Actions& actions);
+    ~RunControl();
+    RunControl(const RunControl&) = delete;
+
+    RunState state() const { return state_; }
+    bool running() const { return state_ == RunState::running; }
+    Board& board() const { return board_; }
+    Actions actions;
+
+    // Starts the processors. Errors: only a reset helps out of the state.
+    Result<void> resume();
+    // The same, but only processors that `which` names run; nobody is told of it (a debugger steps).
+    void resume_some(const std::function<bool(cpu::Vcpu&)>& which);
+    // Returns when no processor runs guest code; registers may be looked at.
+    void stop(RunState why = RunState::paused);
+    void request(const devices::Request& r);
+    // Asks the guest to power off, where the board has a button for that.
+    void power_down();
+    // Leaves the program; nothing can keep it (quit, a signal).
+    void quit(std::string_view reason, int status = 0);
+
+    std::function<void(int status)> on_quit;
+    // Lines for the user's terminal.
+    std::function<void(const std::string&)> say = [](const std::string&) {};
+    // A processor paused by itself (a debugger's business), and all have been stopped. Null: nobody debugs.
+    std::function<void(cpu::Vcpu&, cpu::Pause)> on_pause;
+    // Called for each event until the end of the machine; the number ends it.
+    u32 watch(std::function<void(const RunEvent&)> f);
+    void unwatch(u32 number) { watchers_.erase(number); }
+
+private:
+    void tell(const RunEvent& e);
+    void reset(std::string_view cause);
+    void shut_down(const devices::Request& r);
+    void paused(cpu::Vcpu& vcpu, cpu::Pause pause);
+
+    Board& board_;
+    RunState state_ = RunState::prelaunch;
+    bool leaving_ = false, quiet_ = false; // quiet: nobody was told that it runs
+    u32 next_watcher_ = 0;
+    std::map<u32, std::function<void(const RunEvent&)>> watchers_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+} // namespace mimic::machines

@@ -1,0 +1,21 @@
+// The tables of QMP commands, a family a file. Internal to the room.
+#pragma once
+#include "monitor/monitor.hpp"
+
+namespace mimic::monitor {
+
+struct Family {
+    std::string_view types; // declarations
+    std::span<const Command> commands;
+};
+extern const Family run_family, machine_family, chardev_family, block_family, object_family, memory_family, self_family;
+extern const std::span<const EventInfo> all_events;
+
+std::unique_ptr<Schema> make_schema();
+
+// Physical memory, RAM and ROM only; false where something else lies.
+bool read_ram(memory::AddressSpace& space, u64 address, std::span<u8> out);
+// Guest virtual memory as a vCPU sees it, stopped or not.
+bool read_virtual(cpu::Vcpu& vcpu, u64 address, std::span<u8> out);
+
+} // namespace mimic::monitor

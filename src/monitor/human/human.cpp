@@ -1,0 +1,271 @@
+#include "monitor/human/human.hpp"
+#include <algorithm>
+#include <charconv>
+
+namespace mimic::monitor {
+
+// ---- calls ------------------------------------------------------------------------------------------------------------
+
+std::string_view HumanCall::rest() {
+    while (!arguments.empty() && arguments.front() == ' ') arguments.remove_prefix(1);
+    while (!arguments.empty() && arguments.back() == ' ') arguments.remove_suffix(1);
+    return arguments;
+}
+
+std::string HumanCall::word() {
+    std::string_view left = rest();
+    std::string out;
+    bool quoted = false;
+    size_t i = 0;
+    for (; i < left.size() && (quoted || left[i] != ' '); i++) {
+        if (left[i] == '"')
+            quoted = !quoted;
+        else
+            out += left[i];
+    }
+    arguments = left.substr(i);
+    return out;
+}
+
+bool HumanCall::flag(char c) {
+    std::string_view left = rest();
+    if (left.size() < 2 || left[0] != '-' || left[1] != c || (left.size() > 2 && left[2] != ' ')) return false;
+    arguments = left.substr(2);
+    return true;
+}
+
+Result<u64> HumanCall::expression() {
+    std::string_view left = rest();
+    u64 v = TRY(evaluate(left, m.board().vcpus().empty() ? nullptr : &vcpu()));
+    arguments = left;
+    return v;
+}
+
+Result<void> HumanCall::qmp(std::string_view name, const Json& given) {
+    TRY(m.execute(name, given));
+    return {};
+}
+
+bool has_name(const HumanCommand& c, std::string_view name) {
+    std::string_view names = c.names;
+    for (;;) {
+        size_t bar = names.find('|');
+        if (names.substr(0, bar) == name) return true;
+        if (bar == std::string_view::npos) return false;
+        names.remove_prefix(bar + 1);
+    }
+}
+
+// ---- commands ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+Json object(std::initializer_list<std::pair<std::string_view, Json>> members) {
+    Json j = Json::object();
+    for (const auto& [name, value] : members) j.set(name, value);
+    return j;
+}
+
+void describe(HumanCall& c, const HumanCommand& h, std::string_view prefix = {}) {
+    c.print("{}{} {} -- {}\n", prefix, h.names, h.arguments, h.help);
+}
+
+Result<void> info_help(HumanCall& c) {
+    for (const HumanCommand& h : info_commands()) describe(c, h, "info ");
+    return {};
+}
+
+Result<void> help(HumanCall& c) {
+    std::string about = c.word();
+    if (about == "info") return info_help(c);
+    bool found = false;
+    for (const HumanCommand& h : human_commands())
+        if (about.empty() || has_name(h, about)) {
+            describe(c, h);
+            found = true;
+        }
+    if (!found) c.print("unknown command: '{}'\n", about);
+    return {};
+}
+
+Result<void> info(HumanCall& c) {
+    std::string about = c.word();
+    if (about.empty()) return info_help(c);
+    for (const HumanCommand& h : info_commands())
+        if (has_name(h, about)) return h.run(c);
+    c.print("unknown command: 'info {}'\n", about);
+    return {};
+}
+
+Result<void> quit(HumanCall& c) { return c.qmp("quit"); }
+Result<void> stop(HumanCall& c) { return c.qmp("stop"); }
+Result<void> cont(HumanCall& c) { return c.qmp("cont"); }
+Result<void> reset(HumanCall& c) { return c.qmp("system_reset"); }
+Result<void> power_down(HumanCall& c) { return c.qmp("system_powerdown"); }
+Result<void> wake_up(HumanCall& c) { return c.qmp("system_wakeup"); }
+Result<void> nmi(HumanCall& c) { return c.qmp("inject-nmi"); }
+
+Result<void> choose_cpu(HumanCall& c) {
+    u64 n = TRY(c.expression());
+    if (n >= c.m.board().vcpus().size()) return Error::invalid_argument("invalid CPU index");
+    c.person.cpu = u32(n);
+    return {};
+}
+
+Result<void> log(HumanCall& c) {
+    if (!c.m.vm().set_log) return Error::unsupported("log: this machine has no log");
+    return c.m.vm().set_log(c.word());
+}
+
+Result<void> trace_event(HumanCall& c) {
+    std::string name = c.word(), state = c.word();
+    if (state != "on" && state != "off") return Error::invalid_argument("trace-event: '{}', expected on or off", state);
+    return c.qmp("trace-event-set-state", object({{"name", name}, {"enable", state == "on"}}));
+}
+
+// "virtio-rng-device,id=r": as -device takes it.
+Result<void> device_add(HumanCall& c) {
+    Json arguments = Json::object();
+    std::string text(c.rest());
+    bool first = true;
+    while (!text.empty()) {
+        size_t comma = text.find(',');
+        std::string item = text.substr(0, comma);
+        text = comma == std::string::npos ? std::string() : text.substr(comma + 1);
+        size_t equals = item.find('=');
+        if (first && equals == std::string::npos)
+            arguments.set("driver", item);
+        else
+            arguments.set(item.substr(0, equals), equals == std::string::npos ? "on" : item.substr(equals + 1));
+        first = false;
+    }
+    return c.qmp("device_add", arguments);
+}
+Result<void> device_del(HumanCall& c) { return c.qmp("device_del", object({{"id", c.word()}})); }
+
+// "ringbuf,id=r,size=4096": as -chardev takes it.
+Result<void> chardev_add(HumanCall& c) {
+    chardev::OptionList list;
+    std::string id, text(c.rest());
+    while (!text.empty()) {
+        size_t comma = text.find(',');
+        std::string item = text.substr(0, comma);
+        text = comma == std::string::npos ? std::string() : text.substr(comma + 1);
+        size_t equals = item.find('=');
+        if (item.starts_with("id="))
+            id = item.substr(3);
+        else if (list.empty() && equals == std::string::npos)
+            list.emplace_back("backend", item);
+        else
+            list.emplace_back(item.substr(0, equals), equals == std::string::npos ? "on" : item.substr(equals + 1));
+    }
+    if (id.empty()) return Error::invalid_argument("chardev-add: 'id' is missing, expected id=NAME");
+    if (c.m.machine().find_chardev(id)) return Error::exists("Chardev with id '{}' already exists", id);
+    c.m.machine().add_chardev(TRY(chardev::open(c.m.vm().chardevs, id, list)));
+    return {};
+}
+Result<void> chardev_remove(HumanCall& c) { return c.qmp("chardev-remove", object({{"id", c.word()}})); }
+Result<void> chardev_break(HumanCall& c) { return c.qmp("chardev-send-break", object({{"id", c.word()}})); }
+
+Result<void> ringbuf_write(HumanCall& c) {
+    std::string device = c.word();
+    return c.qmp("ringbuf-write", object({{"device", device}, {"data", std::string(c.rest())}}));
+}
+Result<void> ringbuf_read(HumanCall& c) {
+    std::string device = c.word();
+    u64 size = TRY(c.expression());
+    Json data = TRY(c.m.execute("ringbuf-read", object({{"device", device}, {"size", size}})));
+    for (char b : *data.string()) {
+        bool plain = (b >= 32 && b < 127 && b != '\\') || b == '\n';
+        c.out += plain ? std::string(1, b) : b == '\\' ? "\\\\" : fmt::format("\\u{:04x}", u8(b));
+    }
+    c.out += '\n';
+    return {};
+}
+
+Result<void> gdbserver(HumanCall& c) {
+    if (!c.m.vm().serve_debugger) return Error::unsupported("gdbserver: this machine has no debugger");
+    std::string device = c.word();
+    c.out += TRY(c.m.vm().serve_debugger(device.empty() ? "tcp::1234" : device)) + "\n";
+    return {};
+}
+
+Result<void> qom_list(HumanCall& c) {
+    Json list = TRY(c.m.execute("qom-list", object({{"path", c.word()}})));
+    for (const Json& p : *list.items()) c.print("{} ({})\n", *p.find("name")->string(), *p.find("type")->string());
+    return {};
+}
+Result<void> qom_get(HumanCall& c) {
+    std::string path = c.word(), name = c.word();
+    c.out += TRY(c.m.execute("qom-get", object({{"path", path}, {"property", name}}))).dump() + "\n";
+    return {};
+}
+Result<void> qom_set(HumanCall& c) {
+    std::string path = c.word(), name = c.word();
+    return c.qmp("qom-set", object({{"path", path}, {"property", name}, {"value", std::string(c.rest())}}));
+}
+
+Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
+
+constexpr HumanCommand own[] = {
+    {"help|?", "[command]", "lists the commands", help},
+    {"info", "[subcommand]", "shows something; `info` alone lists what", info},
+    {"quit|q", "", "ends the program", quit},
+    {"stop|s", "", "stops the processors", stop},
+    {"cont|c", "", "lets them go on", cont},
+    {"system_reset", "", "resets the machine", reset},
+    {"system_powerdown", "", "presses the power button", power_down},
+    {"system_wakeup", "", "wakes a suspended guest", wake_up},
+    {"nmi", "", "a non-maskable interrupt", nmi},
+    {"cpu", "index", "chooses the processor that others show", choose_cpu},
+    {"log", "item[,...]", "logs guest_errors, trace:GLOB; `none`: nothing", log},
+    {"trace-event", "name on|off", "turns trace events on and off", trace_event},
+    {"device_add", "driver[,prop=value][,...]", "plugs a device", device_add},
+    {"device_del", "id", "unplugs one", device_del},
+    {"chardev-add", "backend,id=ID[,option=value]", "makes a character device", chardev_add},
+    {"chardev-remove", "id", "removes one", chardev_remove},
+    {"chardev-send-break", "id", "a break on its line", chardev_break},
+    {"ringbuf_write", "device data", "puts bytes into a ring buffer", ringbuf_write},
+    {"ringbuf_read", "device size", "takes the oldest bytes out", ringbuf_read},
+    {"gdbserver", "[device]", "waits for gdb at a device (default tcp::1234); none: no more", gdbserver},
+    {"qom-list", "path", "properties and children of an object", qom_list},
+    {"qom-get", "path property", "the value of a property", qom_get},
+    {"qom-set", "path property value", "changes one", qom_set},
+    {"screendump", "filename", "writes what a display shows", screendump},
+};
+
+} // namespace
+
+std::span<const HumanCommand> human_commands() {
+    static const std::vector<HumanCommand> all = [] {
+        std::vector<HumanCommand> v(std::begin(own), std::end(own));
+        v.insert(v.end(), memory_commands.begin(), memory_commands.end());
+        std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.names < b.names; });
+        return v;
+    }();
+    return all;
+}
+
+std::string Monitor::human(std::string_view line, Human& person) {
+    HumanCall call{*this, person, line, {}, {}};
+    while (!call.arguments.empty() && call.arguments.front() == ' ') call.arguments.remove_prefix(1);
+    size_t end = call.arguments.find_first_of(" /");
+    std::string name(call.arguments.substr(0, end));
+    if (name.empty() && end == std::string_view::npos) return {};
+    call.arguments.remove_prefix(name.size());
+    for (const HumanCommand& c : human_commands()) {
+        if (!has_name(c, name)) continue;
+        size_t slash = call.arguments.find_first_not_of(' ');
+        if (c.formats() && slash != std::string_view::npos && call.arguments[slash] == '/') {
+            call.arguments.remove_prefix(slash + 1);
+            size_t space = std::min(call.arguments.find(' '), call.arguments.size());
+            call.format = call.arguments.substr(0, space);
+            call.arguments.remove_prefix(space);
+        }
+        if (auto done = c.run(call); !done) call.print("Error: {}\n", done.error().message());
+        return std::move(call.out);
+    }
+    return fmt::format("unknown command: '{}'\n", name);
+}
+
+} // namespace mimic::monitor

@@ -1,0 +1,25 @@
+// The object tree as QMP's qom commands and `info qom-tree` show it: devices below /machine, those of users below
+// /machine/peripheral, character devices below /chardevs.
+#pragma once
+#include "monitor/monitor.hpp"
+
+namespace mimic::monitor {
+
+struct Object {
+    std::string path, name, type;
+    devices::Device* device = nullptr;
+    std::vector<std::string> children; // names
+};
+
+// An object by its path, or by the last part of one that only one object has. Errors: not_found.
+Result<Object> find_object(Monitor& m, std::string_view path);
+// "[{name, type, description?, default-value?}]" of a device type's properties.
+Json type_properties(devices::Device& device);
+// A property's text as JSON: numbers, booleans, strings.
+Json typed_value(std::string_view type, const std::string& text);
+// "  /name (type)" lines from `path` on.
+Result<std::string> object_tree(Monitor& m, std::string_view path);
+// The path of a device in this tree.
+std::string object_path(const devices::Device& device);
+
+} // namespace mimic::monitor

@@ -1,0 +1,362 @@
+"""Sessions of QMP and HMP with a machine: qmp_test.py PROGRAM.
+
+Every answer is held against the schema that the program itself gives.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+PROGRAM = Path(sys.argv.pop(1)).resolve()
+WORK = tempfile.TemporaryDirectory()
+FOLDER = Path(WORK.name)
+LINK = FOLDER / "mimic-system-riscv64"
+LINK.symlink_to(PROGRAM)
+
+# lui, addi: a loop at the reset vector's target that counts in x5 and stores it.
+COUNTER = b"".join(word.to_bytes(4, "little") for word in (
+    0x00100293,  # addi t0, zero, 1
+    0x00128293,  # addi t0, t0, 1
+    0x00000317,  # auipc t1, 0
+    0x7e533c23,  # sd t0, 2040(t1)
+    0xff5ff06f,  # j -12
+))
+
+
+class Qmp:
+    """A machine and a connection to its QMP."""
+
+    def __init__(self, *words, program=LINK, path="q", negotiate=True):
+        path = FOLDER / path
+        path.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            [program, "-M", "virt", "-display", "none", "-serial", "null", "-qmp", f"unix:{path},server=on,wait=off", *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.socket = connect(path, self.process)
+        self.lines = self.socket.makefile("rb")
+        self.events = []
+        self.greeting = self.read()
+        if negotiate:
+            self.run("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lines.close()
+        self.socket.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def read(self):
+        line = self.lines.readline()
+        if not line:
+            raise EOFError(self.process.communicate()[0])
+        return json.loads(line)
+
+    def send(self, text):
+        """What comes back for a text: the reply; events are kept."""
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+        while True:
+            message = self.read()
+            if "event" not in message:
+                return message
+            self.events.append(message)
+
+    def ask(self, command, **arguments):
+        request = {"execute": command}
+        if arguments:
+            request["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
+        return self.send(json.dumps(request) + "\n")
+
+    def run(self, command, **arguments):
+        reply = self.ask(command, **arguments)
+        if "error" in reply:
+            raise AssertionError(f"{command}: {reply['error']}")
+        return reply["return"]
+
+    def human(self, line):
+        return self.run("human-monitor-command", command_line=line).replace("\r\n", "\n")
+
+    def event(self, name):
+        """The next event of that name."""
+        while True:
+            for event in self.events:
+                if event["event"] == name:
+                    self.events.remove(event)
+                    return event
+            message = self.read()
+            assert "event" in message, message
+            self.events.append(message)
+
+
+def connect(path, process):
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(60)
+    for _ in range(600):
+        try:
+            client.connect(str(path))
+            return client
+        except OSError:
+            if process.poll() is not None:
+                raise AssertionError(process.communicate()[0]) from None
+            time.sleep(0.05)  # until it listens
+    raise AssertionError(f"nobody listens at {path}")
+
+
+class Schema:
+    """Checks values against query-qmp-schema."""
+
+    def __init__(self, entries):
+        self.all = {entry["name"]: entry for entry in entries}
+
+    def check(self, value, name, where):
+        entry = self.all[name]
+        kind = entry["meta-type"]
+        if kind == "builtin":
+            types = {"string": str, "int": int, "number": (int, float), "boolean": bool, "value": object, "null": type(None)}
+            assert isinstance(value, types[entry["json-type"]]), f"{where}: {value!r} is no {name}"
+        elif kind == "enum":
+            assert value in entry["values"], f"{where}: {value!r} is not in {name}"
+        elif kind == "array":
+            for one in value:
+                self.check(one, entry["element-type"], where + "[]")
+        else:
+            members = {m["name"]: m for m in entry["members"]}
+            for variant in entry.get("variants", []):
+                if value.get(entry["tag"]) == variant["case"]:
+                    members |= {m["name"]: m for m in self.all[variant["type"]]["members"]}
+            for member in value:
+                assert member in members, f"{where}: {member} is no member of {name}"
+                self.check(value[member], members[member]["type"], f"{where}.{member}")
+            for member, entry in members.items():
+                assert member in value or "default" in entry, f"{where}: {member} is missing"
+
+
+def counting(*words, **more):
+    firmware = FOLDER / "counter.bin"
+    firmware.write_bytes(COUNTER)
+    return Qmp("-bios", str(firmware), *words, **more)
+
+
+class Session(unittest.TestCase):
+    def test_run_state_from_start_to_end(self):
+        with counting("-S", "-no-shutdown") as q:
+            self.assertEqual(q.run("query-status"), {"running": False, "status": "prelaunch"})
+            self.assertIn("paused (prelaunch)", q.human("info status"))
+            q.run("cont")
+            q.event("RESUME")
+            self.assertEqual(q.run("query-status")["status"], "running")
+            q.run("stop")
+            q.event("STOP")
+            self.assertEqual(q.human("info status"), "VM status: paused\n")
+            before = q.human("p $x5")
+            self.assertEqual(q.human("p $x5"), before)  # nothing runs
+            q.run("system_reset")
+            self.assertEqual(q.event("RESET")["data"], {"guest": False, "reason": "host-qmp-system-reset"})
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            self.assertEqual(q.human("p $x5"), "0x0\n")
+            q.run("system_powerdown")
+            q.event("POWERDOWN")
+            q.run("quit")
+            self.assertEqual(q.event("SHUTDOWN")["data"], {"guest": False, "reason": "host-qmp-quit"})
+            self.assertEqual(q.process.wait(60), 0)
+
+    def test_stopped_processors_stand_still_and_go_on(self):
+        with counting("-smp", "2") as q:
+            seen = []
+            for _ in range(20):
+                q.run("stop")
+                first = q.human("info registers -a")
+                self.assertEqual(q.human("info registers -a"), first)
+                seen.append(int(q.human("p $x5"), 16))
+                q.run("cont")
+            self.assertEqual(seen, sorted(seen))
+            self.assertGreater(seen[-1], seen[0])
+            memory = q.human("xp /1gx 0x80000800")  # where the loop stores, read while it runs
+            self.assertGreater(int(memory.split()[1], 16), 1)
+
+    def test_power_off_of_the_guest_pauses_with_no_shutdown(self):
+        finish = FOLDER / "finish.bin"
+        # lui t0, 0x100; lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .
+        finish.write_bytes(b"".join(w.to_bytes(4, "little") for w in (0x001002b7, 0x00005337, 0x55530313, 0x0062a023, 0x6f)))
+        with Qmp("-bios", str(finish), "-S", "-action", "shutdown=pause") as q:
+            q.run("cont")
+            self.assertEqual(q.event("SHUTDOWN")["data"], {"guest": True, "reason": "guest-shutdown"})
+            q.event("STOP")
+            self.assertEqual(q.run("query-status"), {"running": False, "status": "shutdown"})
+            self.assertEqual(q.ask("cont")["error"]["class"], "GenericError")
+            q.run("system_reset")
+            q.run("set-action", shutdown="poweroff")
+            q.run("cont")
+            self.assertEqual(q.process.wait(60), 0)
+
+    def test_answers_are_of_the_schema(self):
+        with counting("-S", "-drive", "file=/dev/null,if=none,id=d0,format=raw", "-device", "virtio-blk-device,drive=d0,id=vb",
+                      "-chardev", "ringbuf,id=rb", "-name", "box") as q:
+            schema = Schema(q.run("query-qmp-schema"))
+            names = [c["name"] for c in q.run("query-commands")]
+            self.assertEqual(names, sorted(n for n, e in schema.all.items() if e["meta-type"] == "command"))
+            for entry in list(schema.all.values()):
+                for key in ("arg-type", "ret-type", "element-type"):
+                    if key in entry:
+                        self.assertIn(entry[key], schema.all)
+            arguments = {
+                "qom-list": {"path": "/machine/peripheral/vb"}, "qom-get": {"path": "/machine", "property": "type"},
+                "qom-list-properties": {"typename": "serial-mm"}, "device-list-properties": {"typename": "virtio-net-device"},
+                "ringbuf-write": {"device": "rb", "data": "aGk=", "format": "base64"},
+                "ringbuf-read": {"device": "rb", "size": 2}, "human-monitor-command": {"command-line": "info mtree"},
+                "chardev-add": {"id": "p", "backend": {"type": "pty", "data": {}}}, "chardev-remove": {"id": "p"},
+                "trace-event-get-state": {"name": "bus.*"},
+                "trace-event-set-state": {"name": "bus.nothing*", "enable": False},
+                "memsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "m")},
+                "pmemsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "p")},
+            }
+            refused = {"object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
+                       "query-hotpluggable-cpus", "qmp_capabilities", "chardev-send-break", "trace-event-set-state"}
+            for name in ["chardev-add", *(n for n in names if n not in {"quit", "chardev-add"})]:
+                with self.subTest(name):
+                    reply = q.send(json.dumps({"execute": name, "arguments": arguments.get(name, {})}) + "\n")
+                    self.assertEqual("error" in reply, name in refused, reply)
+                    if "return" in reply:
+                        schema.check(reply["return"], schema.all[name]["ret-type"], name)
+            for event in q.events:
+                schema.check(event.get("data", {}), schema.all[event["event"]]["arg-type"], event["event"])
+            self.assertEqual((FOLDER / "m").read_bytes(), COUNTER)
+            self.assertEqual((FOLDER / "p").read_bytes(), COUNTER)
+
+    def test_what_is_wrong_is_an_error_and_the_connection_stays(self):
+        deep = b'{"execute": ' + b"[" * 5000 + b"\n"
+        long = b'{"execute": "' + b"x" * (17 << 20) + b'"}\n'
+        cases = ((b"garbage\n", "GenericError", "JSON parse error"), (b"{]\n", "GenericError", "JSON parse error"),
+                 (b"[1]\n", "GenericError", "must be a JSON object"), (deep, "GenericError", "nested deeper"),
+                 (b'{"execute": "\n', "GenericError", "does not end in its line"), (long, "GenericError", "longer than"),
+                 (b'{"execute": "nope"}\n', "CommandNotFound", "has not been found"),
+                 (b'{"execute": 1}\n', "GenericError", "must be a string"), (b"{}\n", "GenericError", "lacks member"),
+                 (b'{"execute": "stop", "x": 1}\n', "GenericError", "'x' is unexpected"),
+                 (b'{"execute": "stop", "execute": "stop"}\n', "GenericError", "twice"),
+                 (b'{"execute": "stop", "arguments": {"a": 1}}\n', "GenericError", "'a' is unexpected"),
+                 (b'{"execute": "memsave", "arguments": {"val": "x"}}\n', "GenericError", "expected: integer"),
+                 (b'{"execute": "memsave"}\n', "GenericError", "'val' is missing"),
+                 (b'{"execute": "set-action", "arguments": {"reboot": "x"}}\n', "GenericError", "does not accept"),
+                 (b'{"execute": "qom-list", "arguments": {"path": "/no"}}\n', "DeviceNotFound", "not found"),
+                 (b'{"exec-oob": "query-status"}\n', "GenericError", "unexpected"),
+                 (b'{"execute": "qmp_capabilities"}\n', "CommandNotFound", "already complete"),
+                 (b'{"execute": "\xff\n', "GenericError", "given up"), (b"\xff\xff{\xc3\x28}\n", "GenericError", "JSON"))
+        with counting("-S") as q:
+            for text, kind, message in cases:
+                with self.subTest(text[:60]):
+                    reply = q.send(text)
+                    self.assertEqual(reply["error"]["class"], kind, reply)
+                    self.assertIn(message, reply["error"]["desc"])
+            self.assertEqual(q.send("{'execute': 'query-status', 'id': [1]}\n")["id"], [1])  # single quotes, and an id
+
+    def test_negotiation_and_out_of_band(self):
+        with counting("-S", negotiate=False) as q:
+            self.assertEqual(q.greeting["QMP"]["capabilities"], ["oob"])
+            self.assertEqual(q.greeting["QMP"]["version"]["qemu"], {"major": 10, "minor": 0, "micro": 0})
+            self.assertEqual(q.ask("query-status")["error"]["class"], "CommandNotFound")
+            self.assertIn("does not accept", q.ask("qmp_capabilities", enable=["x"])["error"]["desc"])
+            q.run("qmp_capabilities", enable=["oob"])
+            self.assertIn("return", q.send('{"exec-oob": "query-status", "id": 7}\n'))
+            self.assertIn("error", q.send('{"exec-oob": "stop"}\n'))
+
+    def test_a_second_client_begins_anew(self):
+        with counting("-S") as q:
+            q.lines.close()
+            q.socket.close()
+            q.socket = connect(FOLDER / "q", q.process)
+            q.lines = q.socket.makefile("rb")
+            self.assertIn("QMP", q.read())
+            q.run("qmp_capabilities")
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+
+    def test_monitor_lines(self):
+        with counting("-S", "-name", "box", "-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0,id=nic") as q:
+            for line, text in (
+                    ("info version", "10.0.0Mimic"), ("info name", "box"), ("info cpus", "* CPU #0: thread_id="),
+                    ("info registers", " pc       0000000000001000\n"), ("info mtree", "riscv_virt_board.ram"),
+                    ("info mtree -f", "0000000080000000-0000000087ffffff (prio 0, ram): riscv_virt_board.ram"),
+                    ("info qtree", 'dev: virtio-net-device, id "nic"'), ("info qom-tree", "/nic (virtio-net-device)"),
+                    ("info chardev", "serial0: filename=null"), ("info network", "n0: index=0,type=user,net=10.0.2.0"),
+                    ("info roms", "addr=0000000080000000 size=0x000014 mem=ram"), ("info mem", "No translation or protection"),
+                    ("x /2xw 0x80000000", "0000000080000000: 0x00100293 0x00128293\n"),
+                    ("xp/1gx 0x80000000", "0000000080000000: 0x0012829300100293\n"), ("x/1i 0x80000000", "addi t0, zero, 1"),
+                    ("xp /2bd 0x80000000", "0000000080000000: -109   2\n"), ("xp /2c 0x80000000", "'\\x93' '\\x02'"),
+                    ("p 1+2*(3-1)", "0x5\n"), ("p/d -1", "-1\n"), ("p 1/0", "divides by zero"), ("p $pc", "0x1000"),
+                    ("p (", "invalid char"), ("p $nope", "unknown register '$nope'"), ("p " + "(" * 500, "nested deeper"),
+                    ("x 0xffffffffffffffff", "Cannot access memory"), ("x/99999999x 0", "invalid count"),
+                    ("x/q 0", "invalid char in format"), ("gva2gpa 0x80000010", "gpa: 0x80000010"), ("cpu 9", "invalid CPU"),
+                    ("gpa2hva 0x80000000", "riscv_virt_board.ram"), ("sum 0x80000000 20", "\n"), ("help x", "x /fmt addr"),
+                    ("info", "info registers"), ("info nope", "unknown command: 'info nope'"),
+                    ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log in_asm", "-d"),
+                    ("qom-get /machine/peripheral/nic netdev", '"n0"'), ("info device serial", "LSR = 0x60 (derived)"),
+                    ("chardev-add ringbuf,id=r", ""), ("ringbuf_write r abc", ""), ("ringbuf_read r 9", "abc"),
+                    ("screendump /tmp/x", "Error: "), ("nmi", "Error: "), ("device_add virtio-rng-device", "hotplugging")):
+                with self.subTest(line):
+                    self.assertIn(text, q.human(line))
+
+    def test_a_terminal_has_a_prompt_a_history_and_completion(self):
+        typed = b"inf sta\x17\x17info sta\ts\x7f\rp 1\x08" + b"2\r" + b"\x1b[A\x1b[A\r\x15quit\r"
+        result = subprocess.run([LINK, "-M", "virt", "-display", "none", "-serial", "null", "-S", "-bios", "none", "-monitor",
+                                 "stdio"], input=typed, capture_output=True, timeout=60, check=True)
+        text = result.stdout.decode()
+        self.assertIn("monitor - type 'help' for more information\r\n(qemu) ", text)
+        self.assertEqual(text.count("VM status: paused (prelaunch)"), 2, text)
+        self.assertIn("0x2\r\n", text)
+
+    def test_the_console_and_the_monitor_share_a_terminal(self):
+        result = subprocess.run([LINK, "-M", "virt", "-nographic", "-S", "-bios", "none"],
+                                input=b"\x01cinfo status\n\x01c\x01x", capture_output=True, timeout=60, check=True)
+        self.assertIn(b"(qemu) info status\r\nVM status: paused (prelaunch)\r\n(qemu) ", result.stdout)
+
+
+REFUSED = (
+    (["-qmp", "nowhere"], "-qmp: 'nowhere' is no character device"), (["-mon", "mode=control"], "-mon: 'chardev' is missing"),
+    (["-mon", "chardev=c"], "-mon: there is no chardev 'c'"), (["-mon", "c,mode=x"], "-mon mode: 'x', expected one of"),
+    (["-chardev", "null,id=c", "-mon", "c", "-mon", "c"], "-mon: chardev 'c' is in use, expected one with mux=on"),
+    (["-uuid", "12"], "-uuid: '12', expected a form like"), (["-action", "panic=run"], "-action panic: 'run', expected one of"),
+    (["-daemonize", "-nographic"], "-daemonize: it has no terminal, expected without -nographic"),
+)
+
+
+class Options(unittest.TestCase):
+    def test_the_manual_has_all_commands(self):
+        table = subprocess.run([LINK, "-qmp", "help"], capture_output=True, text=True, check=True).stdout
+        manual = Path(__file__).resolve().parents[2] / "docs" / "monitor.md"
+        self.assertIn(table, manual.read_text())
+
+    def test_what_is_wrong_is_one_line(self):
+        for words, message in REFUSED:
+            with self.subTest(words):
+                result = subprocess.run([LINK, "-M", "virt", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                        timeout=60, check=False)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(message, result.stderr)
+
+    def test_a_daemon_leaves_its_terminal_and_writes_its_number(self):
+        pid, path = FOLDER / "pid", FOLDER / "daemon"
+        subprocess.run([LINK, "-M", "virt", "-display", "none", "-S", "-bios", "none", "-daemonize", "-pidfile", pid, "-qmp",
+                        f"unix:{path},server=on,wait=off"], check=True, timeout=60, stdout=subprocess.PIPE)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(path))  # it listens when the parent has left
+            lines = client.makefile("rb")
+            self.assertIn("QMP", json.loads(lines.readline()))
+            self.assertEqual(os.readlink(f"/proc/{int(pid.read_text())}/fd/0"), "/dev/null")
+            client.sendall(b'{"execute": "qmp_capabilities"}{"execute": "quit"}')
+            while lines.readline():
+                pass
+        self.assertFalse(pid.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
