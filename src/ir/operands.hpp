@@ -95,6 +95,20 @@ inline bool is_pure(const Unit& unit, const Inst& i, u32 fp_flags) {
     return kinds.empty() || kinds[i.sub].effect == 'P' || !(fp_flags & fpflag::saturated);
 }
 
+// Scalar comparisons of floating point.
+inline bool compares_fp(const Inst& i) { return i.op == Op::fcmp || i.op == Op::flags_fcmp; }
+// Two of them, if they raise the same exceptions.
+inline bool raise_alike(const Inst& x, const Inst& y) {
+    auto signals = [](const Inst& i) { return i.op == Op::fcmp ? i.imm != 0 : i.sub != 0; };
+    return x.type == y.type && signals(x) == signals(y) && ((x.a == y.a && x.b == y.b) || (x.a == y.b && x.b == y.a));
+}
+// Sees the sticky flags, or changes what a comparison raises.
+inline bool minds_exceptions(const Inst& i) {
+    const char effect = info(i.op).effect;
+    return (effect != 'P' && effect != 'S' && effect != 'E') || i.op == Op::fpflags || i.op == Op::fpflags_set ||
+           i.op == Op::fpmode_set;
+}
+
 // Is slot state as it stands looked at here, by more than a get? Memory faults are told apart: may_fault.
 inline bool reads_all_slots(const Unit& unit, const Inst& i) {
     if (i.op == Op::call) {

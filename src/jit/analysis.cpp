@@ -1,4 +1,5 @@
 #include "jit/analysis.hpp"
+#include "ir/operands.hpp"
 #include <algorithm>
 #include <bit>
 
@@ -35,6 +36,10 @@ bool is_condition(const Inst& i) {
     if (i.op == Op::icmp) return ir::size_of(i.type) <= 8;
     if (i.op == Op::cond) return true;
     return i.op == Op::fcmp && ir::FRel(i.sub) != ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
+}
+// Two jumps, as unordered is not equal: for branches only.
+bool is_equality(const Inst& i) {
+    return i.op == Op::fcmp && ir::FRel(i.sub) == ir::FRel::eq && (i.type == Type::f32 || i.type == Type::f64);
 }
 // Conditions that a branch looks at one after the other, as far as it must. All or none of their effects would matter:
 // comparisons of FP values raise exceptions.
@@ -336,13 +341,17 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
         for (ir::SlotId s : wanted_) want_[s] = ir::none;
         wanted_.clear();
     };
+    ir::ValueId later = ir::none; // a comparison that follows before anybody minds its exceptions
     for (u32 n = b.end; n-- > b.begin;) {
         const Inst& i = unit.code[n];
         ValueInfo& v = value[n];
-        if (i.op == Op::nop || (v.uses == 0 && is_removable(i))) {
+        const bool raised_later = ir::compares_fp(i) && later != ir::none && ir::raise_alike(i, unit.code[later]);
+        if (i.op == Op::nop || (v.uses == 0 && (is_removable(i) || raised_later))) {
             v.dead = true;
             continue;
         }
+        if (ir::minds_exceptions(i)) later = ir::none;
+        if (ir::compares_fp(i)) later = n;
         if (i.op == Op::fpflags_set) mark_silent(unit, b.begin, n, value);
         // Does a put that follows want this value in its register?
         if (i.op == Op::put) {
@@ -375,6 +384,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
             }
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
                 w.deferred = true;
+            if (i.op == Op::brcond && is_equality(d)) w.deferred = true;
             if (i.op == Op::brcond ? is_junction(d) : is_junction(i) && v.deferred && joins(i, d)) w.deferred = true;
             if (is_flags(d) && i.op == Op::cond) w.deferred = true;
             if (i.op == Op::icmp && v.deferred && o == i.a && unit.code[v.last].op == Op::brcond && tests_bits(unit, i))

@@ -124,7 +124,8 @@ private:
             const bool extended = x.op == Op::zext || x.op == Op::sext;
             const Inst& y = extended ? unit_.code[x.a] : x;
             const bool stepped = y.op == Op::add && y.type == t && y.a == v && unit_.code[y.b].op == Op::constant;
-            const bool same = p.a == v || (extended && x.a == v) || stepped;
+            const bool widened = x.op == Op::bitcast && x.type == Type::v128 && x.a == v && is_fp(t);
+            const bool same = p.a == v || (extended && x.a == v) || widened || stepped;
             SlotId slot = SlotArg::from(p.imm).slot;
             if (!same || written_after(b, n, slot)) continue;
             out = {.op = Op::get, .type = t, .imm = SlotArg{slot}.bits()};

@@ -20,6 +20,7 @@ Features Features::probe(u32 level) {
     f.sse41 = CPU_FEATURE_ACTIVE(SSE4_1);
     f.popcnt = CPU_FEATURE_ACTIVE(POPCNT);
     if (level < 3) return f;
+    f.lahf = CPU_FEATURE_ACTIVE(LAHF64_SAHF64); // of level 2, but the way without it is for hosts older than that
     f.avx = CPU_FEATURE_ACTIVE(AVX);
     f.avx2 = CPU_FEATURE_ACTIVE(AVX2);
     f.bmi1 = CPU_FEATURE_ACTIVE(BMI1);

@@ -25,7 +25,7 @@ class Records;
 
 struct Features {
     bool avx = false, avx2 = false, bmi1 = false, bmi2 = false, lzcnt = false, fma = false, avx512vl = false,
-         movbe = false, sse41 = false, popcnt = false;
+         movbe = false, sse41 = false, popcnt = false, lahf = false;
     bool aes = false, pclmul = false, sha = false;
     // With avx512vl only; vaes and vpclmul: that xmm16 and above can take part.
     bool avx512cd = false, bitalg = false, gfni = false, vbmi = false, vaes = false, vpclmul = false;
@@ -200,6 +200,7 @@ private:
     bool flags(u32 n);
     void host_flags(ValueId f);
     void flags_value(u32 n);
+    Gp read_host_flags(u32 n, u32 bits);
     void flags_of_fcmp(u32 n);
     asmjit::x86::CondCode flag_condition(ValueId v);
     asmjit::x86::CondCode flag_bits_condition(const Inst& i);
@@ -353,7 +354,7 @@ private:
     bool turn(u32 n);
     void another_copy();
     Label stop_turn(const Steady& s);
-    void leave_turn(Label around, const Steady& s);
+    Label way_out_of_turn(const Steady& s);
     void close_turn(u32 n);
     Steady at_back_edge() const;
     void find_mirrors(Steady& s) const;

@@ -75,10 +75,15 @@ bool Lowering::control(u32 n) {
 }
 
 // Of conditions that are joined by `and` or `or`, all but the last: jumps to `yes` or `no` as soon as one of them decides.
-// The last one's truth is left in the host's flags. All state is at home: each jump may be taken.
+// The last one's truth is left in the host's flags, but for what equality of FP values wants of parity. All state is at home: each jump may be taken.
 CondCode Lowering::last_condition(ValueId v, Label yes, Label no) {
     const IrInst& i = inst(v);
-    if (!an_->value[v].deferred || (i.op != Op::and_ && i.op != Op::or_)) return condition(v);
+    if (!an_->value[v].deferred || (i.op != Op::and_ && i.op != Op::or_)) {
+        const CondCode c = condition(v);
+        const bool equality = an_->value[v].deferred && i.op == Op::fcmp && ir::FRel(i.sub) == ir::FRel::eq;
+        if (equality) a_.jp(no); // unordered
+        return c;
+    }
     CondCode first = last_condition(i.a, yes, no);
     if (i.op == Op::and_)
         a_.j(asmjit::x86::negateCond(first), no);

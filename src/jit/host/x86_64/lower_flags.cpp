@@ -123,12 +123,35 @@ void Lowering::flags_value(u32 n) {
     bool logic = i.op == Op::flags_logic;
     host_flags(n);
     if (i.imm & ir::flags_invert_c && !logic) a_.cmc();
-    // the only way to read all of them; the stack of generated code has room
-    a_.pushfq();
-    Gp d = def(n);
-    a_.pop(d.r64());
-    a_.and_(d.r32(), logic ? flag::n | flag::z | flag::p : flag::all);
+    Gp d = read_host_flags(n, logic ? flag::n | flag::z | flag::p : flag::all);
     if (i.imm & ir::flags_invert_c && logic) a_.or_(d.r32(), flag::c);
+}
+
+// Some of the host's flags as the value of n, whose operands are used already. By lahf, which is several times faster than
+// pushfq; all but overflow come to bits 8 to 15 of rax, which moves alone make free.
+Gp Lowering::read_host_flags(u32 n, u32 bits) {
+    if (!f_.lahf) { // the stack of generated code has room
+        a_.pushfq();
+        Gp d = def(n);
+        a_.pop(d.r64());
+        a_.and_(d.r32(), bits);
+        return d;
+    }
+    locked_ = 0;
+    take(u8(rax.id()));
+    a_.lahf();
+    if (bits & flag::v) a_.seto(al);
+    Gp d = def(n);
+    a_.mov(d.r32(), eax);
+    a_.shr(d.r32(), 8);
+    a_.and_(d.r32(), bits & 0xff);
+    if (bits & flag::v) {
+        static_assert(flag::v == 1 << 11 && (flag::all & ~flag::v) <= 0xff);
+        a_.movzx(eax, al);
+        a_.shl(eax, 11);
+        a_.or_(d.r32(), eax);
+    }
+    return d;
 }
 
 // The host says less by the carry, equal by zero, and sets both and parity when unordered.

@@ -421,6 +421,7 @@ void Lowering::convert(u32 n) {
                 f_.avx ? a_.vmovd(d, a.r32()) : a_.movd(d, a.r32());
             else
                 f_.avx ? a_.vmovq(d, a.r64()) : a_.movq(d, a.r64());
+            known_[d.id()] = {.clear = u8(ir::size_of(from) <= 4 ? 32 : 64)};
             return;
         }
         if (in_vec(from)) {

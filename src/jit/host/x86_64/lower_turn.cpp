@@ -98,7 +98,7 @@ bool Lowering::turn(u32 n) {
     const u64 pc = unit_->blocks[block_].pc;
     const BlockId b = block_;
     out_of_turn_ = a_.newLabel();
-    Label around = a_.newLabel(), other = a_.newLabel(), on = a_.newLabel();
+    Label around = way_out_of_turn(end), other = a_.newLabel(), on = a_.newLabel();
     a_.j(negateCond(last_condition(inst(n).a, on, around)), around);
     a_.bind(on);
     for (u32 r = 0; r < 32; ++r) {
@@ -118,7 +118,6 @@ bool Lowering::turn(u32 n) {
         });
     test_poll();
     a_.jnz(stop_turn(end));
-    leave_turn(around, end);
     polled_ = !steady;
     more_copies_ = steady ? 1 : 0;
     again_ = steady ? a_.newLabel() : label(b);
@@ -133,12 +132,16 @@ bool Lowering::turn(u32 n) {
     return true;
 }
 
-void Lowering::leave_turn(Label around, const Steady& s) {
+// Where a copy leaves the loop: at once when nothing is to be paid.
+Label Lowering::way_out_of_turn(const Steady& s) {
+    if (!(s.owed | s.bare)) return out_of_turn_;
+    Label around = a_.newLabel();
     cold(around, [=, this, to = out_of_turn_] {
         resume(s);
         settle();
         a_.jmp(to);
     });
+    return around;
 }
 
 // Where a poll that stops goes.
@@ -175,7 +178,7 @@ void Lowering::close_turn(u32 n) {
     if (!holds(steady_)) settle();
     const bool steady = holds(steady_), more = steady && more_copies_ && u32(a_.offset()) - copy_begin_ <= most_bytes;
     const Steady end = at_back_edge();
-    Label around = a_.newLabel();
+    Label around = more ? way_out_of_turn(end) : a_.newLabel();
     if (polled_ && steady && !more) { // the copy before did
         a_.j(last_condition(inst(n).a, again_, around), again_);
         a_.bind(around);
@@ -188,7 +191,6 @@ void Lowering::close_turn(u32 n) {
             a_.jnz(stop_turn(end));
             --more_copies_;
             polled_ = true;
-            leave_turn(around, end);
             return another_copy();
         }
         a_.jz(steady ? again_ : label(block_));

@@ -419,6 +419,15 @@ TEST_P(VectorTest, ChainsOfFp) {
     }
 }
 
+// A unit's text, from states of so many seeds.
+void expect_same(Engines& engines, const ir::GuestState& guest, const std::string& text, u64 seeds) {
+    auto unit = ir::parse(text, guest);
+    ASSERT_TRUE(unit) << unit.error().message() << text;
+    ASSERT_TRUE(engines.translate(*unit)) << text;
+    for (u64 seed = 0; seed < seeds; ++seed)
+        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+}
+
 // A branch looks at joined conditions one by one; a comparison that may raise exceptions is made in any case.
 TEST_P(VectorTest, JoinedConditions) {
     Engines engines(GetParam().guest, GetParam().level);
@@ -437,11 +446,7 @@ TEST_P(VectorTest, JoinedConditions) {
             for (auto& o : orders)
                 for (u32 yes : {1u, 2u}) {
                     std::string text = fmt::format(fmt::runtime(body), inner, o[0], o[1], outer, o[2], yes, 3 - yes);
-                    auto unit = ir::parse(text, GetParam().guest);
-                    ASSERT_TRUE(unit) << unit.error().message() << text;
-                    ASSERT_TRUE(engines.translate(*unit)) << text;
-                    for (u64 seed = 0; seed < 40; ++seed)
-                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                    expect_same(engines, GetParam().guest, text, 40);
                 }
 }
 
@@ -473,12 +478,22 @@ TEST_P(VectorTest, BranchesOnBits) {
                     if ((type == "i32") != (slot == "i32")) continue;
                     std::string text =
                         fmt::format(fmt::runtime(body), type, slot, type == "i32" ? u32(mask) : mask, relation);
-                    auto unit = ir::parse(text, GetParam().guest);
-                    ASSERT_TRUE(unit) << unit.error().message() << text;
-                    ASSERT_TRUE(engines.translate(*unit)) << text;
-                    for (u64 seed = 0; seed < 20; ++seed)
-                        ASSERT_EQ(engines.difference(*unit, {.seed = seed}, {}), "") << text << engines.text();
+                    expect_same(engines, GetParam().guest, text, 20);
                 }
+}
+
+// Branches on FP values that are equal, which unordered ones are not, and what else compares the same values before.
+TEST_P(VectorTest, BranchesOnEquality) {
+    Engines engines(GetParam().guest, GetParam().level);
+    constexpr std::string_view body =
+        "b0 pc 0x1000:\n  insn 0x1000 4\n  %1 = get {0} v0\n  %2 = get {0} {1}\n  %3 = flags_fcmp {0} %1, %2\n"
+        "  %4 = fcmp.eq {0} %2, %1\n  brcond %4, {2}\n"
+        "b1 pc 0x1004:\n  insn 0x1004 4\n  %7 = constant i64 1\n  put count, %7\n  exit 0x2000\n"
+        "b2 pc 0x1008:\n  insn 0x1008 4\n  %11 = constant i64 2\n  put count, %11\n  exit 0x3000\n";
+    for (std::string_view type : {"f64", "f32"})
+        for (std::string_view slot : {"v0", "v1", "v31"})
+            for (std::string_view ways : {"b1, b2", "b2, b1"})
+                expect_same(engines, GetParam().guest, fmt::format(fmt::runtime(body), type, slot, ways), 100);
 }
 
 // A block that goes back to itself, and what its turns leave to each other: NaNs and boxes that wait, boxes that were looked
