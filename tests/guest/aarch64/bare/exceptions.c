@@ -1,7 +1,9 @@
 // Exceptions and what they tell: syndromes, saved state, who may do what, masks, returns that are illegal.
 #include "bare.h"
 
-#define CODE(name, text) asm(".text\n.balign 4\n.globl " #name "\n" #name ":\n" text "\nret\n"); extern char name[]
+#define CODE(name, text)                                                                                               \
+    asm(".text\n.balign 4\n.globl " #name "\n" #name ":\n" text "\nret\n");                                            \
+    extern char name[]
 
 CODE(do_svc, "svc #0x123");
 CODE(do_brk, "brk #0x456");
@@ -49,8 +51,10 @@ static void try(const char* what, char* code, u64 level) {
     if (r == TRAPPED) {
         u64 far = EC(trap_esr) == 0x24 || EC(trap_esr) == 0x25 ? trap_far : 0;
         print("%s EL%d: esr %x spsr %x pc+%x", what, level, trap_esr, trap_spsr & ~0x1000ul, trap_elr - (u64)code);
-        if (far >= (u64)data && far < (u64)data + 128) print(" far data+%x", far - (u64)data);
-        else if (far) print(" far %x", far);
+        if (far >= (u64)data && far < (u64)data + 128)
+            print(" far data+%x", far - (u64)data);
+        else if (far)
+            print(" far %x", far);
         print("\n");
     } else {
         print("%s EL%d: ok %x\n", what, level, r);
@@ -68,7 +72,10 @@ static void illegal_returns(void) {
     static const u64 modes[] = {0x3c9, 0x3cd, 0x3d5, 0x3c1, 0x3c3};
     for (u64 k = 0; k < sizeof modes / sizeof *modes; ++k) {
         // The exception is at the target of the return, still at EL1.
-        asm volatile("adr x9, 1f\nmsr elr_el1, x9\nmsr spsr_el1, %0\nmov x10, #0\neret\n1: mov x10, #1\n2:" : : "r"(modes[k]) : "x9", "x10", "memory");
+        asm volatile("adr x9, 1f\nmsr elr_el1, x9\nmsr spsr_el1, %0\nmov x10, #0\neret\n1: mov x10, #1\n2:"
+                     :
+                     : "r"(modes[k])
+                     : "x9", "x10", "memory");
         print("return to %x: ec %x\n", modes[k], EC(trap_esr));
     }
 }

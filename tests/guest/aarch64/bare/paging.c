@@ -45,10 +45,12 @@ static void start(u64 g, u64 more) {
     int level = g == 12 ? 1 : 2;
     for (u64 a = 0x40000000; a < 0x44000000; a += 1ul << shift_of(level)) {
         *entry(a, level) = (a & ~((1ul << shift_of(level)) - 1)) | block(level) | AF;
-        *entry(a + 0x40000000, level) = (a & ~((1ul << shift_of(level)) - 1)) | block(level) | AF | AP_USER | AP_RO | PXN;
+        *entry(a + 0x40000000, level) =
+            (a & ~((1ul << shift_of(level)) - 1)) | block(level) | AF | AP_USER | AP_RO | PXN;
         if (g == 12) break;
     }
-    for (u64 a = 0x08000000; a < 0x0a000000; a += 1ul << shift_of(2)) *entry(a, 2) = (a & ~((1ul << shift_of(2)) - 1)) | block(2) | AF | ATTR_DEVICE | UXN | PXN;
+    for (u64 a = 0x08000000; a < 0x0a000000; a += 1ul << shift_of(2))
+        *entry(a, 2) = (a & ~((1ul << shift_of(2)) - 1)) | block(2) | AF | ATTR_DEVICE | UXN | PXN;
     write_sysreg(mair_el1, 0x00ff | 0x4400000);
     u64 tcr = 25 | 25ul << 16 | tg0[k] << 14 | tg1[k] << 30 | 0x3500ul | 0x3500ul << 16 | 5ul << 32 | 1ul << 36 | more;
     tcr &= ~(1ul << 22); // A1
@@ -64,7 +66,9 @@ static void stop(void) {
     flush();
 }
 
-#define CODE(name, text) asm(".text\n.balign 4\n.globl " #name "\n" #name ":\n" text "\nret\n"); extern char name[]
+#define CODE(name, text)                                                                                               \
+    asm(".text\n.balign 4\n.globl " #name "\n" #name ":\n" text "\nret\n");                                            \
+    extern char name[]
 CODE(do_load, "ldr x0, [x0]");
 CODE(do_store, "str x0, [x0, #8]\nmov x0, #1");
 CODE(do_fetch, "br x0");
@@ -72,7 +76,6 @@ CODE(do_ldtr, "ldtr x0, [x0]");
 CODE(do_sttr, "sttr x0, [x0, #16]\nmov x0, #1");
 CODE(do_cross, "ldr x0, [x0, #-4]\nmov x0, #1");
 CODE(do_swap, "swp x0, x1, [x0]\nmov x0, #1");
-
 
 static void try(const char* what, char* code, u64 address, u64 level) {
     u64 at = (u64)code + (level == 0 && (read_sysreg(sctlr_el1) & 1) ? 0x40000000 : 0);
@@ -92,7 +95,11 @@ static void all(u64 address) {
     try("T", do_sttr, address, 1);
     print("\n");
 }
-#define AT(op, a) ({ asm volatile("at " #op ", %0\n isb" : : "r"((u64)(a)) : "memory"); read_sysreg(par_el1); })
+#define AT(op, a)                                                                                                      \
+    ({                                                                                                                 \
+        asm volatile("at " #op ", %0\n isb" : : "r"((u64)(a)) : "memory");                                             \
+        read_sysreg(par_el1);                                                                                          \
+    })
 
 static void rights(u64 g) {
     print("granule %d\n", g);
@@ -102,8 +109,16 @@ static void rights(u64 g) {
         u64 size = 1ul << shift_of(level), pa = (u64)pages[0] & ~(size - 1), inside = (u64)pages[0] & (size - 1);
         // 0xd65f03c0 is RET, for fetches
         for (int k = 0; k < 8192; ++k) pages[0][k] = 0xd65f03c0d65f03c0ul;
-        static const u64 cases[] = {AF, AF | AP_USER, AF | AP_RO, AF | AP_USER | AP_RO, AF | AP_USER | UXN, AF | AP_USER | PXN,
-                                    AF | PXN, AF | UXN | PXN, AP_USER, AF | AP_USER | AP_RO | PXN | NG};
+        static const u64 cases[] = {AF,
+                                    AF | AP_USER,
+                                    AF | AP_RO,
+                                    AF | AP_USER | AP_RO,
+                                    AF | AP_USER | UXN,
+                                    AF | AP_USER | PXN,
+                                    AF | PXN,
+                                    AF | UXN | PXN,
+                                    AP_USER,
+                                    AF | AP_USER | AP_RO | PXN | NG};
         for (u64 k = 0; k < sizeof cases / sizeof *cases; ++k) {
             *entry(address, level) = pa | block(level) | cases[k];
             flush();

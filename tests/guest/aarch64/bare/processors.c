@@ -2,13 +2,18 @@
 #include "bare.h"
 
 static volatile u64 here, phase, counter, under_lock, locked, done, seen_old, seen_new;
-static u64 table[512] __attribute__((aligned(4096))), middle[512] __attribute__((aligned(4096))), last[512] __attribute__((aligned(4096)));
+static u64 table[512] __attribute__((aligned(4096))), middle[512] __attribute__((aligned(4096))),
+    last[512] __attribute__((aligned(4096)));
 static volatile u64 pages[2][512] __attribute__((aligned(4096)));
 #define ADDRESS 0x80000000ul
 
 static void add(void) {
     u64 v, fail;
-    do asm volatile("ldxr %0, [%2]\n add %0, %0, #1\n stxr %w1, %0, [%2]" : "=&r"(v), "=&r"(fail) : "r"(&counter) : "memory");
+    do
+        asm volatile("ldxr %0, [%2]\n add %0, %0, #1\n stxr %w1, %0, [%2]"
+                     : "=&r"(v), "=&r"(fail)
+                     : "r"(&counter)
+                     : "memory");
     while (fail);
 }
 static void lock(void) {
@@ -39,16 +44,19 @@ static void count(void) {
         under_lock = under_lock + 1;
         unlock();
     }
-    for (int k = 0; k < 10000; ++k) asm volatile(".arch_extension lse\n stadd %0, [%1]" : : "r"(1ul), "r"(&counter) : "memory");
+    for (int k = 0; k < 10000; ++k)
+        asm volatile(".arch_extension lse\n stadd %0, [%1]" : : "r"(1ul), "r"(&counter) : "memory");
 }
 
 void secondary(u64 cpu) {
     translate();
     here = cpu + 1;
-    while (phase < 1);
+    while (phase < 1)
+        ;
     count();
     __atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
-    while (phase < 2);
+    while (phase < 2)
+        ;
     // The page changes under the loop. What is read after its flush must be the new page.
     volatile u64* p = (volatile u64*)ADDRESS;
     while (phase == 2) {
@@ -70,13 +78,15 @@ int main(void) {
     print("state %x\n", psci(0xc4000004, 1, 0, 0)); // AFFINITY_INFO
     translate();
     print("on %x\n", psci(0xc4000003, 1, (u64)_start_secondary, 1));
-    while (!here);
+    while (!here)
+        ;
     print("here %d, mpidr %x\n", here, read_sysreg(mpidr_el1) & 0xffffff);
     print("on again %d\n", -psci(0xc4000003, 1, (u64)_start_secondary, 1));
     phase = 1;
     count();
     __atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
-    while (done < 2);
+    while (done < 2)
+        ;
     print("counted %d %d\n", counter, under_lock);
     pages[0][0] = 0, pages[1][0] = 0;
     phase = 2;
@@ -88,9 +98,11 @@ int main(void) {
         __atomic_store_n(&seen_new, k, __ATOMIC_SEQ_CST);
     }
     phase = 3;
-    while (done < 4);
+    while (done < 4)
+        ;
     print("old pages seen %d\n", seen_old);
-    while (psci(0xc4000004, 1, 0, 0) != 1);
+    while (psci(0xc4000004, 1, 0, 0) != 1)
+        ;
     print("off\n");
     return 0;
 }

@@ -36,15 +36,16 @@ static void conditions(void) {
 int main(void) {
     conditions();
     on_irq = irq;
-    GICD[0] = 1;                                // CTLR
-    GICD[0x100 / 4] = 1u << 27 | 1u << 30;      // ISENABLER0
-    GICC[1] = 0xff;                             // PMR
+    GICD[0] = 1;                           // CTLR
+    GICD[0x100 / 4] = 1u << 27 | 1u << 30; // ISENABLER0
+    GICC[1] = 0xff;                        // PMR
     GICC[0] = 1;
     u64 hz = read_sysreg(cntfrq_el0);
     asm volatile("msr daifset, #2");
     write_sysreg(cntv_cval_el0, read_sysreg(cntvct_el0));
     write_sysreg(cntv_ctl_el0, 1);
-    while (!(read_sysreg(isr_el1) & 0x80));
+    while (!(read_sysreg(isr_el1) & 0x80))
+        ;
     print("masked: taken %d\n", taken);
     asm volatile("msr daifclr, #2\n nop\n nop" : : : "memory");
     print("unmasked: taken %d which %d\n", taken, which);
@@ -55,7 +56,8 @@ int main(void) {
     print("waited: which %d late %d\n", which, read_sysreg(cntpct_el0) >= before + hz / 500);
     write_sysreg(cntv_cval_el0, read_sysreg(cntvct_el0) + hz / 500);
     write_sysreg(cntv_ctl_el0, 1);
-    while (taken < 3); // nothing but a loop
+    while (taken < 3)
+        ; // nothing but a loop
     print("in a loop: which %d\n", which);
     asm volatile("msr daifset, #2");
     write_sysreg(cntv_cval_el0, read_sysreg(cntvct_el0) + hz / 500);
