@@ -135,7 +135,7 @@ void Stream::flush_some() {
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
             buffer_.clear(); // the peer is gone; its end is seen by the reader
-            return;
+            break;
         }
         buffer_.erase(buffer_.begin(), buffer_.begin() + n);
     }

@@ -220,9 +220,9 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         }
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
         std::string untouched = log ? text_of(*unit, *t) : std::string();
-        // A unit that checks itself must not rely on bytes beside its own.
+        // A unit that checks itself, or whose bytes are compared later, must not rely on bytes beside its own.
         exit_flags.begin(fetch);
-        ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check ? nullptr : &exit_flags);
+        ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check || remember ? nullptr : &exit_flags);
         ir::sink_flags(*unit, guest.state(), scratch);
         ir::narrow(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();

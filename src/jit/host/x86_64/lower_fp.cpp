@@ -53,7 +53,7 @@ bool Lowering::fp(u32 n) {
         const Known known = known_[a.id()];
         Xmm r = def_vec(n);
         bool neg = i.op == Op::fneg;
-        known_[r.id()] = {.clear = neg ? known.clear : u8(d ? 64 : 32), .boxed = neg && !d && known.boxed};
+        known_[r.id()] = {.clear = std::max<u8>(neg ? known.clear : 0, d ? 64 : 32), .boxed = neg && !d && known.boxed};
         u32 at = d ? (neg ? offsetof(HostArea, sign_f64) : offsetof(HostArea, abs_f64))
                    : (neg ? offsetof(HostArea, sign_f32) : offsetof(HostArea, abs_f32));
         Mem mask = state(at_.host(i32(at)), 16);
@@ -249,6 +249,7 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     pending_ = false;
     consumed_ = 0;
     known_[r.id()] = emit(r);
+    if (i.type == Type::f64) known_[r.id()].clear = std::max<u8>(known_[r.id()].clear, 64); // an operand may be shorter
     if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
     if (keeps) kept_.back().reg = i8(r.id());
     if (watched) owe(r.id(), i.type == Type::f64, sources);
