@@ -208,12 +208,14 @@ private:
     }
 };
 
-// A named group of rows, switched by a feature of the CPU model (ISA-defined number; 0: always there).
+// A named group of rows, switched by a feature of the CPU model (ISA-defined number; 0: always there). `group`: what an ISA
+// has to know of all of them (0: nothing).
 template <class Isa>
 struct Table {
     std::string_view name;
     u32 feature = 0;
     std::span<const Row<Isa>> rows;
+    u32 group = 0;
 };
 
 } // namespace mimic::isa

@@ -298,6 +298,8 @@ constexpr R lrcpc3_rows[] = {
     {"ldiapp  {Xt}, {Xm}, [{XnSP}]",            "11 011001 01 0 Rm 0001 10 Rn Rt",           load_acquire_pair<i64, false>, two_registers},
     {"stlr    {Xt}, [{XnSP}, #-8]!",             "11 011001 10 0 00000 0000 10 Rn Rt",         store_release_moving<i64>, base_apart},
     {"ldapr   {Xt}, [{XnSP}], #8",               "11 011001 11 0 00000 0000 10 Rn Rt",         load_acquire_moving<i64>, base_apart},
+};
+constexpr R lrcpc3_vector_rows[] = {
     {"stlur   {Bt}, [{XnSP}{off9}]",             "00 011101 00 0 imm9 10 Rn Rt",               store_vector_release<i8>},
     {"ldapur  {Bt}, [{XnSP}{off9}]",             "00 011101 01 0 imm9 10 Rn Rt",               load_vector_acquire<i8>},
     {"stlur   {Ht}, [{XnSP}{off9}]",             "01 011101 00 0 imm9 10 Rn Rt",               store_vector_release<f16>},
@@ -321,5 +323,7 @@ constinit const Table<AArch64> limited_ordering{"LOR", needs(Feature::lor), lor_
 constinit const Table<AArch64> lrcpc{"LRCPC", needs(Feature::lrcpc), lrcpc_rows};
 constinit const Table<AArch64> lrcpc2{"LRCPC2", needs(Feature::lrcpc2), lrcpc2_rows};
 constinit const Table<AArch64> lrcpc3{"LRCPC3", needs(Feature::lrcpc3), lrcpc3_rows};
+constinit const Table<AArch64> lrcpc3_vector{"LRCPC3, SIMD and FP", needs(Feature::lrcpc3), lrcpc3_vector_rows,
+                                             fp_registers};
 
 } // namespace mimic::isa::aarch64

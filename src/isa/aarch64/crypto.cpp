@@ -198,13 +198,13 @@ constexpr R sm4_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> crypto_aes{"AES", needs(Feature::aes), aes_rows};
-constinit const Table<AArch64> crypto_pmull{"PMULL", needs(Feature::pmull), pmull_rows};
-constinit const Table<AArch64> crypto_sha1{"SHA1", needs(Feature::sha1), sha1_rows};
-constinit const Table<AArch64> crypto_sha256{"SHA256", needs(Feature::sha256), sha256_rows};
-constinit const Table<AArch64> crypto_sha512{"SHA512", needs(Feature::sha512), sha512_rows};
-constinit const Table<AArch64> crypto_sha3{"SHA3", needs(Feature::sha3), sha3_rows};
-constinit const Table<AArch64> crypto_sm3{"SM3", needs(Feature::sm3), sm3_rows};
-constinit const Table<AArch64> crypto_sm4{"SM4", needs(Feature::sm4), sm4_rows};
+constinit const Table<AArch64> crypto_aes{"AES", needs(Feature::aes), aes_rows, fp_registers};
+constinit const Table<AArch64> crypto_pmull{"PMULL", needs(Feature::pmull), pmull_rows, fp_registers};
+constinit const Table<AArch64> crypto_sha1{"SHA1", needs(Feature::sha1), sha1_rows, fp_registers};
+constinit const Table<AArch64> crypto_sha256{"SHA256", needs(Feature::sha256), sha256_rows, fp_registers};
+constinit const Table<AArch64> crypto_sha512{"SHA512", needs(Feature::sha512), sha512_rows, fp_registers};
+constinit const Table<AArch64> crypto_sha3{"SHA3", needs(Feature::sha3), sha3_rows, fp_registers};
+constinit const Table<AArch64> crypto_sm3{"SM3", needs(Feature::sm3), sm3_rows, fp_registers};
+constinit const Table<AArch64> crypto_sm4{"SM4", needs(Feature::sm4), sm4_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

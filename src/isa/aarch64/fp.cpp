@@ -339,9 +339,9 @@ constexpr R jscvt_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> fp{"FP", needs(Feature::fp), rows};
-constinit const Table<AArch64> fp_half{"FP16", needs(Feature::fp16), half_rows};
-constinit const Table<AArch64> frintts{"FRINTTS", needs(Feature::frintts), frintts_rows};
-constinit const Table<AArch64> jscvt{"JSCVT", needs(Feature::jscvt), jscvt_rows};
+constinit const Table<AArch64> fp{"FP", needs(Feature::fp), rows, fp_registers};
+constinit const Table<AArch64> fp_half{"FP16", needs(Feature::fp16), half_rows, fp_registers};
+constinit const Table<AArch64> frintts{"FRINTTS", needs(Feature::frintts), frintts_rows, fp_registers};
+constinit const Table<AArch64> jscvt{"JSCVT", needs(Feature::jscvt), jscvt_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -136,6 +136,9 @@ inline constexpr Field size_ = bit_field("size", 22, 2), sz = bit_field("sz", 22
 inline constexpr Field rprfop{"rprfop", Kind::bits, {{15, 1}, {13, 1}, {12, 1}, {0, 3}}};
 inline constexpr Field abcdefgh{"abcdefgh", Kind::bits, {{16, 3}, {5, 5}}}, immhb{"immhb", Kind::bits, {{16, 7}}};
 
+// Groups of tables: instructions that are trapped with accesses to SIMD and FP registers (CPACR_EL1.FPEN and its kin).
+inline constexpr u32 fp_registers = 1;
+
 struct AArch64 {
     using Ir = A64;
     struct Context {

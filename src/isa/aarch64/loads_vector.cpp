@@ -85,6 +85,6 @@ constexpr R rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> loads_vector{"loads and stores, SIMD and FP", needs(Feature::fp), rows};
+constinit const Table<AArch64> loads_vector{"loads and stores, SIMD and FP", needs(Feature::fp), rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -115,6 +115,6 @@ constexpr R vector_rows[] = {
 } // namespace
 
 constinit const Table<AArch64> pairs{"pairs", needs(Feature::base), rows};
-constinit const Table<AArch64> pairs_vector{"pairs, SIMD and FP", needs(Feature::fp), vector_rows};
+constinit const Table<AArch64> pairs_vector{"pairs, SIMD and FP", needs(Feature::fp), vector_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

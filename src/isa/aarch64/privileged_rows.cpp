@@ -134,59 +134,10 @@ constexpr R ssbs_rows[] = {
 };
 // clang-format on
 
-constexpr Table<AArch64> const* fp_tables[] = {&loads_vector,
-                                               &pairs_vector,
-                                               &fp,
-                                               &fp_half,
-                                               &frintts,
-                                               &jscvt,
-                                               &simd_same,
-                                               &simd_same_scalar,
-                                               &simd_misc,
-                                               &simd_pairwise_scalar,
-                                               &simd_move,
-                                               &simd_shift,
-                                               &simd_shift_scalar,
-                                               &simd_long,
-                                               &simd_structures,
-                                               &simd_misc_scalar,
-                                               &simd_shift_scalar_rest,
-                                               &simd_fixed,
-                                               &simd_different_scalar,
-                                               &simd_element,
-                                               &simd_element_scalar,
-                                               &simd_same_half,
-                                               &simd_misc_half,
-                                               &simd_scalar_half,
-                                               &simd_element_half,
-                                               &simd_move_half,
-                                               &simd_rdm,
-                                               &simd_dot,
-                                               &simd_i8mm,
-                                               &simd_complex,
-                                               &simd_fhm,
-                                               &simd_bf16,
-                                               &simd_frintts,
-                                               &crypto_aes,
-                                               &crypto_pmull,
-                                               &crypto_sha1,
-                                               &crypto_sha256,
-                                               &crypto_sha512,
-                                               &crypto_sha3,
-                                               &crypto_sm3,
-                                               &crypto_sm4};
-
-// LRCPC3 has loads and stores of both kinds of registers.
-bool names_vector(std::string_view syntax) {
-    constexpr std::string_view operands[] = {"{Bt}", "{Ht}", "{St}", "{Dt}", "{Qt}", "{list", "{dlane", "{step"};
-    return std::any_of(std::begin(operands), std::end(operands),
-                       [&](std::string_view o) { return syntax.find(o) != syntax.npos; });
-}
 bool uses_fp(const R* row) {
-    auto in = [&](const Table<AArch64>& t) { return row >= t.rows.data() && row < t.rows.data() + t.rows.size(); };
-    for (auto* t : fp_tables)
-        if (in(*t)) return true;
-    return in(lrcpc3) && names_vector(row->syntax);
+    for (const Table<AArch64>* t : all_tables)
+        if (row >= t->rows.data() && row < t->rows.data() + t->rows.size()) return t->group == fp_registers;
+    return false;
 }
 
 } // namespace

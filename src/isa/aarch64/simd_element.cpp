@@ -164,10 +164,11 @@ constexpr R half_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_element{"AdvSIMD vector x indexed element", needs(Feature::simd), rows};
+constinit const Table<AArch64> simd_element{"AdvSIMD vector x indexed element", needs(Feature::simd), rows,
+                                            fp_registers};
 constinit const Table<AArch64> simd_element_scalar{"AdvSIMD scalar x indexed element", needs(Feature::simd),
-                                                   scalar_rows};
+                                                   scalar_rows, fp_registers};
 constinit const Table<AArch64> simd_element_half{"AdvSIMD x indexed element, FP16", needs(Feature::simd_fp16),
-                                                 half_rows};
+                                                 half_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -243,8 +243,10 @@ constexpr R half_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_misc{"AdvSIMD two registers", needs(Feature::simd), rows};
-constinit const Table<AArch64> simd_pairwise_scalar{"AdvSIMD scalar pairwise", needs(Feature::simd), scalar_rows};
-constinit const Table<AArch64> simd_misc_half{"AdvSIMD two registers, FP16", needs(Feature::simd_fp16), half_rows};
+constinit const Table<AArch64> simd_misc{"AdvSIMD two registers", needs(Feature::simd), rows, fp_registers};
+constinit const Table<AArch64> simd_pairwise_scalar{"AdvSIMD scalar pairwise", needs(Feature::simd), scalar_rows,
+                                                    fp_registers};
+constinit const Table<AArch64> simd_misc_half{"AdvSIMD two registers, FP16", needs(Feature::simd_fp16), half_rows,
+                                              fp_registers};
 
 } // namespace mimic::isa::aarch64

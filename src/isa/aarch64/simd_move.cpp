@@ -168,7 +168,8 @@ constexpr R half_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_move{"AdvSIMD moves", needs(Feature::simd), rows};
-constinit const Table<AArch64> simd_move_half{"AdvSIMD moves, FP16", needs(Feature::simd_fp16), half_rows};
+constinit const Table<AArch64> simd_move{"AdvSIMD moves", needs(Feature::simd), rows, fp_registers};
+constinit const Table<AArch64> simd_move_half{"AdvSIMD moves, FP16", needs(Feature::simd_fp16), half_rows,
+                                              fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -147,9 +147,9 @@ constexpr R complex_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_rdm{"RDM", needs(Feature::rdm), rdm_rows};
-constinit const Table<AArch64> simd_dot{"DotProd", needs(Feature::dotprod), dot_rows};
-constinit const Table<AArch64> simd_i8mm{"I8MM", needs(Feature::i8mm), i8mm_rows};
-constinit const Table<AArch64> simd_complex{"FCMA", needs(Feature::fcma), complex_rows};
+constinit const Table<AArch64> simd_rdm{"RDM", needs(Feature::rdm), rdm_rows, fp_registers};
+constinit const Table<AArch64> simd_dot{"DotProd", needs(Feature::dotprod), dot_rows, fp_registers};
+constinit const Table<AArch64> simd_i8mm{"I8MM", needs(Feature::i8mm), i8mm_rows, fp_registers};
+constinit const Table<AArch64> simd_complex{"FCMA", needs(Feature::fcma), complex_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

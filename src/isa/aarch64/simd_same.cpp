@@ -234,8 +234,10 @@ constexpr R half_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_same{"AdvSIMD three same", needs(Feature::simd), rows};
-constinit const Table<AArch64> simd_same_scalar{"AdvSIMD scalar three same", needs(Feature::simd), scalar_rows};
-constinit const Table<AArch64> simd_same_half{"AdvSIMD three same, FP16", needs(Feature::simd_fp16), half_rows};
+constinit const Table<AArch64> simd_same{"AdvSIMD three same", needs(Feature::simd), rows, fp_registers};
+constinit const Table<AArch64> simd_same_scalar{"AdvSIMD scalar three same", needs(Feature::simd), scalar_rows,
+                                                fp_registers};
+constinit const Table<AArch64> simd_same_half{"AdvSIMD three same, FP16", needs(Feature::simd_fp16), half_rows,
+                                              fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -325,13 +325,14 @@ constexpr R half_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_misc_scalar{"AdvSIMD scalar two registers", needs(Feature::simd), misc_rows};
+constinit const Table<AArch64> simd_misc_scalar{"AdvSIMD scalar two registers", needs(Feature::simd), misc_rows,
+                                                fp_registers};
 constinit const Table<AArch64> simd_shift_scalar_rest{"AdvSIMD scalar shift by immediate, all lanes",
-                                                      needs(Feature::simd), shift_rows};
-constinit const Table<AArch64> simd_fixed{"AdvSIMD fixed point", needs(Feature::simd), fixed_rows};
+                                                      needs(Feature::simd), shift_rows, fp_registers};
+constinit const Table<AArch64> simd_fixed{"AdvSIMD fixed point", needs(Feature::simd), fixed_rows, fp_registers};
 constinit const Table<AArch64> simd_different_scalar{"AdvSIMD scalar three different", needs(Feature::simd),
-                                                     different_rows};
+                                                     different_rows, fp_registers};
 constinit const Table<AArch64> simd_scalar_half{"AdvSIMD scalar two registers and fixed point, FP16",
-                                                needs(Feature::simd_fp16), half_rows};
+                                                needs(Feature::simd_fp16), half_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

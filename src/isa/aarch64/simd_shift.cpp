@@ -171,9 +171,9 @@ constexpr R long_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_shift{"AdvSIMD shift by immediate", needs(Feature::simd), rows};
-constinit const Table<AArch64> simd_shift_scalar{"AdvSIMD scalar shift by immediate", needs(Feature::simd),
-                                                 scalar_rows};
-constinit const Table<AArch64> simd_long{"AdvSIMD three different", needs(Feature::simd), long_rows};
+constinit const Table<AArch64> simd_shift{"AdvSIMD shift by immediate", needs(Feature::simd), rows, fp_registers};
+constinit const Table<AArch64> simd_shift_scalar{"AdvSIMD scalar shift by immediate", needs(Feature::simd), scalar_rows,
+                                                 fp_registers};
+constinit const Table<AArch64> simd_long{"AdvSIMD three different", needs(Feature::simd), long_rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

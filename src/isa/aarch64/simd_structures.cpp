@@ -258,6 +258,6 @@ constexpr R rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_structures{"AdvSIMD structures", needs(Feature::simd), rows};
+constinit const Table<AArch64> simd_structures{"AdvSIMD structures", needs(Feature::simd), rows, fp_registers};
 
 } // namespace mimic::isa::aarch64

@@ -217,8 +217,9 @@ constexpr R frintts_rows[] = {
 
 } // namespace
 
-constinit const Table<AArch64> simd_fhm{"FHM", needs(Feature::fhm), fhm_rows};
-constinit const Table<AArch64> simd_bf16{"BF16", needs(Feature::bf16), bf16_rows};
-constinit const Table<AArch64> simd_frintts{"FRINTTS, vectors", needs(Feature::frintts, Feature::simd), frintts_rows};
+constinit const Table<AArch64> simd_fhm{"FHM", needs(Feature::fhm), fhm_rows, fp_registers};
+constinit const Table<AArch64> simd_bf16{"BF16", needs(Feature::bf16), bf16_rows, fp_registers};
+constinit const Table<AArch64> simd_frintts{"FRINTTS, vectors", needs(Feature::frintts, Feature::simd), frintts_rows,
+                                            fp_registers};
 
 } // namespace mimic::isa::aarch64
