@@ -81,9 +81,9 @@ Machine::~Machine() {
 // ---- ports ------------------------------------------------------------------------------------------------------------
 
 u64 Machine::now() const {
-    u64 base = base_.load(std::memory_order_acquire);
-    if (options_.manual_clock || !running()) return base;
-    return host_nanoseconds(CLOCK_MONOTONIC) - base;
+    const u64 clock = clock_.load(std::memory_order_acquire), base = clock >> 1;
+    if (options_.manual_clock || !(clock & 1)) return base;
+    return (host_nanoseconds(CLOCK_MONOTONIC) - base) & ~u64{0} >> 1;
 }
 
 u64 Machine::wall_clock() const {
@@ -124,10 +124,10 @@ void Machine::post(std::function<void()> f) {
 }
 
 void Machine::advance(u64 nanoseconds) {
-    u64 target = base_.load() + nanoseconds;
+    const u64 running = clock_.load() & 1, target = now() + nanoseconds;
     for (;;) {
         u64 next = timers_->next();
-        base_.store(std::max(base_.load(), std::min(next, target)));
+        clock_.store(std::max(now(), std::min(next, target)) << 1 | running);
         if (next > target) break;
         timers_->run_due();
     }
@@ -136,12 +136,11 @@ void Machine::advance(u64 nanoseconds) {
 u64 Machine::next_deadline() const { return timers_->next(); }
 
 void Machine::set_running(bool running) {
-    if (running_ == running) return;
-    if (!options_.manual_clock) {
-        u64 host = host_nanoseconds(CLOCK_MONOTONIC), base = base_.load();
-        base_.store(host - base, std::memory_order_release); // its own inverse
-    }
-    running_ = running;
+    const u64 clock = clock_.load();
+    if ((clock & 1) == u64{running}) return;
+    // Host time less the one is the other.
+    const u64 base = options_.manual_clock ? clock >> 1 : host_nanoseconds(CLOCK_MONOTONIC) - (clock >> 1);
+    clock_.store(base << 1 | u64{running}, std::memory_order_release);
     timers_->clock_changed();
 }
 

@@ -58,7 +58,7 @@ public:
     u64 next_deadline() const; // of all timers; Timer::never: none is armed
     // Starts and stops the clock and with it the timers.
     void set_running(bool running);
-    bool running() const { return running_.load(std::memory_order_relaxed); }
+    bool running() const { return clock_.load(std::memory_order_relaxed) & 1; }
     // Any thread; on_request hears it on the loop's thread (with no loop: at once).
     void request(Request r);
     std::function<void(const Request&)> on_request;
@@ -118,8 +118,9 @@ private:
     void make_regions(Device& device);
 
     Options options_;
-    std::atomic<bool> running_{false};
-    std::atomic<u64> base_{0}; // running: host time at now() == 0; else now()
+    // Bit 0: running. Above it, while it runs, host time at now() == 0; else now(). One word, so that readers never see the
+    // one without the other; modulo 2^63 ns, which is 292 years.
+    std::atomic<u64> clock_{0};
     std::atomic<u64> arrivals_[6]{};
     std::mutex random_mutex_;
     u64 random_state_ = 0;
