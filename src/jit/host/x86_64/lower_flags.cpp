@@ -1,6 +1,6 @@
 // Condition codes. A flags value has its bits where the host's flags register has them, so what is not folded into a
 // comparison before comes from an instruction of the host that sets the same flags.
-#include "jit/host/x86_64/lower.hpp"
+#include "jit/host/x86_64/widths.hpp"
 
 namespace mimic::jit::x86 {
 
@@ -13,15 +13,6 @@ namespace flag = ir::flag;
 namespace X = asmjit::x86::Inst;
 
 namespace {
-
-Gp as(Gp r, Type t) {
-    switch (ir::size_of(t)) {
-    case 1: return r.r8();
-    case 2: return r.r16();
-    case 8: return r.r64();
-    default: return r.r32();
-    }
-}
 
 // For a carry as the host has it; ugt and ule of a flipped one want cmc before.
 CondCode host_condition(Cond c, bool flipped) {
