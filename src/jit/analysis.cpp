@@ -84,6 +84,23 @@ bool widens_in_place(const ir::Unit& unit, const Inst& i) {
     return i.type == Type::v128 && (from == Type::f32 || from == Type::f64);
 }
 
+// Scalar operations whose NaN rules may want the operands again.
+bool is_fp_arithmetic(const Inst& i) {
+    if (i.type != Type::f32 && i.type != Type::f64) return false;
+    switch (i.op) {
+    case Op::fadd:
+    case Op::fsub:
+    case Op::fmul:
+    case Op::fdiv:
+    case Op::fsqrt:
+    case Op::fma:
+    case Op::fround:
+    case Op::fcvt: return true;
+    default: return false;
+    }
+}
+bool is_plain_load(const Inst& i) { return i.op == Op::load && ir::MemArg::from(i.imm).align == ir::Align::any; }
+
 // Scalar operations that the host does in the register of an operand.
 bool is_in_place(const Inst& i) {
     if (!is_word(i.type)) return false;
@@ -178,6 +195,7 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     value.assign(unit.code.size(), {});
     wish_.assign(unit.code.size(), -1);
     if (want_.size() != guest.slots.size()) want_.assign(guest.slots.size(), ir::none);
+    next_put_.assign(guest.slots.size(), ir::none);
     order(unit);
     plan = base;
     exchanges.clear();
@@ -335,6 +353,14 @@ ir::ValueId Analysis::in_place_of(const ir::Unit& unit, const Inst& i) const {
     return commutes(i.op) && ends(i.b) ? i.b : ir::none;
 }
 
+// Between `put` and `next`, which is the next one to its slot, are no other observers than loads.
+void Analysis::find_late(const ir::Unit& unit, u32 put, u32 next) {
+    auto scalar = [&](ir::ValueId v) { return widens_in_place(unit, unit.code[v]) ? unit.code[v].a : v; };
+    const ir::ValueId wide = unit.code[put].a, loaded = scalar(wide), result = scalar(unit.code[next].a);
+    if (!is_plain_load(unit.code[loaded]) || !is_fp_arithmetic(unit.code[result])) return;
+    if (value[loaded].last == result) value[put].late = value[wide].late = value[loaded].late = true;
+}
+
 void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b) {
     wanted_.clear();
     auto forget = [&] {
@@ -342,6 +368,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
         wanted_.clear();
     };
     ir::ValueId later = ir::none; // a comparison that follows before anybody minds its exceptions
+    u32 observer = b.end;         // the next one that is no load
     for (u32 n = b.end; n-- > b.begin;) {
         const Inst& i = unit.code[n];
         ValueInfo& v = value[n];
@@ -358,6 +385,9 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
             ir::SlotArg s = ir::SlotArg::from(i.imm);
             bool whole = s.offset == 0 && ir::size_of(i.type) == ir::size_of(guest.slots[s.slot].type);
             bool pinned = plan.gpr[s.slot] >= 0 || plan.vec[s.slot] >= 0;
+            const u32 next = next_put_[s.slot]; // of an earlier block: not between
+            if (whole && plan.vec[s.slot] >= 0 && next > n && next < observer) find_late(unit, n, next);
+            next_put_[s.slot] = whole ? n : ir::none;
             if (want_[s.slot] == ir::none) wanted_.push_back(s.slot);
             want_[s.slot] = whole && pinned ? i.a : ir::none;
             if (whole && pinned) wish_[i.a] = i16(s.slot);
@@ -369,7 +399,11 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
                 if (const ir::ValueId o = in_place_of(unit, i); o != ir::none) want_[u16(s)] = o, wish_[o] = s;
             }
             if (is_observer(unit, i)) forget();
-            if (i.op == Op::get) want_[ir::SlotArg::from(i.imm).slot] = ir::none;
+            if (is_observer(unit, i) && !is_plain_load(i)) observer = n;
+            if (i.op == Op::get) {
+                const ir::SlotId s = ir::SlotArg::from(i.imm).slot;
+                want_[s] = next_put_[s] = ir::none;
+            }
         }
         if (v.deferred && v.uses != 1) v.deferred = false;
         u32 at = v.deferred ? v.last : n;

@@ -19,7 +19,10 @@ struct ValueInfo {
     bool deferred = false; // emitted at its only use
     bool dead = false;
     bool silent =
-        false;       // a comparison whose flags nobody sees, since they are put back as they were: this is that write
+        false; // a comparison whose flags nobody sees, since they are put back as they were: this is that write
+    // A load, what widens it and its put, when only faults of other loads see the slot before the last operation that
+    // reads the value puts its result there.
+    bool late = false;
     i16 target = -1; // slot whose register the result should be computed in
     u32 last = 0;    // index of the last instruction that uses it
 };
@@ -54,7 +57,9 @@ private:
     ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early
-    std::vector<i16> wish_; // by value: the slot of want_ that it may be in; -1: none
+    void find_late(const ir::Unit& unit, u32 put, u32 next);
+    std::vector<u32> next_put_; // by slot: of all of it, while nobody reads it but an observer
+    std::vector<i16> wish_;     // by value: the slot of want_ that it may be in; -1: none
     std::vector<ir::BlockId> stack_;
     std::vector<bool> seen_;
     std::vector<u32> weight_; // by place in layout: how often a block runs, by the loops around it

@@ -2,6 +2,7 @@
 #include "ir/test_support.hpp"
 #include "ir/text.hpp"
 #include "jit/analysis.hpp"
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace mimic::jit {
@@ -64,6 +65,34 @@ TEST(Targets, EndWhereTheSlotIsReadOrSeen) {
                 "put x0, %4\n");
     EXPECT_EQ(t[4], 0);
     EXPECT_EQ(t[2], -1); // the load may fault and show x0
+}
+
+// Is the put of the value that was loaded into f0 late, when `code` comes behind it?
+bool is_late(const std::string& code) {
+    const auto slot = [](std::string_view name) {
+        return std::size_t(std::ranges::find(ir::test::slots, name, &ir::Slot::name) - std::begin(ir::test::slots));
+    };
+    RegisterPlan plan;
+    plan.gpr.assign(std::size(ir::test::slots), -1);
+    plan.vec = plan.gpr;
+    plan.vec[slot("f0")] = 6;
+    const std::string begin = "%1 = get i64 x0\n%2 = load f64 [%1] f64\nput f0, %2\n";
+    auto unit = ir::parse("b0 entry pc 0x100:\n  insn 0x100 4\n" + begin + code + "exit 0x104\n", ir::test::riscv);
+    if (!unit) return ADD_FAILURE() << unit.error().message(), false;
+    Analysis a;
+    a.run(*unit, ir::test::riscv, plan);
+    EXPECT_EQ(a.value[2].late, a.value[3].late);
+    return a.value[3].late;
+}
+
+TEST(LatePuts, AreSeenByLoadsAlone) {
+    const std::string load = "%4 = load f64 [%1 + 8] f64\n", sum = "%5 = fadd f64 %2, %4\n", put = "put f0, %5\n";
+    EXPECT_TRUE(is_late(load + sum + put));
+    EXPECT_FALSE(is_late(load + "store [%1], %4 f64\n" + "%6 = fadd f64 %2, %4\nput f0, %6\n"));
+    EXPECT_FALSE(is_late(load + sum + "%6 = get f64 f0\n" + put + "put f1, %6\n"));
+    EXPECT_FALSE(is_late(load + sum + put.substr(0, 4) + "f1, %5\n"));               // it stays
+    EXPECT_FALSE(is_late(load + sum + "%6 = fneg f64 %2\n" + put + "put f1, %6\n")); // another reads it later
+    EXPECT_FALSE(is_late(load + "put f0, %4\n"));
 }
 
 // A loop that counts in x6, which takes a register from x0 or x1: on the way around it x6 is still at home.

@@ -35,10 +35,10 @@ struct Emitted {
         Word word = Word::target;
         bool is_counted = false; // two more words follow
     };
-    // Host registers that are not yet what the guest should see: their NaNs (of 64 bits in f64, else of 32), and the ones
-    // above 32 bits in bare.
+    // Host registers that are not yet what the guest should see: their NaNs (of 64 bits in f64, else of 32), the ones
+    // above 32 bits in bare, and in late those whose value is in a temporary, as the back end codes it.
     struct Owed {
-        u32 nans = 0, f64 = 0, bare = 0;
+        u32 nans = 0, f64 = 0, bare = 0, late = 0;
     };
     struct Fault {
         u32 offset; // of a host instruction that may fault

@@ -10,10 +10,15 @@
 
 static char* page;
 static int faults;
+static uint64_t seen[2]; // AArch64's v1 where the last access faulted
 
 static void on_fault(int number, siginfo_t* info, void* context) {
     if ((char*)info->si_addr < page || (char*)info->si_addr >= page + 4096) _Exit(3);
     faults++;
+#if defined(__aarch64__)
+    const struct fpsimd_context* f = (void*)((ucontext_t*)context)->uc_mcontext.__reserved; // the first one
+    seen[0] = (uint64_t)f->vregs[1], seen[1] = (uint64_t)(f->vregs[1] >> 64);
+#endif
     mprotect(page, 4096, PROT_READ | PROT_WRITE);
 }
 
@@ -210,7 +215,41 @@ static void floats(void) {
     expect("product", r, 0x7fc00000), expect("fused", s, 0x7fc00000), expect("above", u, 0);
 }
 static void boxes(void) {}
-static void loops(void) {}
+// A loaded operand whose result overwrites it, and between them a load that faults and shows it.
+static void loops(void) {
+    static uint64_t kept[10];
+    uint64_t r, s;
+    for (int n = 0; n < 10; n++) kept[n] = signalling + (uint64_t)n;
+    for (int first = 4; first < 6; first++) { // the page begins so many turns on
+        uint64_t* to = (uint64_t*)page - first;
+        for (int n = 0; n < first; n++) to[n] = one;
+        fresh();
+        asm volatile("mov x9,%2\n mov x10,%3\n fmov d2,%4\n"
+                     "1: ldr d1,[x10],#8\n ldr d0,[x9]\n fmul d1,d1,d2\n fadd d0,d0,d1\n str d0,[x9],#8\n"
+                     "cmp x9,%5\n b.ne 1b\n fmov %0,d1\n fmov %1,d0"
+                     : "=&r"(r), "=&r"(s)
+                     : "r"(to), "r"(kept), "r"(payload), "r"(page + 8)
+                     : CHANGES, "x9", "x10", "cc");
+        expect("operand", seen[0], kept[first]), expect("above it", seen[1], 0);
+        expect("product", r, kept[first] | 0x0008000000000000), expect("sum", s, r);
+        expect("stored before", to[0], kept[0] | 0x0008000000000000), expect("stored", to[first], r);
+    }
+    fresh(); // what waits is not what is read last, or makes room for others
+    asm volatile("mov v1.d[1],%3\n ldr d1,[%2]\n fneg d3,d1\n ldr d4,[%2,#8]\n ldr d5,[%4]\n fsub d4,d5,d4\n"
+                 "fmul d1,d3,d1\n fmov %0,d1\n fmov %1,d4"
+                 : "=&r"(r), "=&r"(s)
+                 : "r"(kept), "r"(one), "r"(page)
+                 : CHANGES);
+    expect("operand", seen[0], kept[0]), expect("above it", seen[1], 0);
+    expect("negative", r, kept[0] | minus_quiet), expect("difference", s, kept[1] | 0x0008000000000000);
+    fresh();
+    asm volatile("mov v1.d[1],%3\n ldr s1,[%2]\n ldr s0,[%4]\n fmadd s1,s1,s0,s1\n fmov %0,d1\n fmov %1,d0"
+                 : "=&r"(r), "=&r"(s)
+                 : "r"(&one), "r"(one), "r"(page)
+                 : CHANGES);
+    expect("single", seen[0], 0), expect("above it", seen[1], 0);
+    expect("fused", r, 0), expect("loaded", s, 0);
+}
 static void fused(void) {
     uint64_t r, s;
     fresh();

@@ -444,6 +444,9 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
     cpu->fault_unknown = !known;
     // A unit with a plan of its own first puts everybody's registers back.
     HostArea* h = area(cpu);
+    const fpregset_t fp = static_cast<ucontext_t*>(context)->uc_mcontext.fpregs;
+    static_assert(sizeof h->at_fault <= sizeof fp->_xmm);
+    std::memcpy(h->at_fault, fp->_xmm, sizeof h->at_fault);
     regs[REG_RIP] = greg_t(h->give_back ? h->give_back : h->stub_fault);
 }
 
@@ -464,6 +467,10 @@ bool X86Backend::resume_masked(void* context) const {
 
 // As Lowering::settle does it in registers.
 void X86Backend::settle(CpuHeader* cpu, const Emitted::Owed& owed) const {
+    for (u32 t = 0; t < vec_temps(features_); ++t)
+        for (u32 n = 0; n < guest_.slots.size(); ++n)
+            if (const u32 r = late_register(owed.late, t); r && plan_.vec[n] == i8(r))
+                std::memcpy(home(cpu, guest_.slots[n]), area(cpu)->at_fault + 2 * t, ir::size_of(guest_.slots[n].type));
     if (!(owed.nans | owed.bare)) return;
     for (u32 n = 0; n < guest_.slots.size(); ++n) {
         if (plan_.vec[n] < 0) continue;

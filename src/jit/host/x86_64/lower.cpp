@@ -1,5 +1,6 @@
 // The walk over a unit, and slots.
 #include "jit/host/x86_64/lower.hpp"
+#include "base/check.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
 
@@ -94,6 +95,7 @@ void Lowering::body(const ir::Block& b) {
         if (!an_->value[now_].dead && !an_->value[now_].deferred) instruction(now_);
         if (failed_) return;
     }
+    MIMIC_CHECK(!late_, "a put that waits at the end of its block");
 }
 
 void Lowering::instruction(u32 n) {
@@ -102,7 +104,7 @@ void Lowering::instruction(u32 n) {
     if (waiting_.on && !check_may_wait(n)) check_now();
     if (i.op == Op::fpflags_set && silent(n)) return use(i.a);
     if (owing() && !tolerates(n)) settle();
-    owed_before_ = {owed_, owed_f64_, bare_};
+    owed_before_ = {owed_, owed_f64_, bare_, late_};
     switch (i.op) {
     case Op::nop: return;
     case Op::insn: pc_ = i.imm; return;
@@ -229,6 +231,10 @@ void Lowering::put(u32 n) {
         if (place_[v].vec != x) {
             evacuate(-1, x, no_mem, 0, v);
             Xmm from = vec(v);
+            if (may_be_late(n) && from.id() < vec_temps(f_) && !late_register(late_, from.id())) {
+                put_late(from.id(), u32(x));
+                return use(v);
+            }
             // Who else has the register, another value or a slot, would be owed for no more.
             if (owes(v) && (vec_count_[from.id()] > 1 || from.id() >= vec_temps(f_))) settle();
             redefined(u32(x));

@@ -43,7 +43,11 @@ inline constexpr u32 temp_count = 3;
 inline constexpr u8 gpr_temps[temp_count] = {0, 1, 2};                    // rax rcx rdx
 inline constexpr u8 gpr_pins[] = {3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; // rbx rsi rdi r8-r15
 // xmm0-3, and two more where there are 32.
-constexpr u32 vec_temps(const Features& f) { return f.avx512vl ? 6 : 4; }
+inline constexpr u32 most_vec_temps = 6;
+constexpr u32 vec_temps(const Features& f) { return f.avx512vl ? most_vec_temps : 4; }
+// Emitted::Owed::late has five bits for each temporary: the register that wants its value, or 0, which is a temporary.
+constexpr u32 late_bits(u32 temp, u32 reg) { return reg << 5 * temp; }
+constexpr u32 late_register(u32 late, u32 temp) { return late >> 5 * temp & 31; }
 
 // Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
@@ -68,7 +72,8 @@ struct HostArea {
     alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
-    u64 paged_jumps; // const JumpEntry*
+    alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
+    u64 paged_jumps;                              // const JumpEntry*
     TlbView tlb[tlb_indices];
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
@@ -348,6 +353,10 @@ private:
     u32 owed_sources(u32 n) const;
     void owe(u32 reg, bool f64, u32 sources);
     void keep(u32 n);
+    bool may_be_late(ValueId v) const;
+    bool waits_in_temp(ValueId v) const;
+    void put_late(u32 temp, u32 reg);
+    void put_now(u32 temp);
     void move_owed(u32 from, u32 to);
     // lower_turn.cpp: a block that goes back to itself is made twice where the second turn can rely on what the first one
     // found or left: the first copy is what others enter, the second one closes the loop.
@@ -387,6 +396,7 @@ private:
     u32 guards_ = 0;              // registers that no NaN may leave untested, for the sticky flags of kept operations
     u32 consumed_ = 0;            // registers that owe and that the operation at hand reads
     u32 lost_ = 0;                // registers whose cover the last redefined one was
+    u32 late_ = 0;                // see late_bits: registers whose value is in a temporary, unless a load faults
     Emitted::Owed owed_before_;   // when the instruction began
     i8 cover_[32] = {};           // a register whose value depends on this one's, so that its test is enough; or -1
     Known known_[32];

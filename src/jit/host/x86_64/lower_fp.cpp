@@ -203,14 +203,15 @@ void Lowering::unbox(u32 n) {
     });
 }
 
-// Into a vector, with zeros above. What stands in the slot's register stays there.
+// Into a vector, with zeros above. What stands in the slot's register, or waits for it in a temporary, stays there.
 void Lowering::widen_scalar(u32 n) {
     const ValueId v = inst(n).a;
     const u32 width = type(v) == Type::f64 ? 64 : 32;
     Xmm a = vec(v);
     const u32 r = a.id();
     const i32 slot = an_->value[n].target;
-    const bool there = slot >= 0 && plan_.vec[u32(slot)] == i8(r) && inst(n).type == Type::v128;
+    const bool late = r < vec_temps(f_) && may_be_late(n);
+    const bool there = ((slot >= 0 && plan_.vec[u32(slot)] == i8(r)) || late) && inst(n).type == Type::v128;
     const bool clear = known_[r].clear <= width;
     auto zeros_above = [&](Xmm to) {
         if (width == 64)

@@ -5,7 +5,8 @@
 // Where the guest's NaN is always the default one, a repair needs nothing but the register, and a fault may come in
 // between: Emitted::Fault says which registers owe. Where the guest's rules look at operands (and for fused multiply-add,
 // whose sticky flags differ), the operations are kept and computed again by the interpreter's bodies, in order; an
-// operand that is overwritten is copied first.
+// operand that is overwritten is copied first. A loaded one that is overwritten soon stays in a temporary instead, and its
+// slot's register has an old value meanwhile: what may fault in between says so in Emitted::Fault.
 #include "jit/host/x86_64/backend.hpp"
 #include "jit/host/x86_64/lower.hpp"
 
@@ -24,7 +25,7 @@ void each_bit(u32 bits, F&& f) {
 } // namespace
 
 void Lowering::forget_owed() {
-    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = asked_ = settled_ = 0;
+    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = asked_ = settled_ = late_ = 0;
     kept_.clear();
     std::fill(std::begin(known_), std::end(known_), Known{});
 }
@@ -110,6 +111,11 @@ bool Lowering::tolerates(u32 n) const {
 
 void Lowering::redefined(u32 reg) {
     const u32 b = bit(reg);
+    if (late_) {
+        if (reg < vec_temps(f_) && late_register(late_, reg)) put_now(reg);
+        for (u32 t = 0; t < vec_temps(f_); ++t)
+            if (late_register(late_, t) == reg) late_ &= ~late_bits(t, 31);
+    }
     if (guards_ & owed_ & b && !(consumed_ & b)) {
         if (cover_[reg] >= 0)
             guards_ |= bit(u32(cover_[reg]));
@@ -211,6 +217,37 @@ void Lowering::keep(u32 n) {
     k.record = records_->operation(*unit_, i, types);
     k.f64 = type(n) == Type::f64;
     kept_.push_back(k);
+}
+
+// ---- puts that wait in temporaries
+
+// Is v, or its put, such a load of Analysis::late, whose register a kept operation would have to copy?
+bool Lowering::may_be_late(ValueId v) const { return an_->value[v].late && nan_rules_ == NanRules::guest && by_host(); }
+
+// Is v to be made in a temporary rather than in its slot's register?
+bool Lowering::waits_in_temp(ValueId v) const {
+    if (!may_be_late(v)) return false;
+    u32 free = 0;
+    for (u32 r = 0; r < vec_temps(f_); ++r) free += !vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1);
+    return free > 2; // what reads it wants two
+}
+
+// From here on the slot's register wants the temporary's value, and is not going to get it unless somebody may see it.
+void Lowering::put_late(u32 temp, u32 reg) {
+    for (u32 t = 0; t < vec_temps(f_); ++t)
+        if (late_register(late_, t) == reg) late_ &= ~late_bits(t, 31);
+    late_ |= late_bits(temp, reg);
+}
+
+// The temporary is wanted for something else.
+void Lowering::put_now(u32 temp) {
+    const u32 reg = late_register(late_, temp), locked = vec_locked_;
+    late_ &= ~late_bits(temp, 31);
+    vec_locked_ |= bit(temp);
+    redefined(reg);
+    vec_locked_ = locked;
+    v_move(xmm(reg), xmm(temp));
+    known_[reg] = known_[temp];
 }
 
 // ---- what is owed is paid

@@ -303,6 +303,8 @@ void Lowering::spill_temps() {
         bool in_temp = (p.gpr >= 0 && p.gpr < i8(temp_count)) || (p.vec >= 0 && p.vec < i8(vec_temps(f_)));
         if (in_temp) spill(v);
     }
+    for (u32 t = 0; t < vec_temps(f_); ++t)
+        if (late_register(late_, t)) put_now(t);
 }
 
 void Lowering::def_in(ValueId v, Gp reg) {
@@ -365,7 +367,7 @@ bool Lowering::wants(ValueId v, ValueId operand) const {
 Xmm Lowering::def_vec(ValueId v) {
     activate(v);
     i32 slot = an_->value[v].target;
-    if (slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]]) {
+    if (slot >= 0 && plan_.vec[u32(slot)] >= 0 && !vec_count_[plan_.vec[u32(slot)]] && !waits_in_temp(v)) {
         u32 r = u32(plan_.vec[u32(slot)]);
         redefined(r);
         set_vec(v, i32(r));
