@@ -115,18 +115,19 @@ Cpu::Next Cpu::enter_unit(Node*& unit) {
     }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
+    const u64 pc = space_.pc_in_unit(header_->pc);
+    header_->code_base = header_->pc - pc;
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        Node* n = space_.find(header_->pc, header_->mode, place);
-        if (n && n->second && second) n = space_.find(header_->pc, header_->mode, place, second);
+        Node* n = space_.find(header_->mode, place);
+        if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
-        if (!n && space_.interprets(header_->pc)) return Next::first;
-        if (!n && space_.provide(header_->pc, header_->mode, place, second)) continue;
+        if (!n && space_.interprets(place)) return Next::first;
+        if (!n && space_.provide(pc, header_->mode, place, second, header_->code_base)) continue;
         // The instruction reaches into the next page.
-        u64 next = (header_->pc & ~(ir::code_page - 1)) + ir::code_page;
-        if (!map_->locate(*header_, next, second)) return no_code();
+        if (!map_->locate(*header_, header_->code_base + ir::code_page, second)) return no_code();
     }
 }
 
@@ -182,7 +183,7 @@ bool Cpu::jump_to(Node& n, u32 mode) {
 bool Cpu::jump_to_paged(Node& n) {
     jit::JumpEntry* table = map_->jumps(*header_);
     space_.backend->use_jumps(header_, table);
-    map_->add_jump(table, n.pc, n.code, n.second != 0);
+    map_->add_jump(table, header_->pc, n.code, n.second != 0);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
     return !wanted();
@@ -202,10 +203,12 @@ ir::Unit* Cpu::translate_once(bool one_insn) {
     CodeSpace::Impl& s = space_;
     if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
     Translation t;
-    t.pc = t.place = header_->pc;
+    t.place = header_->pc;
+    t.pc = s.pc_in_unit(header_->pc);
+    header_->code_base = header_->pc - t.pc;
     for (;;) {
-        u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
-        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place))
+        u64 next = header_->code_base + ir::code_page;
+        if (map_ && !map_->locate(*header_, t.second ? next : header_->pc, t.second ? t.second : t.place))
             return no_code(), nullptr;
         std::lock_guard lock(s.mutex);
         isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
@@ -214,7 +217,7 @@ ir::Unit* Cpu::translate_once(bool one_insn) {
         isa::Limits limits = s.limits_at(t.pc, t.place);
         limits.blocks = 1;
         limits.one_insn |= one_insn || t.second;
-        u32 flavour = s.flavour_at(t.pc) | (one_insn ? ir::flavour::one_insn : 0);
+        u32 flavour = s.flavour_at(t.pc, t.place) | (one_insn ? ir::flavour::one_insn : 0);
         ir::Unit& unit = first_->translate(t.pc, {header_->mode, flavour}, fetch, limits);
         if (!map_ || t.second || unit.guest_high != t.pc) return &unit;
         t.second = 1; // it reaches into the next page
@@ -259,7 +262,7 @@ void Cpu::run() {
             if (word_ && n->code && s.follow_link(word_, *n)) {
                 u64 place = n->place;
                 leave_unit();
-                s.make_whole(header_->pc, header_->mode, place);
+                s.make_whole(s.pc_in_unit(header_->pc), header_->mode, place, header_->code_base);
                 continue;
             }
             word_ = nullptr;
@@ -325,7 +328,7 @@ Translation* Cpu::locate_fault() {
     auto it = std::upper_bound(t->faults.begin(), t->faults.end(), offset,
                                [](u32 o, const jit::Emitted::Fault& f) { return o < f.offset; });
     MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
-    header_->pc = std::prev(it)->pc;
+    header_->pc = header_->code_base + std::prev(it)->pc;
     s.backend->settle(header_, std::prev(it)->owed);
     header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;

@@ -48,18 +48,18 @@ public:
 
 // Where the code of a machine lies: one a vCPU, since each has its own page tables. A place is a number that stands for
 // the bytes at an address whatever guest addresses they have: what translations are keyed by and invalidated by, beside
-// pc and mode. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
+// the mode. A page may be seen at several addresses (a library in processes with random layouts): its units serve at all. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
 class CodeMap {
 public:
     virtual ~CodeMap() = default;
     // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
     virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
     // Tables of branches for generated code (jit/tlb.hpp): that of the present mode and mapping; one without entries; what
-    // stands in all of them for a pc goes (any thread). The TLB's views are to stand at `views` from now on.
+    // stands in all of them for pcs at this offset of any page goes (any thread). The TLB's views are to stand at `views` from now on.
     virtual jit::JumpEntry* jumps(ir::CpuHeader& cpu) = 0;
     virtual const jit::JumpEntry* no_jumps() const = 0;
     virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
-    virtual void forget_jump(u64 pc) = 0;
+    virtual void forget_jump(u64 offset) = 0;
     virtual void show(jit::TlbView* views) = 0;
 };
 

@@ -10,9 +10,9 @@ using ir::ExitKind;
 
 void Cpu::step(Node& n) {
     CodeSpace::Impl& s = space_;
-    if (s.options.log && s.logs(log::exec, n.pc))
+    if (s.options.log && s.logs(log::exec, header_->pc))
         s.options.write_log(s.options.owner, fmt::format("Trace {}: {:#x} mode {:#x}\n",
-                                                         process::raw_syscall(SYS_gettid), n.pc, n.mode));
+                                                         process::raw_syscall(SYS_gettid), header_->pc, n.mode));
     if (verifier_)
         verify(n);
     else
@@ -59,7 +59,7 @@ void Cpu::verify(Node& n) {
     CodeSpace::Counters& c = s.counters;
     ++c.mismatches;
     if (!s.options.on_mismatch) return;
-    Mismatch m{n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
+    Mismatch m{t.base + n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
     lock.unlock();
     s.options.on_mismatch(s.options.owner, m);
 }

@@ -161,6 +161,8 @@ private:
     i32 home(const ir::SlotArg& s) const { return at_.slot(guest_.slots[s.slot].offset + s.offset); }
     void load_gpr(Gp to, i32 disp, Type t);
     void load_const(Gp to, u64 v);
+    void load_address(Gp to, u64 offset);
+    void load_pc(Gp to, u64 pc);
     void move_to(Gp to, ValueId v); // into a register that was taken, without remembering it there
     void store_home(i32 disp, ValueId v);
 
