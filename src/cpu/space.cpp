@@ -22,6 +22,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
+    s.kept_left = i32(o.keep_blocks);
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
