@@ -150,10 +150,8 @@ struct CodeSpace::Impl {
         static u32 place(u64 pc) { return u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (bits - 1); }
         static u64 bit(u64 pc) { return u64{1} << place(pc) % 64; }
         bool has(u64 pc) const { return words[place(pc) / 64].load(std::memory_order_relaxed) & bit(pc); }
-        // False: it was there.
-        bool add(u64 pc) {
-            return !has(pc) && !(words[place(pc) / 64].fetch_or(bit(pc), std::memory_order_relaxed) & bit(pc));
-        }
+        // False: it was there. Doesn't look first: a page that is read before it is written faults twice.
+        bool add(u64 pc) { return !(words[place(pc) / 64].fetch_or(bit(pc), std::memory_order_relaxed) & bit(pc)); }
     };
     PcSet met;   // ran; a program that fills it has no cold code any more
     PcSet named; // has been in `table`
