@@ -39,6 +39,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
         header_->access = &verifier_->logging();
         verifier_->begin(*header_); // the interpreter alone may run first
     }
+    if (space_.interprets_first) kept_ = std::make_unique<KeptBlocks>();
     std::lock_guard lock(space_.mutex);
     space_.cpus.push_back(this);
 }
@@ -103,7 +104,7 @@ bool Cpu::done(u32 which) {
 
 // ---- running
 
-Cpu::Next Cpu::enter_unit(Node*& unit) {
+Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
         std::lock_guard lock(space_.mutex);
         at_breakpoint_ = space_.has_breakpoint(header_->pc);
@@ -124,7 +125,11 @@ Cpu::Next Cpu::enter_unit(Node*& unit) {
         if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
-        if (!n && space_.interprets(place)) return Next::first;
+        if (!n && interpret) {
+            using enum CodeSpace::Impl::Met;
+            const auto met = space_.meet(place, kept());
+            if (met != often) return met == first ? Next::first : Next::again;
+        }
         if (!n && space_.provide(pc, header_->mode, place, second, header_->code_base)) continue;
         // The instruction reaches into the next page.
         if (!map_->locate(*header_, header_->code_base + ir::code_page, second)) return no_code();
@@ -197,9 +202,9 @@ void Cpu::execute(Node& n) {
         interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
 }
 
-// What stands at pc, for the interpreter; nothing of it is kept, so nothing has to be watched or dropped. Null: no code can
-// be fetched there, and the vCPU has left.
-ir::Unit* Cpu::translate_once(bool one_insn) {
+// What stands at pc, for the interpreter, made of the bytes that `seen` then has; nothing of it is watched or dropped. Null:
+// no code can be fetched there, and the vCPU has left.
+ir::Unit* Cpu::translate_once(bool one_insn, Snapshot* seen) {
     CodeSpace::Impl& s = space_;
     if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
     Translation t;
@@ -211,29 +216,63 @@ ir::Unit* Cpu::translate_once(bool one_insn) {
         if (map_ && !map_->locate(*header_, t.second ? next : header_->pc, t.second ? t.second : t.place))
             return no_code(), nullptr;
         std::lock_guard lock(s.mutex);
-        isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
+        auto read = [&](u64 at, std::span<u8> out) {
             return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
         };
+        isa::Fetch fetch = [&](u64 at, std::span<u8> out) { return seen ? seen->fetch(at, out, read) : read(at, out); };
         isa::Limits limits = s.limits_at(t.pc, t.place);
         limits.blocks = 1;
         limits.one_insn |= one_insn || t.second;
         u32 flavour = s.flavour_at(t.pc, t.place) | (one_insn ? ir::flavour::one_insn : 0);
+        if (seen) seen->clear();
         ir::Unit& unit = first_->translate(t.pc, {header_->mode, flavour}, fetch, limits);
         if (!map_ || t.second || unit.guest_high != t.pc) return &unit;
         t.second = 1; // it reaches into the next page
     }
 }
 
-void Cpu::run_once() {
-    ir::Unit* unit = translate_once(false);
+KeptBlock* Cpu::kept() { return kept_ ? kept_->find(header_->pc, header_->mode) : nullptr; }
+
+// Would what stands at pc be translated to this again?
+bool Cpu::is_current(const KeptBlock& b) {
+    CodeSpace::Impl& s = space_;
+    u64 place = header_->pc;
+    if (map_ && !map_->locate(*header_, header_->pc, place)) return false;
+    std::lock_guard lock(s.mutex);
+    if (s.breakpoint_count || s.flavour_at(s.pc_in_unit(header_->pc), place) != b.unit.key.flavour) return false;
+    u8 now[KeptBlock::most_bytes];
+    return s.source.fetch(place, now, b.bytes) == b.bytes && std::equal(now, now + b.bytes, b.code);
+}
+
+// What is kept of the code at pc, or is from now on: what lies in one page has one place. Null: as of translate_once.
+const ir::Unit* Cpu::take_kept() {
+    KeptBlock* old = kept();
+    if (old && is_current(*old)) return &old->unit;
+    Snapshot& seen = kept_->seen;
+    const ir::Unit* unit = translate_once(false, &seen);
+    if (!old) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
+    if (!unit || unit->guest_low != unit->pc || unit->guest_high == unit->pc) return unit;
+    const u64 bytes = unit->guest_high - unit->pc;
+    const bool one_page = (unit->pc & ~(ir::code_page - 1)) == ((unit->guest_high - 1) & ~(ir::code_page - 1));
+    u8 code[KeptBlock::most_bytes];
+    if (bytes > sizeof code || !one_page || space_.breakpoint_count || !seen.read(unit->pc, {code, bytes})) return unit;
+    KeptBlock& b = old ? *old : kept_->add(header_->pc);
+    b.unit = *unit;
+    b.bytes = u32(bytes);
+    std::copy_n(code, bytes, b.code);
+    return unit;
+}
+
+void Cpu::run_once(bool keep) {
+    const ir::Unit* unit = keep ? take_kept() : translate_once(false);
     if (!unit) return;
     // Its stores may be under way when another vCPU settles pages; run() leaves.
     inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
-    met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    met_once_insns_.store(met_once_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
-                          std::memory_order_relaxed);
+    interpreted_.store(interpreted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    interpreted_insns_.store(interpreted_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
+                             std::memory_order_relaxed);
 }
 
 void Cpu::run() {
@@ -251,10 +290,10 @@ void Cpu::run() {
         u32 mode = header_->mode;
         if (!may_enter()) return;
         Node* n = nullptr;
-        Next next = enter_unit(n);
+        Next next = enter_unit(n, s.interprets_first);
         if (next == Next::left) return;
-        if (next == Next::first) {
-            run_once();
+        if (next == Next::first || next == Next::again) {
+            run_once(next == Next::again);
             word_ = nullptr;
         } else if (s.stepwise) {
             step(*n);
@@ -296,9 +335,7 @@ void Cpu::run_unit() {
     bind_thread();
     do {
         Node* n = nullptr;
-        Next next = enter_unit(n);
-        while (next == Next::first) next = enter_unit(n); // it has been met now
-        if (next == Next::left) return;
+        if (enter_unit(n, false) == Next::left) return;
         __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
         done(0);

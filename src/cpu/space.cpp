@@ -22,6 +22,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
+    s.kept_left = i32(o.keep_blocks);
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -168,7 +169,9 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
     bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
-    if (stops || guards || breakpoint_count)
+    if (stops && !guards && place == pc) // the usual case: small enough for std::function to hold it in itself
+        l.exists = [this](u64 at, u32 m) { return exists(at, m, at) || has_breakpoint(at); };
+    else if (stops || guards || breakpoint_count)
         l.exists = [this, guarded, stops, delta = place - pc](u64 at, u32 m) {
             return (stops && exists(m, at + delta)) || stops_at(at) || (guards && source.guarded(at) != guarded);
         };

@@ -9,6 +9,7 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
+#include "cpu/kept.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
@@ -150,10 +151,9 @@ struct CodeSpace::Impl {
         static u32 number(u64 place) { return u32(place >> 1 ^ place >> 21 ^ place >> 41) & (bits - 1); }
         static u64 bit(u64 place) { return u64{1} << number(place) % 64; }
         bool has(u64 place) const { return words[number(place) / 64].load(std::memory_order_relaxed) & bit(place); }
-        // False: it was there.
+        // False: it was there. Doesn't look first: a page that is read before it is written faults twice.
         bool add(u64 place) {
-            return !has(place) &&
-                   !(words[number(place) / 64].fetch_or(bit(place), std::memory_order_relaxed) & bit(place));
+            return !(words[number(place) / 64].fetch_or(bit(place), std::memory_order_relaxed) & bit(place));
         }
     };
     PlaceSet met;   // ran; a program that fills it has no cold code any more
@@ -161,13 +161,18 @@ struct CodeSpace::Impl {
     // A forked child goes on without translating for so many blocks: most children soon execute another program or end, and
     // the first translation copies pages that it shares with its parent.
     static constexpr u32 most_patience = 96;
-    std::atomic<u32> patience{0}; // blocks left
-    bool interprets(u64 place) {
-        if (!interprets_first) return false;
-        if (met.add(place)) return true;
+    std::atomic<u32> patience{0};  // blocks left
+    std::atomic<i32> kept_left{0}; // blocks that vCPUs may still keep
+    // What to do with code without a translation: interpret it; do so and keep it, or take what is kept; translate it.
+    enum class Met : u8 { first, again, often };
+    // Code at a place was met, of which the vCPU keeps this block (null: none).
+    Met meet(u64 place, KeptBlock* kept) {
+        if (met.add(place)) return Met::first;
+        if (kept ? kept->runs++ < options.keep_runs : kept_left.load(std::memory_order_relaxed) > 0) return Met::again;
         const u32 left = patience.load(std::memory_order_relaxed);
-        if (left) patience.store(left - 1, std::memory_order_relaxed);
-        return left;
+        if (!left) return Met::often;
+        patience.store(left - 1, std::memory_order_relaxed);
+        return kept ? Met::again : Met::first;
     }
 
     std::atomic<u64> epoch{1};

@@ -21,8 +21,8 @@ void Cpu::step(Node& n) {
 
 // Counts are gathered here, so that the lock is not taken for each unit.
 void Cpu::tell_counts(CodeSpace::Counters& c) const {
-    c.met_once_insns += met_once_insns_.load(std::memory_order_relaxed);
-    c.met_once += met_once_.load(std::memory_order_relaxed);
+    c.interpreted_insns += interpreted_insns_.load(std::memory_order_relaxed);
+    c.interpreted += interpreted_.load(std::memory_order_relaxed);
     c.verified_units += verified_units_.load(std::memory_order_relaxed);
     c.verified_insns += verified_insns_.load(std::memory_order_relaxed);
 }
