@@ -26,6 +26,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     header_ = new (p) ir::CpuHeader;
     header_->owner = this;
     header_->access = &access;
+    header_->fp_traps = true; // a thread that blocks SIGFPE says so
     constexpr u64 hwcap2_fsgsbase = 2;
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     header_->poll = space_.stepwise;

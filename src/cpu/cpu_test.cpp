@@ -1,7 +1,9 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/test_machine.hpp"
+#include <bit>
 #include <csetjmp>
+#include <csignal>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <thread>
@@ -24,6 +26,7 @@ struct Engines : testing::TestWithParam<Accel> {
         cpu->header().pc = 0x1000;
     }
     u64 x(u32 n) { return cpu->slot64(ir::SlotId(n)); }
+    void set_f(u32 n, double v) { cpu->slot64(ir::SlotId(32 + n)) = std::bit_cast<u64>(v); }
 };
 
 TEST_P(Engines, RunALoopToItsTrap) {
@@ -122,6 +125,46 @@ TEST_P(Engines, TruthsAreNumbers) {
     EXPECT_EQ(x(20), 0u);
     EXPECT_EQ(x(10), 1u);
     EXPECT_EQ(x(11), 1u);
+}
+
+// Read, raised, read, and cleared, turn after turn: known flags of the JIT become unknown by a trap at most now and then.
+TEST_P(Engines, StickyFlagsAreExactInALoop) {
+    program({"csrrw zero, fflags, zero", "csrrs a0, fflags, zero", "fdiv.d f2, f0, f1", "csrrs a1, fflags, zero",
+             "fsub.d f3, f4, f5", "csrrs a2, fflags, zero", "add a3, a3, a0", "add a4, a4, a1", "add a5, a5, a2",
+             "addi s2, s2, -1", "bne s2, zero, 0x1000", "ecall"});
+    constexpr double least_normal = 0x1p-1022;
+    set_f(0, 1), set_f(1, 3), set_f(4, least_normal), set_f(5, least_normal / 2); // the difference is exact
+    cpu->slot64(18) = 5000;
+    cpu->run();
+    EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::trap);
+    EXPECT_EQ(x(13), 0u);
+    EXPECT_EQ(x(14), 5000u); // inexact
+    EXPECT_EQ(x(15), 5000u); // and nothing else
+    // The same without traps, which a thread that blocks SIGFPE could not take.
+    sigset_t set, old;
+    sigemptyset(&set), sigaddset(&set, SIGFPE);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    cpu->header().fp_traps = false;
+    cpu->header().pc = 0x1000;
+    cpu->slot64(18) = 5000;
+    cpu->run();
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    EXPECT_EQ(x(13), 0u);
+    EXPECT_EQ(x(14), 10000u);
+    EXPECT_EQ(x(15), 10000u);
+}
+
+// An exact subnormal result raises no underflow, though a host that may trap reports one.
+TEST_P(Engines, ExactSubnormalsRaiseNothing) {
+    program({"csrrs a0, fflags, zero", "fsub.d f3, f4, f5", "csrrs a1, fflags, zero", "fdiv.d f2, f0, f1",
+             "fsub.d f3, f4, f5", "csrrs a2, fflags, zero", "csrrw zero, fflags, a0", "csrrs a3, fflags, zero",
+             "ecall"});
+    set_f(0, 1), set_f(1, 3), set_f(4, 0x1p-1022), set_f(5, 0x1p-1023);
+    cpu->run();
+    EXPECT_EQ(x(10), 0u);
+    EXPECT_EQ(x(11), 0u);
+    EXPECT_EQ(x(12), 1u);
+    EXPECT_EQ(x(13), 0u);
 }
 
 TEST_P(Engines, APollLeavesAnEndlessLoop) {

@@ -402,6 +402,7 @@ Translation* CodeSpace::Impl::containing(u64 host_pc) {
 
 bool CodeSpace::Impl::redirect(void* owner, process::Fault& fault) {
     auto* s = static_cast<Impl*>(owner);
+    if (fault.signal == SIGFPE) return s->backend->resume_masked(fault.context);
     bool known = fault.info->si_code != SI_KERNEL;
     s->backend->leave_on_fault(fault.context, fault.address, known, fault.write, fault.pc);
     return true;

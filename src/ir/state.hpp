@@ -56,7 +56,9 @@ struct CpuHeader {
     FpEnv fp80;         // of operations with an f80 operand or result: the x87's own control and status
     u32 mxcsr = 0x1f80; // the host back end's image of fp while generated code runs
     u32 host_mxcsr = 0x1f80;
-    u64 host_sp = 0;                      // back ends: where C++ is
+    bool fp_traps =
+        false;       // this thread does not block SIGFPE: generated code may let FP exceptions trap, to know of them
+    u64 host_sp = 0; // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
     void* owner = nullptr;                // the cpu::Cpu
     Access* access = nullptr;             // guest memory for what generated code leaves to C++
