@@ -161,6 +161,7 @@ Result<void> ArmVirt::make_interrupts() {
         return make_message_frame();
     }
     sizes.emplace_back("has-lpi", its_ ? "on" : "off");
+    sizes.emplace_back("awake", "on"); // firmware for boards without a secure world does not wake them
     gic_ = TRY(put("arm-gicv3", "gic", map::gic_dist, sizes));
     machine_.mount(*gic_, 1, map::gic_redist);
     gicv3_ = static_cast<devices::GicV3*>(gic_);
