@@ -61,9 +61,9 @@ ROOTS = (
     # Kernels and what their first user program is made of.
     Root("machines/riscv64", "trixie", "riscv64", "busybox-static", depends=False, newest="linux-image-riscv64"),
     Root("machines/aarch64", "bookworm", "arm64", "busybox-static", depends=False, newest="linux-image-arm64"),
-    # Debian's installer for the network: its kernel and its whole system as an initial RAM disk.
+    # Debian's installer for the network: its kernel, its whole system as an initial RAM disk, and GRUB.
     Root("machines/aarch64-installer", "bookworm", "arm64", "debian-installer-12-netboot-arm64", depends=False,
-         only=f"{INSTALLER}/linux {INSTALLER}/initrd.gz"),
+         only=f"{INSTALLER}/linux {INSTALLER}/initrd.gz {INSTALLER}/grubaa64.efi"),
 )
 
 # What nobody runs: it halves the roots.
