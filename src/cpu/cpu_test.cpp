@@ -307,7 +307,8 @@ TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
                       "sd a1, 0(sp)", "ld a2, 0(sp)", "lui a3, 0x40000", "ld a0, 8(a3)", "add a1, a1, a0",
                       "addi a0, a0, -1", "jalr zero, 0(ra)"},
                      0x1000);
-    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    auto space = *CodeSpace::create(*guest, machine,
+                                    {.interpret_first = true, .keep_blocks = 0, .guest_base = u64(machine.base)});
     Cpu cpu(*space, machine);
     cpu.header().pc = 0x1000;
     cpu.slot64(2) = 0x8000;
@@ -316,15 +317,15 @@ TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
     EXPECT_EQ(cpu.header().pc, 0x101cu);
     EXPECT_EQ(cpu.slot64(12), 500500u);
     CodeSpace::Counters c = space->counters();
-    EXPECT_GE(c.met_once, 3u);
-    EXPECT_LE(c.met_once, 6u);
+    EXPECT_GE(c.interpreted, 3u);
+    EXPECT_LE(c.interpreted, 6u);
     EXPECT_GE(c.units, 1u);
-    EXPECT_LE(c.guest_insns, 12u);    // the loop, and where it ends
-    EXPECT_LE(c.met_once_insns, 16u); // none of them looped
+    EXPECT_LE(c.guest_insns, 12u);       // the loop, and where it ends
+    EXPECT_LE(c.interpreted_insns, 16u); // none of them looped
     cpu.header().pc = 0x1000;
     cpu.slot64(2) = 0x8000;
     cpu.run();
-    EXPECT_EQ(space->counters().met_once, c.met_once);
+    EXPECT_EQ(space->counters().interpreted, c.interpreted);
     EXPECT_EQ(cpu.slot64(12), 500500u);
 }
 
@@ -333,13 +334,14 @@ TEST(InterpretFirst, LeavesALoopOfOneBlockAtItsFirstTurn) {
     process::SignalStack stack;
     auto guest = *isa::find_guest("riscv64")->make("rv64");
     machine.assemble(*guest, {"addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
-    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    auto space = *CodeSpace::create(*guest, machine,
+                                    {.interpret_first = true, .keep_blocks = 0, .guest_base = u64(machine.base)});
     Cpu cpu(*space, machine);
     cpu.header().pc = 0x1000;
     cpu.slot64(10) = 1000;
     cpu.run();
     EXPECT_EQ(cpu.header().pc, 0x1008u);
-    EXPECT_EQ(space->counters().met_once_insns, 2u);
+    EXPECT_EQ(space->counters().interpreted_insns, 2u);
 }
 
 // A request reaches a vCPU whose code is met for the first time, and code that changed is run as it is now.
@@ -360,6 +362,75 @@ TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
         cpu.run();
         EXPECT_EQ(cpu.slot64(10), n);
     }
+}
+
+// The first blocks that are met again are kept, for so many runs; those for which there is no room, and what lies in two
+// pages, are not.
+struct Kept : testing::Test {
+    TestMachine machine;
+    process::SignalStack stack;
+    std::unique_ptr<isa::Guest> guest = *isa::find_guest("riscv64")->make("rv64");
+    std::unique_ptr<CodeSpace> space;
+    std::unique_ptr<Cpu> cpu;
+
+    void make(u32 keep_blocks, u32 keep_runs) {
+        space = *CodeSpace::create(*guest, machine,
+                                   {.interpret_first = true,
+                                    .keep_blocks = keep_blocks,
+                                    .keep_runs = keep_runs,
+                                    .guest_base = u64(machine.base)});
+        cpu = std::make_unique<Cpu>(*space, machine);
+    }
+    u64 run(u64 from, u64 turns) {
+        cpu->header().pc = from;
+        cpu->slot64(10) = turns, cpu->slot64(11) = 0;
+        cpu->run();
+        return cpu->slot64(11);
+    }
+};
+
+TEST_F(Kept, BlocksRunSoOftenBeforeTheyAreTranslated) {
+    make(4, 3);
+    machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
+    EXPECT_EQ(run(0x1000, 5), 15u); // forgotten, kept, taken three times; and the end
+    EXPECT_EQ(space->counters().interpreted, 6u);
+    EXPECT_EQ(space->counters().units, 0u);
+    EXPECT_EQ(run(0x1000, 1000), 500500u);
+    EXPECT_EQ(space->counters().interpreted, 6u); // the unit has the end, too
+    EXPECT_EQ(space->counters().units, 1u);
+}
+
+TEST_F(Kept, OthersAreTranslatedWhenTheyAreMetAgain) {
+    make(1, 100);
+    for (u64 at : {0x1000, 0x2ffc}) { // a page, and two
+        const std::string back = "bne a0, zero, " + std::to_string(at);
+        machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", back, "ecall"}, at);
+    }
+    EXPECT_EQ(run(0x2ffc, 20), 210u); // takes the room, for nothing
+    EXPECT_EQ(space->counters().interpreted, 2u);
+    EXPECT_EQ(run(0x1000, 20), 210u);
+    EXPECT_EQ(space->counters().interpreted, 3u);
+    EXPECT_EQ(space->counters().units, 2u);
+}
+
+TEST_F(Kept, CodeThatChangedIsRunAsItIsNow) {
+    make(4, 100);
+    for (u32 n = 1; n < 8; ++n) {
+        machine.assemble(*guest, {"addi a1, zero, " + std::to_string(n), "ecall"}, 0x1000);
+        EXPECT_EQ(run(0x1000, 0), n);
+    }
+    EXPECT_EQ(space->counters().units, 0u);
+}
+
+TEST_F(Kept, BlocksStopAtBreakpoints) {
+    make(4, 100);
+    machine.assemble(*guest, {"addi a1, zero, 1", "addi a1, zero, 2", "ecall"}, 0x1000);
+    for (u32 n = 0; n < 4; ++n) EXPECT_EQ(run(0x1000, 0), 2u);
+    space->set_breakpoint(0x1004, true);
+    EXPECT_EQ(run(0x1000, 0), 1u);
+    EXPECT_TRUE(cpu->stopped_at_breakpoint());
+    space->set_breakpoint(0x1004, false);
+    EXPECT_EQ(run(0x1000, 0), 2u);
 }
 
 // A loop of more instructions than a first unit has: its pieces become one after some turns, and go like any other unit

@@ -70,7 +70,8 @@ struct CpuHeader {
     bool (*random)(CpuHeader&, u64&) = nullptr; // the machine's random port; false or null: no number now
     AccessEntry* log_next = nullptr;            // where code that logs its accesses writes the next one, and
     AccessEntry* log_end = nullptr;             // where it stops: the entry there is written again and again
-    alignas(16) u64 scratch[16 * 2] = {};       // arguments and results of intrinsics, spills
+    u64 code_base = 0; // what pcs in the running unit count from: the page of its code (flavour::paged), else 0
+    alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 
 // Bytes from the header to the first slot; homes of hot slots follow at once, so that short displacements reach them.

@@ -175,6 +175,8 @@ private:
     i32 home(const ir::SlotArg& s) const { return at_.slot(guest_.slots[s.slot].offset + s.offset); }
     void load_gpr(Gp to, i32 disp, Type t);
     void load_const(Gp to, u64 v);
+    void load_address(Gp to, u64 offset);
+    void load_pc(Gp to, u64 pc);
     void move_to(Gp to, ValueId v); // into a register that was taken, without remembering it there
     void store_home(i32 disp, ValueId v);
 
@@ -243,6 +245,8 @@ private:
         Gp offset, entry; // of the page; of the TLB, then the host's page
         i32 right = 0;
     };
+    bool sum_fits(ValueId base, ValueId index) const;
+    Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
     TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
     u32 tlb_record(u32 n);
