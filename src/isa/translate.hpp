@@ -50,6 +50,7 @@ private:
 
     ir::Unit unit_;
     std::unique_ptr<FrontEnd> front_;
+    u64 misaligned_; // bits that are set in no pc of an instruction
     const Fetch* fetch_ = nullptr;
     Limits limits_;
     std::vector<Guest_> blocks_;
