@@ -4,6 +4,7 @@
 #include "app/img/img.hpp"
 #include "app/io/io.hpp"
 #include "app/nbd/nbd.hpp"
+#include "base/nearest.hpp"
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
 #include "user/run.hpp"
@@ -74,17 +75,28 @@ const Command* find(std::string_view name) {
     return nullptr;
 }
 
-// A link's name: of a command, or of a guest behind a usual prefix.
+// A link's name without the usual prefix, which must be there, and without the "-static" that distributions append.
+std::string_view link_word(std::string_view name) {
+    for (std::string_view prefix : {"mimic-", "qemu-"})
+        if (name.starts_with(prefix)) {
+            name.remove_prefix(prefix.size());
+            constexpr std::string_view end = "-static";
+            return name.ends_with(end) ? name.substr(0, name.size() - end.size()) : name;
+        }
+    return {};
+}
+
+// `mimic run` under a link's name that says a guest runs programs of that guest.
+std::vector<std::string_view> for_guest(std::string_view link, std::vector<std::string_view> words) {
+    if (isa::find_guest(link_word(link))) words.insert(words.begin(), {"-guest", link_word(link)});
+    return words;
+}
+
 const Command* find_link(std::string_view name) {
     for (const Command& c : all)
         for (std::string_view a : c.aliases)
             if (a == name) return &c;
-    for (std::string_view prefix : {"mimic-", "qemu-"})
-        if (name.starts_with(prefix)) {
-            if (isa::find_guest(name.substr(prefix.size()))) return find("run");
-            if (const Command* c = find(name.substr(prefix.size()))) return c;
-        }
-    return nullptr;
+    return isa::find_guest(link_word(name)) ? find("run") : find(link_word(name));
 }
 
 } // namespace
@@ -99,20 +111,23 @@ int main(int argc, char** argv) {
     std::string_view self = argc ? argv[0] : "mimic";
     self = self.substr(self.rfind('/') + 1);
     // The kernel started us for a program of another architecture (binfmt_misc with flag P: AT_FLAGS_PRESERVE_ARGV0).
-    if (getauxval(AT_FLAGS) & 1) return find("run")->run(mimic::user::binfmt_words(words));
+    if (getauxval(AT_FLAGS) & 1) return find("run")->run(for_guest(self, mimic::user::binfmt_words(words)));
     if (self.starts_with("qemu-system-") || self.starts_with("mimic-system-")) return hand_over(self, words);
-    if (const Command* c = find_link(self)) return c->run(words);
+    if (const Command* c = find_link(self)) return c->run(for_guest(self, words));
     if (words.empty()) {
         print_help({});
-        return 2;
+        return 1;
     }
     std::string_view name = words[0];
     if (name == "--help" || name == "-h") name = "help";
     if (name == "--version" || name == "-V") name = "version";
     const Command* c = find(name);
     if (!c) {
-        std::fprintf(stderr, "mimic: '%.*s' is no command; `mimic help` lists them\n", int(name.size()), name.data());
-        return 2;
+        std::vector<std::string_view> names;
+        for (const Command& known : commands()) names.push_back(known.name);
+        std::fprintf(stderr, "mimic: '%.*s' is no command%s (`mimic help` lists them)\n", int(name.size()), name.data(),
+                     mimic::did_you_mean(name, names).c_str());
+        return 1;
     }
     return c->run(std::span(words).subspan(1));
 }

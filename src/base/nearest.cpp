@@ -31,7 +31,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     for (std::string_view name : names) {
         // What begins alike is a good guess, too.
         size_t d = word.size() >= 3 && name.starts_with(word) ? 1 : distance(word, name);
-        if (d <= least && (best.empty() || d < least)) {
+        if (d <= least && d < word.size() && (best.empty() || d < least)) {
             best = name;
             least = d;
         }

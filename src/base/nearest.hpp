@@ -6,7 +6,8 @@
 
 namespace mimic {
 
-// Of `names` the one that differs least from `word`, when it is at most about a third of it; else empty.
+// Of `names` the one that differs least from `word`, when it is at most about a third of it and something is left
+// of it; else empty.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> names);
 // ", did you mean 'x'?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> names);

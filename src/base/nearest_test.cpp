@@ -10,6 +10,8 @@ TEST(Nearest, FindsWhatWasMeant) {
     EXPECT_EQ(nearest("mach", names), "machine");
     EXPECT_EQ(nearest("smpp", names), "smp");
     EXPECT_EQ(nearest("frobnicate", names), "");
+    constexpr std::string_view letters[] = {"L", "d"};
+    EXPECT_EQ(nearest("x", letters), "");
     EXPECT_EQ(did_you_mean("inird", names), ", did you mean 'initrd'?");
     EXPECT_EQ(did_you_mean("", names), "");
 }

@@ -69,9 +69,10 @@ public:
 enum class Accel : u8 { jit, interp };
 
 // What -d shows of translation: guest instructions, IR as translated and as handed to the back end, host code, units
-// entered; and what guests meet: traps and faults, their mistakes (both for the owner of the vCPUs).
+// entered, the registers there; and what guests meet: traps and faults, their mistakes (both for the owner of the vCPUs).
 namespace log {
-inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8, op_opt = 16, interrupts = 32, guest_error = 64;
+inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8, op_opt = 16, interrupts = 32, guest_error = 64,
+                     registers = 128;
 }
 
 // Guest addresses [low, high); high 0: to the end.

@@ -28,6 +28,21 @@ std::string CodeSpace::Impl::guest_code(const ir::Unit& unit, const Translation&
     return s;
 }
 
+// What `-d cpu` shows at the beginning of a unit: the pc and the registers that programs compute addresses and integers with,
+// four a line.
+std::string CodeSpace::Impl::register_text(ir::CpuHeader& cpu) const {
+    std::string s = fmt::format("{:>8} {:016x}", "pc", cpu.pc);
+    auto all = guest.registers();
+    u32 shown = 1;
+    for (u32 n = 0; n < all.size(); ++n) {
+        if (all[n].internal || all[n].fp || all[n].bytes > 8) continue;
+        u64 value = 0;
+        guest.read_register(cpu, n, reinterpret_cast<u8*>(&value));
+        s += fmt::format("{}{:>8} {:0{}x}", shown++ % 4 ? " " : "\n", all[n].name, value, all[n].bytes * 2);
+    }
+    return s + "\n";
+}
+
 // What `-d in_asm,op` show of a unit before passes.
 std::string CodeSpace::Impl::text_of(const ir::Unit& unit, const Translation& t) {
     std::string s;

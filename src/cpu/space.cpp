@@ -16,7 +16,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
-    s.stepwise = o.verify || (o.log & log::exec);
+    s.stepwise = o.verify || (o.log & (log::exec | log::registers));
     if (!s.table || !s.met.words || !s.named.words)
         return Error::system(ENOMEM, "no memory for the table of translations");
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;

@@ -251,6 +251,7 @@ struct CodeSpace::Impl {
     std::string text_of(const ir::Unit& unit, const Translation& t);
     void write_translation(std::string text_before, const ir::Unit& unit, const Translation& t);
     void log_host_code(const Translation& t);
+    std::string register_text(ir::CpuHeader& cpu) const;
     std::string guest_code(const ir::Unit& unit, const Translation& t);
     std::string report_mismatch(Node& n, const std::string& states);
 };

@@ -82,15 +82,15 @@ Val Builder::flags_merge(Val old, Val now, u32 mask) {
 // Null when a condition stays one.
 Val Builder::cond_of_sub(Cond c, const Inst& f, bool borrow) {
     Val a{this, f.a}, b{this, f.b};
-    Rel rel;
     bool sign = c == Cond::n || c == Cond::nn;
+    Rel rel = c == Cond::n ? Rel::slt : Rel::sge; // of the difference and zero, where the sign is asked for
     if (!sign && !relation_of(c, borrow, rel)) return {};
     // The difference itself, where it stands in a slot: the operand may be gone from its register by now.
     if (sign || rel == Rel::eq || rel == Rel::ne) {
         if (Val d = held_difference(f); d || sign) {
             if (!d) d = a - b;
             Val zero = imm(0, d.type());
-            return compare(sign ? (c == Cond::n ? Rel::slt : Rel::sge) : rel, d, zero);
+            return compare(rel, d, zero);
         }
     }
     return compare(rel, a, b);

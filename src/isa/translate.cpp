@@ -7,7 +7,7 @@ namespace mimic::isa {
 
 using ir::BlockId;
 
-Translator::Translator(const Guest& guest) : front_(guest.front_end(unit_)) {
+Translator::Translator(const Guest& guest) : front_(guest.front_end(unit_)), misaligned_(guest.min_insn_bytes() - 1) {
     unit_.vector_bytes = guest.vector_bytes();
     front_->builder().set_targets(this);
 }
@@ -144,6 +144,15 @@ void Translator::translate_block(u32 n) {
     u64 pc = blocks_[n].pc;
     u32 mode = blocks_[n].mode;
     t.start_block(blocks_[n].block);
+    if (pc & misaligned_) {
+        t.set_mode(mode);
+        if (pc == unit_.pc)
+            t.trap(ir::TrapKind::misaligned_fetch, pc, t.imm(pc));
+        else
+            t.exit_to(pc, mode);
+        blocks_[n].done = true;
+        return;
+    }
     // Asked for while there was room, which others have taken.
     if (limits_->met && n != 0 && unit_.guest_insns >= room(pc, blocks_[n].met)) {
         t.set_mode(mode);

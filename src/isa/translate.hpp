@@ -50,6 +50,7 @@ private:
 
     ir::Unit unit_;
     std::unique_ptr<FrontEnd> front_;
+    u64 misaligned_; // bits that are set in no pc of an instruction
     const Fetch* fetch_ = nullptr;
     const Limits* limits_ = nullptr; // during translate
     std::vector<Guest_> blocks_;

@@ -249,7 +249,7 @@ int usage(const std::string& error) {
         "Flags that are always set: P (programs keep their argument 0) and, without --open-late, F (the kernel\n"
         "opens Mimic once, so that it works inside containers and foreign roots; Mimic is a static program).\n",
         error.empty() ? stdout : stderr);
-    return error.empty() ? 0 : 2;
+    return error.empty() ? 0 : 1;
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 // The command line of `mimic run`: options as people know them from the field's user-mode tool.
+#include "base/nearest.hpp"
 #include "cpu/cpu.hpp"
+#include "isa/guest.hpp"
 #include "user/run.hpp"
 #include <algorithm>
 #include <charconv>
@@ -26,7 +28,9 @@ Result<u64> number(std::string_view option, std::string_view text) {
     u64 value = 0;
     auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, radix);
     if (error != std::errc() || end != digits.data() + digits.size() || digits.empty() || value > ~0ull / scale)
-        return Error::invalid_argument("{} {}: expected a number", option, text);
+        return Error::invalid_argument("{} {}: expected a number: decimal, with k, M or G for units of 1024, or 0x and "
+                                       "hexadecimal digits",
+                                       option, text);
     return value * scale;
 }
 
@@ -44,40 +48,75 @@ std::vector<std::string> split(std::string_view text) {
     return parts;
 }
 
-Result<u64> code_mebibytes(std::string_view text) {
+Result<void> tb_size(RunCommand& c, std::string_view text) {
     u64 n = TRY(number("-accel tb-size", text));
     if (n < 1 || n > 1024) return Error::invalid_argument("-accel tb-size={}: expected 1 to 1024 (MiB)", text);
-    return n;
+    c.engine.code_bytes = n << 20;
+    return {};
+}
+
+struct AccelProperty {
+    std::string_view name, values; // values: names that are allowed, separated by '|'; empty: apply looks
+    Result<void> (*apply)(RunCommand&, std::string_view);
+    std::string_view help;
+};
+constexpr AccelProperty accel_properties[] = {
+    {"verify", "on|off", [](RunCommand& c, std::string_view v) { return c.engine.verify = v == "on", Result<void>(); },
+     "run both engines in lock step and compare them"},
+    {"one-insn-per-tb", "on|off",
+     [](RunCommand& c, std::string_view v) { return c.engine.one_insn |= v == "on", Result<void>(); },
+     "translate instruction by instruction"},
+    {"tb-size", "", tb_size, "MiB of translated code, 1 to 1024"},
+    {"thread", "multi|single", [](RunCommand&, std::string_view) { return Result<void>(); },
+     "no effect: a thread of the program is a thread of the host"},
+    {"split-wx", "on|off", [](RunCommand&, std::string_view) { return Result<void>(); },
+     "no effect: code is never writable where it runs"},
+};
+
+bool allows(std::string_view values, std::string_view value) {
+    for (;;) {
+        size_t bar = values.find('|');
+        if (values.substr(0, bar) == value) return true;
+        if (bar == std::string_view::npos) return false;
+        values.remove_prefix(bar + 1);
+    }
+}
+
+Result<void> accel_property(RunCommand& c, std::string_view word) {
+    size_t equals = word.find('=');
+    std::string_view name = word.substr(0, equals);
+    std::vector<std::string_view> names;
+    for (const AccelProperty& p : accel_properties) {
+        names.push_back(p.name);
+        if (p.name != name) continue;
+        std::string_view value = equals == std::string_view::npos ? std::string_view() : word.substr(equals + 1);
+        if (p.values.empty() || allows(p.values, value)) return p.apply(c, value);
+        std::string expected(p.values);
+        if (size_t bar = expected.find('|'); bar != std::string::npos) expected.replace(bar, 1, " or ");
+        return Error::invalid_argument("-accel {}={}: expected {}", name, value, expected);
+    }
+    return Error::invalid_argument("-accel: there is no property {}, expected verify, one-insn-per-tb or tb-size{}",
+                                   name, did_you_mean(name, names));
 }
 
 Result<void> accel(RunCommand& c, std::string_view text) {
     auto words = split(text);
-    if (words[0] == "interp")
-        c.engine.interpreter = true;
-    else if (words[0] != "jit" && words[0] != "tcg")
-        return Error::invalid_argument("-accel {}: expected jit, interp or tcg", words[0]);
-    for (size_t i = 1; i < words.size(); i++) {
-        std::string_view w = words[i];
-        if (w == "verify=on")
-            c.engine.verify = true;
-        else if (w == "verify=off")
-            c.engine.verify = false;
-        else if (w == "one-insn-per-tb=on")
-            c.engine.one_insn = true;
-        else if (w.starts_with("tb-size="))
-            c.engine.code_bytes = TRY(code_mebibytes(w.substr(8))) << 20;
-        else if (w == "one-insn-per-tb=off" || w == "thread=multi" || w == "thread=single" ||
-                 w.starts_with("split-wx="))
-            continue;
-        else
-            return Error::invalid_argument("-accel option {}, expected verify, one-insn-per-tb or tb-size", words[i]);
+    if (words[0] == "help" || words[0] == "?") {
+        c.action = RunCommand::Action::list_accels;
+        return {};
     }
+    constexpr std::string_view names[] = {"jit", "interp", "tcg"};
+    if (std::find(std::begin(names), std::end(names), words[0]) == std::end(names))
+        return Error::invalid_argument("-accel {}: expected jit, interp or tcg{}", words[0],
+                                       did_you_mean(words[0], names));
+    c.engine.interpreter = words[0] == "interp";
+    for (size_t i = 1; i < words.size(); i++) TRY(accel_property(c, words[i]));
     return {};
 }
 
 struct LogItem {
     std::string_view name;
-    u32 bit; // of cpu::log; 0: of our own
+    u32 bit; // of cpu::log; 0: of our own, or no effect
     std::string_view help;
 };
 constexpr LogItem items[] = {
@@ -87,6 +126,8 @@ constexpr LogItem items[] = {
     {"op_opt", cpu::log::op_opt, "its IR after the passes"},
     {"out_asm", cpu::log::out_asm, "its host code"},
     {"exec", cpu::log::exec, "each unit that is entered (links between units are off)"},
+    {"cpu", cpu::log::registers, "the registers before each unit that is entered (links between units are off)"},
+    {"nochain", 0, "no effect: exec and cpu turn links off themselves"},
     {"int", cpu::log::interrupts, "traps and faults that take the program out of its code"},
     {"guest_error", cpu::log::guest_error, "what the program did wrong: illegal instructions, jumps to nowhere"},
 };
@@ -104,9 +145,13 @@ Result<void> log_items(RunCommand& c, std::string_view text) {
             continue;
         }
         auto item = std::find_if(std::begin(items), std::end(items), [&](auto& i) { return i.name == word; });
-        if (item == std::end(items)) return Error::invalid_argument("-d {}: expected {}", word, item_names());
+        if (item == std::end(items)) {
+            std::vector<std::string_view> names;
+            for (const LogItem& i : items) names.push_back(i.name);
+            return Error::invalid_argument("-d {}: expected {}{}", word, item_names(), did_you_mean(word, names));
+        }
         c.engine.log |= item->bit;
-        if (item->bit == 0) c.options.strace = true;
+        if (item->name == "strace") c.options.strace = true;
         c.log_items.append(c.log_items.empty() ? "" : ",").append(word);
     }
     return {};
@@ -176,6 +221,12 @@ Result<void> root_bind(RunCommand& c, std::string_view v) {
     return {};
 }
 
+std::string guest_names() {
+    std::string names;
+    for (const isa::GuestInfo* g : isa::guests()) names.append(names.empty() ? "" : ", ").append(g->name);
+    return names;
+}
+
 using Apply = Result<void> (*)(RunCommand&, std::string_view);
 struct Option {
     std::string_view name;
@@ -194,12 +245,12 @@ constexpr Option options[] = {
      true, "DIR", "look for the program's files under DIR first"},
     {"-s", "STACK_SIZE",
      [](RunCommand& c, std::string_view v) -> Result<void> {
-         c.options.stack_size = TRY(number("-s", v));
-         if (c.options.stack_size < 65536 || c.options.stack_size > 1ull << 36)
-             return Error::invalid_argument("-s {}: expected 64K to 64G", v);
+         u64 size = TRY(number("-s", v));
+         if (size > 1ull << 36) return Error::invalid_argument("-s {}: expected at most 64G", v);
+         c.options.stack_size = std::max<u64>(size, 65536);
          return {};
      },
-     true, "SIZE", "size of the stack"},
+     true, "SIZE", "size of the stack (k, M, G: units of 1024; at least what arguments need)"},
     {"-cpu", "CPU",
      [](RunCommand& c, std::string_view v) {
          if (v == "help" || v == "?")
@@ -246,24 +297,35 @@ constexpr Option options[] = {
     {"-B", "GUEST_BASE",
      [](RunCommand& c, std::string_view v) -> Result<void> {
          c.base_address = TRY(number("-B", v)), c.has_base = true;
+         if (c.base_address % 4096 || c.base_address >= 1ull << 47)
+             return Error::invalid_argument("-B {}: expected a multiple of 4096 below 2^47", v);
          return {};
      },
      true, "ADDRESS", "host address of the program's address 0 (0: the same)"},
     {"-R", "RESERVED_VA",
      [](RunCommand& c, std::string_view v) -> Result<void> {
          c.reserved = TRY(number("-R", v));
+         if (c.reserved % 4096 || c.reserved > 1ull << 47 || (c.reserved != 0 && c.reserved < 1 << 20))
+             return Error::invalid_argument("-R {}: expected a multiple of 4096 from 1M to 2^47, or 0", v);
          return {};
      },
-     true, "SIZE", "reserve SIZE bytes of addresses for the program"},
+     true, "SIZE", "reserve SIZE bytes of addresses (k, M, G: units of 1024) for the program"},
     {"-p", "PAGESIZE",
      [](RunCommand& c, std::string_view v) -> Result<void> {
-         c.page = u32(TRY(number("-p", v)));
-         if (c.page < 4096 || c.page > 65536 || (c.page & (c.page - 1)))
+         u64 page = TRY(number("-p", v));
+         if (page < 4096 || page > 65536 || (page & (page - 1)))
              return Error::invalid_argument("-p {}: expected 4096, 8192, 16384, 32768 or 65536", v);
+         c.page = u32(page);
          return {};
      },
-     true, "SIZE", "page size that the program sees"},
-    {"-accel", "ACCEL", accel, true, "jit|interp", "how to run (tcg: the same as jit); verify=on compares both"},
+     true, "SIZE", "page size that the program sees (its segments must be aligned to it)"},
+    {"-seed", "RAND_SEED",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.seed = TRY(number("-seed", v));
+         return {};
+     },
+     true, "NUMBER", "makes the random bytes that the program starts with (AT_RANDOM) the same each time"},
+    {"-accel", "ACCEL", accel, true, "jit|interp", "how to run (tcg: the same as jit); help lists more"},
     {"-one-insn-per-tb", "ONE_INSN_PER_TB",
      [](RunCommand& c, std::string_view) {
          c.engine.one_insn = true;
@@ -296,7 +358,14 @@ constexpr Option options[] = {
          c.log_file = v;
          return Result<void>();
      },
-     true, "FILE", "write the log to FILE (default: standard error)"},
+     true, "FILE", "write the log to FILE (default: standard error); %d is the process's id"},
+    {"-guest", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (!isa::find_guest(v)) return Error::invalid_argument("-guest {}: expected {}", v, guest_names());
+         c.guest = v;
+         return {};
+     },
+     true, "GUEST", "refuse PROGRAM when it is of another guest; links named mimic-GUEST and qemu-GUEST do"},
     {"--root", nullptr,
      [](RunCommand& c, std::string_view v) -> Result<void> {
          if (v.empty()) return Error::invalid_argument("--root: expected a directory");
@@ -394,6 +463,17 @@ std::string list_log_items() {
     return text;
 }
 
+std::string list_accels() {
+    std::string text = "jit (also called tcg)  translate to host code\n"
+                       "interp                 interpret\n\nproperties (behind a comma):\n";
+    for (const AccelProperty& p : accel_properties) {
+        std::string left = std::string(p.name) + "=" + std::string(p.values.empty() ? "N" : p.values);
+        left.resize(std::max<size_t>(left.size() + 1, 23), ' ');
+        text.append(left).append(p.help).append("\n");
+    }
+    return text;
+}
+
 namespace {
 std::string number_text(i64 v) { return std::to_string(v); }
 bool signed_number(std::string_view text, i64& value) {
@@ -422,6 +502,18 @@ bool Inherited::parse(std::string_view text) {
 }
 
 namespace {
+Error unknown_option(std::string_view word) {
+    std::string_view name = word.substr(word.starts_with("--") ? 2 : 1);
+    std::vector<std::string_view> names; // without dashes, which would count as letters in common
+    for (const Option& o : options)
+        if (!o.help.empty()) names.push_back(o.name.substr(o.name.starts_with("--") ? 2 : 1));
+    std::string_view best = nearest(name, names);
+    if (best.empty()) return Error::invalid_argument("unknown option {} (see mimic run -help)", word);
+    for (const Option& o : options)
+        if (o.name.ends_with(best) && o.name.find_first_not_of('-') + best.size() == o.name.size()) best = o.name;
+    return Error::invalid_argument("unknown option {}, did you mean '{}'? (see mimic run -help)", word, best);
+}
+
 Result<void> check_root(const RunCommand& c, bool shell) {
     bool root = !c.root.directory.empty();
     if (shell && !root) return Error::invalid_argument("shell: expected --root DIR (see mimic shell -help)");
@@ -446,7 +538,7 @@ Result<RunCommand> parse_run(std::span<const std::string_view> words, const char
         }
         if (word.size() < 2 || word[0] != '-') break;
         const Option* o = find(word);
-        if (!o) return Error::invalid_argument("unknown option {} (see mimic run -help)", word);
+        if (!o) return unknown_option(word);
         std::string_view value;
         if (o->has_value) {
             if (++i == words.size()) return Error::invalid_argument("option {} needs {}", word, o->value_name);

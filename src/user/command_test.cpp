@@ -68,21 +68,44 @@ TEST(Command, Accelerators) {
     ASSERT_TRUE(tcg);
     EXPECT_EQ(tcg->engine.code_bytes, 16u << 20);
     EXPECT_EQ(error({"-accel", "kvm", "x"}), "-accel kvm: expected jit, interp or tcg");
-    EXPECT_EQ(error({"-accel", "jit,foo=1", "x"}), "-accel option foo=1, expected verify, one-insn-per-tb or tb-size");
+    EXPECT_EQ(error({"-accel", "jit,foo=1", "x"}),
+              "-accel: there is no property foo, expected verify, one-insn-per-tb or tb-size");
+    EXPECT_EQ(
+        error({"-accel", "jit,verfy=on", "x"}),
+        "-accel: there is no property verfy, expected verify, one-insn-per-tb or tb-size, did you mean 'verify'?");
+    EXPECT_EQ(error({"-accel", "jit,verify=yes", "x"}), "-accel verify=yes: expected on or off");
+    EXPECT_EQ(error({"-accel", "jit,one-insn-per-tb", "x"}), "-accel one-insn-per-tb=: expected on or off");
+    EXPECT_EQ(error({"-accel", "jit,thread=many", "x"}), "-accel thread=many: expected multi or single");
+    EXPECT_EQ(parse({"-accel", "help"})->action, RunCommand::Action::list_accels);
+    EXPECT_NE(list_accels().find("tb-size=N"), std::string::npos);
 }
 
 TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({}), "no program given (see mimic run -help)");
     EXPECT_EQ(error({"-nonsense", "x"}), "unknown option -nonsense (see mimic run -help)");
     EXPECT_EQ(error({"-L"}), "option -L needs DIR");
-    EXPECT_EQ(error({"-s", "lots", "x"}), "-s lots: expected a number");
-    EXPECT_EQ(error({"-s", "99999999999999999999", "x"}), "-s 99999999999999999999: expected a number");
-    EXPECT_EQ(error({"-s", "1", "x"}), "-s 1: expected 64K to 64G");
+    EXPECT_EQ(error({"-nonsens", "x"}), "unknown option -nonsens (see mimic run -help)");
+    EXPECT_EQ(error({"-acell", "x"}), "unknown option -acell, did you mean '-accel'? (see mimic run -help)");
+    EXPECT_EQ(error({"--rot", "x"}), "unknown option --rot, did you mean '--root'? (see mimic run -help)");
+    const std::string number =
+        ": expected a number: decimal, with k, M or G for units of 1024, or 0x and hexadecimal digits";
+    EXPECT_EQ(error({"-s", "lots", "x"}), "-s lots" + number);
+    EXPECT_EQ(error({"-s", "99999999999999999999", "x"}), "-s 99999999999999999999" + number);
+    EXPECT_EQ(error({"-s", "65G", "x"}), "-s 65G: expected at most 64G");
+    EXPECT_EQ(parse({"-s", "1", "x"})->options.stack_size, 65536u);
+    EXPECT_EQ(error({"-B", "0x1234", "x"}), "-B 0x1234: expected a multiple of 4096 below 2^47");
+    EXPECT_EQ(error({"-R", "1T", "x"}), "-R 1T" + number);
+    EXPECT_EQ(error({"-R", "1000001", "x"}), "-R 1000001: expected a multiple of 4096 from 1M to 2^47, or 0");
+    EXPECT_EQ(error({"-seed", "x", "x"}), "-seed x" + number);
+    EXPECT_EQ(error({"-p", "4294971392", "x"}), "-p 4294971392: expected 4096, 8192, 16384, 32768 or 65536");
+    EXPECT_EQ(error({"-guest", "frob", "x"}).find("-guest frob: expected "), 0u);
     EXPECT_EQ(error({"-p", "5000", "x"}), "-p 5000: expected 4096, 8192, 16384, 32768 or 65536");
     EXPECT_EQ(error({"-E", "A", "x"}), "-E A: expected NAME=VALUE");
     EXPECT_EQ(error({"-U", "A=1", "x"}), "-U A=1: expected the name of a variable");
-    EXPECT_EQ(error({"-d", "in_asn", "x"}),
-              "-d in_asn: expected strace, in_asm, op, op_opt, out_asm, exec, int, guest_error, or help");
+    EXPECT_EQ(
+        error({"-d", "in_asn", "x"}),
+        "-d in_asn: expected strace, in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, guest_error, or help, did "
+        "you mean 'in_asm'?");
     EXPECT_EQ(error({"-accel", "jit,tb-size=0", "x"}), "-accel tb-size=0: expected 1 to 1024 (MiB)");
     EXPECT_EQ(error({"-accel", "jit,tb-size=9999999999", "x"}), "-accel tb-size=9999999999: expected 1 to 1024 (MiB)");
     for (auto filter : {"", "0x1000", "+0x10", "0x1000+", "0x1000+0", "0x10-0x20", "0x2000..0x1000", "a..b", "1..2,"})
@@ -94,6 +117,8 @@ TEST(Command, LogItemsAndRanges) {
     ASSERT_TRUE(c) << c.error().message();
     EXPECT_EQ(c->engine.log, 127u);
     EXPECT_EQ(c->log_file, "file");
+    EXPECT_FALSE(parse({"-d", "nochain", "x"})->options.strace);
+    EXPECT_EQ(parse({"-d", "cpu,nochain", "x"})->engine.log, cpu::log::registers);
     EXPECT_EQ(parse({"-d", "help"})->action, RunCommand::Action::list_log_items);
     EXPECT_NE(list_log_items().find("guest_error"), std::string::npos);
     c = parse({"-dfilter",

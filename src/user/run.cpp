@@ -27,9 +27,9 @@ void print(int fd, const std::string& text) {
     }
 }
 
-int fail(const Error& error) {
+int fail(const Error& error, int status) {
     print(2, "mimic: " + error.message() + "\n");
-    return exit_status_of(error);
+    return status;
 }
 
 // A program that was found: open, with scripts replaced by their interpreters.
@@ -57,12 +57,15 @@ Result<int> open_program(const Paths& paths, const std::string& path, std::strin
 }
 
 Result<const Abi*> abi_of(const ElfIdentity& id) {
-    for (const Abi* abi : abis())
-        if (abi->elf_machine == id.machine && abi->elf_class == id.elf_class && abi->model.big == id.big) return abi;
     std::string names;
-    for (const Abi* abi : abis()) names.append(names.empty() ? "" : ", ").append(abi->name);
-    return Error::unsupported("program is for ELF machine {} ({}-bit), expected one of {}", id.machine,
-                              id.elf_class == 2 ? 64 : 32, names);
+    for (const Abi* abi : abis()) {
+        names.append(names.empty() ? "" : ", ").append(abi->name);
+        if (abi->elf_machine != id.machine) continue;
+        ElfIdentity wanted{abi->elf_class, abi->model.big, id.machine, id.type};
+        if (id == wanted) return abi;
+        return Error::unsupported("program is {}, expected {}", describe(id), describe(wanted));
+    }
+    return Error::unsupported("program is {}, expected one of the guests {}", describe(id), names);
 }
 
 // Follows "#!" lines to an ELF program.
@@ -121,6 +124,7 @@ std::vector<std::string> relaunch(RunCommand& c) {
     add("-cpu", c.options.cpu_model);
     add("-r", c.options.uname_release);
     add("-D", c.log_file);
+    if (c.seed) add("-seed", std::to_string(*c.seed));
     add("-d", c.log_items);
     add("-dfilter", c.log_filter);
     if (c.engine.perf_map) words.emplace_back("-perfmap");
@@ -153,10 +157,13 @@ Result<std::unique_ptr<AddressSpace>> make_space(const RunCommand& c, const Abi&
     if ((c.has_base && c.base_address != 0) || c.reserved) {
         shape.base = SpaceShape::Base::reserve;
         shape.base_address = c.base_address;
-        if (c.reserved) shape.high = std::min(abi.high, c.reserved);
+        if (c.reserved) shape.high = std::min(abi.high, c.reserved) & ~u64(shape.page - 1);
     }
     shape.low = (shape.low + shape.page - 1) & ~u64(shape.page - 1);
-    return AddressSpace::create(shape);
+    std::string options = c.has_base ? fmt::format("-B {:#x}", c.base_address) : std::string();
+    if (c.reserved) options += fmt::format("{}-R {:#x}", options.empty() ? "" : " ", c.reserved);
+    auto space = AddressSpace::create(shape);
+    return options.empty() ? std::move(space) : std::move(space).in("{}", options);
 }
 
 // The path that the guest knows the program by: without the sysroot in front.
@@ -223,16 +230,24 @@ Result<int> run_program(RunCommand& c) {
     std::vector<std::string> arguments = c.program;
     if (c.has_argv0) arguments[0] = c.argv0;
     Found found = TRY(find_program(paths, std::move(arguments), c.program[0]));
+    if (!c.guest.empty() && found.abi->name != c.guest)
+        return fail(
+            Error::unsupported("{}: program is for {}, expected a {} program", found.path, found.abi->name, c.guest),
+            other_guest_status);
 
     SignalTable signals;
     u64 mask = inherit_signals(signals);
     process::install_fault_handlers();
     const Abi& abi = *found.abi;
-    auto space = TRY(make_space(c, abi));
+    auto made = make_space(c, abi);
+    if (!made) return fail(made.error(), bad_option_status);
+    auto space = std::move(*made);
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
-    auto engine = TRY(make_engine(c.engine, *space));
-    StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c)};
+    auto made_engine = make_engine(c.engine, *space);
+    if (!made_engine) return fail(made_engine.error(), bad_option_status);
+    auto engine = std::move(*made_engine);
+    StartStack start{found.arguments, environment(c), found.path, c.options.cpu_model, stack_size(c), c.seed};
     bool pretends = owners && owners->pretend_ids();
     start.secure = c.inherited.secure;
     if (pretends) start.uid = c.inherited.ids.uid, start.gid = c.inherited.ids.gid;
@@ -258,15 +273,19 @@ Result<int> run_program(RunCommand& c) {
 Result<int> open_log(RunCommand& c) {
     if (c.inherited.log >= 0) return c.inherited.log;
     if (c.log_file.empty()) return 2;
+    // Programs that this one executes may be elsewhere, and have names of their own where there is an id in it.
+    char here[PATH_MAX];
+    if (c.log_file[0] != '/' && getcwd(here, sizeof here)) c.log_file = fmt::format("{}/{}", here, c.log_file);
+    std::string name = c.log_file;
+    for (size_t at = 0; (at = name.find("%d", at)) != std::string::npos;)
+        name.replace(at, 2, std::to_string(raw_syscall(SYS_getpid)));
+    int fd = open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0) return Error::from_errno(errno, "-D {}: expected a file that can be written", name);
     // High, so that the program's descriptors have the numbers that it expects.
-    int fd = open(c.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0) return Error::from_errno(errno, "log file {}", c.log_file);
     struct rlimit limit {};
     getrlimit(RLIMIT_NOFILE, &limit);
     int high = fcntl(fd, F_DUPFD_CLOEXEC, int(std::min<u64>(limit.rlim_cur, 1024)) - 1);
     if (high >= 0) close(fd), fd = high;
-    char absolute[PATH_MAX];
-    if (realpath(c.log_file.c_str(), absolute)) c.log_file = absolute;
     return fd;
 }
 
@@ -283,23 +302,21 @@ std::string list_all_models() {
 
 namespace {
 int run_command(Result<RunCommand> command) {
-    if (!command) {
-        print(2, "mimic: " + command.error().message() + "\n");
-        return 2;
-    }
+    if (!command) return fail(command.error(), bad_option_status);
     switch (command->action) {
     case RunCommand::Action::help: print(1, run_help()); return 0;
     case RunCommand::Action::version: print(1, "mimic version 0.1 (user mode)\n"); return 0;
     case RunCommand::Action::list_cpus: print(1, list_all_models()); return 0;
     case RunCommand::Action::list_log_items: print(1, list_log_items()); return 0;
+    case RunCommand::Action::list_accels: print(1, list_accels()); return 0;
     case RunCommand::Action::run: break;
     }
     auto log = open_log(*command);
-    if (!log) return fail(log.error());
+    if (!log) return fail(log.error(), bad_option_status);
     command->options.log = *log;
     command->engine.log_fd = *log;
     auto status = run_program(*command);
-    return status ? *status : fail(status.error());
+    return status ? *status : fail(status.error(), exit_status_of(status.error()));
 }
 
 const char* variable(const char* name) { return getenv(name); }

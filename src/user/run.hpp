@@ -4,6 +4,7 @@
 #include "user/engine_cpu.hpp"
 #include "user/linux/thread.hpp"
 #include "user/root/enter.hpp"
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,14 +31,16 @@ struct RunCommand {
     std::vector<std::string> set, unset; // -E, -U
     std::string argv0;                   // -0
     bool has_argv0 = false;
+    std::string guest;                  // -guest; empty: any
     std::string log_file;               // -D
     std::string log_items, log_filter;  // -d, -dfilter, as given
     u64 base_address = 0, reserved = 0; // -B, -R
     bool has_base = false;
-    u32 page = 0; // -p; 0: the ABI's
+    std::optional<u64> seed; // -seed
+    u32 page = 0;            // -p; 0: the ABI's
     RootOptions root;
     Inherited inherited;
-    enum class Action { run, help, version, list_cpus, list_log_items } action = Action::run;
+    enum class Action { run, help, version, list_cpus, list_log_items, list_accels } action = Action::run;
     std::vector<std::string> program; // PROGRAM and its arguments
 };
 
@@ -47,17 +50,22 @@ struct RunCommand {
 Result<RunCommand> parse_run(std::span<const std::string_view> words, const char* (*environment)(const char*),
                              bool shell = false);
 
-// What -d help prints.
+// What -d help and -accel help print.
 std::string list_log_items();
+std::string list_accels();
 
-// Runs the program; returns its exit status, or 126 or 127 after one line on standard error.
+// Exit status after one line on standard error: an option of ours is wrong; the program is not the guest's that -guest says.
+// The program can't be run: exit_status_of().
+inline constexpr int bad_option_status = 1, other_guest_status = 255;
+
+// Runs the program; returns its exit status or one of those above.
 int run_main(std::span<const std::string_view> words);
 // `mimic shell --root DIR [COMMAND...]`: the same in a root with everything that a shell expects.
 int shell_main(std::span<const std::string_view> words);
 
 // `mimic root export DIR -o FILE`: a root as an archive.
 int root_main(std::span<const std::string_view> words);
-// `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 2 for a wrong option.
+// `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 1 for a wrong option.
 int syscalls_main(std::span<const std::string_view> words);
 
 } // namespace mimic::user

@@ -68,7 +68,7 @@ int usage(const char* error, std::string_view word) {
                "Prints each system call's number, name and state: works (we make it), passed through (its arguments\n"
                "are converted and the host's kernel answers) or ENOSYS, with what programs then do.\n",
                error ? stderr : stdout);
-    return error ? 2 : 0;
+    return error ? 1 : 0;
 }
 
 } // namespace

@@ -61,11 +61,11 @@ class Logs(unittest.TestCase):
 
     def test_help_lists_every_item(self):
         out, _ = mimic("-d", "help")
-        for item in ("in_asm", "op", "op_opt", "out_asm", "exec", "int", "guest_error"):
+        for item in ("in_asm", "op", "op_opt", "out_asm", "exec", "cpu", "nochain", "int", "guest_error"):
             self.assertRegex(out, rf"(?m)^{item} ")
 
     def test_an_unknown_item_is_an_error(self):
-        _, err = mimic("-d", "in_asm,nonsense", self.program, status=2)
+        _, err = mimic("-d", "in_asm,nonsense", self.program, status=1)
         self.assertIn("-d nonsense: expected strace, in_asm", err)
 
     def test_translation_of_one_function(self):
@@ -87,6 +87,15 @@ class Logs(unittest.TestCase):
         self.assertEqual(len(entries), len(log.splitlines()))
         turn = max(set(entries), key=entries.count)
         self.assertIn(entries.count(turn), range(98, 101))
+
+    def test_registers_before_each_unit(self):
+        _, log = self.log("-d", "cpu,exec,nochain", "-dfilter", f"{self.start:#x}+{self.size:#x}", self.program, "illegal",
+                          status=4)
+        entries = re.findall(r"(?m)^Trace \d+: 0x([0-9a-f]+) ", log)
+        self.assertEqual([int(pc, 16) for pc in re.findall(r"(?m)^ +pc ([0-9a-f]{16}) ", log)],
+                         [int(pc, 16) for pc in entries])
+        # The first turn is entered with the function's argument, 100, in its register.
+        self.assertRegex(log.split("Trace")[0], r" (a0|x10|x0) 0{14}64\b")
 
     def test_mistakes_and_interrupts(self):
         out, log = self.log("-d", "int,guest_error", self.program, "illegal", status=4)

@@ -1,4 +1,5 @@
-"""docs/user-mode.md lists the calls that answer ENOSYS as `mimic syscalls` does; the JSON form is JSON.
+"""docs/user-mode.md lists the calls that answer ENOSYS as `mimic syscalls` does, README.md counts them; the JSON form is
+JSON.
 
     syscalls_test.py MIMIC
 """
@@ -20,6 +21,11 @@ listed = "".join(line.rstrip() + "\n" for line in output().splitlines() if " ENO
 shown = re.search(r"<!-- syscalls -->\n```\n(.*?)```", PAGE.read_text(), re.DOTALL)
 if not shown or shown[1] != listed:
     print(f"docs/user-mode.md: its block <!-- syscalls --> is not what `mimic syscalls | grep ENOSYS` prints:\n{listed}")
+    sys.exit(1)
+README = Path(__file__).resolve().parents[2] / "README.md"
+told = re.search(r"generic table but (\d+)\)", README.read_text())
+if not told or int(told[1]) != len(listed.splitlines()):
+    print(f"README.md: expected 'generic table but {len(listed.splitlines())})', as `mimic syscalls` says")
     sys.exit(1)
 for guest in ("riscv64", "aarch64", "x86_64"):
     calls = json.loads(output("--guest", guest, "--json"))["calls"]

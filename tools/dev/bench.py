@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,12 +160,6 @@ def describe_host(columns):
                          for column in columns}}
 
 
-def progress(text):
-    """What is being measured, on one line of a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r{text:<40}\r", end="", file=sys.stderr, flush=True)
-
-
 def measure_all(options):
     """The whole bench as the value that --json writes."""
     selection = Selection(options.names, options.classes, options.quick)
@@ -176,13 +169,12 @@ def measure_all(options):
     result = {"host": describe_host(columns), "rounds": rounds, "quick": options.quick, "rows": []}
     for guest in options.guest or corpus.GUESTS:
         for row in corpus.rows(guest, selection):
-            progress(f"{guest} {row.name}")
+            say(f"measuring {guest} {row.name}")
             entry = {"guest": guest, "name": row.name, "class": row.kind,
                      "columns": measure_row(meter, row, columns, rounds)}
             if row.kind == "cold":
                 entry["guest_instructions"] = corpus.translated_instructions(Path(row.command[0]))
             result["rows"].append(entry)
-    progress("")
     return result
 
 

@@ -175,6 +175,13 @@ TEST_F(TestGuests, Be32IllegalAndUnreadableCode) {
     run("test-be32", "jr a0\nnop\n", [](Machine& m) { m.set_slot("a0", 0x10000); });
     EXPECT_EQ(machine->trap(), ir::TrapKind::fetch_fault);
     EXPECT_EQ(machine->cpu().pc, 0x10000u);
+    // What stands where no instruction can begin is not looked at, mapped or not.
+    for (u64 to : {u64{0x1002}, u64{0x10003}}) {
+        run("test-be32", "jr a0\nnop\n", [=](Machine& m) { m.set_slot("a0", to); });
+        EXPECT_EQ(machine->trap(), ir::TrapKind::misaligned_fetch);
+        EXPECT_EQ(machine->cpu().pc, to);
+        EXPECT_EQ(machine->cpu().fault_address, to);
+    }
 }
 
 // ---- test-vl

@@ -18,6 +18,21 @@ bool status(const std::string& path, struct stat& st) {
     return raw_syscall(SYS_newfstatat, here, u64(path.c_str()), u64(&st), AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+// Do the path's ".." lead above where it begins, somewhere on its way?
+bool goes_out(std::string_view path) {
+    for (i64 depth = 0; !path.empty();) {
+        size_t slash = path.find('/');
+        std::string_view part = path.substr(0, slash);
+        if (part == "..")
+            depth--;
+        else if (!part.empty() && part != ".")
+            depth++;
+        if (depth < 0) return true;
+        path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+    }
+    return false;
+}
+
 } // namespace
 
 void Paths::set_sysroot(std::string_view sysroot) {
@@ -53,11 +68,13 @@ std::string Paths::inside(const std::string& path, bool follow) const {
 std::string Paths::lookup(const std::string& path, bool follow) const {
     if (sysroot_.empty() || path.empty() || path[0] != '/') return path;
     // A program that already knows the sysroot names its files directly.
-    if (path.starts_with(sysroot_) && (path.size() == sysroot_.size() || path[sysroot_.size()] == '/')) return path;
-    std::string candidate = sysroot_ + path;
+    std::string_view below = path;
+    if (path.starts_with(sysroot_) && path[sysroot_.size()] == '/') below.remove_prefix(sysroot_.size());
+    if (path == sysroot_ || (below != path && goes_out(below))) return path;
+    std::string candidate = sysroot_ + std::string(below);
     struct stat st;
     if (status(candidate, st) && (!S_ISLNK(st.st_mode) || !follow)) return candidate;
-    std::string resolved = inside(path, follow);
+    std::string resolved = inside(std::string(below), follow);
     return resolved.empty() ? path : resolved;
 }
 

@@ -88,6 +88,24 @@ void read_properties(const ProgramHeader& h, const FileBytes& file, ElfImage& im
     }
 }
 
+std::string machine_name(u16 machine) {
+    // e_machine numbers of the gABI's registry that people meet.
+    switch (machine) {
+    case 3: return "i386";
+    case 40: return "Arm";
+    case 62: return "x86-64";
+    case 183: return "AArch64";
+    case 243: return "RISC-V";
+    case 8: return "MIPS";
+    case 20: return "PowerPC";
+    case 21: return "PowerPC64";
+    case 22: return "S/390";
+    case 43: return "SPARC V9";
+    case 258: return "LoongArch";
+    default: return "machine " + std::to_string(machine);
+    }
+}
+
 Result<void> finish(ElfImage& image, u64 headers_offset, u32 page) {
     if (image.segments.empty()) return Error::corrupt("nothing to load: no PT_LOAD program header");
     std::stable_sort(image.segments.begin(), image.segments.end(),
@@ -144,6 +162,11 @@ Result<ElfIdentity> identify_elf(const FileBytes& file) {
     if (id.type != 2 && id.type != 3)
         return Error::corrupt("ELF type {}, expected 2 (executable) or 3 (position-independent)", id.type);
     return id;
+}
+
+std::string describe(const ElfIdentity& id) {
+    return std::string(id.elf_class == 2 ? "64-bit " : "32-bit ") + (id.big ? "big" : "little") + "-endian " +
+           machine_name(id.machine);
 }
 
 Result<ElfImage> parse_elf(const FileBytes& file, u32 page, u64 limit) {

@@ -80,6 +80,8 @@ inline constexpr u32 max_program_headers = 1024, max_interpreter = 4096, max_pro
 // True when the file starts with ELF's magic number.
 bool looks_like_elf(std::span<const u8> start);
 Result<ElfIdentity> identify_elf(const FileBytes& file);
+// "64-bit little-endian RISC-V".
+std::string describe(const ElfIdentity& id);
 // `page`: the guest's page size; `limit`: one past the highest address that a program may use.
 Result<ElfImage> parse_elf(const FileBytes& file, u32 page, u64 limit);
 

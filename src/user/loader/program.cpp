@@ -11,29 +11,6 @@ namespace {
 constexpr u32 fixed_private = mapflag::private_ | mapflag::fixed;
 constexpr u32 anonymous = mapflag::private_ | mapflag::anonymous;
 
-std::string machine_name(u16 machine) {
-    // e_machine numbers of the gABI's registry that people meet.
-    switch (machine) {
-    case 3: return "i386";
-    case 40: return "Arm";
-    case 62: return "x86-64";
-    case 183: return "AArch64";
-    case 243: return "RISC-V";
-    case 8: return "MIPS";
-    case 20: return "PowerPC";
-    case 21: return "PowerPC64";
-    case 22: return "S/390";
-    case 43: return "SPARC V9";
-    case 258: return "LoongArch";
-    default: return "machine " + std::to_string(machine);
-    }
-}
-
-std::string describe(const ElfIdentity& id) {
-    return std::string(id.elf_class == 2 ? "64-bit " : "32-bit ") + (id.big ? "big" : "little") + "-endian " +
-           machine_name(id.machine);
-}
-
 Result<void> expect_abi(const ElfIdentity& id, const Abi& abi) {
     ElfIdentity wanted{abi.elf_class, abi.model.big, abi.elf_machine, id.type};
     if (id == wanted) return {};

@@ -5,6 +5,7 @@
 #include "user/linux/credentials.hpp"
 #include "user/loader/elf.hpp"
 #include "user/memory/address_space.hpp"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ struct StartStack {
     std::string file_name; // AT_EXECFN
     std::string cpu_model;
     u64 size = 8 << 20;
+    std::optional<u64> seed; // of AT_RANDOM's bytes; none: the host's generator
     bool secure = false;
     Ids uid = own_users(), gid = own_groups(); // AT_UID and its neighbours
     Credentials credentials;                   // of the first thread, where ids are pretended

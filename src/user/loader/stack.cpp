@@ -83,6 +83,24 @@ std::vector<std::pair<u64, u64>> auxiliary(u32 page, const Abi& abi, const Loade
     return v;
 }
 
+// AT_RANDOM's: from the host, or two steps of the splitmix64 generator (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
+// Generators, 2014).
+Result<void> start_bytes(u8 (&out)[16], std::optional<u64> seed) {
+    if (!seed) {
+        bool done = getrandom(out, sizeof out, 0) == sizeof out;
+        return done ? Result<void>() : Error::from_errno(errno, "random bytes");
+    }
+    u64 state = *seed;
+    for (u32 n = 0; n < 2; n++) {
+        u64 z = state += 0x9e3779b97f4a7c15;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+        z = (z ^ z >> 27) * 0x94d049bb133111eb;
+        z ^= z >> 31;
+        std::memcpy(out + 8 * n, &z, 8);
+    }
+    return {};
+}
+
 Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedProgram& program,
                   const StartStack& start, StackLayout& layout) {
     b.bytes("\0\0\0\0\0\0\0", 8);
@@ -96,7 +114,7 @@ Result<void> fill(Builder& b, AddressSpace& space, const Abi& abi, const LoadedP
     layout.arguments = arguments.empty() ? layout.environment : arguments.back();
     if (abi.platform) at.platform = b.string(abi.platform);
     u8 random[16];
-    if (getrandom(random, sizeof random, 0) != sizeof random) return Error::from_errno(errno, "random bytes");
+    TRY(start_bytes(random, start.seed));
     b.align(16);
     at.random = b.bytes(random, sizeof random);
 

@@ -49,6 +49,14 @@ u64 identity(int fd) {
     return u64(st.st_ino) * 0x9e3779b97f4a7c15ull ^ u64(st.st_dev);
 }
 
+// Bytes of whole host pages that a file has from offset on. A guest's page that the file ends in reads zeros behind that, and
+// the host's pages may end before it.
+u64 pages_in_file(int fd, u64 offset) {
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || u64(st.st_size) <= offset) return 0;
+    return (u64(st.st_size) - offset + host_page - 1) & ~(host_page - 1);
+}
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool low_addresses_taken = true; // by the sanitizer's shadow
 #else
@@ -146,6 +154,9 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     u32 host_flags = (flags & ~(mapflag::fixed_noreplace | mapflag::grows_down | mapflag::denywrite)) | mapflag::fixed;
     i64 r = host_map(base_ + low, length, host_protection(p), host_flags, anonymous ? -1 : fd, offset);
     if (is_error(r)) return r;
+    if (u64 first = anonymous || shape_.page == host_page ? 0 : pages_in_file(fd, offset); first && first < length)
+        if (u64 end = up(first); first < end)
+            host_map(base_ + low + first, end - first, host_protection(p), reservation | mapflag::fixed, -1, 0);
     bool had_code = drop_code(low, high);
     table_.insert({.start = low,
                    .end = high,

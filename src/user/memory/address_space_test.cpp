@@ -74,6 +74,21 @@ TEST_P(Space, RefusesWhatLinuxRefuses) {
     EXPECT_EQ(space_->advise(0x20000000, page_, MADV_DONTNEED), -ENOMEM);
 }
 
+TEST_P(Space, AFilesLastPageReadsZerosBehindItsEnd) {
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    ASSERT_EQ(write(fd, "text", 4), 4);
+    i64 a = space_->map(0, 2 * page_, rw, mapflag::private_, fd);
+    ASSERT_GT(a, 0);
+    char text[8] = {}, one = 1, last = 'x';
+    EXPECT_TRUE(space_->read(u64(a), text, 5));
+    EXPECT_STREQ(text, "text");
+    EXPECT_TRUE(space_->read(u64(a) + page_ - 1, &one, 1));
+    EXPECT_EQ(one, 0);
+    EXPECT_TRUE(space_->write(u64(a) + page_ - 1, &last, 1));
+    EXPECT_FALSE(space_->read(u64(a) + page_, &one, 1)); // SIGBUS: no page of the file
+    close(fd);
+}
+
 TEST_P(Space, AccessOutsideFails) {
     u8 byte = 0;
     std::string s;

@@ -244,7 +244,7 @@ int usage(const std::string& error) {
         "Writes the root file system DIR as a tar archive (pax format; default: standard output), with the owners\n"
         "and devices that programs under `mimic run --root DIR` see, extended attributes and hard links.\n",
         error.empty() ? stdout : stderr);
-    return error.empty() ? 0 : 2;
+    return error.empty() ? 0 : 1;
 }
 
 } // namespace

@@ -1,0 +1,147 @@
+"""Options of `mimic run` as a user meets them: what they do to a program, and the line and exit status of a mistake.
+
+    options_test.py --guest riscv64 --build DIR --mimic FILE
+"""
+
+import argparse
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import run
+
+SOURCE = """
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+int main(int argc, char **argv) {
+    char line[100] = "nothing";
+    if (argc > 1 && !strcmp(argv[1], "random")) {
+        const unsigned long *random = (const unsigned long *)getauxval(AT_RANDOM);
+        sprintf(line, "%lx %lx", random[0], random[1]);
+    } else if (argc > 1) {
+        FILE *file = fopen(argv[1], "r");
+        if (!file || !fgets(line, sizeof line, file)) return 3;
+    }
+    puts(line);
+    return 0;
+}
+"""
+OTHER = {"riscv64": "aarch64", "aarch64": "riscv64"}
+options = None
+
+
+class Options(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        source = options.build / f"options-{options.guest}.c"
+        options.build.mkdir(parents=True, exist_ok=True)
+        source.write_text(SOURCE)
+        cls.program = run.compiled(source, options.guest, options.build, dynamic=False)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def run_words(self, *words, program=None):
+        return subprocess.run([*map(str, program or [options.mimic, "run"]), *map(str, words)], capture_output=True,
+                              text=True, timeout=100)
+
+    def output(self, *words):
+        process = self.run_words(*words)
+        self.assertEqual((process.returncode, process.stderr), (0, ""))
+        return process.stdout.strip()
+
+    def refused(self, status, text, *words, program=None):
+        process = self.run_words(*words, program=program)
+        self.assertEqual(process.stdout, "")
+        self.assertIn(text, process.stderr)
+        self.assertEqual(len(process.stderr.splitlines()), 1, process.stderr)
+        self.assertEqual(process.returncode, status, process.stderr)
+
+    def test_mistakes_in_our_options_exit_with_1(self):
+        for words, text in (
+                (["-acell", "jit"], "unknown option -acell, did you mean '-accel'?"),
+                (["-accel", "jit,verify=yes"], "-accel verify=yes: expected on or off"),
+                (["-cpu", "frob"], "frob"),
+                (["-B", "0x123"], "-B 0x123: expected a multiple of 4096"),
+                (["-R", "5000"], "-R 5000: expected a multiple of 4096"),
+                (["-s", "much"], "-s much: expected a number"),
+                (["-p", "5000"], "-p 5000: expected 4096"),
+                (["-D", self.folder / "none/file"], "-D " + str(self.folder / "none/file")),
+                (["-guest", "frob"], "-guest frob: expected ")):
+            self.refused(1, text, *words, self.program)
+
+    def test_a_program_that_cannot_run_exits_as_in_a_shell(self):
+        self.refused(127, "/nonexistent", "/nonexistent")
+        self.refused(126, "executable", self.folder)
+
+    def test_a_link_named_after_a_guest_runs_that_guest(self):
+        for prefix in ("qemu-", "mimic-"):
+            own, other = (self.folder / (prefix + guest) for guest in (options.guest, OTHER[options.guest]))
+            own.symlink_to(options.mimic), other.symlink_to(options.mimic)
+            self.assertEqual(self.run_words(self.program, program=[own]).stdout, "nothing\n")
+            self.refused(255, f"expected a {OTHER[options.guest]} program", self.program, program=[other])
+
+    def test_a_command_that_is_not_there(self):
+        self.refused(1, "did you mean 'syscalls'?", program=[options.mimic, "syscall"])
+
+    def test_other_forms_of_elf_are_named(self):
+        head = bytearray(self.program.read_bytes()[:64])
+        for place, order, text in ((4, "<", "32-bit little-endian"), (5, ">", "64-bit big-endian")):
+            other = bytearray(head)
+            other[place] = 1 if place == 4 else 2
+            other[16:20] = struct.pack(order + "HH", *struct.unpack("<HH", head[16:20]))
+            file = self.folder / "program"
+            file.write_bytes(other)
+            file.chmod(0o755)
+            self.refused(126, text, file)
+
+    def test_a_seed_makes_the_start_repeatable(self):
+        seeded = [self.output("-seed", seed, self.program, "random") for seed in ("7", "7", "8")]
+        self.assertEqual(seeded[0], seeded[1])
+        self.assertNotEqual(seeded[0], seeded[2])
+        self.assertNotEqual(self.output(self.program, "random"), self.output(self.program, "random"))
+
+    def test_small_stacks_and_all_page_sizes(self):
+        self.assertEqual(self.output("-s", "1", self.program), "nothing")
+        sizes = ("4096", "65536") if options.guest == "aarch64" else ("4096",)  # as the linker aligns segments
+        for size in sizes:
+            self.assertEqual(self.output("-p", size, self.program), "nothing")
+
+    def test_links_below_the_sysroot_stay_below_it(self):
+        (self.folder / "etc").mkdir()
+        (self.folder / "mimic-target").write_text("inside\n")
+        (self.folder / "etc/link").symlink_to("/mimic-target")
+        beside = Path(str(self.folder) + "-beside")
+        beside.write_text("beside\n")
+        self.addCleanup(beside.unlink)
+        os.symlink(beside, self.folder / "etc/out")
+        for path, text in (("/etc/link", "inside"), (self.folder / "etc/link", "inside"),
+                           (f"{self.folder}/../{beside.name}", "beside"), (beside, "beside"),
+                           (self.folder / "etc/out", "beside")):
+            self.assertEqual(self.output("-L", self.folder, self.program, path), text, path)
+
+    def test_a_log_file_may_have_the_process_id_in_its_name(self):
+        process = subprocess.Popen([options.mimic, "run", "-strace", "-D", self.folder / "log-%d", self.program],
+                                   stdout=subprocess.DEVNULL)
+        self.assertEqual(process.wait(100), 0)
+        self.assertIn("exit_group", (self.folder / f"log-{process.pid}").read_text())
+
+    def test_accelerators_are_listed(self):
+        self.assertRegex(self.output("-accel", "help"), r"(?m)^interp ")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--guest", required=True)
+    parser.add_argument("--build", required=True, type=Path)
+    parser.add_argument("--mimic", required=True)
+    options = parser.parse_args()
+    unittest.main(argv=sys.argv[:1])
