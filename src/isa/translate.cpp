@@ -147,7 +147,7 @@ void Translator::translate_block(u32 n) {
     if (pc & misaligned_) {
         t.set_mode(mode);
         if (pc == unit_.pc)
-            t.trap(ir::TrapKind::misaligned_fetch, pc, t.imm(pc));
+            t.trap(ir::TrapKind::misaligned_fetch, pc, t.code_address(pc));
         else
             t.exit_to(pc, mode);
         blocks_[n].done = true;
