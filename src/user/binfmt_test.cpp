@@ -82,9 +82,9 @@ TEST_F(BinfmtFolder, DoctorTellsWhatIsWrong) {
 }
 
 TEST_F(BinfmtFolder, WrongWordsAreTold) {
-    EXPECT_EQ(run({}), 2);
-    EXPECT_EQ(run({"mend"}), 2);
-    EXPECT_EQ(run({"register", "--no"}), 2);
+    EXPECT_EQ(run({}), 1);
+    EXPECT_EQ(run({"mend"}), 1);
+    EXPECT_EQ(run({"register", "--no"}), 1);
     EXPECT_EQ(run({"register", "vax"}), 1);
     EXPECT_EQ(run({"register", "riscv64", "--path", "sh"}), 1);
     EXPECT_EQ(run({"register", "riscv64", "--path", "/none"}), 1);
