@@ -132,7 +132,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
         tlb_operand(2, desired, s.entry);
         a_.mov(scratch(0, 8), s.offset);
-        load_const(s.offset, pc);
+        load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
         give_back();
@@ -334,6 +334,8 @@ void Lowering::lookup_paged() {
     a_.shl(ecx, 4);
     a_.cmp(rax, ptr(rdx, rcx, 0, 0, 8));
     a_.jne(miss);
+    a_.and_(rax, -i32(ir::code_page));
+    a_.mov(state(at_.header(offsetof(ir::CpuHeader, code_base))), rax);
     a_.jmp(ptr(rdx, rcx, 0, 8, 8));
     cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
 }
