@@ -169,8 +169,8 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
     bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
-    if (stops && !guards && place == pc) // the usual case: small enough for std::function to hold it in itself
-        l.exists = [this](u64 at, u32 m) { return exists(at, m, at) || has_breakpoint(at); };
+    if (stops && !guards) // the usual case: small enough for std::function to hold it in itself
+        l.exists = [this, delta = place - pc](u64 at, u32 m) { return exists(m, at + delta) || stops_at(at); };
     else if (stops || guards || breakpoint_count)
         l.exists = [this, guarded, stops, delta = place - pc](u64 at, u32 m) {
             return (stops && exists(m, at + delta)) || stops_at(at) || (guards && source.guarded(at) != guarded);
