@@ -62,6 +62,8 @@ struct BoardRequest {
     bool secure = false; // in the secure state
     bool virtual_interface =
         false; // the hypervisor's controls say that the guest of a hypervisor meets its own (Arm: ICV_*)
+    // read, write: who answers says that the hypervisor of this guest is to see it.
+    bool trapped = false;
     // call: arguments (Arm: x0 to x7), the first four of them results when it was answered. read, write: [0] is the value.
     // change: the bits of [1] become those of [2]; [0] is what they and the others were before.
     u64 values[8] = {};

@@ -18,7 +18,7 @@ using namespace arm_virt;
 using devices::Device;
 
 constexpr u32 gicv2_cpus = 8, gicv3_cpus = map::gic_redist_size / 0x20000;
-constexpr u32 clock_hz = 24000000;
+constexpr u32 clock_hz = 24000000, ppi_maintenance = 25;
 constexpr u32 KEY_POWER = 116; // of Linux's input event codes
 // Cells of an interrupt in the tree (binding "arm,gic"): kind, number, trigger.
 constexpr u32 kind_spi = 0, kind_ppi = 1, edge = 1, level_high = 4;
@@ -133,6 +133,11 @@ Result<void> ArmVirt::build() {
     for (u32 i = 0; i < options_.smp.cpus; i++) {
         machine_.connect(*gic_, fmt::format("cpu[{}].irq", i), lines(i), line("IRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].fiq", i), lines(i), line("FIQ"));
+        if (!gicv3_ || !virtualization_) continue;
+        machine_.connect(*gic_, fmt::format("cpu[{}].virq", i), lines(i), line("VIRQ"));
+        machine_.connect(*gic_, fmt::format("cpu[{}].vfiq", i), lines(i), line("VFIQ"));
+        machine_.connect(*gic_, fmt::format("cpu[{}].maintenance", i), *gic_->inputs(),
+                         spi::count + 32 * i + ppi_maintenance);
     }
     for (std::string_view name : guest_->system()->outputs()) {
         auto it = std::find_if(std::begin(ppis), std::end(ppis), [&](const Ppi& p) { return p.line == name; });
@@ -188,11 +193,16 @@ Result<void> ArmVirt::make_gpio() {
 
 void ArmVirt::press_power_button() { machine_.find("power-button")->inputs()->set_line(0, true); }
 
-// The CPU interface of a GICv3. There is no virtual one: a hypervisor's guest finds no registers.
+// The CPU interface of a GICv3: the processor's own, or that of a hypervisor's guest.
 bool ArmVirt::access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) {
-    if (!gicv3_ || r.virtual_interface) return false;
-    if (r.kind == isa::BoardRequest::Kind::read) return gicv3_->read_register(vcpu.index(), r.number, r.values[0]);
-    return gicv3_->write_register(vcpu.index(), r.number, r.values[0]);
+    if (!gicv3_) return false;
+    bool read = r.kind == isa::BoardRequest::Kind::read;
+    u32 cpu = vcpu.index();
+    u64& v = r.values[0];
+    if (!r.virtual_interface)
+        return read ? gicv3_->read_register(cpu, r.number, v) : gicv3_->write_register(cpu, r.number, v);
+    if (gicv3_->traps_virtual(cpu, r.number)) return r.trapped = true, false;
+    return read ? gicv3_->read_virtual(cpu, r.number, v) : gicv3_->write_virtual(cpu, r.number, v);
 }
 
 void ArmVirt::output(cpu::Vcpu& vcpu, u32 line, bool level) {

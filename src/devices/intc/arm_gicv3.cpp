@@ -1,7 +1,7 @@
 // Generic interrupt controller, architecture version 3: distributor, a redistributor and a CPU interface for each processor,
 // LPIs. Source: Arm IHI 0069H, chapters 4 (handling and prioritization), 5 (LPIs) and 12 (programmers' model).
 // One Security state (GICD_CTLR.DS is one), affinity routing always, 5 bits of priority (32 levels).
-// Not there: two Security states, virtual interfaces (ICH, ICV), message-based SPIs, extended ranges.
+// Virtual CPU interfaces are gic_virtual.hpp. Not there: two Security states, message-based SPIs, extended ranges.
 //
 // Regions: distributor; redistributors, two frames of 64 KiB a processor. Input lines as of the GICv2: SPI n is line n,
 // behind them 32 lines a processor.
@@ -9,6 +9,7 @@
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
 #include "devices/intc/gic_interrupts.hpp"
+#include "devices/intc/gic_virtual.hpp"
 #include <algorithm>
 
 namespace mimic::devices {
@@ -16,7 +17,7 @@ namespace {
 
 constexpr u32 max_cpus = 512, max_irqs = 1020, banked = GicInterrupts::banked, sgis = GicInterrupts::sgis;
 constexpr u32 spurious = 1023, first_special = 1020;
-constexpr u8 idle = 0xff, priority_bits = 0xf8, point0_least = 2, point1_least = 3;
+constexpr u8 idle = GicInterface::idle, priority_bits = GicInterface::priority_bits;
 constexpr u64 redistributor_bytes = 0x20000, sgi_frame = 0x10000;
 constexpr u32 max_lpis = (1u << GicV3::id_bits) - GicV3::first_lpi;
 // GICD_CTLR
@@ -26,18 +27,12 @@ constexpr u8 ProcessorSleep = 2, ChildrenAsleep = 4;
 // GICR_PROPBASER and GICR_PENDBASER
 constexpr u64 base_mask = 0x000ffffffffff000, PTZ = u64{1} << 62;
 // ICC_CTLR_EL1
-constexpr u8 CBPR = 1, EOImode = 2;
+constexpr u8 CBPR = GicInterface::CBPR, EOImode = GicInterface::EOImode;
 constexpr u32 PRIbits_5 = 4 << 8;
 
 struct Lpi {
     u32 id = 0;
     u8 config = 0; // as in the configuration table: priority in 7:2, enabled in 0
-};
-
-// The CPU interface of one processor.
-struct Interface {
-    u8 mask = 0, point0 = point0_least, point1 = point1_least, control = 0, enabled0 = 0, enabled1 = 0;
-    u32 active0 = 0, active1 = 0; // active priorities, one bit a level
 };
 
 // op0 is 3 for all.
@@ -55,9 +50,10 @@ public:
         lpis_enabled_.assign(cpus_, 0);
         for (auto* list : {&properties_, &pending_table_}) list->assign(cpus_, 0);
         lpis_ = std::vector<std::vector<Lpi>>(cpus_);
-        interface_ = std::vector<Interface>(cpus_);
+        interface_ = std::vector<GicInterface>(cpus_);
         irq_ = std::vector<Line>(cpus_);
-        fiq_ = std::vector<Line>(cpus_);
+        virtual_ = std::vector<GicVirtual>(cpus_);
+        for (auto* lines : {&fiq_, &virq_, &vfiq_, &maintenance_}) *lines = std::vector<Line>(cpus_);
         return {};
     }
     u32 context_rank() const override { return 2; } // the translation service and MSI frames are of rank 1
@@ -65,6 +61,7 @@ public:
     void reset(ResetKind) override {
         std::fill(i_.edge.begin(), i_.edge.begin() + cpus_, 0xffff); // SGIs
         update();
+        for (u32 c = 0; c < cpus_; c++) update_virtual(c);
     }
     Result<void> after_load() override {
         for (const auto& list : lpis_)
@@ -80,6 +77,12 @@ public:
 
     bool read_register(u32 cpu, u32 number, u64& value) override;
     bool write_register(u32 cpu, u32 number, u64 value) override;
+    bool traps_virtual(u32 cpu, u32 number) override {
+        Context::Entry entry(context());
+        return entry && cpu < cpus_ && virtual_[cpu].traps(number);
+    }
+    bool read_virtual(u32 cpu, u32 number, u64& value) override;
+    bool write_virtual(u32 cpu, u32 number, u64 value) override;
 
     void set_lpi(u32 cpu, u32 id, bool pending) override {
         Context::Entry entry(context());
@@ -132,7 +135,7 @@ private:
     };
     Best best(u32 cpu) const {
         Best out;
-        const Interface& f = interface_[cpu];
+        const GicInterface& f = interface_[cpu];
         bool group0 = (distributor_ & EnableGrp0) && f.enabled0, group1 = (distributor_ & EnableGrp1) && f.enabled1;
         if (waker_[cpu] & ChildrenAsleep) return out;
         for (u32 w = 0; w < i_.words(); w++) {
@@ -151,18 +154,8 @@ private:
                 out = {l.id, priority, true};
         return out;
     }
-    static u8 group_mask(const Interface& f, bool group1) {
-        u32 point = group1 && !(f.control & CBPR) ? f.point1 : f.point0 + 1;
-        return u8(point > 7 ? 0 : 0xffu << point);
-    }
-    static u8 running(const Interface& f) {
-        u32 both = f.active0 | f.active1;
-        return both ? u8(__builtin_ctz(both) << 3) : idle;
-    }
-    static bool signalled(const Interface& f, const Best& b) {
-        if (b.id == spurious || b.priority >= f.mask) return false;
-        u8 now = running(f);
-        return now == idle || (b.priority & group_mask(f, b.group1)) < now;
+    static bool signalled(const GicInterface& f, const Best& b) {
+        return b.id != spurious && f.signals(b.priority, b.group1);
     }
     void update_one(u32 cpu) {
         Best b = best(cpu);
@@ -173,11 +166,17 @@ private:
     void update() {
         for (u32 c = 0; c < cpus_; c++) update_one(c);
     }
+    void update_virtual(u32 cpu) {
+        const GicVirtual& v = virtual_[cpu];
+        virq_[cpu].set(v.irq());
+        vfiq_[cpu].set(v.fiq());
+        maintenance_[cpu].set(v.maintenance());
+    }
 
     // ---- CPU interface --------------------------------------------------------------------------------------------------
     template <bool group1>
     u64 read_acknowledge(u32 cpu) {
-        Interface& f = interface_[cpu];
+        GicInterface& f = interface_[cpu];
         Best b = best(cpu);
         if (!signalled(f, b) || b.group1 != group1) return spurious;
         if (b.id >= first_lpi) {
@@ -186,14 +185,13 @@ private:
             i_.assign(i_.latched, cpu, b.id, false);
             i_.assign(i_.active, cpu, b.id, true);
         }
-        u32 level = (b.priority & group_mask(f, group1)) >> 3;
-        (group1 ? f.active1 : f.active0) |= u32{1} << level;
+        f.begin(b.priority, group1);
         b.id < banked || b.id >= first_lpi ? update_one(cpu) : update();
         return b.id;
     }
     template <bool group1>
     void write_end(u32 cpu, u64 v) {
-        Interface& f = interface_[cpu];
+        GicInterface& f = interface_[cpu];
         u32 id = v & 0xffffff;
         if (id >= first_special && id < first_lpi) return;
         u32& active = group1 ? f.active1 : f.active0;
@@ -212,18 +210,13 @@ private:
         Best b = best(cpu);
         return b.group1 == group1 ? b.id : spurious;
     }
-    u64 read_running(u32 cpu) { return running(interface_[cpu]); }
+    u64 read_running(u32 cpu) { return interface_[cpu].running(); }
     u64 read_mask(u32 cpu) { return interface_[cpu].mask; }
     void write_mask(u32 cpu, u64 v) { interface_[cpu].mask = u8(v) & priority_bits; }
     u64 read_point0(u32 cpu) { return interface_[cpu].point0; }
-    void write_point0(u32 cpu, u64 v) { interface_[cpu].point0 = std::max(u8(v & 7), point0_least); }
-    u64 read_point1(u32 cpu) {
-        const Interface& f = interface_[cpu];
-        return f.control & CBPR ? std::min(f.point0 + 1, 7) : f.point1;
-    }
-    void write_point1(u32 cpu, u64 v) {
-        if (!(interface_[cpu].control & CBPR)) interface_[cpu].point1 = std::max(u8(v & 7), point1_least);
-    }
+    void write_point0(u32 cpu, u64 v) { interface_[cpu].set_point0(v); }
+    u64 read_point1(u32 cpu) { return interface_[cpu].point1_seen(); }
+    void write_point1(u32 cpu, u64 v) { interface_[cpu].set_point1(v); }
     u64 read_control(u32 cpu) { return interface_[cpu].control | PRIbits_5; }
     void write_control(u32 cpu, u64 v) { interface_[cpu].control = u8(v & (CBPR | EOImode)); }
     u64 read_enabled0(u32 cpu) { return interface_[cpu].enabled0; }
@@ -397,8 +390,9 @@ private:
     std::vector<u8> waker_, lpis_enabled_;        // of each processor
     std::vector<u64> properties_, pending_table_; // GICR_PROPBASER, GICR_PENDBASER
     std::vector<std::vector<Lpi>> lpis_;          // that are pending
-    std::vector<Interface> interface_;
-    std::vector<Line> irq_, fiq_;
+    std::vector<GicInterface> interface_;
+    std::vector<GicVirtual> virtual_;
+    std::vector<Line> irq_, fiq_, virq_, vfiq_, maintenance_;
 };
 
 using G = ArmGicV3;
@@ -433,7 +427,8 @@ bool ArmGicV3::read_register(u32 cpu, u32 number, u64& value) {
             if (entry) value = (this->*r.read)(cpu);
             return bool(entry);
         }
-    return false;
+    Context::Entry entry(context());
+    return entry && cpu < cpus_ && virtual_[cpu].read_control(number, value);
 }
 bool ArmGicV3::write_register(u32 cpu, u32 number, u64 value) {
     for (const SystemRegister& r : system_registers)
@@ -444,7 +439,25 @@ bool ArmGicV3::write_register(u32 cpu, u32 number, u64 value) {
             update_one(cpu);
             return true;
         }
-    return false;
+    Context::Entry entry(context());
+    if (!entry || cpu >= cpus_ || !virtual_[cpu].write_control(number, value)) return false;
+    update_virtual(cpu);
+    return true;
+}
+
+bool ArmGicV3::read_virtual(u32 cpu, u32 number, u64& value) {
+    Context::Entry entry(context());
+    if (!entry || cpu >= cpus_ || !virtual_[cpu].read(number, value)) return false;
+    update_virtual(cpu);
+    return true;
+}
+bool ArmGicV3::write_virtual(u32 cpu, u32 number, u64 value) {
+    Context::Entry entry(context());
+    u32 deactivated = spurious;
+    if (!entry || cpu >= cpus_ || !virtual_[cpu].write(number, value, deactivated)) return false;
+    if (deactivated != spurious) deactivate(cpu, deactivated);
+    update_virtual(cpu);
+    return true;
 }
 
 constexpr RegRow<G> G::distributor_regs[] = {
@@ -526,15 +539,15 @@ void ArmGicV3::describe(Describe& d) {
         Describe::Group group(d, "cpu", c);
         d.interrupt("irq", irq_[c]);
         d.interrupt("fiq", fiq_[c]);
-        Interface& f = interface_[c];
-        d.state("mask", f.mask);
-        d.state("point0", f.point0, {.reset = point0_least, .low = point0_least, .high = 7});
-        d.state("point1", f.point1, {.reset = point1_least, .low = point1_least, .high = 7});
-        d.state("control", f.control, {.high = CBPR | EOImode});
-        d.state("enabled0", f.enabled0, {.high = 1});
-        d.state("enabled1", f.enabled1, {.high = 1});
-        d.state("active0", f.active0);
-        d.state("active1", f.active1);
+        GicInterface& f = interface_[c];
+        f.describe(d);
+        d.interrupt("virq", virq_[c]);
+        d.interrupt("vfiq", vfiq_[c]);
+        d.interrupt("maintenance", maintenance_[c]);
+        {
+            Describe::Group virtual_group(d, "virtual", 0);
+            virtual_[c].describe(d);
+        }
         d.list("lpis", lpis_[c], max_lpis, [](Describe& each, Lpi& l) {
             each.state("id", l.id);
             each.state("config", l.config);

@@ -6,10 +6,14 @@ namespace mimic::devices {
 
 class GicV3 : public Device {
 public:
-    // A system register of the CPU interface (ICC_*), by op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2. Any thread outside
+    // A system register of the CPU interface (ICC_*, ICH_*), by op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2. Any thread outside
     // of device contexts. False: there is none, or not for that direction.
     virtual bool read_register(u32 cpu, u32 number, u64& value) = 0;
     virtual bool write_register(u32 cpu, u32 number, u64 value) = 0;
+    // The same of the register that a hypervisor's guest meets under that number (ICV_*); does the hypervisor trap it?
+    virtual bool traps_virtual(u32 cpu, u32 number) = 0;
+    virtual bool read_virtual(u32 cpu, u32 number, u64& value) = 0;
+    virtual bool write_virtual(u32 cpu, u32 number, u64 value) = 0;
 
     // Locality-specific interrupts (LPIs), for the translation service. An LPI or a processor that is not there is ignored.
     virtual void set_lpi(u32 cpu, u32 id, bool pending) = 0;

@@ -174,6 +174,107 @@ TEST(ArmGicV3, ProcessorsSleepAfterResetUnlessTheBoardHasThemAwake) {
     }
 }
 
+// ---- the virtual interface
+
+constexpr u32 HCR = reg(12, 11, 0, 4), VTR = reg(12, 11, 1, 4), MISR = reg(12, 11, 2, 4), EISR = reg(12, 11, 3, 4),
+              ELRSR = reg(12, 11, 5, 4), VMCR = reg(12, 11, 7, 4), LR0 = reg(12, 12, 0, 4);
+constexpr u64 pending = u64{1} << 62, hardware = u64{1} << 61, group_1 = u64{1} << 60;
+constexpr u64 lr(u32 id, u64 priority) { return pending | group_1 | priority << 48 | id; }
+
+struct VirtualGic : Gic {
+    std::array<bool, 24> out{}; // 16: VIRQ, 17: VFIQ, 18: maintenance
+    struct Sink : LineSink {
+        VirtualGic& g;
+        explicit Sink(VirtualGic& v) : g(v) {}
+        void set_line(u32 n, bool on) override { g.out.at(n) = on; }
+    } sink{*this};
+    VirtualGic() : Gic(1) {
+        machine.connect(*d, "cpu[0].virq", sink, 16);
+        machine.connect(*d, "cpu[0].vfiq", sink, 17);
+        machine.connect(*d, "cpu[0].maintenance", sink, 18);
+        set(0, VMCR, 0xf0 << 24 | 3); // the mask, both groups
+        set(0, HCR, 1);
+    }
+    u64 guest(u32 r) {
+        u64 v = 0;
+        EXPECT_TRUE(d->read_virtual(0, r, v)) << r;
+        return v;
+    }
+    void guest(u32 r, u64 v) { EXPECT_TRUE(d->write_virtual(0, r, v)) << r; }
+};
+
+TEST(ArmGicV3Virtual, AGuestTakesWhatIsListed) {
+    VirtualGic g;
+    EXPECT_EQ(g.get(0, VTR) & 31, 3u); // four list registers
+    g.set(0, LR0, lr(40, 0xa0));
+    g.set(0, LR0 + 1, lr(41, 0x80));
+    EXPECT_TRUE(g.out[16]);
+    EXPECT_FALSE(g.level[0]); // the physical one
+    EXPECT_EQ(g.guest(HPPIR1), 41u);
+    EXPECT_EQ(g.guest(IAR1), 41u);
+    EXPECT_FALSE(g.out[16]); // 40 is less urgent
+    EXPECT_EQ(g.guest(IAR1), 1023u);
+    EXPECT_EQ(g.get(0, LR0 + 1) >> 62, 2u);
+    g.guest(EOIR1, 41);
+    EXPECT_EQ(g.get(0, LR0 + 1) >> 62, 0u);
+    EXPECT_TRUE(g.out[16]);
+    g.guest(PMR, 0xa0);
+    EXPECT_FALSE(g.out[16]);
+    EXPECT_EQ(g.get(0, VMCR) >> 24, 0xa0u);
+    g.guest(PMR, 0xf0);
+    g.guest(IGRPEN1, 0);
+    EXPECT_FALSE(g.out[16]);
+    g.guest(IGRPEN1, 1);
+    g.set(0, LR0, lr(40, 0xa0) & ~group_1);
+    EXPECT_TRUE(g.out[17]);
+    EXPECT_FALSE(g.out[16]);
+    EXPECT_EQ(g.guest(IAR0), 40u);
+    g.set(0, HCR, 0);
+    EXPECT_FALSE(g.out[17]);
+}
+
+TEST(ArmGicV3Virtual, APhysicalInterruptEndsWithTheVirtualOne) {
+    VirtualGic g;
+    g.enable(45, 0x80, 0);
+    g.spi(45, true);
+    g.set(0, CTLR, 2); // EOImode
+    EXPECT_EQ(g.get(0, IAR1), 45u);
+    g.set(0, EOIR1, 45);
+    g.set(0, LR0, lr(60, 0x80) | hardware | u64{45} << 32);
+    EXPECT_EQ(g.guest(IAR1), 60u);
+    EXPECT_EQ(g.get(0, IAR1), 1023u); // active still
+    g.guest(EOIR1, 60);
+    EXPECT_EQ(g.get(0, IAR1), 45u); // its line is high
+}
+
+TEST(ArmGicV3Virtual, MaintenanceSaysWhy) {
+    VirtualGic g;
+    EXPECT_EQ(g.get(0, ELRSR), 15u);
+    g.set(0, LR0, lr(40, 0x80) | u64{1} << 41); // tell of its end
+    EXPECT_EQ(g.get(0, ELRSR), 14u);
+    EXPECT_FALSE(g.out[18]);
+    g.guest(IAR1);
+    g.guest(EOIR1, 40);
+    EXPECT_EQ(g.get(0, EISR), 1u);
+    EXPECT_EQ(g.get(0, MISR), 1u);
+    EXPECT_TRUE(g.out[18]);
+    g.set(0, LR0, 0);
+    EXPECT_FALSE(g.out[18]);
+    g.set(0, HCR, 3); // underflow
+    EXPECT_EQ(g.get(0, MISR), 2u);
+    EXPECT_TRUE(g.out[18]);
+    g.set(0, LR0, lr(40, 0x80) & ~pending);
+    g.set(0, reg(12, 9, 0, 4), 1 << 16); // active priorities of an interrupt that is not listed
+    g.set(0, HCR, 5);
+    g.guest(EOIR1, 99);
+    EXPECT_EQ(g.get(0, HCR) >> 27, 1u);
+    EXPECT_EQ(g.get(0, MISR) & 4, 4u);
+    EXPECT_FALSE(g.d->traps_virtual(0, DIR));
+    g.set(0, HCR, 1 << 14);
+    EXPECT_TRUE(g.d->traps_virtual(0, DIR));
+    EXPECT_FALSE(g.d->traps_virtual(0, IAR1));
+}
+
 TEST(ArmGicV3, LpisHaveTheirTablesInMemory) {
     Gic g(2, true);
     u8* ram = g.block->host();

@@ -361,16 +361,29 @@ bool is_gic(u32 n) {
     return crn == 12 && crm >= 8 && crm <= 15 && (op1_of(n) == 0 || op1_of(n) == 4 || op1_of(n) == 6);
 }
 
+// Which of FMO (group 0) and IMO (group 1) have the guest meet its own interface (ICV_*) at this number.
+u64 virtual_by(u32 n) {
+    u32 crm = n >> 3 & 15, op2_ = n & 7;
+    if (n == sr(3, 0, 12, 12, 5)) return 0; // ICC_SRE_EL1
+    if (crm == 8 || n == sr(3, 0, 12, 12, 6)) return hcr::FMO;
+    if (crm == 9 || (crm == 12 && op2_ != 4)) return hcr::IMO;
+    return hcr::IMO | hcr::FMO;
+}
+// ICC_SGI1R_EL1, ICC_ASGI1R_EL1, ICC_SGI0R_EL1: there are none of guests.
+bool is_sgi(u32 n) { return (n >> 3 & 15) == 11 && (n & 7) >= 5 && op1_of(n) == 0; }
+
 bool ask_gic(const State& s, u32 number, u64 detail, Effects& f, Exception& e) {
     if (!s.model().has(Feature::gic_registers) || s.level() < lowest_level(s, number))
         return e = undefined_instruction(), false;
     bool write = detail >> 13 & 1;
     u32 rt = u32(detail >> 8 & 31);
+    bool guest = s.level() == 1 && (s.hcr() & virtual_by(number));
+    if (guest && is_sgi(number)) return e = trapped(s, detail, 2), false;
     f.request = {.kind = write ? BoardRequest::Kind::write : BoardRequest::Kind::read,
                  .number = 1u << 15 | number,
                  .level = u8(s.level()),
                  .secure = s.level() == 3 || s.secure(),
-                 .virtual_interface = s.level() == 1 && (s.hcr() & (hcr::IMO | hcr::FMO)),
+                 .virtual_interface = guest,
                  .values = {write ? s.x(rt) : 0}};
     f.request.values[7] = rt; // for register_answered
     return true;
@@ -428,6 +441,7 @@ bool access_register(const State& s, u64 detail, Effects& f, Exception& e) {
 }
 
 bool register_answered(const State& s, const BoardRequest& r, bool done, Exception& e) {
+    if (r.trapped) return e = trapped(s, s.cpu().fault_address, 2), false;
     if (!done) return e = undefined_instruction(), false;
     if (r.kind == BoardRequest::Kind::read) s.x(u32(r.values[7]), r.values[0]);
     return true;

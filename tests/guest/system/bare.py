@@ -26,7 +26,9 @@ OPTIONS = {
 
 def known(text):
     """RISC-V Volume II, 3.1.15: what an AMO meets is a store's exception; the reference (7.2) says a load's at times.
-    Arm DDI 0487, ISS of EC 0x18: the reference has op1 and op2 of a trapped MSR (immediate) in each other's place."""
+    Arm DDI 0487, ISS of EC 0x18: the reference has op1 and op2 of a trapped MSR (immediate) in each other's place; of a fault of stage 2 in a walk of stage 1 it tells the level of the latter."""
+    text = text.replace("walk to a hole: ec 24 iss 86", "walk to a hole: ec 24 iss 87")
+    text = text.replace("stage 1: par b0d stage 1 b0d", "stage 1: par b0f stage 1 b0f")
     text = re.sub(r"\ba:5/", "a:7/", re.sub(r"\ba:13/", "a:15/", text))
     return text.replace("daifset EL0: esr 620793e6", "daifset EL0: esr 620cd3e6")
 
