@@ -219,8 +219,11 @@ class Session(unittest.TestCase):
                 "trace-event-set-state": {"name": "bus.nothing*", "enable": False},
                 "memsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "m")},
                 "pmemsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "p")},
+                "migrate": {"uri": "nowhere:"}, "migrate-incoming": {"uri": "file:/nonexistent"},
+                "migrate-set-capabilities": {"capabilities": [{"capability": "events", "state": True}]},
             }
-            refused = {"object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
+            refused = {"migrate", "migrate-incoming",
+                       "object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
                        "query-hotpluggable-cpus", "qmp_capabilities", "chardev-send-break", "trace-event-set-state"}
             for name in ["chardev-add", *(n for n in names if n not in {"quit", "chardev-add"})]:
                 with self.subTest(name):
