@@ -447,6 +447,7 @@ Result<void> RiscvVirt::make_rom(u64 start, u64 tree, u64 kernel_entry) {
 }
 
 Result<void> RiscvVirt::load() {
+    if (!options_.smbios.empty()) return Error::unsupported("-smbios: this board has no SMBIOS tables");
     constexpr std::string_view opensbi[] = {"opensbi-riscv64-generic-fw_dynamic.bin", "fw_dynamic.bin",
                                             "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin"};
     Loaded firmware{map::ram, map::ram, map::ram};

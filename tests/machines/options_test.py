@@ -45,6 +45,8 @@ REFUSED = (
     (["-M", "virt", "-initrd", "/dev/null"], "-initrd: expected together with -kernel"),
     (["-M", "virt", "-append", "x"], "-append: expected together with -kernel"),
     (["-M", "virt", "-dtb", __file__], "the device tree:"),
+    (["-M", "virt", "-smbios", "type=1,serial=7"], "-smbios: this board has no SMBIOS tables"),
+    (["-M", "virt", "-smbios", "type=1,serail=7"], "-smbios type=1: there is no 'serail', did you mean 'serial'?"),
     (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
     (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
     (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added, expected one of:"),

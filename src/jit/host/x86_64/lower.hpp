@@ -240,6 +240,8 @@ private:
         Gp offset, entry; // of the page; of the TLB, then the host's page
         i32 right = 0;
     };
+    bool sum_fits(ValueId base, ValueId index) const;
+    Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
     TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
     u32 tlb_record(u32 n);
