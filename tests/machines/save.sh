@@ -17,8 +17,8 @@ ip link set eth0 up
 until udhcpc -i eth0 -n -q -t 5 -s /bin/udhcpc.sh; do :; done
 echo "NET-DHCP-OK"
 mount -t ext4 /dev/vda /mnt
-# Reads of the disk all the time, in another process.
-( while [ ! -e /tmp/done ]; do cat /mnt/[0-9]* >/dev/null 2>&1; echo 1 > /proc/sys/vm/drop_caches; done ) &
+# Reads of the disk again and again, in another process.
+( while [ ! -e /tmp/done ]; do cat /mnt/[0-9]* >/dev/null 2>&1; echo 1 > /proc/sys/vm/drop_caches; sleep 1; done ) &
 i=0
 while [ $i -lt "$rounds" ]; do
   dd if=/dev/urandom of=/mnt/$i bs=64k count=4 2>/dev/null
