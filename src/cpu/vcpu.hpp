@@ -79,6 +79,7 @@ public:
     virtual void set_line(u32 line, bool level) = 0;
     // Powered off: does not run although started (secondary processors before PSCI or SBI HSM of the board start them).
     virtual void set_powered(bool on) = 0;
+    virtual bool powered() const = 0;
     // Runs `f` on the vCPU's thread between two instructions (or at once when it is stopped); returns when it is done.
     virtual void run_inside(const std::function<void(ir::CpuHeader&)>& f) = 0;
 

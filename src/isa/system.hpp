@@ -153,6 +153,10 @@ public:
     // For `-machine none`-like starts and boards: where execution begins, and first arguments by the boot protocol.
     virtual void set_pc(ir::CpuHeader& cpu, u64 pc) const = 0;
 
+    // Registers came from outside (a saved machine): is their state one that the architecture can be in? Errors name what is
+    // not. Whatever else they hold, nothing worse may come of it than a guest that goes wrong.
+    virtual Result<void> check_state(const ir::CpuHeader&) const { return {}; }
+
     // Properties of a processor's node in a device tree: name and bytes (texts end with a zero byte).
     virtual std::vector<std::pair<std::string, std::string>> device_tree() const { return {}; }
 

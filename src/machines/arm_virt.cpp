@@ -61,6 +61,7 @@ private:
     void reset_vcpu(cpu::Vcpu& vcpu) override;
     u64 vcpu_id(u32 n) const override { return affinity_of(n, per_cluster()); }
     cpu::BoardPort* port() override { return this; }
+    void loaded_state() override { psci_->follow(); }
     bool call(cpu::Vcpu& vcpu, isa::BoardRequest& r) override { return psci_->call(vcpu, r); }
     bool access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) override;
     void output(cpu::Vcpu& vcpu, u32 line, bool level) override;

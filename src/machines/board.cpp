@@ -110,9 +110,22 @@ Result<void> Board::reset(devices::ResetKind kind) {
     return {};
 }
 
+std::vector<memory::RamBlock*> Board::ram_blocks() const {
+    std::vector<memory::RamBlock*> all;
+    auto add = [&](memory::RamBlock* b) {
+        if (b && std::find(all.begin(), all.end(), b) == all.end()) all.push_back(b);
+    };
+    for (const auto& b : blocks_) add(b.get());
+    machine_.each([&](devices::Device& d) {
+        for (u32 i = 0; i < d.regions(); i++) add(d.region(i).block());
+    });
+    return all;
+}
+
 void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
     if (running_) return;
     running_ = true;
+    machine_.thaw();
     machine_.set_running(true);
     for (auto& vcpu : vcpus_)
         if (!which || which(*vcpu)) vcpu->start();

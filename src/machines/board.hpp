@@ -19,6 +19,7 @@ struct Smp {
 
 // What users say of a machine; every part has a default.
 struct BoardOptions {
+    std::string type_name; // of the BoardType that it is of
     devices::Machine::Options machine;
     devices::PropertyList properties; // of -M
     std::string cpu;                  // model and its properties; empty: the board's
@@ -60,6 +61,10 @@ public:
     void stop();
     // The user pressed the power button. Boards that have none ignore it.
     virtual void press_power_button() {}
+    // All RAM and ROM: the board's and its devices'.
+    std::vector<memory::RamBlock*> ram_blocks() const;
+    // A saved state was loaded: what the board itself keeps of its processors follows.
+    virtual void loaded_state() {}
     // A vCPU paused by itself; called on its thread.
     std::function<void(cpu::Vcpu&, cpu::Pause)> on_pause;
 

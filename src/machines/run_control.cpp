@@ -1,4 +1,5 @@
 #include "machines/run_control.hpp"
+#include "base/check.hpp"
 #include <utility>
 
 namespace mimic::machines {
@@ -6,14 +7,19 @@ namespace mimic::machines {
 using devices::Request;
 
 std::string_view to_string(RunState state) {
-    constexpr std::string_view names[] = {"prelaunch", "running",  "paused",         "debug",
-                                          "io-error",  "shutdown", "guest-panicked", "internal-error"};
+    constexpr std::string_view names[] = {
+        "prelaunch",      "running",   "paused",         "debug",       "io-error", "shutdown",  "guest-panicked",
+        "internal-error", "inmigrate", "finish-migrate", "postmigrate", "save-vm",  "restore-vm"};
     return names[u8(state)];
 }
 
 namespace {
 
 // States in which the guest is at its end: what it would do next makes no sense.
+bool is_busy(RunState s) {
+    return s == RunState::inmigrate || s == RunState::finish_migrate || s == RunState::save_vm ||
+           s == RunState::restore_vm;
+}
 bool needs_reset(RunState s) {
     return s == RunState::shutdown || s == RunState::guest_panicked || s == RunState::internal_error;
 }
@@ -48,6 +54,7 @@ void RunControl::tell(const RunEvent& e) {
 Result<void> RunControl::resume() {
     if (needs_reset(state_))
         return Error::busy("the machine is in state '{}', expected a reset first", to_string(state_));
+    if (is_busy(state_)) return Error::busy("the machine is in state '{}', expected its end first", to_string(state_));
     if (running()) return {};
     state_ = RunState::running;
     tell({RunEvent::Kind::resume, false, {}});
@@ -56,7 +63,7 @@ Result<void> RunControl::resume() {
 }
 
 void RunControl::resume_some(const std::function<bool(cpu::Vcpu&)>& which) {
-    if (needs_reset(state_)) return;
+    if (needs_reset(state_) || is_busy(state_)) return;
     state_ = RunState::running;
     quiet_ = true;
     board_.start(which);
@@ -67,6 +74,16 @@ void RunControl::stop(RunState why) {
     if (!running()) return;
     state_ = why;
     if (!std::exchange(quiet_, false)) tell({RunEvent::Kind::stop, false, {}});
+}
+
+void RunControl::set_state(RunState why) {
+    MIMIC_CHECK(!running(), "a machine that runs is said to be stopped");
+    state_ = why;
+    if (is_busy(why)) return;
+    for (Request& r : std::exchange(deferred_, {}))
+        board_.machine().post([this, alive = alive_, r = std::move(r)] {
+            if (*alive) request(r);
+        });
 }
 
 void RunControl::paused(cpu::Vcpu& vcpu, cpu::Pause pause) {
@@ -83,6 +100,7 @@ void RunControl::paused(cpu::Vcpu& vcpu, cpu::Pause pause) {
 
 void RunControl::request(const Request& r) {
     if (leaving_) return;
+    if (is_busy(state_)) return deferred_.push_back(r);
     switch (r.kind) {
     case Request::Kind::reset:
         if (actions.reboot == Actions::Reboot::shutdown) return shut_down(r);

@@ -13,7 +13,21 @@
 namespace mimic::machines {
 
 // Those of the QMP reference's RunState that can be met here.
-enum class RunState : u8 { prelaunch, running, paused, debug, io_error, shutdown, guest_panicked, internal_error };
+enum class RunState : u8 {
+    prelaunch,
+    running,
+    paused,
+    debug,
+    io_error,
+    shutdown,
+    guest_panicked,
+    internal_error,
+    inmigrate,
+    finish_migrate,
+    postmigrate,
+    save_vm,
+    restore_vm
+};
 std::string_view to_string(RunState state); // "io-error"
 
 // What a request leads to (-action, set-action).
@@ -49,6 +63,8 @@ public:
     void resume_some(const std::function<bool(cpu::Vcpu&)>& which);
     // Returns when no processor runs guest code; registers may be looked at.
     void stop(RunState why = RunState::paused);
+    // A stopped machine is stopped for another reason: it is being saved or loaded, or was.
+    void set_state(RunState why);
     void request(const devices::Request& r);
     // Asks the guest to power off, where the board has a button for that.
     void power_down();
@@ -72,7 +88,8 @@ private:
 
     Board& board_;
     RunState state_ = RunState::prelaunch;
-    bool leaving_ = false, quiet_ = false; // quiet: nobody was told that it runs
+    bool leaving_ = false, quiet_ = false;   // quiet: nobody was told that it runs
+    std::vector<devices::Request> deferred_; // while the machine is saved or loaded
     u32 next_watcher_ = 0;
     std::map<u32, std::function<void(const RunEvent&)>> watchers_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -39,6 +39,7 @@ public:
     Region* parent() const { return parent_; }
     u64 at() const { return at_; } // inside its parent
     bool enabled() const { return enabled_; }
+    RamBlock* block() const { return block_; } // of ram, rom and rom_device; else null
 
 private:
     void changed();

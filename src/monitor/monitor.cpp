@@ -1,4 +1,5 @@
 #include "monitor/monitor.hpp"
+#include "migration/migrator.hpp"
 #include "monitor/commands.hpp"
 #include <algorithm>
 #include <ctime>
@@ -7,7 +8,7 @@ namespace mimic::monitor {
 
 std::unique_ptr<Schema> make_schema() {
     const Family* families[] = {&run_family,    &machine_family, &chardev_family, &block_family,
-                                &object_family, &memory_family,  &self_family};
+                                &object_family, &memory_family,  &self_family,    &migration_family};
     std::vector<std::string_view> types;
     std::vector<std::span<const Command>> commands;
     for (const Family* f : families) {
@@ -30,9 +31,16 @@ Monitor::Monitor(Services services) : services_(std::move(services)), schema_(ma
         }
         event(names[u8(e.kind)], std::move(data));
     });
+    services_.migrator.watch = [this](migration::Status s) {
+        if (!migration_events) return;
+        Json data;
+        data.set("status", to_string(s));
+        event("MIGRATION", std::move(data));
+    };
 }
 
 Monitor::~Monitor() {
+    services_.migrator.watch = nullptr;
     run().unwatch(watcher_);
     sessions_.clear();
 }

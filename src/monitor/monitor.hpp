@@ -12,6 +12,10 @@
 #include "machines/run_control.hpp"
 #include "monitor/schema.hpp"
 
+namespace mimic::migration {
+class Migrator;
+}
+
 namespace mimic::monitor {
 
 inline constexpr std::string_view version = "0.1";      // of Mimic
@@ -27,6 +31,7 @@ struct DeviceRequest {
 struct Services {
     machines::Board& board;
     machines::RunControl& run;
+    migration::Migrator& migrator;
     const machines::BoardType& type;
     chardev::OpenContext& chardevs;
     std::string name, uuid;
@@ -73,6 +78,8 @@ public:
     void serve_human(chardev::Chardev& dev);
     // Sends an event to all QMP clients.
     void event(std::string_view name, Json data = {});
+
+    bool migration_events = false; // the migration capability "events"
 
     // By number; errors list what is expected.
     Result<cpu::Vcpu*> vcpu(u64 index);

@@ -219,8 +219,11 @@ class Session(unittest.TestCase):
                 "trace-event-set-state": {"name": "bus.nothing*", "enable": False},
                 "memsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "m")},
                 "pmemsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "p")},
+                "migrate": {"uri": "nowhere:"}, "migrate-incoming": {"uri": "file:/nonexistent"},
+                "migrate-set-capabilities": {"capabilities": [{"capability": "events", "state": True}]},
             }
-            refused = {"object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
+            refused = {"migrate", "migrate-incoming",
+                       "object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
                        "query-hotpluggable-cpus", "qmp_capabilities", "chardev-send-break", "trace-event-set-state"}
             for name in ["chardev-add", *(n for n in names if n not in {"quit", "chardev-add"})]:
                 with self.subTest(name):
@@ -326,6 +329,89 @@ REFUSED = (
     (["-uuid", "12"], "-uuid: '12', expected a form like"), (["-action", "panic=run"], "-action panic: 'run', expected one of"),
     (["-daemonize", "-nographic"], "-daemonize: it has no terminal, expected without -nographic"),
 )
+
+
+class Saving(unittest.TestCase):
+    """Machines that never ran; those that did are in save_test.py."""
+
+    def saved(self, *words):
+        path = FOLDER / "machine.state"
+        with Qmp("-S", "-bios", "none", *words) as q:
+            q.run("migrate", uri=f"file:{path}")
+            self.ended(q)
+        return path
+
+    def ended(self, q):
+        while (found := q.run("query-migrate"))["status"] in ("setup", "active"):
+            pass
+        return found
+
+    def test_a_machine_is_saved_with_events(self):
+        path = FOLDER / "with-events"
+        with Qmp("-S", "-bios", "none") as q:
+            self.assertEqual(q.run("query-migrate"), {})
+            q.run("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+            self.assertIn({"capability": "events", "state": True}, q.run("query-migrate-capabilities"))
+            q.run("migrate", uri=f"file:{path}")
+            for status in ("setup", "active", "completed"):
+                self.assertEqual(q.event("MIGRATION")["data"]["status"], status)
+            found = q.run("query-migrate")
+            self.assertEqual(found["status"], "completed")
+            self.assertEqual(found["ram"]["remaining"], 0)
+            self.assertEqual(q.run("query-status"), {"running": False, "status": "postmigrate"})
+            self.assertIn("Status: completed", q.human("info migrate"))
+            self.assertLess(path.stat().st_size, 2 << 20)  # zeros are not written
+            q.run("cont")
+            q.run("stop")
+            self.assertEqual(q.human(f"migrate exec:cat >{path}-2"), "")  # waits for the end
+            self.assertEqual(q.run("query-status")["status"], "postmigrate")
+            self.assertEqual(Path(f"{path}-2").read_bytes()[:8], b"MIMICVM\n")
+
+    def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
+        with Qmp("-S", "-bios", "none") as q:
+            self.assertIn("expected file:PATH", q.ask("migrate", uri="flie:x")["error"]["desc"])
+            for uri, message in (("file:/nonexistent/x", "cannot open /nonexistent/x: No such file or directory"),
+                                 ("exec:cat >/dev/null; exit 3", "ended with status 3"), ("file:/dev/full", "cannot write")):
+                q.run("migrate", uri=uri)
+                found = self.ended(q)
+                self.assertEqual(found["status"], "failed")
+                self.assertIn(message, found["error-desc"])
+                self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            q.run("migrate_cancel")  # of nothing
+            reply = q.ask("migrate-set-capabilities", capabilities=[{"capability": "multifd", "state": True}])
+            self.assertIn("'multifd' is not there", reply["error"]["desc"])
+
+    def test_a_machine_can_be_told_where_it_comes_from(self):
+        path = self.saved()
+        with Qmp("-bios", "none", "-incoming", "defer") as q:
+            self.assertEqual(q.run("query-status"), {"running": False, "status": "inmigrate"})
+            self.assertIn("inmigrate", q.ask("cont")["error"]["desc"])
+            self.assertIn("error", q.ask("migrate", uri=f"file:{path}-2"))
+            q.run("migrate-incoming", uri=f"exec:cat {path}")
+            self.assertEqual(self.ended(q), {"status": "completed"})
+            self.assertEqual(q.run("query-status")["status"], "paused")  # it did not run
+            q.run("cont")
+        with Qmp("-S", "-bios", "none") as q:
+            self.assertIn("-incoming", q.ask("migrate-incoming", uri=f"file:{path}")["error"]["desc"])
+
+    def test_what_is_no_such_machine_is_one_line(self):
+        good = self.saved().read_bytes()
+        torn, changed, other = (FOLDER / name for name in ("torn", "changed", "other"))
+        torn.write_bytes(good[:-100])
+        changed.write_bytes(good[:len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1:])
+        other.write_bytes(b"no machine at all")
+        for words, message in ((["-incoming", f"file:{torn}"], "in the middle"), (["-incoming", f"file:{changed}"], "checksum"),
+                               (["-incoming", f"file:{other}"], "is no saved machine"),
+                               (["-incoming", f"file:{FOLDER}/machine.state", "-m", "64M"], "it was saved with ram ["),
+                               (["-incoming", f"file:{FOLDER}/machine.state", "-smp", "2"], "saved with cpus 1, but this machine has 2"),
+                               (["-incoming", "file:/nonexistent"], "cannot open /nonexistent"),
+                               (["-incoming", "flie:x"], "expected file:PATH")):
+            with self.subTest(words):
+                result = subprocess.run([LINK, "-M", "virt", "-bios", "none", "-display", "none", "-serial", "null", *words],
+                                        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
 
 
 class Options(unittest.TestCase):

@@ -66,6 +66,9 @@ SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"])}
 
 
+SAVES = "machines_save"
+
+
 def programs(kind, preset):
     """{name: file} of the build's soak or fuzz programs: its targets NAME_soak or NAME_fuzz."""
     configure(preset)
@@ -107,10 +110,24 @@ def soak_script(name, options):
     return 1 if failed else 0
 
 
+def soak_saves(options):
+    """Machines of all boards, saved at 50 random points each by default (--count boots of 10 points)."""
+    inputs.fetch()
+    compile_targets(options.preset, ["mimic-system"])
+    failed = False
+    for cpus in (1, 2):
+        command = [sys.executable, "-B", ROOT / "tests" / "machines" / "save_test.py", preset_dir(options.preset) / "mimic-system",
+                   "--cpus", cpus, "--points", 10, "--count", options.count or 5, "--seed", options.seed]
+        failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
+    return 1 if failed else 0
+
+
 def soak(options):
     packages.install()
     if not options.name:
-        return listing("soak", options.preset, SCRIPTS)
+        return listing("soak", options.preset, [*SCRIPTS, SAVES])
+    if options.name == SAVES:
+        return soak_saves(options)
     if options.name in SCRIPTS:
         return soak_script(options.name, options)
     name, program = chosen(options.name, "soak", options.preset)

@@ -11,7 +11,13 @@ void Session::make_control() {
     run_->say = [this](const std::string& line) {
         std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), line.c_str());
     };
-    monitor::Services services{*board_, *run_, *type_, *chardev_context_, options_.name, options_.board.uuid};
+    migrator_ = std::make_unique<migration::Migrator>(*run_);
+    migrator_->on_load_failed = [this](const Error& e) {
+        std::fprintf(stderr, "%s: -incoming: %s\n", options_.program.c_str(), e.message().c_str());
+        leave(1);
+    };
+    monitor::Services services{*board_,           *run_,         *migrator_,         *type_,
+                               *chardev_context_, options_.name, options_.board.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {
         return make_device({d.driver, d.id, d.bus, d.properties});
     };

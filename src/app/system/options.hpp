@@ -65,6 +65,7 @@ struct SystemOptions {
     std::string debugger; // -gdb; empty: none
     std::string qtest, qtest_log;
     std::string display, name, pid_file, log_file;
+    std::string incoming;           // where a saved machine comes from, "defer"; empty: nowhere
     std::vector<std::string> trace; // globs
     u32 log = 0;                    // cpu::log bits
     bool guest_errors = false;

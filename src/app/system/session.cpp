@@ -172,6 +172,7 @@ Result<void> Session::make_board() {
     if (b.smp.cpus > type_->max_cpus)
         return Error::invalid_argument("-smp cpus: {}, expected at most {} for machine '{}'", b.smp.cpus,
                                        type_->max_cpus, type_->name);
+    b.type_name = type_->name;
     b.ram.backing = memory::RamBlock::Backing::huge;
     b.machine.loop = loop_.get();
     b.machine.types = devices::types();
@@ -261,6 +262,18 @@ void Session::leave(int status) {
     done_ = true;
 }
 
+// Lets the machine run, or what is to come in decides.
+Result<void> Session::start() {
+    const std::string& from = options_.incoming;
+    if (from.empty()) {
+        if (!options_.paused) run_->resume().ignore(); // it was never run
+        return {};
+    }
+    run_->set_state(machines::RunState::inmigrate);
+    if (from == "defer") return {}; // migrate-incoming says from where
+    return migrator_->load_from(from, !options_.paused).in("-incoming");
+}
+
 int Session::run() {
     if (done_) return status_;
     if (!options_.pid_file.empty()) {
@@ -274,7 +287,10 @@ int Session::run() {
         std::fclose(f);
     }
     if (on_ready) on_ready();
-    if (!options_.paused) run_->resume().ignore(); // it was never run
+    if (auto started = start(); !started) {
+        std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), started.error().message().c_str());
+        return 1;
+    }
     loop_->run_until([this] { return done_; });
     board_->stop();
     return status_;
@@ -286,6 +302,7 @@ Session::~Session() {
     if (qtest_log_) std::fclose(qtest_log_);
     debugger_.reset();
     monitor_.reset();
+    migrator_.reset();
     run_.reset();
     for (auto& [id, drive] : drives_) {
         if (drive.node) loop_->run(drive.node->drain());

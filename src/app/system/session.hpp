@@ -4,6 +4,7 @@
 #include "base/io/watch.hpp"
 #include "block/driver.hpp"
 #include "chardev/open.hpp"
+#include "migration/migrator.hpp"
 #include "monitor/debugger.hpp"
 #include "monitor/qtest.hpp"
 
@@ -35,6 +36,7 @@ private:
     Result<void> open_qtest();
     Result<std::string> open_debugger(const std::string& device);
     Result<void> set_log(std::string_view items);
+    Result<void> start();
     void watch_signals();
     io::Task<Result<void>> signals();
     void leave(int status);
@@ -50,6 +52,7 @@ private:
     const machines::BoardType* type_ = nullptr;
     std::unique_ptr<machines::Board> board_;
     std::unique_ptr<machines::RunControl> run_;
+    std::unique_ptr<migration::Migrator> migrator_;
     std::unique_ptr<monitor::Monitor> monitor_;
     std::unique_ptr<monitor::Debugger> debugger_;
     std::unique_ptr<monitor::Qtest> qtest_;

@@ -138,6 +138,7 @@ bool MachineCpu::write_register(std::string_view name, u64 value) {
 void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
+    outputs_known_ = false; // nor what the board knows of timers
 }
 bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
     return memory_.debug_access(header(), address, out, bytes, false);
@@ -228,6 +229,7 @@ void MachineCpu::tick() {
     BoardPort* port = accelerator_.options().port;
     if (!port) return;
     u64 now = system_.output_levels(header()), changed = now ^ outputs_;
+    if (!std::exchange(outputs_known_, true)) changed = (u64{1} << system_.outputs().size()) - 1;
     outputs_ = now;
     for (; changed; changed &= changed - 1) {
         u32 n = u32(std::countr_zero(changed));

@@ -92,6 +92,7 @@ public:
     Pause pause() const override { return pause_.load(); }
     void set_line(u32 line, bool level) override;
     void set_powered(bool on) override;
+    bool powered() const override { return powered_; }
     void run_inside(const std::function<void(ir::CpuHeader&)>& f) override;
     ir::CpuHeader& header() override { return cpu_.header(); }
     void reset(isa::ResetKind kind) override;
@@ -159,6 +160,7 @@ private:
     std::deque<const std::function<void(ir::CpuHeader&)>*> jobs_;
     std::atomic<bool> step_{false};
     u64 outputs_ = 0; // levels that the board was told
+    bool outputs_known_ = true;
     // Flushes that other processors ask for. Who asks sets flush_owed_ and looks at inside_, its own thread the other way
     // round: so it is either waited for or has done them before it enters code.
     std::atomic<bool> inside_{false}, flush_owed_{false};

@@ -41,7 +41,8 @@ public:
         level ? __atomic_fetch_or(&header_->lines, bit, __ATOMIC_SEQ_CST)
               : __atomic_fetch_and(&header_->lines, ~bit, __ATOMIC_SEQ_CST);
     }
-    void set_powered(bool) override {}
+    void set_powered(bool on) override { powered_ = on; }
+    bool powered() const override { return powered_; }
     void run_inside(const std::function<void(ir::CpuHeader&)>& f) override { f(*header_); }
     ir::CpuHeader& header() override { return *header_; }
     void reset(isa::ResetKind kind) override { system_.reset(*header_, kind); }
@@ -84,7 +85,7 @@ private:
     size_t bytes_;
     std::unique_ptr<u8, void (*)(void*)> home_;
     ir::CpuHeader* header_ = nullptr;
-    bool running_ = false;
+    bool running_ = false, powered_ = true;
 };
 
 class QtestAccelerator final : public Accelerator {

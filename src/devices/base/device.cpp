@@ -70,7 +70,13 @@ u32 CharPort::write(std::span<const u8> bytes) { return chardev_ ? chardev_->wri
 void CharPort::accept_input() {
     if (chardev_) chardev_->accept_input();
 }
+void CharPort::thawed() {
+    for (chardev::Event e : std::exchange(kept_, {})) event(e);
+    writable();
+    accept_input();
+}
 u32 CharPort::room() {
+    if (device_.machine().frozen()) return 0;
     Context::Entry entry(device_.context());
     return entry && handlers_.room ? handlers_.room() : 0;
 }
@@ -81,10 +87,11 @@ void CharPort::receive(std::span<const u8> bytes) {
 }
 void CharPort::event(chardev::Event e) {
     if (!handlers_.event) return;
+    if (device_.machine().frozen()) return kept_.push_back(e);
     device_.machine().arrive(Port::character, device_, [&] { handlers_.event(e); });
 }
 void CharPort::writable() {
-    if (!handlers_.writable) return;
+    if (!handlers_.writable || device_.machine().frozen()) return;
     device_.machine().arrive(Port::character, device_, [&] { handlers_.writable(); });
 }
 

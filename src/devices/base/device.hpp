@@ -117,6 +117,8 @@ public:
     u32 write(std::span<const u8> bytes);
     // room() grew.
     void accept_input();
+    // Machine::thaw: what was kept back comes now.
+    void thawed();
     bool connected() const { return chardev_; }
     std::string id; // the property; empty: none
 
@@ -130,6 +132,7 @@ private:
     Device& device_;
     Handlers handlers_;
     chardev::Chardev* chardev_ = nullptr;
+    std::vector<chardev::Event> kept_; // while the machine is frozen
 };
 
 // A disk of the block layer, by the id that -drive gave it. Its node is used on the loop thread.
@@ -162,6 +165,10 @@ public:
     // The only hooks of save and load. Inside the context.
     virtual void before_save() {}
     virtual Result<void> after_load() { return {}; }
+    // Requests that back ends work at now, and that write to memory or change state when they end. Inside the context.
+    virtual u32 in_flight() const { return 0; }
+    // The machine is no longer frozen: back ends may be asked for what they kept back. Outside the context.
+    virtual void thawed() {}
     // Where lines of others may end; null: nowhere.
     virtual LineSink* inputs() { return nullptr; }
     // Of buses: the kind of devices that fit, and how one is plugged.

@@ -144,6 +144,33 @@ void Machine::set_running(bool running) {
     timers_->clock_changed();
 }
 
+void Machine::set_now(u64 nanoseconds) {
+    MIMIC_CHECK(!running(), "the clock is set while it runs");
+    clock_.store(nanoseconds << 1, std::memory_order_release);
+    timers_->clock_changed();
+}
+
+void Machine::thaw() {
+    if (!std::exchange(frozen_, false)) return;
+    struct Waker final : Describe {
+        void on_chardev(std::string_view, CharPort& port, std::string_view) override { port.thawed(); }
+    };
+    each([](Device& d) {
+        Waker waker;
+        d.describe(waker);
+        d.thawed();
+    });
+}
+
+u32 Machine::in_flight() const {
+    u32 n = 0;
+    each([&](Device& d) {
+        Context::Entry entry(d.context());
+        n += d.in_flight();
+    });
+    return n;
+}
+
 void Machine::request(Request r) {
     post([this, r = std::move(r)] {
         arrivals_[u8(Port::command)]++;

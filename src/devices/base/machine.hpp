@@ -59,6 +59,17 @@ public:
     // Starts and stops the clock and with it the timers.
     void set_running(bool running);
     bool running() const { return clock_.load(std::memory_order_relaxed) & 1; }
+    // While stopped: what now() is, and where the generator of a seeded random port stands (a saved machine is loaded).
+    void set_now(u64 nanoseconds);
+    u64 random_state() const { return random_state_; }
+    void set_random_state(u64 state) { random_state_ = state; }
+    // Frozen, a stopped machine hears nothing from networks and character devices, so that its state and memory stay as they
+    // are while they are read. Loop's thread.
+    void freeze() { frozen_ = true; }
+    void thaw();
+    bool frozen() const { return frozen_; }
+    // Requests of devices that back ends work at; their ends still arrive.
+    u32 in_flight() const;
     // Any thread; on_request hears it on the loop's thread (with no loop: at once).
     void request(Request r);
     std::function<void(const Request&)> on_request;
@@ -132,6 +143,7 @@ private:
     Device* root_ = nullptr;
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     u32 next_id_ = 0;
+    bool frozen_ = false;
 };
 
 // Sets a property from text. Errors name type, property and what was expected.

@@ -42,6 +42,7 @@ public:
         if (offset == offsetof(virtio_blk_config, wce) && has(VIRTIO_BLK_F_CONFIG_WCE)) write_cache_ = value & 1;
     }
     void notified(u32 n) override;
+    u32 in_flight() const override { return u32(jobs_); }
     void forget() override {
         requests_.clear();
         retry_.disarm();

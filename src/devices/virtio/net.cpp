@@ -60,11 +60,17 @@ public:
 
     // ---- net::FrontEnd --------------------------------------------------------------------------------------------
     bool receive(std::span<const u8> frame) override {
+        if (machine().frozen()) return false;
         bool taken = true;
         machine().arrive(Port::network, *this, [&] { taken = take_in(frame); });
         return taken;
     }
+    void thawed() override {
+        writable();
+        if (net_.peer) net_.peer->accept_input();
+    }
     void writable() override {
+        if (machine().frozen()) return;
         machine().arrive(Port::network, *this, [&] {
             for (u32 pair = 0; pair < pairs_; pair++)
                 if (usable(2 * pair + 1)) transmit(2 * pair + 1);

@@ -57,6 +57,7 @@ public:
     std::span<const std::string_view> outputs() const override { return output_names; }
     u64 output_levels(ir::CpuHeader& cpu) const override { return timer_outputs(State(cpu, model_)); }
 
+    Result<void> check_state(const ir::CpuHeader& cpu) const override;
     void reset(ir::CpuHeader& cpu, ResetKind kind) const override;
     bool enter_level(ir::CpuHeader& cpu, u32 level) const override;
     void set_identity(ir::CpuHeader& cpu, u64 id) const override { State(cpu, model_)[slot_mpidr] = id & 0xff00ffffff; }
@@ -207,6 +208,13 @@ bool AArch64System::answered(ir::CpuHeader& cpu, const BoardRequest& r, bool don
 }
 
 // D1.3.1 and each register's reset value; what is UNKNOWN is zero.
+Result<void> AArch64System::check_state(const ir::CpuHeader& cpu) const {
+    State s(const_cast<ir::CpuHeader&>(cpu), model_);
+    if (s.level() > s.highest() || (s.level() == 2 && !s.has_el2()))
+        return Error::corrupt("register 'pstate': exception level {}, which this model has not", s.level());
+    return {};
+}
+
 void AArch64System::reset(ir::CpuHeader& cpu, ResetKind) const {
     State s(cpu, model_);
     u64 id = s[slot_mpidr];

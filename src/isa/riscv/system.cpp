@@ -192,6 +192,17 @@ public:
         cpu.fp = {};
         s.refresh_mode();
     }
+    Result<void> check_state(const ir::CpuHeader& cpu) const override {
+        State s(const_cast<ir::CpuHeader&>(cpu));
+        u64 scheme = s[slot_satp] >> 60;
+        if (s[slot_priv] > machine_level || s[slot_priv] == 2)
+            return Error::corrupt("register 'priv': {}, expected 0, 1 or 3", s[slot_priv]);
+        if ((s[slot_mstatus] & mstatus::MPP) == u64{2} << mstatus::MPP_at)
+            return Error::corrupt("register 'mstatus': {:#x}, expected another MPP than 2", s[slot_mstatus]);
+        if (scheme != 0 && (scheme < 8 || scheme > 10))
+            return Error::corrupt("register 'satp': {:#x}, expected mode 0 or 8 to 10", s[slot_satp]);
+        return {};
+    }
     void set_identity(ir::CpuHeader& cpu, u64 id) const override {
         const State s(cpu);
         s[slot_mhartid] = id;

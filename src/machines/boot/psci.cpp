@@ -29,6 +29,10 @@ void Psci::reset() {
     }
 }
 
+void Psci::follow() {
+    for (u32 i = 0; i < vcpus_.size(); i++) power_[i] = vcpus_[i]->powered() ? Power::on : Power::off;
+}
+
 u32 Psci::find(u64 affinity) const {
     for (u32 i = 0; i < vcpus_.size(); i++)
         if (affinity_of(i, options_.per_cluster) == affinity) return i;

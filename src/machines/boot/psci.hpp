@@ -22,6 +22,8 @@ public:
     bool call(cpu::Vcpu& vcpu, isa::BoardRequest& r);
     // While stopped, after processors were reset: the first runs, the others wait for CPU_ON.
     void reset();
+    // Processors were switched on and off by others: a saved state was loaded.
+    void follow();
 
 private:
     enum class Power : u8 { off, on, starting };

@@ -82,6 +82,7 @@ constexpr EventInfo events[] = {
     {"RESET", "guest bool, reason ShutdownCause", "the machine was reset"},
     {"SHUTDOWN", "guest bool, reason ShutdownCause", "the guest is off, or the program leaves"},
     {"POWERDOWN", "", "the power button was pressed"},
+    {"MIGRATION", "status MigrationStatus", "a migration came to another step; the capability `events` turns it on"},
     {"DEVICE_DELETED", "?device str, path str", "a device is gone"},
 };
 

@@ -1,4 +1,5 @@
 #include "monitor/human/human.hpp"
+#include "migration/migrator.hpp"
 #include <algorithm>
 #include <charconv>
 
@@ -205,6 +206,28 @@ Result<void> qom_set(HumanCall& c) {
     return c.qmp("qom-set", object({{"path", path}, {"property", name}, {"value", std::string(c.rest())}}));
 }
 
+// Without -d, for the end of it.
+Result<void> migrate(HumanCall& c) {
+    bool detach = c.flag('d');
+    TRY(c.qmp("migrate", object({{"uri", std::string(c.rest())}})));
+    const migration::Migrator& g = c.m.vm().migrator;
+    if (!detach) c.m.machine().loop()->run_until([&] { return !migration::under_way(g.status()); });
+    if (!g.error().empty()) return Error(ErrorKind::io, g.error());
+    return {};
+}
+Result<void> migrate_incoming(HumanCall& c) {
+    return c.qmp("migrate-incoming", object({{"uri", std::string(c.rest())}}));
+}
+Result<void> migrate_cancel(HumanCall& c) { return c.qmp("migrate_cancel"); }
+Result<void> migrate_set_capability(HumanCall& c) {
+    std::string name = c.word(), state = c.word();
+    if (state != "on" && state != "off")
+        return Error::invalid_argument("migrate_set_capability: '{}', expected on or off", state);
+    Json list = Json::array();
+    list.push(object({{"capability", name}, {"state", state == "on"}}));
+    return c.qmp("migrate-set-capabilities", object({{"capabilities", std::move(list)}}));
+}
+
 Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
 
 constexpr HumanCommand own[] = {
@@ -231,6 +254,10 @@ constexpr HumanCommand own[] = {
     {"qom-list", "path", "properties and children of an object", qom_list},
     {"qom-get", "path property", "the value of a property", qom_get},
     {"qom-set", "path property value", "changes one", qom_set},
+    {"migrate", "[-d] uri", "saves the machine to a URI; -d: does not wait for the end", migrate},
+    {"migrate_incoming", "uri", "after -incoming defer: loads a saved machine", migrate_incoming},
+    {"migrate_cancel", "", "ends saving; the machine goes on", migrate_cancel},
+    {"migrate_set_capability", "capability on|off", "`events` can be on", migrate_set_capability},
     {"screendump", "filename", "writes what a display shows", screendump},
 };
 

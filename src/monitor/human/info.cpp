@@ -205,6 +205,25 @@ Result<void> qdm(HumanCall& c) {
     return {};
 }
 
+Result<void> migration_(HumanCall& c) {
+    Json all = TRY(c.m.execute("query-migrate"));
+    const Json* status = all.find("status");
+    if (!status) return {};
+    c.print("Status: {}\n", *status->string());
+    for (std::string_view member : {"total-time", "downtime"})
+        if (const Json* v = all.find(member)) c.print("{}: {} ms\n", member, v->dump());
+    if (const Json* e = all.find("error-desc")) c.print("Error: {}\n", *e->string());
+    if (const Json* ram = all.find("ram"))
+        for (const auto& [member, v] : *ram->members()) c.print("{}: {}\n", member, v.dump());
+    return {};
+}
+Result<void> capabilities(HumanCall& c) {
+    Json all = TRY(c.m.execute("query-migrate-capabilities"));
+    for (const Json& one : *all.items())
+        c.print("{}: {}\n", *one.find("capability")->string(), *one.find("state")->boolean() ? "on" : "off");
+    return {};
+}
+
 constexpr HumanCommand commands[] = {
     {"block", "", "the disks", block},
     {"blockstats", "", "what was read and written", blockstats},
@@ -216,6 +235,8 @@ constexpr HumanCommand commands[] = {
     {"mem", "", "what the processor's addresses translate to", mappings},
     {"memory_size_summary", "", "how much memory there is", memory_size},
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
+    {"migrate", "", "how far saving or loading is", migration_},
+    {"migrate_capabilities", "", "what of it is on", capabilities},
     {"name", "", "the machine's name", name},
     {"network", "", "the networks", network},
     {"qdm", "", "the types of devices", qdm},

@@ -1,0 +1,62 @@
+// What a machine is while it stands still, as sections of a stream: "machine" (what it must equal, its clock), "ram" (pages that
+// are not zero), "cpu" (registers by name), "devices" (devices/base/state.cpp). Nothing here knows a guest or a board.
+//
+//   Saved s = save_state(board, running);             // on the loop's thread, after the machine stopped
+//   TRY(write_state(s, board, sink, progress));        // on any thread, while nothing changes
+//
+//   Loading l(board);                                  // a machine of the same options, stopped
+//   TRY(l.read(source));                               // on any thread
+//   bool runs = TRY(l.finish());                       // on the loop's thread
+#pragma once
+#include "base/json.hpp"
+#include "machines/board.hpp"
+#include "migration/stream.hpp"
+#include <atomic>
+
+namespace mimic::migration {
+
+struct Progress {
+    std::atomic<u64> bytes{0};                      // that went through
+    std::atomic<u64> pages_total{0}, pages_done{0}; // of RAM, zeros among them
+    std::atomic<u64> pages_sent{0}, pages_zero{0};
+};
+
+// All but RAM, taken at one moment.
+struct Saved {
+    Json machine;
+    std::vector<std::vector<u8>> cpus;
+    std::vector<u8> devices;
+};
+// `running`: it ran before it was stopped for this, and shall run where it is loaded.
+Saved save_state(machines::Board& board, bool running);
+Result<void> write_state(const Saved& saved, machines::Board& board, const Sink& sink, Progress& progress);
+
+class Loading {
+public:
+    // check: checksums must be right.
+    explicit Loading(machines::Board& board, bool check = true) : board_(board), check_(check) {}
+    // Fills RAM, keeps the rest. After an error the machine must be reset or go.
+    Result<void> read(Source source, Progress& progress);
+    // Processors and devices. Did the machine run?
+    Result<bool> finish();
+
+private:
+    struct Block {
+        memory::RamBlock* block = nullptr;
+        std::vector<bool> seen; // by page
+    };
+    Result<void> take(Section& s, Progress& progress);
+    Result<void> take_machine(const Section& s);
+    Result<void> take_ram(const Section& s, Progress& progress);
+    Result<void> load_cpu(std::span<const u8> payload, std::vector<bool>& done);
+    void clear_unseen();
+
+    machines::Board& board_;
+    bool check_;
+    Json machine_;
+    std::vector<Block> blocks_;
+    std::vector<std::vector<u8>> cpus_;
+    std::vector<u8> devices_;
+};
+
+} // namespace mimic::migration

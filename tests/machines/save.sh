@@ -1,0 +1,47 @@
+#!/bin/sh
+# /init of the boots that are saved and loaded: disk, network and processors at work, then a look at what came of it.
+/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sys /sys
+/bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
+export PATH=/bin
+/bin/busybox --install -s /bin
+exec </dev/console >/dev/console 2>&1
+echo "INIT-START"
+for word in $(cat /proc/cmdline); do
+  case $word in port=*) port=${word#port=};; rounds=*) rounds=${word#rounds=};; esac
+done
+for module in $(cat /modules/order 2>/dev/null); do insmod "/modules/$module"; done
+ip link set lo up
+ip link set eth0 up
+until udhcpc -i eth0 -n -q -t 5 -s /bin/udhcpc.sh; do :; done
+echo "NET-DHCP-OK"
+mount -t ext4 /dev/vda /mnt
+# Reads of the disk again and again, in another process.
+( while [ ! -e /tmp/done ]; do cat /mnt/[0-9]* >/dev/null 2>&1; echo 1 > /proc/sys/vm/drop_caches; sleep 1; done ) &
+i=0
+while [ $i -lt "$rounds" ]; do
+  dd if=/dev/urandom of=/mnt/$i bs=64k count=4 2>/dev/null
+  md5sum < /mnt/$i > /tmp/$i.sum
+  sync
+  # A connection that was open when the machine was saved is gone: the next one is not.
+  until wget -q -T 5 -O /tmp/blob "http://10.0.2.2:$port/blob"; do echo "AGAIN $i"; done
+  echo "ROUND $i $(md5sum < /tmp/blob)"
+  i=$((i+1))
+done
+: > /tmp/done
+wait
+umount /mnt
+echo 3 > /proc/sys/vm/drop_caches
+mount -t ext4 /dev/vda /mnt
+good=0
+i=0
+while [ $i -lt "$rounds" ]; do
+  [ "$(md5sum < /mnt/$i)" = "$(cat /tmp/$i.sum)" ] && good=$((good+1))
+  i=$((i+1))
+done
+umount /mnt
+echo "FILES $good GOOD"
+echo "MILESTONE-OK uptime $(cut -d' ' -f1 /proc/uptime)"
+sync
+poweroff -f
