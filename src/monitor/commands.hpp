@@ -4,12 +4,7 @@
 
 namespace mimic::monitor {
 
-struct Family {
-    std::string_view types; // declarations
-    std::span<const Command> commands;
-};
-extern const Family run_family, machine_family, chardev_family, block_family, object_family, memory_family, self_family;
-extern const std::span<const EventInfo> all_events;
+extern const Family run_family, machine_family, block_family, object_family, memory_family, human_family;
 
 std::unique_ptr<Schema> make_schema();
 

@@ -87,10 +87,10 @@ Result<Json> query_blockstats(Monitor& m, const Arguments&) {
 Result<Json> nothing(Monitor&, const Arguments&) { return Json::array(); }
 
 constexpr Command commands[] = {
-    {"query-block", "", "[BlockInfo]", "the disks", query_block},
-    {"query-blockstats", "", "[BlockStats]", "what was read and written", query_blockstats},
-    {"query-block-jobs", "", "[any]", "long work on disks: none", nothing},
-    {"query-jobs", "", "[any]", "long work: none", nothing},
+    {"query-block", "", "[BlockInfo]", "the disks", of<query_block>},
+    {"query-blockstats", "", "[BlockStats]", "what was read and written", of<query_blockstats>},
+    {"query-block-jobs", "", "[any]", "long work on disks: none", of<nothing>},
+    {"query-jobs", "", "[any]", "long work: none", of<nothing>},
 };
 
 } // namespace
