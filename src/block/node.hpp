@@ -7,6 +7,7 @@
 // errors elsewhere. Memory of a request stays the caller's until the task ends.
 #pragma once
 #include "base/io/scope.hpp"
+#include "block/dirty.hpp"
 #include "block/types.hpp"
 
 namespace mimic::block {
@@ -127,9 +128,30 @@ public:
     virtual Task<Result<void>> amend(Json options);
     // The file is new and reads as zeros where nothing was written.
     virtual bool has_zero_init() const { return false; }
-    virtual std::vector<BitmapInfo> bitmaps() const { return {}; }
+
+    // Dirty bitmaps. Those that users name are kept here, and by formats that can store them (persistent); jobs have their own.
+    virtual std::vector<BitmapInfo> bitmaps() const;
+    // By name, with its bits in memory. Errors: there is none, or its bits mean nothing.
+    virtual Task<Result<std::shared_ptr<DirtyBitmap>>> bitmap(const std::string& name);
+    // granularity 0: the cluster size, from 4 to 64 KiB. Errors: it is there already, or can't be stored here.
+    virtual Task<Result<void>> bitmap_add(const std::string& name, u64 granularity, bool enabled, bool persistent);
+    virtual Task<Result<void>> bitmap_remove(const std::string& name);
+    Task<Result<void>> bitmap_clear(const std::string& name);
+    Task<Result<void>> bitmap_enable(const std::string& name, bool on);
+    // Adds to `target` what `source` of `from` has.
+    Task<Result<void>> bitmap_merge(const std::string& target, Node& from, const std::string& source);
     // Is any bit of the bitmap set at `offset`? Lowers `length` to how far that holds.
-    virtual Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
+    Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
+    // Must be awaited before bits are changed other than by writes: what is stored no longer holds.
+    virtual Task<Result<void>> bitmaps_will_change() { co_return Result<void>(); }
+    // Brings stored bitmaps into memory, so that all are in dirty_bitmaps().
+    virtual Task<Result<void>> load_bitmaps() { co_return Result<void>(); }
+    const std::vector<std::shared_ptr<DirtyBitmap>>& dirty_bitmaps() const { return dirty_; }
+    // Writes are recorded in it from now on.
+    void track(std::shared_ptr<DirtyBitmap> bitmap) { dirty_.push_back(std::move(bitmap)); }
+    void untrack(const DirtyBitmap& bitmap) {
+        std::erase_if(dirty_, [&](auto& b) { return b.get() == &bitmap; });
+    }
 
 protected:
     friend class Edge;
@@ -150,6 +172,12 @@ protected:
     virtual bool grows() const { return false; }
 
     Error unsupported(std::string_view what) const;
+    u64 default_granularity() const;
+    std::shared_ptr<DirtyBitmap> find_tracked(std::string_view name) const;
+    void mark_dirty(u64 offset, u64 length) {
+        for (auto& b : dirty_)
+            if (b->enabled) b->set(offset, length);
+    }
 
     Limits limits_;
     NodeOptions options_;
@@ -178,6 +206,7 @@ private:
     io::Mutex alignment_lock_;
     std::vector<std::unique_ptr<Edge>> children_;
     std::vector<Edge*> parents_;
+    std::vector<std::shared_ptr<DirtyBitmap>> dirty_;
     bool closed_ = false;
 };
 

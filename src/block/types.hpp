@@ -57,7 +57,9 @@ struct BitmapInfo {
     u64 granularity = 0;
     bool in_use = false;  // not stored properly; its bits mean nothing
     bool enabled = false; // records writes
+    bool persistent = true;
 };
+constexpr size_t max_bitmap_name = 1023;
 
 struct ImageInfo {
     u64 cluster_size = 0; // 0: the format has none

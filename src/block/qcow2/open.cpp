@@ -179,7 +179,7 @@ Task<Result<void>> Qcow2::start(bool no_io) {
         if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
     CO_CHECK(co_await refcounts_.load());
     CO_CHECK(co_await load_snapshots());
-    CO_CHECK(co_await load_bitmaps());
+    CO_CHECK(co_await read_bitmap_directory());
     started_ = true;
     if (options_.read_only || no_io) co_return Result<void>();
     if (header_.autoclear & ~autoclear::all) {
