@@ -92,7 +92,8 @@ Task<Result<void>> Node::write(u64 offset, const IoVec& memory, u32 flags) {
     Result<void> result;
     if (options_.detect_zeroes != DetectZeroes::off && memory.length() && memory.is_zero()) {
         bool unmap = options_.detect_zeroes == DetectZeroes::unmap && options_.discard == DiscardMode::unmap;
-        result = co_await write_zeroes(offset, memory.length(), unmap ? flag::may_unmap : 0);
+        u32 how = (flags & flag::unchanged) | (unmap ? flag::may_unmap : 0);
+        result = co_await write_zeroes(offset, memory.length(), how);
     } else {
         if (limits_.request_alignment == 1 && memory.length() <= limits_.max_transfer)
             result = co_await do_write(offset, memory);
@@ -100,7 +101,7 @@ Task<Result<void>> Node::write(u64 offset, const IoVec& memory, u32 flags) {
             result = co_await write_split(offset, memory);
         count(statistics_.write, memory.length(), result);
         // Afterwards, and also after errors: whoever copied what was there before must copy it again.
-        mark_dirty(offset, memory.length());
+        if (!(flags & flag::unchanged)) mark_dirty(offset, memory.length());
     }
     if (result && (flags & flag::fua)) result = co_await flush();
     co_return result;
@@ -174,14 +175,14 @@ Task<Result<void>> Node::write_zeroes(u64 offset, u64 length, u32 flags) {
             result = co_await write_zero_buffers(at, step);
         } else {
             step = round_down(step, alignment);
-            result = co_await do_write_zeroes(at, step, flags);
+            result = co_await do_write_zeroes(at, step, flags & ~flag::unchanged);
             if (!result && result.error().kind() == ErrorKind::unsupported && !(flags & flag::no_fallback))
                 result = co_await write_zero_buffers(at, step);
         }
         at += step;
     }
     count(statistics_.zero, length, result);
-    mark_dirty(offset, length);
+    if (!(flags & flag::unchanged)) mark_dirty(offset, length);
     if (result && (flags & flag::fua)) result = co_await flush();
     co_return result;
 }
@@ -263,6 +264,30 @@ Task<Result<void>> Node::close() {
         if (result && !r) result = r;
     }
     co_return result;
+}
+
+Task<Result<void>> Node::reopen(bool read_only) {
+    if (read_only == options_.read_only) co_return Result<void>();
+    co_await drain();
+    constexpr u8 writing = perm::write | perm::resize;
+    auto permit = [this](bool write) -> Result<void> {
+        for (auto& e : children_)
+            if (e->role() == "file" || e->role() == "data-file")
+                TRY(e->change(u8(write ? e->perms() | writing : e->perms() & ~writing), e->shared()));
+        return {};
+    };
+    if (read_only) {
+        CO_CHECK(co_await do_reopen(true));
+        options_.read_only = true;
+        co_return permit(false);
+    }
+    CO_CHECK(permit(true));
+    options_.read_only = false;
+    Result<void> r = co_await do_reopen(false);
+    if (r) co_return r;
+    options_.read_only = true;
+    permit(false).ignore(); // giving up always works
+    co_return r;
 }
 
 Task<void> Node::drain() {
@@ -384,7 +409,9 @@ Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 le
     ChainExtent found;
     found.extent.length = length;
     unsigned depth = 0;
-    for (Node* node = &top; node && node != base; node = node->backing()) {
+    for (Node* node = &top; node && node != base; node = node->driver().is_filter ? node->file() : node->backing()) {
+        // Filters add no depth: what they show is their child's.
+        if (node->driver().is_filter && node->file()) continue;
         u64 size = node->size();
         if (offset >= size) {
             // A short layer reads as zeros past its end and hides what is below.
@@ -400,7 +427,6 @@ Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 le
             found.layer = node;
             co_return found;
         }
-        // Filters add no depth: what they show is their child's.
         depth++;
     }
     found.extent.allocated = found.extent.data = false;

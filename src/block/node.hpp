@@ -14,6 +14,7 @@ namespace mimic::block {
 
 struct Driver;
 struct Context;
+class Root;
 
 struct Limits {
     u32 request_alignment = 1; // offsets and lengths given to do_read and do_write
@@ -51,13 +52,30 @@ public:
     u8 perms() const { return perms_; }
     u8 shared() const { return shared_; }
     Result<void> change(u8 perms, u8 shared);
+    // The same use of another node. Errors: its other users don't allow it; then it stays.
+    Result<void> move_to(NodePtr node);
+    Node* parent() const { return parent_; }
+    Root* root() const { return root_; }
+    bool stays() const { return stays_; }
+    // A frozen edge is somebody's who relies on it (jobs).
+    bool frozen() const { return frozen_ != 0; }
+    const std::string& why_frozen() const { return why_frozen_; }
+    void freeze(std::string_view why) {
+        frozen_++;
+        why_frozen_ = why;
+    }
+    void thaw() { frozen_--; }
 
 private:
+    friend class Root;
     Edge() = default;
     NodePtr node_;
     Node* parent_ = nullptr;
-    std::string role_;
+    Root* root_ = nullptr;
+    std::string role_, why_frozen_;
     u8 perms_ = 0, shared_ = perm::all;
+    bool stays_ = false;
+    unsigned frozen_ = 0;
 };
 
 class Node : public std::enable_shared_from_this<Node> {
@@ -93,6 +111,8 @@ public:
     Task<Result<void>> copy_to(u64 offset, Node& target, u64 target_offset, u64 length);
     // Writes back what is cached and lets go of the image. A node that is not closed loses what it had not flushed.
     Task<Result<void>> close();
+    // Read-only from now on, or writable; the file below must be so already if this is. No request is in flight.
+    Task<Result<void>> reopen(bool read_only);
     // Waits until no request is in flight here.
     Task<void> drain();
     unsigned in_flight() const { return in_flight_; }
@@ -104,6 +124,8 @@ public:
     const std::vector<std::unique_ptr<Edge>>& children() const { return children_; }
     Result<void> add_child(NodePtr node, std::string role, u8 perms, u8 shared);
     void remove_child(std::string_view role);
+    // A node with parents may not lose them to nobody: closed() says that close() was called.
+    bool closed() const { return closed_; }
     const std::vector<Edge*>& parents() const { return parents_; }
     // The sum of what the parents do here, and what all of them allow.
     u8 used_perms() const;
@@ -155,6 +177,15 @@ public:
 
 protected:
     friend class Edge;
+    // Something is under way here: drain() waits.
+    struct InFlight {
+        Node& node;
+        InFlight(const InFlight&) = delete;
+        explicit InFlight(Node& n) : node(n) { node.in_flight_++; }
+        ~InFlight() {
+            if (--node.in_flight_ == 0) node.idle_.wake_all();
+        }
+    };
     virtual Task<Result<void>> do_read(u64 offset, const IoVec& memory) = 0;
     virtual Task<Result<void>> do_write(u64 offset, const IoVec& memory) = 0;
     // Errors: unsupported makes the caller write zeros, unless it forbade that.
@@ -166,6 +197,8 @@ protected:
     virtual Task<Result<void>> do_truncate(u64 size, Prealloc prealloc);
     virtual Task<Result<void>> do_copy_to(u64 offset, Node& target, u64 target_offset, u64 length);
     virtual Task<Result<void>> do_close();
+    // Before it becomes writable, or while it still is.
+    virtual Task<Result<void>> do_reopen(bool /*read_only*/) { co_return Result<void>(); }
     // The parents' permissions have changed (or would, with `perms` and `shared`); image locks follow them.
     virtual Result<void> permissions_changed(u8 perms, u8 shared);
     // Writes past the end grow it.
@@ -183,13 +216,6 @@ protected:
     NodeOptions options_;
 
 private:
-    struct InFlight {
-        Node& node;
-        explicit InFlight(Node& n) : node(n) { node.in_flight_++; }
-        ~InFlight() {
-            if (--node.in_flight_ == 0) node.idle_.wake_all();
-        }
-    };
     Result<void> check_write(u64 offset, u64 length) const;
     Task<Result<void>> read_unaligned(u64 offset, const IoVec& memory);
     Task<Result<void>> write_unaligned(u64 offset, const IoVec& memory);

@@ -106,6 +106,7 @@ protected:
     Task<Result<Extent>> do_status(u64 offset, u64 length) override;
     Task<Result<void>> do_truncate(u64 size, Prealloc prealloc) override;
     Task<Result<void>> do_close() override;
+    Task<Result<void>> do_reopen(bool read_only) override;
 
 private:
     using Ref = TableCache::Ref;
@@ -115,6 +116,8 @@ private:
     u64 cluster_of(u64 offset) const { return offset >> header_.cluster_bits; }
     u64 in_cluster(u64 offset) const { return offset & (header_.cluster_size() - 1); }
     u64 span_of_l2() const { return header_.cluster_size() * header_.l2_entries(); }
+
+    Task<Result<void>> start_writing();
 
     // mapping.cpp
     Task<Result<std::vector<u64>>> load_l1(u64 offset, u32 entries);
