@@ -1,12 +1,15 @@
 #include "monitor/monitor.hpp"
 #include "monitor/commands.hpp"
+#include "qmp/disks.hpp"
 #include <algorithm>
 
 namespace mimic::monitor {
 
 namespace {
-constexpr const Family* families[] = {&run_family,    &machine_family, &qmp::chardev_family, &block_family,
-                                      &object_family, &memory_family,  &human_family,        &qmp::self_family};
+constexpr const Family* families[] = {
+    &run_family,        &machine_family,       &qmp::chardev_family,     &block_family,        &object_family,
+    &memory_family,     &human_family,         &qmp::self_family,        &qmp::node_family,    &qmp::job_family,
+    &qmp::bitmap_family, &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
 } // namespace
 
 std::unique_ptr<Schema> make_schema() { return std::make_unique<Schema>(families); }

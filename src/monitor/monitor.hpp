@@ -29,6 +29,7 @@ struct Services {
     machines::RunControl& run;
     const machines::BoardType& type;
     chardev::OpenContext& chardevs;
+    block::Storage& storage;
     std::string name, uuid;
     std::function<Result<void>(const DeviceRequest&)> add_device;
     // Changes what is logged: items of -d; "none" for nothing.
@@ -68,6 +69,7 @@ public:
     std::span<const std::unique_ptr<chardev::Chardev>> chardevs() const override;
     void add_chardev(std::unique_ptr<chardev::Chardev> dev) override;
     void remove_chardev(std::string_view id) override;
+    block::Storage& storage() override { return services_.storage; }
     std::vector<std::string> option_names() const override { return services_.options; }
 
 private:

@@ -1,6 +1,7 @@
 #include "qmp/schema.hpp"
 #include "base/check.hpp"
 #include <algorithm>
+#include <charconv>
 
 namespace mimic::qmp {
 
@@ -222,6 +223,26 @@ Result<void> Schema::check(const Json& value, const Type& t, const std::string& 
         if (!known) return Error::invalid_argument("Parameter '{}' is unexpected", inside + name);
     }
     return {};
+}
+
+void Schema::convert(Json& value, const Type& t) const {
+    const std::string* text = value.string();
+    if (text && t.kind == Kind::boolean) {
+        if (*text == "on" || *text == "true" || *text == "yes") value = true;
+        else if (*text == "off" || *text == "false" || *text == "no") value = false;
+        return;
+    }
+    if (text && t.kind == Kind::integer) {
+        u64 n = 0;
+        auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), n);
+        if (error == std::errc() && end == text->data() + text->size()) value = n;
+        return;
+    }
+    if (value.items() && t.kind == Kind::array)
+        for (Json& one : *value.items()) convert(one, *t.element);
+    if (!value.members() || t.kind != Kind::object) return;
+    for (const Member& m : t.members)
+        if (Json* v = value.find(m.name)) convert(*v, *m.type);
 }
 
 // ---- introspection ----------------------------------------------------------------------------------------------------

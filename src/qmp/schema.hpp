@@ -69,6 +69,8 @@ public:
     const Type& arguments(const Command& c) const { return *arguments_.at(c.name); }
     // Is `value` one of `type`? Errors name the member as QMP's do: "Parameter 'backend.type' is missing".
     Result<void> check(const Json& value, const Type& type, const std::string& path = {}) const;
+    // Texts of a command line ("on", "12") become what their members' types are; what does not fit stays for check().
+    void convert(Json& value, const Type& type) const;
     const Type* find_type(std::string_view name) const;
     // What query-qmp-schema answers.
     Json introspect() const;

@@ -12,6 +12,10 @@
 #include "chardev/open.hpp"
 #include "qmp/schema.hpp"
 
+namespace mimic::block {
+class Storage;
+}
+
 namespace mimic::qmp {
 
 // The families that every server has: itself, and character devices.
@@ -50,7 +54,7 @@ public:
     const Schema& schema() const { return schema_; }
 
     // Checks the arguments and runs a command, behind those that are under way. Errors: `not_found` without a host errno is
-    // DeviceNotFound, all others are GenericError.
+    // DeviceNotFound, `cancelled` (what is over) is DeviceNotActive, all others are GenericError.
     io::Task<Result<Json>> execute(const Command& command, Json arguments);
     // The same at once, for commands that don't wait. Errors: it is one that does.
     Result<Json> execute_now(const Command& command, const Json& arguments);
@@ -67,6 +71,8 @@ public:
     virtual void add_chardev(std::unique_ptr<chardev::Chardev> dev) = 0;
     virtual void remove_chardev(std::string_view id) = 0;
     chardev::Chardev* find_chardev(std::string_view id) const;
+    // The disks, for the families of disks.hpp.
+    virtual block::Storage& storage() = 0;
     // Names of command-line options, for query-command-line-options.
     virtual std::vector<std::string> option_names() const { return {}; }
 

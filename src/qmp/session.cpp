@@ -131,6 +131,7 @@ void QmpSession::reply(const Request& r, Result<Json> result, std::string error_
         const Error& e = result.error(); // a file that the host has not is another matter
         if (error_class == "GenericError" && e.kind() == ErrorKind::not_found && e.host_errno() == 0)
             error_class = "DeviceNotFound";
+        if (error_class == "GenericError" && e.kind() == ErrorKind::cancelled) error_class = "DeviceNotActive";
         error.set("class", error_class);
         error.set("desc", e.message());
         message.set("error", std::move(error));

@@ -11,7 +11,8 @@ void Session::make_control() {
     run_->say = [this](const std::string& line) {
         std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), line.c_str());
     };
-    monitor::Services services{*board_, *run_, *type_, *chardev_context_, options_.name, options_.uuid};
+    monitor::Services services{*board_,   *run_,         *type_, *chardev_context_,
+                               *storage_, options_.name, options_.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {
         return make_device({d.driver, d.id, d.bus, d.properties});
     };
@@ -19,6 +20,7 @@ void Session::make_control() {
     services.options = option_names();
     services.serve_debugger = [this](const std::string& device) { return open_debugger(device); };
     monitor_ = std::make_unique<monitor::Monitor>(std::move(services));
+    storage_->on_event = [this](std::string_view name, Json data) { monitor_->event(name, std::move(data)); };
 }
 
 // The chardev of a monitor: one that -chardev made, the other side of a mux, or one of its own.
