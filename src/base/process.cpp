@@ -1,5 +1,6 @@
 #include "base/process.hpp"
 #include "base/process_asm.hpp"
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -19,6 +20,8 @@ struct KernelAction {
 };
 constexpr u64 sa_restorer = 0x04000000;
 
+constexpr int fault_signals[] = {SIGSEGV, SIGBUS, SIGFPE};
+
 // A registered range. `high` is written last and cleared first, so a handler that sees it sees the rest.
 struct Entry {
     std::atomic<u64> low{0}, high{0};
@@ -31,7 +34,7 @@ struct Registry {
     Entry entries[max_code_ranges];
     std::atomic<Hook> hooks[65];
     std::atomic<bool> installed{false};
-    KernelAction previous[2] = {}; // of SIGSEGV, SIGBUS
+    KernelAction previous[3] = {}; // of fault_signals
 };
 
 constinit Registry registry;
@@ -73,7 +76,7 @@ bool redirect_registered(int signal, siginfo_t* info, ucontext_t* context) {
 
 // What was there before us decides; without a handler the fault is fatal, as if we weren't here.
 void chain(int signal, siginfo_t* info, void* context) {
-    const KernelAction& old = registry.previous[signal == SIGBUS];
+    const KernelAction& old = registry.previous[std::ranges::find(fault_signals, signal) - fault_signals];
     if (old.handler == reinterpret_cast<void*>(SIG_DFL) || old.handler == reinterpret_cast<void*>(SIG_IGN)) {
         KernelAction fatal{};
         set_action(signal, fatal);
@@ -102,7 +105,7 @@ KernelAction action_for(void (*handler)(int, siginfo_t*, void*)) {
             reinterpret_cast<void*>(mimic_signal_restorer), ~u64(0)};
 }
 
-bool is_fault_signal(int signal) { return signal == SIGSEGV || signal == SIGBUS; }
+bool is_fault_signal(int signal) { return std::ranges::find(fault_signals, signal) != std::end(fault_signals); }
 
 constexpr u64 child_flags = SA_NOCLDSTOP | SA_NOCLDWAIT;
 constexpr u64 signal_stack_bytes = 64 << 10, guard_bytes = 4096;
@@ -138,8 +141,8 @@ void install_fault_handlers() {
     if (registry.installed.load(std::memory_order_acquire)) return;
     std::lock_guard guard(registry_lock);
     if (registry.installed.load(std::memory_order_relaxed)) return;
-    set_action(SIGSEGV, action_for(on_fault), &registry.previous[0]);
-    set_action(SIGBUS, action_for(on_fault), &registry.previous[1]);
+    for (u32 n = 0; n < std::size(fault_signals); ++n)
+        set_action(fault_signals[n], action_for(on_fault), &registry.previous[n]);
     registry.installed.store(true, std::memory_order_release);
 }
 
@@ -230,6 +233,11 @@ int set_default(int signal, u64 flags) {
         return 0;
     }
     return set_action(signal, {nullptr, flags & child_flags, nullptr, 0});
+}
+
+int leave_fpe_ignored(bool ignored) {
+    KernelAction ignore{reinterpret_cast<void*>(SIG_IGN), 0, nullptr, 0};
+    return set_action(SIGFPE, ignored ? ignore : action_for(on_fault));
 }
 
 int set_ignored(int signal) {

@@ -18,7 +18,7 @@ namespace mimic::process {
 
 // ---- faults -----------------------------------------------------------------------------------------------------
 
-// A SIGSEGV or SIGBUS while `pc` was executed. A redirector changes `context` so that execution goes on elsewhere.
+// A SIGSEGV, SIGBUS or SIGFPE while `pc` was executed. A redirector changes `context` so that execution goes on elsewhere.
 struct Fault {
     int signal;
     u64 pc;
@@ -43,7 +43,7 @@ inline constexpr u32 max_code_ranges = 256;
 Result<void> register_code_range(const CodeRange& range);
 void unregister_code_range(const void* low);
 
-// Installs the SIGSEGV and SIGBUS handlers; what they don't redirect goes to the hook of on_signal or, failing that, to
+// Installs the handlers of SIGSEGV, SIGBUS and SIGFPE; what they don't redirect goes to the hook of on_signal or, failing that, to
 // the handlers that were there before. Idempotent.
 void install_fault_handlers();
 
@@ -105,14 +105,16 @@ inline constexpr i64 restart = 512; // the kernel's own ERESTARTSYS, which user 
 
 using Hook = void (*)(int signal, siginfo_t* info, void* context);
 
-// Calls hook for the signal (1..64), with all signals blocked, on the alternate stack, with SA_RESTART. For SIGSEGV and
-// SIGBUS it gets what no code range redirected. nullptr: no hook for them any more. `flags`: SA_NOCLDSTOP and
+// Calls hook for the signal (1..64), with all signals blocked, on the alternate stack, with SA_RESTART. For SIGSEGV,
+// SIGBUS and SIGFPE it gets what no code range redirected. nullptr: no hook for them any more. `flags`: SA_NOCLDSTOP and
 // SA_NOCLDWAIT, which only the kernel can honour. -errno on failure.
 int on_signal(int signal, Hook hook, u64 flags = 0);
-// Sets the disposition to SIG_DFL or SIG_IGN. SIGSEGV and SIGBUS keep their handler, and lose the hook.
+// Sets the disposition to SIG_DFL or SIG_IGN. SIGSEGV, SIGBUS and SIGFPE keep their handler, and lose the hook.
 int set_default(int signal, u64 flags = 0);
 int set_ignored(int signal);
-// Sets SIG_DFL even for SIGSEGV and SIGBUS: the process is about to die of it.
+// What a program executed next will inherit of SIGFPE while its handler stays ours otherwise: that it is ignored.
+int leave_fpe_ignored(bool ignored);
+// Sets SIG_DFL even for those: the process is about to die of it.
 int set_fatal(int signal);
 
 // Called by a hook: if the thread was interrupted in the restart window of interruptible_syscall, it will return

@@ -26,6 +26,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     header_ = new (p) ir::CpuHeader;
     header_->owner = this;
     header_->access = &access;
+    header_->fp_traps = true; // a thread that blocks SIGFPE says so
     constexpr u64 hwcap2_fsgsbase = 2;
     gs_instructions_ = getauxval(AT_HWCAP2) & hwcap2_fsgsbase;
     header_->poll = space_.stepwise;
@@ -39,6 +40,7 @@ Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
         header_->access = &verifier_->logging();
         verifier_->begin(*header_); // the interpreter alone may run first
     }
+    if (space_.interprets_first) kept_ = std::make_unique<KeptBlocks>();
     std::lock_guard lock(space_.mutex);
     space_.cpus.push_back(this);
 }
@@ -103,7 +105,7 @@ bool Cpu::done(u32 which) {
 
 // ---- running
 
-Cpu::Next Cpu::enter_unit(Node*& unit) {
+Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
         std::lock_guard lock(space_.mutex);
         at_breakpoint_ = space_.has_breakpoint(header_->pc);
@@ -115,18 +117,23 @@ Cpu::Next Cpu::enter_unit(Node*& unit) {
     }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
+    const u64 pc = space_.pc_in_unit(header_->pc);
+    header_->code_base = header_->pc - pc;
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        Node* n = space_.find(header_->pc, header_->mode, place);
-        if (n && n->second && second) n = space_.find(header_->pc, header_->mode, place, second);
+        Node* n = space_.find(header_->mode, place);
+        if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
-        if (!n && space_.interprets(header_->pc)) return Next::first;
-        if (!n && space_.provide(header_->pc, header_->mode, place, second)) continue;
+        if (!n && interpret) {
+            using enum CodeSpace::Impl::Met;
+            const auto met = space_.meet(place, kept());
+            if (met != often) return met == first ? Next::first : Next::again;
+        }
+        if (!n && space_.provide(pc, header_->mode, place, second, header_->code_base)) continue;
         // The instruction reaches into the next page.
-        u64 next = (header_->pc & ~(ir::code_page - 1)) + ir::code_page;
-        if (!map_->locate(*header_, next, second)) return no_code();
+        if (!map_->locate(*header_, header_->code_base + ir::code_page, second)) return no_code();
     }
 }
 
@@ -182,7 +189,7 @@ bool Cpu::jump_to(Node& n, u32 mode) {
 bool Cpu::jump_to_paged(Node& n) {
     jit::JumpEntry* table = map_->jumps(*header_);
     space_.backend->use_jumps(header_, table);
-    map_->add_jump(table, n.pc, n.code, n.second != 0);
+    map_->add_jump(table, header_->pc, n.code, n.second != 0);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
     return !wanted();
@@ -196,41 +203,77 @@ void Cpu::execute(Node& n) {
         interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
 }
 
-// What stands at pc, for the interpreter; nothing of it is kept, so nothing has to be watched or dropped. Null: no code can
-// be fetched there, and the vCPU has left.
-ir::Unit* Cpu::translate_once(bool one_insn) {
+// What stands at pc, for the interpreter, made of the bytes that `seen` then has; nothing of it is watched or dropped. Null:
+// no code can be fetched there, and the vCPU has left.
+ir::Unit* Cpu::translate_once(bool one_insn, Snapshot* seen) {
     CodeSpace::Impl& s = space_;
     if (!first_) first_ = std::make_unique<isa::Translator>(s.guest);
     Translation t;
-    t.pc = t.place = header_->pc;
+    t.place = header_->pc;
+    t.pc = s.pc_in_unit(header_->pc);
+    header_->code_base = header_->pc - t.pc;
     for (;;) {
-        u64 next = (t.pc & ~(ir::code_page - 1)) + ir::code_page;
-        if (map_ && !map_->locate(*header_, t.second ? next : t.pc, t.second ? t.second : t.place))
+        u64 next = header_->code_base + ir::code_page;
+        if (map_ && !map_->locate(*header_, t.second ? next : header_->pc, t.second ? t.second : t.place))
             return no_code(), nullptr;
         std::lock_guard lock(s.mutex);
-        isa::Fetch fetch = [&](u64 at, std::span<u8> out) {
+        auto read = [&](u64 at, std::span<u8> out) {
             return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
         };
+        isa::Fetch fetch = [&](u64 at, std::span<u8> out) { return seen ? seen->fetch(at, out, read) : read(at, out); };
         isa::Limits limits = s.limits_at(t.pc, t.place);
         limits.blocks = 1;
         limits.one_insn |= one_insn || t.second;
-        u32 flavour = s.flavour_at(t.pc) | (one_insn ? ir::flavour::one_insn : 0);
+        u32 flavour = s.flavour_at(t.pc, t.place) | (one_insn ? ir::flavour::one_insn : 0);
+        if (seen) seen->clear();
         ir::Unit& unit = first_->translate(t.pc, {header_->mode, flavour}, fetch, limits);
         if (!map_ || t.second || unit.guest_high != t.pc) return &unit;
         t.second = 1; // it reaches into the next page
     }
 }
 
-void Cpu::run_once() {
-    ir::Unit* unit = translate_once(false);
+KeptBlock* Cpu::kept() { return kept_ ? kept_->find(header_->pc, header_->mode) : nullptr; }
+
+// Would what stands at pc be translated to this again?
+bool Cpu::is_current(const KeptBlock& b) {
+    CodeSpace::Impl& s = space_;
+    u64 place = header_->pc;
+    if (map_ && !map_->locate(*header_, header_->pc, place)) return false;
+    std::lock_guard lock(s.mutex);
+    if (s.breakpoint_count || s.flavour_at(s.pc_in_unit(header_->pc), place) != b.unit.key.flavour) return false;
+    u8 now[KeptBlock::most_bytes];
+    return s.source.fetch(place, now, b.bytes) == b.bytes && std::equal(now, now + b.bytes, b.code);
+}
+
+// What is kept of the code at pc, or is from now on: what lies in one page has one place. Null: as of translate_once.
+const ir::Unit* Cpu::take_kept() {
+    KeptBlock* old = kept();
+    if (old && is_current(*old)) return &old->unit;
+    Snapshot& seen = kept_->seen;
+    const ir::Unit* unit = translate_once(false, &seen);
+    if (!old) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
+    if (!unit || unit->guest_low != unit->pc || unit->guest_high == unit->pc) return unit;
+    const u64 bytes = unit->guest_high - unit->pc;
+    const bool one_page = (unit->pc & ~(ir::code_page - 1)) == ((unit->guest_high - 1) & ~(ir::code_page - 1));
+    u8 code[KeptBlock::most_bytes];
+    if (bytes > sizeof code || !one_page || space_.breakpoint_count || !seen.read(unit->pc, {code, bytes})) return unit;
+    KeptBlock& b = old ? *old : kept_->add(header_->pc);
+    b.unit = *unit;
+    b.bytes = u32(bytes);
+    std::copy_n(code, bytes, b.code);
+    return unit;
+}
+
+void Cpu::run_once(bool keep) {
+    const ir::Unit* unit = keep ? take_kept() : translate_once(false);
     if (!unit) return;
     // Its stores may be under way when another vCPU settles pages; run() leaves.
     inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
-    met_once_.store(met_once_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    met_once_insns_.store(met_once_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
-                          std::memory_order_relaxed);
+    interpreted_.store(interpreted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    interpreted_insns_.store(interpreted_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
+                             std::memory_order_relaxed);
 }
 
 void Cpu::run() {
@@ -248,10 +291,10 @@ void Cpu::run() {
         u32 mode = header_->mode;
         if (!may_enter()) return;
         Node* n = nullptr;
-        Next next = enter_unit(n);
+        Next next = enter_unit(n, s.interprets_first);
         if (next == Next::left) return;
-        if (next == Next::first) {
-            run_once();
+        if (next == Next::first || next == Next::again) {
+            run_once(next == Next::again);
             word_ = nullptr;
         } else if (s.stepwise) {
             step(*n);
@@ -259,7 +302,7 @@ void Cpu::run() {
             if (word_ && n->code && s.follow_link(word_, *n)) {
                 u64 place = n->place;
                 leave_unit();
-                s.make_whole(header_->pc, header_->mode, place);
+                s.make_whole(s.pc_in_unit(header_->pc), header_->mode, place, header_->code_base);
                 continue;
             }
             word_ = nullptr;
@@ -293,9 +336,7 @@ void Cpu::run_unit() {
     bind_thread();
     do {
         Node* n = nullptr;
-        Next next = enter_unit(n);
-        while (next == Next::first) next = enter_unit(n); // it has been met now
-        if (next == Next::left) return;
+        if (enter_unit(n, false) == Next::left) return;
         __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
         step(*n);
         done(0);
@@ -325,7 +366,7 @@ Translation* Cpu::locate_fault() {
     auto it = std::upper_bound(t->faults.begin(), t->faults.end(), offset,
                                [](u32 o, const jit::Emitted::Fault& f) { return o < f.offset; });
     MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
-    header_->pc = std::prev(it)->pc;
+    header_->pc = header_->code_base + std::prev(it)->pc;
     s.backend->settle(header_, std::prev(it)->owed);
     header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;

@@ -21,7 +21,10 @@ struct TlbView;
 
 namespace mimic::cpu {
 
+class KeptBlocks;
+class Snapshot;
 class Verifier;
+struct KeptBlock;
 struct Node;
 struct Translation;
 
@@ -48,18 +51,18 @@ public:
 
 // Where the code of a machine lies: one a vCPU, since each has its own page tables. A place is a number that stands for
 // the bytes at an address whatever guest addresses they have: what translations are keyed by and invalidated by, beside
-// pc and mode. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
+// the mode. A page may be seen at several addresses (a library in processes with random layouts): its units serve at all. Pages are of 4 KiB, in the guest and in places. User mode has none: guest addresses are places.
 class CodeMap {
 public:
     virtual ~CodeMap() = default;
     // False: nothing can be executed there; the vCPU leaves with ExitKind::fault, FaultKind::fetch and fault_address.
     virtual bool locate(ir::CpuHeader& cpu, u64 pc, u64& place) = 0;
     // Tables of branches for generated code (jit/tlb.hpp): that of the present mode and mapping; one without entries; what
-    // stands in all of them for a pc goes (any thread). The TLB's views are to stand at `views` from now on.
+    // stands in all of them for pcs at this offset of any page goes (any thread). The TLB's views are to stand at `views` from now on.
     virtual jit::JumpEntry* jumps(ir::CpuHeader& cpu) = 0;
     virtual const jit::JumpEntry* no_jumps() const = 0;
     virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
-    virtual void forget_jump(u64 pc) = 0;
+    virtual void forget_jump(u64 offset) = 0;
     virtual void show(jit::TlbView* views) = 0;
 };
 
@@ -92,6 +95,9 @@ struct Options {
     // what runs once costs half as much (JIT only; not with verify, one_insn and logs of
     // translation).
     bool interpret_first = false;
+    // The first so many blocks that are met again are interpreted, too: their IR is kept, for so many runs. A translation
+    // costs as much as some 16 of them (measured on a static hello). 0 blocks: what is met again is translated.
+    u32 keep_blocks = 256, keep_runs = 16;
     bool paged = false;        // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     // Of a jump back between units, after which the loop that it closes is translated as a whole; 0: never.
@@ -146,8 +152,8 @@ public:
         u64 whole_units = 0;                            // of them made of hot loops that were in pieces
         u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
         u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
-        u64 met_once_insns = 0;                         // guest instructions in the next
-        u64 met_once = 0;                               // blocks that ran in the interpreter when they were first met
+        u64 interpreted_insns = 0;                      // guest instructions in the next
+        u64 interpreted = 0;                            // runs of blocks that were not worth translating yet
         u64 refused = 0;                                // units left to the interpreter
         u64 refused_by_op[ir::op_count] = {};           // by the operation that had no lowering
         // verify=on: units run and guest instructions in them; those not verified by reason
@@ -211,15 +217,17 @@ private:
     bool done(u32 which); // true: nothing else is wanted
     bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();
-    Node* enter_unit();
-    // What to run next: a unit, which then stays until leave_unit; code that is met for the first time; nothing, since the
-    // vCPU has left (exit_kind tells why).
-    enum class Next : u8 { unit, first, left };
-    Next enter_unit(Node*& unit);
+    // What to run next: a unit, which then stays until leave_unit; code without a translation, which is to be forgotten or
+    // kept; nothing, since the vCPU has left (exit_kind tells why).
+    enum class Next : u8 { unit, first, again, left };
+    Next enter_unit(Node*& unit, bool interpret);
     Next no_code();
     bool may_enter();
-    ir::Unit* translate_once(bool one_insn);
-    void run_once();
+    ir::Unit* translate_once(bool one_insn, Snapshot* seen = nullptr);
+    KeptBlock* kept();
+    bool is_current(const KeptBlock& b);
+    const ir::Unit* take_kept();
+    void run_once(bool keep);
     void leave_unit();
     void execute(Node& n);
     bool jump_to(Node& n, u32 mode);
@@ -235,8 +243,9 @@ private:
     ir::CpuHeader* header_ = nullptr;
     u64 bytes_ = 0;
     ir::Interpreter interpreter_;
-    std::unique_ptr<isa::Translator> first_;           // of blocks that are met for the first time
-    std::atomic<u64> met_once_{0}, met_once_insns_{0}; // not yet in the space's counters
+    std::unique_ptr<isa::Translator> first_;                 // of blocks that are met for the first time
+    std::unique_ptr<KeptBlocks> kept_;                       // null: nothing is kept
+    std::atomic<u64> interpreted_{0}, interpreted_insns_{0}; // not yet in the space's counters
     std::unique_ptr<Verifier> verifier_;
     std::atomic<u64> verified_units_{0}, verified_insns_{0}; // not yet in the space's counters
     void tell_counts(CodeSpace::Counters& c) const;

@@ -1,7 +1,9 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/test_machine.hpp"
+#include <bit>
 #include <csetjmp>
+#include <csignal>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <thread>
@@ -24,6 +26,7 @@ struct Engines : testing::TestWithParam<Accel> {
         cpu->header().pc = 0x1000;
     }
     u64 x(u32 n) { return cpu->slot64(ir::SlotId(n)); }
+    void set_f(u32 n, double v) { cpu->slot64(ir::SlotId(32 + n)) = std::bit_cast<u64>(v); }
 };
 
 TEST_P(Engines, RunALoopToItsTrap) {
@@ -122,6 +125,46 @@ TEST_P(Engines, TruthsAreNumbers) {
     EXPECT_EQ(x(20), 0u);
     EXPECT_EQ(x(10), 1u);
     EXPECT_EQ(x(11), 1u);
+}
+
+// Read, raised, read, and cleared, turn after turn: known flags of the JIT become unknown by a trap at most now and then.
+TEST_P(Engines, StickyFlagsAreExactInALoop) {
+    program({"csrrw zero, fflags, zero", "csrrs a0, fflags, zero", "fdiv.d f2, f0, f1", "csrrs a1, fflags, zero",
+             "fsub.d f3, f4, f5", "csrrs a2, fflags, zero", "add a3, a3, a0", "add a4, a4, a1", "add a5, a5, a2",
+             "addi s2, s2, -1", "bne s2, zero, 0x1000", "ecall"});
+    constexpr double least_normal = 0x1p-1022;
+    set_f(0, 1), set_f(1, 3), set_f(4, least_normal), set_f(5, least_normal / 2); // the difference is exact
+    cpu->slot64(18) = 5000;
+    cpu->run();
+    EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::trap);
+    EXPECT_EQ(x(13), 0u);
+    EXPECT_EQ(x(14), 5000u); // inexact
+    EXPECT_EQ(x(15), 5000u); // and nothing else
+    // The same without traps, which a thread that blocks SIGFPE could not take.
+    sigset_t set, old;
+    sigemptyset(&set), sigaddset(&set, SIGFPE);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    cpu->header().fp_traps = false;
+    cpu->header().pc = 0x1000;
+    cpu->slot64(18) = 5000;
+    cpu->run();
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    EXPECT_EQ(x(13), 0u);
+    EXPECT_EQ(x(14), 10000u);
+    EXPECT_EQ(x(15), 10000u);
+}
+
+// An exact subnormal result raises no underflow, though a host that may trap reports one.
+TEST_P(Engines, ExactSubnormalsRaiseNothing) {
+    program({"csrrs a0, fflags, zero", "fsub.d f3, f4, f5", "csrrs a1, fflags, zero", "fdiv.d f2, f0, f1",
+             "fsub.d f3, f4, f5", "csrrs a2, fflags, zero", "csrrw zero, fflags, a0", "csrrs a3, fflags, zero",
+             "ecall"});
+    set_f(0, 1), set_f(1, 3), set_f(4, 0x1p-1022), set_f(5, 0x1p-1023);
+    cpu->run();
+    EXPECT_EQ(x(10), 0u);
+    EXPECT_EQ(x(11), 0u);
+    EXPECT_EQ(x(12), 1u);
+    EXPECT_EQ(x(13), 0u);
 }
 
 TEST_P(Engines, APollLeavesAnEndlessLoop) {
@@ -264,7 +307,8 @@ TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
                       "sd a1, 0(sp)", "ld a2, 0(sp)", "lui a3, 0x40000", "ld a0, 8(a3)", "add a1, a1, a0",
                       "addi a0, a0, -1", "jalr zero, 0(ra)"},
                      0x1000);
-    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    auto space = *CodeSpace::create(*guest, machine,
+                                    {.interpret_first = true, .keep_blocks = 0, .guest_base = u64(machine.base)});
     Cpu cpu(*space, machine);
     cpu.header().pc = 0x1000;
     cpu.slot64(2) = 0x8000;
@@ -273,15 +317,15 @@ TEST(InterpretFirst, TranslatesWhatIsMetAgain) {
     EXPECT_EQ(cpu.header().pc, 0x101cu);
     EXPECT_EQ(cpu.slot64(12), 500500u);
     CodeSpace::Counters c = space->counters();
-    EXPECT_GE(c.met_once, 3u);
-    EXPECT_LE(c.met_once, 6u);
+    EXPECT_GE(c.interpreted, 3u);
+    EXPECT_LE(c.interpreted, 6u);
     EXPECT_GE(c.units, 1u);
-    EXPECT_LE(c.guest_insns, 12u);    // the loop, and where it ends
-    EXPECT_LE(c.met_once_insns, 16u); // none of them looped
+    EXPECT_LE(c.guest_insns, 12u);       // the loop, and where it ends
+    EXPECT_LE(c.interpreted_insns, 16u); // none of them looped
     cpu.header().pc = 0x1000;
     cpu.slot64(2) = 0x8000;
     cpu.run();
-    EXPECT_EQ(space->counters().met_once, c.met_once);
+    EXPECT_EQ(space->counters().interpreted, c.interpreted);
     EXPECT_EQ(cpu.slot64(12), 500500u);
 }
 
@@ -290,13 +334,14 @@ TEST(InterpretFirst, LeavesALoopOfOneBlockAtItsFirstTurn) {
     process::SignalStack stack;
     auto guest = *isa::find_guest("riscv64")->make("rv64");
     machine.assemble(*guest, {"addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
-    auto space = *CodeSpace::create(*guest, machine, {.interpret_first = true, .guest_base = u64(machine.base)});
+    auto space = *CodeSpace::create(*guest, machine,
+                                    {.interpret_first = true, .keep_blocks = 0, .guest_base = u64(machine.base)});
     Cpu cpu(*space, machine);
     cpu.header().pc = 0x1000;
     cpu.slot64(10) = 1000;
     cpu.run();
     EXPECT_EQ(cpu.header().pc, 0x1008u);
-    EXPECT_EQ(space->counters().met_once_insns, 2u);
+    EXPECT_EQ(space->counters().interpreted_insns, 2u);
 }
 
 // A request reaches a vCPU whose code is met for the first time, and code that changed is run as it is now.
@@ -317,6 +362,75 @@ TEST(InterpretFirst, KeepsNothingOfWhatItRan) {
         cpu.run();
         EXPECT_EQ(cpu.slot64(10), n);
     }
+}
+
+// The first blocks that are met again are kept, for so many runs; those for which there is no room, and what lies in two
+// pages, are not.
+struct Kept : testing::Test {
+    TestMachine machine;
+    process::SignalStack stack;
+    std::unique_ptr<isa::Guest> guest = *isa::find_guest("riscv64")->make("rv64");
+    std::unique_ptr<CodeSpace> space;
+    std::unique_ptr<Cpu> cpu;
+
+    void make(u32 keep_blocks, u32 keep_runs) {
+        space = *CodeSpace::create(*guest, machine,
+                                   {.interpret_first = true,
+                                    .keep_blocks = keep_blocks,
+                                    .keep_runs = keep_runs,
+                                    .guest_base = u64(machine.base)});
+        cpu = std::make_unique<Cpu>(*space, machine);
+    }
+    u64 run(u64 from, u64 turns) {
+        cpu->header().pc = from;
+        cpu->slot64(10) = turns, cpu->slot64(11) = 0;
+        cpu->run();
+        return cpu->slot64(11);
+    }
+};
+
+TEST_F(Kept, BlocksRunSoOftenBeforeTheyAreTranslated) {
+    make(4, 3);
+    machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", "bne a0, zero, 0x1000", "ecall"}, 0x1000);
+    EXPECT_EQ(run(0x1000, 5), 15u); // forgotten, kept, taken three times; and the end
+    EXPECT_EQ(space->counters().interpreted, 6u);
+    EXPECT_EQ(space->counters().units, 0u);
+    EXPECT_EQ(run(0x1000, 1000), 500500u);
+    EXPECT_EQ(space->counters().interpreted, 6u); // the unit has the end, too
+    EXPECT_EQ(space->counters().units, 1u);
+}
+
+TEST_F(Kept, OthersAreTranslatedWhenTheyAreMetAgain) {
+    make(1, 100);
+    for (u64 at : {0x1000, 0x2ffc}) { // a page, and two
+        const std::string back = "bne a0, zero, " + std::to_string(at);
+        machine.assemble(*guest, {"add a1, a1, a0", "addi a0, a0, -1", back, "ecall"}, at);
+    }
+    EXPECT_EQ(run(0x2ffc, 20), 210u); // takes the room, for nothing
+    EXPECT_EQ(space->counters().interpreted, 2u);
+    EXPECT_EQ(run(0x1000, 20), 210u);
+    EXPECT_EQ(space->counters().interpreted, 3u);
+    EXPECT_EQ(space->counters().units, 2u);
+}
+
+TEST_F(Kept, CodeThatChangedIsRunAsItIsNow) {
+    make(4, 100);
+    for (u32 n = 1; n < 8; ++n) {
+        machine.assemble(*guest, {"addi a1, zero, " + std::to_string(n), "ecall"}, 0x1000);
+        EXPECT_EQ(run(0x1000, 0), n);
+    }
+    EXPECT_EQ(space->counters().units, 0u);
+}
+
+TEST_F(Kept, BlocksStopAtBreakpoints) {
+    make(4, 100);
+    machine.assemble(*guest, {"addi a1, zero, 1", "addi a1, zero, 2", "ecall"}, 0x1000);
+    for (u32 n = 0; n < 4; ++n) EXPECT_EQ(run(0x1000, 0), 2u);
+    space->set_breakpoint(0x1004, true);
+    EXPECT_EQ(run(0x1000, 0), 1u);
+    EXPECT_TRUE(cpu->stopped_at_breakpoint());
+    space->set_breakpoint(0x1004, false);
+    EXPECT_EQ(run(0x1000, 0), 2u);
 }
 
 // A loop of more instructions than a first unit has: its pieces become one after some turns, and go like any other unit

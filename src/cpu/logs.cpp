@@ -21,8 +21,9 @@ std::string CodeSpace::Impl::guest_code(const ir::Unit& unit, const Translation&
             u8 bytes[16];
             u32 most = std::min<u32>(i.sub, sizeof bytes), length = 0;
             u32 count = options.paged ? fetch_paged(t, i.imm, {bytes, most}) : source.fetch(i.imm, bytes, most);
-            s += fmt::format("{:#012x}:  {}\n", i.imm,
-                             guest.disassemble({bytes, count}, i.imm, i.c == ir::none ? unit.key.mode : i.c, length));
+            const u64 pc = t.base + i.imm;
+            s += fmt::format("{:#012x}:  {}\n", pc,
+                             guest.disassemble({bytes, count}, pc, i.c == ir::none ? unit.key.mode : i.c, length));
         }
     return s;
 }
@@ -30,27 +31,31 @@ std::string CodeSpace::Impl::guest_code(const ir::Unit& unit, const Translation&
 // What `-d in_asm,op` show of a unit before passes.
 std::string CodeSpace::Impl::text_of(const ir::Unit& unit, const Translation& t) {
     std::string s;
-    if (logs(log::in_asm, unit.pc)) s = fmt::format("IN: {:#x}\n{}\n", unit.pc, guest_code(unit, t));
-    if (logs(log::op, unit.pc)) s += fmt::format("OP: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state()));
+    const u64 pc = t.base + t.pc;
+    if (logs(log::in_asm, pc)) s = fmt::format("IN: {:#x}\n{}\n", pc, guest_code(unit, t));
+    if (logs(log::op, pc)) s += fmt::format("OP: {:#x}\n{}\n", pc, ir::print(unit, guest.state()));
     return s;
 }
 
-void CodeSpace::Impl::write_translation(std::string text_before, const ir::Unit& unit) {
-    if (logs(log::op_opt, unit.pc))
-        text_before += fmt::format("OP after optimization: {:#x}\n{}\n", unit.pc, ir::print(unit, guest.state()));
+void CodeSpace::Impl::write_translation(std::string text_before, const ir::Unit& unit, const Translation& t) {
+    const u64 pc = t.base + t.pc;
+    if (logs(log::op_opt, pc))
+        text_before += fmt::format("OP after optimization: {:#x}\n{}\n", pc, ir::print(unit, guest.state()));
     if (!text_before.empty()) options.write_log(options.owner, text_before);
 }
 
 void CodeSpace::Impl::log_host_code(const Translation& t) {
-    if (!logs(log::out_asm, t.pc)) return;
-    options.write_log(options.owner, fmt::format("OUT: {:#x}, {} bytes\n{}\n", t.pc, t.bytes, text));
+    const u64 pc = t.base + t.pc;
+    if (!logs(log::out_asm, pc)) return;
+    options.write_log(options.owner, fmt::format("OUT: {:#x}, {} bytes\n{}\n", pc, t.bytes, text));
 }
 
 // The unit is emitted once more for its text; what is written behind the used code is not kept.
 std::string CodeSpace::Impl::report_mismatch(Node& n, const std::string& states) {
     const ir::Unit& unit = *n.translation->unit;
-    std::string s = fmt::format("guest code of the unit at {:#x}, entered at {:#x}:\n{}\nIR:\n{}\n", unit.pc, n.pc,
-                                guest_code(unit, *n.translation), ir::print(unit, guest.state()));
+    std::string s =
+        fmt::format("guest code of the unit at {:#x}, entered at {:#x}:\n{}\nIR:\n{}\n", n.translation->base + unit.pc,
+                    n.translation->base + n.pc, guest_code(unit, *n.translation), ir::print(unit, guest.state()));
     analysis.run(unit, guest.state(), backend->plan());
     u64 room = 0;
     std::string host;

@@ -19,7 +19,7 @@ constexpr u64 longest_calm = u64{1} << 24;
 // Not found any more, by look-up or jump cache.
 void CodeSpace::Impl::hide(Node& n) {
     n.valid.store(false, std::memory_order_seq_cst);
-    std::atomic<Node*>* p = &table[bucket(n.pc)];
+    std::atomic<Node*>* p = &table[bucket(n.place)];
     while (Node* at = p->load(std::memory_order_relaxed)) {
         if (at == &n) {
             p->store(n.next.load(std::memory_order_relaxed), std::memory_order_release);
@@ -216,9 +216,9 @@ void CodeSpace::Impl::kick_inside() {
 }
 
 // A unit of a busy page found that its bytes are others now.
-void CodeSpace::Impl::unit_changed(u64 pc, u32 mode) {
+void CodeSpace::Impl::unit_changed(u64 place, u32 mode) {
     std::lock_guard lock(mutex);
-    Node* n = find(pc, mode, pc);
+    Node* n = find(mode, place);
     if (!n || !n->translation->checked) return;
     Translation* t = n->translation;
     drop(t);

@@ -22,6 +22,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
+    s.kept_left = i32(o.keep_blocks);
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -56,14 +57,14 @@ void CodeSpace::tell_code() {
     if (!s.options.on_code) return;
     for (Region& r : s.regions)
         for (auto& t : r.translations)
-            if (t->valid) s.options.on_code(s.options.owner, t->code, t->bytes, t->pc);
+            if (t->valid) s.options.on_code(s.options.owner, t->code, t->bytes, t->base + t->pc);
 }
 
 // ---- looking up
 
-Node* CodeSpace::Impl::find(u64 pc, u32 mode, u64 place, u64 second) const {
-    for (Node* n = table[bucket(pc)].load(std::memory_order_acquire); n; n = n->next.load(std::memory_order_acquire))
-        if (n->pc == pc && n->place == place && n->mode == mode && n->valid.load(std::memory_order_relaxed) &&
+Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
+    for (Node* n = table[bucket(place)].load(std::memory_order_acquire); n; n = n->next.load(std::memory_order_acquire))
+        if (n->place == place && n->mode == mode && n->valid.load(std::memory_order_relaxed) &&
             (second == 0 || n->second == second))
             return n;
     return nullptr;
@@ -74,23 +75,23 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
     Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
-    named.add(pc);
     n->place = pc - t->pc + t->place, n->second = t->second;
-    std::atomic<Node*>& head = table[bucket(pc)];
+    named.add(n->place);
+    std::atomic<Node*>& head = table[bucket(n->place)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
     t->nodes.push_back(n);
     return n;
 }
 
-bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
+bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base) {
     std::unique_lock lock(mutex);
     auto found = [&] {
-        Node* n = find(pc, mode, place);
-        return n && (n->second == 0 || find(pc, mode, place, second));
+        Node* n = find(mode, place);
+        return n && (n->second == 0 || find(mode, place, second));
     };
     while (!found()) {
-        Made made = translate(pc, mode, place, second);
+        Made made = translate(pc, mode, place, second, base);
         if (made == Made::reaches_on) return false;
         if (made == Made::no_room) next_region(lock);
     }
@@ -99,6 +100,11 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second) {
 
 bool CodeSpace::Impl::has_breakpoint(u64 pc) const {
     return !breakpoints.empty() && std::find(breakpoints.begin(), breakpoints.end(), pc) != breakpoints.end();
+}
+
+// Is a breakpoint where a unit has this pc? In a paged one: perhaps, since it serves wherever its page is seen.
+bool CodeSpace::Impl::stops_at(u64 pc) const {
+    return std::any_of(breakpoints.begin(), breakpoints.end(), [&](u64 b) { return pc_in_unit(b) == pc; });
 }
 
 void CodeSpace::set_breakpoint(u64 pc, bool on) {
@@ -126,13 +132,13 @@ constexpr u32 whole_insns = 512, whole_blocks = 96;
 
 // Does the unit at pc get code that takes the top byte of addresses off? Unit by unit, each does: then no access is made
 // twice.
-bool CodeSpace::Impl::takes_tags(u64 pc) const {
-    return options.top_byte_ignored && (stepwise || tagged.size() >= most_tagged || tagged.contains(pc));
+bool CodeSpace::Impl::takes_tags(u64 place) const {
+    return options.top_byte_ignored && (stepwise || tagged.size() >= most_tagged || tagged.contains(place));
 }
 
 // An access of the unit had an address with a tag.
 void CodeSpace::Impl::note_tag(Translation& t) {
-    if (tagged.size() < most_tagged) tagged.insert(t.pc);
+    if (tagged.size() < most_tagged) tagged.insert(t.place);
     drop(&t);
 }
 
@@ -153,9 +159,9 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
     return n;
 }
 
-u32 CodeSpace::Impl::flavour_at(u64 pc) {
+u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
     return (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0) |
-           (takes_tags(pc) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
+           (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
            (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
@@ -163,13 +169,14 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
     bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
-    if (stops || guards || breakpoint_count)
+    if (stops && !guards) // the usual case: small enough for std::function to hold it in itself
+        l.exists = [this, delta = place - pc](u64 at, u32 m) { return exists(m, at + delta) || stops_at(at); };
+    else if (stops || guards || breakpoint_count)
         l.exists = [this, guarded, stops, delta = place - pc](u64 at, u32 m) {
-            return (stops && exists(at, m, at + delta)) || has_breakpoint(at) ||
-                   (guards && source.guarded(at) != guarded);
+            return (stops && exists(m, at + delta)) || stops_at(at) || (guards && source.guarded(at) != guarded);
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
-    if (interprets_first) l.met = [this](u64 at) { return met.has(at); };
+    if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
     return l;
 }
 
@@ -187,7 +194,7 @@ void CodeSpace::Impl::place_ranges(Translation& t) {
     }
 }
 
-CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, bool whole) {
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole) {
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
     bool remember = false; // the bytes that it is made from
@@ -208,8 +215,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         remember = options.paged && is_unsettled(place, second);
         auto t = std::make_unique<Translation>();
         now = t.get();
-        t->pc = pc, t->place = place, t->second = second, t->mode = mode, t->whole = whole;
-        ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc)}, fetch, limits);
+        t->pc = pc, t->base = base, t->place = place, t->second = second, t->mode = mode, t->whole = whole;
+        ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc, place)}, fetch, limits);
         if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
         u64 delta = place - pc;
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
@@ -218,7 +225,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             t->seen.resize(t->high - t->low);
             snapshot.read(unit->guest_low, t->seen);
         }
-        bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, pc);
+        bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, base + pc);
         std::string untouched = log ? text_of(*unit, *t) : std::string();
         // A unit that checks itself, or whose bytes are compared later, must not rely on bytes beside its own.
         exit_flags.begin(fetch);
@@ -237,14 +244,14 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             add_check(*unit, snapshot, checked);
             unit = &checked;
         }
-        if (log) write_translation(untouched, *unit);
+        if (log) write_translation(untouched, *unit, *t);
         bool done = backend && emit(*unit, *t);
         if (emitted.no_room && backend && !done) {
             discard(*t);
             return Made::no_room;
         }
         if (whole && !done) { // nothing better than what there is
-            if (Node* n = find(pc, mode, place)) n->translation->whole = true;
+            if (Node* n = find(mode, place)) n->translation->whole = true;
             discard(*t);
             return Made::yes;
         }
@@ -254,7 +261,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         if (!done || options.verify) keep(*unit, *t);
         publish(*unit, *t);
         if (done && log) log_host_code(*t);
-        if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, pc);
+        if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, base + pc);
         (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
         return Made::yes;
     }
@@ -316,20 +323,20 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
         add_node(t.pc, 0, nullptr, &t);
         return;
     }
-    Node* old = t.whole ? find(t.pc, t.mode, t.place) : nullptr;
+    Node* old = t.whole ? find(t.mode, t.place) : nullptr;
     Node* entry = add_node(t.pc, 0, t.code + emitted.entries.front().offset, &t);
     if (old) replace(*old, *entry);
     for (const jit::Emitted::Entry& e : emitted.entries)
-        if (e.block != 0 && !t.checked &&
-            !find(unit.blocks[e.block].pc, t.mode, unit.blocks[e.block].pc - t.pc + t.place))
+        if (e.block != 0 && !t.checked && !find(t.mode, unit.blocks[e.block].pc - t.pc + t.place))
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 
 // Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
-// the one may go on to the other.
+// the one may go on to the other, wherever it is seen. Where a breakpoint may be, all come through C++.
 bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
     if (l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return false;
     if (!options.paged) return true;
+    if (breakpoint_count && stops_at(to.pc)) return false;
     return (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
@@ -348,12 +355,12 @@ void CodeSpace::Impl::replace(Node& old, Node& now) {
 
 // The loop that pc is the head of becomes a unit, with as much around it as there is room for: units that were made one
 // after the other as code was met cut it in pieces.
-void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place) {
+void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
     std::unique_lock lock(mutex);
     for (;;) {
-        Node* n = find(pc, mode, place);
+        Node* n = find(mode, place);
         if (!n || n->second || n->translation->whole || n->translation->checked) return;
-        if (translate(pc, mode, place, 0, true) != Made::no_room) return;
+        if (translate(pc, mode, place, 0, base, true) != Made::no_room) return;
         next_region(lock);
     }
 }
@@ -395,6 +402,7 @@ Translation* CodeSpace::Impl::containing(u64 host_pc) {
 
 bool CodeSpace::Impl::redirect(void* owner, process::Fault& fault) {
     auto* s = static_cast<Impl*>(owner);
+    if (fault.signal == SIGFPE) return s->backend->resume_masked(fault.context);
     bool known = fault.info->si_code != SI_KERNEL;
     s->backend->leave_on_fault(fault.context, fault.address, known, fault.write, fault.pc);
     return true;

@@ -9,6 +9,7 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
+#include "cpu/kept.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
@@ -25,7 +26,8 @@ namespace mimic::cpu {
 
 // One translated unit.
 struct Translation {
-    u64 pc = 0;            // of its entry
+    u64 pc = 0;            // of its entry, counted from the page where units are paged; so are all its pcs
+    u64 base = 0;          // what it counted from when it was made: for people who read of it
     u64 place = 0;         // of the code at pc; user mode: pc
     u64 second = 0;        // place of the next page, when the only instruction reaches into it
     u64 low = 0, high = 0; // places of the bytes it was made from
@@ -142,30 +144,35 @@ struct CodeSpace::Impl {
     // Neighbours in code are neighbours here.
     static constexpr u32 buckets = 1 << 19;
     Pages<std::atomic<Node*>> table{buckets};
-    // A bit for each pc, which others share; neighbours in code are neighbours here, so few pages are touched.
-    struct PcSet {
+    // A bit for each place, which others share; neighbours in code are neighbours here, so few pages are touched.
+    struct PlaceSet {
         static constexpr u32 bits = 1 << 20;
         Pages<std::atomic<u64>> words{bits / 64};
-        static u32 place(u64 pc) { return u32(pc >> 1 ^ pc >> 21 ^ pc >> 41) & (bits - 1); }
-        static u64 bit(u64 pc) { return u64{1} << place(pc) % 64; }
-        bool has(u64 pc) const { return words[place(pc) / 64].load(std::memory_order_relaxed) & bit(pc); }
-        // False: it was there.
-        bool add(u64 pc) {
-            return !has(pc) && !(words[place(pc) / 64].fetch_or(bit(pc), std::memory_order_relaxed) & bit(pc));
+        static u32 number(u64 place) { return u32(place >> 1 ^ place >> 21 ^ place >> 41) & (bits - 1); }
+        static u64 bit(u64 place) { return u64{1} << number(place) % 64; }
+        bool has(u64 place) const { return words[number(place) / 64].load(std::memory_order_relaxed) & bit(place); }
+        // False: it was there. Doesn't look first: a page that is read before it is written faults twice.
+        bool add(u64 place) {
+            return !(words[number(place) / 64].fetch_or(bit(place), std::memory_order_relaxed) & bit(place));
         }
     };
-    PcSet met;   // ran; a program that fills it has no cold code any more
-    PcSet named; // has been in `table`
+    PlaceSet met;   // ran; a program that fills it has no cold code any more
+    PlaceSet named; // has been in `table`
     // A forked child goes on without translating for so many blocks: most children soon execute another program or end, and
     // the first translation copies pages that it shares with its parent.
     static constexpr u32 most_patience = 96;
-    std::atomic<u32> patience{0}; // blocks left
-    bool interprets(u64 pc) {
-        if (!interprets_first) return false;
-        if (met.add(pc)) return true;
+    std::atomic<u32> patience{0};  // blocks left
+    std::atomic<i32> kept_left{0}; // blocks that vCPUs may still keep
+    // What to do with code without a translation: interpret it; do so and keep it, or take what is kept; translate it.
+    enum class Met : u8 { first, again, often };
+    // Code at a place was met, of which the vCPU keeps this block (null: none).
+    Met meet(u64 place, KeptBlock* kept) {
+        if (met.add(place)) return Met::first;
+        if (kept ? kept->runs++ < options.keep_runs : kept_left.load(std::memory_order_relaxed) > 0) return Met::again;
         const u32 left = patience.load(std::memory_order_relaxed);
-        if (left) patience.store(left - 1, std::memory_order_relaxed);
-        return left;
+        if (!left) return Met::often;
+        patience.store(left - 1, std::memory_order_relaxed);
+        return kept ? Met::again : Met::first;
     }
 
     std::atomic<u64> epoch{1};
@@ -182,21 +189,24 @@ struct CodeSpace::Impl {
         , single(g) {}
 
     // space.cpp
-    static u32 bucket(u64 pc) { return u32(pc >> 6 ^ pc >> 25) & (buckets - 1); }
+    // A page of a machine may be seen at several addresses, where its units serve alike: their pcs count from the page.
+    u64 pc_in_unit(u64 pc) const { return options.paged ? pc & (ir::code_page - 1) : pc; }
+    static u32 bucket(u64 place) { return u32(place >> 6 ^ place >> 25) & (buckets - 1); }
     // second: that of a unit that reaches into the next page; 0: any.
-    Node* find(u64 pc, u32 mode, u64 place, u64 second = 0) const;
-    bool exists(u64 pc, u32 mode, u64 place) const { return named.has(pc) && find(pc, mode, place); }
+    Node* find(u32 mode, u64 place, u64 second = 0) const;
+    bool exists(u32 mode, u64 place) const { return named.has(place) && find(mode, place); }
     enum class Made : u8 { yes, no_room, reaches_on };
     // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
-    // must be told.
-    bool provide(u64 pc, u32 mode, u64 place, u64 second);
-    Made translate(u64 pc, u32 mode, u64 place, u64 second, bool whole = false);
-    void make_whole(u64 pc, u32 mode, u64 place);
+    // must be told. pc counts from `base`.
+    bool provide(u64 pc, u32 mode, u64 place, u64 second, u64 base);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole = false);
+    void make_whole(u64 pc, u32 mode, u64 place, u64 base);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
-    u32 flavour_at(u64 pc); // of the code there, and what bounds a unit that begins there
+    bool stops_at(u64 pc) const;
+    u32 flavour_at(u64 pc, u64 place); // of the code there, and what bounds a unit that begins there
     isa::Limits limits_at(u64 pc, u64 place, bool whole = false);
-    bool takes_tags(u64 pc) const;
+    bool takes_tags(u64 place) const;
     void note_tag(Translation& t);
     jit::AddressModel address_model() const;
     bool emit(const ir::Unit& unit, Translation& t);
@@ -209,7 +219,7 @@ struct CodeSpace::Impl {
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
-    bool has_breakpoint(u64 pc) const; // with the lock
+    bool has_breakpoint(u64 pc) const; // at the guest's address; with the lock
 
     // regions.cpp
     Result<void> start_cache();
@@ -230,7 +240,7 @@ struct CodeSpace::Impl {
     bool is_busy(u64 low, u64 high);
     void note_write(CodePage& page);
     void make_busy(CodePage& page);
-    void unit_changed(u64 pc, u32 mode);
+    void unit_changed(u64 place, u32 mode);
     void calm_down();
     void leave_pages();
     void discard(Translation& t);
@@ -239,7 +249,7 @@ struct CodeSpace::Impl {
     // logs.cpp
     bool logs(u32 item, u64 pc) const;
     std::string text_of(const ir::Unit& unit, const Translation& t);
-    void write_translation(std::string text_before, const ir::Unit& unit);
+    void write_translation(std::string text_before, const ir::Unit& unit, const Translation& t);
     void log_host_code(const Translation& t);
     std::string guest_code(const ir::Unit& unit, const Translation& t);
     std::string report_mismatch(Node& n, const std::string& states);

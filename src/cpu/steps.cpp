@@ -10,9 +10,9 @@ using ir::ExitKind;
 
 void Cpu::step(Node& n) {
     CodeSpace::Impl& s = space_;
-    if (s.options.log && s.logs(log::exec, n.pc))
+    if (s.options.log && s.logs(log::exec, header_->pc))
         s.options.write_log(s.options.owner, fmt::format("Trace {}: {:#x} mode {:#x}\n",
-                                                         process::raw_syscall(SYS_gettid), n.pc, n.mode));
+                                                         process::raw_syscall(SYS_gettid), header_->pc, n.mode));
     if (verifier_)
         verify(n);
     else
@@ -21,8 +21,8 @@ void Cpu::step(Node& n) {
 
 // Counts are gathered here, so that the lock is not taken for each unit.
 void Cpu::tell_counts(CodeSpace::Counters& c) const {
-    c.met_once_insns += met_once_insns_.load(std::memory_order_relaxed);
-    c.met_once += met_once_.load(std::memory_order_relaxed);
+    c.interpreted_insns += interpreted_insns_.load(std::memory_order_relaxed);
+    c.interpreted += interpreted_.load(std::memory_order_relaxed);
     c.verified_units += verified_units_.load(std::memory_order_relaxed);
     c.verified_insns += verified_insns_.load(std::memory_order_relaxed);
 }
@@ -59,7 +59,7 @@ void Cpu::verify(Node& n) {
     CodeSpace::Counters& c = s.counters;
     ++c.mismatches;
     if (!s.options.on_mismatch) return;
-    Mismatch m{n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
+    Mismatch m{t.base + n.pc, verifier_->difference(), s.report_mismatch(n, verifier_->states(*header_))};
     lock.unlock();
     s.options.on_mismatch(s.options.owner, m);
 }

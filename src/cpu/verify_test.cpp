@@ -33,6 +33,7 @@ public:
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override {
         real_->leave_on_fault(context, address, known, write, host_pc);
     }
+    bool resume_masked(void* context) const override { return real_->resume_masked(context); }
     void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const override { real_->set_jump(cpu, pc, code); }
     void clear_jump(ir::CpuHeader* cpu, u64 pc) const override { real_->clear_jump(cpu, pc); }
     void clear_jumps(ir::CpuHeader* cpu) const override { real_->clear_jumps(cpu); }

@@ -158,6 +158,10 @@ Val operator!=(Val a, i64 b) { return a != a.builder().imm(u64(b), a.type()); }
 Builder::Builder(Unit& unit, const GuestState& guest) : unit_(unit), guest_(guest), known_(guest.slots.size()) {}
 
 Val Builder::imm(u64 value, Type t) { return emit({.op = Op::constant, .type = t, .imm = value & mask_of(t)}); }
+Val Builder::code_address(u64 pc, Type t) {
+    if (!(unit_.key.flavour & flavour::paged)) return imm(pc, t);
+    return emit({.op = Op::code_address, .type = t, .imm = pc & mask_of(t)});
+}
 Val Builder::wide(u64 low, u64 high, Type t) {
     u64 at = unit_.wide.size();
     unit_.wide.push_back(low);
@@ -192,6 +196,7 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
                 if (Val inner{this, i.b}; inner.is_const())
                     return binary(Op::add, {this, i.a}, imm(inner.const_value() + y, t));
             }
+            if (inst(a).op == Op::code_address) return code_address(inst(a).imm + y, t);
             break;
         case Op::or_:
         case Op::xor_:
@@ -201,6 +206,8 @@ Val Builder::binary(Op op, Val a, Val b, u8 sub) {
         case Op::and_:
             if (y == mask_of(t)) return a;
             if (y == 0) return b;
+            if (inst(a).op == Op::code_address && (~y & mask_of(t)) < code_page)
+                return code_address(inst(a).imm & y, t);
             break;
         case Op::mul:
             if (y == 1) return a;
@@ -534,7 +541,8 @@ void Builder::branch_to(Val c, u64 pc, u64 otherwise) {
 }
 void Builder::exit_to(u64 pc, u32 mode) { end({.op = Op::exit, .c = mode, .imm = pc}); }
 void Builder::goto_value(Val pc, ExitHint hint) {
-    if (pc.is_const() && !entry_mode_) return goto_pc(pc.const_value(), hint);
+    const bool known = pc.is_const() ? !(unit_.key.flavour & flavour::paged) : inst(pc).op == Op::code_address;
+    if (known && !entry_mode_) return goto_pc(inst(pc).imm, hint);
     end({.op = Op::exit_ind, .sub = u8(hint), .a = pc.id(), .c = mode_ | entry_mode_});
 }
 void Builder::call_pc(u64 pc, u64 return_pc) {

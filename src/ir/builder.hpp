@@ -95,6 +95,8 @@ public:
     // Constants. imm() wraps to the type; wide() is for i128 and v128.
     Val imm(u64 value, Type t = Type::i64);
     Val wide(u64 low, u64 high, Type t);
+    // What the guest sees of a pc, or of what lies at a distance from one: links, what is relative to the code.
+    Val code_address(u64 pc, Type t = Type::i64);
 
     // State. The offset is in bytes into the slot.
     Val get(SlotId slot, Type t, u32 offset = 0);
@@ -156,6 +158,7 @@ public:
     }
 
     // Ends of a guest block. goto_pc and branch_to find out whether the target is a block of this unit.
+    // pcs are those that the translation loop told, in code that runs at several addresses, too.
     void goto_pc(u64 pc, ExitHint hint = ExitHint::jump);
     void branch_to(Val c, u64 pc, u64 otherwise);
     // Leaves to pc under other mode bits than set_mode's.

@@ -21,7 +21,7 @@ void Run::go(BlockId from) {
 
     auto leave = [&](ExitKind kind, u64 to) {
         cpu.exit_kind = kind;
-        cpu.pc = to;
+        cpu.pc = cpu.code_base + to;
     };
     auto leave_insn = [&](ExitKind kind, u64 to) { // from inside a guest instruction: its mode bits
         if (insn_mode != none) cpu.mode = insn_mode;
@@ -57,6 +57,7 @@ void Run::go(BlockId from) {
         Place& out = *place++;
         switch (i.op) {
         case Op::nop: break;
+        case Op::code_address: out.w[0] = (cpu.code_base + i.imm) & mask_of(i.type); break;
         case Op::constant:
             if (is_int(i.type) && i.type != Type::i128) [[likely]]
                 out.w[0] = i.imm;
@@ -161,7 +162,7 @@ void Run::go(BlockId from) {
         case Op::exit_ind:
             cpu.exit_arg = 0;
             if (i.c != none) cpu.mode = i.c;
-            return leave(ExitKind::lookup, A);
+            return leave(ExitKind::lookup, A - cpu.code_base);
         case Op::trap: {
             u64 detail = i.b == none ? 0 : B;
             cpu.exit_arg = i.sub | detail << 8;

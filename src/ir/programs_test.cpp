@@ -2,7 +2,7 @@
 // calls. A case is
 //
 //   == name
-//   in: x1=5 m0x1000=11223344 poll=1       slots by name, bytes of memory at m<address>
+//   in: x1=5 m0x1000=11223344 poll=1       slots by name, bytes of memory at m<address>; base: what pcs count from
 //   instructions, or blocks                (no block head: b0 at pc 0x100)
 //   out: x2=6 exit=link pc=0x104           as in; exit, pc, arg, address, fault, mode; what is not named is not looked at
 //
@@ -166,7 +166,10 @@ void run(const Program& p) {
     ASSERT_TRUE(good) << good.error().message();
     Machine m;
     for (auto& [name, value] : pairs(p.in)) {
-        if (name == "poll") {
+        if (name == "base") {
+            m.cpu.header.code_base = number(value);
+            continue;
+        } else if (name == "poll") {
             m.cpu.header.poll = u32(number(value));
             continue;
         }

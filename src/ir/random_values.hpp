@@ -97,6 +97,8 @@ protected:
     }
     ValueId constant(Type t) {
         if (t == Type::flags) return number(dice_.next() & flag::all, t);
+        if ((t == Type::i64 || t == Type::i32) && dice_.one_in(8))
+            return push({.op = Op::code_address, .type = t, .imm = t == Type::i32 ? u32(dice_.word()) : dice_.word()});
         if (bytes(t) <= 8) return number(dice_.word(), t);
         u64 at = unit_.wide.size();
         u64 repeated = dice_.word();

@@ -56,7 +56,9 @@ struct CpuHeader {
     FpEnv fp80;         // of operations with an f80 operand or result: the x87's own control and status
     u32 mxcsr = 0x1f80; // the host back end's image of fp while generated code runs
     u32 host_mxcsr = 0x1f80;
-    u64 host_sp = 0;                      // back ends: where C++ is
+    bool fp_traps =
+        false;       // this thread does not block SIGFPE: generated code may let FP exceptions trap, to know of them
+    u64 host_sp = 0; // back ends: where C++ is
     const void* const* helpers = nullptr; // table of functions that generated code calls
     void* owner = nullptr;                // the cpu::Cpu
     Access* access = nullptr;             // guest memory for what generated code leaves to C++
@@ -68,7 +70,8 @@ struct CpuHeader {
     bool (*random)(CpuHeader&, u64&) = nullptr; // the machine's random port; false or null: no number now
     AccessEntry* log_next = nullptr;            // where code that logs its accesses writes the next one, and
     AccessEntry* log_end = nullptr;             // where it stops: the entry there is written again and again
-    alignas(16) u64 scratch[16 * 2] = {};       // arguments and results of intrinsics, spills
+    u64 code_base = 0; // what pcs in the running unit count from: the page of its code (flavour::paged), else 0
+    alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 
 // Bytes from the header to the first slot; homes of hot slots follow at once, so that short displacements reach them.

@@ -17,6 +17,7 @@ constexpr const char* syntax_of(Op op) {
     switch (op) {
     case Op::nop: return "";
     case Op::constant: return "tk";
+    case Op::code_address: return "te";
     case Op::get: return "ts";
     case Op::put: return "sA";
     case Op::get_idx: return "tS";

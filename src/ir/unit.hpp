@@ -223,7 +223,8 @@ inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8;
 inline constexpr u32 top_byte_ignored = 16;
 // Indirect branches set the mode bits of GuestState::entry_mode; the unit's code lies in guarded pages.
 inline constexpr u32 entry_mode = 32, guarded = 64;
-// The mapping of guest pages may change under the unit's feet: only edges inside its page are linked.
+// The mapping of guest pages may change under the unit's feet: only edges inside its page are linked. Its page may be seen at
+// several addresses: pcs, those of Unit and Block, too, count from CpuHeader::code_base; exit_ind has whole ones.
 inline constexpr u32 paged = 128;
 } // namespace flavour
 inline constexpr u64 code_page = 4096;

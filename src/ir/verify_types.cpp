@@ -17,6 +17,7 @@ public:
         case Op::br:
         case Op::exit: return type(t_ == Type::none, "none");
         case Op::constant: return constant();
+        case Op::code_address: return code_address();
         case Op::get: return type(t_ != Type::none, "a type");
         case Op::put: return is('a', i_.a, t_);
         case Op::get_idx: TRY(type(t_ != Type::none, "a type")); return is('a', i_.a, Type::i64);
@@ -61,6 +62,12 @@ private:
         if (bits < 64 && i_.imm >> bits) return Error::invalid_argument("{:#x} does not fit {}", i_.imm, to_string(t_));
         if (t_ == Type::flags && i_.imm & ~u64{flag::all}) return Error::invalid_argument("{:#x} is no flags", i_.imm);
         if (t_ == Type::f80 && unit_.wide[i_.imm + 1] >> 16) return Error::invalid_argument("more than 80 bits of f80");
+        return {};
+    }
+
+    Result<void> code_address() {
+        TRY(type(t_ == Type::i32 || t_ == Type::i64, "i32 or i64"));
+        if (t_ == Type::i32 && i_.imm >> 32) return Error::invalid_argument("{:#x} does not fit i32", i_.imm);
         return {};
     }
 

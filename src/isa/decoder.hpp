@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,13 @@ namespace mimic::isa {
 // Reads `bytes` bytes as the bits of a pattern, 1 to 8.
 inline u64 pack_bits(const u8* p, u32 bytes, Layout l) {
     u64 word = 0;
+    if (std::endian::native == std::endian::little && !l.big && !l.left_aligned &&
+        (bytes == l.unit || !l.first_is_high)) {
+        u32 four;
+        u16 two;
+        if (bytes == 4) return std::memcpy(&four, p, 4), four;
+        if (bytes == 2) return std::memcpy(&two, p, 2), two;
+    }
     for (u32 at = 0; at < bytes; at += l.unit) {
         u64 unit = 0;
         for (u32 k = 0; k < l.unit; ++k) unit |= u64(p[at + k]) << 8 * (l.big ? l.unit - 1 - k : k);
@@ -58,6 +66,7 @@ public:
         std::vector<Choice> choices(rows_.size()), other(rows_.size());
         for (u32 n = 0; n < rows_.size(); ++n) choices[place[key(rows_[n])]++] = {n};
         leaf_.reserve(rows_.size());
+        child_.reserve(16 * rows_.size() + 4096); // room that is not used costs nothing, growing does
         for (u32 w = 1; w <= 8; ++w)
             if (begin[w] != begin[w + 1])
                 root_[w] = build(std::span(choices).subspan(begin[w], begin[w + 1] - begin[w]), other.data(), 0);
@@ -168,8 +177,8 @@ public:
     }
 
 private:
-    static constexpr u32 none_ = ~0u;
-    struct Run { // rows of one table, its name, and the first row's number
+    static constexpr u32 none_ = ~0u; // of the references below
+    struct Run {                      // rows of one table, its name, and the first row's number
         std::span<const R> rows;
         std::string_view name;
         u32 first;
@@ -181,14 +190,18 @@ private:
     struct Choice { // a row while the index is made: its number and the child that it belongs to; small, for its pages
         u32 row, child = 0;
     };
-    // A choice by bits of the word, which stand in up to `max_runs` runs; a leaf has none.
+    // What a word leads to: a node, or up to `leaf_rows` rows from a place in leaf_ on, as `leaf` | count << 24 | place.
+    using Ref = u32;
+    static constexpr Ref leaf = 1u << 31;
+    static constexpr u32 leaf_rows = 3, leaf_places = 1 << 24;
+    // A choice by bits of the word, which stand in up to `max_runs` runs; none: all rows that there are.
     static constexpr u32 max_runs = 4, max_bits = 10;
     struct Node {
         struct Piece {
             u8 at = 0, to = 0; // lowest bit of a run in the word, and in the child's number
             u16 ones = 0;
         };
-        u32 first = 0, count = 0; // leaf: rows; else children
+        u32 first = 0, count = 0; // children; rows when there are no runs
         u32 runs = 0;
         Piece run[max_runs];
 
@@ -209,12 +222,16 @@ private:
     static u32 runs_of(u64 bits) { return u32(std::popcount(bits & ~(bits << 1))); }
 
     // Sorts the rows by child where they stand, which keeps the order within a child. `other`: room for as many.
-    u32 build(std::span<Choice> rows, Choice* other, u64 used) {
+    Ref build(std::span<Choice> rows, Choice* other, u64 used) {
+        if (rows.size() <= leaf_rows && leaf_.size() < leaf_places) {
+            const Ref ref = leaf | u32(rows.size()) << 24 | u32(leaf_.size());
+            for (const Choice& r : rows) leaf_.push_back(rows_[r.row]);
+            return ref;
+        }
         u64 common = ~used;
         for (const Choice& r : rows) common &= rows_[r.row]->mask;
         while (std::popcount(common) > int(max_bits) || runs_of(common) > max_runs) common &= common - 1;
         u32 id = u32(nodes_.size());
-        if (rows.size() <= 3) common = 0;
         nodes_.emplace_back(common);
         if (!common) {
             nodes_[id].first = u32(leaf_.size()), nodes_[id].count = u32(rows.size());
@@ -232,32 +249,26 @@ private:
         for (std::size_t k = 0, end; k < rows.size(); k = end) {
             const u32 child = rows[k].child;
             for (end = k; end < rows.size() && rows[end].child == child;) ++end;
-            const u32 c = build(rows.subspan(k, end - k), other, used | common); // child_ may move
+            const Ref c = build(rows.subspan(k, end - k), other, used | common); // child_ may move
             child_[first + child] = c;
         }
         return id;
     }
-    void find(u32 id, u64 word, const R* const*& rows, u32& count) const {
-        while (nodes_[id].runs) {
-            id = child_[nodes_[id].first + nodes_[id].child(word)];
-            if (id == none_) {
-                count = 0;
-                return;
-            }
+    std::span<const R* const> find(Ref at, u64 word) const {
+        while (!(at & leaf)) {
+            const Node& n = nodes_[at];
+            if (n.runs == 0) return std::span(leaf_).subspan(n.first, n.count);
+            at = child_[n.first + n.child(word)];
         }
-        rows = leaf_.data() + nodes_[id].first;
-        count = nodes_[id].count;
+        if (at == none_) return {};
+        return {leaf_.data() + at % leaf_places, (at & ~leaf) / leaf_places};
     }
 
     // Finds the row of the w bytes that stand at `code`, and takes its extension words.
     bool match(u32 w, std::span<const u8> code, I& out) const {
         if (root_[w] == none_) return false;
         out.bits = pack_bits(code.data(), w, Isa::layout);
-        const R* const* rows = nullptr;
-        u32 count;
-        find(root_[w], out.bits, rows, count);
-        for (u32 k = 0; k < count; ++k) {
-            const R* r = rows[k];
+        for (const R* r : find(root_[w], out.bits)) {
             if ((out.bits & r->mask) != r->match) continue;
             out.row = r;
             out.length = w;
@@ -319,8 +330,8 @@ private:
     std::vector<const R*> rows_, leaf_;
     std::vector<Run> runs_; // by address
     std::vector<Node> nodes_;
-    std::vector<u32> child_;
-    u32 root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};
+    std::vector<Ref> child_;
+    Ref root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};
 };
 
 } // namespace mimic::isa

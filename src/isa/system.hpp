@@ -48,19 +48,22 @@ enum class ResetKind : u8 { power_on, cold, warm };
 struct BoardRequest {
     enum class Kind : u8 {
         none,
-        call,  // of firmware that the board stands for (Arm: HVC and SMC by the SMC Calling Convention)
-        read,  // of a system register that a device of the board has (Arm: ICC_* of a GICv3)
-        write, // of such a register
+        call,   // of firmware that the board stands for (Arm: HVC and SMC by the SMC Calling Convention)
+        read,   // of a system register that a device of the board has (Arm: ICC_* of a GICv3)
+        write,  // of such a register
+        change, // of some bits of one, in one step with a read of what was there
     };
     Kind kind = Kind::none;
     // call: the conduit, in the guest's words (Arm: 0 HVC, 1 SMC). read, write: the register as the guest's instructions encode
-    // it (Arm: op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2).
+    // it (Arm: op0 << 14 | op1 << 11 | CRn << 7 | CRm << 3 | op2; RISC-V: the CSR, for mireg and sireg with what is selected
+    // << 16).
     u32 number = 0;
     u8 level = 0;        // privilege of who asks (Arm: exception level)
     bool secure = false; // in the secure state
     bool virtual_interface =
         false; // the hypervisor's controls say that the guest of a hypervisor meets its own (Arm: ICV_*)
     // call: arguments (Arm: x0 to x7), the first four of them results when it was answered. read, write: [0] is the value.
+    // change: the bits of [1] become those of [2]; [0] is what they and the others were before.
     u64 values[8] = {};
 };
 

@@ -17,7 +17,7 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
     unit_.pc = unit_.guest_low = unit_.guest_high = pc;
     unit_.key = key;
     fetch_ = &fetch;
-    limits_ = limits;
+    limits_ = &limits;
     blocks_.clear();
     starts_ = 0;
     met_low_ = met_high_ = pc;
@@ -37,7 +37,7 @@ ir::Unit& Translator::translate(u64 pc, ir::BlockKey key, const Fetch& fetch, co
 // The block to translate next: what ran before comes first.
 u32 Translator::next() {
     auto at = work_.end() - 1;
-    if (limits_.met)
+    if (limits_->met)
         for (auto k = work_.end(); k != work_.begin();)
             if (blocks_[*--k].met) {
                 at = k;
@@ -91,16 +91,16 @@ void Translator::compact() {
 // The block of a guest pc in this unit. A target inside a block that was translated already splits it: the block is
 // translated again and stops there, because values were forwarded over the boundary.
 BlockId Translator::block_at(u64 pc, u32 mode) {
-    if (limits_.blocks == 1) return ir::none;
+    if (limits_->blocks == 1) return ir::none;
     if (starts_ & start_bit(pc))
         for (Guest_& g : blocks_)
             if (g.pc == pc && g.mode == mode) return g.block;
-    if (limits_.one_insn || blocks_.size() >= limits_.blocks) return ir::none;
-    const bool met = limits_.met && limits_.met(pc);
+    if (limits_->one_insn || blocks_.size() >= limits_->blocks) return ir::none;
+    const bool met = limits_->met && limits_->met(pc);
     if (unit_.guest_insns >= room(pc, met)) return ir::none;
-    if (pc - unit_.pc + limits_.reach >= 2 * limits_.reach) return ir::none;
-    if (limits_.high && (pc < limits_.low || pc >= limits_.high)) return ir::none;
-    if (limits_.exists && limits_.exists(pc, mode)) return ir::none;
+    if (pc - unit_.pc + limits_->reach >= 2 * limits_->reach) return ir::none;
+    if (limits_->high && (pc < limits_->low || pc >= limits_->high)) return ir::none;
+    if (limits_->exists && limits_->exists(pc, mode)) return ir::none;
     u32 inside = ir::none;
     for (u32 n = 0; n < blocks_.size(); ++n)
         if (blocks_[n].pc < pc && pc < blocks_[n].end && boundary(blocks_[n], pc, mode)) inside = n;
@@ -123,7 +123,7 @@ BlockId Translator::add(u64 pc, u32 mode) {
     BlockId b = BlockId(unit_.blocks.size() - 1);
     unit_.blocks[b].pc = pc;
     work_.push_back(u32(blocks_.size()));
-    blocks_.push_back({pc, pc, b, mode, false, limits_.met && limits_.met(pc)});
+    blocks_.push_back({pc, pc, b, mode, false, limits_->met && limits_->met(pc)});
     starts_ |= start_bit(pc);
     return b;
 }
@@ -145,7 +145,7 @@ void Translator::translate_block(u32 n) {
     u32 mode = blocks_[n].mode;
     t.start_block(blocks_[n].block);
     // Asked for while there was room, which others have taken.
-    if (limits_.met && n != 0 && unit_.guest_insns >= room(pc, blocks_[n].met)) {
+    if (limits_->met && n != 0 && unit_.guest_insns >= room(pc, blocks_[n].met)) {
         t.set_mode(mode);
         t.exit_to(pc, mode);
         blocks_[n].done = true;
@@ -156,9 +156,9 @@ void Translator::translate_block(u32 n) {
             bool known = false;
             if (starts_ & start_bit(pc))
                 for (const Guest_& g : blocks_) known |= g.pc == pc && g.mode == mode;
-            bool full = unit_.guest_insns >= room(pc, blocks_[n].met) || limits_.one_insn ||
-                        pc - unit_.pc + limits_.reach >= 2 * limits_.reach;
-            if (known || full || (limits_.exists && limits_.exists(pc, mode))) {
+            bool full = unit_.guest_insns >= room(pc, blocks_[n].met) || limits_->one_insn ||
+                        pc - unit_.pc + limits_->reach >= 2 * limits_->reach;
+            if (known || full || (limits_->exists && limits_->exists(pc, mode))) {
                 t.goto_pc(pc);
                 break;
             }

@@ -42,8 +42,8 @@ private:
     // Cold code gets more room where what ran is around it.
     u32 room(u64 pc, bool met) const {
         constexpr u64 near = 64;
-        const bool between = limits_.met && pc + near >= met_low_ && pc < met_high_ + near;
-        return met || between ? limits_.met_insns : limits_.insns;
+        const bool between = limits_->met && pc + near >= met_low_ && pc < met_high_ + near;
+        return met || between ? limits_->met_insns : limits_->insns;
     }
     void compact();
     bool boundary(const Guest_& g, u64 pc, u32 mode) const;
@@ -51,7 +51,7 @@ private:
     ir::Unit unit_;
     std::unique_ptr<FrontEnd> front_;
     const Fetch* fetch_ = nullptr;
-    Limits limits_;
+    const Limits* limits_ = nullptr; // during translate
     std::vector<Guest_> blocks_;
     u64 starts_ = 0; // a bit for each pc in blocks_ (and for those that share it)
     static u64 start_bit(u64 pc) { return u64{1} << ((pc >> 1 ^ pc >> 7) & 63); }

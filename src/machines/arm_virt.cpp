@@ -1,30 +1,23 @@
 // Arm `virt`: the board that firmware and kernels know from QEMU, by its memory map and device tree.
 // Source: QEMU documentation, "'virt' generic virtual platform (virt)"; the memory map and tree as its guests see them;
 // Linux, Documentation/arch/arm64/booting.rst; Arm DEN 0022 (PSCI).
-// Not there: the secure world (secure=on), ACPI tables, SMMU, NUMA.
+// Not there: the secure world (secure=on), SMMU, NUMA.
 #include "base/nearest.hpp"
 #include "devices/intc/arm_gicv3.hpp"
 #include "isa/system.hpp"
+#include "machines/arm_virt_acpi.hpp"
 #include "machines/boot/psci.hpp"
+#include "machines/boot/smbios.hpp"
 #include "machines/virt.hpp"
 #include <algorithm>
 
 namespace mimic::machines {
 namespace {
 
+using namespace arm_virt;
 using devices::Device;
 
-namespace map {
-constexpr u64 flash = 0, gic_dist = 0x8000000, gic_cpu = 0x8010000, gic_redist = 0x80a0000, gicv2m = 0x8020000,
-              its = 0x8080000, uart = 0x9000000, rtc = 0x9010000, fw_cfg = 0x9020000, gpio = 0x9030000,
-              virtio = 0xa000000, platform_bus = 0xc000000, ram = 0x40000000;
-constexpr u64 flash_size = 64 * megabyte, gic_size = 0x10000, gic_redist_size = 0xf60000, its_size = 0x20000,
-              virtio_size = 0x200, platform_bus_size = 0x2000000, cell_size = 0x1000;
-} // namespace map
-namespace spi {
-constexpr u32 uart = 1, rtc = 2, pci = 3, gpio = 7, virtio = 16, messages = 48, count = 256;
-}
-constexpr u32 virtio_count = 32, gicv2_cpus = 8, gicv3_cpus = map::gic_redist_size / 0x20000, power_button = 3;
+constexpr u32 gicv2_cpus = 8, gicv3_cpus = map::gic_redist_size / 0x20000;
 constexpr u32 clock_hz = 24000000;
 constexpr u32 KEY_POWER = 116; // of Linux's input event codes
 // Cells of an interrupt in the tree (binding "arm,gic"): kind, number, trigger.
@@ -36,8 +29,6 @@ struct Ppi {
     u32 id;
 };
 constexpr Ppi ppis[] = {{"CNTP", 30}, {"CNTV", 27}, {"CNTHP", 26}, {"CNTPS", 29}, {"CNTHV", 28}, {"PMU", 23}};
-
-constexpr u32 message_count = 64; // SPIs of the GICv2m
 
 class ArmVirt final : public VirtBoard, cpu::BoardPort {
 public:
@@ -62,6 +53,7 @@ private:
     void tree_gpio(FdtWriter& t);
     void tree_psci(FdtWriter& t);
     std::string compatible_cpu() const;
+    Result<void> give_tables();
     Result<void> load_firmware();
     Result<void> load_kernel();
     Result<Loaded> load_initrd(const Loaded& kernel);
@@ -73,21 +65,13 @@ private:
     bool access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) override;
     void output(cpu::Vcpu& vcpu, u32 line, bool level) override;
 
-    static constexpr PciWindows pci_ = {.ecam = 0x4010000000,
-                                        .ecam_bytes = 0x10000000,
-                                        .io = 0x3eff0000,
-                                        .io_bytes = 0x10000,
-                                        .memory = 0x10000000,
-                                        .memory_bytes = 0x2eff0000,
-                                        .high = 0x8000000000,
-                                        .high_bytes = 0x8000000000};
     u32 per_cluster() const { return gic_version_ == 2 ? gicv2_cpus : 16; }
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
     bool firmware() const { return !options_.bios.empty() || (!options_.flash.empty() && !options_.flash[0].empty()); }
     Psci::Conduit conduit() const { return virtualization_ ? Psci::Conduit::smc : Psci::Conduit::hvc; }
 
     u32 gic_version_ = 2;
-    bool virtualization_ = false, its_ = true;
+    bool virtualization_ = false, its_ = true, acpi_ = true;
     Device* gic_ = nullptr;
     devices::GicV3* gicv3_ = nullptr; // the same, of version 3
     std::unique_ptr<Psci> psci_;
@@ -118,7 +102,8 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
             return Error::unsupported("-M {}: '{}', expected {}", name, value, f.value);
         }
     if (name == "its") return its_ = TRY(flag(name, value)), Result<void>();
-    for (std::string_view harmless : {"acpi", "highmem", "dtb-randomness"})
+    if (name == "acpi") return acpi_ = TRY(flag(name, value)), Result<void>();
+    for (std::string_view harmless : {"highmem", "dtb-randomness"})
         if (name == harmless) return TRY(flag(name, value)), Result<void>();
     constexpr std::string_view names[] = {
         "acpi", "dtb", "dumpdtb", "dtb-randomness", "gic-version", "highmem",       "iommu",
@@ -161,9 +146,9 @@ Result<void> ArmVirt::build() {
     interrupt(*TRY(put("pl011", "serial", map::uart, {{"chardev", serial(0)}}).in("-serial")), spi::uart);
     interrupt(*TRY(put("pl031", "rtc", map::rtc)), spi::rtc);
     TRY(make_gpio());
-    TRY(make_virtio_mmio(virtio_count, map::virtio, map::virtio_size, *gic_->inputs(), spi::virtio));
+    TRY(make_virtio_mmio(spi::virtio_count, map::virtio, map::virtio_size, *gic_->inputs(), spi::virtio));
     TRY(make_fw_cfg(map::fw_cfg));
-    TRY(make_pci(pci_, *gic_->inputs(), spi::pci));
+    TRY(make_pci(pci, *gic_->inputs(), spi::pci));
     return make_flash(map::flash, map::flash_size);
 }
 
@@ -176,6 +161,7 @@ Result<void> ArmVirt::make_interrupts() {
         return make_message_frame();
     }
     sizes.emplace_back("has-lpi", its_ ? "on" : "off");
+    sizes.emplace_back("awake", "on"); // firmware for boards without a secure world does not wake them
     gic_ = TRY(put("arm-gicv3", "gic", map::gic_dist, sizes));
     machine_.mount(*gic_, 1, map::gic_redist);
     gicv3_ = static_cast<devices::GicV3*>(gic_);
@@ -184,9 +170,10 @@ Result<void> ArmVirt::make_interrupts() {
 }
 
 Result<void> ArmVirt::make_message_frame() {
-    Device* frame = TRY(put("arm-gicv2m", "gicv2m", map::gicv2m,
-                            {{"base-spi", std::to_string(spi::messages)}, {"num-spi", std::to_string(message_count)}}));
-    for (u32 i = 0; i < message_count; i++)
+    Device* frame =
+        TRY(put("arm-gicv2m", "gicv2m", map::gicv2m,
+                {{"base-spi", std::to_string(spi::messages)}, {"num-spi", std::to_string(spi::message_count)}}));
+    for (u32 i = 0; i < spi::message_count; i++)
         machine_.connect(*frame, fmt::format("spi[{}].out", i), *gic_->inputs(), spi::messages + i);
     return {};
 }
@@ -350,10 +337,10 @@ void ArmVirt::tree_devices(FdtWriter& t) {
     });
     tree_gpio(t);
     auto pin = [&](u32 n) { return std::vector<u32>{gic_phandle_, 0, 0, kind_spi, spi::pci + n, level_high}; };
-    tree_pci(t, fmt::format("pcie@{:x}", pci_.memory), pci_, pin, [&] {
+    tree_pci(t, fmt::format("pcie@{:x}", pci.memory), pci, pin, [&] {
         if (gic_version_ == 2 || its_) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
     });
-    for (u32 i = 0; i < virtio_count; i++)
+    for (u32 i = 0; i < spi::virtio_count; i++)
         t.node(fmt::format("virtio_mmio@{:x}", map::virtio + i * map::virtio_size), [&] {
             t.text("compatible", "virtio,mmio");
             tree_reg(t, map::virtio + i * map::virtio_size, map::virtio_size);
@@ -438,6 +425,29 @@ Result<void> ArmVirt::load_kernel() {
     return {};
 }
 
+Result<void> ArmVirt::give_tables() {
+    const Smp& smp = options_.smp;
+    SmbiosBoard about;
+    about.product = "QEMU Virtual Machine";
+    about.version = "virt-10.0";
+    about.uuid = options_.uuid;
+    about.sockets = smp.sockets;
+    about.cores = smp.dies * smp.clusters * smp.cores;
+    about.threads = about.cores * smp.threads;
+    about.ram_start = map::ram;
+    about.ram_bytes = options_.ram_bytes;
+    about.given = options_.smbios;
+    TRY(give_smbios_tables(about, *fw_cfg_));
+    if (!acpi_) return {};
+    AcpiBoard b{.smp = smp,
+                .gic_version = gic_version_,
+                .its = its_,
+                .virtualization = virtualization_,
+                .calls_by_smc = conduit() == Psci::Conduit::smc};
+    for (u32 i = 0; i < smp.cpus; i++) b.mpidrs.push_back(vcpu_id(i));
+    return give_acpi_tables(b, *fw_cfg_);
+}
+
 // Firmware finds the tree where RAM begins, and what to start in fw_cfg.
 Result<void> ArmVirt::load_firmware() {
     if (!options_.bios.empty()) {
@@ -458,6 +468,7 @@ Result<void> ArmVirt::load_firmware() {
         fw_cfg_->add_number(key::cmdline_size, options_.append.size() + 1, 4);
         fw_cfg_->add_text(key::cmdline_data, options_.append);
     }
+    TRY(give_tables());
     auto blob = TRY(choose_tree({}, [&] { return device_tree({}); }));
     if (TRY(dump_tree(blob))) return {};
     start_ = map::flash;
@@ -480,7 +491,7 @@ void ArmVirt::reset_vcpu(cpu::Vcpu& vcpu) {
 std::unique_ptr<Board> make(const BoardOptions& options) { return std::make_unique<ArmVirt>(options); }
 
 constexpr BoardType::Property properties[] = {
-    {"acpi", "bool", "accepted: there are no ACPI tables"},
+    {"acpi", "bool", "firmware gets ACPI tables (default: on)"},
     {"dtb-randomness", "bool", "accepted: the tree always has seeds"},
     {"dumpdtb", "string", "write the device tree to this file and leave"},
     {"gic-version", "2|3|max", "the interrupt controller (default: 2)"},

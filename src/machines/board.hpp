@@ -26,6 +26,8 @@ struct BoardOptions {
     memory::RamBlock::Options ram;
     Smp smp;
     std::string kernel, initrd, append, dtb, bios, dump_dtb;
+    std::string uuid = "00000000-0000-0000-0000-000000000000";
+    std::vector<devices::PropertyList> smbios; // of each -smbios
     std::vector<std::string> firmware_folders; // -L
     std::vector<std::string> flash;            // drives of -pflash and if=pflash, by unit; empty: none
     std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none

@@ -6,6 +6,11 @@
 
 namespace mimic::machines {
 
+// Where a host bridge's spaces are seen: configuration, I/O, memory below and above 4 GiB.
+struct PciWindows {
+    u64 ecam, ecam_bytes, io, io_bytes, memory, memory_bytes, high, high_bytes;
+};
+
 class VirtBoard : public Board {
 protected:
     using Board::Board;
@@ -18,10 +23,6 @@ protected:
     // `count` transports `stride` apart whose lines go to `sink` from `line` on; none when the program has no virtio.
     Result<void> make_virtio_mmio(u32 count, u64 at, u64 stride, devices::LineSink& sink, u32 line);
     Result<void> make_fw_cfg(u64 at);
-    // Where a host bridge's spaces are seen: configuration, I/O, memory below and above 4 GiB.
-    struct PciWindows {
-        u64 ecam, ecam_bytes, io, io_bytes, memory, memory_bytes, high, high_bytes;
-    };
     // A host bridge "pcie.0" whose INTA to INTD go to four lines of `sink` from `line` on.
     Result<void> make_pci(const PciWindows& w, devices::LineSink& sink, u32 line);
     // What firmware asks for first: processors and memory.

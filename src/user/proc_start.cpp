@@ -79,7 +79,7 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     if (p.abi.start) p.abi.start(p.map, thread.header());
     thread.credentials = start.credentials;
     thread.adopt();
-    for (int signal : {SIGSEGV, SIGBUS}) catch_guest_signal(signal, 0);
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);
     prctl(PR_SET_NAME, p.exe.substr(p.exe.rfind('/') + 1).c_str());
     return thread.run();

@@ -32,6 +32,10 @@ REFUSED = (
     (["-M", "virt", "-smp", "600"], "-smp cpus: 600, expected at most 512 for machine 'virt-10.0'"),
     (["-M", "virt,aclint=maybe"], "-M aclint: 'maybe', expected on or off"),
     (["-M", "virt,acclint=on"], "-M: machine 'virt' has no property 'acclint', did you mean 'aclint'?"),
+    (["-M", "virt,aia=aplik"], "-M aia: 'aplik', expected none, aplic or aplic-imsic, did you mean 'aplic'?"),
+    (["-M", "virt,aia-guests=8"], "-M aia-guests: '8', expected 0 to 7"),
+    (["-M", "virt", "-cpu", "rv64,smaai=on"],
+     "-cpu: property 'smaai=on' of riscv64 CPU rv64 is unknown, expected smaia or ssaia =on or =off"),
     (["-M", "virt", "-accel", "kvn"], "-accel: 'kvn', expected jit (tcg), interp or qtest"),
     (["-M", "virt", "-accel", "tcg,thread=many"], "-accel thread: 'many', expected one of multi, single"),
     (["-M", "virt", "-cpu", "sifive-u99"], "-cpu:"),
@@ -41,6 +45,8 @@ REFUSED = (
     (["-M", "virt", "-initrd", "/dev/null"], "-initrd: expected together with -kernel"),
     (["-M", "virt", "-append", "x"], "-append: expected together with -kernel"),
     (["-M", "virt", "-dtb", __file__], "the device tree:"),
+    (["-M", "virt", "-smbios", "type=1,serial=7"], "-smbios: this board has no SMBIOS tables"),
+    (["-M", "virt", "-smbios", "type=1,serail=7"], "-smbios type=1: there is no 'serail', did you mean 'serial'?"),
     (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
     (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
     (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added, expected one of:"),
@@ -98,6 +104,8 @@ class Options(unittest.TestCase):
     def test_each_board_version_keeps_its_device_tree(self):
         """Golden files change by MIMIC_BLESS=1 alone; dtc sorts, and the seed is random."""
         for guest, board, words in (("riscv64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
+                                    ("riscv64", "virt-10.0,aia=aplic", ["-smp", "2", "-m", "512M"]),
+                                    ("riscv64", "virt-10.0,aia=aplic-imsic,aia-guests=2,aclint=on", ["-smp", "3"]),
                                     ("aarch64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
                                     ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"])):
             path = Path(WORK.name) / "golden.dtb"

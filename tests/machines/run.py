@@ -10,10 +10,12 @@ A file describes one guest's boots. Of each [[boot]]:
   exit        the status with which the program must leave by itself; without it, it is stopped by SIGTERM at the end
               and must leave with 0
   files       [[name, kind], ...]: scratch files to make first; kind is "ext4" (with a file `hello` in it), "random:SIZE"
-              or a size
+              or a size; "copy:PATH"; "fat:NAME=PATH NAME=PATH..." a FAT file system with files; paths as words of the command,
+              {here} is the folder of the boots' file
   init        a script beside the file that is the guest's /init: {initrd} is the inputs' initramfs with it
   serve       a scratch file that the host's loopback serves by HTTP at {port}; {md5} in milestones is its sum
   fetch       [regex, path]: once the console shows the regex, http://127.0.0.1:{forward}/path must be the served file
+  holds       [file, text]: at the end the scratch file has the text in it, as UTF-16
   fsck        a scratch file: at the end an ext4 file system without faults
   timeout     seconds (default 300)
 
@@ -88,6 +90,18 @@ class Console:
             raise Failure("did not leave after SIGTERM") from None
 
 
+def make_fat(path, files):
+    """A FAT32 file system with folders as the names of its files need."""
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        file.truncate(100 << 20)
+    subprocess.run(["mformat", "-i", path, "-F", "::"], check=True)
+    for name, source in (f.split("=") for f in files):
+        for folder in reversed(Path(name).parents[:-1]):
+            subprocess.run(["mmd", "-D", "s", "-i", path, f"::{folder}"], check=False)
+        subprocess.run(["mcopy", "-i", path, source, f"::{name}"], check=True)
+
+
 def make_file(path, kind):
     if kind == "ext4":
         folder = path.with_suffix(".files")
@@ -95,6 +109,10 @@ def make_file(path, kind):
         (folder / "hello").write_text("hello-from-disk\n")
         path.unlink(missing_ok=True)
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path, "64M"], check=True)
+    elif kind.startswith("copy:"):
+        path.write_bytes(Path(kind[5:]).read_bytes())
+    elif kind.startswith("fat:"):
+        make_fat(path, kind[4:].split())
     elif kind.startswith("random:"):
         path.write_bytes(os.urandom(int(kind[7:])))
     else:
@@ -165,7 +183,7 @@ def follow(console, case, names, work):
 
 def boot(case, program, folder, guest, work):
     for name, kind in case.get("files", []):
-        make_file(work / name, kind)
+        make_file(work / name, kind.format(inputs=INPUTS, here=folder))
     names = surroundings(case, folder, guest, work)
     words = [w.format(**names) for w in case["command"]]
     link = work / f"mimic-system-{guest}"
@@ -186,6 +204,8 @@ def boot(case, program, folder, guest, work):
             raise Failure(f"left with status {status}, expected {expected}")
         if termios.tcgetattr(console.slave) != console.settings:
             raise Failure("left the terminal in other settings")
+        if "holds" in case and case["holds"][1].encode("utf-16-le") not in (work / case["holds"][0]).read_bytes():
+            raise Failure(f"{case['holds'][0]} does not hold {case['holds'][1]!r}")
         if "fsck" in case:
             check = subprocess.run(["e2fsck", "-fn", work / case["fsck"]], capture_output=True, text=True)
             if check.returncode:

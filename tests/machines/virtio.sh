@@ -31,6 +31,7 @@ echo 3 > /proc/sys/vm/drop_caches
 mount -t ext4 -o ro /dev/vda /mnt
 echo "AGAIN $(md5sum < /mnt/blob)"
 httpd -p 80 -h /mnt
+grep virtio /proc/interrupts
 echo "SERVES"
 n=0
 while [ $n -lt 60 ] && ! grep -q 1 /tmp/fetched 2>/dev/null; do

@@ -102,7 +102,7 @@ class Logs(unittest.TestCase):
         path = Path(f"/tmp/perf-{process.pid}.map")
         lines = path.read_text().splitlines()
         path.unlink()
-        self.assertGreater(len(lines), 20)  # code that runs once is interpreted
+        self.assertGreater(len(lines), 4)  # code that does not run often is interpreted
         for line in lines:
             self.assertRegex(line, r"^[0-9a-f]+ [0-9a-f]+ \S+$")
         names = {line.split()[2] for line in lines}

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import re
+import subprocess
 
 import bench
 import build
@@ -29,6 +31,27 @@ def boot(mimic):
     say(f"from reset to power-off: {cpu:.2f} s of CPU, {after.elapsed - before.elapsed:.2f} s")
 
 
+def install(mimic):
+    """The kernel and the initial RAM disk of Debian's arm64 installer, until its first question is on the console."""
+    say("Debian's arm64 installer on the board `virt`:")
+    files = INPUTS / "machines" / "aarch64-installer" / inputs.INSTALLER
+    before = os.times()
+    machine = subprocess.Popen([mimic, "system", "aarch64", "-M", "virt", "-m", "512M", "-nodefaults", "-nographic",
+                                "-serial", "stdio", "-kernel", files / "linux", "-initrd", files / "initrd.gz",
+                                "-append", "console=ttyAMA0 quiet"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    shown, question = b"", None
+    while not question and (more := os.read(machine.stdout.fileno(), 65536)):
+        shown += more
+        question = re.search(rb"\[!!\] [\w ]+", shown)
+    machine.terminate()
+    machine.wait()
+    if not question:
+        raise DevError(f"the installer left without a question: {shown[-2000:].decode(errors='replace')}")
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    say(f"from reset to the question {question[0].decode()!r}: {cpu:.2f} s of CPU, {after.elapsed - before.elapsed:.2f} s")
+
+
 def demo(_options):
     packages.install()
     inputs.fetch()
@@ -42,6 +65,7 @@ def demo(_options):
     say("a RISC-V program, 12 queens:")
     run([mimic, "run", corpus.build(corpus.PROGRAMS / "nqueens.c", "riscv64"), "12"])
     boot(mimic)
+    install(mimic)
     parser = argparse.ArgumentParser()
     bench.add_options(parser)
     return bench.bench(parser.parse_args(["--quick"]))

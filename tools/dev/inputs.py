@@ -18,6 +18,9 @@ USERLAND = """bash dash coreutils grep sed findutils diffutils tar gzip bzip2 ma
               openssl xz-utils zstd python3 libpython3-stdlib gcc binutils libc6-dev libc-bin libstdc++6"""
 
 
+INSTALLER = "./usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64"
+
+
 @dataclass(frozen=True)
 class Root:
     """One unpacked set of packages below the inputs folder."""
@@ -58,6 +61,9 @@ ROOTS = (
     # Kernels and what their first user program is made of.
     Root("machines/riscv64", "trixie", "riscv64", "busybox-static", depends=False, newest="linux-image-riscv64"),
     Root("machines/aarch64", "bookworm", "arm64", "busybox-static", depends=False, newest="linux-image-arm64"),
+    # Debian's installer for the network: its kernel, its whole system as an initial RAM disk, and GRUB.
+    Root("machines/aarch64-installer", "bookworm", "arm64", "debian-installer-12-netboot-arm64", depends=False,
+         only=f"{INSTALLER}/linux {INSTALLER}/initrd.gz {INSTALLER}/grubaa64.efi"),
 )
 
 # What nobody runs: it halves the roots.

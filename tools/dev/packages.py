@@ -13,8 +13,8 @@ PACKAGES = {
     "checks": "clang clang-format clang-tidy valgrind",
     "guest compilers": """gcc-riscv64-linux-gnu g++-riscv64-linux-gnu gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
                           binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu""",
-    "firmware": "opensbi u-boot-qemu",
-    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch",
+    "firmware": "opensbi u-boot-qemu qemu-efi-aarch64",
+    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch mtools",
     "references": "qemu-user qemu-utils nbdkit libnbd-bin fio",
     # The native side of each comparison with a guest's build of the same program.
     "native programs": """bash bzip2 coreutils make mawk perl python3 sqlite3 openssl xz-utils zstd gcc-12 binutils

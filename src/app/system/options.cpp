@@ -1,5 +1,6 @@
 #include "app/system/options.hpp"
 #include "base/nearest.hpp"
+#include "machines/boot/smbios.hpp"
 #include <algorithm>
 #include <cctype>
 #include <ctime>
@@ -301,7 +302,17 @@ Result<void> set_uuid(SystemOptions& o, std::string_view value) {
         ok = form[i] == '-' ? value[i] == '-' : std::isxdigit(static_cast<unsigned char>(value[i])) != 0;
     if (!ok)
         return Error::invalid_argument("-uuid: '{}', expected a form like 550e8400-e29b-41d4-a716-446655440000", value);
-    o.uuid = value;
+    o.board.uuid = value;
+    return {};
+}
+
+Result<void> add_smbios(SystemOptions& o, std::string_view value) {
+    Keys keys("-smbios", value);
+    if (keys.has("file")) return Error::unsupported("-smbios file: not there, expected type=NUMBER and fields");
+    auto given = keys.rest();
+    TRY(keys.finish());
+    TRY(machines::check_smbios(given));
+    o.board.smbios.push_back(std::move(given));
     return {};
 }
 
@@ -413,7 +424,13 @@ constexpr Row rows[] = {
      }},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
-    {"uuid", "UUID", "the machine's identifier, for its monitor", set_uuid},
+    {"uuid", "UUID", "the machine's identifier", set_uuid},
+    {"smbios", "type=N[,FIELD=VALUE...]", "what SMBIOS tables say", add_smbios},
+    {"no-acpi", "", "the same as -M acpi=off",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.board.properties.emplace_back("acpi", "off");
+         return {};
+     }},
     {"daemonize", "", "leave the terminal once the machine is there", set_flag<&SystemOptions::daemonize>},
     {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
     {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},

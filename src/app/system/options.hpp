@@ -63,7 +63,6 @@ struct SystemOptions {
     std::vector<MonitorOptions> monitors;
     bool no_monitor = false; // -monitor none, or another one was asked for
     machines::Actions actions;
-    std::string uuid = "00000000-0000-0000-0000-000000000000";
     std::string debugger; // -gdb; empty: none
     std::string qtest, qtest_log;
     std::string display, name, pid_file, log_file;

@@ -60,11 +60,14 @@ void Jumps::add(jit::JumpEntry* entries, u64 pc, const u8* code, bool reaches_on
     if (reaches_on) note(t, pc + 4096);
 }
 
-void Jumps::forget(u64 pc) {
-    u64 n = number(pc);
+void Jumps::forget(u64 offset) {
+    constexpr u64 page = 4096;
     for (Table& t : tables_)
-        if (__atomic_load_n(&t.entries[n].pc, __ATOMIC_RELAXED) == pc)
-            __atomic_store_n(&t.entries[n].pc, no_pc(n), __ATOMIC_RELAXED);
+        for (u64 n = number(offset); n < jit::jump_count; n += std::max<u64>(page >> shift_, 1)) {
+            u64& pc = t.entries[n].pc;
+            if (__atomic_load_n(&pc, __ATOMIC_RELAXED) % page == offset)
+                __atomic_store_n(&pc, no_pc(n), __ATOMIC_RELAXED);
+        }
 }
 
 void Jumps::flush() {

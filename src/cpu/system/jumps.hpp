@@ -15,7 +15,7 @@ public:
     jit::JumpEntry* select(u32 mode, u64 context);
     const jit::JumpEntry* none() const { return memory_; } // a table where nothing is ever found
     void add(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on);
-    void forget(u64 pc);
+    void forget(u64 offset); // in its page, whichever that is
 
     void flush();
     void flush_context(u64 context);

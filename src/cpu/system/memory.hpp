@@ -50,7 +50,7 @@ public:
     void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) override {
         jumps_.add(table, pc, code, reaches_on);
     }
-    void forget_jump(u64 pc) override { jumps_.forget(pc); }
+    void forget_jump(u64 offset) override { jumps_.forget(offset); }
     void show(jit::TlbView* views) override { tlb_.show(views); }
     // Up to out.size() bytes of code at pc, without an exception.
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);

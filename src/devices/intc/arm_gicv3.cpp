@@ -390,7 +390,7 @@ private:
     static const RegRow<ArmGicV3> distributor_regs[];
     static const RegRow<ArmGicV3> redistributor_regs[];
     u32 cpus_ = 1, irqs_ = 96;
-    bool has_lpi_ = false;
+    bool has_lpi_ = false, awake_ = false;
     u32 distributor_ = 0;
     GicInterrupts i_;
     std::vector<u64> router_;                     // of SPIs
@@ -509,6 +509,7 @@ void ArmGicV3::describe(Describe& d) {
     d.property("num-cpu", cpus_, "processors", {.low = 1, .high = max_cpus});
     d.property("num-irq", irqs_, "interrupts with the 32 that each processor has of its own", {.low = 32, .high = 992});
     d.property("has-lpi", has_lpi_, "locality-specific interrupts, which a translation service makes");
+    d.property("awake", awake_, "processors hear interrupts from reset on, as after firmware of the secure world");
     d.registers(*this, distributor_regs, 0x10000, {.implemented_max = 8}, "dist");
     d.registers(*this, redistributor_regs, cpus_ * redistributor_bytes, {.implemented_max = 8}, "redist",
                 redistributor_bytes);
@@ -516,7 +517,8 @@ void ArmGicV3::describe(Describe& d) {
     i_.describe(d);
     if (irq_.empty()) return;
     d.state("router", router_, u32(router_.size()), StateRules{});
-    d.state("waker", waker_, cpus_, StateRules{.reset = ProcessorSleep | ChildrenAsleep, .high = 6});
+    u64 asleep = awake_ ? 0 : ProcessorSleep | ChildrenAsleep;
+    d.state("waker", waker_, cpus_, StateRules{.reset = asleep, .high = 6});
     d.state("lpis_enabled", lpis_enabled_, cpus_, StateRules{.high = 1});
     d.state("properties", properties_, cpus_, StateRules{});
     d.state("pending_table", pending_table_, cpus_, StateRules{});

@@ -163,6 +163,17 @@ TEST(ArmGicV3, GroupZeroIsFiqAndSleepersHearNothing) {
     EXPECT_EQ(g.get(0, IAR0), 40u);
 }
 
+TEST(ArmGicV3, ProcessorsSleepAfterResetUnlessTheBoardHasThemAwake) {
+    for (const char* awake : {"off", "on"}) {
+        Machine machine{{.manual_clock = true, .random_seed = 1, .types = types()}};
+        machine.mount(**machine.create("arm-gicv3", "gic", {{"awake", awake}}), 1, redist);
+        machine.reset(ResetKind::power_on);
+        u64 waker = 0;
+        EXPECT_EQ(machine.memory().read_value(redist + 0x14, 4, waker, {}), memory::Outcome::ok);
+        EXPECT_EQ(waker, awake == std::string_view("on") ? 0u : 6u);
+    }
+}
+
 TEST(ArmGicV3, LpisHaveTheirTablesInMemory) {
     Gic g(2, true);
     u8* ram = g.block->host();

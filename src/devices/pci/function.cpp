@@ -95,8 +95,9 @@ void PciFunction::remap() {
         u64 at = config(PCI_BASE_ADDRESS_0 + 4 * n, 4) & (io ? ~u32{3} : ~u32{15});
         if (b.kind == Bar::memory64 || b.kind == Bar::memory64_prefetch)
             at |= u64{config(PCI_BASE_ADDRESS_0 + 4 * n + 4, 4)} << 32;
-        // Address 0 and what wraps are no places: so is what is there while the size is asked for.
-        bool on = bus_ && (command & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)) && at && at + r.size() > at;
+        // Address 0 of memory and what wraps are no places: so is what is there while the size is asked for. Port 0 is one:
+        // firmware begins there.
+        bool on = bus_ && (command & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)) && (at || io) && at + r.size() > at;
         if (on == b.mapped && (!on || at == b.at)) continue;
         if (b.mapped && bus_) bus_->unmap(r);
         if (on) bus_->map(r, io, at);

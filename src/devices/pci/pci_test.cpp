@@ -87,6 +87,9 @@ TEST(Pci, BarsAreSizedAndMapped) {
     r.write(Rig::config(1, 4), 7, 2);
     EXPECT_EQ(r.read(window + 0x4012, 2), 1u); // num_queues
     EXPECT_EQ(r.read(io + 0x1000 + 0xc, 2), r.read(window + 0x4018, 2));
+    r.write(Rig::config(1, 0x10), 0); // port 0 is a place
+    EXPECT_EQ(r.read(io + 0xc, 2), r.read(window + 0x4018, 2));
+    EXPECT_EQ(r.read(io + 0x100c, 2), 0xffffu);
     r.write(Rig::config(1, 0x20), window + 0x8000);
     EXPECT_EQ(r.read(window + 0x4012, 2), 0xffffu);
     EXPECT_EQ(r.read(window + 0x8012, 2), 1u);

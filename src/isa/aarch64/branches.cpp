@@ -11,13 +11,13 @@ namespace {
 void b_cond(A64& t, const I& i) { t.branch_to(t.holds(i[cond0]), t.pc() + u64(i[imm19]), t.next_pc()); }
 void b(A64& t, const I& i) { t.goto_pc(t.pc() + u64(i[imm26])); }
 void bl(A64& t, const I& i) {
-    t.x(30, t.imm(t.next_pc()));
+    t.x(30, t.code_address(t.next_pc()));
     t.call_pc(t.pc() + u64(i[imm26]), t.next_pc());
 }
 void br(A64& t, const I& i) { t.branch_register(i[Rn], t.x(i[Rn])); }
 void blr(A64& t, const I& i) {
     Val target = t.x(i[Rn]);
-    t.x(30, t.imm(t.next_pc()));
+    t.x(30, t.code_address(t.next_pc()));
     t.call_register(target);
 }
 void ret(A64& t, const I& i) { t.goto_value(t.x(i[Rn]), ir::ExitHint::ret); }

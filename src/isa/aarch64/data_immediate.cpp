@@ -6,8 +6,8 @@ namespace mimic::isa::aarch64 {
 
 namespace {
 
-void adr(A64& t, const I& i) { t.x(i[Rd], t.imm(t.pc() + u64(i[immhilo]))); }
-void adrp(A64& t, const I& i) { t.x(i[Rd], t.imm((t.pc() & ~u64{0xfff}) + u64(i[immhilo]) * 4096)); }
+void adr(A64& t, const I& i) { t.x(i[Rd], t.code_address(t.pc() + u64(i[immhilo]))); }
+void adrp(A64& t, const I& i) { t.x(i[Rd], t.code_address((t.pc() & ~u64{0xfff}) + u64(i[immhilo]) * 4096)); }
 
 template <bool Subtract, bool Flags>
 void add_immediate(A64& t, const I& i) {

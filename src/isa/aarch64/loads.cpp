@@ -12,7 +12,7 @@ void prefetch(A64&, const I&) {}
 
 template <Type M, bool Sign = false>
 void load_literal(A64& t, const I& i) {
-    t.x(i[Rt], t.load(i64, t.imm(t.pc() + u64(i[imm19])), {.memory = M, .sign = Sign}));
+    t.x(i[Rt], t.load(i64, t.code_address(t.pc() + u64(i[imm19])), {.memory = M, .sign = Sign}));
 }
 
 // clang-format off

@@ -11,7 +11,7 @@ using enum Type;
 
 template <Type M>
 void load_literal(A64& t, const I& i) {
-    t.v(i[Rt], t.load(M, t.imm(t.pc() + u64(i[imm19])), {.memory = M}));
+    t.v(i[Rt], t.load(M, t.code_address(t.pc() + u64(i[imm19])), {.memory = M}));
 }
 
 // clang-format off

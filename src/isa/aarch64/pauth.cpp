@@ -134,7 +134,7 @@ void bra(A64& t, const I& i) {
 template <Key K, bool Zero>
 void blra(A64& t, const I& i) {
     Val to = target<K, Zero>(t, i);
-    t.x(30, t.imm(t.next_pc()));
+    t.x(30, t.code_address(t.next_pc()));
     t.call_register(to);
 }
 template <Key K>

@@ -1,5 +1,5 @@
 // Control and status registers of the privileged architecture: a row each. Volume II (20240411), chapters 2, 3, 6 and 12;
-// Sstc: stimecmp; counters 3.1.10 to 3.1.12. Registers of vectors, of hypervisors and of the debug mode are not there;
+// Sstc: stimecmp; counters 3.1.10 to 3.1.12; the RISC-V Advanced Interrupt Architecture 1.0 (AIA), chapters 2 and 5. Registers of vectors, of hypervisors and of the debug mode are not there;
 // counters for performance events are there and read as zero.
 #include "isa/riscv/csr.hpp"
 #include "isa/riscv/system.hpp"
@@ -53,21 +53,49 @@ u64 read_misa(const Access&) {
 
 // ---- interrupts
 
-u64 mip_writable(const Access& a) { return a.sstc() ? irq::supervisor & ~(u64{1} << irq::STI) : irq::supervisor; }
+u64 mip_writable(const Access& a) {
+    u64 m = irq::supervisor & ~(a[slot_mvien] & 1 << irq::SEI);
+    return a.sstc() ? m & ~(u64{1} << irq::STI) : m;
+}
 u64 stored_mip(const Access& a) { return a[slot_mip]; }
 u64 read_mip(const Access& a) { return a.s.pending(a.lines); }
 void write_mip(Access& a, u64 v) {
     u64 m = mip_writable(a);
     a[slot_mip] = (a[slot_mip] & ~m) | (v & m);
 }
-u64 stored_sip(const Access& a) { return a[slot_mip] & a[slot_mideleg]; }
-u64 read_sip(const Access& a) { return read_mip(a) & a[slot_mideleg]; }
+u64 virtual_sip(const Access& a) { return a.s.virtual_pending() & a.s.filter(); }
+u64 stored_sip(const Access& a) { return (a[slot_mip] & a[slot_mideleg]) | virtual_sip(a); }
+u64 read_sip(const Access& a) { return (read_mip(a) & a[slot_mideleg]) | virtual_sip(a); }
+void assign(u64& slot, u64 bits, u64 v) { slot = (slot & ~bits) | (v & bits); }
 void write_sip(Access& a, u64 v) {
-    u64 m = a[slot_mideleg] & u64{1} << irq::SSI;
-    a[slot_mip] = (a[slot_mip] & ~m) | (v & m);
+    constexpr u64 SSI = 1 << irq::SSI, SEI = 1 << irq::SEI;
+    assign(a[slot_mip], (a[slot_mideleg] & SSI) | (a.s.filter() & SEI), v);
+    assign(a[slot_mvip], a.s.filter() & SSI, v);
 }
-u64 read_sie(const Access& a) { return a[slot_mie] & a[slot_mideleg]; }
-void write_sie(Access& a, u64 v) { a[slot_mie] = (a[slot_mie] & ~a[slot_mideleg]) | (v & a[slot_mideleg]); }
+u64 read_sie(const Access& a) { return (a[slot_mie] & a[slot_mideleg]) | (a[slot_sie_virtual] & a.s.filter()); }
+void write_sie(Access& a, u64 v) {
+    assign(a[slot_mie], a[slot_mideleg], v);
+    assign(a[slot_sie_virtual], a.s.filter(), v);
+}
+
+// ---- AIA. Priorities of major interrupts cannot be chosen, so that IPRIO is always 1 (5.2.3, 5.4.2).
+
+// Bits 1, 5 and 9 of mvip: SSIP has a bit of its own while mvien filters it; STIP is mip's while that can be written; SEIP
+// is the one that software writes, which mvien only takes out of mip.
+u64 mvip_in_mip(const Access& a) {
+    u64 m = (u64{1} << irq::SSI & ~a[slot_mvien]) | 1 << irq::SEI;
+    return a.sstc() ? m : m | 1 << irq::STI;
+}
+u64 read_mvip(const Access& a) {
+    return (a[slot_mip] & mvip_in_mip(a)) | (a[slot_mvip] & a[slot_mvien] & 1 << irq::SSI);
+}
+void write_mvip(Access& a, u64 v) {
+    assign(a[slot_mip], mvip_in_mip(a), v);
+    assign(a[slot_mvip], a[slot_mvien] & 1 << irq::SSI, v);
+}
+u64 top_of(u64 ready) { return ready ? u64(State::most_urgent(ready)) << 16 | 1 : 0; }
+u64 read_mtopi(const Access& a) { return top_of(a.s.ready_for_machine(a.lines)); }
+u64 read_stopi(const Access& a) { return top_of(a.s.ready_for_supervisor(a.lines)); }
 
 // ---- vectors and addresses
 
@@ -239,10 +267,27 @@ constexpr CsrRow rows[] = {
 };
 // clang-format on
 
-const CsrRow* find(u32 number) {
-    for (const CsrRow& r : rows)
+constexpr CsrRow machine_aia_rows[] = {
+    {0x308, 1, slot_mvien, irq::filtered},
+    {0x309, 1, no_slot, all, read_mvip, write_mvip},
+    {0x350, 1, slot_miselect, 0x1ff},
+    {0xfb0, 1, no_slot, 0, read_mtopi},
+};
+constexpr CsrRow supervisor_aia_rows[] = {
+    {0x150, 1, slot_siselect, 0x1ff},
+    {0xdb0, 1, no_slot, 0, read_stopi},
+};
+
+const CsrRow* find(std::span<const CsrRow> in, u32 number) {
+    for (const CsrRow& r : in)
         if (number >= r.number && number < u32(r.number + r.count)) return &r;
     return nullptr;
+}
+const CsrRow* find(u32 number, u32 aia) {
+    const CsrRow* r = find(rows, number);
+    if (!r && (aia & aia_machine)) r = find(machine_aia_rows, number);
+    if (!r && (aia & aia_supervisor)) r = find(supervisor_aia_rows, number);
+    return r;
 }
 
 // Beside the privilege in the number: TVM, counter enables, Sstc's.
@@ -265,10 +310,10 @@ bool csr_reads_clock(u32 number) {
     return number == 0x320 || number == 0xb00 || number == 0xb02 || (number >= 0xc00 && number <= 0xc02);
 }
 
-bool csr_exists(u32 number) { return find(number); }
+bool csr_exists(u32 number, u32 aia) { return find(number, aia); }
 
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& how, u64& old, u64& detail) {
-    const CsrRow* r = find(number);
+    const CsrRow* r = find(number, how.aia);
     if (!r || !permitted(s, number) || (how.writes && is_read_only(number))) return CsrOutcome::illegal;
     Access a{s, number, how.lines, how.clock};
     old = r->read ? r->read(a) : s[r->slot];
@@ -281,7 +326,7 @@ CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& how, u64& old
     else
         s[r->slot] = (s[r->slot] & ~r->writable) | (v & r->writable);
     detail = a.detail;
-    bool resync = a.resync || a.detail || s.mode() != s.cpu().mode || s.interrupt(a.lines) >= 0;
+    bool resync = a.resync || a.detail || s.mode() != s.cpu().mode || s.interrupt(a.lines).number >= 0;
     return resync ? CsrOutcome::resync : CsrOutcome::done;
 }
 

@@ -19,7 +19,7 @@ constexpr u32 privilege = 0x1000;
 
 class View final : public DebugView {
 public:
-    explicit View(bool system) : system_(system) {
+    View(bool system, u32 aia) : system_(system), aia_(aia) {
         for (u32 n = 0; n < 32; ++n)
             add({x_names[n], "org.gnu.gdb.riscv.cpu", 8, n == 2 ? "data_ptr" : "int", "general", true});
         add({"pc", "org.gnu.gdb.riscv.cpu", 8, "code_ptr", "general", true});
@@ -58,15 +58,16 @@ private:
         const ir::GuestState& s = state_rv64;
         return ir::home(&cpu, s.slots[n < first_f ? slot_x + n : slot_f + n - first_f]);
     }
-    static bool exists(u32 number) {
+    bool exists(u32 number) const {
         std::string name = csr_name(number);
-        return !name.starts_with("0x") && csr_exists(number);
+        return !name.starts_with("0x") && csr_exists(number, aia_);
     }
 
     bool read_csr(ir::CpuHeader& cpu, u32 number, u8* out) const;
     bool write_csr(ir::CpuHeader& cpu, u32 number, const u8* in) const;
 
     bool system_;
+    u32 aia_; // aia_machine, aia_supervisor
     std::vector<Named> csrs_;
     std::vector<DebugRegister> all_;
 };
@@ -106,8 +107,11 @@ bool View::read_csr(ir::CpuHeader& cpu, u32 number, u8* out) const {
     u64 value = s[slot_priv], detail = 0;
     if (number != privilege) {
         AsMachine rights(s);
-        CsrAccess a{
-            .how = CsrAccess::set, .writes = false, .lines = s.lines(), .clock = cpu.clock ? cpu.clock(cpu) : 0};
+        CsrAccess a{.how = CsrAccess::set,
+                    .writes = false,
+                    .lines = s.lines(),
+                    .clock = cpu.clock ? cpu.clock(cpu) : 0,
+                    .aia = aia_};
         if (csr_access(s, number, a, value, detail) == CsrOutcome::illegal) return false;
     }
     std::memcpy(out, &value, 8);
@@ -129,8 +133,11 @@ bool View::write_csr(ir::CpuHeader& cpu, u32 number, const u8* in) const {
         s[slot_priv] = value;
     } else {
         AsMachine rights(s);
-        CsrAccess a{
-            .how = CsrAccess::swap, .operand = value, .lines = s.lines(), .clock = cpu.clock ? cpu.clock(cpu) : 0};
+        CsrAccess a{.how = CsrAccess::swap,
+                    .operand = value,
+                    .lines = s.lines(),
+                    .clock = cpu.clock ? cpu.clock(cpu) : 0,
+                    .aia = aia_};
         if (csr_access(s, number, a, old, detail) == CsrOutcome::illegal) return false;
     }
     s.refresh_mode();
@@ -139,9 +146,11 @@ bool View::write_csr(ir::CpuHeader& cpu, u32 number, const u8* in) const {
 
 } // namespace
 
-const DebugView& debug_view(bool system) {
-    static const View program(false), machine(true);
-    return system ? machine : program;
+const DebugView& debug_view(bool system, u32 aia) {
+    static const View program(false, 0), machine(true, 0), supervisor_aia(true, aia_supervisor),
+        machine_aia(true, aia_machine | aia_supervisor);
+    if (!system) return program;
+    return aia == 0 ? machine : aia & aia_machine ? machine_aia : supervisor_aia;
 }
 
 } // namespace mimic::isa::riscv

@@ -21,12 +21,13 @@ constexpr u8 priority_of_x(u32 n) {
 }
 
 constexpr std::string_view system_names[] = {
-    "mstatus",   "medeleg",    "mideleg",   "mie",       "mip",           "mtvec",    "mcounteren",  "menvcfg",
-    "mscratch",  "mepc",       "mcause",    "mtval",     "mcountinhibit", "mseccfg",  "mcycle",      "minstret",
-    "stvec",     "scounteren", "senvcfg",   "sscratch",  "sepc",          "scause",   "stval",       "satp",
-    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",   "pmpcfg2",       "pmpaddr0", "pmpaddr1",    "pmpaddr2",
-    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",  "pmpaddr7",      "pmpaddr8", "pmpaddr9",    "pmpaddr10",
-    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14", "pmpaddr15",     "csr_old",  "csr_outcome", "csr_detail"};
+    "mstatus",   "medeleg",    "mideleg",   "mie",         "mip",           "mtvec",    "mcounteren", "menvcfg",
+    "mscratch",  "mepc",       "mcause",    "mtval",       "mcountinhibit", "mseccfg",  "mcycle",     "minstret",
+    "stvec",     "scounteren", "senvcfg",   "sscratch",    "sepc",          "scause",   "stval",      "satp",
+    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",     "pmpcfg2",       "pmpaddr0", "pmpaddr1",   "pmpaddr2",
+    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",    "pmpaddr7",      "pmpaddr8", "pmpaddr9",   "pmpaddr10",
+    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14",   "pmpaddr15",     "mvien",    "mvip",       "sie_virtual",
+    "miselect",  "siselect",   "csr_old",   "csr_outcome", "csr_detail"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count>
@@ -48,15 +49,19 @@ constexpr auto slots = make_slots<slot_count>();
 constexpr auto system_slots = make_slots<slot_system_end>();
 
 // Every extension there is; a model that lacks some takes them away.
-constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1, for_system = u64{1} << u32(Ext::system);
+constexpr u64 bit(Ext e) { return u64{1} << u32(e); }
+constexpr u64 aia_extensions = bit(Ext::smaia) | bit(Ext::ssaia);
+constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1, for_system = bit(Ext::system) | aia_extensions;
 constexpr Model models[] = {
     {"rv64", all_extensions & ~for_system},
     {"max", all_extensions & ~for_system},
 };
 constexpr Model system_models[] = {
-    {"rv64", all_extensions},
-    {"max", all_extensions},
+    {"rv64", all_extensions & ~aia_extensions},
+    {"max", all_extensions & ~aia_extensions},
 };
+// Properties of a model: what it lacks unless it is asked for.
+constexpr std::pair<std::string_view, Ext> model_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}};
 constexpr std::string_view model_names[] = {"rv64", "max"};
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
@@ -91,8 +96,8 @@ public:
     std::string_view name() const override { return "riscv64"; }
     std::string_view model() const override { return model_.name; }
     const ir::GuestState& state() const override { return has_system() ? state_rv64_system : state_rv64; }
-    const System* system() const override { return has_system() ? &system_rv64 : nullptr; }
-    const DebugView* debug() const override { return &debug_view(has_system()); }
+    const System* system() const override { return has_system() ? &system_of(model_) : nullptr; }
+    const DebugView* debug() const override { return &debug_view(has_system(), aia_of(model_)); }
     u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
@@ -141,23 +146,47 @@ private:
         return n < register_fcsr ? n + 1 : n - register_res + slot_res_address;
     }
     bool has_system() const { return model_.has(Ext::system); }
-    const Model& model_;
+    const Model model_;
 };
 
-Result<std::unique_ptr<Guest>> make_of(std::span<const Model> known, std::string_view name) {
-    std::vector<Table<RiscV>> tables;
-    for (auto* t : all_tables) tables.push_back(*t);
-    for (const Model& m : known) {
-        if (m.name != name) continue;
-        Decoder<RiscV> decoder(tables,
-                               [&](u32 feature) { return m.has(Ext(feature & 0xff)) && m.has(Ext(feature >> 8)); });
-        return std::unique_ptr<Guest>(new RiscVGuest(m, std::move(decoder)));
-    }
+Result<Model> find_model(std::span<const Model> known, std::string_view name) {
+    for (const Model& m : known)
+        if (m.name == name) return m;
     return Error::invalid_argument("riscv64 CPU model '{}' is unknown, expected rv64 or max", name);
 }
 
-Result<std::unique_ptr<Guest>> make(std::string_view name) { return make_of(models, name); }
-Result<std::unique_ptr<Guest>> make_system(std::string_view name) { return make_of(system_models, name); }
+std::unique_ptr<Guest> make_of(const Model& m) {
+    std::vector<Table<RiscV>> tables;
+    for (auto* t : all_tables) tables.push_back(*t);
+    Decoder<RiscV> decoder(tables, [&](u32 feature) { return m.has(Ext(feature & 0xff)) && m.has(Ext(feature >> 8)); });
+    return std::make_unique<RiscVGuest>(m, std::move(decoder));
+}
+
+Result<std::unique_ptr<Guest>> make(std::string_view name) { return make_of(TRY(find_model(models, name))); }
+
+// NAME[,PROPERTY=on|off]...
+Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
+    std::string_view name = text.substr(0, text.find(','));
+    Model m = TRY(find_model(system_models, name));
+    for (std::string_view rest = text.substr(name.size()); !rest.empty();) {
+        rest.remove_prefix(1);
+        std::string_view property = rest.substr(0, rest.find(','));
+        rest.remove_prefix(property.size());
+        bool found = false;
+        for (auto [word, extension] : model_properties) {
+            if (property.substr(0, property.find('=')) != word) continue;
+            std::string_view value = property.substr(word.size());
+            found = value == "=on" || value == "=off" || value == "=true" || value == "=false";
+            m.extensions &= ~bit(extension);
+            if (value == "=on" || value == "=true") m.extensions |= bit(extension);
+        }
+        if (!found)
+            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected smaia or ssaia =on or "
+                                           "=off",
+                                           property, name);
+    }
+    return make_of(m);
+}
 
 } // namespace
 

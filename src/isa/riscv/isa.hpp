@@ -37,6 +37,8 @@ enum class Ext : u32 {
     zacas,
     zawrs,
     svinval,
+    smaia,  // AIA at machine and supervisor level; of machines only
+    ssaia,  // AIA at supervisor level
     system, // the privileged side: the system form of a model has it, that for user mode does not
     count
 };

@@ -19,7 +19,7 @@ void fence(Rv& t, const I& i) {
 // clang-format off
 constexpr R rows[] = {
     {"lui     {rd}, {imm_u}",           "imm_u rd 0110111",                 constant<>},
-    {"auipc   {rd}, {imm_u}",           "imm_u rd 0010111",                 [](Rv& t, const I& i) { t.x(i[rd], t.imm(t.pc() + u64(i[imm_u]))); }},
+    {"auipc   {rd}, {imm_u}",           "imm_u rd 0010111",                 [](Rv& t, const I& i) { t.x(i[rd], t.code_address(t.pc() + u64(i[imm_u]))); }},
     {"jal     {rd}, {imm_j}",           "imm_j rd 1101111",                 jal<>},
     {"jalr    {rd}, {imm_i}({rs1})",    "imm_i rs1 000 rd 1100111",         jalr<>},
 

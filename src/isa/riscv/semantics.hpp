@@ -66,14 +66,14 @@ void constant(Rv& t, const I& i) {
 // 2.5: a target that no instruction can stand at raises misaligned fetch at the jump, before rd is written.
 inline bool jumps_astray(Rv& t, u64 target) {
     if (t.model().has(Ext::zca) || !(target & 2)) return false;
-    t.trap(ir::TrapKind::misaligned_fetch, t.pc(), t.imm(target));
+    t.trap(ir::TrapKind::misaligned_fetch, t.pc(), t.code_address(target));
     return true;
 }
 template <const Field& Rd = rd, const Field& Imm = imm_j>
 void jal(Rv& t, const I& i) {
     u64 target = t.pc() + u64(i[Imm]), back = t.next_pc();
     if (jumps_astray(t, target)) return;
-    t.x(i[Rd], t.imm(back));
+    t.x(i[Rd], t.code_address(back));
     if (is_link(i[Rd]))
         t.call_pc(target, back);
     else
@@ -87,7 +87,7 @@ void jalr(Rv& t, const I& i) {
         t.when((target() & 2) != 0, [&] { t.trap(ir::TrapKind::misaligned_fetch, t.pc(), target()); });
     Val to = target();
     u64 back = t.next_pc();
-    t.x(i[Rd], t.imm(back));
+    t.x(i[Rd], t.code_address(back));
     if (is_link(i[Rd]))
         t.call_value(to, back);
     else

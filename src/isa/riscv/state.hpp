@@ -44,7 +44,12 @@ enum SystemSlot : u16 {
     slot_pmpcfg0,
     slot_pmpcfg2,
     slot_pmpaddr0,
-    slot_csr_old = slot_pmpaddr0 + 16, // class temp: results of a CSR access between its blocks
+    slot_mvien = slot_pmpaddr0 + 16, // from here to siselect: AIA 1.0
+    slot_mvip,                       // its bits that are no aliases of mip's
+    slot_sie_virtual,                // bits of sie that are no aliases of mie's
+    slot_miselect,
+    slot_siselect,
+    slot_csr_old, // class temp: results of a CSR access between its blocks
     slot_csr_outcome,
     slot_csr_detail,
     slot_system_end

@@ -18,18 +18,21 @@ u32 State::mode() const {
                     .data = data_index(data, m & mstatus::SUM, m & mstatus::MXR)});
 }
 
-int State::interrupt(u64 lines) const {
-    const State& s = *this;
-    u64 pending = s.pending(lines) & s[slot_mie];
-    if (pending == 0) return -1;
-    u32 priv = s.privilege();
-    u64 m = s[slot_mstatus], enabled = 0;
-    if (priv < machine_level || (m & mstatus::MIE)) enabled = pending & ~s[slot_mideleg];
-    if (!enabled && (priv < supervisor_level || (priv == supervisor_level && (m & mstatus::SIE))))
-        enabled = pending & s[slot_mideleg];
+int State::most_urgent(u64 interrupts) {
     for (u32 n : {irq::MEI, irq::MSI, irq::MTI, irq::SEI, irq::SSI, irq::STI}) // 3.1.9: in this order
-        if (enabled >> n & 1) return int(n);
+        if (interrupts >> n & 1) return int(n);
     return -1;
+}
+
+State::Taken State::interrupt(u64 lines) const {
+    const State& s = *this;
+    u32 priv = s.privilege();
+    u64 m = s[slot_mstatus];
+    if (priv < machine_level || (m & mstatus::MIE))
+        if (u64 ready = s.ready_for_machine(lines)) return {most_urgent(ready), false};
+    if (priv < supervisor_level || (priv == supervisor_level && (m & mstatus::SIE)))
+        if (u64 ready = s.ready_for_supervisor(lines)) return {most_urgent(ready), true};
+    return {};
 }
 
 namespace {
@@ -37,11 +40,10 @@ namespace {
 constexpr std::string_view line_names[] = {"", "SSIP", "", "MSIP", "", "STIP", "", "MTIP", "", "SEIP", "", "MEIP"};
 constexpr u64 ns_a_tick = 100;
 
-void enter(const State& s, u64 code, u64 value) {
+void enter(const State& s, u64 code, u64 value, bool to_s) {
     bool irq = code & cause::interrupt;
     u64 n = code & ~cause::interrupt, m = s[slot_mstatus];
     u32 priv = s.privilege();
-    bool to_s = priv < machine_level && (s[irq ? slot_mideleg : slot_medeleg] >> n & 1);
     u64 tvec;
     if (to_s) {
         s[slot_sepc] = s.cpu().pc, s[slot_scause] = code, s[slot_stval] = value;
@@ -97,6 +99,8 @@ constexpr u64 context_of(u64 satp) { return satp >> 44 & 0xffff; }
 
 class RiscVSystem final : public System {
 public:
+    constexpr explicit RiscVSystem(u32 aia) : aia_(aia) {}
+
     u32 indices() const override { return data_indices; }
     u32 fetch_index(u32 mode) const override { return riscv::data_index(mode_fields(mode).privilege, false, false); }
     u32 data_index(u32 mode) const override { return mode_fields(mode).data; }
@@ -126,14 +130,22 @@ public:
     Exception trap(ir::CpuHeader& cpu, std::span<const u8> code) const override;
     bool execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
                  Exception& e) const override;
-    void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu), e.cause, e.value); }
+    bool answered(ir::CpuHeader& cpu, const BoardRequest& r, bool done, Effects&, Exception& e) const override;
+    void raise(ir::CpuHeader& cpu, const Exception& e) const override {
+        State s(cpu);
+        enter(s, e.cause, e.value, s.privilege() < machine_level && (s[slot_medeleg] >> e.cause & 1));
+    }
 
     // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
     std::vector<std::pair<std::string, std::string>> device_tree() const override {
         using namespace std::string_literals;
         const std::string block("\0\0\0\x40", 4); // of cache operations: 64 bytes
-        return {{"riscv,isa", "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihpm_zawrs_zacas_zfa_zfh_"
-                              "zfhmin_zba_zbb_zbc_zbs_sstc_svinval_svnapot_svpbmt\0"s},
+        std::string isa = "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihpm_zawrs_zacas_zfa_zfh_"
+                          "zfhmin_zba_zbb_zbc_zbs"s;
+        if (aia_ & aia_machine) isa += "_smaia";
+        if (aia_ & aia_supervisor) isa += "_ssaia";
+        isa += "_sstc_svinval_svnapot_svpbmt\0"s;
+        return {{"riscv,isa", isa},
                 {"mmu-type", "riscv,sv57\0"s},
                 {"riscv,cbom-block-size", block},
                 {"riscv,cbop-block-size", block},
@@ -142,14 +154,14 @@ public:
     std::span<const std::string_view> lines() const override { return line_names; }
     bool take_interrupt(ir::CpuHeader& cpu) const override {
         State s(cpu);
-        int n = s.interrupt(s.lines());
-        if (n < 0) return false;
-        enter(s, cause::interrupt | u64(n), 0);
+        State::Taken taken = s.interrupt(s.lines());
+        if (taken.number < 0) return false;
+        enter(s, cause::interrupt | u64(taken.number), 0, taken.to_supervisor);
         return true;
     }
     bool wakes(const ir::CpuHeader& cpu) const override {
         State s(const_cast<ir::CpuHeader&>(cpu));
-        return s.pending(s.lines()) & s[slot_mie];
+        return s.ready_for_machine(s.lines()) | s.ready_for_supervisor(s.lines());
     }
     u64 next_timer(const ir::CpuHeader& cpu) const override {
         State s(const_cast<ir::CpuHeader&>(cpu));
@@ -189,6 +201,7 @@ public:
 
 private:
     static constexpr u64 bare = u64{1} << 20;
+    u32 aia_;
 };
 
 Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const {
@@ -236,9 +249,19 @@ bool RiscVSystem::execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u
         if (legal) flush_by_operands(s, u32(detail >> 8 & 31), u32(detail >> 16 & 31), f);
         break;
     case Request::inval_done: legal = priv != user_level; break;
+    case Request::window:
+        if (execute_window(s, u32(detail >> 32), f.request)) return true;
+        break;
     }
     if (!legal) return e = illegal_at(code), false;
     cpu.pc = next;
+    return true;
+}
+
+bool RiscVSystem::answered(ir::CpuHeader& cpu, const BoardRequest& r, bool done, Effects&, Exception& e) const {
+    u32 insn = u32(cpu.fault_address >> 32); // as Request::window has it
+    if (!done) return e = {cause::illegal, insn}, false;
+    finish_window(State(cpu), insn, r.values[0]);
     return true;
 }
 
@@ -267,10 +290,13 @@ std::string RiscVSystem::describe(const ir::CpuHeader& cpu, const Exception& e) 
                        State(const_cast<ir::CpuHeader&>(cpu)).privilege());
 }
 
-constinit const RiscVSystem system_object;
+constinit const RiscVSystem without_aia(0), with_supervisor_aia(aia_supervisor), with_aia(aia_machine | aia_supervisor);
 
 } // namespace
 
-const System& system_rv64 = system_object;
+const System& system_of(const Model& model) {
+    u32 aia = aia_of(model);
+    return aia == 0 ? without_aia : aia & aia_machine ? with_aia : with_supervisor_aia;
+}
 
 } // namespace mimic::isa::riscv

@@ -23,6 +23,8 @@ inline constexpr u64 of_sstatus = SIE | SPIE | SPP | FS | SUM | MXR;
 namespace irq {
 enum : u32 { SSI = 1, MSI = 3, STI = 5, MTI = 7, SEI = 9, MEI = 11 };
 inline constexpr u64 supervisor = 1 << SSI | 1 << STI | 1 << SEI, machine = 1 << MSI | 1 << MTI | 1 << MEI;
+// Those that mvien may filter or make of nothing (AIA 1.0, 5.3).
+inline constexpr u64 filtered = 1 << SSI | 1 << SEI;
 } // namespace irq
 
 // menvcfg (3.1.18), senvcfg (12.1.10)
@@ -67,6 +69,7 @@ enum class Request : u32 {
     wfi,
     sfence_vma,
     inval_done, // sfence.w.inval, sfence.inval.ir: order only
+    window,     // a register of AIA that the interrupt controller may have; the instruction << 32
 };
 inline constexpr u64 resync_contexts = 1 << 8, resync_flush = 1 << 9, resync_flush_asid = 1 << 10;
 
@@ -84,10 +87,29 @@ public:
     }
     u32 frm() const { return *reinterpret_cast<u32*>(reinterpret_cast<u8*>(&cpu_) + ir::slots_offset + 528); }
     u32 privilege() const { return u32((*this)[slot_priv]); }
-    u64 pending(u64 lines) const { return ((*this)[slot_mip] | lines) & (irq::supervisor | irq::machine); }
+    // mip
+    u64 pending(u64 lines) const {
+        u64 own = (*this)[slot_mip] & ~((*this)[slot_mvien] & 1 << irq::SEI);
+        return (own | lines) & (irq::supervisor | irq::machine);
+    }
     u64 lines() const { return __atomic_load_n(&cpu_.lines, __ATOMIC_ACQUIRE); }
-    // The number of the interrupt to take now; -1: none.
-    int interrupt(u64 lines) const;
+    // Of sip and sie: the bits of interrupts that are not delegated but filtered by mvien (AIA 1.0, 5.3).
+    u64 filter() const { return (*this)[slot_mvien] & ~(*this)[slot_mideleg]; }
+    u64 virtual_pending() const { return ((*this)[slot_mvip] & 1 << irq::SSI) | ((*this)[slot_mip] & 1 << irq::SEI); }
+    // Pending and enabled at a level, whatever mstatus says.
+    u64 ready_for_machine(u64 lines) const { return pending(lines) & (*this)[slot_mie] & ~(*this)[slot_mideleg]; }
+    u64 ready_for_supervisor(u64 lines) const {
+        return (pending(lines) & (*this)[slot_mie] & (*this)[slot_mideleg]) |
+               (virtual_pending() & (*this)[slot_sie_virtual] & filter());
+    }
+    // The interrupt to take now.
+    struct Taken {
+        int number = -1; // none
+        bool to_supervisor = false;
+    };
+    Taken interrupt(u64 lines) const;
+    // The most urgent of these interrupts; -1: none.
+    static int most_urgent(u64 interrupts);
     // Mode bits of the block key for the state as it is.
     u32 mode() const;
     void refresh_mode() const { cpu_.mode = mode(); }
@@ -102,12 +124,23 @@ struct CsrAccess {
     enum How : u32 { swap, set, clear } how = swap;
     bool writes = true;
     u64 operand = 0, lines = 0, clock = 0;
+    u32 aia = 0; // aia_machine, aia_supervisor: registers that there are
 };
 enum class CsrOutcome : u64 { done, illegal, resync };
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& a, u64& old, u64& detail);
 // Does anything of this register come from outside: the clock, the lines?
 bool csr_reads_clock(u32 number);
-bool csr_exists(u32 number);
+bool csr_exists(u32 number, u32 aia);
+
+// The Advanced Interrupt Architecture, as far as a model has it.
+inline constexpr u32 aia_machine = 1, aia_supervisor = 2;
+u32 aia_of(const Model& model);
+// mireg, sireg, mtopei and stopei: what is behind them may be the interrupt controller's. System::execute does them.
+bool is_window(u32 number, u32 aia);
+// The instruction at pc, done or made a request of. False: illegal.
+bool execute_window(const State& s, u32 insn, BoardRequest& r);
+// After the request.
+void finish_window(const State& s, u32 insn, u64 value);
 
 // Physical memory protection (3.7, chapter 6) of [address, address + bytes) for a privilege.
 struct Rights {
@@ -126,8 +159,8 @@ u32 privilege_of_index(u32 index);
 void make_fs_dirty(Rv& t);
 
 // Of programs, or of machines.
-const DebugView& debug_view(bool system);
+const DebugView& debug_view(bool system, u32 aia);
 
-extern const System& system_rv64;
+const System& system_of(const Model& model);
 
 } // namespace mimic::isa::riscv

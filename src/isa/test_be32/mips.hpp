@@ -38,7 +38,7 @@ public:
     void hi(Val v) { put(slot_hi, v); }
     void lo(Val v) { put(slot_lo, v); }
 
-    void link(i64 n) { r(n, imm(pc() + 8, Type::i32)); }
+    void link(i64 n) { r(n, code_address(pc() + 8, Type::i32)); }
     void branch(Val taken, u64 to, bool likely = false) {
         if (taken.is_const())
             delayed = {taken.const_value() ? Delayed::always : Delayed::conditional, likely, to & 0xffffffff};

@@ -78,11 +78,11 @@ void pop(Vl& t, const I& i) {
 // call puts the return address into r14.
 void call_register(Vl& t, const I& i) {
     Val to = t.r(i[rs]);
-    t.r(14, t.imm(t.next_pc()));
+    t.r(14, t.code_address(t.next_pc()));
     t.call_value(to, t.next_pc());
 }
 void call(Vl& t, const I& i) {
-    t.r(14, t.imm(t.next_pc()));
+    t.r(14, t.code_address(t.next_pc()));
     t.call_pc(t.pc() + u64(i[disp32]), t.next_pc());
 }
 template <bool Zero>

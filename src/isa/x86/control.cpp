@@ -13,12 +13,12 @@ void jcc(X86& t, const I& i) { t.branch_to(t.holds(i.opcode), target(t, i), t.ne
 void jmp(X86& t, const I& i) { t.goto_pc(target(t, i)); }
 void jmp_indirect(X86& t, const I& i) { t.goto_value(t.read(i, 0)); }
 void call(X86& t, const I& i) {
-    t.push(t.imm(t.next_pc()));
+    t.push(t.code_address(t.next_pc()));
     t.call_pc(target(t, i), t.next_pc());
 }
 void call_indirect(X86& t, const I& i) {
     Val to = t.read(i, 0);
-    t.push(t.imm(t.next_pc()));
+    t.push(t.code_address(t.next_pc()));
     t.call_value(to, t.next_pc());
 }
 void ret(X86& t, const I& i) {
@@ -81,7 +81,7 @@ void interrupt(X86& t, const I& i) {
 }
 // The handler finds rcx and r11 as the instruction leaves them: it returns to next_pc.
 void syscall(X86& t, const I&) {
-    t.r(rcx, t.imm(t.next_pc()));
+    t.r(rcx, t.code_address(t.next_pc()));
     t.r(11, eflags(t).zext(Type::i64));
     t.trap(ir::TrapKind::syscall, t.pc());
 }

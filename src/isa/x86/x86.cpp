@@ -26,7 +26,7 @@ Val X86::segment_base(u8 prefix) {
 Val X86::address(const I& i) {
     Val a;
     if (i.base == x86::rip)
-        a = imm(i.pc + i.length);
+        a = code_address(i.pc + i.length);
     else if (i.base != no_register)
         a = r(i.base);
     if (i.index != no_register) {

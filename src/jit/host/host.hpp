@@ -79,6 +79,9 @@ public:
     // Redirects a fault at a host pc in generated code: changes the machine context to leave with ExitKind::fault;
     // CpuHeader::host_pc tells where. Async-signal-safe.
     virtual void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const = 0;
+    // An FP exception that the host reported (SIGFPE) at a pc in generated code: changes the machine context to go on with
+    // exceptions masked. False: it is not one of these. Async-signal-safe.
+    virtual bool resume_masked(void* context) const = 0;
     // After a fault: pays in the homes of slots what the code owed at that place.
     virtual void settle(ir::CpuHeader* cpu, const Emitted::Owed& owed) const = 0;
     // The jump cache of indirect branches: jump_key of guest pc and mode there to code. A vCPU sets its own entries; any thread may clear them,

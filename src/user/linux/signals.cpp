@@ -55,7 +55,7 @@ S kind_of(const siginfo_t& info) {
 constexpr u32 siginfo_bytes = 128;
 
 // Signals that an instruction of the process causes when the kernel is their sender.
-constexpr u64 instruction_signals = own_signals | 1ull << (SIGILL - 1) | 1ull << (SIGFPE - 1);
+constexpr u64 instruction_signals = own_signals | fp_signal | 1ull << (SIGILL - 1);
 
 char* hexadecimal(char* to, u64 v) {
     *to++ = '0', *to++ = 'x';
@@ -99,8 +99,8 @@ void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info) {
 void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thread::on_host_signal, flags); }
 
 int set_host_disposition(int signal, const SigAction& action) {
-    // SIGSEGV and SIGBUS stay ours whatever the guest wants; delivery looks at its wish.
-    if (signal_bit(signal) & own_signals) return catch_guest_signal(signal, 0), 0;
+    // These stay ours whatever the guest wants; delivery looks at its wish.
+    if (signal_bit(signal) & (own_signals | fp_signal)) return catch_guest_signal(signal, 0), 0;
     if (action.handler == sa::ign) return process::set_ignored(signal);
     if (action.handler == sa::dfl) return process::set_default(signal, action.flags);
     return catch_guest_signal(signal, action.flags), 0;
@@ -132,7 +132,7 @@ void Thread::on_host_signal(int signal, siginfo_t* info, void* context) {
     __atomic_store_n(&self->pending_, 1u, __ATOMIC_SEQ_CST);
     self->cpu_->kick();
     // Further signals wait in the kernel, which queues and merges them as it should.
-    process::set_return_mask(context, ~own_signals);
+    process::set_return_mask(context, ~own_signals & (self->mask_ | ~fp_signal));
     process::leave_restart_window(context);
 }
 

@@ -45,6 +45,7 @@ int Thread::run() {
     while (!leaving_) {
         if (pending_ != 0) deliver_signals();
         if (leaving_) break;
+        header().fp_traps = !(mask_ & fp_signal);
         cpu_->run();
         switch (header().exit_kind) {
         case ir::ExitKind::trap: on_trap(); break;

@@ -215,6 +215,8 @@ void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info);
 inline u64 signal_bit(int signal) { return 1ull << (signal - 1); }
 // Signals whose host handler is always ours.
 inline constexpr u64 own_signals = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
+// How the host tells code of FP exceptions, which it lets trap only while the guest does not block the signal.
+inline constexpr u64 fp_signal = 1ull << (SIGFPE - 1);
 inline constexpr u64 unblockable = 1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1);
 
 namespace sa {

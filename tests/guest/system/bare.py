@@ -12,10 +12,12 @@ import difflib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 ENGINES = (["--accel", "interp"], ["--accel", "jit"], ["--accel", "jit", "--verify"])
 
 
+# A program may add its own: PROGRAM.words.
 OPTIONS = {
     "riscv64": ["-M", "virt", "-smp", "2", "-bios", "none", "-nographic", "-no-reboot"],
     "aarch64": ["-M", "virt", "-cpu", "neoverse-n1", "-smp", "2", "-nic", "none", "-nographic", "-no-reboot"],
@@ -56,15 +58,17 @@ def main():
     a = p.parse_args()
     with open(a.expected, encoding="utf-8") as f:
         expected = f.read()
+    words = Path(a.expected).with_suffix(".words")
+    own = words.read_text(encoding="utf-8").split() if words.exists() else []
     if a.reference:
-        command = [f"qemu-system-{a.reference}", *OPTIONS[a.reference], "-kernel", a.program]
+        command = [f"qemu-system-{a.reference}", *OPTIONS[a.reference], *own, "-kernel", a.program]
         compare("reference", known(output_of(command, 120)), expected)
         return
     for engine in ENGINES:
         if a.system:
             accel = engine[1] + (",verify=on" if "--verify" in engine else "")
             program, guest = a.system
-            command = [program, guest, *OPTIONS[guest], "-accel", accel, "-kernel", a.program]
+            command = [program, guest, *OPTIONS[guest], *own, "-accel", accel, "-kernel", a.program]
         else:
             command = [a.run, "--cpus", "2", *engine, a.program]
         compare(" ".join(engine), output_of(command, 120), expected)

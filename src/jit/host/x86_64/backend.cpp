@@ -112,7 +112,7 @@ u32 flags_of(u32 mxcsr, u32 wanted) {
 u32 mxcsr_of(const ir::FpEnv& fp) {
     using namespace softfloat::flag;
     constexpr u32 rounding[8] = {0, 3, 1, 2, 0, 0, 0, 0}; // nearest, zero, down, up
-    u32 m = 0x1f80 | rounding[fp.mode & 7] << 13;
+    u32 m = mxcsr_masks | rounding[fp.mode & 7] << 13;
     m |= (fp.flags & invalid ? 1u : 0u) | (fp.flags & divide_by_zero ? 4u : 0u) | (fp.flags & overflow ? 8u : 0u) |
          (fp.flags & underflow ? 16u : 0u) | (fp.flags & inexact ? 32u : 0u);
     if (fp.flags & denormal_used) m |= 2;
@@ -146,6 +146,7 @@ public:
     }
     void enter(CpuHeader* cpu, const u8* code) const override;
     void leave_on_fault(void* context, u64 address, bool known, bool write, u64 host_pc) const override;
+    bool resume_masked(void* context) const override;
     void settle(CpuHeader* cpu, const Emitted::Owed& owed) const override;
     void set_jump(CpuHeader* cpu, u64 key, const u8* code) const override {
         HostArea* h = area(cpu);
@@ -404,12 +405,15 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     both(proto_.box_f32, 0xffffffff00000000, 0);
     for (u32 n = 0; n < 64; ++n) proto_.reversed_flags[n] = u8(ir::reversed_flags(flags_of(n, softfloat::flag::ieee)));
     for (u32 n = 0; n < 32; ++n) proto_.flags_of_reversed[n] = u8(mxcsr_of({.flags = ir::reversed_flags(n)}) & 63);
+    proto_.known_flags = -1;
+    proto_.next_unarmed_reads = first_unarmed_reads;
     for (u32 n = 0; n < 8; ++n) proto_.mxcsr_rounding[n] = mxcsr_of({.mode = n}) & 0x6000;
     return u32(holder.codeSize());
 }
 
 void X86Backend::enter(CpuHeader* cpu, const u8* code) const {
     cpu->mxcsr = mxcsr_of(cpu->fp);
+    area(cpu)->known_flags = -1;
     reinterpret_cast<void (*)(CpuHeader*, const u8*)>(enter_)(cpu, code);
     cpu->fp.flags |= flags_of(cpu->mxcsr, guest_.fp_flags);
 }
@@ -427,6 +431,7 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
         status = ir::evaluate(*r.unit, self->guest_, *cpu, cpu->access, args, args[8]);
     }
     cpu->mxcsr = mxcsr_of(cpu->fp);
+    self->area(cpu)->known_flags = -1;
     return status;
 }
 
@@ -440,6 +445,21 @@ void X86Backend::leave_on_fault(void* context, u64 address, bool known, bool wri
     // A unit with a plan of its own first puts everybody's registers back.
     HostArea* h = area(cpu);
     regs[REG_RIP] = greg_t(h->give_back ? h->give_back : h->stub_fault);
+}
+
+// The sticky flags were known: the host may have added one that a masked exception would not raise (underflow of an exact
+// result, Intel SDM vol. 1, 4.9.1.5).
+bool X86Backend::resume_masked(void* context) const {
+    auto& machine = static_cast<ucontext_t*>(context)->uc_mcontext;
+    constexpr greg_t simd_exception = 19; // Intel SDM vol. 3, 6.15
+    HostArea* h = area(reinterpret_cast<CpuHeader*>(machine.gregs[REG_RBP] - bias));
+    if (machine.gregs[REG_TRAPNO] != simd_exception || h->known_flags < 0) return false;
+    u32& mxcsr = machine.fpregs->mxcsr;
+    mxcsr = (mxcsr & ~mxcsr_ieee) | proto_.flags_of_reversed[h->known_flags] | mxcsr_masks;
+    h->known_flags = -1;
+    h->unarmed_reads = h->next_unarmed_reads;
+    h->next_unarmed_reads = std::min(2 * h->next_unarmed_reads, most_unarmed_reads);
+    return true;
 }
 
 // As Lowering::settle does it in registers.

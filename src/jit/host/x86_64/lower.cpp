@@ -107,6 +107,12 @@ void Lowering::instruction(u32 n) {
     case Op::nop: return;
     case Op::insn: pc_ = i.imm; return;
     case Op::constant: activate(n); return;
+    case Op::code_address: {
+        Gp d = def(n);
+        load_address(d, i.imm);
+        if (i.type == Type::i32) a_.mov(d.r32(), d.r32());
+        return;
+    }
     case Op::get: return get(n);
     case Op::put: return put(n);
     case Op::call: return call(n);

@@ -47,6 +47,11 @@ constexpr u32 vec_temps(const Features& f) { return f.avx512vl ? 6 : 4; }
 
 // Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
+// MXCSR (Intel SDM vol. 1, figure 10-3): the five flags of IEEE 754, that of denormal operands, and the masks of the six.
+inline constexpr u32 mxcsr_ieee = 0x3d, mxcsr_denormal = 2, mxcsr_masks = 0x1f80;
+// A trap takes some 10 000 cycles, asking for the flags 15 and more: where flags are cleared and raised again and again,
+// traps are armed seldom.
+inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
 inline constexpr u32 most_kept = 8; // operations that wait for one test of their results
 struct HostArea {
@@ -55,8 +60,12 @@ struct HostArea {
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
     u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
-    u32 mxcsr_rounding[8];                        // by the low bits of FpEnv::mode
-    alignas(16) u64 park[2];                      // an operand that its instruction's result would overwrite
+    // The sticky flags as Op::fpflags reversed gives them, while those that are clear trap when they are raised; -1: not
+    // known, and nothing traps. How many reads do not arm the traps, and how many shall not after the next one.
+    i32 known_flags;
+    u32 unarmed_reads, next_unarmed_reads;
+    u32 mxcsr_rounding[8];   // by the low bits of FpEnv::mode
+    alignas(16) u64 park[2]; // an operand that its instruction's result would overwrite
     alignas(16) u64 redone[2 * most_kept];
     alignas(16) u64 spill[2 * 64];
     u64 paged_jumps; // const JumpEntry*
@@ -161,6 +170,8 @@ private:
     i32 home(const ir::SlotArg& s) const { return at_.slot(guest_.slots[s.slot].offset + s.offset); }
     void load_gpr(Gp to, i32 disp, Type t);
     void load_const(Gp to, u64 v);
+    void load_address(Gp to, u64 offset);
+    void load_pc(Gp to, u64 pc);
     void move_to(Gp to, ValueId v); // into a register that was taken, without remembering it there
     void store_home(i32 disp, ValueId v);
 
@@ -229,6 +240,8 @@ private:
         Gp offset, entry; // of the page; of the TLB, then the host's page
         i32 right = 0;
     };
+    bool sum_fits(ValueId base, ValueId index) const;
+    Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
     TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
     u32 tlb_record(u32 n);
@@ -302,6 +315,7 @@ private:
     // lower_fp_state.cpp
     void fp_flags(u32 n);
     void reversed_fp_flags(u32 n);
+    void ask_fp_flags(Gp d, Gp t, Label back);
     void fp_mode(u32 n);
 
     // lower_fp_round.cpp

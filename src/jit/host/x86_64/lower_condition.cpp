@@ -12,7 +12,9 @@ namespace ids = asmjit::x86;
 
 namespace {
 
-CondCode of(Rel r) {
+// Between operands of type t, which are bytes of 0 and 1 when it is i1: there, what is set is the lesser one by signs.
+CondCode of(Rel r, Type t) {
+    if (t == Type::i1 && r >= Rel::slt) r = Rel(u8(r) - (r < Rel::sgt ? 2 : 6)); // ugt, uge, ult, ule
     constexpr CondCode table[] = {CondCode::kE,  CondCode::kNE, CondCode::kB,  CondCode::kBE, CondCode::kA,
                                   CondCode::kAE, CondCode::kL,  CondCode::kLE, CondCode::kG,  CondCode::kGE};
     return table[u8(r)];
@@ -48,7 +50,7 @@ CondCode Lowering::condition(ValueId v) {
     }
     use(i.a);
     use(i.b);
-    return of(rel);
+    return of(rel, t);
 }
 
 // Are bits of a word zero, without a copy of it?
@@ -88,7 +90,7 @@ void Lowering::set_condition(u32 n) {
         a_.emit(ids::Inst::kIdCmp, a, b);
         use(k.a);
         use(k.b);
-        c = of(Rel(k.sub));
+        c = of(Rel(k.sub), k.type);
     }
     if (cleared)
         a_.set(c, gpr(n).r8());

@@ -121,10 +121,10 @@ void Lowering::leave_for_poll(Label stop, u64 pc) {
 
 void Lowering::set_pc(u64 pc) {
     Mem m = state(at_.header(offsetof(ir::CpuHeader, pc)));
-    if (i64(pc) == i32(i64(pc))) {
+    if (!paged() && i64(pc) == i32(i64(pc))) {
         a_.mov(m, imm(i64(pc)));
     } else {
-        a_.mov(rax, imm(i64(pc)));
+        load_pc(rax, pc);
         a_.mov(m, rax);
     }
 }
@@ -191,7 +191,7 @@ void Lowering::exit_direct(u64 pc, u32 mode, bool counted) {
     if (paged() && ((pc ^ unit_->pc) >= ir::code_page || mode != unit_->key.mode)) {
         set_mode(mode);
         leave_plan();
-        load_const(rax, pc);
+        load_pc(rax, pc);
         if (mode != unit_->key.mode) return jump_host(offsetof(HostArea, stub_lookup));
         return lookup_paged();
     }

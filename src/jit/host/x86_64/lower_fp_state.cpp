@@ -38,35 +38,76 @@ void Lowering::fp_flags(u32 n) {
     a_.mov(u.r32(), image);
     a_.and_(u.r32(), -64);
     a_.or_(u.r32(), t.r32());
+    a_.or_(u.r32(), mxcsr_masks);
     a_.mov(image, u.r32());
+    a_.mov(state(at_.host(offsetof(HostArea, known_flags)), 4), -1);
     f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
     use(i.a);
 }
 
-// The five of IEEE 754 in the opposite order. A write takes the modes from memory, where they are as in MXCSR: storing MXCSR
-// may cost the host ten times what loading it does.
+// The five of IEEE 754 in the opposite order. Storing MXCSR waits for all that the host's FP unit has under way, so a read
+// arms traps: until one of the clear flags is raised (Backend::resume_masked) or something else happens to MXCSR, reads
+// and writes need only look at HostArea::known_flags.
 void Lowering::reversed_fp_flags(u32 n) {
     const IrInst& i = inst(n);
     const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    const Mem known = state(at_.host(offsetof(HostArea, known_flags)), 4);
+    Label other = a_.newLabel(), back = a_.newLabel();
     if (i.op == Op::fpflags) {
-        Gp d = def(n);
-        f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
-        a_.mov(d.r32(), image);
-        a_.and_(d.r32(), 63);
-        a_.movzx(d.r32(), ptr(rbp, d, 0, at_.host(offsetof(HostArea, reversed_flags)), 1));
-        return;
+        Gp d = def(n), t = temp();
+        a_.mov(d.r32(), known);
+        a_.test(d.r32(), d.r32());
+        a_.js(other);
+        a_.bind(back);
+        return cold(other, [=, this] { ask_fp_flags(d, t, back); });
     }
+    // A write takes the modes from memory, where they are as in MXCSR.
     Gp v = gpr(i.a), t = temp(), u = temp();
     a_.mov(t.r32(), v.r32());
     a_.and_(t.r32(), 31);
-    a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
-    a_.mov(u.r32(), image);
-    a_.and_(u.r32(), -64);
-    a_.or_(u.r32(), t.r32());
-    a_.mov(image, u.r32());
-    a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
-    f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+    a_.cmp(t.r32(), known);
+    a_.jne(other);
+    a_.bind(back);
     use(i.a);
+    cold(other, [=, this] {
+        a_.movzx(t.r32(), ptr(rbp, t, 0, at_.host(offsetof(HostArea, flags_of_reversed)), 1));
+        a_.mov(u.r32(), image);
+        a_.and_(u.r32(), -64);
+        a_.or_(t.r32(), mxcsr_masks);
+        a_.or_(u.r32(), t.r32());
+        a_.mov(image, u.r32());
+        a_.and_(state(at_.header(offsetof(ir::CpuHeader, fp) + offsetof(ir::FpEnv, flags)), 4), ~softfloat::flag::ieee);
+        f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+        a_.mov(known, -1);
+        a_.jmp(back);
+    });
+}
+
+// Cold: the flags into d from MXCSR, and traps for those that are clear.
+void Lowering::ask_fp_flags(Gp d, Gp t, Label back) {
+    const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
+    const Mem unarmed = state(at_.host(offsetof(HostArea, unarmed_reads)), 4);
+    Label arm = a_.newLabel();
+    f_.avx ? a_.vstmxcsr(image) : a_.stmxcsr(image);
+    a_.mov(t.r32(), image);
+    a_.mov(d.r32(), t.r32());
+    a_.and_(d.r32(), 63);
+    a_.movzx(d.r32(), ptr(rbp, d, 0, at_.host(offsetof(HostArea, reversed_flags)), 1));
+    a_.cmp(state(at_.header(offsetof(ir::CpuHeader, fp_traps)), 1), 0);
+    a_.je(back);
+    a_.sub(unarmed, 1);
+    a_.jb(arm);
+    a_.jmp(back);
+    a_.bind(arm);
+    a_.mov(unarmed, 0);
+    a_.mov(state(at_.host(offsetof(HostArea, known_flags)), 4), d.r32());
+    a_.and_(image, ~mxcsr_masks);
+    a_.and_(t.r32(), mxcsr_ieee);
+    a_.or_(t.r32(), mxcsr_denormal);
+    a_.shl(t.r32(), 7); // from the flags to their masks
+    a_.or_(image, t.r32());
+    f_.avx ? a_.vldmxcsr(image) : a_.ldmxcsr(image);
+    a_.jmp(back);
 }
 
 // Rounding and flushing: MXCSR changes when the mode does.

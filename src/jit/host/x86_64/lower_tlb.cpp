@@ -4,6 +4,7 @@
 #include "ir/access_log.hpp"
 #include "jit/host/x86_64/backend.hpp"
 #include "jit/host/x86_64/lower.hpp"
+#include "jit/host/x86_64/widths.hpp"
 
 namespace mimic::jit::x86 {
 
@@ -13,9 +14,48 @@ using IrInst = ir::Inst;
 using ir::MemArg;
 using Log = ir::AccessEntry;
 
+// Do the parts of a sum all have registers, with one left for the sum?
+bool Lowering::sum_fits(ValueId base, ValueId index) const {
+    constexpr u32 temps = (1u << temp_count) - 1;
+    u32 locked = locked_ & temps;
+    for (ValueId v : {base, index}) {
+        i8 r = place_[v].gpr;
+        if (r >= i8(temp_count)) continue;
+        u32 free = temps & ~locked;
+        if (!free) return false;
+        locked |= r >= 0 ? 1u << r : free & -free;
+    }
+    return locked != temps;
+}
+
+// base + (index << shift) + disp in one temporary; what has no register is added from memory.
+Gp Lowering::sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t) {
+    Gp r = temp();
+    move_to(r, index);
+    if (shift) a_.shl(as(r, t), shift);
+    a_.emit(asmjit::x86::Inst::kIdAdd, as(r, t), rm(base, t));
+    if (disp) a_.add(as(r, t), disp);
+    return r;
+}
+
 // The address in a temporary of its own; the use of `a` is over.
 Gp Lowering::tlb_address(ValueId a, i32 disp) {
     u32 before = locked_;
+    if (an_->value[a].deferred) {
+        const IrInst& i = inst(a);
+        ValueId base = i.a, index = i.b;
+        if (an_->value[base].deferred) std::swap(base, index);
+        const IrInst* shift = an_->value[index].deferred ? &inst(index) : nullptr;
+        if (shift) index = shift->a;
+        if (!sum_fits(base, index)) {
+            Gp t = sum(base, index, shift ? u32(inst(shift->b).imm) : 0, disp, type(a));
+            use(base), use(index);
+            if (shift) use(shift->b);
+            locked_ = before | 1u << t.id();
+            if (is_logging()) a_.mov(state(at_.header(logged_address)), t);
+            return t;
+        }
+    }
     Mem m = address(a, disp, 8);
     m.resetSegment();
     Gp t = temp();
@@ -92,7 +132,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
         tlb_operand(2, desired, s.entry);
         a_.mov(scratch(0, 8), s.offset);
-        load_const(s.offset, pc);
+        load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
         give_back();
@@ -294,6 +334,8 @@ void Lowering::lookup_paged() {
     a_.shl(ecx, 4);
     a_.cmp(rax, ptr(rdx, rcx, 0, 0, 8));
     a_.jne(miss);
+    a_.and_(rax, -i32(ir::code_page));
+    a_.mov(state(at_.header(offsetof(ir::CpuHeader, code_base))), rax);
     a_.jmp(ptr(rdx, rcx, 0, 8, 8));
     cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
 }

@@ -90,6 +90,20 @@ void Lowering::load_const(Gp to, u64 v) {
         a_.mov(to.r64(), imm(i64(v)));
 }
 
+// CpuHeader::code_base and a constant.
+void Lowering::load_address(Gp to, u64 offset) {
+    Mem base = state(at_.header(offsetof(ir::CpuHeader, code_base)));
+    if (i64(offset) == i32(i64(offset))) {
+        a_.mov(to.r64(), base);
+        if (offset) a_.add(to.r64(), i32(i64(offset)));
+    } else {
+        a_.mov(to.r64(), imm(i64(offset)));
+        a_.add(to.r64(), base);
+    }
+}
+// The guest's address of a pc of the unit.
+void Lowering::load_pc(Gp to, u64 pc) { paged() ? load_address(to, pc) : load_const(to, pc); }
+
 void Lowering::load_gpr(Gp to, i32 disp, Type t) {
     switch (t) {
     case Type::i1:

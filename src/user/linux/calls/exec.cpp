@@ -132,6 +132,21 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
     return r;
 }
 
+// While it lives, a program that is executed inherits that SIGFPE is ignored; our own handler is away.
+struct IgnoredFpe {
+    bool is;
+    explicit IgnoredFpe(SignalTable& signals) {
+        std::lock_guard guard(signals.lock);
+        is = signals.actions[SIGFPE].handler == sa::ign;
+        if (is) process::leave_fpe_ignored(true);
+    }
+    ~IgnoredFpe() {
+        if (is) process::leave_fpe_ignored(false);
+    }
+    IgnoredFpe(const IgnoredFpe&) = delete;
+    IgnoredFpe& operator=(const IgnoredFpe&) = delete;
+};
+
 i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 envp_at, u64 flags) {
     std::vector<std::string> argv, envp;
     if (i64 r = read_vector(t, argv_at, argv)) return r;
@@ -154,6 +169,7 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
     Inherited inherited = handed_on(t, target == Target::guest ? int(fd) : -1);
     raw_syscall(SYS_close, u64(fd));
     if (r < 0) return r;
+    const IgnoredFpe ignored(t.signals());
     if (by_descriptor && target != Target::host) {
         // The program is opened again by us after exec: it needs a name that lives until then.
         i64 kept = path.empty() ? raw_syscall(SYS_dup, u64(directory))

@@ -1,0 +1,95 @@
+// Memory through the TLB: registers for addresses when few are free.
+#include "ir/test_support.hpp"
+#include "ir/text.hpp"
+#include "jit/code_cache.hpp"
+#include "jit/host/host.hpp"
+#include "jit/tlb.hpp"
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace mimic::jit {
+namespace {
+
+// Runs a unit over two pages at 0x1000 that a TLB of one entry an index holds; what x7 is then.
+class Paged {
+public:
+    Paged() : backend_(*make_backend(ir::test::aarch64, 4)), cache_(*CodeCache::create(1 << 20)) {
+        u64 bytes = ir::slots_offset + ir::test::state_bytes + backend_->host_area();
+        state_ = new (std::align_val_t{64}) u8[bytes]();
+        *header() = {};
+        u8* code = cache_.code();
+        EXPECT_TRUE(backend_->emit_shared(code, cache_.writable(code), u32(CodeCache::head_bytes)));
+        backend_->init(header());
+        entry_ = {.read = 0x1000, .write = 0x1000, .host = u64(page_)};
+        backend_->tlb_views(header())[1] = {u64(&entry_), 0};
+    }
+    ~Paged() { ::operator delete[](state_, std::align_val_t{64}); }
+    Paged(const Paged&) = delete;
+
+    // In memory: "x7", "count" and "out_i64".
+    void set(std::string_view slot, u64 v) { std::memcpy(at(slot), &v, 8); }
+    u64 get(std::string_view slot) {
+        u64 v;
+        std::memcpy(&v, at(slot), 8);
+        return v;
+    }
+    u64 word(u32 offset) const {
+        u64 v;
+        std::memcpy(&v, page_ + offset, 8);
+        return v;
+    }
+    // False: the back end refused.
+    bool run(const std::string& code) {
+        auto unit =
+            ir::parse("unit pc 0x100 flavour 0x80\nb0 entry pc 0x100:\n  insn 0x100 4\n" + code + "  exit 0x104\n",
+                      ir::test::aarch64);
+        if (!unit) {
+            ADD_FAILURE() << unit.error().message();
+            return false;
+        }
+        analysis_.run(*unit, ir::test::aarch64, backend_->plan());
+        u64 room = 0;
+        u8* to = *cache_.room(room);
+        if (!backend_->emit(*unit, analysis_, AddressModel::tlb, to, cache_.writable(to), room, cache_.links(),
+                            emitted_))
+            return false;
+        cache_.commit(emitted_.bytes);
+        for (u32 n = 0; n < emitted_.edges.size(); ++n) cache_.links()[n] = u64(to + emitted_.edges[n].stub);
+        backend_->enter(header(), to + emitted_.entries.front().offset);
+        return true;
+    }
+
+private:
+    ir::CpuHeader* header() { return reinterpret_cast<ir::CpuHeader*>(state_); }
+    u8* at(std::string_view name) {
+        for (const ir::Slot& s : ir::test::slots)
+            if (s.name == name) return state_ + ir::slots_offset + s.offset;
+        return nullptr;
+    }
+    std::unique_ptr<Backend> backend_;
+    CodeCache cache_;
+    Analysis analysis_;
+    Emitted emitted_;
+    TlbEntry entry_;
+    alignas(4096) u8 page_[4096] = {};
+    u8* state_ = nullptr;
+};
+
+// What is stored and both parts of the address are in memory: three registers, and the sum would be a fourth.
+TEST(Tlb, AStoreWhoseValueAndAddressHaveNoRegisters) {
+    Paged p;
+    p.set("x7", 0x1000);
+    p.set("count", 0x20);
+    p.set("out_i64", 0x123456789abcdef0);
+    ASSERT_TRUE(p.run("%1 = get i64 x7\n%2 = get i64 count\n%3 = get i64 out_i64\n%4 = add i64 %1, %2\n"
+                      "store [%4 + 8], %3 i64 index 1\n"));
+    EXPECT_EQ(p.word(0x28), 0x123456789abcdef0u);
+    ASSERT_TRUE(p.run("%1 = get i64 x7\n%2 = get i64 count\n%3 = get i64 out_i64\n%4 = constant i8 3\n"
+                      "%5 = shl i64 %2, %4\n%6 = add i64 %1, %5\n%7 = mul i64 %3, %3\nstore [%6], %7 i64 index 1\n"
+                      "%8 = load i64 [%6] i64 index 1\nput x7, %8\n"));
+    EXPECT_EQ(p.word(0x100), 0x123456789abcdef0u * 0x123456789abcdef0u);
+    EXPECT_EQ(p.get("x7"), p.word(0x100));
+}
+
+} // namespace
+} // namespace mimic::jit
