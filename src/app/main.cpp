@@ -4,6 +4,7 @@
 #include "app/img/img.hpp"
 #include "app/io/io.hpp"
 #include "app/nbd/nbd.hpp"
+#include "app/storage/storage.hpp"
 #include "base/nearest.hpp"
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
@@ -54,6 +55,7 @@ constexpr Command all[] = {
     {"img", {}, img::img_main, "create, convert, check and compare disk images"},
     {"nbd", {}, nbd::nbd_main, "serve a disk image over the network (NBD)"},
     {"io", {}, io_tool::io_main, "read, write and discard single ranges of a disk image"},
+    {"storage-daemon", {}, storage_daemon::storage_daemon_main, "disks, jobs on them and exports, steered by QMP"},
     {"system", {}, run_system, "run a machine of another architecture: `mimic system GUEST -M BOARD ...`"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
@@ -62,7 +64,7 @@ constexpr Command all[] = {
 int print_help(std::span<const std::string_view>) {
     std::puts("usage: mimic COMMAND [options]\n\ncommands:");
     for (const Command& c : all)
-        std::printf("  %-10.*s %.*s\n", int(c.name.size()), c.name.data(), int(c.summary.size()), c.summary.data());
+        std::printf("  %-14.*s %.*s\n", int(c.name.size()), c.name.data(), int(c.summary.size()), c.summary.data());
     std::fputs("\nguests of `mimic run`:", stdout);
     for (const isa::GuestInfo* g : isa::guests()) std::printf(" %.*s", int(g->name.size()), g->name.data());
     std::puts("\n`mimic COMMAND --help` tells the options of a command.");

@@ -20,6 +20,8 @@ struct Context {
     // Open nodes by node-name.
     std::map<std::string, Node*, std::less<>> names;
     unsigned next_name = 0;
+    // Held while the graph is changed (graph.hpp).
+    io::Mutex graph{loop};
 };
 
 struct OpenArguments {
@@ -38,6 +40,7 @@ struct OpenArguments {
 struct CreateArguments {
     std::string filename; // may have a protocol in front
     Json options;
+    NodePtr file; // of formats: the open file to use, or null for the one that is called filename
 };
 
 struct Driver {

@@ -62,6 +62,17 @@ Result<void> Edge::change(u8 perms, u8 shared) {
     return r;
 }
 
+Result<void> Edge::move_to(NodePtr to) {
+    if (to == node_) return {};
+    TRY(check_conflict(*to, this, role_, perms_, shared_));
+    TRY(to->permissions_changed(to->used_perms() | perms_, to->shared_perms() & shared_));
+    NodePtr from = std::exchange(node_, to);
+    std::erase(from->parents_, this);
+    to->parents_.push_back(this);
+    from->permissions_changed(from->used_perms(), from->shared_perms()).ignore(); // as in the destructor
+    return {};
+}
+
 u8 Node::used_perms() const {
     u8 used = 0;
     for (Edge* e : parents_) used |= e->perms();

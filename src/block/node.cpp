@@ -92,13 +92,16 @@ Task<Result<void>> Node::write(u64 offset, const IoVec& memory, u32 flags) {
     Result<void> result;
     if (options_.detect_zeroes != DetectZeroes::off && memory.length() && memory.is_zero()) {
         bool unmap = options_.detect_zeroes == DetectZeroes::unmap && options_.discard == DiscardMode::unmap;
-        result = co_await write_zeroes(offset, memory.length(), unmap ? flag::may_unmap : 0);
+        u32 how = (flags & flag::unchanged) | (unmap ? flag::may_unmap : 0);
+        result = co_await write_zeroes(offset, memory.length(), how);
     } else {
         if (limits_.request_alignment == 1 && memory.length() <= limits_.max_transfer)
             result = co_await do_write(offset, memory);
         else
             result = co_await write_split(offset, memory);
         count(statistics_.write, memory.length(), result);
+        // Afterwards, and also after errors: whoever copied what was there before must copy it again.
+        if (!(flags & flag::unchanged)) mark_dirty(offset, memory.length());
     }
     if (result && (flags & flag::fua)) result = co_await flush();
     co_return result;
@@ -172,13 +175,14 @@ Task<Result<void>> Node::write_zeroes(u64 offset, u64 length, u32 flags) {
             result = co_await write_zero_buffers(at, step);
         } else {
             step = round_down(step, alignment);
-            result = co_await do_write_zeroes(at, step, flags);
+            result = co_await do_write_zeroes(at, step, flags & ~flag::unchanged);
             if (!result && result.error().kind() == ErrorKind::unsupported && !(flags & flag::no_fallback))
                 result = co_await write_zero_buffers(at, step);
         }
         at += step;
     }
     count(statistics_.zero, length, result);
+    if (!(flags & flag::unchanged)) mark_dirty(offset, length);
     if (result && (flags & flag::fua)) result = co_await flush();
     co_return result;
 }
@@ -188,6 +192,7 @@ Task<Result<void>> Node::write_compressed(u64 offset, const IoVec& memory) {
     CO_CHECK(check_write(offset, memory.length()));
     auto result = co_await do_write_compressed(offset, memory);
     count(statistics_.write, memory.length(), result);
+    mark_dirty(offset, memory.length());
     co_return result;
 }
 
@@ -202,6 +207,7 @@ Task<Result<void>> Node::discard(u64 offset, u64 length) {
     while (start < end && result) {
         u64 step = std::min(end - start, limits_.max_zeroes);
         result = co_await do_discard(start, step);
+        mark_dirty(start, step);
         start += step;
     }
     if (!result && result.error().kind() == ErrorKind::unsupported) result = Result<void>();
@@ -231,13 +237,17 @@ Task<Result<void>> Node::truncate(u64 new_size, Prealloc prealloc) {
     if (options_.read_only) co_return Error::permission("'{}' is open read-only", filename_);
     co_await drain();
     InFlight guard(*this);
-    co_return co_await do_truncate(new_size, prealloc);
+    CO_CHECK(co_await do_truncate(new_size, prealloc));
+    for (auto& b : dirty_) b->resize(size());
+    co_return Result<void>();
 }
 
 Task<Result<void>> Node::copy_to(u64 offset, Node& target, u64 target_offset, u64 length) {
     InFlight guard(*this), other(target);
     CO_CHECK(target.check_write(target_offset, length));
-    co_return co_await do_copy_to(offset, target, target_offset, length);
+    Result<void> result = co_await do_copy_to(offset, target, target_offset, length);
+    target.mark_dirty(target_offset, length);
+    co_return result;
 }
 
 Task<Result<void>> Node::close() {
@@ -254,6 +264,30 @@ Task<Result<void>> Node::close() {
         if (result && !r) result = r;
     }
     co_return result;
+}
+
+Task<Result<void>> Node::reopen(bool read_only) {
+    if (read_only == options_.read_only) co_return Result<void>();
+    co_await drain();
+    constexpr u8 writing = perm::write | perm::resize;
+    auto permit = [this](bool write) -> Result<void> {
+        for (auto& e : children_)
+            if (e->role() == "file" || e->role() == "data-file")
+                TRY(e->change(u8(write ? e->perms() | writing : e->perms() & ~writing), e->shared()));
+        return {};
+    };
+    if (read_only) {
+        CO_CHECK(co_await do_reopen(true));
+        options_.read_only = true;
+        co_return permit(false);
+    }
+    CO_CHECK(permit(true));
+    options_.read_only = false;
+    Result<void> r = co_await do_reopen(false);
+    if (r) co_return r;
+    options_.read_only = true;
+    permit(false).ignore(); // giving up always works
+    co_return r;
 }
 
 Task<void> Node::drain() {
@@ -294,14 +328,90 @@ Task<Result<void>> Node::set_backing_file(const std::string&, const std::string&
     co_return unsupported("changing the backing file");
 }
 Task<Result<void>> Node::make_empty() { co_return unsupported("emptying the image"); }
-Task<Result<bool>> Node::bitmap_state(const std::string&, u64, u64&) { co_return unsupported("dirty bitmaps"); }
 Task<Result<void>> Node::amend(Json) { co_return unsupported("amending options"); }
+
+// ---- dirty bitmaps ----------------------------------------------------------------------------------------------------
+
+u64 Node::default_granularity() const { return std::clamp<u64>(cluster_size(), 4096, 65536); }
+
+std::shared_ptr<DirtyBitmap> Node::find_tracked(std::string_view name) const {
+    for (auto& b : dirty_)
+        if (b->name() == name) return b;
+    return nullptr;
+}
+
+std::vector<BitmapInfo> Node::bitmaps() const {
+    std::vector<BitmapInfo> list;
+    for (auto& b : dirty_)
+        if (!b->name().empty() && !b->persistent)
+            list.push_back({b->name(), b->granularity(), false, b->enabled, false});
+    return list;
+}
+
+Task<Result<std::shared_ptr<DirtyBitmap>>> Node::bitmap(const std::string& name) {
+    if (name.empty() || !find_tracked(name)) co_return Error::invalid_argument("Dirty bitmap '{}' not found", name);
+    co_return find_tracked(name);
+}
+
+Task<Result<void>> Node::bitmap_add(const std::string& name, u64 granularity, bool enabled, bool persistent) {
+    if (persistent) co_return unsupported("storing dirty bitmaps");
+    if (name.empty() || name.size() > max_bitmap_name)
+        co_return Error::invalid_argument("bitmap name of {} bytes, expected 1 to {}", name.size(), max_bitmap_name);
+    for (auto& b : bitmaps())
+        if (b.name == name) co_return Error::exists("Bitmap already exists: {}", name);
+    if (granularity == 0) granularity = default_granularity();
+    CO_TRY(auto made, DirtyBitmap::create(name, size(), granularity));
+    made->enabled = enabled;
+    track(std::move(made));
+    co_return Result<void>();
+}
+
+Task<Result<void>> Node::bitmap_remove(const std::string& name) {
+    CO_TRY(auto found, co_await Node::bitmap(name));
+    untrack(*found);
+    co_return Result<void>();
+}
+
+Task<Result<void>> Node::bitmap_clear(const std::string& name) {
+    CO_TRY(auto found, co_await bitmap(name));
+    CO_CHECK(co_await bitmaps_will_change());
+    found->clear_all();
+    co_return Result<void>();
+}
+
+Task<Result<void>> Node::bitmap_enable(const std::string& name, bool on) {
+    CO_TRY(auto found, co_await bitmap(name));
+    CO_CHECK(co_await bitmaps_will_change());
+    found->enabled = on;
+    co_return Result<void>();
+}
+
+Task<Result<void>> Node::bitmap_merge(const std::string& target, Node& from, const std::string& source) {
+    CO_TRY(auto to, co_await bitmap(target));
+    CO_TRY(auto what, co_await from.bitmap(source));
+    if (to->size() != what->size())
+        co_return Error::invalid_argument(
+            "Bitmaps are of different sizes (destination size is {} and source size is {}) and can't be merged",
+            to->size(), what->size());
+    CO_CHECK(co_await bitmaps_will_change());
+    to->merge(*what);
+    co_return Result<void>();
+}
+
+Task<Result<bool>> Node::bitmap_state(const std::string& name, u64 offset, u64& length) {
+    CO_TRY(auto found, co_await bitmap(name));
+    co_return found->state(offset, length);
+}
+
+// ---- chains -----------------------------------------------------------------------------------------------------------
 
 Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 length) {
     ChainExtent found;
     found.extent.length = length;
     unsigned depth = 0;
-    for (Node* node = &top; node && node != base; node = node->backing()) {
+    for (Node* node = &top; node && node != base; node = node->driver().is_filter ? node->file() : node->backing()) {
+        // Filters add no depth: what they show is their child's.
+        if (node->driver().is_filter && node->file()) continue;
         u64 size = node->size();
         if (offset >= size) {
             // A short layer reads as zeros past its end and hides what is below.
@@ -317,7 +427,6 @@ Task<Result<ChainExtent>> status_above(Node& top, Node* base, u64 offset, u64 le
             found.layer = node;
             co_return found;
         }
-        // Filters add no depth: what they show is their child's.
         depth++;
     }
     found.extent.allocated = found.extent.data = false;

@@ -7,12 +7,14 @@
 // errors elsewhere. Memory of a request stays the caller's until the task ends.
 #pragma once
 #include "base/io/scope.hpp"
+#include "block/dirty.hpp"
 #include "block/types.hpp"
 
 namespace mimic::block {
 
 struct Driver;
 struct Context;
+class Root;
 
 struct Limits {
     u32 request_alignment = 1; // offsets and lengths given to do_read and do_write
@@ -50,13 +52,30 @@ public:
     u8 perms() const { return perms_; }
     u8 shared() const { return shared_; }
     Result<void> change(u8 perms, u8 shared);
+    // The same use of another node. Errors: its other users don't allow it; then it stays.
+    Result<void> move_to(NodePtr node);
+    Node* parent() const { return parent_; }
+    Root* root() const { return root_; }
+    bool stays() const { return stays_; }
+    // A frozen edge is somebody's who relies on it (jobs).
+    bool frozen() const { return frozen_ != 0; }
+    const std::string& why_frozen() const { return why_frozen_; }
+    void freeze(std::string_view why) {
+        frozen_++;
+        why_frozen_ = why;
+    }
+    void thaw() { frozen_--; }
 
 private:
+    friend class Root;
     Edge() = default;
     NodePtr node_;
     Node* parent_ = nullptr;
-    std::string role_;
+    Root* root_ = nullptr;
+    std::string role_, why_frozen_;
     u8 perms_ = 0, shared_ = perm::all;
+    bool stays_ = false;
+    unsigned frozen_ = 0;
 };
 
 class Node : public std::enable_shared_from_this<Node> {
@@ -92,6 +111,8 @@ public:
     Task<Result<void>> copy_to(u64 offset, Node& target, u64 target_offset, u64 length);
     // Writes back what is cached and lets go of the image. A node that is not closed loses what it had not flushed.
     Task<Result<void>> close();
+    // Read-only from now on, or writable; the file below must be so already if this is. No request is in flight.
+    Task<Result<void>> reopen(bool read_only);
     // Waits until no request is in flight here.
     Task<void> drain();
     unsigned in_flight() const { return in_flight_; }
@@ -103,6 +124,8 @@ public:
     const std::vector<std::unique_ptr<Edge>>& children() const { return children_; }
     Result<void> add_child(NodePtr node, std::string role, u8 perms, u8 shared);
     void remove_child(std::string_view role);
+    // A node with parents may not lose them to nobody: closed() says that close() was called.
+    bool closed() const { return closed_; }
     const std::vector<Edge*>& parents() const { return parents_; }
     // The sum of what the parents do here, and what all of them allow.
     u8 used_perms() const;
@@ -127,12 +150,42 @@ public:
     virtual Task<Result<void>> amend(Json options);
     // The file is new and reads as zeros where nothing was written.
     virtual bool has_zero_init() const { return false; }
-    virtual std::vector<BitmapInfo> bitmaps() const { return {}; }
+
+    // Dirty bitmaps. Those that users name are kept here, and by formats that can store them (persistent); jobs have their own.
+    virtual std::vector<BitmapInfo> bitmaps() const;
+    // By name, with its bits in memory. Errors: there is none, or its bits mean nothing.
+    virtual Task<Result<std::shared_ptr<DirtyBitmap>>> bitmap(const std::string& name);
+    // granularity 0: the cluster size, from 4 to 64 KiB. Errors: it is there already, or can't be stored here.
+    virtual Task<Result<void>> bitmap_add(const std::string& name, u64 granularity, bool enabled, bool persistent);
+    virtual Task<Result<void>> bitmap_remove(const std::string& name);
+    Task<Result<void>> bitmap_clear(const std::string& name);
+    Task<Result<void>> bitmap_enable(const std::string& name, bool on);
+    // Adds to `target` what `source` of `from` has.
+    Task<Result<void>> bitmap_merge(const std::string& target, Node& from, const std::string& source);
     // Is any bit of the bitmap set at `offset`? Lowers `length` to how far that holds.
-    virtual Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
+    Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length);
+    // Must be awaited before bits are changed other than by writes: what is stored no longer holds.
+    virtual Task<Result<void>> bitmaps_will_change() { co_return Result<void>(); }
+    // Brings stored bitmaps into memory, so that all are in dirty_bitmaps().
+    virtual Task<Result<void>> load_bitmaps() { co_return Result<void>(); }
+    const std::vector<std::shared_ptr<DirtyBitmap>>& dirty_bitmaps() const { return dirty_; }
+    // Writes are recorded in it from now on.
+    void track(std::shared_ptr<DirtyBitmap> bitmap) { dirty_.push_back(std::move(bitmap)); }
+    void untrack(const DirtyBitmap& bitmap) {
+        std::erase_if(dirty_, [&](auto& b) { return b.get() == &bitmap; });
+    }
 
 protected:
     friend class Edge;
+    // Something is under way here: drain() waits.
+    struct InFlight {
+        Node& node;
+        InFlight(const InFlight&) = delete;
+        explicit InFlight(Node& n) : node(n) { node.in_flight_++; }
+        ~InFlight() {
+            if (--node.in_flight_ == 0) node.idle_.wake_all();
+        }
+    };
     virtual Task<Result<void>> do_read(u64 offset, const IoVec& memory) = 0;
     virtual Task<Result<void>> do_write(u64 offset, const IoVec& memory) = 0;
     // Errors: unsupported makes the caller write zeros, unless it forbade that.
@@ -144,24 +197,25 @@ protected:
     virtual Task<Result<void>> do_truncate(u64 size, Prealloc prealloc);
     virtual Task<Result<void>> do_copy_to(u64 offset, Node& target, u64 target_offset, u64 length);
     virtual Task<Result<void>> do_close();
+    // Before it becomes writable, or while it still is.
+    virtual Task<Result<void>> do_reopen(bool /*read_only*/) { co_return Result<void>(); }
     // The parents' permissions have changed (or would, with `perms` and `shared`); image locks follow them.
     virtual Result<void> permissions_changed(u8 perms, u8 shared);
     // Writes past the end grow it.
     virtual bool grows() const { return false; }
 
     Error unsupported(std::string_view what) const;
+    u64 default_granularity() const;
+    std::shared_ptr<DirtyBitmap> find_tracked(std::string_view name) const;
+    void mark_dirty(u64 offset, u64 length) {
+        for (auto& b : dirty_)
+            if (b->enabled) b->set(offset, length);
+    }
 
     Limits limits_;
     NodeOptions options_;
 
 private:
-    struct InFlight {
-        Node& node;
-        explicit InFlight(Node& n) : node(n) { node.in_flight_++; }
-        ~InFlight() {
-            if (--node.in_flight_ == 0) node.idle_.wake_all();
-        }
-    };
     Result<void> check_write(u64 offset, u64 length) const;
     Task<Result<void>> read_unaligned(u64 offset, const IoVec& memory);
     Task<Result<void>> write_unaligned(u64 offset, const IoVec& memory);
@@ -178,6 +232,7 @@ private:
     io::Mutex alignment_lock_;
     std::vector<std::unique_ptr<Edge>> children_;
     std::vector<Edge*> parents_;
+    std::vector<std::shared_ptr<DirtyBitmap>> dirty_;
     bool closed_ = false;
 };
 

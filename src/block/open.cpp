@@ -1,6 +1,7 @@
 // Opening a tree of nodes from file names and options; the list of drivers; probing.
 #include "block/driver.hpp"
 #include <algorithm>
+#include <cctype>
 #include <sys/stat.h>
 
 namespace mimic::block {
@@ -14,12 +15,17 @@ constexpr size_t probe_size = 2048;
 constexpr unsigned deepest_chain = 200;
 
 // Takes the options that all nodes have out of the tree.
-Result<void> take_common(Json& tree, NodeOptions& o) {
+Result<void> take_common(const Context& context, Json& tree, NodeOptions& o) {
     std::string owner = "the block node";
     OptionReader reader(tree, owner);
     std::optional<std::string> name;
     reader.string("node-name", name, "");
-    if (name) o.node_name = *name;
+    if (name) {
+        if (context.names.contains(*name)) return Error::exists("Duplicate nodes with node-name='{}'", *name);
+        if (name->empty() || name->size() > 31 || !std::isalpha(u8((*name)[0])))
+            return Error::invalid_argument("Invalid node-name: '{}'", *name);
+        o.node_name = *name;
+    }
     reader.flag("read-only", o.read_only, "");
     reader.flag("auto-read-only", o.auto_read_only, "");
     reader.flag("force-share", o.force_share, "");
@@ -77,7 +83,7 @@ Task<Result<NodePtr>> open_protocol_tree(Context& context, Json options, NodeOpt
         if (at == context.names.end()) co_return Error::not_found("Cannot find a node named '{}'", *options.string());
         co_return at->second->shared_from_this();
     }
-    CO_CHECK(take_common(options, common));
+    CO_CHECK(take_common(context, options, common));
     const Driver* driver = nullptr;
     Json driver_name = options.take("driver");
     if (auto* name = driver_name.string()) {
@@ -144,7 +150,7 @@ Task<Result<NodePtr>> open_tree(Context& context, OpenRequest& request) {
     common.cache_direct = cache.direct;
     common.cache_no_flush = cache.no_flush;
     common.discard = request.discard;
-    CO_CHECK(take_common(options, common));
+    CO_CHECK(take_common(context, options, common));
 
     const Driver* driver = nullptr;
     std::string format = request.format;

@@ -26,6 +26,7 @@ namespace flag {
 constexpr u32 may_unmap = 1;   // zeros may give their storage back
 constexpr u32 no_fallback = 2; // zeros only if that is cheaper than writing them
 constexpr u32 fua = 4;         // on stable storage when it ends
+constexpr u32 unchanged = 8;   // the disk reads the same afterwards: no dirty bitmap records it
 } // namespace flag
 
 enum class Prealloc : u8 { off, metadata, falloc, full };
@@ -57,7 +58,9 @@ struct BitmapInfo {
     u64 granularity = 0;
     bool in_use = false;  // not stored properly; its bits mean nothing
     bool enabled = false; // records writes
+    bool persistent = true;
 };
+constexpr size_t max_bitmap_name = 1023;
 
 struct ImageInfo {
     u64 cluster_size = 0; // 0: the format has none

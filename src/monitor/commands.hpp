@@ -4,13 +4,8 @@
 
 namespace mimic::monitor {
 
-struct Family {
-    std::string_view types; // declarations
-    std::span<const Command> commands;
-};
-extern const Family run_family, machine_family, chardev_family, block_family, object_family, memory_family, self_family,
+extern const Family run_family, machine_family, block_family, object_family, memory_family, human_family,
     migration_family;
-extern const std::span<const EventInfo> all_events;
 
 std::unique_ptr<Schema> make_schema();
 

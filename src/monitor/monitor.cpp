@@ -1,26 +1,25 @@
 #include "monitor/monitor.hpp"
 #include "migration/migrator.hpp"
 #include "monitor/commands.hpp"
+#include "qmp/disks.hpp"
 #include <algorithm>
-#include <ctime>
 
 namespace mimic::monitor {
 
-std::unique_ptr<Schema> make_schema() {
-    const Family* families[] = {&run_family,    &machine_family, &chardev_family, &block_family,
-                                &object_family, &memory_family,  &self_family,    &migration_family};
-    std::vector<std::string_view> types;
-    std::vector<std::span<const Command>> commands;
-    for (const Family* f : families) {
-        types.push_back(f->types);
-        commands.push_back(f->commands);
-    }
-    return std::make_unique<Schema>(types, commands, all_events);
-}
+namespace {
+constexpr const Family* families[] = {
+    &run_family,      &machine_family,     &qmp::chardev_family,  &block_family,       &object_family,
+    &memory_family,   &human_family,       &migration_family,     &qmp::self_family,   &qmp::node_family,
+    &qmp::job_family, &qmp::bitmap_family, &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
+} // namespace
+
+std::unique_ptr<Schema> make_schema() { return std::make_unique<Schema>(families); }
 
 std::string documentation() { return make_schema()->documentation(); }
 
-Monitor::Monitor(Services services) : services_(std::move(services)), schema_(make_schema()) {
+Monitor::Monitor(Services services)
+    : Server(services.chardevs.loop, services.chardevs, families)
+    , services_(std::move(services)) {
     watcher_ = run().watch([this](const machines::RunEvent& e) {
         using Kind = machines::RunEvent::Kind;
         constexpr std::string_view names[] = {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN"};
@@ -42,18 +41,7 @@ Monitor::Monitor(Services services) : services_(std::move(services)), schema_(ma
 Monitor::~Monitor() {
     services_.migrator.watch = nullptr;
     run().unwatch(watcher_);
-    sessions_.clear();
-}
-
-Result<Json> Monitor::execute(const Command& command, const Json& arguments) {
-    TRY(schema_->check(arguments, schema_->arguments(command)));
-    return command.run(*this, Arguments(arguments));
-}
-
-Result<Json> Monitor::execute(std::string_view name, const Json& arguments) {
-    const Command* c = schema_->find(name);
-    if (!c || !c->run) return Error::invalid_argument("The command {} has not been found", name);
-    return execute(*c, arguments);
+    close_sessions();
 }
 
 Result<cpu::Vcpu*> Monitor::vcpu(u64 index) {
@@ -62,42 +50,13 @@ Result<cpu::Vcpu*> Monitor::vcpu(u64 index) {
     return Error::invalid_argument("Parameter 'cpu-index': {}, expected a CPU number below {}", index, all.size());
 }
 
-void Monitor::serve_qmp(chardev::Chardev& dev, bool pretty) {
-    sessions_.push_back(make_qmp_session(*this, dev, pretty));
+void Monitor::serve_human(chardev::Chardev& dev) { sessions().push_back(make_human_session(*this, dev)); }
+
+std::span<const std::unique_ptr<chardev::Chardev>> Monitor::chardevs() const {
+    return services_.board.machine().chardevs();
 }
-void Monitor::serve_human(chardev::Chardev& dev) { sessions_.push_back(make_human_session(*this, dev)); }
-
-void Monitor::event(std::string_view name, Json data) {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    Json message = Json::object(), time = Json::object();
-    time.set("seconds", i64(now.tv_sec));
-    time.set("microseconds", i64(now.tv_nsec / 1000));
-    message.set("timestamp", std::move(time));
-    message.set("event", name);
-    if (!data.is_null()) message.set("data", std::move(data));
-    for (const auto& s : sessions_) s->event(name, message);
-}
-
-// ---- sessions ---------------------------------------------------------------------------------------------------------
-
-Session::Session(Monitor& monitor, chardev::Chardev& dev) : monitor_(monitor), dev_(dev) {}
-Session::~Session() { dev_.attach(nullptr); }
-
-u32 Session::room() { return waiting_.empty() ? 4096 : 0; }
-
-void Session::send(std::string_view text) {
-    waiting_ += text;
-    writable();
-    if (waiting_.size() > max_waiting) waiting_.clear();
-}
-
-void Session::writable() {
-    if (waiting_.empty()) return;
-    u32 n = dev_.write({reinterpret_cast<const u8*>(waiting_.data()), waiting_.size()});
-    waiting_.erase(0, n);
-    if (waiting_.empty()) dev_.accept_input();
-}
+void Monitor::add_chardev(std::unique_ptr<chardev::Chardev> dev) { machine().add_chardev(std::move(dev)); }
+void Monitor::remove_chardev(std::string_view id) { machine().remove_chardev(id); }
 
 // ---- guest memory -----------------------------------------------------------------------------------------------------
 

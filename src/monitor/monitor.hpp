@@ -10,7 +10,8 @@
 #pragma once
 #include "chardev/open.hpp"
 #include "machines/run_control.hpp"
-#include "monitor/schema.hpp"
+#include "qmp/server.hpp"
+#include "qmp/version.hpp"
 
 namespace mimic::migration {
 class Migrator;
@@ -18,8 +19,7 @@ class Migrator;
 
 namespace mimic::monitor {
 
-inline constexpr std::string_view version = "0.1";      // of Mimic
-inline constexpr u32 compatible_version[] = {10, 0, 0}; // of the reference whose manual the commands follow
+using qmp::Arguments, qmp::Command, qmp::EventInfo, qmp::Family, qmp::Schema, qmp::of;
 
 // A device as -device and device_add name it.
 struct DeviceRequest {
@@ -34,6 +34,7 @@ struct Services {
     migration::Migrator& migrator;
     const machines::BoardType& type;
     chardev::OpenContext& chardevs;
+    block::Storage& storage;
     std::string name, uuid;
     std::function<Result<void>(const DeviceRequest&)> add_device;
     // Changes what is logged: items of -d; "none" for nothing.
@@ -53,68 +54,45 @@ struct Human {
 // The commands of QMP, a table in Markdown.
 std::string documentation();
 
-class Session;
-
-class Monitor {
+class Monitor : public qmp::Server {
 public:
     explicit Monitor(Services services);
-    ~Monitor();
-    Monitor(const Monitor&) = delete;
+    ~Monitor() override;
 
     Services& vm() { return services_; }
     machines::Board& board() { return services_.board; }
     devices::Machine& machine() { return services_.board.machine(); }
     machines::RunControl& run() { return services_.run; }
-    const Schema& schema() const { return *schema_; }
 
-    // Checks the arguments and runs a QMP command. Errors: `not_found` is DeviceNotFound, all others are GenericError.
-    Result<Json> execute(const Command& command, const Json& arguments);
-    Result<Json> execute(std::string_view name, const Json& arguments = Json::object());
     // Runs one line of HMP; the answer as shown.
     std::string human(std::string_view line, Human& person);
-
-    // Connections. The chardev has no other front end and outlives the monitor.
-    void serve_qmp(chardev::Chardev& dev, bool pretty);
     void serve_human(chardev::Chardev& dev);
-    // Sends an event to all QMP clients.
-    void event(std::string_view name, Json data = {});
 
     bool migration_events = false; // the migration capability "events"
 
     // By number; errors list what is expected.
     Result<cpu::Vcpu*> vcpu(u64 index);
 
+    std::span<const std::unique_ptr<chardev::Chardev>> chardevs() const override;
+    void add_chardev(std::unique_ptr<chardev::Chardev> dev) override;
+    void remove_chardev(std::string_view id) override;
+    block::Storage& storage() override { return services_.storage; }
+    std::vector<std::string> option_names() const override { return services_.options; }
+
 private:
     Services services_;
-    std::unique_ptr<Schema> schema_;
-    std::vector<std::unique_ptr<Session>> sessions_;
     u32 watcher_ = 0;
 };
 
-// A front end of a chardev that speaks: output that waits for the peer, input in time.
-class Session : public chardev::FrontEnd {
+// A connection of a monitor other than QMP's.
+class Session : public qmp::Session {
 public:
-    Session(Monitor& monitor, chardev::Chardev& dev);
-    ~Session() override;
-    chardev::Chardev& chardev() const { return dev_; }
-    virtual void event(std::string_view /*name*/, const Json& /*message*/) {}
-    using FrontEnd::event;
-
-    u32 room() override;
-    void writable() override;
+    Session(Monitor& monitor, chardev::Chardev& dev) : qmp::Session(dev), monitor_(monitor) {}
 
 protected:
-    static constexpr size_t max_waiting = 64 << 20; // bytes of answers that nobody takes; then the oldest peer is lost
-    void send(std::string_view text);
-    void forget_output() { waiting_.clear(); }
     Monitor& monitor_;
-
-private:
-    chardev::Chardev& dev_;
-    std::string waiting_;
 };
 
-std::unique_ptr<Session> make_qmp_session(Monitor& m, chardev::Chardev& dev, bool pretty);
 std::unique_ptr<Session> make_human_session(Monitor& m, chardev::Chardev& dev);
 
 } // namespace mimic::monitor

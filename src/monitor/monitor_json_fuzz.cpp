@@ -1,10 +1,11 @@
 // What a QMP client sends: the stream is cut, texts are parsed and checked against the arguments of a command; expressions of HMP.
 #include "monitor/commands.hpp"
 #include "monitor/human/human.hpp"
-#include "monitor/json_stream.hpp"
+#include "qmp/json_stream.hpp"
 
 using namespace mimic;
 using namespace mimic::monitor;
+using mimic::qmp::JsonStream;
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     static const std::unique_ptr<Schema> schema = make_schema();

@@ -1,7 +1,6 @@
 // convert: many readers, one order of writes; zeros become holes; compression on all cores; copy offload.
 #include "app/img/commands.hpp"
 #include "base/io/scope.hpp"
-#include "block/qcow2/image.hpp"
 #include <algorithm>
 #include <cstdio>
 
@@ -343,11 +342,11 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
 }
 
 Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_broken) {
-    auto* source = dynamic_cast<block::qcow2::Qcow2*>(&from);
-    auto* target = dynamic_cast<block::qcow2::Qcow2*>(&to);
-    if (!source) co_return Error::unsupported("the source '{}' has no persistent bitmaps", from.filename());
-    if (!target) co_return Error::unsupported("the output format '{}' has no persistent bitmaps", to.driver().name);
-    for (auto& b : source->bitmaps()) {
+    if (&from.driver() != &block::qcow2_driver)
+        co_return Error::unsupported("the source '{}' has no persistent bitmaps", from.filename());
+    if (&to.driver() != &block::qcow2_driver)
+        co_return Error::unsupported("the output format '{}' has no persistent bitmaps", to.driver().name);
+    for (auto& b : from.bitmaps()) {
         if (b.in_use) {
             if (!skip_broken)
                 co_return Error::invalid_argument(
@@ -356,9 +355,9 @@ Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_brok
             tool.context.warn(fmt::format("Skipping inconsistent bitmap '{}'", b.name));
             continue;
         }
-        CO_CHECK(co_await target->bitmap_add(b.name, b.granularity, false));
-        CO_CHECK(co_await target->bitmap_merge(b.name, *source, b.name));
-        if (b.enabled) CO_CHECK(co_await target->bitmap_enable(b.name, true));
+        CO_CHECK(co_await to.bitmap_add(b.name, b.granularity, false, true));
+        CO_CHECK(co_await to.bitmap_merge(b.name, from, b.name));
+        if (b.enabled) CO_CHECK(co_await to.bitmap_enable(b.name, true));
     }
     co_return Result<void>();
 }

@@ -1,6 +1,5 @@
 // info, check, map, snapshot, bitmap.
 #include "app/img/commands.hpp"
-#include "block/qcow2/image.hpp"
 #include <algorithm>
 #include <ctime>
 #include <set>
@@ -493,10 +492,9 @@ Task<int> cmd_bitmap(Tool& tool) {
     Tool::Open how2{.writable = true, .no_backing = true, .format = tool.format, .image_opts = tool.image_opts};
     Tool::Image image = co_await tool.open(args.names()[0], how2);
     if (!image) co_return 1;
-    auto* q = dynamic_cast<block::qcow2::Qcow2*>(image.node.get());
     Tool::Image source;
     Result<void> r;
-    if (!q)
+    if (&image->driver() != &block::qcow2_driver)
         r = Error::unsupported("format '{}' of '{}' does not support persistent bitmaps", image->driver().name,
                                image->filename());
     if (!source_file.empty() && r) {
@@ -510,18 +508,14 @@ Task<int> cmd_bitmap(Tool& tool) {
     const std::string& name = args.names()[1];
     for (auto& a : actions) {
         if (!r) break;
-        auto* from = source ? dynamic_cast<block::qcow2::Qcow2*>(source.node.get()) : q;
+        Node& from = source ? *source : *image;
         switch (a.letter) {
-        case opt_add: r = co_await q->bitmap_add(name, granularity.value_or(0), true); break;
-        case opt_remove: r = co_await q->bitmap_remove(name); break;
-        case opt_clear: r = co_await q->bitmap_clear(name); break;
-        case opt_enable: r = co_await q->bitmap_enable(name, true); break;
-        case opt_disable: r = co_await q->bitmap_enable(name, false); break;
-        default:
-            if (from)
-                r = co_await q->bitmap_merge(name, *from, a.value);
-            else
-                r = Error::unsupported("'{}' has no persistent bitmaps", source_file);
+        case opt_add: r = co_await image->bitmap_add(name, granularity.value_or(0), true, true); break;
+        case opt_remove: r = co_await image->bitmap_remove(name); break;
+        case opt_clear: r = co_await image->bitmap_clear(name); break;
+        case opt_enable: r = co_await image->bitmap_enable(name, true); break;
+        case opt_disable: r = co_await image->bitmap_enable(name, false); break;
+        default: r = co_await image->bitmap_merge(name, from, a.value);
         }
     }
     if (!r) tool.error(fmt::format("Operation on bitmap '{}' failed: {}", name, r.error().message()));

@@ -1,6 +1,7 @@
 // The server: opens the image, listens, and serves connections until the last one or a signal.
 #include "app/nbd/settings.hpp"
 #include "base/io/scope.hpp"
+#include "block/graph.hpp"
 #include "block/nbd/server.hpp"
 #include <csignal>
 #include <cstdlib>
@@ -33,6 +34,7 @@ public:
     Task<int> run(const std::function<bool()>& ready) {
         bool ok = co_await open();
         if (ok) ok = co_await listen_and_serve(ready);
+        co_await server_.remove(s_.export_name);
         if (!co_await tool_.close(image_)) ok = false;
         co_return ok ? 0 : 1;
     }
@@ -65,7 +67,7 @@ private:
         if (!image_) co_return false;
         if (!s_.load_snapshot.empty() && !co_await tool::load_snapshot(tool_, *image_, s_.load_snapshot))
             co_return false;
-        co_return add_export();
+        co_return co_await add_export();
     }
 
     // The options of a raw disk that begins at the offset of the image.
@@ -122,27 +124,27 @@ private:
         co_return path;
     }
 
-    bool add_export() {
+    Task<bool> add_export() {
         block::nbd::Export e;
         e.name = s_.export_name;
         e.description = s_.description;
-        e.node = image_.node.get();
+        auto disk = block::Root::attach(image_.node, "export", 0, block::perm::all);
+        if (!disk) co_return fail(disk.error().message());
+        e.disk = std::move(*disk);
         e.writable = !s_.read_only && !image_->read_only();
         e.multi_conn = s_.shared != 1;
         e.write_through = image_.write_through;
         e.allocation_depth = s_.allocation_depth;
         for (auto& name : s_.bitmaps) {
-            bool found = false;
             for (auto& b : image_->bitmaps())
-                if (b.name == name) {
-                    if (b.in_use) return fail(fmt::format("Bitmap '{}' is inconsistent and cannot be used", name));
-                    found = true;
-                }
-            if (!found) return fail(fmt::format("Bitmap '{}' is not found", name));
-            e.bitmaps.push_back(name);
+                if (b.name == name && b.in_use)
+                    co_return fail(fmt::format("Bitmap '{}' is inconsistent and cannot be used", name));
+            auto found = co_await image_->bitmap(name);
+            if (!found) co_return fail(fmt::format("Bitmap '{}' is not found", name));
+            e.bitmaps.push_back(std::move(*found));
         }
         auto added = server_.add(std::move(e));
-        return added || fail(added.error().message());
+        co_return added || fail(added.error().message());
     }
 
     Task<bool> listen_and_serve(const std::function<bool()>& ready) {

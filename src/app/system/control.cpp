@@ -16,8 +16,8 @@ void Session::make_control() {
         std::fprintf(stderr, "%s: -incoming: %s\n", options_.program.c_str(), e.message().c_str());
         leave(1);
     };
-    monitor::Services services{*board_,           *run_,         *migrator_,         *type_,
-                               *chardev_context_, options_.name, options_.board.uuid};
+    monitor::Services services{*board_,           *run_,     *migrator_,    *type_,
+                               *chardev_context_, *storage_, options_.name, options_.board.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {
         return make_device({d.driver, d.id, d.bus, d.properties});
     };
@@ -25,6 +25,7 @@ void Session::make_control() {
     services.options = option_names();
     services.serve_debugger = [this](const std::string& device) { return open_debugger(device); };
     monitor_ = std::make_unique<monitor::Monitor>(std::move(services));
+    storage_->on_event = [this](std::string_view name, Json data) { monitor_->event(name, std::move(data)); };
 }
 
 // The chardev of a monitor: one that -chardev made, the other side of a mux, or one of its own.

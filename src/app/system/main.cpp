@@ -1,7 +1,7 @@
 // `mimic-system`: by its own name the guest is said by -M alone or by the first word; by a link's name (mimic-system-riscv64,
 // qemu-system-riscv64) the guest is in it.
-#include "app/system/daemon.hpp"
 #include "app/system/session.hpp"
+#include "app/tool/daemonize.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
 #include "devices/types.hpp"
@@ -134,11 +134,11 @@ int system_main(std::string_view program, std::span<const std::string_view> word
     };
     if (!options) return complain(options.error());
     if (options->help != Help::none) return print_help(*options);
-    std::unique_ptr<Daemon> daemon;
+    std::unique_ptr<tool::Background> daemon;
     if (options->daemonize) {
         if (options->nographic)
             return complain(Error::invalid_argument("-daemonize: it has no terminal, expected without -nographic"));
-        auto begun = Daemon::begin();
+        auto begun = tool::Background::begin("-daemonize");
         if (!begun) return complain(begun.error());
         daemon = std::move(*begun);
     }

@@ -361,6 +361,12 @@ constexpr Row rows[] = {
          o.board.firmware_folders.emplace_back(v);
          return {};
      }},
+    {"blockdev", "DRIVER,node-name=NAME[,key=value...] or JSON",
+     "a node of the block layer, for -device ...,drive=NAME",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.blockdevs.emplace_back(v);
+         return {};
+     }},
     {"drive", "file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID]...", "a disk image", add_drive},
     {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
     {"global", "DRIVER.PROPERTY=VALUE", "a default of all devices of a type", add_global},

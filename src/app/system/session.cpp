@@ -19,6 +19,12 @@ Result<void> Session::create() {
     loop_ = TRY(io::Loop::create());
     watch_signals(); // before any thread is made, so that all have them blocked
     blocks_ = std::make_unique<block::Context>(block::Context{.loop = *loop_});
+    storage_ = std::make_unique<block::Storage>(*blocks_);
+    storage_->find_device = [this](std::string_view id) -> std::shared_ptr<block::Root> {
+        for (const auto& [name, drive] : drives_)
+            if (name == id) return drive.node;
+        return nullptr;
+    };
     blocks_->warn = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
     chardev_context_ = std::make_unique<chardev::OpenContext>(
         chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); },
@@ -114,7 +120,35 @@ Result<block::NodePtr> Session::open_drive(const DriveOptions& d) {
     return loop_->run(block::open_node(*blocks_, std::move(overlay)));
 }
 
+Result<void> Session::add_drive(const std::string& id, block::NodePtr node, bool read_only) {
+    u8 perms = block::perm::consistent_read;
+    if (!read_only) perms |= block::perm::write | block::perm::resize;
+    constexpr u8 shared = block::perm::consistent_read | block::perm::write_unchanged;
+    auto root = TRY(block::Root::attach(node, id, perms, shared));
+    for (block::Node* below = node.get(); below; below = block::backing_of(below))
+        TRY(loop_->run(block::skip_filters(below)->load_bitmaps()));
+    drives_.emplace_back(id, devices::Machine::Drive{std::move(root), read_only, nullptr});
+    return {};
+}
+
+// A device may name a node of -blockdev or blockdev-add in place of a -drive.
+Result<void> Session::drive_of_node(const DeviceOptions& d) {
+    for (const auto& [key, value] : d.properties) {
+        if (key != "drive" || storage_->find_device(value)) continue;
+        auto node = storage_->find_node(value);
+        if (!node) continue;
+        TRY(add_drive(value, *node, (*node)->read_only()));
+        board_->machine().drives[value] = drives_.back().second;
+    }
+    return {};
+}
+
 Result<void> Session::open_drives() {
+    for (const std::string& text : options_.blockdevs) {
+        Json options =
+            TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "driver")).in("-blockdev"));
+        TRY(loop_->run(storage_->add(std::move(options))).in("-blockdev"));
+    }
     u32 n = 0;
     for (DriveOptions& d : options_.drives) {
         if (d.id.empty()) d.id = fmt::format("{}{}", d.interface, n);
@@ -122,11 +156,7 @@ Result<void> Session::open_drives() {
         for (const auto& [id, other] : drives_)
             if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
         auto node = TRY(open_drive(d).in("-drive {}", d.file));
-        u8 perms = block::perm::consistent_read;
-        if (!d.read_only) perms |= block::perm::write | block::perm::resize;
-        roots_.push_back(
-            TRY(block::Edge::attach(node, nullptr, d.id, perms, block::perm::consistent_read).in("-drive {}", d.file)));
-        drives_.emplace_back(d.id, devices::Machine::Drive{node, d.read_only, nullptr});
+        TRY(add_drive(d.id, std::move(node), d.read_only).in("-drive {}", d.file));
         if (d.interface == "pflash") {
             size_t unit = d.unit == ~u32{0} ? options_.board.flash.size() : d.unit;
             if (unit > 15) return Error::invalid_argument("-drive unit: {}, expected at most 15", unit);
@@ -219,6 +249,7 @@ Result<void> Session::make_device(const DeviceOptions& d) {
     }
     if (created_ && !parent->hotplug())
         return Error::unsupported("Bus '{}' does not support hotplugging", parent->id());
+    TRY(drive_of_node(d));
     TRY(machine.create(d.driver, d.id, d.properties, parent));
     return {};
 }
@@ -226,6 +257,23 @@ Result<void> Session::make_device(const DeviceOptions& d) {
 Result<void> Session::make_devices() {
     for (const DeviceOptions& d : options_.devices) TRY(make_device(d).in("-device {}", d.driver));
     return {};
+}
+
+// Jobs end first; then each disk is written back with its last user.
+void Session::close_drives() {
+    if (!storage_) return;
+    auto told = [this](Result<void> r) {
+        if (!r) std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), r.error().message().c_str());
+    };
+    loop_->run(storage_->jobs().shut_down());
+    for (auto& [id, drive] : drives_) {
+        block::NodePtr node = drive.node->ptr();
+        drive.node.reset();
+        if (node->parents().empty()) told(loop_->run(node->close()));
+    }
+    drives_.clear();
+    told(loop_->run(storage_->shut_down()));
+    storage_.reset();
 }
 
 // ---- running ----------------------------------------------------------------------------------------------------------
@@ -297,6 +345,7 @@ int Session::run() {
 }
 
 Session::~Session() {
+    if (storage_) storage_->on_event = [](std::string_view, Json) {};
     if (board_) board_->stop();
     qtest_.reset();
     if (qtest_log_) std::fclose(qtest_log_);
@@ -304,19 +353,11 @@ Session::~Session() {
     monitor_.reset();
     migrator_.reset();
     run_.reset();
-    for (auto& [id, drive] : drives_) {
-        if (drive.node) loop_->run(drive.node->drain());
-    }
+    for (auto& [id, drive] : drives_)
+        if (drive.node) loop_->run(drive.node->node().drain());
     board_.reset();
     chardevs_.clear();
-    for (auto& root : roots_) {
-        block::NodePtr node = root->ptr();
-        root.reset();
-        if (auto closed = loop_->run(node->close()); !closed)
-            std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), closed.error().message().c_str());
-    }
-    drives_.clear();
-    roots_.clear();
+    close_drives();
     for (const std::string& path : temporary_) unlink(path.c_str());
     stopped_ = true;
     if (signal_watch_) {

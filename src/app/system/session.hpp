@@ -2,7 +2,7 @@
 #pragma once
 #include "app/system/options.hpp"
 #include "base/io/watch.hpp"
-#include "block/driver.hpp"
+#include "block/storage.hpp"
 #include "chardev/open.hpp"
 #include "migration/migrator.hpp"
 #include "monitor/debugger.hpp"
@@ -25,6 +25,8 @@ private:
     Result<void> open_log();
     Result<void> open_drives();
     Result<block::NodePtr> open_drive(const DriveOptions& d);
+    Result<void> add_drive(const std::string& id, block::NodePtr node, bool read_only);
+    Result<void> drive_of_node(const DeviceOptions& d);
     Result<void> open_chardevs();
     Result<std::string> open_serial(u32 n, const std::string& text);
     Result<void> make_board();
@@ -40,11 +42,12 @@ private:
     void watch_signals();
     io::Task<Result<void>> signals();
     void leave(int status);
+    void close_drives();
 
     SystemOptions options_;
     std::unique_ptr<io::Loop> loop_;
     std::unique_ptr<block::Context> blocks_;
-    std::vector<std::unique_ptr<block::Edge>> roots_;
+    std::unique_ptr<block::Storage> storage_;
     std::vector<std::string> temporary_; // files of snapshot=on
     std::vector<std::pair<std::string, devices::Machine::Drive>> drives_;
     std::unique_ptr<chardev::OpenContext> chardev_context_;

@@ -1,4 +1,5 @@
 #include "app/tool/tool.hpp"
+#include "block/secrets.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <fcntl.h>
@@ -127,37 +128,8 @@ bool Tool::add_object(const std::string& text) {
         error(parsed.error().message());
         return false;
     }
-    Json type = parsed->take("qom-type");
-    if (!type.string() || *type.string() != "secret") {
-        error(fmt::format("object type '{}' is not known to the image tools, expected secret",
-                          type.string() ? *type.string() : ""));
-        return false;
-    }
-    std::optional<std::string> id, data, file, encoding;
-    block::OptionReader reader(*parsed, "object 'secret'");
-    reader.string("id", id, "");
-    reader.string("data", data, "");
-    reader.string("file", file, "");
-    reader.string("format", encoding, "");
-    if (auto r = reader.finish(); !r) {
+    if (auto r = block::add_object(context, std::move(*parsed)); !r) {
         error(r.error().message());
-        return false;
-    }
-    if (!id || data.has_value() == file.has_value() || encoding.value_or("raw") != "raw") {
-        error("object 'secret' expects id=, one of data= and file=, and no format but raw");
-        return false;
-    }
-    if (file) {
-        std::ifstream in(*file, std::ios::binary);
-        std::ostringstream bytes;
-        if (!in || !(bytes << in.rdbuf())) {
-            error(fmt::format("Unable to read '{}'", *file));
-            return false;
-        }
-        data = bytes.str();
-    }
-    if (!context.secrets.emplace(*id, *data).second) {
-        error(fmt::format("attempt to add duplicate object '{}'", *id));
         return false;
     }
     return true;

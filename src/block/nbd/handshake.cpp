@@ -98,7 +98,7 @@ private:
         const Export* e = server_.find(name);
         if (!e) return Error::not_found("client asked for export '{}', which is not there", printable(name));
         Packer p;
-        p.number64(e->node->size()).number16(e->flags(session_.structured));
+        p.number64(e->disk->size()).number16(e->flags(session_.structured));
         if (!session_.no_zeroes) p.zeroes(reserved_bytes);
         channel_.queue(p.bytes());
         choose(e);
@@ -145,7 +145,7 @@ private:
         reply(rep_info,
               Packer().number16(info_block_size).number32(s.minimum).number32(s.preferred).number32(s.maximum));
         reply(rep_info,
-              Packer().number16(info_export).number64(e->node->size()).number16(e->flags(session_.structured)));
+              Packer().number16(info_export).number64(e->disk->size()).number16(e->flags(session_.structured)));
         if (s.minimum > 1 && !wants_sizes && option_ == opt_go) {
             reply(rep_err_block_size_reqd, "requests must be aligned; ask for NBD_INFO_BLOCK_SIZE");
             return;

@@ -80,7 +80,7 @@ protected:
     void export_it(bool writable = true) {
         ASSERT_TRUE(server.add({.name = "disk",
                                 .description = "a disk",
-                                .node = node.get(),
+                                .disk = *Root::attach(node, "export", 0, perm::all),
                                 .writable = writable,
                                 .allocation_depth = true}));
     }

@@ -6,8 +6,9 @@ namespace mimic::block::nbd {
 
 BlockSizes Export::sizes() const {
     BlockSizes s;
-    s.minimum = node->limits().request_alignment;
-    u64 cluster = node->cluster_size();
+    const Node& node = disk->node();
+    s.minimum = node.limits().request_alignment;
+    u64 cluster = node.cluster_size();
     s.preferred = std::max<u32>(4096, s.minimum);
     // Powers of two up to the payload's limit only.
     if (std::has_single_bit(cluster) && cluster > s.preferred && cluster <= max_payload) s.preferred = u32(cluster);
@@ -28,7 +29,7 @@ u16 Export::flags(bool structured) const {
 std::vector<std::string> Export::contexts() const {
     std::vector<std::string> list{std::string(base_allocation)};
     if (allocation_depth) list.emplace_back(nbd::allocation_depth);
-    for (auto& b : bitmaps) list.push_back(std::string(dirty_bitmap) + b);
+    for (auto& b : bitmaps) list.push_back(std::string(dirty_bitmap) + b->name());
     return list;
 }
 
@@ -45,10 +46,27 @@ const Export* Server::find(std::string_view name) const {
     return at == exports_.end() ? nullptr : &*at;
 }
 
+unsigned Server::clients_of(std::string_view name) const {
+    return unsigned(std::ranges::count_if(
+        live_, [&](const Live& l) { return l.session->export_ && l.session->export_->name == name; }));
+}
+
+Task<void> Server::remove(std::string name) {
+    auto at = std::ranges::find(exports_, name, &Export::name);
+    if (at == exports_.end()) co_return;
+    // New clients don't find it any more.
+    std::list<Export> going;
+    going.splice(going.end(), exports_, at);
+    auto uses = [&](const Live& l) { return l.session->export_ == &going.front(); };
+    for (auto& l : live_)
+        if (uses(l)) l.channel->shut();
+    while (std::ranges::any_of(live_, uses)) co_await gone_.wait();
+}
+
 Task<bool> Server::serve(std::unique_ptr<Transport> transport) {
     Channel channel(loop_, std::move(transport));
-    live_.push_back(&channel);
     Session session;
+    live_.push_back({&channel, &session});
     Result<bool> agreed = co_await negotiate(*this, channel, session);
     Result<void> end;
     if (agreed && *agreed)
@@ -59,12 +77,14 @@ Task<bool> Server::serve(std::unique_ptr<Transport> transport) {
     if (end) end = co_await channel.flush();
     if (!end) log(end.error().message());
     co_await channel.close();
-    std::erase(live_, &channel);
-    co_return agreed&& session.export_ != nullptr;
+    std::erase_if(live_, [&](const Live& l) { return l.channel == &channel; });
+    bool used = agreed && session.export_;
+    gone_.wake_all();
+    co_return used;
 }
 
 void Server::shut_all() {
-    for (Channel* c : live_) c->shut();
+    for (auto& l : live_) l.channel->shut();
 }
 
 } // namespace mimic::block::nbd

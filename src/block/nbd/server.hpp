@@ -9,31 +9,37 @@
 #pragma once
 #include "block/nbd/channel.hpp"
 #include "block/nbd/protocol.hpp"
-#include "block/node.hpp"
+#include "block/graph.hpp"
+#include <list>
 
 namespace mimic::block::nbd {
 
 struct Export {
     std::string name, description;
-    Node* node = nullptr; // must outlive the server
+    std::shared_ptr<Root> disk;
     bool writable = false;
     bool multi_conn = false;
     bool write_through = false; // every write is on stable storage before its reply
     bool allocation_depth = false;
-    std::vector<std::string> bitmaps; // of the node
+    std::vector<std::shared_ptr<DirtyBitmap>> bitmaps;
     BlockSizes sizes() const;
     u16 flags(bool structured) const;
     // The metadata contexts; a context's index is its identifier.
     std::vector<std::string> contexts() const;
 };
 
+struct Session;
+
 class Server {
 public:
-    explicit Server(io::Loop& loop) : loop_(loop) {}
+    explicit Server(io::Loop& loop) : loop_(loop), gone_(loop) {}
     // Errors: the name is there already or too long.
     Result<void> add(Export e);
     const Export* find(std::string_view name) const;
-    const std::vector<Export>& exports() const { return exports_; }
+    const std::list<Export>& exports() const { return exports_; }
+    // Ends the connections to it and takes it away; requests under way are done first.
+    Task<void> remove(std::string name);
+    unsigned clients_of(std::string_view name) const;
 
     // One client, from its first byte to its last. True if it came as far as the transmission phase. Why it ended otherwise
     // is told to `log`.
@@ -50,8 +56,13 @@ public:
 
 private:
     io::Loop& loop_;
-    std::vector<Export> exports_;
-    std::vector<Channel*> live_;
+    std::list<Export> exports_;
+    struct Live {
+        Channel* channel;
+        const Session* session;
+    };
+    std::vector<Live> live_;
+    io::WaitList gone_;
 };
 
 // The parts of serve(). What the handshake settles:

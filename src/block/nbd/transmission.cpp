@@ -20,7 +20,7 @@ public:
         , channel_(channel)
         , session_(session)
         , export_(*session.export_)
-        , node_(*session.export_->node)
+        , node_(*session.export_->disk)
         , contexts_(session.export_->contexts())
         , scope_(server.loop())
         , room_(server.loop()) {
@@ -107,7 +107,7 @@ private:
         if (r.command == cmd_block_status && session_.contexts.empty())
             return Error::invalid_argument("block status without a metadata context");
         if (r.command == cmd_block_status && r.length == 0) return Error::invalid_argument("block status of no bytes");
-        u32 minimum = node_.limits().request_alignment;
+        u32 minimum = node_.node().limits().request_alignment;
         if (r.offset % minimum || r.length % minimum)
             return Error::invalid_argument("{} of {} bytes at {} is not aligned to {}", command_name(r.command),
                                            r.length, r.offset, minimum);
@@ -192,7 +192,7 @@ private:
     Task<void> sparse(Request r, Buffer buffer, u64 charge) {
         u64 end = r.offset + r.length;
         for (u64 at = r.offset; at < end;) {
-            auto e = co_await status_above(node_, nullptr, at, end - at);
+            auto e = co_await node_.status(nullptr, at, end - at);
             Result<void> done;
             if (!e) done = e.error();
             u64 length = e ? e->extent.length : 0;
@@ -276,11 +276,12 @@ private:
     Task<Result<u32>> state_at(u32 id, u64 at, u64& length) {
         const std::string& name = contexts_[id];
         if (name.starts_with(dirty_bitmap)) {
-            std::string bitmap = name.substr(dirty_bitmap.size());
-            CO_TRY(bool dirty, co_await node_.bitmap_state(bitmap, at, length));
-            co_return dirty ? state_dirty : 0u;
+            for (auto& b : export_.bitmaps)
+                if (name.compare(dirty_bitmap.size(), std::string::npos, b->name()) == 0)
+                    co_return b->state(at, length) ? state_dirty : 0u;
+            co_return Error::invalid_argument("context '{}' is not there", name);
         }
-        CO_TRY(ChainExtent e, co_await status_above(node_, nullptr, at, length));
+        CO_TRY(ChainExtent e, co_await node_.status(nullptr, at, length));
         length = std::min(length, e.extent.length);
         if (name == allocation_depth) co_return e.layer&& e.extent.allocated ? e.depth + 1 : 0u;
         co_return (e.extent.data ? 0u : state_hole) | (e.extent.zero ? state_zero : 0u);
@@ -356,7 +357,7 @@ private:
     Channel& channel_;
     const Session& session_;
     const Export& export_;
-    Node& node_;
+    Root& node_;
     std::vector<std::string> contexts_;
     io::Scope scope_;
     io::WaitList room_;

@@ -166,6 +166,21 @@ protected:
         co_return Result<void>();
     }
 
+    // The descriptor stays the same number, so that the engines know it.
+    Task<Result<void>> do_reopen(bool read_only) override {
+        int fd = ::open(file_.path().c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+                                                (options_.cache_direct ? O_DIRECT : 0));
+        if (fd < 0) co_return Error::from_errno(errno, "Could not reopen '{}'", filename());
+        // Locks belong to the open file: the new one could not have them beside the old one.
+        u8 perms = used_perms(), shared = options_.force_share ? perm::all : shared_perms();
+        if (locking_) CO_CHECK(lock_.change(file_.fd(), filename(), 0, perm::all));
+        int moved = dup3(fd, file_.fd(), O_CLOEXEC);
+        int error = errno;
+        ::close(fd);
+        if (moved < 0) co_return Error::from_errno(error, "Could not reopen '{}'", filename());
+        co_return locking_ ? lock_.change(file_.fd(), filename(), perms, shared) : Result<void>();
+    }
+
     Result<void> permissions_changed(u8 perms, u8 shared) override {
         if (!locking_) return {};
         if (options_.force_share) shared = perm::all;

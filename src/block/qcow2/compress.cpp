@@ -140,7 +140,7 @@ Task<Result<void>> Qcow2::do_write_compressed(u64 offset, const IoVec& memory) {
         co_return Error::invalid_argument("'{}': compressed writes need whole clusters of {} bytes", filename(),
                                           cluster);
     CO_CHECK(co_await relieve());
-    CO_CHECK(co_await mark_written(offset, length));
+    CO_CHECK(co_await begin_bitmap_use());
     io::Scope scope(loop());
     auto one = [](Qcow2& self, u64 at, IoVec part) -> Task<Result<void>> {
         co_return co_await self.write_compressed_cluster(at, part);

@@ -149,7 +149,9 @@ Task<Result<void>> write_skeleton(Node& file, Header h) {
 
 Task<Result<void>> fill_new(Context& context, const CreateArguments& a, const CreateOptions& o) {
     OpenRequest r;
-    r.filename = a.filename;
+    r.filename = a.file ? "" : a.filename;
+    r.options = Json::object();
+    if (a.file) r.options.set("file", a.file->options().node_name);
     r.format = "qcow2";
     r.writable = true;
     r.no_backing = true;
@@ -159,6 +161,10 @@ Task<Result<void>> fill_new(Context& context, const CreateArguments& a, const Cr
     Result<void> done = co_await image.set_up(o.size.value_or(0));
     if (done && o.preallocation && *o.preallocation)
         done = co_await image.preallocate(0, image.size(), Prealloc(*o.preallocation));
+    // A file that somebody lends stays open.
+    std::shared_ptr<Edge> lender;
+    if (a.file)
+        if (auto edge = Edge::attach(a.file, nullptr, "creation", 0, perm::all)) lender = std::move(*edge);
     Result<void> closed = co_await node->close();
     co_return done ? closed : done;
 }
@@ -174,17 +180,22 @@ Task<Result<void>> create(Context& context, CreateArguments& a) {
         Prealloc mode = Prealloc(o.preallocation.value_or(0));
         CO_CHECK(co_await create_protocol(context, name, size, mode == Prealloc::metadata ? Prealloc::off : mode));
     }
-    CO_CHECK(co_await create_protocol(context, a.filename, 0, Prealloc::off));
-    NodeOptions common;
-    common.cache_no_flush = true;
-    CO_TRY(NodePtr file, co_await open_protocol(context, a.filename, common));
+    NodePtr file = a.file;
+    if (!file) {
+        CO_CHECK(co_await create_protocol(context, a.filename, 0, Prealloc::off));
+        NodeOptions common;
+        common.cache_no_flush = true;
+        CO_TRY(file, co_await open_protocol(context, a.filename, common));
+    }
     Result<void> written;
     {
         CO_TRY(auto edge, Edge::attach(file, nullptr, "creation", perm::consistent_read | perm::write | perm::resize,
                                        perm::write_unchanged));
-        written = co_await write_skeleton(*file, header);
+        if (a.file) written = co_await file->truncate(0);
+        if (written) written = co_await write_skeleton(*file, header);
     }
-    Result<void> closed = co_await file->close();
+    Result<void> closed;
+    if (!a.file) closed = co_await file->close();
     CO_CHECK(written);
     CO_CHECK(closed);
     co_return co_await fill_new(context, a, o);

@@ -12,8 +12,9 @@
 #include "block/driver.hpp"
 #include "block/qcow2/cache.hpp"
 #include "block/qcow2/header.hpp"
-#include "block/qcow2/ranges.hpp"
 #include "block/qcow2/refcounts.hpp"
+#include "block/ranges.hpp"
+#include <list>
 #include <unordered_set>
 
 namespace mimic::block::qcow2 {
@@ -41,11 +42,10 @@ struct Bitmap {
     u32 flags = 0;
     u8 type = 1;
     std::vector<u8> extra;
-    std::vector<u64> table; // as on disk, host byte order
-    u64 table_offset = 0;   // 0: not on disk yet
-    // Parts (one cluster of bits each) that are in memory; others are as the table says.
-    std::map<u64, std::vector<u8>> parts;
-    bool changed = false;
+    std::vector<u64> table;            // as on disk, host byte order
+    u64 table_offset = 0;              // 0: not on disk yet
+    bool stale = false;                // it was in use when somebody crashed: its bits mean nothing
+    std::shared_ptr<DirtyBitmap> bits; // null: as the table says
 };
 
 enum class Kind : u8 { unallocated, zero_plain, zero_allocated, normal, compressed };
@@ -81,12 +81,11 @@ public:
     Task<Result<void>> amend(Json options) override;
 
     std::vector<BitmapInfo> bitmaps() const override;
-    Task<Result<void>> bitmap_add(const std::string& name, u64 granularity, bool enabled);
-    Task<Result<void>> bitmap_remove(const std::string& name);
-    Task<Result<void>> bitmap_clear(const std::string& name);
-    Task<Result<void>> bitmap_enable(const std::string& name, bool on);
-    Task<Result<void>> bitmap_merge(const std::string& target, Qcow2& from, const std::string& source);
-    Task<Result<bool>> bitmap_state(const std::string& name, u64 offset, u64& length) override;
+    Task<Result<std::shared_ptr<DirtyBitmap>>> bitmap(const std::string& name) override;
+    Task<Result<void>> bitmap_add(const std::string& name, u64 granularity, bool enabled, bool persistent) override;
+    Task<Result<void>> bitmap_remove(const std::string& name) override;
+    Task<Result<void>> bitmaps_will_change() override { return begin_bitmap_use(); }
+    Task<Result<void>> load_bitmaps() override;
 
     const Header& header() const { return header_; }
     // Allocates all clusters up to `size` without data (preallocation=metadata), from `from` on.
@@ -107,6 +106,7 @@ protected:
     Task<Result<Extent>> do_status(u64 offset, u64 length) override;
     Task<Result<void>> do_truncate(u64 size, Prealloc prealloc) override;
     Task<Result<void>> do_close() override;
+    Task<Result<void>> do_reopen(bool read_only) override;
 
 private:
     using Ref = TableCache::Ref;
@@ -116,6 +116,8 @@ private:
     u64 cluster_of(u64 offset) const { return offset >> header_.cluster_bits; }
     u64 in_cluster(u64 offset) const { return offset & (header_.cluster_size() - 1); }
     u64 span_of_l2() const { return header_.cluster_size() * header_.l2_entries(); }
+
+    Task<Result<void>> start_writing();
 
     // mapping.cpp
     Task<Result<std::vector<u64>>> load_l1(u64 offset, u32 entries);
@@ -183,14 +185,13 @@ private:
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
 
     // bitmaps.cpp
-    Task<Result<void>> load_bitmaps();
+    Task<Result<void>> read_bitmap_directory();
     Task<Result<void>> store_bitmaps();
     Task<Result<void>> begin_bitmap_use();
     Task<Result<void>> write_bitmap_directory();
     Bitmap* find_bitmap(const std::string& name);
-    Task<Result<std::vector<u8>*>> bitmap_part(Bitmap& b, u64 part);
-    Task<Result<void>> set_bits(Bitmap& b, u64 offset, u64 length);
-    Task<Result<void>> mark_written(u64 offset, u64 length);
+    Task<Result<void>> load_bits(Bitmap& b);
+    Task<Result<void>> store_bits(Bitmap& b);
     Task<Result<void>> resize_bitmaps(u64 size);
     Result<void> usable_bitmap(const Bitmap* b, const std::string& name) const;
     Task<Result<void>> free_bitmap_data(Bitmap& b);
@@ -214,7 +215,7 @@ private:
     io::Mutex metadata_, flush_;
     RangeLocks ranges_;
     std::vector<Snapshot> snapshots_;
-    std::vector<Bitmap> bitmaps_;
+    std::list<Bitmap> bitmaps_;
     bool bitmaps_in_use_ = false;
     bool dirty_marked_ = false; // the header's dirty bit is ours
     bool corrupt_marked_ = false;

@@ -179,9 +179,24 @@ Task<Result<void>> Qcow2::start(bool no_io) {
         if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
     CO_CHECK(co_await refcounts_.load());
     CO_CHECK(co_await load_snapshots());
-    CO_CHECK(co_await load_bitmaps());
+    CO_CHECK(co_await read_bitmap_directory());
     started_ = true;
     if (options_.read_only || no_io) co_return Result<void>();
+    co_return co_await start_writing();
+}
+
+Task<Result<void>> Qcow2::do_reopen(bool read_only) {
+    if (!read_only) {
+        if (header_.incompatible & incompatible::corrupt)
+            co_return Error(ErrorKind::corrupt, "qcow2: Image is corrupt; cannot be opened read/write", EACCES);
+        co_return co_await start_writing();
+    }
+    Result<void> r = co_await do_close();
+    started_ = true;
+    co_return r;
+}
+
+Task<Result<void>> Qcow2::start_writing() {
     if (header_.autoclear & ~autoclear::all) {
         header_.autoclear &= autoclear::all;
         CO_CHECK(co_await write_header());

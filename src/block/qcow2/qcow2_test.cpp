@@ -202,8 +202,8 @@ TEST(Qcow2, BitmapsRecordWritesAndPersist) {
     ASSERT_TRUE(b.create("a.qcow2", "size=4M"));
     auto as_qcow2 = [](NodePtr& n) -> Qcow2& { return static_cast<Qcow2&>(*n); };
     NodePtr node = *b.open("a.qcow2");
-    ASSERT_TRUE(b.loop->run(as_qcow2(node).bitmap_add("b0", 65536, true)));
-    ASSERT_TRUE(b.loop->run(as_qcow2(node).bitmap_add("b1", 65536, false)));
+    ASSERT_TRUE(b.loop->run(as_qcow2(node).bitmap_add("b0", 65536, true, true)));
+    ASSERT_TRUE(b.loop->run(as_qcow2(node).bitmap_add("b1", 65536, false, true)));
     std::vector<u8> data(1000, 1);
     IoVec memory{std::span<u8>(data)};
     ASSERT_TRUE(b.loop->run(node->write(200000, memory)));

@@ -197,7 +197,7 @@ Task<Result<u64>> Qcow2::write_new(u64 offset, const IoVec& memory) {
 
 Task<Result<void>> Qcow2::do_write(u64 offset, const IoVec& memory) {
     CO_CHECK(co_await relieve());
-    CO_CHECK(co_await mark_written(offset, memory.length()));
+    CO_CHECK(co_await begin_bitmap_use());
     for (u64 done = 0; done < memory.length();) {
         IoVec rest = done ? memory.slice(done, memory.length() - done) : memory;
         CO_TRY(u64 n, co_await write_in_place(offset + done, rest));
@@ -251,7 +251,7 @@ Task<Result<void>> Qcow2::do_write_zeroes(u64 offset, u64 length, u32 flags) {
     u64 cluster = header_.cluster_size(), end = offset + length;
     bool by_discard = header_.version < 3 && !backing();
     if (header_.version < 3 && !by_discard) co_return unsupported("zero clusters (compat=0.10)");
-    CO_CHECK(co_await mark_written(offset, length));
+    CO_CHECK(co_await begin_bitmap_use());
     // A cluster that is zero outside of the range too can go as a whole.
     u64 start = offset, stop = end;
     if (u64 over = in_cluster(offset)) {
@@ -322,7 +322,7 @@ Task<Result<void>> Qcow2::do_discard(u64 offset, u64 length) {
     u64 cluster = header_.cluster_size(), end = offset + length;
     u64 start = round_up(offset, cluster), stop = end == size() ? round_up(end, cluster) : round_down(end, cluster);
     if (start >= stop) co_return Result<void>();
-    CO_CHECK(co_await mark_written(start, std::min(stop, size()) - start));
+    CO_CHECK(co_await begin_bitmap_use());
     // The raw file of data_file_raw is what it is: the metadata goes on saying that it holds the data.
     if (header_.raw_external()) co_return co_await data_node().discard(start, std::min(stop, size()) - start);
     co_return co_await discard_clusters(start, stop - start, false);

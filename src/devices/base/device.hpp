@@ -11,7 +11,7 @@
 #include <mutex>
 
 namespace mimic::block {
-class Node;
+class Root;
 }
 namespace mimic::memory {
 class AddressSpace;
@@ -135,10 +135,10 @@ private:
     std::vector<chardev::Event> kept_; // while the machine is frozen
 };
 
-// A disk of the block layer, by the id that -drive gave it. Its node is used on the loop thread.
+// A disk of the block layer, by the id that -drive gave it. It is used on the loop thread.
 struct DriveRef {
     std::string id;
-    std::shared_ptr<block::Node> node;
+    std::shared_ptr<block::Root> node;
     bool read_only = false;
 };
 

@@ -104,7 +104,7 @@ public:
     std::span<const std::unique_ptr<chardev::Chardev>> chardevs() const { return chardevs_; }
     void remove_chardev(std::string_view id); // that no front end has
     struct Drive {
-        std::shared_ptr<block::Node> node;
+        std::shared_ptr<block::Root> node;
         bool read_only = false;
         Device* user = nullptr;
     };

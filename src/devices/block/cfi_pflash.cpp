@@ -3,7 +3,7 @@
 // data sheet, section "Command codes and definitions". Programs and erases are done at once.
 // Not there: one-time-programmable registers, passwords, partitions.
 #include "base/io/scope.hpp"
-#include "block/node.hpp"
+#include "block/graph.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
 
@@ -300,7 +300,7 @@ void CfiPflash::changed(u64 offset, u64 bytes) {
 
 io::Task<Result<void>> CfiPflash::write_back(u64 offset, u64 bytes) {
     block::IoVec memory(block_->host() + offset, bytes);
-    block::NodePtr node = drive_.node;
+    std::shared_ptr<block::Root> node = drive_.node;
     if (!node) co_return Result<void>{};
     co_return co_await node->write(offset, memory);
 }

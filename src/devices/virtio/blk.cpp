@@ -5,7 +5,7 @@
 // comes back through the machine's block port. One that is loaded, or was stopped by an error, is started again.
 #include "base/io/scope.hpp"
 #include "base/trace.hpp"
-#include "block/node.hpp"
+#include "block/graph.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/virtio/blk_request.hpp"
 #include "devices/virtio/device.hpp"
@@ -69,7 +69,7 @@ private:
         u64 serial = 0;
         BlkRequest request;
         Mapping mapping;
-        block::NodePtr node;
+        std::shared_ptr<block::Root> node;
         bool through = false; // on stable storage when it ends
     };
     // unrealize() waits for all of them.
@@ -153,11 +153,18 @@ Result<void> VirtioBlk::realize() {
                                        physical_, logical_);
     write_cache_default_ = write_cache_ = write_cache_property_;
     sectors_ = drive_.node->size() / 512;
+    drive_.node->on_resize = [this] {
+        machine().arrive(Port::block, *this, [this] {
+            sectors_ = drive_.node->size() / 512;
+            config_changed();
+        });
+    };
     make_queues(num_queues_);
     return {};
 }
 
 void VirtioBlk::unrealize() {
+    if (drive_.node) drive_.node->on_resize = [] {};
     forget();
     // What the kernel has of guest memory must come back before the device goes.
     if (jobs_ && machine().loop()) machine().loop()->run_until([this] { return jobs_ == 0; });
@@ -264,7 +271,7 @@ void VirtioBlk::start(Jobs jobs) {
 
 io::Task<Result<void>> VirtioBlk::perform(Job& job) {
     const BlkRequest& r = job.request;
-    block::Node& node = *job.node;
+    block::Root& node = *job.node;
     u32 fua = job.through ? block::flag::fua : 0;
     switch (r.kind) {
     case Kind::read: co_return co_await node.read(r.offset, job.mapping.memory());

@@ -25,7 +25,8 @@ struct Disk {
     Rig::Options options(bool legacy = false, bool read_only = false) {
         return {.legacy = legacy, .back_ends = [this, read_only](Machine& m, io::Loop& loop) {
                     context.reset(new block::Context{.loop = loop});
-                    m.drives["d0"] = {block::make_memory_node(*context, image, read_only), read_only};
+                    auto node = block::make_memory_node(*context, image, read_only);
+                    m.drives["d0"] = {*block::Root::attach(node, "d0", 0, block::perm::all), read_only};
                 }};
     }
     u32 word(u64 offset) {

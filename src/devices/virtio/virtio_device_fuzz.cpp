@@ -53,7 +53,8 @@ struct World {
               {.legacy = legacy, .back_ends = [this](Machine& m, io::Loop& loop) {
                    image->size = 65536;
                    context.reset(new block::Context{.loop = loop});
-                   m.drives["d0"] = {block::make_memory_node(*context, image), false};
+                   auto node = block::make_memory_node(*context, image);
+                   m.drives["d0"] = {*block::Root::attach(node, "d0", 0, block::perm::all), false};
                    auto w = std::make_unique<Wire>(loop);
                    wire = w.get();
                    m.nets["n0"].peer = std::move(w);

@@ -95,18 +95,18 @@ Result<Json> query_uuid(Monitor& m, const Arguments&) {
 Result<Json> nothing(Monitor&, const Arguments&) { return Json::array(); }
 
 constexpr Command commands[] = {
-    {"query-machines", "", "[MachineInfo]", "the boards that there are", query_machines},
-    {"query-current-machine", "", "CurrentMachineParams", "what the board can do", query_current_machine},
-    {"query-target", "", "TargetInfo", "the guest architecture", query_target},
-    {"query-cpus-fast", "", "[CpuInfoFast]", "the processors; the guest is not stopped for it", query_cpus_fast},
-    {"query-cpu-definitions", "", "[CpuDefinitionInfo]", "the models of processors", query_cpu_definitions},
+    {"query-machines", "", "[MachineInfo]", "the boards that there are", of<query_machines>},
+    {"query-current-machine", "", "CurrentMachineParams", "what the board can do", of<query_current_machine>},
+    {"query-target", "", "TargetInfo", "the guest architecture", of<query_target>},
+    {"query-cpus-fast", "", "[CpuInfoFast]", "the processors; the guest is not stopped for it", of<query_cpus_fast>},
+    {"query-cpu-definitions", "", "[CpuDefinitionInfo]", "the models of processors", of<query_cpu_definitions>},
     {"query-hotpluggable-cpus", "", "[CpuInstanceProperties]", "processors that could be plugged",
-     query_hotpluggable_cpus},
-    {"query-kvm", "", "KvmInfo", "is KVM there and used?", query_kvm},
-    {"query-name", "", "NameInfo", "the name given by -name", query_name},
-    {"query-uuid", "", "UuidInfo", "the identifier given by -uuid", query_uuid},
-    {"query-iothreads", "", "[IOThreadInfo]", "I/O threads: none", nothing},
-    {"query-mice", "", "[MouseInfo]", "pointers: none", nothing},
+     of<query_hotpluggable_cpus>},
+    {"query-kvm", "", "KvmInfo", "is KVM there and used?", of<query_kvm>},
+    {"query-name", "", "NameInfo", "the name given by -name", of<query_name>},
+    {"query-uuid", "", "UuidInfo", "the identifier given by -uuid", of<query_uuid>},
+    {"query-iothreads", "", "[IOThreadInfo]", "I/O threads: none", of<nothing>},
+    {"query-mice", "", "[MouseInfo]", "pointers: none", of<nothing>},
 };
 
 } // namespace

@@ -50,10 +50,10 @@ Result<Json> query_memory_devices(Monitor&, const Arguments&) { return Json::arr
 
 constexpr Command commands[] = {
     {"memsave", "val int, size int, filename str, ?cpu-index int", "",
-     "writes memory at a processor's addresses to a file", memsave},
-    {"pmemsave", "val int, size int, filename str", "", "writes memory at physical addresses to a file", pmemsave},
-    {"query-memory-size-summary", "", "MemoryInfo", "how much memory there is", query_memory_size_summary},
-    {"query-memory-devices", "", "[any]", "plugged memory: none", query_memory_devices},
+     "writes memory at a processor's addresses to a file", of<memsave>},
+    {"pmemsave", "val int, size int, filename str", "", "writes memory at physical addresses to a file", of<pmemsave>},
+    {"query-memory-size-summary", "", "MemoryInfo", "how much memory there is", of<query_memory_size_summary>},
+    {"query-memory-devices", "", "[any]", "plugged memory: none", of<query_memory_devices>},
 };
 
 } // namespace

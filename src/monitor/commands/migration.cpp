@@ -104,13 +104,14 @@ Result<Json> query_capabilities(Monitor& m, const Arguments&) {
 
 constexpr Command commands[] = {
     {"migrate", "uri str, ?detach bool", "", "saves the machine to a URI; it stands still meanwhile and at the end",
-     migrate},
-    {"migrate-incoming", "uri str", "", "after -incoming defer: where the saved machine comes from", migrate_incoming},
-    {"migrate_cancel", "", "", "ends it; the machine goes on here", migrate_cancel},
-    {"query-migrate", "", "MigrationInfo", "how far it is", query_migrate},
+     of<migrate>},
+    {"migrate-incoming", "uri str", "", "after -incoming defer: where the saved machine comes from",
+     of<migrate_incoming>},
+    {"migrate_cancel", "", "", "ends it; the machine goes on here", of<migrate_cancel>},
+    {"query-migrate", "", "MigrationInfo", "how far it is", of<query_migrate>},
     {"migrate-set-capabilities", "capabilities [MigrationCapabilityStatus]", "", "`events` can be on",
-     set_capabilities},
-    {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]", "what is on", query_capabilities},
+     of<set_capabilities>},
+    {"query-migrate-capabilities", "", "[MigrationCapabilityStatus]", "what is on", of<query_capabilities>},
 };
 
 } // namespace

@@ -131,16 +131,18 @@ Result<Json> object_del(Monitor&, const Arguments& a) {
 }
 
 constexpr Command commands[] = {
-    {"qom-list", "path str", "[ObjectPropertyInfo]", "properties and children of an object", qom_list},
-    {"qom-get", "path str, property str", "any", "the value of a property", qom_get},
-    {"qom-set", "path str, property str, value any", "", "changes a property that can change", qom_set},
-    {"qom-list-types", "?implements str, ?abstract bool", "[ObjectTypeInfo]", "the types of objects", qom_list_types},
-    {"qom-list-properties", "typename str", "[ObjectPropertyInfo]", "properties of a type", list_properties},
-    {"device-list-properties", "typename str", "[ObjectPropertyInfo]", "properties of a device type", list_properties},
-    {"device_add", "driver str, ?bus str, ?id str, ...", "", "plugs a device", device_add},
-    {"device_del", "id str", "", "unplugs one", device_del},
-    {"object-add", "qom-type str, id str, ...", "", "makes an object", object_add},
-    {"object-del", "id str", "", "removes one", object_del},
+    {"qom-list", "path str", "[ObjectPropertyInfo]", "properties and children of an object", of<qom_list>},
+    {"qom-get", "path str, property str", "any", "the value of a property", of<qom_get>},
+    {"qom-set", "path str, property str, value any", "", "changes a property that can change", of<qom_set>},
+    {"qom-list-types", "?implements str, ?abstract bool", "[ObjectTypeInfo]", "the types of objects",
+     of<qom_list_types>},
+    {"qom-list-properties", "typename str", "[ObjectPropertyInfo]", "properties of a type", of<list_properties>},
+    {"device-list-properties", "typename str", "[ObjectPropertyInfo]", "properties of a device type",
+     of<list_properties>},
+    {"device_add", "driver str, ?bus str, ?id str, ...", "", "plugs a device", of<device_add>},
+    {"device_del", "id str", "", "unplugs one", of<device_del>},
+    {"object-add", "qom-type str, id str, ...", "", "makes an object", of<object_add>},
+    {"object-del", "id str", "", "removes one", of<object_del>},
 };
 
 } // namespace

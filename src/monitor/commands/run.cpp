@@ -64,16 +64,16 @@ Result<Json> set_action(Monitor& m, const Arguments& a) {
 }
 
 constexpr Command commands[] = {
-    {"query-status", "", "StatusInfo", "the run-state", query_status, true},
-    {"stop", "", "", "stops the processors", stop},
-    {"cont", "", "", "lets them go on", cont},
-    {"quit", "", "", "ends the program", quit},
-    {"system_reset", "", "", "resets the machine", system_reset},
-    {"system_powerdown", "", "", "presses the power button", system_powerdown},
-    {"system_wakeup", "", "", "wakes a suspended guest", system_wakeup},
-    {"inject-nmi", "", "", "a non-maskable interrupt", inject_nmi},
+    {"query-status", "", "StatusInfo", "the run-state", of<query_status>, true},
+    {"stop", "", "", "stops the processors", of<stop>},
+    {"cont", "", "", "lets them go on", of<cont>},
+    {"quit", "", "", "ends the program", of<quit>},
+    {"system_reset", "", "", "resets the machine", of<system_reset>},
+    {"system_powerdown", "", "", "presses the power button", of<system_powerdown>},
+    {"system_wakeup", "", "", "wakes a suspended guest", of<system_wakeup>},
+    {"inject-nmi", "", "", "a non-maskable interrupt", of<inject_nmi>},
     {"set-action", "?reboot RebootAction, ?shutdown ShutdownAction, ?panic PanicAction", "",
-     "what reboot, power-off and panic of the guest lead to", set_action},
+     "what reboot, power-off and panic of the guest lead to", of<set_action>},
 };
 
 constexpr EventInfo events[] = {
@@ -96,7 +96,6 @@ enum RebootAction: reset shutdown
 enum ShutdownAction: poweroff pause
 enum PanicAction: pause shutdown exit-failure none
 )",
-                                  commands};
-constinit const std::span<const EventInfo> all_events{events};
+                                  commands, events};
 
 } // namespace mimic::monitor

@@ -17,7 +17,8 @@ const std::string& text(const Json& j, std::string_view key) {
 }
 
 Result<void> version_(HumanCall& c) {
-    c.print("{}.{}.{}Mimic {}\n", compatible_version[0], compatible_version[1], compatible_version[2], version);
+    c.print("{}.{}.{}Mimic {}\n", qmp::compatible_version[0], qmp::compatible_version[1], qmp::compatible_version[2],
+            qmp::version);
     return {};
 }
 

@@ -38,7 +38,7 @@ private:
     }
     void greet() {
         greeted_ = true;
-        show(fmt::format("Mimic {} monitor - type 'help' for more information\n", version));
+        show(fmt::format("Mimic {} monitor - type 'help' for more information\n", qmp::version));
         begin();
     }
     void begin() {

@@ -4,7 +4,7 @@
 #include "base/io/sync.hpp"
 #include <list>
 
-namespace mimic::block::qcow2 {
+namespace mimic::block {
 
 class RangeLocks {
     struct Range {
@@ -50,4 +50,4 @@ private:
     io::WaitList changed_;
 };
 
-} // namespace mimic::block::qcow2
+} // namespace mimic::block

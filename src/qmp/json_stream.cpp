@@ -1,6 +1,6 @@
-#include "monitor/json_stream.hpp"
+#include "qmp/json_stream.hpp"
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 void JsonStream::reset() {
     std::string().swap(text_);
@@ -94,4 +94,4 @@ void JsonStream::take_outside(char c, const Sink& sink) {
     sink(std::move(text));
 }
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

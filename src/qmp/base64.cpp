@@ -1,6 +1,6 @@
-#include "monitor/base64.hpp"
+#include "qmp/base64.hpp"
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 namespace {
 constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -37,4 +37,4 @@ Result<std::string> from_base64(std::string_view text) {
     return out;
 }
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

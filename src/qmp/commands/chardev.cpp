@@ -1,15 +1,15 @@
 // Character devices. QEMU QMP reference manual, "Character devices".
 #include "chardev/ringbuf.hpp"
-#include "monitor/base64.hpp"
-#include "monitor/commands.hpp"
+#include "qmp/base64.hpp"
+#include "qmp/server.hpp"
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 namespace {
 
-Result<Json> query_chardev(Monitor& m, const Arguments&) {
+Result<Json> query_chardev(Server& m, const Arguments&) {
     Json list = Json::array();
-    for (const auto& c : m.machine().chardevs()) {
+    for (const auto& c : m.chardevs()) {
         Json j = Json::object();
         j.set("label", c->id());
         j.set("filename", c->filename());
@@ -19,7 +19,7 @@ Result<Json> query_chardev(Monitor& m, const Arguments&) {
     return list;
 }
 
-Result<Json> query_chardev_backends(Monitor&, const Arguments&) {
+Result<Json> query_chardev_backends(Server&, const Arguments&) {
     Json list = Json::array();
     for (std::string_view name : chardev::backends()) {
         Json j = Json::object();
@@ -29,8 +29,8 @@ Result<Json> query_chardev_backends(Monitor&, const Arguments&) {
     return list;
 }
 
-Result<chardev::Chardev*> find(Monitor& m, const std::string& id) {
-    if (chardev::Chardev* c = m.machine().find_chardev(id)) return c;
+Result<chardev::Chardev*> find(Server& m, const std::string& id) {
+    if (chardev::Chardev* c = m.find_chardev(id)) return c;
     return Error::invalid_argument("Chardev '{}' not found", id);
 }
 
@@ -65,35 +65,35 @@ chardev::OptionList options_of(const Json& backend) {
     return list;
 }
 
-Result<Json> chardev_add(Monitor& m, const Arguments& a) {
+Result<Json> chardev_add(Server& m, const Arguments& a) {
     std::string id = a.text("id");
-    if (m.machine().find_chardev(id)) return Error::invalid_argument("Chardev with id '{}' already exists", id);
-    auto dev = TRY(chardev::open(m.vm().chardevs, id, options_of(a.value("backend"))));
+    if (m.find_chardev(id)) return Error::invalid_argument("Chardev with id '{}' already exists", id);
+    auto dev = TRY(chardev::open(m.chardev_context(), id, options_of(a.value("backend"))));
     Json reply = Json::object();
     if (std::string name = dev->filename(); name.starts_with("pty:")) reply.set("pty", name.substr(4));
-    m.machine().add_chardev(std::move(dev));
+    m.add_chardev(std::move(dev));
     return reply;
 }
 
-Result<Json> chardev_remove(Monitor& m, const Arguments& a) {
+Result<Json> chardev_remove(Server& m, const Arguments& a) {
     chardev::Chardev* c = TRY(find(m, a.text("id")));
     if (c->busy()) return Error::busy("Chardev '{}' is busy", c->id());
-    m.machine().remove_chardev(c->id());
+    m.remove_chardev(c->id());
     return Json::object();
 }
 
-Result<Json> send_break(Monitor& m, const Arguments& a) {
+Result<Json> send_break(Server& m, const Arguments& a) {
     TRY(find(m, a.text("id")))->send_break();
     return Json::object();
 }
 
-Result<chardev::RingBuffer*> ring(Monitor& m, const std::string& id) {
+Result<chardev::RingBuffer*> ring(Server& m, const std::string& id) {
     auto* r = dynamic_cast<chardev::RingBuffer*>(TRY(find(m, id)));
     if (!r) return Error::invalid_argument("{} is not a ringbuf device", id);
     return r;
 }
 
-Result<Json> ringbuf_write(Monitor& m, const Arguments& a) {
+Result<Json> ringbuf_write(Server& m, const Arguments& a) {
     chardev::RingBuffer* r = TRY(ring(m, a.text("device")));
     std::string data = a.text("data");
     if (a.text("format") == "base64") data = TRY(from_base64(data));
@@ -101,7 +101,7 @@ Result<Json> ringbuf_write(Monitor& m, const Arguments& a) {
     return Json::object();
 }
 
-Result<Json> ringbuf_read(Monitor& m, const Arguments& a) {
+Result<Json> ringbuf_read(Server& m, const Arguments& a) {
     chardev::RingBuffer* r = TRY(ring(m, a.text("device")));
     i64 size = i64(a.number("size"));
     if (size <= 0) return Error::invalid_argument("Parameter 'size': {}, expected more than zero", size);
@@ -151,4 +151,4 @@ enum DataFormat: utf8 base64
 )",
                                       commands};
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

@@ -1,17 +1,17 @@
-#include "app/system/daemon.hpp"
+#include "app/tool/daemonize.hpp"
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace mimic::app {
+namespace mimic::tool {
 
-Result<std::unique_ptr<Daemon>> Daemon::begin() {
+Result<std::unique_ptr<Background>> Background::begin(std::string_view option) {
     int fds[2];
-    if (pipe2(fds, O_CLOEXEC) != 0) return Error::from_errno(errno, "-daemonize: pipe");
+    if (pipe2(fds, O_CLOEXEC) != 0) return Error::from_errno(errno, "{}: pipe", option);
     pid_t child = fork();
-    if (child < 0) return Error::from_errno(errno, "-daemonize: fork");
+    if (child < 0) return Error::from_errno(errno, "{}: fork", option);
     if (child > 0) {
         close(fds[1]);
         char byte = 0;
@@ -25,14 +25,14 @@ Result<std::unique_ptr<Daemon>> Daemon::begin() {
     }
     close(fds[0]);
     setsid();
-    return std::unique_ptr<Daemon>(new Daemon(fds[1]));
+    return std::unique_ptr<Background>(new Background(fds[1]));
 }
 
-Daemon::~Daemon() {
+Background::~Background() {
     if (fd_ >= 0) close(fd_);
 }
 
-void Daemon::ready() {
+void Background::ready() {
     if (fd_ < 0) return;
     std::fflush(nullptr);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -44,4 +44,4 @@ void Daemon::ready() {
     fd_ = -1;
 }
 
-} // namespace mimic::app
+} // namespace mimic::tool

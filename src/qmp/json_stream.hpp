@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 class JsonStream {
 public:
@@ -30,4 +30,4 @@ private:
     bool escaped_ = false, skipping_ = false;
 };
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

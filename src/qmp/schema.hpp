@@ -8,23 +8,32 @@
 // A command's arguments are written like a struct's members; "..." at their end lets more through (device_add). Source: QEMU
 // QMP reference manual and its chapter on introspection; names and shapes are the manual's, in the parts that are there.
 #pragma once
+#include "base/io/task.hpp"
 #include "base/json.hpp"
 #include <map>
 #include <memory>
 #include <span>
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
-class Monitor;
+class Server;
 class Arguments;
 
 struct Command {
     std::string_view name, arguments, returns, help; // returns: a type; empty: an empty object
-    Result<Json> (*run)(Monitor& m, const Arguments& a) = nullptr;
+    Result<Json> (*run)(Server& s, const Arguments& a) = nullptr;
     bool out_of_band = false; // exec-oob may run it
+    // In place of `run` for what has to wait; the arguments live until the task ends.
+    io::Task<Result<Json>> (*task)(Server& s, const Arguments& a) = nullptr;
 };
 struct EventInfo {
     std::string_view name, data, help;
+};
+// Commands that belong together: a file, with the declarations of their types.
+struct Family {
+    std::string_view types;
+    std::span<const Command> commands;
+    std::span<const EventInfo> events = {};
 };
 
 class Schema {
@@ -51,16 +60,17 @@ public:
     };
 
     // A mistake in a declaration is our bug, and a check.
-    Schema(std::span<const std::string_view> types, std::span<const std::span<const Command>> commands,
-           std::span<const EventInfo> events);
+    explicit Schema(std::span<const Family* const> families);
     Schema(const Schema&) = delete;
 
     const Command* find(std::string_view name) const;
     const std::vector<const Command*>& commands() const { return commands_; } // sorted
-    std::span<const EventInfo> events() const { return events_; }
+    const std::vector<const EventInfo*>& events() const { return events_; }
     const Type& arguments(const Command& c) const { return *arguments_.at(c.name); }
     // Is `value` one of `type`? Errors name the member as QMP's do: "Parameter 'backend.type' is missing".
     Result<void> check(const Json& value, const Type& type, const std::string& path = {}) const;
+    // Texts of a command line ("on", "12") become what their members' types are; what does not fit stays for check().
+    void convert(Json& value, const Type& type) const;
     const Type* find_type(std::string_view name) const;
     // What query-qmp-schema answers.
     Json introspect() const;
@@ -69,7 +79,6 @@ public:
 
 private:
     void declare(std::string_view text);
-    void declare_text(std::string_view block);
     void fill(std::string_view text);
     const Type* use(std::string_view name);
     void members(std::string_view text, Type& t);
@@ -78,7 +87,7 @@ private:
     std::vector<Type*> order_;
     std::vector<const Command*> commands_;
     std::map<std::string_view, const Type*> arguments_, results_, event_data_;
-    std::span<const EventInfo> events_;
+    std::vector<const EventInfo*> events_;
 };
 
 // The arguments of one call, checked by the schema: what is asked for is there and has its type.
@@ -96,4 +105,4 @@ private:
     const Json& object_;
 };
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

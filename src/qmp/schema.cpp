@@ -1,8 +1,9 @@
-#include "monitor/schema.hpp"
+#include "qmp/schema.hpp"
 #include "base/check.hpp"
 #include <algorithm>
+#include <charconv>
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 namespace {
 
@@ -125,9 +126,7 @@ void Schema::fill(std::string_view line) {
     if (what == "union") t.tag = trim(head.substr(head.find(" by ") + 4));
 }
 
-Schema::Schema(std::span<const std::string_view> types, std::span<const std::span<const Command>> commands,
-               std::span<const EventInfo> events)
-    : events_(events) {
+Schema::Schema(std::span<const Family* const> families) {
     for (const BuiltIn& b : built_in) {
         Type* t = make(std::string(b.name), b.kind);
         t->json = b.json;
@@ -135,20 +134,22 @@ Schema::Schema(std::span<const std::string_view> types, std::span<const std::spa
         t->negative = b.negative;
     }
     make("q_empty", Kind::object);
-    for (std::string_view block : types) split(block, '\n', [&](std::string_view line) { declare(line); });
-    for (std::string_view block : types) split(block, '\n', [&](std::string_view line) { fill(line); });
-    for (std::span<const Command> family : commands)
-        for (const Command& c : family) {
+    for (const Family* f : families) split(f->types, '\n', [&](std::string_view line) { declare(line); });
+    for (const Family* f : families) split(f->types, '\n', [&](std::string_view line) { fill(line); });
+    for (const Family* f : families) {
+        for (const Command& c : f->commands) {
             Type* t = make(fmt::format("q_obj_{}-arg", c.name), Kind::object);
             members(c.arguments, *t);
             arguments_[c.name] = t;
             results_[c.name] = use(c.returns);
             commands_.push_back(&c);
         }
-    for (const EventInfo& e : events) {
-        Type* t = make(fmt::format("q_obj_{}-arg", e.name), Kind::object);
-        members(e.data, *t);
-        event_data_[e.name] = t;
+        for (const EventInfo& e : f->events) {
+            Type* t = make(fmt::format("q_obj_{}-arg", e.name), Kind::object);
+            members(e.data, *t);
+            event_data_[e.name] = t;
+            events_.push_back(&e);
+        }
     }
     std::sort(commands_.begin(), commands_.end(), [](auto* a, auto* b) { return a->name < b->name; });
 }
@@ -224,6 +225,26 @@ Result<void> Schema::check(const Json& value, const Type& t, const std::string& 
     return {};
 }
 
+void Schema::convert(Json& value, const Type& t) const {
+    const std::string* text = value.string();
+    if (text && t.kind == Kind::boolean) {
+        if (*text == "on" || *text == "true" || *text == "yes") value = true;
+        else if (*text == "off" || *text == "false" || *text == "no") value = false;
+        return;
+    }
+    if (text && t.kind == Kind::integer) {
+        u64 n = 0;
+        auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), n);
+        if (error == std::errc() && end == text->data() + text->size()) value = n;
+        return;
+    }
+    if (value.items() && t.kind == Kind::array)
+        for (Json& one : *value.items()) convert(one, *t.element);
+    if (!value.members() || t.kind != Kind::object) return;
+    for (const Member& m : t.members)
+        if (Json* v = value.find(m.name)) convert(*v, *m.type);
+}
+
 // ---- introspection ----------------------------------------------------------------------------------------------------
 
 namespace {
@@ -296,11 +317,11 @@ Json Schema::introspect() const {
         if (c->out_of_band) j.set("allow-oob", true);
         out.push(std::move(j));
     }
-    for (const EventInfo& e : events_) {
+    for (const EventInfo* e : events_) {
         Json j = Json::object();
-        j.set("name", e.name);
+        j.set("name", e->name);
         j.set("meta-type", "event");
-        j.set("arg-type", event_data_.at(e.name)->name);
+        j.set("arg-type", event_data_.at(e->name)->name);
         out.push(std::move(j));
     }
     // All integers are "int" there, as the manual says.
@@ -340,4 +361,4 @@ bool Arguments::flag(std::string_view name, bool otherwise) const {
     return v && v->boolean() ? *v->boolean() : otherwise;
 }
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp

@@ -1,9 +1,9 @@
 // The monitor about itself. QEMU QMP reference manual, "QMP monitor control", "QMP introspection", "Tracing", and parts of "Miscellanea".
 #include "base/trace.hpp"
-#include "monitor/commands.hpp"
-#include "monitor/version.hpp"
+#include "qmp/server.hpp"
+#include "qmp/version.hpp"
 
-namespace mimic::monitor {
+namespace mimic::qmp {
 
 Json version_info() {
     Json j = Json::object(), triple = Json::object();
@@ -17,9 +17,9 @@ Json version_info() {
 
 namespace {
 
-Result<Json> query_version(Monitor&, const Arguments&) { return version_info(); }
+Result<Json> query_version(Server&, const Arguments&) { return version_info(); }
 
-Result<Json> query_commands(Monitor& m, const Arguments&) {
+Result<Json> query_commands(Server& m, const Arguments&) {
     Json list = Json::array();
     for (const Command* c : m.schema().commands()) {
         Json j = Json::object();
@@ -29,11 +29,11 @@ Result<Json> query_commands(Monitor& m, const Arguments&) {
     return list;
 }
 
-Result<Json> query_schema(Monitor& m, const Arguments&) { return m.schema().introspect(); }
+Result<Json> query_schema(Server& m, const Arguments&) { return m.schema().introspect(); }
 
-Result<Json> query_options(Monitor& m, const Arguments& a) {
+Result<Json> query_options(Server& m, const Arguments& a) {
     Json list = Json::array();
-    for (const std::string& name : m.vm().options) {
+    for (const std::string& name : m.option_names()) {
         if (a.has("option") && a.text("option") != name) continue;
         Json j = Json::object();
         j.set("option", name);
@@ -45,17 +45,9 @@ Result<Json> query_options(Monitor& m, const Arguments& a) {
     return list;
 }
 
-Result<Json> human_monitor_command(Monitor& m, const Arguments& a) {
-    Human person;
-    if (a.has("cpu-index")) person.cpu = TRY(m.vcpu(a.number("cpu-index")))->index();
-    std::string out = m.human(a.text("command-line"), person), lines;
-    for (char c : out) lines += c == '\n' ? "\r\n" : std::string(1, c);
-    return Json(lines);
-}
-
 std::string event_name(const trace::Event& e) { return fmt::format("{}.{}", e.room, e.name); }
 
-Result<Json> trace_get(Monitor&, const Arguments& a) {
+Result<Json> trace_get(Server&, const Arguments& a) {
     Json list = Json::array();
     for (const trace::Event& e : trace::events()) {
         if (!trace::matches(a.text("name"), event_name(e))) continue;
@@ -68,7 +60,7 @@ Result<Json> trace_get(Monitor&, const Arguments& a) {
     return list;
 }
 
-Result<Json> trace_set(Monitor&, const Arguments& a) {
+Result<Json> trace_set(Server&, const Arguments& a) {
     bool found = false;
     for (const trace::Event& e : trace::events())
         if (trace::matches(a.text("name"), event_name(e))) {
@@ -86,8 +78,6 @@ constexpr Command commands[] = {
     {"query-qmp-schema", "", "[any]", "types, commands and events", query_schema},
     {"query-command-line-options", "?option str", "[CommandLineOptionInfo]", "the options that there are",
      query_options},
-    {"human-monitor-command", "command-line str, ?cpu-index int", "str", "runs a line of the monitor for people",
-     human_monitor_command},
     {"trace-event-get-state", "name str", "[TraceEventInfo]", "are trace events on?", trace_get},
     {"trace-event-set-state", "name str, enable bool, ?ignore-unavailable bool", "", "turns trace events on and off",
      trace_set},
@@ -107,4 +97,4 @@ struct TraceEventInfo: name str, state TraceEventState
 )",
                                    commands};
 
-} // namespace mimic::monitor
+} // namespace mimic::qmp
