@@ -11,8 +11,8 @@ void Session::make_control() {
     run_->say = [this](const std::string& line) {
         std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), line.c_str());
     };
-    monitor::Services services{*board_,   *run_,         *type_, *chardev_context_,
-                               *storage_, options_.name, options_.board.uuid};
+    monitor::Services services{
+        *board_, *run_, *type_, *chardev_context_, *storage_, options_.name, options_.board.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {
         return make_device({d.driver, d.id, d.bus, d.properties});
     };

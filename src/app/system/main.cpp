@@ -1,7 +1,7 @@
 // `mimic-system`: by its own name the guest is said by -M alone or by the first word; by a link's name (mimic-system-riscv64,
 // qemu-system-riscv64) the guest is in it.
-#include "app/tool/daemonize.hpp"
 #include "app/system/session.hpp"
+#include "app/tool/daemonize.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
 #include "devices/types.hpp"

@@ -361,7 +361,8 @@ constexpr Row rows[] = {
          o.board.firmware_folders.emplace_back(v);
          return {};
      }},
-    {"blockdev", "DRIVER,node-name=NAME[,key=value...] or JSON", "a node of the block layer, for -device ...,drive=NAME",
+    {"blockdev", "DRIVER,node-name=NAME[,key=value...] or JSON",
+     "a node of the block layer, for -device ...,drive=NAME",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          o.blockdevs.emplace_back(v);
          return {};

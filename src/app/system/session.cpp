@@ -145,7 +145,8 @@ Result<void> Session::drive_of_node(const DeviceOptions& d) {
 
 Result<void> Session::open_drives() {
     for (const std::string& text : options_.blockdevs) {
-        Json options = TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "driver")).in("-blockdev"));
+        Json options =
+            TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "driver")).in("-blockdev"));
         TRY(loop_->run(storage_->add(std::move(options))).in("-blockdev"));
     }
     u32 n = 0;
