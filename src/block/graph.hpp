@@ -18,7 +18,8 @@ namespace mimic::block {
 class Root : public std::enable_shared_from_this<Root> {
 public:
     // `stays`: replace_node() leaves it where it is (jobs, which mean the very node).
-    static Result<std::shared_ptr<Root>> attach(NodePtr node, std::string role, u8 perms, u8 shared, bool stays = false);
+    static Result<std::shared_ptr<Root>> attach(NodePtr node, std::string role, u8 perms, u8 shared,
+                                                bool stays = false);
     ~Root();
 
     Node& node() const { return edge_->node(); }

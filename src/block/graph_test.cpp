@@ -108,7 +108,9 @@ TEST(Jobs, VerbsDependOnTheState) {
     ASSERT_TRUE(job->complete());
     b.loop->run_until([&] { return jobs.all().empty(); });
     b.loop->run(jobs.shut_down());
-    EXPECT_EQ(events, "created running ready BLOCK_JOB_READY standby ready waiting pending BLOCK_JOB_COMPLETED concluded null ");
+    EXPECT_EQ(
+        events,
+        "created running ready BLOCK_JOB_READY standby ready waiting pending BLOCK_JOB_COMPLETED concluded null ");
     EXPECT_EQ(&guest->node(), target.get());
     EXPECT_EQ(b.first_byte(*guest), 1);
 }

@@ -24,8 +24,7 @@ Result<void> add_object(Context& context, Json options) {
         if (!in || !(bytes << in.rdbuf())) return Error::invalid_argument("Unable to read '{}'", *file);
         data = bytes.str();
     }
-    if (!context.secrets.emplace(*id, *data).second)
-        return Error::exists("attempt to add duplicate object '{}'", *id);
+    if (!context.secrets.emplace(*id, *data).second) return Error::exists("attempt to add duplicate object '{}'", *id);
     return {};
 }
 

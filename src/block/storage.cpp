@@ -69,7 +69,8 @@ Task<Result<void>> Storage::remove(std::string name) {
 
 Task<Result<void>> Storage::start_server(io::SocketAddress address, unsigned max_connections) {
     if (listener_) co_return Error::busy("NBD server already running");
-    CO_TRY(listener_, io::Listener::create(context_.loop, address, max_connections ? int(std::min(max_connections, 128u)) : 128));
+    CO_TRY(listener_,
+           io::Listener::create(context_.loop, address, max_connections ? int(std::min(max_connections, 128u)) : 128));
     max_connections_ = max_connections;
     clients_.spawn(accept_all());
     co_return Result<void>();

@@ -228,8 +228,10 @@ Result<void> Schema::check(const Json& value, const Type& t, const std::string& 
 void Schema::convert(Json& value, const Type& t) const {
     const std::string* text = value.string();
     if (text && t.kind == Kind::boolean) {
-        if (*text == "on" || *text == "true" || *text == "yes") value = true;
-        else if (*text == "off" || *text == "false" || *text == "no") value = false;
+        if (*text == "on" || *text == "true" || *text == "yes")
+            value = true;
+        else if (*text == "off" || *text == "false" || *text == "no")
+            value = false;
         return;
     }
     if (text && t.kind == Kind::integer) {

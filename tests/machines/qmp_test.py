@@ -222,9 +222,11 @@ class Session(unittest.TestCase):
                 "migrate": {"uri": "nowhere:"}, "migrate-incoming": {"uri": "file:/nonexistent"},
                 "migrate-set-capabilities": {"capabilities": [{"capability": "events", "state": True}]},
             }
-            refused = {"migrate", "migrate-incoming",
-                       "object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
-                       "query-hotpluggable-cpus", "qmp_capabilities", "chardev-send-break", "trace-event-set-state"}
+            refused = {"migrate", "migrate-incoming", "object-add", "object-del", "device_add", "device_del", "qom-set", "inject-nmi", "system_wakeup",
+                       "query-hotpluggable-cpus", "qmp_capabilities", "chardev-send-break", "trace-event-set-state", "nbd-server-stop"}
+            # Those of disks are tests/block/jobs_test.py's; here they miss an argument.
+            refused |= {name for name in names if name not in arguments and
+                        any("default" not in m for m in schema.all[schema.all[name]["arg-type"]]["members"])}
             for name in ["chardev-add", *(n for n in names if n not in {"quit", "chardev-add"})]:
                 with self.subTest(name):
                     reply = q.send(json.dumps({"execute": name, "arguments": arguments.get(name, {})}) + "\n")

@@ -7,8 +7,8 @@ namespace {
 
 using qmp::Arguments;
 
-constexpr const qmp::Family* families[] = {&qmp::self_family,   &qmp::chardev_family,  &qmp::node_family,
-                                           &qmp::job_family,    &qmp::disk_job_family, &qmp::bitmap_family,
+constexpr const qmp::Family* families[] = {&qmp::self_family,   &qmp::chardev_family,     &qmp::node_family,
+                                           &qmp::job_family,    &qmp::disk_job_family,    &qmp::bitmap_family,
                                            &qmp::export_family, &qmp::transaction_family, &daemon_family};
 
 Result<Json> quit(Daemon& d, const Arguments&) {
@@ -46,8 +46,7 @@ Result<Json> object_del(Daemon& d, const Arguments& a) {
 constexpr qmp::Command commands[] = {
     {"quit", "", "", "ends the program", qmp::of<quit>},
     {"query-block", "", "[any]", "the disks of a machine: none", qmp::of<query_block>},
-    {"query-blockstats", "?query-nodes bool", "[BlockStats]", "what was read and written",
-     qmp::of<query_blockstats>},
+    {"query-blockstats", "?query-nodes bool", "[BlockStats]", "what was read and written", qmp::of<query_blockstats>},
     {"object-add", "qom-type str, id str, ...", "", "makes an object (a secret)", qmp::of<object_add>},
     {"object-del", "id str", "", "removes one", qmp::of<object_del>},
 };

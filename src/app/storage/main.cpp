@@ -20,7 +20,16 @@ namespace {
 using tool::Arguments;
 
 constexpr std::string_view program = "mimic storage-daemon";
-enum : char { opt_blockdev = 1, opt_chardev, opt_daemonize, opt_export, opt_monitor, opt_nbd_server, opt_object, opt_pidfile };
+enum : char {
+    opt_blockdev = 1,
+    opt_chardev,
+    opt_daemonize,
+    opt_export,
+    opt_monitor,
+    opt_nbd_server,
+    opt_object,
+    opt_pidfile
+};
 
 constexpr Arguments::Long longs[] = {
     {"help", false, 'h'},
@@ -73,8 +82,8 @@ public:
         watch_signals();
         context_ = std::make_unique<block::Context>(block::Context{.loop = *loop_});
         context_->warn = [](const std::string& line) { complain(line); };
-        chardevs_ = std::make_unique<chardev::OpenContext>(chardev::OpenContext{
-            *loop_, [this] { daemon_->stop(); }, [](const std::string& line) { complain(line); }});
+        chardevs_ = std::make_unique<chardev::OpenContext>(
+            chardev::OpenContext{*loop_, [this] { daemon_->stop(); }, [](const std::string& line) { complain(line); }});
         daemon_ = std::make_unique<Daemon>(*context_, *chardevs_);
         for (auto& o : arguments_.options()) TRY(take(o));
         return {};
@@ -136,8 +145,7 @@ private:
         Json parsed = TRY(block::parse_flat(text, "backend").in("--chardev"));
         Json id = parsed.take("id");
         if (!id.string()) return Error::invalid_argument("--chardev: 'id' is missing");
-        if (daemon_->find_chardev(*id.string()))
-            return Error::exists("--chardev: the id '{}' is taken", *id.string());
+        if (daemon_->find_chardev(*id.string())) return Error::exists("--chardev: the id '{}' is taken", *id.string());
         chardev::OptionList list;
         for (auto& [name, value] : *parsed.members())
             if (value.string()) list.emplace_back(name, *value.string());

@@ -53,7 +53,7 @@ struct SystemOptions {
     std::string guest;   // "riscv64"
     std::string program; // as it was called
     machines::BoardOptions board;
-    std::string machine; // empty: there is no default
+    std::string machine;                // empty: there is no default
     std::vector<std::string> blockdevs; // as -blockdev has them
     std::vector<DriveOptions> drives;
     std::vector<DeviceOptions> devices;

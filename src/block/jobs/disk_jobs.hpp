@@ -10,7 +10,7 @@ constexpr std::string_view sync_names[] = {"top", "full", "none", "incremental",
 
 // block-stream: what `node` shows of its backing nodes down to, not including, `base` becomes its own.
 struct StreamOptions : JobOptions {
-    NodePtr node, base; // base null: all
+    NodePtr node, base;                      // base null: all
     std::optional<std::string> backing_file; // what the header says then
     OnError on_error = OnError::report;
     std::string filter_name;

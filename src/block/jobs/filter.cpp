@@ -37,7 +37,8 @@ Task<Result<void>> JobFilter::do_write_compressed(u64 offset, const IoVec& memor
 }
 Task<Result<void>> JobFilter::do_discard(u64 offset, u64 length) {
     if (!before_write && !around_write) return file()->discard(offset, length);
-    return change(offset, length, [=](Node& n) { return n.discard(offset, length); }, true);
+    return change(
+        offset, length, [=](Node& n) { return n.discard(offset, length); }, true);
 }
 
 const Driver copy_before_write_driver = {.name = "copy-before-write", .is_filter = true};

@@ -124,13 +124,14 @@ Result<void> Job::set_speed(u64 bytes_per_second) {
 
 Result<void> Job::complete() {
     TRY(allowed(JobVerb::complete));
-    if (cancelled_ || pauses_)
-        return Error::invalid_argument("The active block job '{}' cannot be completed", id_);
+    if (cancelled_ || pauses_) return Error::invalid_argument("The active block job '{}' cannot be completed", id_);
     TRY(do_complete());
     wake();
     return {};
 }
-Result<void> Job::do_complete() { return Error::invalid_argument("The active block job '{}' cannot be completed", id_); }
+Result<void> Job::do_complete() {
+    return Error::invalid_argument("The active block job '{}' cannot be completed", id_);
+}
 
 Task<Result<void>> Job::finalize() {
     CO_CHECK(allowed(JobVerb::finalize));
@@ -318,8 +319,9 @@ Task<void> Job::throttle(u64 bytes) {
     // A step may be worth many slices.
     auto due = [this] {
         double seconds = double(slice_bytes_) / double(speed_);
-        return slice_end_ - slice + std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::duration<double>(std::min(seconds, 1e6)));
+        return slice_end_ - slice +
+               std::chrono::duration_cast<std::chrono::nanoseconds>(
+                   std::chrono::duration<double>(std::min(seconds, 1e6)));
     };
     while (speed_ && !cancelled_ && !pauses_ && (now = std::chrono::steady_clock::now()) < due()) {
         u64 before = speed_;

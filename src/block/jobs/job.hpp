@@ -11,10 +11,32 @@
 
 namespace mimic::block {
 
-enum class JobStatus : u8 { undefined, created, running, paused, ready, standby, waiting, pending, aborting, concluded, null };
-constexpr std::string_view job_status_names[] = {"undefined", "created",  "running",   "paused", "ready", "standby", "waiting",
-                                                 "pending",   "aborting", "concluded", "null"};
-enum class JobType : u8 { commit, stream, mirror, backup, create, amend, snapshot_load, snapshot_save, snapshot_delete };
+enum class JobStatus : u8 {
+    undefined,
+    created,
+    running,
+    paused,
+    ready,
+    standby,
+    waiting,
+    pending,
+    aborting,
+    concluded,
+    null
+};
+constexpr std::string_view job_status_names[] = {"undefined", "created", "running",  "paused",    "ready", "standby",
+                                                 "waiting",   "pending", "aborting", "concluded", "null"};
+enum class JobType : u8 {
+    commit,
+    stream,
+    mirror,
+    backup,
+    create,
+    amend,
+    snapshot_load,
+    snapshot_save,
+    snapshot_delete
+};
 constexpr std::string_view job_type_names[] = {"commit", "stream",        "mirror",        "backup",         "create",
                                                "amend",  "snapshot-load", "snapshot-save", "snapshot-delete"};
 enum class JobVerb : u8 { cancel, pause, resume, set_speed, complete, finalize, dismiss, change };
@@ -139,7 +161,8 @@ private:
     JobStatus status_ = JobStatus::undefined;
     u64 done_ = 0, total_ = 0;
     unsigned pauses_ = 0;
-    bool user_paused_ = false, cancelled_ = false, forced_ = false, sleeping_ = false, started_ = false, working_ = false;
+    bool user_paused_ = false, cancelled_ = false, forced_ = false, sleeping_ = false, started_ = false,
+         working_ = false;
     std::string_view io_status_ = "ok";
     std::optional<Error> error_;
     std::shared_ptr<JobTransaction> transaction_;

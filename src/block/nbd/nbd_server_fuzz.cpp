@@ -20,7 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     image->size = 1u << 20;
     NodePtr node = make_memory_node(context, image, false);
     nbd::Server server(the_loop());
-    auto added = server.add({.name = "", .disk = *Root::attach(node, "export", 0, perm::all), .writable = true, .allocation_depth = true});
+    auto added = server.add(
+        {.name = "", .disk = *Root::attach(node, "export", 0, perm::all), .writable = true, .allocation_depth = true});
     std::move(added).ignore();
     std::vector<u8> script(data + 1, data + size);
     auto peer = std::make_unique<nbd::ScriptedPeer>(the_loop(), std::move(script), size_t(data[0]) + 1);

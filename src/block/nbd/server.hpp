@@ -7,9 +7,9 @@
 // A client can do no harm beyond its export: what it makes us keep is bounded (max_requests and max_bytes a connection,
 // max_option of an option), and whatever breaks the protocol ends its own connection only.
 #pragma once
+#include "block/graph.hpp"
 #include "block/nbd/channel.hpp"
 #include "block/nbd/protocol.hpp"
-#include "block/graph.hpp"
 #include <list>
 
 namespace mimic::block::nbd {

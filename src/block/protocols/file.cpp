@@ -168,8 +168,8 @@ protected:
 
     // The descriptor stays the same number, so that the engines know it.
     Task<Result<void>> do_reopen(bool read_only) override {
-        int fd = ::open(file_.path().c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
-                                                (options_.cache_direct ? O_DIRECT : 0));
+        int fd = ::open(file_.path().c_str(),
+                        (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | (options_.cache_direct ? O_DIRECT : 0));
         if (fd < 0) co_return Error::from_errno(errno, "Could not reopen '{}'", filename());
         // Locks belong to the open file: the new one could not have them beside the old one.
         u8 perms = used_perms(), shared = options_.force_share ? perm::all : shared_perms();

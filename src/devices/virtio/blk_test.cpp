@@ -1,5 +1,6 @@
 // The block device, driven through guest memory in every layout of rings; what breaks it; what survives a save.
 #include "base/trace.hpp"
+#include "block/graph.hpp"
 #include "block/protocols/memory.hpp"
 #include "devices/virtio/driver.hpp"
 #include <gtest/gtest.h>

@@ -302,11 +302,13 @@ constexpr Command commands[] = {
      "BlockdevOnError, ?filter-node-name str, ?auto-finalize bool, ?auto-dismiss bool",
      "", "copies what shows through into an image", nullptr, false, block_stream},
     {"block-commit",
-     "?job-id str, device str, ?base-node str, ?base str, ?top-node str, ?top str, ?backing-file str, ?speed int, ?on-error "
+     "?job-id str, device str, ?base-node str, ?base str, ?top-node str, ?top str, ?backing-file str, ?speed int, "
+     "?on-error "
      "BlockdevOnError, ?filter-node-name str, ?auto-finalize bool, ?auto-dismiss bool",
      "", "copies what layers hold into one below them", nullptr, false, block_commit},
     {"blockdev-mirror",
-     "?job-id str, device str, target str, ?replaces str, sync MirrorSyncMode, ?speed int, ?granularity uint32, ?buf-size "
+     "?job-id str, device str, target str, ?replaces str, sync MirrorSyncMode, ?speed int, ?granularity uint32, "
+     "?buf-size "
      "int, ?on-source-error BlockdevOnError, ?on-target-error BlockdevOnError, ?filter-node-name str, ?copy-mode "
      "MirrorCopyMode, ?auto-finalize bool, ?auto-dismiss bool",
      "", "makes another node the same and keeps it so", nullptr, false, blockdev_mirror},
@@ -316,16 +318,19 @@ constexpr Command commands[] = {
      "BlockdevOnError, ?unmap bool, ?copy-mode MirrorCopyMode, ?auto-finalize bool, ?auto-dismiss bool",
      "", "the same with a file's name", nullptr, false, drive_mirror},
     {"blockdev-backup",
-     "?job-id str, device str, sync MirrorSyncMode, ?speed int, ?bitmap str, ?bitmap-mode BitmapSyncMode, ?compress bool, "
+     "?job-id str, device str, sync MirrorSyncMode, ?speed int, ?bitmap str, ?bitmap-mode BitmapSyncMode, ?compress "
+     "bool, "
      "?on-source-error BlockdevOnError, ?on-target-error BlockdevOnError, ?auto-finalize bool, ?auto-dismiss bool, "
      "?filter-node-name str, ?x-perf BackupPerf, target str",
      "", "copies what a node shows now", nullptr, false, command<backup>},
     {"drive-backup",
-     "?job-id str, device str, sync MirrorSyncMode, ?speed int, ?bitmap str, ?bitmap-mode BitmapSyncMode, ?compress bool, "
+     "?job-id str, device str, sync MirrorSyncMode, ?speed int, ?bitmap str, ?bitmap-mode BitmapSyncMode, ?compress "
+     "bool, "
      "?on-source-error BlockdevOnError, ?on-target-error BlockdevOnError, ?auto-finalize bool, ?auto-dismiss bool, "
      "?filter-node-name str, ?x-perf BackupPerf, target str, ?format str, ?mode NewImageMode",
      "", "the same with a file's name", nullptr, false, command<drive_backup>},
-    {"blockdev-create", "job-id str, options BlockdevCreateOptions", "", "makes an image", nullptr, false, blockdev_create},
+    {"blockdev-create", "job-id str, options BlockdevCreateOptions", "", "makes an image", nullptr, false,
+     blockdev_create},
     {"x-blockdev-amend", "job-id str, node-name str, options BlockdevCreateOptions, ?force bool", "",
      "changes the options of an image's format", nullptr, false, blockdev_amend},
 };

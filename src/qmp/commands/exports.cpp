@@ -40,7 +40,8 @@ Result<io::SocketAddress> address_of(const Json& given) {
 }
 
 Task<Result<Json>> server_start(Server& s, const Arguments& a) {
-    if (a.has("tls-creds") || a.has("tls-authz")) co_return Error::unsupported("TLS of the NBD server is not supported");
+    if (a.has("tls-creds") || a.has("tls-authz"))
+        co_return Error::unsupported("TLS of the NBD server is not supported");
     CO_TRY(auto address, address_of(a.value("addr")));
     CO_CHECK(co_await s.storage().start_server(std::move(address), unsigned(a.number("max-connections"))));
     co_return Json::object();

@@ -142,7 +142,8 @@ constexpr Command commands[] = {
      block_job_cancel},
     {"block-job-complete", "device str", "", "ends one that is ready", block_job_complete},
     {"block-job-set-speed", "device str, speed int", "", "bytes a second, 0 for no limit", block_job_set_speed},
-    {"block-job-finalize", "id str", "", "makes the changes of one that is pending", nullptr, false, block_job_finalize},
+    {"block-job-finalize", "id str", "", "makes the changes of one that is pending", nullptr, false,
+     block_job_finalize},
     {"block-job-dismiss", "id str", "", "forgets one that is over", block_job_dismiss},
 };
 
@@ -150,7 +151,8 @@ constexpr EventInfo events[] = {
     {"JOB_STATUS_CHANGE", "id str, status JobStatus", "a job is in another state"},
     {"BLOCK_JOB_COMPLETED", "type JobType, device str, len int, offset int, speed int, ?error str", "one is over"},
     {"BLOCK_JOB_CANCELLED", "type JobType, device str, len int, offset int, speed int", "one was given up"},
-    {"BLOCK_JOB_READY", "type JobType, device str, len int, offset int, speed int", "a mirror is the same on both sides"},
+    {"BLOCK_JOB_READY", "type JobType, device str, len int, offset int, speed int",
+     "a mirror is the same on both sides"},
     {"BLOCK_JOB_PENDING", "type JobType, id str", "one waits for block-job-finalize"},
     {"BLOCK_JOB_ERROR", "device str, operation IoOperationType, action BlockErrorAction", "an I/O error of one"},
 };

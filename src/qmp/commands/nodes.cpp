@@ -36,8 +36,8 @@ Task<Result<void>> reopen_one(Server& s, const Json& options) {
         file && file->string() && node->file() && *file->string() != node->file()->options().node_name)
         co_return Error::unsupported("Cannot change the option 'file' of '{}'", *name->string());
     block::Drained quiet = co_await block::drain(*node);
-    bool read_only = options.find("read-only") && options.find("read-only")->boolean() &&
-                     *options.find("read-only")->boolean();
+    bool read_only =
+        options.find("read-only") && options.find("read-only")->boolean() && *options.find("read-only")->boolean();
     if (read_only != node->read_only()) {
         for (block::Edge* e : node->parents())
             if (read_only && (e->perms() & block::perm::write))
@@ -56,8 +56,8 @@ Task<Result<void>> reopen_one(Server& s, const Json& options) {
     block::Edge* old = node->child("backing");
     if ((old ? &old->node() : nullptr) == below.get()) co_return Result<void>();
     if (below && block::in_chain(below.get(), node.get()))
-        co_return Error::invalid_argument("Making '{}' a backing child of '{}' would create a cycle", *backing->string(),
-                                          *name->string());
+        co_return Error::invalid_argument("Making '{}' a backing child of '{}' would create a cycle",
+                                          *backing->string(), *name->string());
     NodePtr before = old ? old->ptr() : nullptr;
     if (old && old->frozen())
         co_return Error::busy("Cannot change frozen 'backing' link of '{}': {}", *name->string(), old->why_frozen());
@@ -100,8 +100,10 @@ Task<Result<Json>> change_backing_file(Server& s, const Arguments& a) {
     auto lock = co_await s.storage().context().graph.lock();
     Node* image = block::skip_filters(node.get());
     if (!block::in_chain(top.get(), image))
-        co_return Error::invalid_argument("'{}' is not in the chain of '{}'", a.text("image-node-name"), a.text("device"));
-    if (!image->backing()) co_return Error::invalid_argument("not allowing backing file change on an image without a backing file");
+        co_return Error::invalid_argument("'{}' is not in the chain of '{}'", a.text("image-node-name"),
+                                          a.text("device"));
+    if (!image->backing())
+        co_return Error::invalid_argument("not allowing backing file change on an image without a backing file");
     block::Drained quiet = co_await block::drain(*image);
     bool read_only = image->read_only();
     if (read_only) CO_CHECK(co_await block::set_writable(*image, true));
@@ -150,7 +152,10 @@ Result<Json> query_block_graph(Server& s, const Arguments&) {
             const void* parent = e->parent() ? static_cast<const void*>(e->parent()) : e;
             bool job = e->root() && s.storage().jobs().find(e->role());
             Json edge = Json::object();
-            edge.set("parent", id_of(parent, e->parent() ? "block-driver" : job ? "block-job" : "block-backend",
+            edge.set("parent", id_of(parent,
+                                     e->parent() ? "block-driver"
+                                     : job       ? "block-job"
+                                                 : "block-backend",
                                      e->parent() ? e->parent()->options().node_name : e->role()));
             edge.set("child", id_of(node, "block-driver", name));
             edge.set("name", e->parent() ? e->role() : "root");
@@ -220,8 +225,8 @@ Task<Result<Json>> delete_internal(Server& s, const Arguments& a) {
         j.set("vm-clock-nsec", i.vm_clock_nsec % 1'000'000'000);
         co_return j;
     }
-    co_return Error::invalid_argument("Snapshot with id '{}' and name '{}' does not exist on device '{}'", a.text("id", "null"),
-                                      a.text("name", "null"), a.text("device"));
+    co_return Error::invalid_argument("Snapshot with id '{}' and name '{}' does not exist on device '{}'",
+                                      a.text("id", "null"), a.text("name", "null"), a.text("device"));
 }
 
 } // namespace
@@ -294,19 +299,19 @@ constexpr Command commands[] = {
     {"blockdev-del", "node-name str", "", "closes one that blockdev-add opened", nullptr, false, blockdev_del},
     {"blockdev-reopen", "options [BlockdevOptions]", "", "changes read-only and backing of nodes", nullptr, false,
      blockdev_reopen},
-    {"block_resize", "?device str, ?node-name str, size int", "", "changes a disk's size", nullptr, false, block_resize},
+    {"block_resize", "?device str, ?node-name str, size int", "", "changes a disk's size", nullptr, false,
+     block_resize},
     {"change-backing-file", "device str, image-node-name str, backing-file str", "",
      "changes the name that an image has for its backing file", nullptr, false, change_backing_file},
     {"query-named-block-nodes", "?flat bool", "[BlockDeviceInfo]", "the nodes", query_named_block_nodes},
-    {"x-debug-query-block-graph", "", "XDbgBlockGraph", "nodes, their users, and who may do what",
-     query_block_graph},
-    {"blockdev-snapshot", "node str, overlay str", "", "puts a node on top of another for all its users", nullptr, false,
-     command<snapshot>},
+    {"x-debug-query-block-graph", "", "XDbgBlockGraph", "nodes, their users, and who may do what", query_block_graph},
+    {"blockdev-snapshot", "node str, overlay str", "", "puts a node on top of another for all its users", nullptr,
+     false, command<snapshot>},
     {"blockdev-snapshot-sync",
      "?device str, ?node-name str, snapshot-file str, ?snapshot-node-name str, ?format str, ?mode NewImageMode", "",
      "makes an overlay and puts it on top", nullptr, false, command<snapshot_sync>},
-    {"blockdev-snapshot-internal-sync", "device str, name str", "", "makes a snapshot inside of an image", nullptr, false,
-     command<snapshot_internal>},
+    {"blockdev-snapshot-internal-sync", "device str, name str", "", "makes a snapshot inside of an image", nullptr,
+     false, command<snapshot_internal>},
     {"blockdev-snapshot-delete-internal-sync", "device str, ?id str, ?name str", "SnapshotInfo", "deletes one", nullptr,
      false, delete_internal},
 };

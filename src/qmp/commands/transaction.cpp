@@ -72,8 +72,8 @@ Task<Result<Json>> transaction(Server& s, const Arguments& a) {
         CO_TRY(const ActionRow* row, row_of(s, action));
         bool starts_job = row->type == "blockdev-backup" || row->type == "drive-backup";
         if (grouped && !starts_job && row->type != "abort" && !row->type.starts_with("block-dirty-bitmap"))
-            co_return Error::invalid_argument("Action '{}' does not support transaction property completion-mode = grouped",
-                                              row->type);
+            co_return Error::invalid_argument(
+                "Action '{}' does not support transaction property completion-mode = grouped", row->type);
         chosen.push_back(row);
     }
     std::vector<Step> steps;
