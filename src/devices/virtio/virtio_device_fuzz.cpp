@@ -1,6 +1,7 @@
 // Hostile drivers: the input picks a device, fills guest memory (where rings lie already) and then writes registers, rings and
 // notifications, lets time pass and the host's side act. Nothing of it may end the process or go on for ever.
 #include "base/trace.hpp"
+#include "block/graph.hpp"
 #include "block/protocols/memory.hpp"
 #include "devices/virtio/driver.hpp"
 
