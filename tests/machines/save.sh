@@ -25,7 +25,7 @@ while [ $i -lt "$rounds" ]; do
   md5sum < /mnt/$i > /tmp/$i.sum
   sync
   # A connection that was open when the machine was saved is gone: the next one is not.
-  until wget -q -T 5 -O /tmp/blob "http://10.0.2.2:$port/blob"; do echo "AGAIN $i"; done
+  until timeout 10 wget -q -O /tmp/blob "http://10.0.2.2:$port/blob"; do echo "AGAIN $i"; done
   echo "ROUND $i $(md5sum < /tmp/blob)"
   i=$((i+1))
 done
