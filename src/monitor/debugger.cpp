@@ -46,8 +46,10 @@ void Debugger::event(chardev::Event e) {
     } else if (e == chardev::Event::closed) {
         connected_ = expecting_ = false;
         forget_output();
-        settle();
+        const bool goes_on = running(); // after a detach; or gdb went without one
+        settle();                       // to take its breakpoints away
         server_.disconnect();
+        if (goes_on) monitor_.run().resume().ignore(); // a guest at its end stays there
     }
 }
 

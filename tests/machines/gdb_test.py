@@ -50,6 +50,11 @@ class Machine:
             self.process.kill()
         self.process.communicate()
 
+    def ticks(self):
+        """CPU time of the machine, in the kernel's clock ticks."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
     def gdb(self, *commands):
         """What gdb says to these commands, after it has connected."""
         words = ["gdb-multiarch", "-nx", "-batch", "-ex", "set confirm off", "-ex", "set pagination off", "-ex",
@@ -130,6 +135,10 @@ class Gdb(unittest.TestCase):
     def test_a_running_machine_stops_when_gdb_comes_and_goes_on_when_it_leaves(self):
         with Machine() as m:
             first = m.gdb("p counter", "detach")
+            spent, deadline = m.ticks(), time.monotonic() + 60
+            while m.ticks() < spent + 3 and time.monotonic() < deadline:
+                time.sleep(0.02)  # until the guest has run without a debugger
+            self.assertGreaterEqual(m.ticks(), spent + 3)
             second = m.gdb("p counter", "kill")
             self.assertEqual(m.process.wait(60), 0)
         values = [int(re.search(r"\$1 = (\d+)", out)[1]) for out in (first, second)]
