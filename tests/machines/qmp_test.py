@@ -439,10 +439,14 @@ class Options(unittest.TestCase):
             client.connect(str(path))  # it listens when the parent has left
             lines = client.makefile("rb")
             self.assertIn("QMP", json.loads(lines.readline()))
-            self.assertEqual(os.readlink(f"/proc/{int(pid.read_text())}/fd/0"), "/dev/null")
+            number = int(pid.read_text())
+            self.assertEqual(os.readlink(f"/proc/{number}/fd/0"), "/dev/null")
             client.sendall(b'{"execute": "qmp_capabilities"}{"execute": "quit"}')
             while lines.readline():
                 pass
+        deadline = time.monotonic() + 60
+        while Path(f"/proc/{number}").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)  # it closes connections before it is gone
         self.assertFalse(pid.exists())
 
 

@@ -199,7 +199,9 @@ void MachineCpu::turn() {
     arm_timer(); // first: what is due by then is seen by tick
     tick();
     u64 from = header().pc;
-    if (!step_ && system_.take_interrupt(header()) && (accelerator_.options().translation.log & log::interrupts)) {
+    const bool taken = !step_ && system_.take_interrupt(header());
+    if (taken) idle_wakes_ = 0;
+    if (taken && (accelerator_.options().translation.log & log::interrupts)) {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
@@ -356,11 +358,20 @@ void MachineCpu::effects(const isa::Effects& f) {
 }
 
 void MachineCpu::wait_for_interrupt() {
+    constexpr u32 patience = 64;
+    constexpr u64 pause_ns = 20'000'000;
     for (;;) {
         u32 seen = event_.now();
         u64 at = system_.next_timer(header()), now_ns = now();
         tick(); // what was due by now is a line
-        if (system_.wakes(header()) || attention_) return;
+        if (attention_) return;
+        if (system_.wakes(header())) {
+            // Firmware may wait for something in memory with an interrupt pending that it never takes (OpenSBI, for its
+            // processors to be started): that would take a host processor, and looks at every half of what another does.
+            if (++idle_wakes_ > patience) event_.wait(seen, pause_ns);
+            return;
+        }
+        idle_wakes_ = 0;
         event_.wait(seen, at == ~u64{0} || at <= now_ns ? ~u64{0} : at - now_ns);
     }
 }

@@ -168,6 +168,7 @@ private:
     std::vector<isa::Effects> flushes_;
     static constexpr std::size_t most_flushes = 64;
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
+    u32 idle_wakes_ = 0;       // waits that ended at once, since it last took an interrupt or slept
     std::atomic<long> thread_id_{0};
     std::thread thread_;
 };
