@@ -31,6 +31,7 @@ public:
         for (u32 n = 0; n < unit_.code.size(); ++n) {
             const Inst& i = unit_.code[n];
             const bool bitwise = i.op == Op::and_ || i.op == Op::or_ || i.op == Op::xor_;
+            if (!count(n)) continue; // nobody's: demand() did not count what it uses
             if (i.type != Type::i64 || !(bitwise || i.op == Op::add) || i.a == i.b) continue;
             if (!extended(i.a) || !extended(i.b)) continue;
             // The new operation stands in the place of an extension that has no other use.
