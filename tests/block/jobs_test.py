@@ -38,22 +38,21 @@ class Daemon:
 
     def __init__(self, *options, program="mimic"):
         words = [MIMIC, "storage-daemon"] if program == "mimic" else ["qemu-storage-daemon"]
-        for path in ("nbd", "qmp"):
+        for path in ("nbd", "qmp", "pid"):
             if os.path.exists(path):
                 os.unlink(path)
         self.process = subprocess.Popen(
             [*words, "--nbd-server", f"addr.type=unix,addr.path={os.path.abspath('nbd')}", *options,
-             "--chardev", f"socket,id=c,path={os.path.abspath('qmp')},server=on,wait=off", "--monitor", "chardev=c"],
+             "--chardev", f"socket,id=c,path={os.path.abspath('qmp')},server=on,wait=off", "--monitor", "chardev=c",
+             "--pidfile", "pid"],
             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.socket = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.socket.connect("qmp")
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                assert self.process.poll() is None, self.process.communicate()[1]
-                os.sched_yield()
         self.socket.settimeout(60)
+        # The file is written when all is set up. (The reference may miss for ever who connects while it starts.)
+        while not os.path.exists("pid"):
+            assert self.process.poll() is None, self.process.communicate()[1]
+            os.sched_yield()
+        self.socket.connect("qmp")
         self.lines = self.socket.makefile("r")
         self.events = []
         json.loads(self.lines.readline())
