@@ -3,6 +3,7 @@
 #include "base/io/file.hpp"
 #include "block/node.hpp"
 #include "block/options.hpp"
+#include "crypto/tls.hpp"
 #include <functional>
 #include <map>
 #include <span>
@@ -13,6 +14,8 @@ struct Context {
     io::Loop& loop;
     // `--object secret` and its like: id to bytes.
     std::map<std::string, std::string> secrets;
+    // `--object tls-creds-x509` and its like.
+    std::map<std::string, std::shared_ptr<tls::Credentials>> credentials;
     // Warnings for the user; a line without its end.
     std::function<void(const std::string&)> warn = [](const std::string&) {};
     // Where a driver may give hints of its progress: done and total of a phase.
