@@ -20,15 +20,37 @@ Result<void> add_credentials(Context& context, std::string_view type, Json optio
     return {};
 }
 
+// As the command line has it (x-bps-total=...) or QMP (limits.bps-total).
+Result<void> add_throttle_group(Context& context, Json options) {
+    std::optional<std::string> id;
+    ThrottleOptions flat, nested;
+    OptionReader reader(options, "object 'throttle-group'");
+    reader.string("id", id, "");
+    flat.describe(reader, "x-");
+    nested.describe(reader, "limits.");
+    TRY(reader.finish());
+    if (!id) return Error::invalid_argument("object 'throttle-group' expects id=");
+    if (context.throttle_groups.contains(*id)) return Error::exists("attempt to add duplicate object '{}'", *id);
+    ThrottleLimits limits;
+    TRY(flat.apply(limits));
+    TRY(nested.apply(limits));
+    auto group = std::make_shared<ThrottleGroup>(context.loop, *id);
+    group->set(limits);
+    context.throttle_groups.emplace(*id, std::move(group));
+    return {};
+}
+
 } // namespace
 
 Result<void> add_object(Context& context, Json options) {
     Json type = options.take("qom-type");
     if (type.string() && tls::is_credentials(*type.string()))
         return add_credentials(context, *type.string(), std::move(options));
+    if (type.string() && *type.string() == "throttle-group") return add_throttle_group(context, std::move(options));
     if (!type.string() || *type.string() != "secret")
         return Error::invalid_argument(
-            "object type '{}' is not known here, expected secret, tls-creds-x509, tls-creds-psk or tls-creds-anon",
+            "object type '{}' is not known here, expected secret, throttle-group, tls-creds-x509, tls-creds-psk or "
+            "tls-creds-anon",
             type.string() ? *type.string() : "");
     std::optional<std::string> id, data, file, encoding;
     OptionReader reader(options, "object 'secret'");
@@ -51,8 +73,22 @@ Result<void> add_object(Context& context, Json options) {
 }
 
 Result<void> remove_object(Context& context, const std::string& id) {
+    if (auto at = context.throttle_groups.find(id); at != context.throttle_groups.end()) {
+        if (at->second->used()) return Error::busy("object '{}' is in use, can not be deleted", id);
+        context.throttle_groups.erase(at);
+        return {};
+    }
     if (context.secrets.erase(id) || context.credentials.erase(id)) return {};
     return Error::not_found("object '{}' not found", id);
+}
+
+std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name) {
+    if (auto at = context.throttle_groups.find(name); at != context.throttle_groups.end()) return at->second;
+    auto& kept = context.implicit_groups[name];
+    if (auto group = kept.lock()) return group;
+    auto group = std::make_shared<ThrottleGroup>(context.loop, name);
+    kept = group;
+    return group;
 }
 
 Result<std::shared_ptr<tls::Credentials>> find_credentials(const Context& context, const std::string& id,

@@ -6,8 +6,10 @@ namespace mimic::block {
 
 // Makes the object that the options describe ("qom-type", "id", ...). Errors name what was expected.
 Result<void> add_object(Context& context, Json options);
-// Errors: there is none of that id.
+// Errors: there is none of that id, or it is in use.
 Result<void> remove_object(Context& context, const std::string& id);
+// A throttle group by its name; a new one, without limits, if there is none. It lives as long as it is used, or the object.
+std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name);
 // Credentials by their id, for one end. Errors: there is none, or it is for the other end.
 Result<std::shared_ptr<tls::Credentials>> find_credentials(const Context& context, const std::string& id,
                                                            tls::Endpoint endpoint);
