@@ -426,6 +426,11 @@ Task<Result<Extent>> BlockMap::status(u64 offset, u64 length) {
         e.offset = r.place();
         e.file = &file_;
     }
+    if (e.data && l_.preallocated && !e.compressed) {
+        CO_TRY(Extent below, co_await file_.status(r.place(), r.length));
+        e.zero = below.zero;
+        e.length = std::min(e.length, below.length);
+    }
     co_return e;
 }
 

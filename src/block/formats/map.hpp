@@ -38,6 +38,7 @@ public:
         u64 last_place = INT64_MAX; // the largest offset that an entry can hold
         u64 base = 0;               // where this part begins, for the backing image
         bool holes_are_ours = true; // a hole is zeros; false: it shows the backing image
+        bool preallocated = false;  // blocks have their places from the start: the file knows which hold nothing yet
         u64 blocks() const { return div_up(size, block_size); }
         u64 pages() const { return div_up(blocks(), page_entries); }
     };
@@ -64,10 +65,10 @@ public:
     Task<Result<u64>> entry(u64 block);
     // Blocks that are behind `size` come or go; only growing.
     void grow(u64 size) { l_.size = size; }
-    void show_backing(bool on) { l_.holes_are_ours = !on; }
 
     // Entries of the directory (two levels): as in the file.
     void set_directory(std::vector<u64> entries) { directory_ = std::move(entries); }
+    const std::vector<u64>& directory() const { return directory_; }
     // The next place in the file that nobody uses; blocks are appended there.
     u64 end() const { return end_; }
     void set_end(u64 end) { end_ = round_up(end, l_.alignment); }

@@ -74,6 +74,7 @@ private:
 
 struct Header {
     u64 table, data, size, block_size, blocks;
+    bool is_static;
 };
 
 Result<Header> parse(std::span<const u8> h, u64 file_size) {
@@ -94,7 +95,7 @@ Result<Header> parse(std::span<const u8> h, u64 file_size) {
             return Error::unsupported("unsupported VDI image (non-NULL {} UUID): differencing images are not supported",
                                       uuid == at_link_uuid ? "link" : "parent");
     Header o{le32(&h[at_table]), le32(&h[at_data]), le64(&h[at_disk_size]), le32(&h[at_block_size]),
-             le32(&h[at_blocks])};
+             le32(&h[at_blocks]), type == type_static};
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > largest_block)
         return bad("the block size", o.block_size, "a power of two from 512 to 256 MiB");
     if (o.size > u64(INT64_MAX) - o.block_size) return bad("the disk size", o.size, "less than 8 EiB");
@@ -118,6 +119,7 @@ Task<Result<NodePtr>> open_vdi(Context& context, OpenArguments& a) {
     BlockMap::Layout layout{.size = h.size, .block_size = h.block_size, .page_entries = 4096};
     layout.alignment = 1; // blocks follow each other from h.data on
     layout.first_block = h.data;
+    layout.preallocated = h.is_static;
     layout.last_place = h.data + (h.blocks + 1) * h.block_size;
     auto map = std::make_unique<VdiMap>(*node, *a.file, layout, h.table, h.data);
     auto* raw = map.get();
