@@ -1,6 +1,7 @@
-// Big-endian integers in memory.
+// Integers in memory: get, put big-endian; le, put_le little-endian (as the hosts are).
 #pragma once
 #include "base/types.hpp"
+#include <bit>
 #include <cstring>
 #include <span>
 
@@ -33,5 +34,18 @@ inline void put64(u8* p, u64 n) {
     n = __builtin_bswap64(n);
     std::memcpy(p, &n, sizeof n);
 }
+template <class T>
+T le_get(const u8* p) {
+    T n;
+    std::memcpy(&n, p, sizeof n);
+    return n;
+}
+inline u16 le16(const u8* p) { return le_get<u16>(p); }
+inline u32 le32(const u8* p) { return le_get<u32>(p); }
+inline u64 le64(const u8* p) { return le_get<u64>(p); }
+inline void put_le16(u8* p, u16 n) { std::memcpy(p, &n, sizeof n); }
+inline void put_le32(u8* p, u32 n) { std::memcpy(p, &n, sizeof n); }
+inline void put_le64(u8* p, u64 n) { std::memcpy(p, &n, sizeof n); }
+static_assert(std::endian::native == std::endian::little, "le_get needs a swap on this host");
 
 } // namespace mimic::block

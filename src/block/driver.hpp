@@ -71,6 +71,11 @@ struct Driver {
     Task<Result<Measurement>> (*measure)(Context&, Json options, Node* source, u64 size) = nullptr;
 };
 
+// Declares a driver, at the begin of a line: MIMIC_BLOCK_DRIVER(name) = {.name = "name", ...}; it joins drivers().
+#define MIMIC_BLOCK_DRIVER(ident)                                                                                      \
+    extern const Driver ident##_driver;                                                                                \
+    constinit const Driver ident##_driver
+
 // All drivers, sorted by name.
 std::span<const Driver* const> drivers();
 const Driver* find_driver(std::string_view name);
@@ -114,7 +119,8 @@ struct CacheMode {
 };
 Result<CacheMode> parse_cache(std::string_view name);
 
+// Those that others than users name.
 extern const Driver file_driver, host_device_driver, memory_driver, null_driver, raw_driver, qcow2_driver,
-    blkdebug_driver, nbd_driver, throttle_driver;
+    blkdebug_driver, nbd_driver;
 
 } // namespace mimic::block

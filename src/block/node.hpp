@@ -138,6 +138,8 @@ public:
     // Bytes that the image occupies on the host; the sum of its files.
     virtual Result<u64> allocated_size() const;
     virtual bool supports_compressed() const { return false; }
+    // Copies should be written compressed, whether asked for or not.
+    virtual bool needs_compressed_writes() const { return false; }
     virtual u64 cluster_size() const { return 0; }
     virtual Task<Result<CheckReport>> check(Fix fix);
     virtual std::vector<SnapshotInfo> snapshots() const { return {}; }

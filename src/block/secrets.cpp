@@ -82,6 +82,12 @@ Result<void> remove_object(Context& context, const std::string& id) {
     return Error::not_found("object '{}' not found", id);
 }
 
+Result<std::string> find_secret(const Context& context, const std::string& id) {
+    auto at = context.secrets.find(id);
+    if (at == context.secrets.end()) return Error::not_found("No secret with id '{}'", id);
+    return at->second;
+}
+
 std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name) {
     if (auto at = context.throttle_groups.find(name); at != context.throttle_groups.end()) return at->second;
     auto& kept = context.implicit_groups[name];

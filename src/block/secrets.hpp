@@ -8,6 +8,8 @@ namespace mimic::block {
 Result<void> add_object(Context& context, Json options);
 // Errors: there is none of that id, or it is in use.
 Result<void> remove_object(Context& context, const std::string& id);
+// The bytes of a secret. Errors: there is none of that id.
+Result<std::string> find_secret(const Context& context, const std::string& id);
 // A throttle group by its name; a new one, without limits, if there is none. It lives as long as it is used, or the object.
 std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name);
 // Credentials by their id, for one end. Errors: there is none, or it is for the other end.

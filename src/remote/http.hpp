@@ -9,8 +9,8 @@ namespace mimic::remote {
 struct HttpSettings {
     std::string url;
     std::string user, password, proxy_user, proxy_password, cookie;
-    bool verify = true;    // the server's certificate
-    unsigned timeout = 5;  // seconds without progress after which a request fails
+    bool verify = true;   // the server's certificate
+    unsigned timeout = 5; // seconds without progress after which a request fails
 };
 
 // Blocks; any number of threads may call it at once.

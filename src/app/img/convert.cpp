@@ -451,6 +451,7 @@ Task<int> cmd_convert(Tool& tool) {
     Tool::Image target;
     if (ok) target = co_await prepare_target(tool, s, output, total, std::move(*options));
     ok = ok && target;
+    if (ok && target->needs_compressed_writes()) s.compress = true;
     if (ok && s.compress && !target->supports_compressed()) {
         tool.error(fmt::format("Compression not supported for this file format '{}'", target->driver().name));
         ok = false;

@@ -108,6 +108,6 @@ Task<Result<NodePtr>> open_blkdebug(Context& context, OpenArguments& a) {
 
 } // namespace
 
-const Driver blkdebug_driver = {.name = "blkdebug", .is_filter = true, .open = open_blkdebug};
+MIMIC_BLOCK_DRIVER(blkdebug) = {.name = "blkdebug", .is_filter = true, .open = open_blkdebug};
 
 } // namespace mimic::block

@@ -6,6 +6,8 @@
 
 namespace mimic::block {
 
+extern const Driver throttle_driver;
+
 namespace {
 
 class ThrottleNode final : public Node {
@@ -67,6 +69,6 @@ Task<Result<NodePtr>> open_throttle(Context& context, OpenArguments& a) {
 
 } // namespace
 
-const Driver throttle_driver = {.name = "throttle", .is_filter = true, .open = open_throttle};
+MIMIC_BLOCK_DRIVER(throttle) = {.name = "throttle", .is_filter = true, .open = open_throttle};
 
 } // namespace mimic::block

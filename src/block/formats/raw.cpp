@@ -144,7 +144,7 @@ Task<Result<Measurement>> measure_raw(Context&, Json, Node* source, u64 size) {
 
 } // namespace
 
-const Driver raw_driver = {
+MIMIC_BLOCK_DRIVER(raw) = {
     .name = "raw",
     .probe = [](std::span<const u8>) { return 1; },
     .open = open_raw,

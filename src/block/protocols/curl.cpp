@@ -9,6 +9,8 @@
 
 namespace mimic::block {
 
+extern const Driver http_driver, https_driver, ftp_driver, ftps_driver;
+
 namespace {
 
 constexpr u64 default_readahead = 256u << 10, most_readahead = 64u << 20;
@@ -156,8 +158,8 @@ Task<Result<NodePtr>> open_curl(Context& context, const Driver& driver, OpenArgu
     std::string error;
     auto file = co_await context.loop.blocking().run(context.loop, [&] { return module->open(settings, error); });
     if (!file) co_return Error::make(ErrorKind::io, "CURL: Error opening file '{}': {}", settings.url, error);
-    auto node = std::make_shared<CurlNode>(context, driver, a.common, std::move(file),
-                                           o.readahead.value_or(default_readahead));
+    auto node =
+        std::make_shared<CurlNode>(context, driver, a.common, std::move(file), o.readahead.value_or(default_readahead));
     node->set_filename(settings.url);
     co_return NodePtr(node);
 }
@@ -171,9 +173,9 @@ constexpr std::string_view http[] = {"http"}, https[] = {"https"}, ftp[] = {"ftp
 
 } // namespace
 
-const Driver http_driver = {.name = "http", .is_protocol = true, .schemes = http, .open = open_http};
-const Driver https_driver = {.name = "https", .is_protocol = true, .schemes = https, .open = open_https};
-const Driver ftp_driver = {.name = "ftp", .is_protocol = true, .schemes = ftp, .open = open_ftp};
-const Driver ftps_driver = {.name = "ftps", .is_protocol = true, .schemes = ftps, .open = open_ftps};
+MIMIC_BLOCK_DRIVER(http) = {.name = "http", .is_protocol = true, .schemes = http, .open = open_http};
+MIMIC_BLOCK_DRIVER(https) = {.name = "https", .is_protocol = true, .schemes = https, .open = open_https};
+MIMIC_BLOCK_DRIVER(ftp) = {.name = "ftp", .is_protocol = true, .schemes = ftp, .open = open_ftp};
+MIMIC_BLOCK_DRIVER(ftps) = {.name = "ftps", .is_protocol = true, .schemes = ftps, .open = open_ftps};
 
 } // namespace mimic::block

@@ -324,14 +324,14 @@ void describe_create(OptionVisitor& v) {
 
 } // namespace
 
-const Driver file_driver = {
+MIMIC_BLOCK_DRIVER(file) = {
     .name = "file",
     .is_protocol = true,
     .open = [](Context& c, OpenArguments& a) { return open_file(c, a, file_driver); },
     .create = create_file,
     .describe_create = describe_create,
 };
-const Driver host_device_driver = {
+MIMIC_BLOCK_DRIVER(host_device) = {
     .name = "host_device",
     .is_protocol = true,
     .open = [](Context& c, OpenArguments& a) { return open_file(c, a, host_device_driver); },

@@ -166,7 +166,7 @@ NodePtr make_memory_node(Context& context, std::shared_ptr<MemoryImage> image, b
     return std::make_shared<MemoryNode>(context, options, std::move(image));
 }
 
-const Driver memory_driver = {.name = "memory", .is_protocol = true, .open = open_memory};
-const Driver null_driver = {.name = "null-co", .is_protocol = true, .open = open_null};
+MIMIC_BLOCK_DRIVER(memory) = {.name = "memory", .is_protocol = true, .open = open_memory};
+MIMIC_BLOCK_DRIVER(null) = {.name = "null-co", .is_protocol = true, .open = open_null};
 
 } // namespace mimic::block

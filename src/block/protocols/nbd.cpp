@@ -312,7 +312,7 @@ constexpr std::string_view schemes[] = {"nbd", "nbd+tcp", "nbd+unix", "nbds", "n
 
 } // namespace
 
-const Driver nbd_driver = {
+MIMIC_BLOCK_DRIVER(nbd) = {
     .name = "nbd",
     .is_protocol = true,
     .schemes = schemes,

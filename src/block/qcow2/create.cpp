@@ -276,7 +276,7 @@ Task<Result<Measurement>> measure(Context&, Json options, Node* source, u64 size
 
 namespace mimic::block {
 
-const Driver qcow2_driver = {
+MIMIC_BLOCK_DRIVER(qcow2) = {
     .name = "qcow2",
     .supports_backing = true,
     .probe = [](std::span<const u8> head) { return qcow2::has_magic(head) ? 100 : 0; },

@@ -1,4 +1,5 @@
 // Opening a qcow2 image: its header, its tables, its children.
+#include "block/formats/image.hpp"
 #include "block/qcow2/image.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -43,44 +44,6 @@ Task<Result<Header>> read_header(Node& file) {
     co_return parse(bytes);
 }
 
-// A child given by options (an object, a node's name) or by a name in the header.
-Task<Result<NodePtr>> open_below(Context& context, const OpenArguments& a, Json given, const std::string& name,
-                                 const std::string& format, bool writable, bool raw_data) {
-    OpenRequest r;
-    r.writable = writable;
-    r.force_share = a.common.force_share;
-    r.writable_chain = a.writable_chain;
-    r.no_io = a.no_io;
-    r.depth = a.depth + 1;
-    r.cache = a.cache;
-    r.discard = DiscardMode::unmap;
-    if (given.string()) {
-        auto at = context.names.find(*given.string());
-        if (at == context.names.end()) co_return Error::not_found("Cannot find a node named '{}'", *given.string());
-        co_return at->second->shared_from_this();
-    }
-    if (given.members()) {
-        r.options = std::move(given);
-        if (!raw_data && !r.options.find("file") && !r.options.find("driver")) {
-            r.filename = combine_path(a.file->filename(), name);
-            if (!r.options.find("driver")) r.format = format;
-        }
-    } else {
-        r.filename = combine_path(a.file->filename(), name);
-        r.format = format;
-    }
-    if (raw_data) {
-        NodeOptions common = a.common;
-        common.node_name.clear();
-        common.read_only = !writable;
-        common.discard = DiscardMode::unmap;
-        common.detect_zeroes = DetectZeroes::off;
-        if (r.filename.empty()) r.filename = "json:" + r.options.dump();
-        co_return co_await open_protocol(context, r.filename, common);
-    }
-    co_return co_await open_node(context, std::move(r));
-}
-
 Task<Result<NodePtr>> open_qcow2(Context& context, OpenArguments& a) {
     OpenOptions o;
     Json data_option = a.options.take("data-file"), backing_option = a.options.take("backing");
@@ -104,33 +67,17 @@ Task<Result<NodePtr>> open_qcow2(Context& context, OpenArguments& a) {
     bool external = header.external_data();
     auto node = std::make_shared<Qcow2>(context, a.common, std::move(header), own);
     node->set_filename(a.file->filename());
-    u8 perms = perm::consistent_read, shared = perm::consistent_read | perm::write_unchanged;
-    if (!a.common.read_only) perms |= perm::write | perm::resize;
-    if (a.common.force_share) shared = perm::all;
-    CO_CHECK(node->add_child(a.file, "file", perms, shared));
+    CO_CHECK(attach_file(*node, a, a.file));
     if (external && !a.no_io) {
         if (data_option.is_null() && data_name.empty())
             co_return Error::invalid_argument("'data-file' is required for this image");
         auto data = co_await open_below(context, a, std::move(data_option), data_name, "", !a.common.read_only, true);
         if (!data) co_return std::move(data).error().in("Could not open the external data file");
-        CO_CHECK(node->add_child(*data, "data-file", perms, shared));
+        CO_CHECK(attach_file(*node, a, *data, "data-file"));
     } else if (!external && !data_option.is_null()) {
         co_return Error::invalid_argument("'data-file' can only be set for images with an external data file");
     }
-    // "backing": null cuts the chain.
-    if (!a.no_backing && !drop_backing && (!backing.empty() || backing_option.members() || backing_option.string())) {
-        auto below = co_await open_below(context, a, std::move(backing_option), backing, backing_format,
-                                         a.writable_chain, false);
-        if (!below) {
-            Result<void> closed = co_await node->close();
-            std::move(closed).ignore();
-            co_return std::move(below).error().in("Could not open backing file");
-        }
-        CO_CHECK(node->add_child(*below, "backing", perm::consistent_read,
-                                 a.common.force_share ? perm::all
-                                                      : perm::consistent_read | perm::write_unchanged |
-                                                            (a.writable_chain ? perm::write | perm::resize : 0)));
-    }
+    CO_CHECK(co_await attach_backing(*node, a, std::move(backing_option), drop_backing, backing, backing_format));
     CO_CHECK(co_await node->start(a.no_io));
     co_return NodePtr(node);
 }
