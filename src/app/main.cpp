@@ -35,7 +35,7 @@ std::string twin() {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     std::string path = n > 0 ? std::string(self, size_t(n)) : std::string();
-    return path.substr(0, path.rfind('/') + 1) + "mimic-system";
+    return path.empty() ? path : path.substr(0, path.rfind('/') + 1) + "mimic-system";
 }
 
 int hand_over(std::string_view program, std::span<const std::string_view> words) {

@@ -57,10 +57,11 @@ std::vector<const Head*> list(std::vector<std::string>& broken) {
         for (auto& entry : std::filesystem::directory_iterator(folder, none)) {
             if (entry.path().extension() != ".so") continue;
             auto head = open_file(entry.path());
-            if (head)
-                all.push_back(*head);
-            else
+            auto known = [&](const Head* h) { return head && std::string_view(h->name) == (*head)->name; };
+            if (!head)
                 broken.push_back(head.error().message());
+            else if (std::ranges::none_of(all, known)) // the first folder's is the one that is used
+                all.push_back(*head);
         }
     }
     std::ranges::sort(all, {}, [](const Head* h) { return std::string_view(h->name); });

@@ -14,6 +14,29 @@
 
 namespace mimic::block {
 
+class Root;
+
+// While it lives, nothing that a root or a node has under way, or below it, is held back by limits: somebody waits for that.
+class [[nodiscard]] Hurried {
+public:
+    Hurried() = default;
+    explicit Hurried(Root& root);
+    explicit Hurried(Node& node) { add(node); }
+    Hurried(Hurried&&) noexcept = default;
+    Hurried& operator=(Hurried&& o) noexcept {
+        std::swap(nodes_, o.nodes_);
+        std::swap(members_, o.members_);
+        return *this;
+    }
+    ~Hurried() { end(); }
+    void add(Node& node); // and all below it
+    void end();
+
+private:
+    std::vector<std::weak_ptr<Node>> nodes_;
+    std::vector<std::weak_ptr<ThrottleMember>> members_;
+};
+
 // A use of a node by something that is no node. Its requests wait while a section above its node is drained.
 class Root : public std::enable_shared_from_this<Root> {
 public:
@@ -58,10 +81,8 @@ public:
     // Holds reads and writes back as the group's limits have it; null: no more.
     void set_throttle(std::shared_ptr<ThrottleGroup> group);
     const ThrottleGroup* throttle() const { return throttle_ ? &throttle_->group() : nullptr; }
-    // While on, nothing is held back: the user is leaving.
-    void hurry(bool on) {
-        if (throttle_) throttle_->hurry(on);
-    }
+    // Waits until no request is held back or under way here; they hurry meanwhile. None may be begun.
+    Task<void> rest();
 
     // The node's size has changed, or the node.
     std::function<void()> on_resize = [] {};
@@ -69,17 +90,22 @@ public:
 private:
     friend class Drained;
     friend class Edge;
+    friend class Hurried;
     explicit Root(io::Loop& loop) : open_(loop) {}
     template <class F, class... A>
     Task<Result<void>> late(bool is_write, u64 bytes, F f, A... a) {
         auto self = shared_from_this();
+        late_++;
         // Before the gate, so that who drains the node does not wait for limits.
         if (auto throttle = throttle_; throttle && bytes) co_await throttle->admit(is_write, bytes);
         co_await pass();
-        co_return co_await (node().*f)(a...);
+        Result<void> result = co_await (node().*f)(a...);
+        if (--late_ == 0) open_.wake_all();
+        co_return result;
     }
     std::unique_ptr<Edge> edge_;
     unsigned gates_ = 0;
+    unsigned late_ = 0; // requests that had to wait, until they are done
     io::WaitList open_;
     std::shared_ptr<ThrottleMember> throttle_;
 };
@@ -91,7 +117,7 @@ public:
     Drained(Drained&&) noexcept = default;
     Drained& operator=(Drained&& o) noexcept {
         std::swap(held_, o.held_);
-        std::swap(hurried_, o.hurried_);
+        hurried_ = std::move(o.hurried_);
         return *this;
     }
     ~Drained() { end(); }
@@ -100,9 +126,8 @@ public:
 private:
     friend Task<Drained> drain(std::vector<Node*> nodes);
     void hold(Node& node, std::vector<Node*>& seen);
-    void hurry(Node& node);
     std::vector<std::weak_ptr<Root>> held_;
-    std::vector<std::weak_ptr<Node>> hurried_;
+    Hurried hurried_;
 };
 Task<Drained> drain(std::vector<Node*> nodes);
 inline Task<Drained> drain(Node& node) { return drain(std::vector<Node*>{&node}); }

@@ -253,7 +253,9 @@ Task<Result<void>> Node::copy_to(u64 offset, Node& target, u64 target_offset, u6
 Task<Result<void>> Node::close() {
     if (closed_) co_return Result<void>();
     closed_ = true;
+    hurry(true);
     co_await drain();
+    hurry(false);
     Result<void> result = co_await do_close();
     // Every layer is closed, whatever became of the ones before; the first error counts.
     while (!children_.empty()) {

@@ -248,20 +248,20 @@ Result<void> OptionReader::so_far() const {
 namespace {
 
 // The dotted name of something that nobody took; an object whose members have all been taken is nothing.
-std::string leftover(const Json& tree) {
+std::optional<std::string> leftover(const Json& tree) {
     for (auto& [name, value] : *tree.members()) {
         if (!value.members()) return name;
-        if (std::string inner = leftover(value); !inner.empty()) return name + "." + inner;
+        if (auto inner = leftover(value)) return name + "." + *inner;
     }
-    return {};
+    return std::nullopt;
 }
 
 } // namespace
 
 Result<void> OptionReader::finish() const {
     if (error_) return *error_;
-    if (std::string name = leftover(tree_); !name.empty())
-        return Error::invalid_argument("{} does not support the option '{}'", owner_, name);
+    if (auto name = leftover(tree_))
+        return Error::invalid_argument("{} does not support the option '{}'", owner_, *name);
     return {};
 }
 

@@ -6,11 +6,20 @@ namespace mimic::block {
 
 namespace {
 
+// Objects of all kinds have one name space.
+Result<void> check_free(const Context& context, const std::string& id) {
+    auto implicit = context.implicit_groups.find(id);
+    bool taken = context.secrets.contains(id) || context.credentials.contains(id) ||
+                 context.throttle_groups.contains(id) ||
+                 (implicit != context.implicit_groups.end() && !implicit->second.expired());
+    if (taken) return Error::exists("attempt to add duplicate object '{}'", id);
+    return {};
+}
+
 Result<void> add_credentials(Context& context, std::string_view type, Json options) {
     Json id = options.take("id");
     if (!id.string()) return Error::invalid_argument("object '{}' expects id=", type);
-    if (context.secrets.contains(*id.string()) || context.credentials.contains(*id.string()))
-        return Error::exists("attempt to add duplicate object '{}'", *id.string());
+    TRY(check_free(context, *id.string()));
     auto secret = [&](std::string_view name) -> const std::string* {
         auto at = context.secrets.find(std::string(name));
         return at == context.secrets.end() ? nullptr : &at->second;
@@ -30,7 +39,7 @@ Result<void> add_throttle_group(Context& context, Json options) {
     nested.describe(reader, "limits.");
     TRY(reader.finish());
     if (!id) return Error::invalid_argument("object 'throttle-group' expects id=");
-    if (context.throttle_groups.contains(*id)) return Error::exists("attempt to add duplicate object '{}'", *id);
+    TRY(check_free(context, *id));
     ThrottleLimits limits;
     TRY(flat.apply(limits));
     TRY(nested.apply(limits));
@@ -67,8 +76,8 @@ Result<void> add_object(Context& context, Json options) {
         if (!in || !(bytes << in.rdbuf())) return Error::invalid_argument("Unable to read '{}'", *file);
         data = bytes.str();
     }
-    if (context.credentials.contains(*id) || !context.secrets.emplace(*id, *data).second)
-        return Error::exists("attempt to add duplicate object '{}'", *id);
+    TRY(check_free(context, *id));
+    context.secrets.emplace(*id, *data);
     return {};
 }
 
@@ -90,6 +99,7 @@ Result<std::string> find_secret(const Context& context, const std::string& id) {
 
 std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name) {
     if (auto at = context.throttle_groups.find(name); at != context.throttle_groups.end()) return at->second;
+    std::erase_if(context.implicit_groups, [](auto& one) { return one.second.expired(); });
     auto& kept = context.implicit_groups[name];
     if (auto group = kept.lock()) return group;
     auto group = std::make_shared<ThrottleGroup>(context.loop, name);

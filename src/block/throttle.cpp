@@ -10,6 +10,7 @@ constexpr std::string_view scopes[] = {"total", "read", "write"};
 // More than this cannot be meant, and its products still fit a double exactly enough.
 constexpr u64 most = 1'000'000'000'000'000;
 // A waiting request looks again at least so often: limits can change, and hurry() ends all waits.
+constexpr double longest_wait = 3600; // seconds, of which only that there is a wait counts
 constexpr auto longest_nap = std::chrono::milliseconds(20);
 
 using Rate = ThrottleLimits::Rate;
@@ -130,7 +131,7 @@ void Throttle::leak(Time now) {
 std::chrono::nanoseconds Throttle::over(const Rate& r, const Bucket& b) {
     if (r.average == 0) return {};
     auto time = [](double units, u64 rate) {
-        return std::chrono::nanoseconds(i64(std::ceil(units / double(rate) * 1e9)));
+        return std::chrono::nanoseconds(i64(std::ceil(std::min(units / double(rate), longest_wait) * 1e9)));
     };
     double brim = r.max ? double(r.max) * double(r.length) : double(r.average) / 10;
     if (b.level > brim) return time(b.level - brim, r.average);

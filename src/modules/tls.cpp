@@ -227,7 +227,9 @@ private:
     bool find(const char* name, bool required, std::string& path) {
         path = file(name);
         if (access(path.c_str(), R_OK) == 0) return true;
-        if (required) return fail("TLS credentials: cannot read '" + path + "': " + std::strerror(errno));
+        // One that is there and cannot be read may be what keeps others out.
+        if (required || errno != ENOENT)
+            return fail("TLS credentials: cannot read '" + path + "': " + std::strerror(errno));
         path.clear();
         return true;
     }

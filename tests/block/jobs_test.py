@@ -402,10 +402,11 @@ def throttled():
             assert said in desc, (limits, desc)
         # A write that may take a quarter of an hour, and an end that does not.
         d.run("object-add", qom_type="throttle-group", id="slow", limits={"bps-total": 1000})
+        assert "duplicate" in d.refused("object-add", qom_type="secret", id="slow", data="x")["desc"]
         run("qemu-img", "create", "-q", "-f", "raw", "s.r", "1M")
         d.run("blockdev-add", driver="throttle", node_name="s", throttle_group="slow", file={"driver": "file", "filename": "s.r"})
         d.run("block-export-add", type="nbd", id="s", node_name="s", name="s", writable=True)
-        writer = subprocess.Popen(["qemu-io", "-f", "raw", "-c", "write -P 6 0 512k", "-c", "write -P 6 512k 512k", uri("s")],
+        writer = subprocess.Popen(["qemu-io", "-f", "raw", "-c", "aio_write -P 6 0 512k", "-c", "aio_write -P 6 512k 512k", "-c", "aio_flush", uri("s")],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not open("s.r", "rb").read(1) == b"\x06":
             os.sched_yield()

@@ -412,6 +412,15 @@ def tls_both_ways():
 
 
 @test
+def handed_over_before_anything_is_read():
+    """What can be read once (a pipe) is read by the program that goes on."""
+    sample("a.raw", 100_352)
+    for words in ("nbd --fork -t --pid-file pid -k $PWD/s -f raw --object secret,id=p,file=<(printf x) a.raw && kill $(cat pid)",
+                  "io -f raw --object secret,id=p,file=<(printf x) a.raw <<< 'read 0 512'"):
+        run("bash", "-c", f"{MIMIC} {words}")
+
+
+@test
 def tls_refuses():
     """Who is not let in, and that both ends say why."""
     certificates()
@@ -441,6 +450,12 @@ def tls_refuses():
                         ((*creds("ca", "server", more=",priority=loud"), "--tls-creds", "tls"), "priority 'loud'")):
         p = run(MIMIC, "nbd", *words, "-k", os.path.abspath("s"), "-f", "raw", "a.raw", ok=(1,))
         assert said in p.stderr, (words, p.stderr)
+    # One that cannot be read is not one that is not there: it may be what keeps others out.
+    os.symlink("ca-crl.pem", "ca/ca-crl.pem")
+    p = run(MIMIC, "nbd", *creds("ca", "server"), "--tls-creds", "tls", "-k", os.path.abspath("s"), "-f", "raw", "a.raw", ok=(1,))
+    assert "ca-crl.pem" in p.stderr, p.stderr
+    os.unlink("ca/ca-crl.pem")
+    assert "tls-hostname is empty" in run(*convert, *creds("ca", "client"), secure_node(",file.tls-hostname="), "b.raw", ok=(1,)).stderr
     # A certificate that the CA did not sign is said at once.
     shutil.copytree("ca", "mixed")
     shutil.copy("stranger/server-cert.pem", "mixed/")

@@ -108,6 +108,7 @@ bool asks_for_help(std::span<const std::string_view> args) {
 } // namespace
 
 int img_main(std::span<const std::string_view> args) {
+    tool::hand_over_early(args);
     // A closed pipe is an error of the write, not the end of an image half converted without a word.
     std::signal(SIGPIPE, SIG_IGN);
     if (args.empty()) {

@@ -1,6 +1,7 @@
 #include "app/io/io.hpp"
 #include "app/io/session.hpp"
 #include "base/module.hpp"
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -143,6 +144,11 @@ Task<int> run(Tool& tool, Start start) {
 } // namespace
 
 int io_main(std::span<const std::string_view> args) {
+    auto is_command = [](std::string_view a) {
+        return a.starts_with("--cmd") || (a.starts_with('-') && !a.starts_with("--") && a.find('c') != a.npos);
+    };
+    // Without a command standard input is read, and what has been read would be lost later.
+    tool::hand_over_early(args, std::ranges::none_of(args, is_command));
     std::signal(SIGPIPE, SIG_IGN);
     auto loop = io::Loop::create();
     if (!loop) {
@@ -152,7 +158,6 @@ int io_main(std::span<const std::string_view> args) {
     Tool tool(**loop, "mimic io", args);
     Start start;
     if (int status = parse(tool, start); status >= 0) return status;
-    if (start.lines.empty()) modules::hand_over(); // what was read of standard input would be lost later
     int status = (*loop)->run(run(tool, std::move(start)));
     if (std::fflush(stdout) != 0) {
         tool.error("standard output could not be written");

@@ -1,7 +1,7 @@
 #include "app/nbd/nbd.hpp"
 #include "app/nbd/settings.hpp"
-#include "base/module.hpp"
 #include "block/secrets.hpp"
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -207,7 +207,10 @@ private:
         case opt_pid_file: s_.pid_file = o.value; return true;
         case opt_selinux_label: return fail("--selinux-label is not supported");
         case opt_tls_creds: tls_creds_ = o.value; return true;
-        case opt_tls_hostname: s_.security.host = o.value; return true;
+        case opt_tls_hostname:
+            s_.security.host = o.value;
+            return !o.value.empty() ||
+                   fail("--tls-hostname is empty, expected the name that the certificate must be for");
         case opt_tls_authz: return fail("--tls-authz: lists of clients are not supported");
         case 'c':
         case 'd':
@@ -311,7 +314,6 @@ int run(std::span<const std::string_view> args) {
     if (settings.list) return (*loop)->run(list_exports(tool, settings));
     int to_parent = -1;
     if (settings.fork) {
-        modules::hand_over(); // in the child it would be too late
         // The loop has neither threads nor a ring before its first use, so the child can have it.
         int ends[2];
         pid_t child = pipe2(ends, O_CLOEXEC) < 0 ? -1 : ::fork();
@@ -353,6 +355,8 @@ io::SocketAddress Settings::address() const {
 }
 
 int nbd_main(std::span<const std::string_view> args) {
+    // In the child it would be too late.
+    tool::hand_over_early(args, std::ranges::find(args, "--fork") != args.end());
     // A peer that has gone is an error of the send.
     std::signal(SIGPIPE, SIG_IGN);
     // Payloads of a MiB come and go all the time. By default malloc maps and unmaps each, and clearing its pages anew costs

@@ -431,6 +431,11 @@ constexpr Row rows[] = {
          o.debugger = "tcp::1234";
          return {};
      }},
+    {"object", "TYPE,id=ID[,...]", "secret, throttle-group, tls-creds-x509, tls-creds-psk, tls-creds-anon",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.objects.emplace_back(v);
+         return {};
+     }},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},

@@ -57,6 +57,7 @@ struct SystemOptions {
     machines::BoardOptions board;
     std::string machine;                // empty: there is no default
     std::vector<std::string> blockdevs; // as -blockdev has them
+    std::vector<std::string> objects;   // secrets, TLS credentials, throttle groups
     std::vector<DriveOptions> drives;
     std::vector<DeviceOptions> devices;
     std::vector<ChardevOptions> chardevs;

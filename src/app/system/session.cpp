@@ -154,7 +154,8 @@ Result<void> Session::limit_drive(const DriveOptions& d) {
     TRY(reader.finish());
     if (!options.any() && d.group.empty()) return {};
     auto group = block::throttle_group(*blocks_, d.group.empty() ? d.id : d.group);
-    block::ThrottleLimits limits = group->limits();
+    // The last one that has limits counts for the whole group.
+    block::ThrottleLimits limits;
     TRY(options.apply(limits));
     if (options.any()) group->set(limits);
     drives_.back().second.node->set_throttle(std::move(group));
@@ -162,6 +163,11 @@ Result<void> Session::limit_drive(const DriveOptions& d) {
 }
 
 Result<void> Session::open_drives() {
+    for (const std::string& text : options_.objects) {
+        Json object =
+            TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "qom-type")).in("-object"));
+        TRY(block::add_object(*blocks_, std::move(object)).in("-object"));
+    }
     for (const std::string& text : options_.blockdevs) {
         Json options =
             TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "driver")).in("-blockdev"));
@@ -287,8 +293,7 @@ void Session::close_drives() {
     loop_->run(storage_->jobs().shut_down());
     for (auto& [id, drive] : drives_) {
         block::NodePtr node = drive.node->ptr();
-        drive.node->set_throttle(nullptr); // what was held back goes on now
-        loop_->run(node->drain());
+        loop_->run(drive.node->rest());
         drive.node.reset();
         if (node->parents().empty()) told(loop_->run(node->close()));
     }
@@ -375,7 +380,7 @@ Session::~Session() {
     migrator_.reset();
     run_.reset();
     for (auto& [id, drive] : drives_)
-        if (drive.node) loop_->run(drive.node->node().drain());
+        if (drive.node) loop_->run(drive.node->rest());
     board_.reset();
     chardevs_.clear();
     close_drives();

@@ -1,4 +1,5 @@
 #include "app/tool/tool.hpp"
+#include "base/module.hpp"
 #include "block/secrets.hpp"
 #include <algorithm>
 #include <cstdio>
@@ -104,6 +105,11 @@ void Progress::set(u64 done, u64 total) {
     }
     std::fputs((line + "\r").c_str(), stdout);
     std::fflush(stdout);
+}
+
+void hand_over_early(std::span<const std::string_view> args, bool certain) {
+    for (std::string_view a : args) certain = certain || a.find("tls-creds-") != a.npos;
+    if (certain) modules::hand_over();
 }
 
 Tool::Tool(io::Loop& l, std::string_view n, std::span<const std::string_view> a)

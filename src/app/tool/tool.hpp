@@ -59,6 +59,11 @@ private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), last_{};
 };
 
+// Goes on as the program that has modules (base/module.hpp) if the words say that one will be needed, or `certain`: before
+// anything is read that cannot be read again, as `--object secret,file=/dev/fd/3`. Words that don't say so are handed over when a
+// module is met.
+void hand_over_early(std::span<const std::string_view> args, bool certain = false);
+
 class Tool {
 public:
     // name: of the program, for messages: "mimic img".

@@ -22,11 +22,15 @@ struct Variant {
     const char *format, *options;
 };
 constexpr Variant variants[] = {
-    {"vmdk", "subformat=monolithicSparse"}, {"vmdk", "subformat=monolithicSparse,zeroed_grain=on"},
-    {"vmdk", "subformat=streamOptimized"},  {"vdi", "static=off"},
-    {"vpc", "subformat=dynamic"},           {"vhdx", "block_size=1M"},
+    {"vmdk", "subformat=monolithicSparse"},
+    {"vmdk", "subformat=monolithicSparse,zeroed_grain=on"},
+    {"vmdk", "subformat=streamOptimized"},
+    {"vdi", "static=off"},
+    {"vpc", "subformat=dynamic"},
+    {"vhdx", "block_size=1M"},
     {"vhdx", "block_size=1M,block_state_zero=off"},
-    {"qcow", ""},                           {"qed", "cluster_size=4096,table_size=1"},
+    {"qcow", ""},
+    {"qed", "cluster_size=4096,table_size=1"},
     {"qcow2", "cluster_size=4096"},
 };
 
@@ -40,10 +44,7 @@ struct Operation {
 
 class Round {
 public:
-    Round(io::Loop& loop, const Variant& v, u64 seed)
-        : loop_(loop)
-        , v_(v)
-        , random_(seed) {}
+    Round(io::Loop& loop, const Variant& v, u64 seed) : loop_(loop), v_(v), random_(seed) {}
 
     Task<Result<void>> run() {
         auto image = std::make_shared<MemoryImage>();
@@ -160,7 +161,8 @@ private:
                 if (at >= o.offset && at < o.offset + o.bytes.size())
                     ok = std::memcmp(&seen[at], &o.bytes[at - o.offset], sector) == 0;
             }
-            if (!ok) co_return Error::corrupt("cut at {}: the sector at {:#x} is nothing that was written there", place, at);
+            if (!ok)
+                co_return Error::corrupt("cut at {}: the sector at {:#x} is nothing that was written there", place, at);
         }
         co_return Result<void>();
     }
@@ -190,7 +192,7 @@ int main(int argc, char** argv) {
                         r.error().message().c_str());
             status = 1;
         }
-    std::printf("%llu rounds of %zu formats, %u cuts each\n", static_cast<unsigned long long>(count), std::size(variants),
-                cuts);
+    std::printf("%llu rounds of %zu formats, %u cuts each\n", static_cast<unsigned long long>(count),
+                std::size(variants), cuts);
     return status;
 }

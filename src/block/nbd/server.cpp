@@ -60,6 +60,7 @@ Task<void> Server::remove(std::string name) {
     auto uses = [&](const Live& l) { return l.session->export_ == &going.front(); };
     for (auto& l : live_)
         if (uses(l)) l.channel->shut();
+    Hurried go(*going.front().disk);
     while (std::ranges::any_of(live_, uses)) co_await gone_.wait();
 }
 
@@ -78,6 +79,7 @@ Task<bool> Server::serve(std::unique_ptr<Transport> transport) {
     if (!end) log(end.error().message());
     co_await channel.close();
     std::erase_if(live_, [&](const Live& l) { return l.channel == &channel; });
+    if (live_.empty()) leaving_.clear();
     bool used = agreed && session.export_;
     gone_.wake_all();
     co_return used;
@@ -85,6 +87,8 @@ Task<bool> Server::serve(std::unique_ptr<Transport> transport) {
 
 void Server::shut_all() {
     for (auto& l : live_) l.channel->shut();
+    if (!live_.empty())
+        for (auto& e : exports_) leaving_.emplace_back(*e.disk);
 }
 
 } // namespace mimic::block::nbd

@@ -65,6 +65,7 @@ private:
         const Session* session;
     };
     std::vector<Live> live_;
+    std::vector<Hurried> leaving_; // since shut_all(), until all have gone
     Security security_;
     io::WaitList gone_;
 };

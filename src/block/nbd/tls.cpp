@@ -15,7 +15,7 @@ Result<std::unique_ptr<TlsTransport>> TlsTransport::create(io::Loop& loop, const
     std::string error;
     auto session = security.credentials->session(security.host, error);
     if (!session) return Error::out_of_memory("{}", error);
-    return std::unique_ptr<TlsTransport>(new TlsTransport(loop, std::move(session)));
+    return std::unique_ptr<TlsTransport>(new TlsTransport(loop, security.credentials, std::move(session)));
 }
 
 Task<Result<void>> TlsTransport::start(std::unique_ptr<Transport> below) {

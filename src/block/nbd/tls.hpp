@@ -19,14 +19,16 @@ public:
     void shut() override { below_->shut(); }
 
 private:
-    TlsTransport(io::Loop& loop, std::unique_ptr<tls::Session> session)
-        : session_(std::move(session))
+    TlsTransport(io::Loop& loop, std::shared_ptr<tls::Credentials> credentials, std::unique_ptr<tls::Session> session)
+        : credentials_(std::move(credentials))
+        , session_(std::move(session))
         , sending_(loop) {}
     Error failure() const { return Error::make(ErrorKind::disconnected, "{}", session_->error()); }
     Task<Result<void>> more();
     Task<Result<void>> flush();
 
     std::unique_ptr<Transport> below_;
+    std::shared_ptr<tls::Credentials> credentials_; // the session uses them
     std::unique_ptr<tls::Session> session_;
     io::Mutex sending_;
     std::array<u8, 32u << 10> in_;

@@ -74,6 +74,8 @@ struct NbdOptions {
             return s;
         }
         s.credentials = TRY(find_credentials(all, *tls_creds, tls::Endpoint::client));
+        if (tls_hostname && tls_hostname->empty())
+            return Error::invalid_argument("tls-hostname is empty, expected the name that the certificate must be for");
         s.host = tls_hostname ? *tls_hostname : where.address.host;
         return s;
     }

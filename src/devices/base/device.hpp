@@ -11,8 +11,9 @@
 #include <mutex>
 
 namespace mimic::block {
+class Hurried;
 class Root;
-}
+} // namespace mimic::block
 namespace mimic::memory {
 class AddressSpace;
 }

@@ -1,6 +1,7 @@
 #include "devices/base/machine.hpp"
 #include "base/check.hpp"
 #include "base/nearest.hpp"
+#include "block/graph.hpp"
 #include "devices/base/timers.hpp"
 #include <algorithm>
 #include <ctime>
@@ -150,8 +151,15 @@ void Machine::set_now(u64 nanoseconds) {
     timers_->clock_changed();
 }
 
+void Machine::freeze() {
+    if (std::exchange(frozen_, true)) return;
+    for (auto& [id, drive] : drives)
+        if (drive.node) hurried_.push_back(std::make_shared<block::Hurried>(*drive.node));
+}
+
 void Machine::thaw() {
     if (!std::exchange(frozen_, false)) return;
+    hurried_.clear();
     struct Waker final : Describe {
         void on_chardev(std::string_view, CharPort& port, std::string_view) override { port.thawed(); }
     };

@@ -65,10 +65,10 @@ public:
     void set_random_state(u64 state) { random_state_ = state; }
     // Frozen, a stopped machine hears nothing from networks and character devices, so that its state and memory stay as they
     // are while they are read. Loop's thread.
-    void freeze() { frozen_ = true; }
+    void freeze();
     void thaw();
     bool frozen() const { return frozen_; }
-    // Requests of devices that back ends work at; their ends still arrive.
+    // Requests of devices that back ends work at; their ends still arrive, and limits of disks don't delay them.
     u32 in_flight() const;
     // Any thread; on_request hears it on the loop's thread (with no loop: at once).
     void request(Request r);
@@ -143,6 +143,7 @@ private:
     Device* root_ = nullptr;
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     u32 next_id_ = 0;
+    std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen
     bool frozen_ = false;
 };
 

@@ -167,6 +167,8 @@ void VirtioBlk::unrealize() {
     if (drive_.node) drive_.node->on_resize = [] {};
     forget();
     // What the kernel has of guest memory must come back before the device goes.
+    block::Hurried go;
+    if (drive_.node) go = block::Hurried(*drive_.node);
     if (jobs_ && machine().loop()) machine().loop()->run_until([this] { return jobs_ == 0; });
     VirtioDevice::unrealize();
 }

@@ -63,7 +63,9 @@ Result<Json> set_io_throttle(Monitor& m, const Arguments& a) {
         disk->set_throttle(nullptr);
         return Json::object();
     }
-    auto group = block::throttle_group(disk->node().context(), a.has("group") ? a.text("group") : id);
+    // A disk stays in its group unless another is named.
+    std::string name_of_group = a.has("group") ? a.text("group") : disk->throttle() ? disk->throttle()->name() : id;
+    auto group = block::throttle_group(disk->node().context(), name_of_group);
     group->set(limits);
     if (disk->throttle() != group.get()) disk->set_throttle(std::move(group));
     return Json::object();

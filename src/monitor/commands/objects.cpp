@@ -1,5 +1,7 @@
 // Objects and devices. QEMU QMP reference manual, "QEMU Object Model (QOM)" and "Device infrastructure (qdev)".
 #include "monitor/objects.hpp"
+#include "block/secrets.hpp"
+#include "block/storage.hpp"
 #include "monitor/commands.hpp"
 #include <algorithm>
 
@@ -122,12 +124,14 @@ Result<Json> device_del(Monitor& m, const Arguments& a) {
     return Json::object();
 }
 
-Result<Json> object_add(Monitor&, const Arguments& a) {
-    return Error::unsupported("Parameter 'qom-type' does not accept value '{}': there are no objects that users make",
-                              a.text("qom-type"));
+Result<Json> object_add(Monitor& m, const Arguments& a) {
+    Json options = a.all();
+    TRY(block::add_object(m.storage().context(), std::move(options)));
+    return Json::object();
 }
-Result<Json> object_del(Monitor&, const Arguments& a) {
-    return Error::invalid_argument("object '{}' not found", a.text("id"));
+Result<Json> object_del(Monitor& m, const Arguments& a) {
+    TRY(block::remove_object(m.storage().context(), a.text("id")));
+    return Json::object();
 }
 
 constexpr Command commands[] = {

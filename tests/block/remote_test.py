@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Images behind http, https, ftp and ssh: nginx and OpenSSH on loopback, qemu-img beside us where it has the protocol.
+
+usage: remote_test.py MIMIC [NAME...]     (exit 77: one of the servers is not there)
+"""
+import base64, contextlib, hashlib, os, random, shutil, socket, subprocess, sys, tempfile, time
+
+MIMIC = os.path.abspath(sys.argv[1])
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+missing = [p for p in ("nginx", "sshd", "ssh-agent", "ssh-keygen", "certtool", "qemu-img") if not shutil.which(p, path=PATH)]
+if missing:
+    print(f"not installed: {' '.join(missing)} (packages nginx-light, openssh-server, gnutls-bin, qemu-utils)")
+    sys.exit(77)
+
+
+def run(*command, ok=(0,), env=None):
+    p = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       timeout=60, text=True, env={**os.environ, **(env or {})})
+    if p.returncode not in ok:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout}{p.stderr}")
+    return p
+
+
+def img(*args, **more):
+    return run(MIMIC, "img", *args, **more)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def reachable(port, process):
+    while True:
+        assert process.poll() is None, process.communicate()
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        os.sched_yield()
+
+
+def sample(path, size, seed=1):
+    rng = random.Random(seed)
+    with open(path, "wb") as f:
+        for at in range(0, size, 65536):
+            n = min(65536, size - at)
+            f.write(rng.randbytes(n) if rng.randrange(3) else bytes(n))
+
+
+def digest(path):
+    return hashlib.sha256(open(path, "rb").read()).hexdigest()
+
+
+@contextlib.contextmanager
+def nginx():
+    """Serves files/ on two ports, the second with TLS; /private/ wants a user, /cookie/ a cookie, /whole/ ignores ranges."""
+    plain, secure = free_port(), free_port()
+    here = os.getcwd()
+    os.makedirs("files", exist_ok=True)
+    open("t", "w").write('cn = "localhost"\nexpiration_days = 2\ndns_name = "localhost"\ntls_www_server\nsigning_key\n')
+    run("certtool", "--generate-privkey", "--key-type", "ecdsa", "--outfile", "key.pem")
+    run("certtool", "--generate-self-signed", "--load-privkey", "key.pem", "--template", "t", "--outfile", "cert.pem")
+    open("users", "w").write("ann:{PLAIN}secret word\n")
+    user = "user root;" if os.getuid() == 0 else ""
+    open("conf", "w").write(f"""
+{user}
+daemon off; worker_processes 1; pid {here}/pid; error_log {here}/log;
+events {{}}
+http {{
+  access_log {here}/access; client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path {here}/f; uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;
+  server {{
+    listen 127.0.0.1:{plain}; listen 127.0.0.1:{secure} ssl;
+    ssl_certificate {here}/cert.pem; ssl_certificate_key {here}/key.pem;
+    root {here}/files;
+    location /private/ {{ alias {here}/files/; auth_basic "x"; auth_basic_user_file {here}/users; }}
+    location /cookie/ {{ alias {here}/files/; if ($cookie_pass != "42") {{ return 403; }} }}
+    location /whole/ {{ alias {here}/files/; max_ranges 0; }}
+    location /moved/ {{ rewrite ^/moved/(.*) http://127.0.0.1:{plain}/$1 redirect; }}
+  }}
+}}""")
+    process = subprocess.Popen([shutil.which("nginx", path=PATH), "-p", here, "-c", f"{here}/conf", "-e", f"{here}/log"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        reachable(plain, process)
+        yield plain, secure
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def sshd():
+    """A server that lets our own user in with a key that an agent has."""
+    port, here = free_port(), os.getcwd()
+    for name in ("host", "user"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name)
+    os.chmod("host", 0o600)
+    shutil.copy("user.pub", "keys")
+    open("sshd_conf", "w").write(f"""
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {here}/host
+AuthorizedKeysFile {here}/keys
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+PidFile {here}/sshd_pid
+Subsystem sftp internal-sftp
+""")
+    if os.getuid() == 0:
+        os.makedirs("/run/sshd", exist_ok=True)
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", f"{here}/agent"], stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([shutil.which("sshd", path=PATH), "-D", "-e", "-f", f"{here}/sshd_conf"],
+                              stdout=subprocess.DEVNULL, stderr=open("sshd_log", "w"))
+    try:
+        reachable(port, server)
+        while not os.path.exists("agent"):
+            os.sched_yield()
+        env = {"SSH_AUTH_SOCK": f"{here}/agent"}
+        run("ssh-add", "-q", "user", env=env)
+        shown = run("ssh-keygen", "-l", "-E", "md5", "-f", "host.pub").stdout.split()[1].removeprefix("MD5:")
+        yield port, shown, env
+    finally:
+        for p in (server, agent):
+            p.terminate()
+            p.wait()
+
+
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+@test
+def web():
+    with nginx() as (plain, secure):
+        sample("files/a.raw", 5_000_192)
+        img("convert", "-f", "raw", "-O", "qcow2", "files/a.raw", "files/a.qcow2")
+        want = digest("files/a.raw")
+        for url, fmt in ((f"http://127.0.0.1:{plain}/a.raw", "raw"), (f"http://127.0.0.1:{plain}/a.qcow2", "qcow2"),
+                         (f"http://127.0.0.1:{plain}/moved/a.raw", "raw")):
+            img("convert", "-f", fmt, "-O", "raw", url, "b.raw")
+            assert digest("b.raw") == want, url
+        assert "virtual size: 4.77 MiB (5000192 bytes)" in img("info", f"http://127.0.0.1:{plain}/a.qcow2").stdout
+        # An overlay on it, and small reads that share segments.
+        img("create", "-q", "-f", "qcow2", "-b", f"http://127.0.0.1:{plain}/a.raw", "-F", "raw", "o.qcow2")
+        run(MIMIC, "io", "-f", "qcow2", "-c", "write -P 7 65536 65536", "o.qcow2")
+        img("convert", "-f", "qcow2", "-O", "raw", "o.qcow2", "b.raw")
+        data = bytearray(open("files/a.raw", "rb").read())
+        data[65536:131072] = b"\7" * 65536
+        assert open("b.raw", "rb").read() == data
+        before = open("access").read().count("GET")
+        run(MIMIC, "io", "-r", "--image-opts", *[x for i in range(64) for x in ("-c", f"read {i * 4}k 4k")],
+            f"driver=http,url=http://127.0.0.1:{plain}/a.raw,readahead=128k")
+        assert open("access").read().count("GET") - before <= 4, open("access").read()
+        # TLS: a certificate that nobody vouches for is refused unless the user says so.
+        bad = f"driver=https,url=https://localhost:{secure}/a.raw"
+        assert "certificate" in img("convert", "--image-opts", "-O", "raw", bad, "b.raw", ok=(1,)).stderr
+        img("convert", "--image-opts", "-O", "raw", bad + ",sslverify=off", "b.raw")
+        assert digest("b.raw") == want
+        # Users, cookies.
+        private = f"driver=http,url=http://127.0.0.1:{plain}/private/a.raw"
+        assert "401" in img("info", "--image-opts", private, ok=(1,)).stderr
+        img("info", "--object", "secret,id=p,data=secret word", "--image-opts", private + ",username=ann,password-secret=p")
+        cookie = f"driver=http,url=http://127.0.0.1:{plain}/cookie/a.raw"
+        assert "403" in img("info", "--image-opts", cookie, ok=(1,)).stderr
+        img("info", "--image-opts", cookie + ",cookie=pass=42")
+        # What cannot work says why.
+        for words, said in (((f"http://127.0.0.1:{plain}/none",), "404"),
+                            ((f"http://127.0.0.1:{plain}/whole/a.raw",), "ranges"),
+                            ((f"http://127.0.0.1:{free_port()}/a",), "onnect"),
+                            (("--image-opts", f"driver=http,url=ftp://127.0.0.1:{plain}/a.raw"), "does not start with 'http://'"),
+                            (("--image-opts", f"driver=http,url=http://127.0.0.1:{plain}/a.raw,readahead=100"), "multiple of 512"),
+                            (("--image-opts", f"driver=http,url=http://127.0.0.1:{plain}/a.raw,password-secret=x"), "No secret"),
+                            (("--image-opts", "driver=http"), "requires a 'url'")):
+            p = img("info", *words, ok=(1,))
+            assert said in p.stderr, (words, p.stderr)
+        p = run(MIMIC, "io", "-f", "raw", "-c", "write 0 4k", f"http://127.0.0.1:{plain}/a.raw", ok=(1,))
+        assert "read-only" in p.stderr, p.stderr
+
+
+@test
+def files_over_ssh():
+    with sshd() as (port, fingerprint, env):
+        here = os.getcwd()
+        sample("a.raw", 3_000_320)
+        want = digest("a.raw")
+        def uri(name, check=f"md5:{fingerprint}"):
+            return f"ssh://127.0.0.1:{port}{here}/{name}?host_key_check={check}"
+        img("convert", "-f", "raw", "-O", "raw", uri("a.raw"), "b.raw", env=env)
+        assert digest("b.raw") == want
+        # Made, written, grown, checked there.
+        img("convert", "-f", "raw", "-O", "qcow2", "a.raw", uri("c.qcow2"), env=env)
+        run("qemu-img", "check", "-q", "-f", "qcow2", "c.qcow2")
+        run("qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", "a.raw", "c.qcow2")
+        run(MIMIC, "io", "-f", "qcow2", "-c", "write -P 9 100k 300k", "-c", "flush", uri("c.qcow2"), env=env)
+        run("qemu-io", "-f", "qcow2", "-c", "read -P 9 100k 300k", "c.qcow2")
+        img("create", "-q", "-f", "raw", uri("d.raw"), "1M", env=env)
+        assert os.path.getsize("d.raw") == 1 << 20
+        img("resize", "-q", "-f", "raw", uri("d.raw"), "2M", env=env)
+        assert os.path.getsize("d.raw") == 2 << 20
+        sha256 = run("ssh-keygen", "-l", "-E", "sha256", "-f", "host.pub").stdout.split()[1].removeprefix("SHA256:")
+        as_hex = base64.b64decode(sha256 + "=").hex()
+        opts = f"driver=ssh,server.host=127.0.0.1,server.port={port},path={here}/a.raw,host-key-check.mode=hash,host-key-check.type=sha256"
+        img("info", "--image-opts", f"{opts},host-key-check.hash={as_hex}", env=env)
+        for words, said, more in (((uri("a.raw", "yes"),), "known_hosts", env),
+                                  ((uri("a.raw", "md5:" + "00" * 16),), "fingerprint", env),
+                                  ((uri("a.raw", "md5:12"),), "expected 32 hexadecimal digits", env),
+                                  ((uri("a.raw", "maybe"),), "maybe", env),
+                                  ((uri("none"),), "no such file", env),
+                                  ((uri("a.raw"),), "cannot log in", {"SSH_AUTH_SOCK": "/nowhere"}),
+                                  ((f"ssh://127.0.0.1:{free_port()}/a",), "cannot connect", env),
+                                  (("--image-opts", "driver=ssh,path=/a"), "No hostname", env),
+                                  (("ssh://h:99999/a",), "no port", env)):
+            p = img("info", "-f", "raw", *words, ok=(1,), env=more) if "--image-opts" not in words else img("info", *words, ok=(1,), env=more)
+            assert said in p.stderr, (words, p.stderr)
+
+
+failed = []
+for t in TESTS:
+    if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
+        continue
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        os.chdir(folder)
+        try:
+            t()
+            print(f"ok    {t.__name__} {time.monotonic() - began:.1f} s", flush=True)
+        except Exception as e:
+            failed.append(t.__name__)
+            print(f"FAIL  {t.__name__}: {type(e).__name__}: {e}", flush=True)
+        os.chdir("/")
+sys.exit(bool(failed))
