@@ -39,7 +39,7 @@ struct Small final : gdb::Target {
         std::memcpy(memory + address, in.data(), in.size());
         return true;
     }
-    bool set_break(gdb::Break, u64, u64, bool) override { return true; }
+    bool set_break(u64, gdb::Break, u64, u64, bool) override { return true; }
     void clear_breaks() override {}
     void resume(std::span<const gdb::Resume> threads) override {
         running_ = !threads[0].step;

@@ -237,6 +237,13 @@ struct Option {
 };
 
 constexpr Option options[] = {
+    {"-g", "GDB",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.debugger.reset();
+         if (!v.empty()) c.debugger = TRY(parse_debug_place(v));
+         return {};
+     },
+     true, "PORT|PATH", "wait for gdb at a port of this machine, or a socket (%d: process id); ,suspend=n: don't wait"},
     {"-L", "LD_PREFIX",
      [](RunCommand& c, std::string_view v) {
          c.options.sysroot = v;

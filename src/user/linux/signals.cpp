@@ -1,4 +1,5 @@
 // Delivery of signals: host handlers, masks, frames, default actions. signal(7), sigaction(2), sigaltstack(2).
+#include "user/debug/debugger.hpp"
 #include "user/linux/strace.hpp"
 #include "user/linux/thread.hpp"
 #include <algorithm>
@@ -102,8 +103,20 @@ int set_host_disposition(int signal, const SigAction& action) {
     // These stay ours whatever the guest wants; delivery looks at its wish.
     if (signal_bit(signal) & (own_signals | fp_signal)) return catch_guest_signal(signal, 0), 0;
     if (action.handler == sa::ign) return process::set_ignored(signal);
+    // A debugger wants to know of signals that end the program.
+    Thread* self = current_thread();
+    if (action.handler == sa::dfl && self && self->process().debugger && default_of(signal) == Default::terminate)
+        return catch_guest_signal(signal, action.flags), 0;
     if (action.handler == sa::dfl) return process::set_default(signal, action.flags);
     return catch_guest_signal(signal, action.flags), 0;
+}
+
+void catch_fatal_signals(SignalTable& signals) {
+    std::lock_guard guard(signals.lock);
+    for (int signal = 1; signal <= 64; signal++)
+        if (signals.actions[signal].handler == sa::dfl && default_of(signal) == Default::terminate &&
+            !(signal_bit(signal) & unblockable))
+            catch_guest_signal(signal, 0);
 }
 
 void SignalTable::copy_to(SignalTable& other) {
@@ -184,7 +197,18 @@ void Thread::deliver_signals() {
     show_mask(); // signals that waited arrive here, and set pending_ again
 }
 
-void Thread::deliver(int signal, const siginfo_t& info) {
+// What a debugger makes of it; false: nothing.
+bool Thread::may_deliver(int& signal, siginfo_t& info) {
+    if (process_.debugger) [[unlikely]]
+        signal = process_.debugger->deliver(*this, signal, info);
+    return signal != 0;
+}
+
+void Thread::deliver(int signal, siginfo_t info) {
+    if (may_deliver(signal, info)) deliver_now(signal, info);
+}
+
+void Thread::deliver_now(int signal, const siginfo_t& info) {
     SigAction action;
     {
         std::lock_guard guard(signals_.lock);
@@ -244,6 +268,8 @@ bool Thread::enter_handler(int signal, const SigAction& action, const siginfo_t&
     mask_ |= action.mask;
     if (!(action.flags & sa::nodefer)) mask_ |= signal_bit(signal);
     mask_ &= ~unblockable;
+    if (process_.debugger) [[unlikely]]
+        process_.debugger->entered_handler(*this);
     return true;
 }
 
@@ -266,6 +292,9 @@ void Thread::force_signal(int signal, int code, u64 address) {
     info.si_signo = signal;
     info.si_code = code;
     info.si_addr = reinterpret_cast<void*>(address);
+    int wanted = signal;
+    if (!may_deliver(signal, info)) return;
+    if (signal != wanted) return deliver_now(signal, info);
     bool caught;
     {
         std::lock_guard guard(signals_.lock);
@@ -277,12 +306,13 @@ void Thread::force_signal(int signal, int code, u64 address) {
         if (process_.options.strace) strace_signal(*this, signal, info);
         die(signal);
     }
-    deliver(signal, info);
+    deliver_now(signal, info);
     show_mask();
 }
 
 // The process dies of the signal as a native one would: same status, and a core where the limits allow one.
 void Thread::die(int signal) {
+    if (process_.debugger) process_.debugger->dies(*this, signal);
     block_all();
     process::set_fatal(signal);
     raw_syscall(SYS_tgkill, u64(raw_syscall(SYS_getpid)), u64(raw_syscall(SYS_gettid)), u64(signal));
