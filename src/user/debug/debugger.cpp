@@ -213,6 +213,7 @@ void Debugger::settle(Lock& lock) {
 }
 
 Result<void> Debugger::start() {
+    server_.reset(); // it takes on_stop back
     server_.reset(new gdb::Server(*this, [this](std::string_view bytes) {
         while (!bytes.empty()) {
             i64 n = raw_syscall(SYS_sendto, u64(connection_), u64(bytes.data()), bytes.size(), MSG_NOSIGNAL, 0, 0);
