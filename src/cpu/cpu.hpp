@@ -206,6 +206,8 @@ public:
     // From now on run() executes in the interpreter alone, whose accesses all go through header().access (watchpoints);
     // only while the vCPU is outside.
     void interpret_only(bool on) { interpret_only_ = on; }
+    // In, or about to enter, translated or interpreted code; from any thread.
+    bool inside() const { return inside_.load(std::memory_order_seq_cst) != 0; }
     // run() left with poll since there is a breakpoint at the pc.
     bool stopped_at_breakpoint() const { return at_breakpoint_; }
     // Makes run() return with poll soon; from any thread or signal handler.

@@ -32,6 +32,8 @@ public:
     // running thread calls clear_kick.
     virtual void kick() = 0;
     virtual void clear_kick() = 0;
+    // It may be in guest code now: header() is out of date. From any thread.
+    virtual bool inside() const { return false; }
 
     // ---- for debuggers
     // As run(), but for one instruction, whatever breakpoints there are.

@@ -237,6 +237,7 @@ public:
     void kick() override { cpu_.kick(); }
     void clear_kick() override { cpu_.clear_kick(); }
     cpu::Cpu& cpu() { return cpu_; }
+    bool inside() const override { return cpu_.inside(); }
 
     void step() override {
         if (watched_) watched_->forget(), watched_->pass(true);

@@ -82,8 +82,8 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     thread.adopt();
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);
+    catch_fatal_signals(signals, p.debugger);
     if (p.debugger) {
-        catch_fatal_signals(signals);
         p.debugger->attach(thread);
         TRY(p.debugger->start());
     }

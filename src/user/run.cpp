@@ -128,6 +128,8 @@ std::vector<std::string> relaunch(RunCommand& c) {
     add("-d", c.log_items);
     add("-dfilter", c.log_filter);
     if (c.engine.perf_map) words.emplace_back("-perfmap");
+    using Crash = RunOptions::Crash;
+    if (c.options.crash != Crash::faults) add("-crash-report", c.options.crash == Crash::never ? "never" : "always");
     if (c.options.stack_size) add("-s", std::to_string(c.options.stack_size));
     if (c.page) add("-p", std::to_string(c.page));
     if (c.has_base) add("-B", std::to_string(c.base_address));

@@ -1,4 +1,5 @@
 // Delivery of signals: host handlers, masks, frames, default actions. signal(7), sigaction(2), sigaltstack(2).
+#include "user/debug/crash.hpp"
 #include "user/debug/debugger.hpp"
 #include "user/linux/strace.hpp"
 #include "user/linux/thread.hpp"
@@ -99,24 +100,27 @@ void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info) {
 
 void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thread::on_host_signal, flags); }
 
+// Does its default action end the program here instead of in the kernel? A core file and a debugger want it.
+static bool ends_with_us(int signal, bool debugged) {
+    return !(signal_bit(signal) & unblockable) && default_of(signal) == Default::terminate &&
+           (debugged || dumps_core(signal));
+}
+
 int set_host_disposition(int signal, const SigAction& action) {
     // These stay ours whatever the guest wants; delivery looks at its wish.
     if (signal_bit(signal) & (own_signals | fp_signal)) return catch_guest_signal(signal, 0), 0;
     if (action.handler == sa::ign) return process::set_ignored(signal);
-    // A debugger wants to know of signals that end the program.
     Thread* self = current_thread();
-    if (action.handler == sa::dfl && self && self->process().debugger && default_of(signal) == Default::terminate)
+    if (action.handler == sa::dfl && ends_with_us(signal, self && self->process().debugger))
         return catch_guest_signal(signal, action.flags), 0;
     if (action.handler == sa::dfl) return process::set_default(signal, action.flags);
     return catch_guest_signal(signal, action.flags), 0;
 }
 
-void catch_fatal_signals(SignalTable& signals) {
+void catch_fatal_signals(SignalTable& signals, bool debugged) {
     std::lock_guard guard(signals.lock);
     for (int signal = 1; signal <= 64; signal++)
-        if (signals.actions[signal].handler == sa::dfl && default_of(signal) == Default::terminate &&
-            !(signal_bit(signal) & unblockable))
-            catch_guest_signal(signal, 0);
+        if (signals.actions[signal].handler == sa::dfl && ends_with_us(signal, debugged)) catch_guest_signal(signal, 0);
 }
 
 void SignalTable::copy_to(SignalTable& other) {
@@ -221,19 +225,19 @@ void Thread::deliver_now(int signal, const siginfo_t& info) {
     }
     if (process_.options.strace) strace_signal(*this, signal, info);
     if (action.handler == sa::ign) return;
-    if (action.handler == sa::dfl) return default_action(signal, action);
+    if (action.handler == sa::dfl) return default_action(signal, info);
     if (!enter_handler(signal, action, info)) {
         // No room for the frame: SIGSEGV, and fatal when that was the signal.
-        if (signal == SIGSEGV) die(SIGSEGV);
+        if (signal == SIGSEGV) die(SIGSEGV, info);
         force_signal(SIGSEGV, SI_KERNEL, 0);
     }
 }
 
-void Thread::default_action(int signal, const SigAction&) {
+void Thread::default_action(int signal, const siginfo_t& info) {
     switch (default_of(signal)) {
     case Default::ignore: return;
     case Default::stop: raw_syscall(SYS_kill, u64(raw_syscall(SYS_getpid)), SIGSTOP); return;
-    case Default::terminate: die(signal);
+    case Default::terminate: die(signal, info);
     }
 }
 
@@ -304,16 +308,19 @@ void Thread::force_signal(int signal, int code, u64 address) {
     }
     if (!caught) {
         if (process_.options.strace) strace_signal(*this, signal, info);
-        die(signal);
+        die(signal, info);
     }
     deliver_now(signal, info);
     show_mask();
 }
 
 // The process dies of the signal as a native one would: same status, and a core where the limits allow one.
-void Thread::die(int signal) {
-    if (process_.debugger) process_.debugger->dies(*this, signal);
+void Thread::die(int signal, const siginfo_t& info) {
     block_all();
+    set_host_mask(~own_signals); // but for what looking at memory may raise
+    if (!borrowed && process_.dying.exchange(true)) wait_for_death();
+    tell_crash(*this, signal, info);
+    if (process_.debugger) process_.debugger->dies(*this, signal);
     process::set_fatal(signal);
     raw_syscall(SYS_tgkill, u64(raw_syscall(SYS_getpid)), u64(raw_syscall(SYS_gettid)), u64(signal));
     u64 only = ~signal_bit(signal);

@@ -33,6 +33,7 @@ Thread::Thread(Process& process, SignalTable& signals, std::unique_ptr<Vcpu> cpu
 }
 
 Thread::~Thread() {
+    process_.part(this);
     if (current == this) current = nullptr;
     delete stack_;
 }
@@ -58,6 +59,27 @@ void Thread::adopt() {
     refresh_tid();
     if (!stack_) stack_ = new process::SignalStack;
     current = this;
+    process_.join(this);
+}
+
+void Process::join(Thread* t) {
+    std::lock_guard guard(members_lock);
+    members.push_back(t);
+}
+void Process::part(Thread* t) {
+    std::lock_guard guard(members_lock);
+    std::erase(members, t);
+}
+
+std::vector<Thread::Recent> Thread::recent_calls() const {
+    std::vector<Recent> all;
+    for (u32 n = call_count_ < kept_calls ? 0 : call_count_ - kept_calls; n < call_count_; n++)
+        all.push_back(calls_[n % kept_calls]);
+    return all;
+}
+
+void Thread::wait_for_death() {
+    for (;;) raw_syscall(SYS_pause);
 }
 
 int Thread::run() {
@@ -82,7 +104,9 @@ void Thread::handle_exit() {
     switch (header().exit_kind) {
     case ir::ExitKind::trap: return on_trap();
     case ir::ExitKind::fault: return on_fault();
-    default: cpu_->clear_kick();
+    default:
+        cpu_->clear_kick();
+        if (process_.dying.load(std::memory_order_relaxed) && !borrowed) wait_for_death();
     }
 }
 
@@ -143,7 +167,12 @@ void Thread::on_system_call() {
     header().pc += abi().syscall_bytes;
     if (process_.debugger) [[unlikely]]
         process_.debugger->calls(*this, a.number);
+    Recent& kept = calls_[call_count_++ % kept_calls];
+    kept.args = a;
+    kept.done = false;
     i64 r = call(*this, a);
+    kept.result = r;
+    kept.done = true;
     if (r == -process::restart) {
         header().pc -= abi().syscall_bytes;
         restarting_ = true;
@@ -184,6 +213,7 @@ i64 Thread::path(u64 address, std::string& to) {
 // What the kernel does for a thread that ends: futex(2) and set_robust_list(2). A list that loops is cut off where the
 // kernel cuts it (ROBUST_LIST_LIMIT).
 void Thread::finish_thread() {
+    process_.part(this);
     if (process_.debugger) process_.debugger->leave(*this);
     RobustListHead head{};
     auto release = [&](u64 entry) {

@@ -166,10 +166,13 @@ i64 new_process(Thread& t, const Request& r) {
     u64 mask = Thread::block_all();
     i32 pidfd = -1;
     if (p.debugger) p.debugger->before_fork(t);
+    p.members_lock.lock();
     if (p.owners) p.owners->before_fork();
     p.memory.before_fork([&] { p.engine.before_fork(); });
     i64 pid = make_process(t, r, &pidfd);
     if (pid == 0) {
+        p.members = {&t};
+        p.members_lock.unlock();
         become_child(t, r);
         if (p.debugger) p.debugger->after_fork_child(t);
         Thread::unblock(mask);
@@ -178,6 +181,7 @@ i64 new_process(Thread& t, const Request& r) {
     p.memory.after_fork();
     if (p.owners) p.owners->after_fork();
     p.engine.after_fork_parent();
+    p.members_lock.unlock();
     if (pid > 0) {
         i32 id = i32(pid);
         if (r.flags & CLONE_PARENT_SETTID) t.write(S::i32, r.parent_tid, &id);
