@@ -156,10 +156,11 @@ std::string Server::detach(std::string_view rest) {
     return {};
 }
 
+// Peers that know of no processes name one all the same.
 void Server::kill(std::string_view data) {
-    std::string_view rest = data.substr(std::min<size_t>(data.size(), 6));
+    std::string_view rest = data.substr(std::min<size_t>(data.size(), 5));
     auto process = take(rest, ';') ? take_hex(rest) : std::nullopt;
-    if (process && *process != target_.process(0)) return send(target_.release(*process, true) ? ok : bad_thread);
+    if (processes_ && process && *process != target_.process(0)) return send(target_.release(*process, true) ? ok : bad_thread);
     if (data != "k") send(ok);
     connected_ = false;
     target_.kill();

@@ -36,12 +36,12 @@ public:
     virtual bool inside() const { return false; }
 
     // ---- for debuggers
-    // As run(), but for one instruction, whatever breakpoints there are.
-    virtual void step() { run(); }
+    // As run(), but for one instruction, whatever breakpoints there are; without watching, also whatever it accesses.
+    virtual void step(bool /*watching*/ = true) { run(); }
     // run() left with poll for a breakpoint at pc.
     virtual bool at_breakpoint() const { return false; }
-    // While it stands still. run() then leaves with a fault before an access that is watched, and watch_hit() tells it until
-    // the next one; step() does all accesses.
+    // While it stands still. run() and step() then leave with a fault before an access that is watched, and watch_hit() tells
+    // it until the next one.
     virtual void set_watches(std::span<const WatchRange>) {}
     virtual const WatchRange* watch_hit() const { return nullptr; }
 };

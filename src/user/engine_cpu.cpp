@@ -239,8 +239,8 @@ public:
     cpu::Cpu& cpu() { return cpu_; }
     bool inside() const override { return cpu_.inside(); }
 
-    void step() override {
-        if (watched_) watched_->forget(), watched_->pass(true);
+    void step(bool watching) override {
+        if (watched_) watched_->forget(), watched_->pass(!watching);
         cpu_.step_instruction();
         if (watched_) watched_->pass(false);
         if (log_.has(cpu::log::interrupts | cpu::log::guest_error)) log_.exit(cpu_.header());

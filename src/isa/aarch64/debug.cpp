@@ -64,6 +64,7 @@ public:
     }
     std::string_view architecture() const override { return "aarch64"; }
     std::span<const DebugRegister> registers() const override { return all_; }
+    bool watches_before_access() const override { return true; }
     std::string_view types(std::string_view feature) const override {
         return feature == core ? core_types : feature == fpu ? fpu_types : std::string_view();
     }

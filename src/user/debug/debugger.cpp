@@ -101,27 +101,32 @@ bool Debugger::run(Thread& t) {
         if (t.pending_) return false;
         step = d->stepped = d->step;
     }
-    if (step) return t.cpu().step(), true;
-    t.cpu().run();
-    if (const WatchRange* hit = t.cpu().watch_hit()) {
-        // The access was kept from happening. Now its instruction runs to its end.
-        const WatchRange w = *hit;
-        do {
-            t.cpu().step();
-            t.handle_exit();
-        } while (t.retries());
-        Lock lock(sync_->mutex);
-        park(lock, *d);
-        gdb::Break kind = w.read && w.write ? gdb::Break::access : w.read ? gdb::Break::read : gdb::Break::write;
-        if (attached_) report(lock, *d, {.kind = Stop::Kind::watchpoint, .watch = kind, .address = w.address});
-        return false;
-    }
+    step ? t.cpu().step() : t.cpu().run();
+    if (const WatchRange* hit = t.cpu().watch_hit()) return meets_watch(t, *hit), false;
+    if (step) return true;
     if (!t.cpu().at_breakpoint()) return true;
     t.cpu().clear_kick();
     Lock lock(sync_->mutex);
     // Whoever was stopped meanwhile meets it again.
     if (attached_ && !stopped_ && d->allowed && breaks_.code.contains(t.header().pc)) report(lock, *d, {});
     return false;
+}
+
+// The access has not happened.
+void Debugger::meets_watch(Thread& t, WatchRange w) {
+    Tracee* d = t.tracee;
+    const bool before = view().watches_before_access();
+    do {
+        if (before) break;
+        t.cpu().step(false);
+        t.handle_exit();
+    } while (t.retries());
+    Lock lock(sync_->mutex);
+    d->stepped = false;
+    if (before && (stopped_ || !d->allowed)) return; // it meets it again
+    park(lock, *d);
+    gdb::Break kind = w.read && w.write ? gdb::Break::access : w.read ? gdb::Break::read : gdb::Break::write;
+    if (attached_) report(lock, *d, {.kind = Stop::Kind::watchpoint, .watch = kind, .address = w.address});
 }
 
 void Debugger::ran(Thread& t) {

@@ -81,6 +81,7 @@ private:
     void park(Lock& lock, Tracee& d);
     void report(Lock& lock, Tracee& d, gdb::Stop stop);
     void stop_others();
+    void meets_watch(Thread& t, WatchRange w);
     bool quiet() const;
     void settle(Lock& lock);
     void serve();
