@@ -160,7 +160,8 @@ std::string Server::detach(std::string_view rest) {
 void Server::kill(std::string_view data) {
     std::string_view rest = data.substr(std::min<size_t>(data.size(), 5));
     auto process = take(rest, ';') ? take_hex(rest) : std::nullopt;
-    if (processes_ && process && *process != target_.process(0)) return send(target_.release(*process, true) ? ok : bad_thread);
+    if (processes_ && process && *process != target_.process(0))
+        return send(target_.release(*process, true) ? ok : bad_thread);
     if (data != "k") send(ok);
     connected_ = false;
     target_.kill();

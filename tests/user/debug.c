@@ -12,7 +12,7 @@ volatile double ratio = 1.5;
 struct point {
     int x, y;
 } origin = {3, 4};
-char *heap;
+char* heap;
 volatile int ready;
 
 __attribute__((noinline)) int work(int n) {
@@ -23,24 +23,24 @@ __attribute__((noinline)) int work(int n) {
 
 static void on_signal(int s) { counter += 100; }
 
-static void *thread_main(void *unused) {
+static void* thread_main(void* unused) {
     ready = 1;
     while (!stop_spinning) counter++;
     return 0;
 }
 
-__attribute__((noinline)) int depth(int n, char *p) {
+__attribute__((noinline)) int depth(int n, char* p) {
     char room[32];
     memset(room, n, sizeof room);
     if (n == 0) return *p = 1;
     return depth(n - 1, p) + room[3];
 }
 
-static void child(char **argv) {
+static void child(char** argv) {
     int p = fork(), status;
     if (p == 0) {
         work(77);
-        execv(argv[0], (char *[]){argv[0], "executed", 0});
+        execv(argv[0], (char*[]){argv[0], "executed", 0});
         _exit(1);
     }
     waitpid(p, &status, 0);
@@ -52,11 +52,11 @@ static void crash(void) {
     heap = strdup("on the heap");
     pthread_create(&t, 0, thread_main, 0);
     while (!ready) usleep(100);
-    depth(3, (char *)16);
+    depth(3, (char*)16);
 }
 
-int main(int argc, char **argv) {
-    const char *what = argc > 1 ? argv[1] : "";
+int main(int argc, char** argv) {
+    const char* what = argc > 1 ? argv[1] : "";
     int sum = 0;
     for (int i = 0; i < 5; i++) sum += work(i);
     if (!strcmp(what, "executed")) return 5;
