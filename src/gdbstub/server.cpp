@@ -19,7 +19,8 @@ Server::~Server() { target_.on_stop = nullptr; }
 void Server::connect() {
     stream_.reset();
     connected_ = acknowledges_ = true;
-    waiting_ = physical_ = processes_ = forks_ = execs_ = false;
+    waiting_ = physical_ = processes_ = false;
+    events_ = {};
     target_.choose_physical(false);
     files_.close_all();
     std::vector<u64> threads = target_.threads();
@@ -32,7 +33,7 @@ void Server::take_over(const State& state, bool waiting) {
     connected_ = true;
     waiting_ = waiting;
     acknowledges_ = state.acknowledges;
-    processes_ = state.processes, forks_ = state.forks, execs_ = state.execs;
+    processes_ = state.processes, events_ = state.events;
     std::vector<u64> threads = target_.threads();
     general_ = threads.empty() ? 1 : threads[0];
     stop_ = {.thread = general_};
@@ -98,7 +99,8 @@ void Server::stopped(const Stop& s) {
 }
 
 std::string Server::stop_text(const Stop& s) const {
-    std::string process = processes_ ? fmt::format(";process:{:x}", target_.process(0)) : std::string();
+    u64 of = target_.process(s.thread);
+    std::string process = processes_ ? fmt::format(";process:{:x}", of ? of : target_.process(0)) : std::string();
     std::string at = fmt::format("thread:{};", name_of(s.thread));
     switch (s.kind) {
     case Stop::Kind::exited: return fmt::format("W{:02x}{}", s.signal & 0xff, process);
@@ -111,8 +113,10 @@ std::string Server::stop_text(const Stop& s) const {
     case Stop::Kind::call_entry: return fmt::format("T05syscall_entry:{:x};{}", s.address, at);
     case Stop::Kind::call_return: return fmt::format("T05syscall_return:{:x};{}", s.address, at);
     case Stop::Kind::forked: return fmt::format("T05fork:p{0:x}.{0:x};{1}", s.address, at);
+    case Stop::Kind::vforked: return fmt::format("T05vfork:p{0:x}.{0:x};{1}", s.address, at);
+    case Stop::Kind::vfork_done: return fmt::format("T05vforkdone:;{}", at);
     case Stop::Kind::executed:
-        return execs_ ? fmt::format("T05exec:{};{}", to_hex(s.path), at) : fmt::format("T05{}", at);
+        return events_.execs ? fmt::format("T05exec:{};{}", to_hex(s.path), at) : fmt::format("T05{}", at);
     default: return fmt::format("T{:02x}{}", s.signal & 0xff, at);
     }
 }

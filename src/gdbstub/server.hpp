@@ -22,9 +22,10 @@ public:
     void connect();
     // A connection that another server began, which waits for a stop; state() is that of the other.
     struct State {
-        bool acknowledges = true, processes = false, forks = false, execs = false;
+        bool acknowledges = true, processes = false;
+        Target::Events events;
     };
-    State state() const { return {acknowledges_, processes_, forks_, execs_}; }
+    State state() const { return {acknowledges_, processes_, events_}; }
     void take_over(const State& state, bool waiting);
     void disconnect();
     void feed(std::span<const u8> bytes);
@@ -69,8 +70,9 @@ private:
     std::string last_, description_;
     bool connected_ = false, acknowledges_ = true, waiting_ = false; // waiting: a resume has not been answered
     bool physical_ = false;
-    bool processes_ = false, forks_ = false, execs_ = false; // what the peer knows
-    u64 general_ = 1, resumed_ = 0;                          // threads that Hg and Hc chose; 0: any
+    bool processes_ = false;        // the peer knows of them
+    Target::Events events_;         // likewise
+    u64 general_ = 1, resumed_ = 0; // threads that Hg and Hc chose; 0: any
     Stop stop_;
 };
 

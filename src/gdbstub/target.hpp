@@ -20,7 +20,7 @@ enum class Break : u8 { software = 0, hardware = 1, write = 2, read = 3, access 
 struct Stop {
     // call_entry, call_return: of a system call that catch_calls() names; forked: a process that is not running yet, whose
     // only thread has the process's number; executed: another program; nothing_runs: of those that were resumed, the last
-    // thread ended.
+    // thread ended. vforked: as forked, but it runs in the memory of its parent, which waits; vfork_done: no more.
     enum class Kind : u8 {
         signal,
         watchpoint,
@@ -29,6 +29,8 @@ struct Stop {
         call_entry,
         call_return,
         forked,
+        vforked,
+        vfork_done,
         executed,
         nothing_runs
     };
@@ -99,7 +101,10 @@ public:
     // System calls that are stops, before and after; on without numbers: all.
     virtual void catch_calls(bool /*on*/, std::span<const u64>) {}
     // What the debugger said that it understands: processes that fork, programs that are executed.
-    virtual void understood(bool /*forks*/, bool /*execs*/) {}
+    struct Events {
+        bool forks = false, vforks = false, execs = false;
+    };
+    virtual void understood(const Events&) {}
 
     // The debugger has gone: everything runs, without breakpoints.
     virtual void detach() = 0;

@@ -1,6 +1,7 @@
 // What gdb_test.py debugs: functions, data, a handler, a thread, a child that executes a program, an end of one's choice.
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,14 @@ static void child(char** argv) {
     printf("child %d\n", WEXITSTATUS(status));
 }
 
+static void spawn(char *program, char *argument) {
+    extern char **environ;
+    int p = 0, status;
+    int error = posix_spawn(&p, program, 0, 0, (char *[]){program, argument, 0}, environ);
+    if (!error) waitpid(p, &status, 0);
+    printf("spawned %d\n", error ? -error : WEXITSTATUS(status));
+}
+
 static void crash(void) {
     pthread_t t;
     heap = strdup("on the heap");
@@ -73,6 +82,10 @@ int main(int argc, char** argv) {
         pthread_join(t, 0);
     }
     if (!strcmp(what, "fork")) child(argv);
+    if (!strcmp(what, "spawn")) {
+        spawn("/nowhere", "");
+        spawn(argv[0], "executed");
+    }
     if (!strcmp(what, "spin")) thread_main(0);
     if (!strcmp(what, "crash")) crash();
     if (!strcmp(what, "abort")) abort();

@@ -208,6 +208,22 @@ class Gdb(unittest.TestCase):
                 self.has(out, "Catchpoint 1 (forked process", "Detaching after fork from child", "exited with code 03")
                 self.assertEqual(r.end(), ("child 5\nsum 30 counter 10\n", 3))
 
+    def test_children_in_the_memory_of_their_parent_are_followed(self):
+        for guest in GUESTS:
+            with Run(guest, "spawn") as r:  # the first one executes nothing
+                out = r.gdb("catch vfork", "continue", "continue", "delete", "set follow-fork-mode child", "catch exec", "continue",
+                            "p $pc == (long)&_start", "break work", "continue", "bt 2", "delete", "continue")
+                self.has(out, "Catchpoint 1 (vforked process", "Catchpoint 1 (vforked process", "Catchpoint 2 (exec'd", "$1 = 1",
+                         "hit Breakpoint 3", "in main", "exited with code 05")
+                self.assertEqual(r.end(), ("spawned -2\nspawned 5\nsum 30 counter 10\n", 3))
+            with Run(guest, "spawn") as r:
+                out = r.gdb("set follow-fork-mode child", "continue", "info inferiors", "break spawn", "kill inferiors 2")
+                self.has(out, "exited with code 0177")
+            with Run(guest, "spawn") as r:
+                out = r.gdb("break *spawn", "continue", "continue", "finish", "delete", "continue")
+                self.has(out, "Breakpoint 1, spawn", "Detaching after vfork", "Breakpoint 1, spawn", "Detaching after vfork", "exited with code 03")
+                self.assertEqual(r.end(), ("spawned -2\nspawned 5\nsum 30 counter 10\n", 3))
+
     def test_a_running_program_is_interrupted_left_and_found_again(self):
         for guest in GUESTS:
             with Run(guest, "spin") as r:

@@ -19,7 +19,7 @@ Debugger::~Debugger() { delete sync_; }
 
 Tracee* Debugger::find(u64 thread) const {
     for (const auto& d : tracees_)
-        if (u64(d->thread->tid()) == thread) return d.get();
+        if (u64(d->thread->tid()) == thread && !d->released) return d.get();
     return nullptr;
 }
 
@@ -36,7 +36,7 @@ void Debugger::attach(Thread& t) {
 }
 
 void Debugger::leave(Thread& t) {
-    if (!t.tracee) return;
+    if (!t.tracee || t.tracee->process) return;
     Lock lock(sync_->mutex);
     park(lock, *t.tracee);
     std::erase_if(tracees_, [&](auto& d) { return d.get() == t.tracee; });
@@ -50,10 +50,10 @@ void Debugger::leave(Thread& t) {
 }
 
 void Debugger::park(Lock& lock, Tracee& d) {
-    if (!attached_ || (!stopped_ && d.allowed)) return;
+    if (!attached_ || d.released || (!stopped_ && d.allowed)) return;
     d.parked = true;
     sync_->stands.notify_all();
-    sync_->go.wait(lock, [&] { return !attached_ || (!stopped_ && d.allowed); });
+    sync_->go.wait(lock, [&] { return !attached_ || d.released || (!stopped_ && d.allowed); });
     d.parked = false;
 }
 
@@ -89,6 +89,7 @@ bool Debugger::run(Thread& t) {
     {
         Lock lock(sync_->mutex);
         park(lock, *d);
+        if (d->released || (d->process && !attached_)) return drop(t), false;
         if (d->step && d->entered) return report(lock, *d, {}), false;
         if (int signal = std::exchange(d->signal, 0)) {
             d->info = {};
@@ -185,28 +186,36 @@ void Debugger::returned(Thread& t, u64 number) {
 }
 
 // Told by the thread itself: the tracer ends with the process.
-void Debugger::exits(Thread& t, int status) {
-    if (!t.tracee && (t.borrowed || !tracees_.empty())) return;
+void Debugger::ended(Thread& t, Stop stop) {
     Lock lock(sync_->mutex);
-    remove_socket();
+    if (!t.borrowed) remove_socket();
     if (!attached_ || connection_ < 0) return;
+    stop.thread = t.borrowed ? u64(t.tid()) : pid_;
     stopped_ = true;
-    on_stop({.kind = Stop::Kind::exited, .signal = status});
+    on_stop(stop);
+    if (t.borrowed) drop(t);
+}
+
+void Debugger::exits(Thread& t, int status) {
+    if (t.tracee ? !t.tracee->released : !t.borrowed && tracees_.empty())
+        ended(t, {.kind = Stop::Kind::exited, .signal = status});
 }
 
 void Debugger::dies(Thread& t, int signal) {
-    if (!t.tracee) return;
-    Lock lock(sync_->mutex);
-    remove_socket();
-    if (!attached_ || connection_ < 0) return;
-    stopped_ = true;
-    on_stop({.kind = Stop::Kind::killed, .signal = gdb_signal(signal)});
+    if (t.tracee && !t.tracee->released) ended(t, {.kind = Stop::Kind::killed, .signal = gdb_signal(signal)});
+}
+
+// With the lock.
+void Debugger::drop(Thread& t) {
+    std::erase_if(tracees_, [&](auto& d) { return d.get() == t.tracee; });
+    t.tracee = nullptr;
 }
 
 // ---- the tracer -------------------------------------------------------------------------------------------------------
 
 bool Debugger::quiet() const {
-    return std::all_of(tracees_.begin(), tracees_.end(), [](auto& d) { return d->parked || d->in_call; });
+    return std::all_of(tracees_.begin(), tracees_.end(),
+                       [](auto& d) { return d->parked || d->in_call || d->released; });
 }
 
 void Debugger::settle(Lock& lock) {
@@ -236,12 +245,16 @@ Result<void> Debugger::start() {
     pthread_attr_setstacksize(&attributes, 1 << 20);
     pthread_t id;
     auto main = [](void* self) -> void* {
-        static_cast<Debugger*>(self)->serve();
+        auto* d = static_cast<Debugger*>(self);
+        d->serve();
+        d->traces_ = false;
         return nullptr;
     };
+    traces_ = true;
     int error = pthread_create(&id, &attributes, main, this);
     pthread_attr_destroy(&attributes);
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, u64(&mask), 0, 8);
+    if (error) traces_ = false;
     return error ? Error::from_errno(error, "-g: make a thread") : Result<void>();
 }
 
@@ -279,15 +292,16 @@ void Debugger::serve() {
 
 // Waits for one thing to happen. False: the connection has ended.
 bool Debugger::talk() {
-    pollfd fds[] = {{connection_, POLLIN, 0}, {event_, POLLIN, 0}};
-    if (poll(fds, 2, -1) < 0) return errno == EINTR;
-    if (fds[1].revents) {
+    pollfd fds[] = {{event_, POLLIN, 0}, {connection_, POLLIN, 0}};
+    if (poll(fds, handing_ ? 1 : 2, -1) < 0) return errno == EINTR;
+    if (fds[0].revents) {
         u64 count;
         raw_syscall(SYS_read, u64(event_), u64(&count), 8);
         Lock lock(sync_->mutex);
         settle(lock);
+        if (handed_over_) return false;
     }
-    if (!fds[0].revents) return true;
+    if (!fds[1].revents || handing_) return true;
     u8 bytes[4096];
     i64 n = raw_syscall(SYS_read, u64(connection_), u64(bytes), sizeof bytes);
     if (n == -EINTR) return true;

@@ -39,6 +39,9 @@ struct Tracee {
     bool step = false;                    // one instruction, then it stops
     bool stepped = false;                 // it has made it
     bool entered = false;                 // instead of making it, it went into a handler
+    u64 process = 0;                      // a child that runs in this memory: its number
+    bool released = false;                // gdb has let that child go
+    bool vforks = false;                  // waits for such a child
     int signal = 0;                       // to be delivered when it goes on (Linux's number)
     siginfo_t info{};                     // of the last signal
 };
@@ -67,10 +70,14 @@ public:
     void before_fork(Thread& t);
     void after_fork_child(Thread& t);
     void after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child);
+    // A child runs in its parent's memory, told by the child; it does no more, told by the parent.
+    void vforked(Thread& parent, Thread& child);
+    void vfork_done(Thread& parent, i64 pid);
     // Words after `mimic run` for a program that is executed, which keeps the connection; exec_failed() when it was not.
     std::vector<std::string> before_exec(Thread& t);
     void exec_failed(Thread& t);
 
+    bool traces() const { return traces_; } // the tracer is there
     // Starts the tracer. With a connection that was inherited the first stop is told at once.
     Result<void> start();
 
@@ -91,6 +98,8 @@ private:
     void close_connection();
     void go_free();
     void remove_socket();
+    void ended(Thread& t, gdb::Stop stop);
+    void drop(Thread& t);
     void watch_all();
     Tracee* find(u64 thread) const;
 
@@ -107,7 +116,7 @@ private:
     void clear_breaks() override;
     void pass_signals(std::span<const int> signals) override;
     void catch_calls(bool on, std::span<const u64> numbers) override;
-    void understood(bool forks, bool execs) override { forks_ = forks, execs_ = execs; }
+    void understood(const Events& events) override { events_ = events; }
     void resume(std::span<const gdb::Resume> threads) override;
     void interrupt() override;
     bool running() const override { return !stopped_; }
@@ -129,7 +138,7 @@ private:
         std::vector<Watch> data;
     };
     // What changes hands with a connection: to the child that is followed, to a program executed.
-    std::string handover(const Breaks& breaks) const;
+    std::string handover(const Breaks& breaks, u64 ghost) const;
     void take_over(std::string_view text, bool waiting);
     // A process that was forked and waits for what becomes of it.
     struct Child {
@@ -158,7 +167,13 @@ private:
     std::set<int> passed_;
     bool catches_ = false;
     std::set<u64> caught_; // empty: all
-    bool forks_ = false, execs_ = false;
+    Events events_;
+    u64 pid_ = 0;
+    // A program was executed by a child that had run in its parent's memory: gdb has not yet let the parent go.
+    u64 ghost_ = 0;
+    std::unique_ptr<Vcpu> ghost_cpu_;
+    bool handing_ = false; // such a child executes a program, and takes the connection along
+    std::atomic<bool> traces_{false};
     bool attached_ = false;    // a debugger is there, or is waited for
     bool stopped_ = false;     // nobody shall run
     bool have_stop_ = false;   // stop_ is not told yet

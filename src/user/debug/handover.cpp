@@ -99,6 +99,7 @@ Result<std::unique_ptr<Debugger>> Debugger::open(Process& process, const DebugPl
     if (!process.engine.guest() || !process.engine.guest()->debug())
         return Error::unsupported("-g: the registers of {} have no description for gdb", process.abi.name);
     std::unique_ptr<Debugger> d(new Debugger(process));
+    d->pid_ = u64(raw_syscall(SYS_getpid));
     d->event_ = process.keep(eventfd(0, EFD_CLOEXEC));
     if (d->event_ < 0) return Error::from_errno(-d->event_, "-g: eventfd");
     if (!place.inherited.empty()) {
@@ -136,10 +137,11 @@ void Debugger::close_connection() {
 
 // ---- what changes hands -----------------------------------------------------------------------------------------------
 
-// FLAGS;SIGNALS;CALLS;BREAKPOINTS, numbers in hexadecimal.
-std::string Debugger::handover(const Breaks& breaks) const {
+// FLAGS,GHOST;SIGNALS;CALLS;BREAKPOINTS, numbers in hexadecimal.
+std::string Debugger::handover(const Breaks& breaks, u64 ghost) const {
     gdb::Server::State s = server_->state();
-    std::string out = fmt::format("{:d}{:d}{:d}{:d};", s.acknowledges, s.processes, s.forks, s.execs);
+    std::string out = fmt::format("{:d}{:d}{:d}{:d}{:d},{:x};", s.acknowledges, s.processes, s.events.forks,
+                                  s.events.vforks, s.events.execs, ghost);
     for (int n : passed_) out += fmt::format("{:x},", n);
     out += catches_ ? ";1," : ";0,";
     for (u64 n : caught_) out += fmt::format("{:x},", n);
@@ -152,17 +154,24 @@ std::string Debugger::handover(const Breaks& breaks) const {
 
 // Into a new server, which has the lock. Breakpoints of a program that was executed are gdb's to set again.
 void Debugger::take_over(std::string_view text, bool waiting) {
-    std::string_view flags = next(text, ';'), passed = next(text, ';'), calls = next(text, ';'), breaks = text;
+    std::string_view ghost = next(text, ';'), flags = next(ghost, ','), passed = next(text, ';'),
+                     calls = next(text, ';'), breaks = text;
     auto flag = [&](size_t n) { return n < flags.size() && flags[n] == '1'; };
     auto number = [](std::string_view& from) {
         std::string_view digits = next(from, ',');
         return gdb::take_hex(digits).value_or(0);
     };
-    forks_ = flag(2), execs_ = flag(3);
+    events_ = {flag(2), flag(3), flag(4)};
+    ghost_ = gdb::take_hex(ghost).value_or(0);
+    auto cpu = process_.engine.make_vcpu();
+    if (cpu)
+        ghost_cpu_ = *std::move(cpu);
+    else
+        ghost_ = 0;
     while (!passed.empty()) passed_.insert(int(number(passed)));
     catches_ = number(calls) != 0;
     while (!calls.empty()) caught_.insert(number(calls));
-    server_->take_over({flag(0), flag(1), forks_, execs_}, waiting);
+    server_->take_over({flag(0), flag(1), events_}, waiting);
     while (!breaks.empty()) {
         u64 kind = number(breaks), address = number(breaks), bytes = number(breaks);
         if (kind <= u64(gdb::Break::access)) set_break(0, gdb::Break(kind), address, bytes, true);
@@ -174,7 +183,7 @@ void Debugger::take_over(std::string_view text, bool waiting) {
 // Nobody of the process is in the debugger while it is copied.
 void Debugger::before_fork(Thread& t) {
     sync_->mutex.lock();
-    if (t.tracee && attached_ && forks_ && connection_ >= 0)
+    if (t.tracee && !t.tracee->process && attached_ && events_.forks && connection_ >= 0)
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control_) != 0) control_[0] = control_[1] = -1;
 }
 
@@ -194,6 +203,8 @@ void Debugger::after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child
 }
 
 void Debugger::after_fork_child(Thread& t) {
+    pid_ = u64(raw_syscall(SYS_getpid));
+    traces_ = false;
     sync_ = new Sync; // the old one is held, and its waiters are not here
     int control = std::exchange(control_[1], -1);
     if (control_[0] >= 0) close(std::exchange(control_[0], -1));
@@ -228,6 +239,15 @@ void Debugger::after_fork_child(Thread& t) {
 }
 
 bool Debugger::release(u64 process, bool ends) {
+    if (process == 0) return false;
+    if (process == ghost_) return ghost_ = 0, true; // it runs
+    for (const auto& d : tracees_)
+        if (d->process == process) {
+            if (ends) raw_syscall(SYS_kill, process, SIGKILL);
+            d->released = true;
+            sync_->go.notify_all();
+            return true;
+        }
     auto child = children_.find(process);
     if (child == children_.end()) return false;
     tell(child->second, ends ? "K" : "F");
@@ -245,7 +265,7 @@ void Debugger::tell(Child& child, std::string_view fate) {
 void Debugger::detach() {
     if (!children_.empty()) {
         auto child = children_.begin();
-        tell(child->second, fmt::format("T{}", handover(child->second.breaks)));
+        tell(child->second, fmt::format("T{}", handover(child->second.breaks, 0)));
         children_.erase(child);
         close_connection();
         handed_over_ = true;
@@ -253,15 +273,66 @@ void Debugger::detach() {
     go_free();
 }
 
+// ---- children in the memory of their parent ---------------------------------------------------------------------------
+
+void Debugger::vforked(Thread& parent, Thread& child) {
+    if (!parent.tracee) return;
+    Lock lock(sync_->mutex);
+    if (!attached_ || !events_.vforks || connection_ < 0) return;
+    auto d = std::make_unique<Tracee>();
+    d->thread = &child;
+    d->process = u64(child.tid());
+    d->parked = true;
+    child.tracee = d.get();
+    tracees_.push_back(std::move(d));
+    if (!breaks_.data.empty()) watch_all();
+    parent.tracee->vforks = true;
+    sync_->go.wait(lock, [&] { return !attached_ || !stopped_; });
+    if (!attached_) return drop(child);
+    child.tracee->allowed = false;
+    stopped_ = have_stop_ = true;
+    stop_ = {.kind = Stop::Kind::vforked, .thread = u64(parent.tid()), .address = u64(child.tid())};
+    stop_others();
+    wake();
+    park(lock, *child.tracee);
+    if (child.tracee->released || !attached_) drop(child);
+}
+
+// It has executed a program, which has the connection now, or has ended.
+void Debugger::vfork_done(Thread& parent, i64 pid) {
+    Tracee* p = parent.tracee;
+    if (!p || !p->vforks) return;
+    Lock lock(sync_->mutex);
+    p->vforks = false;
+    std::erase_if(tracees_, [&](auto& d) { return d->process == u64(pid); });
+    if (std::exchange(handing_, false)) {
+        close_connection();
+        handed_over_ = true;
+        go_free();
+        return wake();
+    }
+    park(lock, *p);
+    if (attached_) report(lock, *p, {.kind = Stop::Kind::vfork_done});
+}
+
 // ---- exec -------------------------------------------------------------------------------------------------------------
 
+// A child in its parent's memory holds no lock of the parent's when that memory is no longer its own.
 std::vector<std::string> Debugger::before_exec(Thread& t) {
+    if (t.tracee && t.tracee->process) {
+        Lock lock(sync_->mutex);
+        if (!attached_ || connection_ < 0 || t.tracee->released) return {"-g", ""};
+        fcntl(connection_, F_SETFD, 0);
+        handing_ = true;
+        wake();
+        return {"-g", fmt::format("inherited:{};{}", connection_, handover({}, pid_))};
+    }
     if (!t.tracee) return {"-g", ""}; // a variable of the environment is not meant for it
     sync_->mutex.lock();
     remove_socket();
     if (!attached_ || connection_ < 0) return {"-g", ""};
     fcntl(connection_, F_SETFD, 0);
-    return {"-g", fmt::format("inherited:{};{}", connection_, handover({}))};
+    return {"-g", fmt::format("inherited:{};{}", connection_, handover({}, 0))};
 }
 
 void Debugger::remove_socket() {
@@ -272,6 +343,10 @@ void Debugger::remove_socket() {
 void Debugger::exec_failed(Thread& t) {
     if (!t.tracee) return;
     if (connection_ >= 0) fcntl(connection_, F_SETFD, FD_CLOEXEC);
+    if (t.tracee->process) {
+        handing_ = false;
+        return wake();
+    }
     sync_->mutex.unlock();
 }
 

@@ -72,19 +72,23 @@ gdb::Abilities Debugger::abilities() const {
 
 std::vector<u64> Debugger::threads() const {
     std::vector<u64> out;
-    for (const auto& d : tracees_) out.push_back(u64(d->thread->tid()));
+    for (const auto& d : tracees_)
+        if (!d->released) out.push_back(u64(d->thread->tid()));
+    if (ghost_) out.push_back(ghost_);
     return out;
 }
 
 std::string Debugger::thread_name(u64 thread) const { return comm_of(thread); }
 
 u64 Debugger::process(u64 thread) const {
-    if (thread == 0 || find(thread)) return u64(raw_syscall(SYS_getpid));
-    return children_.contains(thread) ? thread : 0;
+    if (thread == 0) return pid_;
+    if (const Tracee* d = find(thread)) return d->process ? d->process : pid_;
+    return children_.contains(thread) || thread == ghost_ ? thread : 0;
 }
 
 ir::CpuHeader* Debugger::cpu(u64 thread) {
     if (Tracee* d = find(thread)) return &d->thread->header();
+    if (ghost_ && thread == ghost_) return &ghost_cpu_->header();
     auto child = children_.find(thread);
     return child == children_.end() ? nullptr : &child->second.cpu->header();
 }
@@ -94,7 +98,7 @@ std::string Debugger::thread_xml() const {
     auto add = [&](u64 process, u64 thread, std::string_view name) {
         out += fmt::format("<thread id=\"p{:x}.{:x}\" name=\"{}\"/>\n", process, thread, escape(name));
     };
-    for (u64 t : threads()) add(process(0), t, comm_of(t));
+    for (u64 t : threads()) add(process(t), t, comm_of(t));
     for (const auto& [pid, child] : children_) add(pid, pid, comm_of(process(0)));
     return out + "</threads>\n";
 }
@@ -104,7 +108,7 @@ std::string Debugger::thread_xml() const {
 bool Debugger::read_memory(u64 thread, u64 address, std::span<u8> out) {
     AddressSpace& m = process_.memory;
     address = m.untagged(address);
-    if (!m.in_range(address, out.size())) return false;
+    if (!m.in_range(address, out.size()) || (ghost_ && thread == ghost_)) return false;
     if (children_.contains(thread)) {
         iovec to{out.data(), out.size()}, from{m.host(address), out.size()};
         return process_vm_readv(pid_t(thread), &to, 1, &from, 1, 0) == ssize_t(out.size());
@@ -117,7 +121,7 @@ bool Debugger::read_memory(u64 thread, u64 address, std::span<u8> out) {
 bool Debugger::write_memory(u64 thread, u64 address, std::span<const u8> in) {
     AddressSpace& m = process_.memory;
     address = m.untagged(address);
-    if (!m.in_range(address, in.size())) return false;
+    if (!m.in_range(address, in.size()) || (ghost_ && thread == ghost_)) return false;
     if (children_.contains(thread)) {
         iovec from{const_cast<u8*>(in.data()), in.size()}, to{m.host(address), in.size()};
         return process_vm_writev(pid_t(thread), &from, 1, &to, 1, 0) == ssize_t(in.size());
@@ -138,6 +142,7 @@ void Debugger::watch_all() {
 }
 
 bool Debugger::set_break(u64 thread, Break kind, u64 address, u64 bytes, bool on) {
+    if (ghost_ && thread == ghost_) return true;
     auto child = children_.find(thread);
     bool own = child == children_.end();
     Breaks& b = own ? breaks_ : child->second.breaks;
@@ -207,7 +212,9 @@ void Debugger::interrupt() {
 
 void Debugger::kill() {
     while (!children_.empty()) release(children_.begin()->first, true);
-    raw_syscall(SYS_kill, u64(raw_syscall(SYS_getpid)), SIGKILL);
+    for (const auto& d : tracees_)
+        if (d->process) raw_syscall(SYS_kill, d->process, SIGKILL);
+    raw_syscall(SYS_kill, pid_, SIGKILL);
 }
 
 // ---- objects and files ------------------------------------------------------------------------------------------------

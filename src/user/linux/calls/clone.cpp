@@ -218,6 +218,7 @@ int borrowed_main(void* argument) {
     inherit(child, parent, true, parent.mask());
     set_registers(child, *b->request);
     child_ids(child, *b->request, true);
+    if (parent.process().debugger) parent.process().debugger->vforked(parent, child);
     Thread::unblock(b->mask);
     int status = child.run();
     raw_syscall(SYS_exit_group, u64(status));
@@ -237,6 +238,7 @@ i64 borrow_memory(Thread& t, const Request& r) {
     int pid = clone(borrowed_main, static_cast<u8*>(stack) + host_stack, int(flags | u64(r.exit_signal)), &b, &pidfd);
     int error = errno;
     // The child has its own memory now, or is dead; everything here is ours again.
+    if (t.process().debugger) t.process().debugger->vfork_done(t, pid);
     b.thread.reset();
     set_current_thread(&t);
     ASAN_UNPOISON_MEMORY_REGION(stack, host_stack); // its frames never returned
