@@ -48,10 +48,10 @@ static void child(char** argv) {
     printf("child %d\n", WEXITSTATUS(status));
 }
 
-static void spawn(char *program, char *argument) {
-    extern char **environ;
+static void spawn(char* program, char* argument) {
+    extern char** environ;
     int p = 0, status;
-    int error = posix_spawn(&p, program, 0, 0, (char *[]){program, argument, 0}, environ);
+    int error = posix_spawn(&p, program, 0, 0, (char*[]){program, argument, 0}, environ);
     if (!error) waitpid(p, &status, 0);
     printf("spawned %d\n", error ? -error : WEXITSTATUS(status));
 }
