@@ -117,6 +117,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
+    if (interpret_only_) return leave_unit(), Next::first;
     const u64 pc = space_.pc_in_unit(header_->pc);
     header_->code_base = header_->pc - pc;
     for (;;) {
@@ -347,6 +348,8 @@ void Cpu::run_unit() {
 
 void Cpu::step_instruction() {
     header_->host_pc = 0;
+    if (space_.options.top_byte_ignored) header_->pc = u64(i64(header_->pc << 8) >> 8);
+    if (!may_enter()) return;
     ir::Unit* unit = translate_once(true);
     if (!unit) return;
     inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);

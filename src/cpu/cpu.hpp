@@ -203,6 +203,11 @@ public:
     void run_unit();
     // Runs one instruction, in the interpreter; it leaves as run() does.
     void step_instruction();
+    // From now on run() executes in the interpreter alone, whose accesses all go through header().access (watchpoints);
+    // only while the vCPU is outside.
+    void interpret_only(bool on) { interpret_only_ = on; }
+    // In, or about to enter, translated or interpreted code; from any thread.
+    bool inside() const { return inside_.load(std::memory_order_seq_cst) != 0; }
     // run() left with poll since there is a breakpoint at the pc.
     bool stopped_at_breakpoint() const { return at_breakpoint_; }
     // Makes run() return with poll soon; from any thread or signal handler.
@@ -254,7 +259,7 @@ private:
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
-    bool at_breakpoint_ = false;
+    bool at_breakpoint_ = false, interpret_only_ = false;
     const u64* word_ = nullptr; // link word that generated code left through
 };
 

@@ -11,7 +11,7 @@ std::string describe(const isa::DebugView& view) {
     for (const isa::DebugRegister& r : view.registers()) {
         if (r.feature != feature) {
             if (!feature.empty()) out += "</feature>\n";
-            out += fmt::format("<feature name=\"{}\">\n", r.feature);
+            out += fmt::format("<feature name=\"{}\">\n{}", r.feature, view.types(r.feature));
             feature = r.feature;
         }
         out += fmt::format("<reg name=\"{}\" bitsize=\"{}\" regnum=\"{}\" type=\"{}\"", r.name, 8 * r.bytes, number++,

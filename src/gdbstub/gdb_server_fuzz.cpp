@@ -1,7 +1,9 @@
-// What a debugger sends, to a target of two threads and a page of memory.
+// What a debugger sends, to a target of two threads, a page of memory, a file, and a process that was forked.
 #include "gdbstub/server.hpp"
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 
 using namespace mimic;
 
@@ -39,11 +41,34 @@ struct Small final : gdb::Target {
         std::memcpy(memory + address, in.data(), in.size());
         return true;
     }
-    bool set_break(gdb::Break, u64, u64, bool) override { return true; }
+    gdb::Abilities abilities() const override {
+        static constexpr std::string_view objects[] = {"auxv", "siginfo"}, objects_set[] = {"siginfo"};
+        return {.processes = true,
+                .catches_calls = true,
+                .passes_signals = true,
+                .files = true,
+                .objects = objects,
+                .objects_set = objects_set};
+    }
+    u64 process(u64 thread) const override { return thread <= 2 ? 1 : thread == 9 ? 9 : 0; }
+    Result<std::string> object(u64, std::string_view name, std::string_view) override {
+        if (name != "auxv" && name != "siginfo") return Error::not_found("no {}", name);
+        return std::string(300, 'x');
+    }
+    bool set_object(u64, std::string_view name, u64 offset, std::string_view bytes) override {
+        return name == "siginfo" && offset <= 300 && bytes.size() <= 300 - offset;
+    }
+    int open_file(const std::string& path) override { return path == "/n" ? open("/dev/null", O_RDONLY) : -ENOENT; }
+    int read_link(const std::string& path, std::string& to) override { return path == "/l" ? to = "x", 0 : -EINVAL; }
+    bool release(u64 process, bool) override { return process == 9; }
+    bool set_break(u64, gdb::Break, u64, u64, bool) override { return true; }
     void clear_breaks() override {}
     void resume(std::span<const gdb::Resume> threads) override {
         running_ = !threads[0].step;
-        if (threads[0].step) on_stop({.thread = threads[0].thread});
+        if (threads[0].step)
+            on_stop({.thread = threads[0].thread});
+        else if (threads[0].signal)
+            on_stop({.kind = gdb::Stop::Kind(threads[0].signal % 9), .address = 9, .path = "/n"});
     }
     void interrupt() override {
         if (running_) running_ = false, on_stop({.signal = 2});

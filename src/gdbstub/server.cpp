@@ -1,17 +1,15 @@
 #include "gdbstub/server.hpp"
+#include "gdbstub/replies.hpp"
 #include <algorithm>
 
 namespace mimic::gdb {
 
-namespace {
+using namespace reply;
 
-constexpr std::string_view ok = "OK";
-// Error numbers mean nothing to gdb; these are errno's.
-constexpr std::string_view bad_address = "E0e", bad_packet = "E16", bad_thread = "E03";
-
-} // namespace
-
-Server::Server(Target& target, std::function<void(std::string_view)> out) : target_(target), out_(std::move(out)) {
+Server::Server(Target& target, std::function<void(std::string_view)> out)
+    : target_(target)
+    , out_(std::move(out))
+    , files_(target) {
     target_.on_stop = [this](const Stop& s) { stopped(s); };
 }
 Server::~Server() { target_.on_stop = nullptr; }
@@ -21,17 +19,30 @@ Server::~Server() { target_.on_stop = nullptr; }
 void Server::connect() {
     stream_.reset();
     connected_ = acknowledges_ = true;
-    waiting_ = physical_ = false;
+    waiting_ = physical_ = processes_ = false;
+    events_ = {};
     target_.choose_physical(false);
+    files_.close_all();
     std::vector<u64> threads = target_.threads();
     general_ = threads.empty() ? 1 : threads[0];
     stop_ = {.thread = general_};
     target_.interrupt();
 }
 
+void Server::take_over(const State& state, bool waiting) {
+    connected_ = true;
+    waiting_ = waiting;
+    acknowledges_ = state.acknowledges;
+    processes_ = state.processes, events_ = state.events;
+    std::vector<u64> threads = target_.threads();
+    general_ = threads.empty() ? 1 : threads[0];
+    stop_ = {.thread = general_};
+}
+
 void Server::disconnect() {
     if (!connected_) return;
     connected_ = false;
+    files_.close_all();
     target_.clear_breaks();
 }
 
@@ -62,16 +73,16 @@ void Server::packet(const std::string& data) {
         acknowledges_ = false;
         return;
     }
-    if (data == "k" || data.starts_with("vKill")) {
-        if (data != "k") send(ok);
-        connected_ = false;
-        return target_.kill();
+    if (data == "k" || data.starts_with("vKill;")) {
+        if (!waiting_ || data == "k") kill(data);
+        return;
     }
     if (waiting_) return; // nothing is answered while it runs
     bool resumes = data.starts_with("vCont;") || data.starts_with('c') || data.starts_with('s') ||
                    data.starts_with('C') || data.starts_with('S');
     if (resumes) waiting_ = true; // it may stop at once
     std::string reply = answer(data);
+    if (!connected_) return; // it was a detach, which has answered
     if (!resumes) return send(reply);
     if (reply.empty()) return; // a stop is the answer
     waiting_ = false;
@@ -80,22 +91,84 @@ void Server::packet(const std::string& data) {
 
 void Server::stopped(const Stop& s) {
     stop_ = s;
-    if (s.kind == Stop::Kind::signal || s.kind == Stop::Kind::watchpoint) general_ = s.thread;
+    bool lives = s.kind != Stop::Kind::exited && s.kind != Stop::Kind::killed && s.kind != Stop::Kind::nothing_runs;
+    if (lives) general_ = s.thread;
     if (!connected_ || !waiting_) return;
     waiting_ = false;
     send(stop_text(s));
 }
 
 std::string Server::stop_text(const Stop& s) const {
+    u64 of = target_.process(s.thread);
+    std::string process = processes_ ? fmt::format(";process:{:x}", of ? of : target_.process(0)) : std::string();
+    std::string at = fmt::format("thread:{};", name_of(s.thread));
     switch (s.kind) {
-    case Stop::Kind::exited: return fmt::format("W{:02x}", s.signal & 0xff);
-    case Stop::Kind::killed: return fmt::format("X{:02x}", s.signal & 0xff);
+    case Stop::Kind::exited: return fmt::format("W{:02x}{}", s.signal & 0xff, process);
+    case Stop::Kind::killed: return fmt::format("X{:02x}{}", s.signal & 0xff, process);
+    case Stop::Kind::nothing_runs: return "N";
     case Stop::Kind::watchpoint: {
         std::string_view kind = s.watch == Break::read ? "rwatch" : s.watch == Break::access ? "awatch" : "watch";
-        return fmt::format("T05thread:{:x};{}:{:x};", s.thread, kind, s.address);
+        return fmt::format("T05{}{}:{:x};", at, kind, s.address);
     }
-    default: return fmt::format("T{:02x}thread:{:x};", s.signal & 0xff, s.thread);
+    case Stop::Kind::call_entry: return fmt::format("T05syscall_entry:{:x};{}", s.address, at);
+    case Stop::Kind::call_return: return fmt::format("T05syscall_return:{:x};{}", s.address, at);
+    case Stop::Kind::forked: return fmt::format("T05fork:p{0:x}.{0:x};{1}", s.address, at);
+    case Stop::Kind::vforked: return fmt::format("T05vfork:p{0:x}.{0:x};{1}", s.address, at);
+    case Stop::Kind::vfork_done: return fmt::format("T05vforkdone:;{}", at);
+    case Stop::Kind::executed:
+        return events_.execs ? fmt::format("T05exec:{};{}", to_hex(s.path), at) : fmt::format("T05{}", at);
+    default: return fmt::format("T{:02x}{}", s.signal & 0xff, at);
     }
+}
+
+std::string Server::name_of(u64 thread) const {
+    return processes_ ? fmt::format("p{:x}.{:x}", target_.process(thread), thread) : fmt::format("{:x}", thread);
+}
+
+// "1f", "-1", "p2.1f", "p2.-1", "p2" (E.1 "Overview", thread-id).
+bool Server::take_thread(std::string_view& text, u64& thread) const {
+    auto number = [&](u64& to) {
+        to = 0;
+        if (text.starts_with("-1")) return text.remove_prefix(2), true;
+        auto n = take_hex(text);
+        if (n) to = *n;
+        return n.has_value();
+    };
+    u64 process = 0;
+    if (!text.starts_with('p')) return number(thread);
+    text.remove_prefix(1);
+    if (!number(process)) return false;
+    thread = 0;
+    if (take(text, '.') && !number(thread)) return false;
+    // All of a process that is not the usual one: its first thread has its number.
+    if (thread == 0 && process != 0 && process != target_.process(0)) thread = process;
+    return true;
+}
+
+// All of it, or one process of several.
+std::string Server::detach(std::string_view rest) {
+    if (take(rest, ';')) {
+        auto process = take_hex(rest);
+        if (!process) return std::string(bad_packet);
+        if (*process != target_.process(0)) return std::string(target_.release(*process, false) ? ok : bad_thread);
+    }
+    target_.clear_breaks();
+    connected_ = false;
+    files_.close_all();
+    send(ok);
+    target_.detach();
+    return {};
+}
+
+// Peers that know of no processes name one all the same.
+void Server::kill(std::string_view data) {
+    std::string_view rest = data.substr(std::min<size_t>(data.size(), 5));
+    auto process = take(rest, ';') ? take_hex(rest) : std::nullopt;
+    if (processes_ && process && *process != target_.process(0))
+        return send(target_.release(*process, true) ? ok : bad_thread);
+    if (data != "k") send(ok);
+    connected_ = false;
+    target_.kill();
 }
 
 // ---- packets ----------------------------------------------------------------------------------------------------------
@@ -109,8 +182,8 @@ std::string Server::answer(std::string_view data) {
     case '!': return std::string(ok);
     case 'H': return choose_thread(rest);
     case 'T': {
-        auto n = take_hex(rest);
-        return std::string(n && there(*n) ? ok : bad_thread);
+        u64 n = 0;
+        return std::string(take_thread(rest, n) && n && there(n) ? ok : bad_thread);
     }
     case 'g': return read_general();
     case 'G': return write_general(rest);
@@ -125,118 +198,17 @@ std::string Server::answer(std::string_view data) {
     case 's':
     case 'C':
     case 'S': return resume_one(kind, rest);
-    case 'D':
-        target_.clear_breaks();
-        connected_ = false;
-        target_.detach();
-        return std::string(ok);
+    case 'D': return detach(rest);
     case 'R': return target_.restart() ? std::string() : std::string(bad_packet);
     case 'q': return query(rest);
     case 'Q': return set(rest);
     case 'v':
         if (rest == "Cont?") return "vCont;c;C;s;S";
         if (rest.starts_with("Cont;")) return resume(rest.substr(4));
+        if (rest.starts_with("File:") && target_.abilities().files) return files_.answer(rest.substr(5));
         return {};
     default: return {};
     }
-}
-
-std::string Server::supported() {
-    return fmt::format("PacketSize={:x};qXfer:features:read+;vContSupported+;QStartNoAckMode+", max_packet);
-}
-
-std::string Server::thread_list() const {
-    std::string out = "m";
-    for (u64 t : target_.threads()) out += fmt::format("{}{:x}", out.size() > 1 ? "," : "", t);
-    return out;
-}
-
-std::string Server::query(std::string_view rest) {
-    if (rest.starts_with("Supported")) return supported();
-    if (rest == "C") return fmt::format("QC{:x}", general_);
-    if (rest == "fThreadInfo") return thread_list();
-    if (rest == "sThreadInfo") return "l";
-    if (rest == "Attached" || rest.starts_with("Attached:")) return "1";
-    if (rest.starts_with("ThreadExtraInfo,")) {
-        rest.remove_prefix(16);
-        auto n = take_hex(rest);
-        return n && there(*n) ? to_hex(target_.thread_name(*n)) : std::string(bad_thread);
-    }
-    if (rest.starts_with("Xfer:")) return transfer(rest.substr(5));
-    if (rest.starts_with("Rcmd,")) return command(rest.substr(5));
-    if (rest == "qemu.PhyMemMode") return physical_ ? "1" : "0";
-    if (rest == "qemu.sstepbits") return "ENABLE=1,NOIRQ=2,NOTIMER=4";
-    if (rest == "qemu.sstep") return "0x7";
-    return {};
-}
-
-std::string Server::set(std::string_view rest) {
-    if (rest.starts_with("qemu.PhyMemMode:")) {
-        bool on = rest.substr(16) != "0";
-        if (!target_.choose_physical(on)) return std::string(bad_packet);
-        physical_ = on;
-        return std::string(ok);
-    }
-    return {};
-}
-
-// "features:read:target.xml:0,fff": a window of an object.
-std::string Server::transfer(std::string_view rest) {
-    size_t first = rest.find(':'), second = rest.find(':', first + 1), third = rest.find(':', second + 1);
-    if (first == std::string_view::npos || second == std::string_view::npos || third == std::string_view::npos)
-        return {};
-    std::string_view name = rest.substr(0, first), annex = rest.substr(second + 1, third - second - 1);
-    if (rest.substr(first + 1, second - first - 1) != "read") return {};
-    rest.remove_prefix(third + 1);
-    auto offset = take_hex(rest);
-    if (!offset || !take(rest, ',')) return std::string(bad_packet);
-    auto length = take_hex(rest);
-    if (!length) return std::string(bad_packet);
-    std::string whole;
-    if (name == "features") {
-        if (annex != "target.xml") return "E00";
-        if (description_.empty()) description_ = describe(target_.view());
-        whole = description_;
-    } else {
-        auto object = target_.object(name, annex);
-        if (!object) return {};
-        whole = std::move(*object);
-    }
-    if (*offset >= whole.size()) return "l";
-    std::string part = whole.substr(*offset, std::min<u64>(*length, max_packet / 2));
-    return (*offset + part.size() < whole.size() ? "m" : "l") + part;
-}
-
-std::string Server::command(std::string_view hex) {
-    std::string text;
-    if (!from_hex(hex, text)) return std::string(bad_packet);
-    auto reply = target_.command(text);
-    std::string shown = reply ? *reply : reply.error().message() + "\n";
-    // Output goes in packets of its own.
-    for (size_t at = 0; at < shown.size(); at += max_packet / 4)
-        send("O" + to_hex(std::string_view(shown).substr(at, max_packet / 4)));
-    return std::string(ok);
-}
-
-bool Server::there(u64 thread) const {
-    std::vector<u64> all = target_.threads();
-    return std::find(all.begin(), all.end(), thread) != all.end();
-}
-
-std::string Server::choose_thread(std::string_view rest) {
-    if (rest.empty()) return std::string(bad_packet);
-    char which = rest[0];
-    rest.remove_prefix(1);
-    u64 thread = 0;
-    if (!rest.starts_with("-1")) {
-        auto n = take_hex(rest);
-        if (!n) return std::string(bad_packet);
-        thread = *n;
-    }
-    if (thread && !there(thread)) return std::string(bad_thread);
-    if (which == 'g' && thread) general_ = thread;
-    if (which == 'c') resumed_ = thread;
-    return std::string(ok);
 }
 
 // ---- registers and memory ---------------------------------------------------------------------------------------------
@@ -323,7 +295,7 @@ std::string Server::set_break(std::string_view rest, bool on) {
     auto bytes = take_hex(rest);
     if (!bytes) return std::string(bad_packet);
     if (*kind > u64(Break::access)) return {};
-    return std::string(target_.set_break(Break(*kind), *address, *bytes, on) ? ok : bad_packet);
+    return std::string(target_.set_break(general_, Break(*kind), *address, *bytes, on) ? ok : bad_packet);
 }
 
 // ---- running ----------------------------------------------------------------------------------------------------------
@@ -361,15 +333,10 @@ std::string Server::resume(std::string_view rest) {
             r.signal = int(take_hex(rest).value_or(0) & 0xff);
         else if (how != 'c' && how != 's')
             return std::string(bad_packet);
-        std::optional<u64> only;
-        if (take(rest, ':') && !rest.starts_with("-1")) {
-            only = take_hex(rest);
-            if (!only) return std::string(bad_packet);
-        } else if (rest.starts_with("-1")) {
-            rest.remove_prefix(2);
-        }
+        u64 only = 0;
+        if (take(rest, ':') && !take_thread(rest, only)) return std::string(bad_packet);
         for (size_t i = 0; i < left.size();) {
-            if (only && *only != 0 && left[i] != *only) {
+            if (only != 0 && left[i] != only) {
                 i++;
                 continue;
             }

@@ -23,6 +23,11 @@ public:
     virtual ~DebugView() = default;
     virtual std::string_view architecture() const = 0; // as gdb names it: "riscv:rv64"
     virtual std::span<const DebugRegister> registers() const = 0;
+    // Types of the feature's registers that are not gdb's own, as XML (GDB manual, G.2.7).
+    virtual std::string_view types(std::string_view /*feature*/) const { return {}; }
+    // What gdb expects of the architecture when a watchpoint is met: that the instruction is still to come (gdb steps over it
+    // itself then), or that it was executed.
+    virtual bool watches_before_access() const { return false; }
     // `bytes` bytes in the guest's order. False: it cannot be read, or written, now.
     virtual bool read(ir::CpuHeader& cpu, u32 number, u8* out) const = 0;
     virtual bool write(ir::CpuHeader& cpu, u32 number, const u8* in) const = 0;

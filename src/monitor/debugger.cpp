@@ -115,7 +115,7 @@ void Debugger::watch_all() {
     for (const auto& v : monitor_.board().vcpus()) v->set_watchpoints(all);
 }
 
-bool Debugger::set_break(Break kind, u64 address, u64 bytes, bool on) {
+bool Debugger::set_break(u64, Break kind, u64 address, u64 bytes, bool on) {
     settle();
     if (kind == Break::software || kind == Break::hardware) {
         auto at = breaks_.find(address);

@@ -29,7 +29,7 @@ private:
     bool read_memory(u64 thread, u64 address, std::span<u8> out) override;
     bool write_memory(u64 thread, u64 address, std::span<const u8> in) override;
     bool choose_physical(bool on) override;
-    bool set_break(gdb::Break kind, u64 address, u64 bytes, bool on) override;
+    bool set_break(u64 thread, gdb::Break kind, u64 address, u64 bytes, bool on) override;
     void clear_breaks() override;
     void resume(std::span<const gdb::Resume> threads) override;
     void interrupt() override;

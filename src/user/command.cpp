@@ -129,6 +129,7 @@ constexpr LogItem items[] = {
     {"cpu", cpu::log::registers, "the registers before each unit that is entered (links between units are off)"},
     {"nochain", 0, "no effect: exec and cpu turn links off themselves"},
     {"int", cpu::log::interrupts, "traps and faults that take the program out of its code"},
+    {"crash", 0, "what is known of a program that a signal ends, also one that it sent itself (abort)"},
     {"guest_error", cpu::log::guest_error, "what the program did wrong: illegal instructions, jumps to nowhere"},
 };
 
@@ -152,8 +153,17 @@ Result<void> log_items(RunCommand& c, std::string_view text) {
         }
         c.engine.log |= item->bit;
         if (item->name == "strace") c.options.strace = true;
+        if (item->name == "crash") c.options.crash = RunOptions::Crash::always;
         c.log_items.append(c.log_items.empty() ? "" : ",").append(word);
     }
+    return {};
+}
+
+Result<void> crash_report(RunCommand& c, std::string_view v) {
+    using Crash = RunOptions::Crash;
+    if (v != "faults" && v != "always" && v != "never")
+        return Error::invalid_argument("-crash-report {}: expected faults, always or never", v);
+    c.options.crash = v == "faults" ? Crash::faults : v == "always" ? Crash::always : Crash::never;
     return {};
 }
 
@@ -237,6 +247,13 @@ struct Option {
 };
 
 constexpr Option options[] = {
+    {"-g", "GDB",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.debugger.reset();
+         if (!v.empty()) c.debugger = TRY(parse_debug_place(v));
+         return {};
+     },
+     true, "PORT|PATH", "wait for gdb at a port of this machine, or a socket (%d: process id); ,suspend=n: don't wait"},
     {"-L", "LD_PREFIX",
      [](RunCommand& c, std::string_view v) {
          c.options.sysroot = v;
@@ -344,6 +361,8 @@ constexpr Option options[] = {
          return Result<void>();
      },
      false, "", "log system calls"},
+    {"-crash-report", "CRASH_REPORT", crash_report, true, "faults|always|never",
+     "when a signal ends the program, tell why: if an instruction caused it (default), always, or never"},
     {"-d", "LOG", log_items, true, "ITEM,...", "what to log, or help for a list"},
     {"-dfilter", "DFILTER", log_filter, true, "RANGE,...",
      "log code in these ranges only: START+LENGTH, START-LENGTH, START..END"},

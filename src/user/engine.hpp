@@ -5,9 +5,20 @@
 #include "ir/state.hpp"
 #include "user/memory/address_space.hpp"
 #include <memory>
+#include <span>
 #include <string_view>
 
+namespace mimic::isa {
+class Guest;
+}
+
 namespace mimic::user {
+
+// A debugger's: accesses to [address, address + bytes) of these kinds.
+struct WatchRange {
+    u64 address = 0, bytes = 0;
+    bool read = false, write = false;
+};
 
 // One guest thread's CPU. Its header and slots are the state; header().pc is where run() goes on.
 class Vcpu {
@@ -21,6 +32,18 @@ public:
     // running thread calls clear_kick.
     virtual void kick() = 0;
     virtual void clear_kick() = 0;
+    // It may be in guest code now: header() is out of date. From any thread.
+    virtual bool inside() const { return false; }
+
+    // ---- for debuggers
+    // As run(), but for one instruction, whatever breakpoints there are; without watching, also whatever it accesses.
+    virtual void step(bool /*watching*/ = true) { run(); }
+    // run() left with poll for a breakpoint at pc.
+    virtual bool at_breakpoint() const { return false; }
+    // While it stands still. run() and step() then leave with a fault before an access that is watched, and watch_hit() tells
+    // it until the next one.
+    virtual void set_watches(std::span<const WatchRange>) {}
+    virtual const WatchRange* watch_hit() const { return nullptr; }
 };
 
 // The code of one process: translator, cache.
@@ -37,6 +60,10 @@ public:
     virtual void set_single_threaded(bool) {}
     // The process is about to end: what is to be told about the run is told now.
     virtual void finish() {}
+    // Null: there is none (tests).
+    virtual const isa::Guest* guest() const { return nullptr; }
+    // run() of any vCPU stops before the instruction at pc.
+    virtual void set_breakpoint(u64 /*pc*/, bool /*on*/) {}
 };
 
 } // namespace mimic::user

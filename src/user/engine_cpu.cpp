@@ -169,30 +169,109 @@ void Log::exit(const ir::CpuHeader& h) const {
         write(fmt::format("guest_error: {} at {:#x} (thread {})\n", name, h.pc, tid));
 }
 
+// Accesses of a vCPU that looks at some of them: one that is watched does not happen, and fails.
+class WatchedAccess final : public ir::Access {
+public:
+    WatchedAccess(ir::Access& memory, const AddressSpace& space) : memory_(memory), space_(space) {}
+    void watch(std::span<const WatchRange> all) { all_.assign(all.begin(), all.end()); }
+    void pass(bool on) { pass_ = on; }
+    void forget() { hit_ = nullptr; }
+    const WatchRange* hit() const { return hit_; }
+
+    bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg& m) override {
+        return !meets(cpu, address, bytes, false) && memory_.load(cpu, address, out, bytes, m);
+    }
+    bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg& m) override {
+        return !meets(cpu, address, bytes, true) && memory_.store(cpu, address, in, bytes, m);
+    }
+    bool rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes,
+             const ir::MemArg& m) override {
+        return !meets(cpu, address, bytes, true) && memory_.rmw(cpu, address, op, operand, old, bytes, m);
+    }
+    bool cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
+             const ir::MemArg& m) override {
+        return !meets(cpu, address, bytes, true) && memory_.cas(cpu, address, expected, desired, old, bytes, m);
+    }
+    bool probe(ir::CpuHeader& cpu, u64 address, u64 bytes, bool write) override {
+        return memory_.probe(cpu, address, bytes, write);
+    }
+    void fence(u32 before, u32 after) override { memory_.fence(before, after); }
+
+private:
+    bool meets(ir::CpuHeader& cpu, u64 address, u32 bytes, bool write) {
+        if (pass_) return false;
+        address = space_.untagged(address);
+        for (const WatchRange& w : all_) {
+            if (!(write ? w.write : w.read) || address > w.address + (w.bytes - 1) || address + (bytes - 1) < w.address)
+                continue;
+            hit_ = &w;
+            cpu.fault_address = address;
+            cpu.fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
+            return true;
+        }
+        return false;
+    }
+    ir::Access& memory_;
+    const AddressSpace& space_;
+    std::vector<WatchRange> all_;
+    const WatchRange* hit_ = nullptr;
+    bool pass_ = false;
+};
+
 class CpuVcpu final : public Vcpu {
 public:
-    CpuVcpu(cpu::CodeSpace& space, ir::Access& access, const Log& log) : cpu_(space, access), log_(log) {
+    CpuVcpu(cpu::CodeSpace& space, ir::Access& access, const AddressSpace& memory, const Log& log)
+        : cpu_(space, access)
+        , memory_(memory)
+        , log_(log) {
         cpu_.header().clock = monotonic;
         cpu_.header().random = host_random;
     }
     ir::CpuHeader& header() override { return cpu_.header(); }
     void run() override {
+        if (watched_) [[unlikely]]
+            watched_->forget();
         cpu_.run();
         if (log_.has(cpu::log::interrupts | cpu::log::guest_error)) log_.exit(cpu_.header());
     }
     void kick() override { cpu_.kick(); }
     void clear_kick() override { cpu_.clear_kick(); }
     cpu::Cpu& cpu() { return cpu_; }
+    bool inside() const override { return cpu_.inside(); }
+
+    void step(bool watching) override {
+        if (watched_) watched_->forget(), watched_->pass(!watching);
+        cpu_.step_instruction();
+        if (watched_) watched_->pass(false);
+        if (log_.has(cpu::log::interrupts | cpu::log::guest_error)) log_.exit(cpu_.header());
+    }
+    bool at_breakpoint() const override { return cpu_.stopped_at_breakpoint(); }
+    void set_watches(std::span<const WatchRange> all) override {
+        if (!watched_ && all.empty()) return;
+        if (!watched_) {
+            own_access_ = header().access;
+            watched_ = std::make_unique<WatchedAccess>(*own_access_, memory_);
+        }
+        watched_->watch(all);
+        header().access = all.empty() ? own_access_ : watched_.get();
+        cpu_.interpret_only(!all.empty());
+        if (all.empty()) watched_.reset();
+    }
+    const WatchRange* watch_hit() const override { return watched_ ? watched_->hit() : nullptr; }
 
 private:
     cpu::Cpu cpu_;
+    const AddressSpace& memory_;
     const Log& log_;
+    std::unique_ptr<WatchedAccess> watched_; // null: nothing is watched
+    ir::Access* own_access_ = nullptr;       // meanwhile
 };
 
 class CpuEngine final : public Engine {
 public:
     CpuEngine(AddressSpace& space, const EngineOptions& options)
         : access_(space)
+        , memory_(space)
         , source_(space)
         , log_(options, space) {}
 
@@ -226,7 +305,7 @@ public:
     void guard_pages() override { space_->guard_pages(); }
     const ir::GuestState& state() const override { return guest_->state(); }
     Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy) override {
-        auto cpu = std::make_unique<CpuVcpu>(*space_, access_, log_);
+        auto cpu = std::make_unique<CpuVcpu>(*space_, access_, memory_, log_);
         if (copy) cpu->cpu().copy_state(const_cast<CpuVcpu*>(static_cast<const CpuVcpu*>(copy))->cpu());
         return std::unique_ptr<Vcpu>(std::move(cpu));
     }
@@ -237,6 +316,8 @@ public:
         if (ok && log_.perf_map() && log_.open_map()) space_->tell_code();
         return ok;
     }
+    const isa::Guest* guest() const override { return guest_.get(); }
+    void set_breakpoint(u64 pc, bool on) override { space_->set_breakpoint(pc, on); }
     void finish() override {
         if (!space_->options().verify) return;
         std::string report = space_->verify_report();
@@ -245,6 +326,7 @@ public:
 
 private:
     UserAccess access_;
+    const AddressSpace& memory_;
     Source source_;
     Log log_;
     std::unique_ptr<isa::Guest> guest_;

@@ -1,4 +1,5 @@
 #include "user/proc_start.hpp"
+#include "user/debug/debugger.hpp"
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -81,6 +82,11 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     thread.adopt();
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);
+    catch_fatal_signals(signals, p.debugger);
+    if (p.debugger) {
+        p.debugger->attach(thread);
+        TRY(p.debugger->start());
+    }
     prctl(PR_SET_NAME, p.exe.substr(p.exe.rfind('/') + 1).c_str());
     return thread.run();
 }

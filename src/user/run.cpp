@@ -128,12 +128,15 @@ std::vector<std::string> relaunch(RunCommand& c) {
     add("-d", c.log_items);
     add("-dfilter", c.log_filter);
     if (c.engine.perf_map) words.emplace_back("-perfmap");
+    using Crash = RunOptions::Crash;
+    if (c.options.crash != Crash::faults) add("-crash-report", c.options.crash == Crash::never ? "never" : "always");
     if (c.options.stack_size) add("-s", std::to_string(c.options.stack_size));
     if (c.page) add("-p", std::to_string(c.page));
     if (c.has_base) add("-B", std::to_string(c.base_address));
     if (c.reserved) add("-R", std::to_string(c.reserved));
     if (c.options.strace) words.emplace_back("-strace");
     if (c.engine.one_insn) words.emplace_back("-one-insn-per-tb");
+    if (getenv("MIMIC_GDB") || getenv("QEMU_GDB")) words.insert(words.end(), {"-g", ""}); // it was for this program
     std::string accel = c.engine.interpreter ? "interp" : "jit";
     if (c.engine.verify) accel += ",verify=on";
     if (c.engine.code_bytes) accel += ",tb-size=" + std::to_string(c.engine.code_bytes >> 20);
@@ -265,7 +268,12 @@ Result<int> run_program(RunCommand& c) {
     process.owners = owners.get();
     process.pretends = pretends;
     process.home = c.inherited.home;
-    process.kept = {c.inherited.self, c.inherited.owners, c.inherited.log};
+    process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
+    std::unique_ptr<Debugger> debugger;
+    if (c.debugger) {
+        debugger = TRY(Debugger::open(process, *c.debugger));
+        process.debugger = debugger.get();
+    }
     start.credentials = c.inherited.ids;
     return start_process(process, signals, mask, program, start);
 }

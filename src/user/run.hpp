@@ -1,6 +1,7 @@
 // `mimic run [options] PROGRAM [ARGUMENTS]`: one program of another architecture under Linux.
 #pragma once
 #include "base/result.hpp"
+#include "user/debug/debugger.hpp"
 #include "user/engine_cpu.hpp"
 #include "user/linux/thread.hpp"
 #include "user/root/enter.hpp"
@@ -36,8 +37,9 @@ struct RunCommand {
     std::string log_items, log_filter;  // -d, -dfilter, as given
     u64 base_address = 0, reserved = 0; // -B, -R
     bool has_base = false;
-    std::optional<u64> seed; // -seed
-    u32 page = 0;            // -p; 0: the ABI's
+    std::optional<u64> seed;            // -seed
+    u32 page = 0;                       // -p; 0: the ABI's
+    std::optional<DebugPlace> debugger; // -g
     RootOptions root;
     Inherited inherited;
     enum class Action { run, help, version, list_cpus, list_log_items, list_accels } action = Action::run;

@@ -13,8 +13,8 @@ from pathlib import Path
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
 FOLDER = Path(WORK.name)
-LINK = FOLDER / "mimic-system-riscv64"
-LINK.symlink_to(PROGRAM)
+for guest in ("riscv64", "aarch64"):
+    (FOLDER / f"mimic-system-{guest}").symlink_to(PROGRAM)
 SOURCE = Path(__file__).resolve().parent / "debug.c"
 ELF = FOLDER / "debug"
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", Path(__file__).resolve().parents[2] / "build" / "inputs"))
@@ -29,10 +29,11 @@ def setUpModule():
 class Machine:
     """A machine whose debugger listens at a socket."""
 
-    def __init__(self, *words, path="gdb", firmware=("-bios", ELF)):
+    def __init__(self, *words, path="gdb", firmware=("-bios", ELF), guest="riscv64"):
+        self.elf = ELF if guest == "riscv64" else None
         self.path = FOLDER / path
         self.path.unlink(missing_ok=True)
-        self.process = subprocess.Popen([LINK, "-M", "virt", "-display", "none", "-serial", "null", "-gdb",
+        self.process = subprocess.Popen([FOLDER / f"mimic-system-{guest}", "-M", "virt", "-display", "none", "-serial", "null", "-gdb",
                                          f"unix:{self.path}", *firmware, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         for _ in range(600):
@@ -61,7 +62,7 @@ class Machine:
                  f"target remote {self.path}"]
         for command in commands:
             words += ["-ex", command]
-        result = subprocess.run([*words, ELF], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        result = subprocess.run([*words, *([self.elf] if self.elf else [])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                                 check=False, env=dict(os.environ, LC_ALL="C", HOME=WORK.name))
         return result.stdout + result.stderr
 
@@ -163,6 +164,17 @@ class Gdb(unittest.TestCase):
         self.assertIn("$1 = 1\n", out.replace("prv:1 [Supervisor]", "1"))
         self.assertEqual(out.count('0x80200030:\t"RISCV"'), 2, out)
         self.assertIn("No translation or protection", out)
+
+    def test_an_arm_kernel_at_its_first_instructions(self):
+        kernel = INPUTS / "machines" / "aarch64" / "kernel"
+        with Machine("-m", "256M", "-smp", "2", "-cpu", "max", "-kernel", kernel, "-append", "nokaslr", "-S", firmware=(),
+                     guest="aarch64") as m:
+            out = m.gdb("p/x $pc", "hbreak *($pc + 4)", "p/x *(unsigned*)($pc + 56)", "stepi", "p $cpsr", "set $d1 = 2.5",
+                        "p $v1.d.f", "set $x5 = -2", "p (int)$w5", "p $q1.u", "p/x $sctlr_el1 & 1", "set $cpsr = 0x800003c5",
+                        "p $cpsr", "p $sp", "info threads", "kill")
+        for text in ("$1 = 0x40200000", "$2 = 0x644d5241", "$3 = [ SP EL=1 F I A D BTYPE=0 ", "$4 = {2.5, 0}", "$5 = -2",
+                     "$7 = 0x0", "$8 = [ SP EL=1 F I A D BTYPE=0 N ]", "CPU#1"):
+            self.assertIn(text, out)
 
 
 class Protocol(unittest.TestCase):

@@ -1,6 +1,7 @@
 // A vCPU's thread: runs code, enters the guest's handlers, sleeps, does what other threads ask.
 #include "cpu/system/machine.hpp"
 #include "base/process.hpp"
+#include "isa/debug.hpp"
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -313,12 +314,16 @@ void MachineCpu::fault() {
     raise(system_.misaligned(h, h.fault_address, type));
 }
 
-// The access was kept from happening. Now its instruction runs to its end, and then the vCPU pauses.
+// The access was kept from happening. Where a debugger does not expect that, its instruction runs to its end; then the vCPU
+// pauses.
 void MachineCpu::watched() {
-    memory_.pass_watchpoints(true);
-    cpu_.step_instruction();
-    memory_.pass_watchpoints(false);
-    leave();
+    const isa::DebugView* view = guest().debug();
+    if (!view || !view->watches_before_access()) {
+        memory_.pass_watchpoints(true);
+        cpu_.step_instruction();
+        memory_.pass_watchpoints(false);
+        leave();
+    }
     pause_with(Pause::watchpoint);
 }
 

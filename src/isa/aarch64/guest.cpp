@@ -1,9 +1,11 @@
 // AArch64: state, CPU models.
+#include "isa/aarch64/debug.hpp"
 #include "isa/aarch64/privileged.hpp"
 #include "isa/aarch64/tables.hpp"
 #include "isa/pattern_guest.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
+#include <mutex>
 
 namespace mimic::isa::aarch64 {
 
@@ -70,18 +72,6 @@ constexpr auto system_slots = make_slots<slot_system_end>();
 
 constexpr std::string_view model_names[] = {"cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max"};
 
-// x0 to x30, sp, v0 to v31, then these.
-enum : u32 {
-    register_v = 32,
-    register_nzcv = 64,
-    register_fpcr,
-    register_fpsr,
-    register_tpidr,
-    register_internal,
-    register_count = register_internal + 4 + 11,
-    register_system = register_count, // of the system form: every slot of it
-    register_system_count = register_system + slot_pac_value - slot_system
-};
 constexpr auto make_registers() {
     std::array<RegisterInfo, register_system_count> r{};
     for (u32 n = 0; n < 32; ++n) r[n] = {x_names[n]}, r[register_v + n] = {v_names[n], 16};
@@ -120,6 +110,10 @@ public:
     std::string_view model() const override { return model_.name; }
     const ir::GuestState& state() const override { return system_ ? state_aarch64_system : state_aarch64; }
     const System* system() const override { return system_.get(); }
+    const DebugView* debug() const override {
+        std::call_once(debug_made_, [this] { debug_ = make_debug_view(*this, model_); });
+        return debug_.get();
+    }
     u32 min_insn_bytes() const override { return 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {
@@ -189,6 +183,8 @@ private:
     std::unique_ptr<Model> own_model_;
     const Model& model_;
     std::unique_ptr<System> system_;
+    mutable std::once_flag debug_made_; // few runs have a debugger
+    mutable std::unique_ptr<DebugView> debug_;
 };
 
 Decoder<AArch64> decoder_of(const Model& m) {

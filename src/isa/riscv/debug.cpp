@@ -37,6 +37,7 @@ public:
     }
     std::string_view architecture() const override { return "riscv:rv64"; }
     std::span<const DebugRegister> registers() const override { return all_; }
+    bool watches_before_access() const override { return true; }
 
     bool read(ir::CpuHeader& cpu, u32 n, u8* out) const override {
         if (n >= first_csr) return read_csr(cpu, csrs_[n - first_csr].number, out);

@@ -62,6 +62,26 @@ struct OpenFlags {
     u32 direct = 040000, largefile = 0100000, directory = 0200000, nofollow = 0400000;
 };
 
+// How frames are linked where code keeps a frame pointer: registers by name, and where from the frame pointer the caller's
+// frame pointer and the return address lie. Without a link register, lr is empty.
+struct FrameChain {
+    std::string_view fp, lr;
+    i16 next = 0, ret = 8;
+    u64 address_mask = ~u64{0}; // bits of a return address that are the address
+};
+
+// A note of a core file beside those that every architecture has.
+struct CoreNote {
+    u32 type = 0;
+    std::vector<u8> bytes;
+};
+
+// What a core file has of a thread: elf_gregset_t (struct user_regs_struct or user_pt_regs), elf_fpregset_t, further notes.
+struct CoreRegisters {
+    std::vector<u8> general, fp;
+    std::vector<CoreNote> notes; // of owner "LINUX"
+};
+
 // A call that only this architecture has.
 struct ArchCall {
     u32 number;
@@ -102,6 +122,9 @@ struct Abi {
     bool (*guards)(std::string_view cpu_model) = nullptr;
     // prctl options that only this architecture has; -EINVAL: none of them.
     i64 (*prctl)(Thread& t, const Args& a) = nullptr;
+    // Null: there are no core files.
+    CoreRegisters (*core_registers)(const RegisterMap& map, ir::CpuHeader& cpu, std::string_view cpu_model) = nullptr;
+    FrameChain frames{};
     // Text of /proc/cpuinfo.
     std::string (*cpuinfo)(std::string_view cpu_model, u32 cpus);
     std::span<const ArchCall> calls;

@@ -1,4 +1,5 @@
 #include "user/linux/proc_files.hpp"
+#include "user/debug/debugger.hpp"
 #include <algorithm>
 #include <climits>
 #include <cstdio>
@@ -42,6 +43,8 @@ std::string stat_text(Thread& t) {
         size_t end = host.find_first_of(" \n", at + 1);
         if (end == std::string::npos) end = host.size();
         std::string value = host.substr(at, end - at);
+        if (field == 20 && t.process().debugger && t.process().debugger->traces()) // threads, without ours
+            value = " " + std::to_string(std::atoi(value.c_str()) - 1);
         if (field == 28) value = " " + std::to_string(t.process().stack_start);
         if ((field >= 26 && field <= 27) || (field >= 29 && field <= 30) || (field >= 45 && field <= 51)) value = " 0";
         line += value;

@@ -1,4 +1,6 @@
 // Delivery of signals: host handlers, masks, frames, default actions. signal(7), sigaction(2), sigaltstack(2).
+#include "user/debug/crash.hpp"
+#include "user/debug/debugger.hpp"
 #include "user/linux/strace.hpp"
 #include "user/linux/thread.hpp"
 #include <algorithm>
@@ -98,12 +100,27 @@ void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info) {
 
 void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thread::on_host_signal, flags); }
 
+// Does its default action end the program here instead of in the kernel? A core file and a debugger want it.
+static bool ends_with_us(int signal, bool debugged) {
+    return !(signal_bit(signal) & unblockable) && default_of(signal) == Default::terminate &&
+           (debugged || dumps_core(signal));
+}
+
 int set_host_disposition(int signal, const SigAction& action) {
     // These stay ours whatever the guest wants; delivery looks at its wish.
     if (signal_bit(signal) & (own_signals | fp_signal)) return catch_guest_signal(signal, 0), 0;
     if (action.handler == sa::ign) return process::set_ignored(signal);
+    Thread* self = current_thread();
+    if (action.handler == sa::dfl && ends_with_us(signal, self && self->process().debugger))
+        return catch_guest_signal(signal, action.flags), 0;
     if (action.handler == sa::dfl) return process::set_default(signal, action.flags);
     return catch_guest_signal(signal, action.flags), 0;
+}
+
+void catch_fatal_signals(SignalTable& signals, bool debugged) {
+    std::lock_guard guard(signals.lock);
+    for (int signal = 1; signal <= 64; signal++)
+        if (signals.actions[signal].handler == sa::dfl && ends_with_us(signal, debugged)) catch_guest_signal(signal, 0);
 }
 
 void SignalTable::copy_to(SignalTable& other) {
@@ -184,7 +201,18 @@ void Thread::deliver_signals() {
     show_mask(); // signals that waited arrive here, and set pending_ again
 }
 
-void Thread::deliver(int signal, const siginfo_t& info) {
+// What a debugger makes of it; false: nothing.
+bool Thread::may_deliver(int& signal, siginfo_t& info) {
+    if (process_.debugger) [[unlikely]]
+        signal = process_.debugger->deliver(*this, signal, info);
+    return signal != 0;
+}
+
+void Thread::deliver(int signal, siginfo_t info) {
+    if (may_deliver(signal, info)) deliver_now(signal, info);
+}
+
+void Thread::deliver_now(int signal, const siginfo_t& info) {
     SigAction action;
     {
         std::lock_guard guard(signals_.lock);
@@ -197,19 +225,19 @@ void Thread::deliver(int signal, const siginfo_t& info) {
     }
     if (process_.options.strace) strace_signal(*this, signal, info);
     if (action.handler == sa::ign) return;
-    if (action.handler == sa::dfl) return default_action(signal, action);
+    if (action.handler == sa::dfl) return default_action(signal, info);
     if (!enter_handler(signal, action, info)) {
         // No room for the frame: SIGSEGV, and fatal when that was the signal.
-        if (signal == SIGSEGV) die(SIGSEGV);
+        if (signal == SIGSEGV) die(SIGSEGV, info);
         force_signal(SIGSEGV, SI_KERNEL, 0);
     }
 }
 
-void Thread::default_action(int signal, const SigAction&) {
+void Thread::default_action(int signal, const siginfo_t& info) {
     switch (default_of(signal)) {
     case Default::ignore: return;
     case Default::stop: raw_syscall(SYS_kill, u64(raw_syscall(SYS_getpid)), SIGSTOP); return;
-    case Default::terminate: die(signal);
+    case Default::terminate: die(signal, info);
     }
 }
 
@@ -244,6 +272,8 @@ bool Thread::enter_handler(int signal, const SigAction& action, const siginfo_t&
     mask_ |= action.mask;
     if (!(action.flags & sa::nodefer)) mask_ |= signal_bit(signal);
     mask_ &= ~unblockable;
+    if (process_.debugger) [[unlikely]]
+        process_.debugger->entered_handler(*this);
     return true;
 }
 
@@ -266,6 +296,9 @@ void Thread::force_signal(int signal, int code, u64 address) {
     info.si_signo = signal;
     info.si_code = code;
     info.si_addr = reinterpret_cast<void*>(address);
+    int wanted = signal;
+    if (!may_deliver(signal, info)) return;
+    if (signal != wanted) return deliver_now(signal, info);
     bool caught;
     {
         std::lock_guard guard(signals_.lock);
@@ -275,15 +308,19 @@ void Thread::force_signal(int signal, int code, u64 address) {
     }
     if (!caught) {
         if (process_.options.strace) strace_signal(*this, signal, info);
-        die(signal);
+        die(signal, info);
     }
-    deliver(signal, info);
+    deliver_now(signal, info);
     show_mask();
 }
 
 // The process dies of the signal as a native one would: same status, and a core where the limits allow one.
-void Thread::die(int signal) {
+void Thread::die(int signal, const siginfo_t& info) {
     block_all();
+    set_host_mask(~own_signals); // but for what looking at memory may raise
+    if (!borrowed && process_.dying.exchange(true)) wait_for_death();
+    tell_crash(*this, signal, info);
+    if (process_.debugger) process_.debugger->dies(*this, signal);
     process::set_fatal(signal);
     raw_syscall(SYS_tgkill, u64(raw_syscall(SYS_getpid)), u64(raw_syscall(SYS_gettid)), u64(signal));
     u64 only = ~signal_bit(signal);

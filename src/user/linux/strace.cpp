@@ -168,6 +168,16 @@ void strace_unknown(Thread& t, const Args& a) {
     print(t, std::to_string(t.tid()) + " call " + std::to_string(a.number) + " is unknown" + tail(-ENOSYS));
 }
 
+std::string strace_text(Thread& t, Args a, i64 result, bool done) {
+    a.row = find_call(t.abi(), a.number);
+    std::string text;
+    if (a.row) text = head(t, a, result, done);
+    for (const ArchCall& arch : t.abi().calls)
+        if (!a.row && arch.number == a.number) text = fmt::format("{} {}({:#x})", t.tid(), arch.name, a[0]);
+    if (text.empty()) text = fmt::format("{} call {} is unknown", t.tid(), a.number);
+    return text + (done ? tail(result) : "\n");
+}
+
 void strace_signal(Thread& t, int signal, const siginfo_t& info) {
     std::string line =
         std::to_string(t.tid()) + " --- " + signal_name(signal) + " {si_code=" + std::to_string(info.si_code);

@@ -9,6 +9,8 @@ namespace mimic::user {
 i64 strace_call(Thread& t, const Args& a, Handler handler);
 i64 strace_arch_call(Thread& t, const Args& a, const ArchCall& arch);
 void strace_unknown(Thread& t, const Args& a);
+// A line of a call that was made: with its result, or without when it has none yet.
+std::string strace_text(Thread& t, Args a, i64 result, bool done);
 void strace_signal(Thread& t, int signal, const siginfo_t& info);
 
 // "ENOENT" and the like; nullptr for a number without a name.

@@ -1,10 +1,14 @@
 #include "user/linux/thread.hpp"
 #include "ir/unit.hpp"
+#include "user/debug/debugger.hpp"
 #include "user/linux/table.hpp"
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace mimic::user {
 namespace {
@@ -29,16 +33,53 @@ Thread::Thread(Process& process, SignalTable& signals, std::unique_ptr<Vcpu> cpu
 }
 
 Thread::~Thread() {
+    process_.part(this);
     if (current == this) current = nullptr;
     delete stack_;
 }
 
 void Thread::refresh_tid() { tid_ = int(raw_syscall(SYS_gettid)); }
 
+int Process::keep(int fd) {
+    if (fd < 0) return -errno;
+    struct rlimit limit {};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, int(std::clamp<u64>(limit.rlim_cur, 32, 1024)) - 16), error = errno;
+    close(fd);
+    return high < 0 ? -error : keep_there(high);
+}
+int Process::keep_there(int fd) {
+    auto room = std::find(kept.begin() + 3, kept.end(), -1);
+    if (room == kept.end()) return close(fd), -EMFILE;
+    return *room = fd;
+}
+void Process::forget(int fd) { std::replace(kept.begin(), kept.end(), fd, -1); }
+
 void Thread::adopt() {
     refresh_tid();
     if (!stack_) stack_ = new process::SignalStack;
     current = this;
+    process_.join(this);
+}
+
+void Process::join(Thread* t) {
+    std::lock_guard guard(members_lock);
+    members.push_back(t);
+}
+void Process::part(Thread* t) {
+    std::lock_guard guard(members_lock);
+    std::erase(members, t);
+}
+
+std::vector<Thread::Recent> Thread::recent_calls() const {
+    std::vector<Recent> all;
+    for (u32 n = call_count_ < kept_calls ? 0 : call_count_ - kept_calls; n < call_count_; n++)
+        all.push_back(calls_[n % kept_calls]);
+    return all;
+}
+
+void Thread::wait_for_death() {
+    for (;;) raw_syscall(SYS_pause);
 }
 
 int Thread::run() {
@@ -46,14 +87,27 @@ int Thread::run() {
         if (pending_ != 0) deliver_signals();
         if (leaving_) break;
         header().fp_traps = !(mask_ & fp_signal);
-        cpu_->run();
-        switch (header().exit_kind) {
-        case ir::ExitKind::trap: on_trap(); break;
-        case ir::ExitKind::fault: on_fault(); break;
-        default: cpu_->clear_kick(); break;
+        if (process_.debugger) [[unlikely]] {
+            if (!process_.debugger->run(*this)) continue;
+        } else {
+            cpu_->run();
         }
+        handle_exit();
+        if (process_.debugger) [[unlikely]]
+            process_.debugger->ran(*this);
     }
     return exit_status_;
+}
+
+void Thread::handle_exit() {
+    retries_ = false;
+    switch (header().exit_kind) {
+    case ir::ExitKind::trap: return on_trap();
+    case ir::ExitKind::fault: return on_fault();
+    default:
+        cpu_->clear_kick();
+        if (process_.dying.load(std::memory_order_relaxed) && !borrowed) wait_for_death();
+    }
 }
 
 void Thread::on_trap() {
@@ -96,7 +150,8 @@ void Thread::on_fault() {
         // An access that faults for ever though nothing forbids it would hang the guest.
         same_faults_ = last_fault_[0] == pc && last_fault_[1] == address ? same_faults_ + 1 : 0;
         last_fault_[0] = pc, last_fault_[1] = address;
-        if (same_faults_ < max_same_faults) return;
+        retries_ = same_faults_ < max_same_faults;
+        if (retries_) return;
         return force_signal(SIGSEGV, SEGV_ACCERR, address);
     case AddressSpace::FaultResult::no_mapping: return force_signal(SIGSEGV, SEGV_MAPERR, address);
     case AddressSpace::FaultResult::no_permission: return force_signal(SIGSEGV, SEGV_ACCERR, address);
@@ -110,13 +165,22 @@ void Thread::on_system_call() {
     a.number = get(map.number);
     for (u32 i = 0; i < 6; i++) a.v[i] = get(map.args[i]);
     header().pc += abi().syscall_bytes;
+    if (process_.debugger) [[unlikely]]
+        process_.debugger->calls(*this, a.number);
+    Recent& kept = calls_[call_count_++ % kept_calls];
+    kept.args = a;
+    kept.done = false;
     i64 r = call(*this, a);
+    kept.result = r;
+    kept.done = true;
     if (r == -process::restart) {
         header().pc -= abi().syscall_bytes;
         restarting_ = true;
     } else if (r != keep_registers) {
         set(map.result, u64(r));
     }
+    if (process_.debugger) [[unlikely]]
+        process_.debugger->returned(*this, a.number);
 }
 
 bool Thread::read(S s, u64 address, void* host) {
@@ -149,6 +213,8 @@ i64 Thread::path(u64 address, std::string& to) {
 // What the kernel does for a thread that ends: futex(2) and set_robust_list(2). A list that loops is cut off where the
 // kernel cuts it (ROBUST_LIST_LIMIT).
 void Thread::finish_thread() {
+    process_.part(this);
+    if (process_.debugger) process_.debugger->leave(*this);
     RobustListHead head{};
     auto release = [&](u64 entry) {
         u64 address = (entry & ~1ull) + head.offset;

@@ -10,6 +10,7 @@
 #include "user/linux/abi.hpp"
 #include "user/linux/credentials.hpp"
 #include "user/linux/paths.hpp"
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <map>
@@ -20,6 +21,8 @@
 namespace mimic::user {
 
 struct CallRow;
+struct Tracee;
+class Debugger;
 class Owners;
 
 // Arguments of a system call as the guest's registers hold them.
@@ -40,6 +43,8 @@ struct RunOptions {
     std::string cpu_model;     // -cpu
     std::string uname_release; // -r
     bool strace = false;
+    // When a signal ends the program: a report if an instruction caused it, always, or never.
+    enum class Crash : u8 { faults, always, never } crash = Crash::faults;
     int log = 2;                       // where strace lines go
     u64 stack_size = 0;                // -s; 0: RLIMIT_STACK
     std::vector<std::string> relaunch; // our own path and the options that a child gets when it executes a program
@@ -71,12 +76,24 @@ struct Process {
     u64 stack_start = 0;
     u64 trampoline = 0;
     std::atomic<u32> threads{1};
-    Owners* owners = nullptr;            // pretended owners and devices; nullptr: the kernel's are told
-    bool pretends = false;               // owners and ids are among what is pretended
-    std::array<int, 3> kept{-1, -1, -1}; // our own descriptors: Mimic's file, the database of owners, the log
-    u64 home = 0;                        // device of the root's files
+    Owners* owners = nullptr; // pretended owners and devices; nullptr: the kernel's are told
+    bool pretends = false;    // owners and ids are among what is pretended
+    // Our own descriptors: Mimic's file, the database of owners, the log, then a debugger's.
+    std::array<int, 12> kept{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }
-    bool keeps(int fd) const { return fd >= 0 && (fd == kept[0] || fd == kept[1] || fd == kept[2]); }
+    bool keeps(int fd) const { return fd >= 0 && std::find(kept.begin(), kept.end(), fd) != kept.end(); }
+    // Makes a descriptor ours, under a number that the program does not expect; it is closed at exec. -errno: it was closed.
+    int keep(int fd);
+    int keep_there(int fd); // under its number
+    void forget(int fd);
+    Debugger* debugger = nullptr; // null: none was asked for
+    // Its threads, for whoever must look at all of them.
+    std::mutex members_lock;
+    std::vector<Thread*> members;
+    void join(Thread* t);
+    void part(Thread* t);
+    std::atomic<bool> dying{false}; // no thread runs guest code any more
     std::mutex aio_lock;
     std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
@@ -155,6 +172,13 @@ public:
     u64 held_signals() const { return arrived_.load(std::memory_order_relaxed) & mask_; }
     SigStack altstack; // flags: SS_DISABLE, SS_AUTODISARM
     bool on_altstack(u64 sp) const { return sp - altstack.sp - 1 < altstack.size; }
+    // The last system calls, the newest last.
+    struct Recent {
+        Args args;
+        i64 result = 0;
+        bool done = false;
+    };
+    std::vector<Recent> recent_calls() const;
     // A signal that the current instruction caused.
     void force_signal(int signal, int code, u64 address);
     i64 sigreturn();
@@ -169,6 +193,12 @@ public:
     void finish_thread(); // robust futexes, clear_child_tid
     void refresh_tid();
 
+    // ---- debuggers
+    Tracee* tracee = nullptr; // null: nobody may debug it
+    void deliver_now(int signal, const siginfo_t& info);
+    void handle_exit();                       // of cpu().run()
+    bool retries() const { return retries_; } // the last one was a fault that is gone: the access is to be made again
+
     u32 pending_ = 0; // non-zero: deliver signals before entering the kernel or guest code
 
 private:
@@ -179,16 +209,18 @@ private:
     void on_system_call();
     void deliver_signals();
     void show_mask();
-    void deliver(int signal, const siginfo_t& info);
-    void default_action(int signal, const SigAction& action);
+    void deliver(int signal, siginfo_t info);
+    bool may_deliver(int& signal, siginfo_t& info);
+    void default_action(int signal, const siginfo_t& info);
+    [[noreturn]] void wait_for_death();
     bool enter_handler(int signal, const SigAction& action, const siginfo_t& info);
-    [[noreturn]] void die(int signal);
+    [[noreturn]] void die(int signal, const siginfo_t& info);
 
     Process& process_;
     SignalTable& signals_;
     std::unique_ptr<Vcpu> cpu_;
     int tid_ = 0;
-    bool leaving_ = false;
+    bool leaving_ = false, retries_ = false;
     int exit_status_ = 0;
     bool restarting_ = false; // pc stands at a call that must be made again
     u64 mask_ = 0;
@@ -198,6 +230,9 @@ private:
     u64 last_fault_[2] = {};
     u32 same_faults_ = 0;
     siginfo_t infos_[65];
+    static constexpr u32 kept_calls = 8; // a power of two
+    Recent calls_[kept_calls];
+    u32 call_count_ = 0;
     process::SignalStack* stack_ = nullptr;
 };
 
@@ -208,6 +243,8 @@ void set_current_thread(Thread* thread);
 // The host's disposition for a guest's: caught by us, default or ignored. `flags`: the guest's sa_flags.
 void catch_guest_signal(int signal, u64 flags);
 int set_host_disposition(int signal, const SigAction& action);
+// Signals without a handler that would leave a core file, or with a debugger end the process, come to us first.
+void catch_fatal_signals(SignalTable& signals, bool debugged);
 // siginfo in the guest's layout; returns its size (128 on every ABI).
 u32 siginfo_to_guest(const Abi& abi, const siginfo_t& info, u8* to);
 void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info);

@@ -36,6 +36,7 @@ constexpr u8 trampoline[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4};
 constexpr u32 at_ucontext = 128, at_stack = at_ucontext + 16, at_mask = at_stack + 24, at_context = at_ucontext + 176,
               at_regs = at_context + 8, at_sp = at_regs + 31 * 8, at_pc = at_sp + 8, at_pstate = at_pc + 8,
               at_records = (at_pstate + 8 + 15) & ~15u, frame_bytes = at_records + 4096, record_bytes = 16;
+constexpr u64 pac_bits = u64{0x7f} << 48;
 constexpr u32 fpsimd_magic = 0x46508001, fpsimd_bytes = 528;
 
 template <class T>
@@ -137,6 +138,29 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     reg(cpu, map.other[1]) = 0;
     reg(cpu, map.sp) = get<u64>(frame, at_sp);
     return true;
+}
+
+const isa::aarch64::Model& model_of(std::string_view name);
+
+// asm/ptrace.h: user_pt_regs, user_fpsimd_state; linux/elf.h: NT_ARM_TLS, and NT_ARM_PAC_MASK, bits of pointers in the
+// lower half that hold a code (addresses have 48 bits).
+CoreRegisters core_registers(const RegisterMap& map, ir::CpuHeader& cpu, std::string_view model) {
+    CoreRegisters r{std::vector<u8>(34 * 8), std::vector<u8>(fpsimd_bytes), {}};
+    u8 *g = r.general.data(), *f = r.fp.data();
+    for (u32 i = 0; i < 31; i++) put(g, 8 * i, reg(cpu, map.frame_gpr[i]));
+    put(g, 31 * 8, reg(cpu, map.sp));
+    put(g, 32 * 8, cpu.pc);
+    put(g, 33 * 8, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & 3) << 10);
+    for (u32 i = 0; i < 32; i++) std::memcpy(f + 16 * i, reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], 16);
+    put(f, 512, cpu.fp.flags & fpsr_bits);
+    put(f, 516, word(cpu, map.other[2]));
+    constexpr u32 nt_arm_tls = 0x401, nt_arm_pac_mask = 0x406;
+    std::vector<u8> tls(8), masks(16);
+    put(tls.data(), 0, reg(cpu, map.tls));
+    r.notes.push_back({nt_arm_tls, tls});
+    put(masks.data(), 0, pac_bits), put(masks.data(), 8, pac_bits);
+    if (model_of(model).has(isa::aarch64::Feature::pauth)) r.notes.push_back({nt_arm_pac_mask, masks});
+    return r;
 }
 
 const isa::aarch64::Model& model_of(std::string_view name) {
@@ -248,6 +272,8 @@ constinit const Abi aarch64_abi{
     .start = start,
     .guards = guards,
     .prctl = prctl,
+    .core_registers = core_registers,
+    .frames = {.fp = "x29", .lr = "x30", .next = 0, .ret = 8, .address_mask = ~(u64{0xff} << 56 | pac_bits)},
     .cpuinfo = cpuinfo,
     .calls = {},
 };

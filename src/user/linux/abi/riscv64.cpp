@@ -84,6 +84,16 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     return true;
 }
 
+// asm/ptrace.h: user_regs_struct, which begins with the pc, and __riscv_d_ext_state with its end as elf_fpregset_t has it.
+CoreRegisters core_registers(const RegisterMap& map, ir::CpuHeader& cpu, std::string_view) {
+    CoreRegisters r{std::vector<u8>(32 * 8), std::vector<u8>(33 * 8), {}};
+    put(r.general.data(), 0, cpu.pc);
+    for (u32 i = 0; i < 31; i++) put(r.general.data(), 8 + 8 * i, reg(cpu, map.frame_gpr[i]));
+    for (u32 i = 0; i < 32; i++) put(r.fp.data(), 8 * i, reg(cpu, map.frame_vec[i]));
+    put(r.fp.data(), 256, fcsr(cpu.fp));
+    return r;
+}
+
 // asm/hwcap.h: a bit per letter of the base extensions.
 u64 hwcap(std::string_view, int which) {
     u64 bits = 0;
@@ -132,6 +142,8 @@ constinit const Abi riscv64_abi{
     .hwcap = hwcap,
     .push_frame = push_frame,
     .pop_frame = pop_frame,
+    .core_registers = core_registers,
+    .frames = {.fp = "s0", .lr = "ra", .next = -16, .ret = -8},
     .cpuinfo = cpuinfo,
     .calls = calls,
 };

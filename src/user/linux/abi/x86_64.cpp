@@ -51,6 +51,7 @@ constinit const Abi x86_64_abi{
     .hwcap = hwcap,
     .push_frame = push_frame,
     .pop_frame = pop_frame,
+    .frames = {.fp = "rbp"},
     .cpuinfo = cpuinfo,
     .calls = calls,
 };

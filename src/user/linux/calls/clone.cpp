@@ -3,6 +3,7 @@
 // A thread is a host thread of the C library, so that our own code has its thread-local storage; a process is a fork;
 // a child that shares memory until it executes a program (vfork, posix_spawn) runs in our memory too, on a stack of its
 // own while the parent waits, so that what it writes is seen, as the C libraries' posix_spawn expects.
+#include "user/debug/debugger.hpp"
 #include "user/linux/calls/handlers.hpp"
 #include "user/root/owners.hpp"
 #include <cerrno>
@@ -70,6 +71,7 @@ void* thread_main(void* argument) {
     Thread* thread = start->thread;
     u64 mask = start->mask;
     thread->adopt();
+    if (thread->process().debugger) thread->process().debugger->attach(*thread);
     child_ids(*thread, start->request, true);
     start->tid.store(u32(thread->tid()), std::memory_order_release);
     raw_syscall(SYS_futex, u64(&start->tid), FUTEX_WAKE_PRIVATE, 1); // `start` is gone from here on
@@ -147,26 +149,45 @@ i64 make_process(Thread& t, const Request& r, i32* pidfd) {
     return raw_syscall(SYS_clone, flags, 0, u64(pidfd), 0, 0);
 }
 
+// The registers that the child has.
+std::unique_ptr<Vcpu> child_state(Thread& t, const Request& r) {
+    auto cpu = t.process().engine.make_vcpu(&t.cpu());
+    if (!cpu) return {};
+    const RegisterMap& map = t.process().map;
+    ir::CpuHeader& h = (*cpu)->header();
+    reg(h, map.result) = 0;
+    if (r.stack) reg(h, map.sp) = r.stack;
+    if (r.flags & CLONE_SETTLS) reg(h, map.tls) = r.tls;
+    return *std::move(cpu);
+}
+
 i64 new_process(Thread& t, const Request& r) {
     Process& p = t.process();
     u64 mask = Thread::block_all();
     i32 pidfd = -1;
+    if (p.debugger) p.debugger->before_fork(t);
+    p.members_lock.lock();
     if (p.owners) p.owners->before_fork();
     p.memory.before_fork([&] { p.engine.before_fork(); });
     i64 pid = make_process(t, r, &pidfd);
     if (pid == 0) {
+        p.members = {&t};
+        p.members_lock.unlock();
         become_child(t, r);
+        if (p.debugger) p.debugger->after_fork_child(t);
         Thread::unblock(mask);
         return keep_registers;
     }
     p.memory.after_fork();
     if (p.owners) p.owners->after_fork();
     p.engine.after_fork_parent();
+    p.members_lock.unlock();
     if (pid > 0) {
         i32 id = i32(pid);
         if (r.flags & CLONE_PARENT_SETTID) t.write(S::i32, r.parent_tid, &id);
         if (r.flags & CLONE_PIDFD) t.write(S::i32, r.pidfd, &pidfd);
     }
+    if (p.debugger) p.debugger->after_fork_parent(t, pid, child_state(t, r));
     Thread::unblock(mask);
     return pid;
 }
@@ -197,6 +218,7 @@ int borrowed_main(void* argument) {
     inherit(child, parent, true, parent.mask());
     set_registers(child, *b->request);
     child_ids(child, *b->request, true);
+    if (parent.process().debugger) parent.process().debugger->vforked(parent, child);
     Thread::unblock(b->mask);
     int status = child.run();
     raw_syscall(SYS_exit_group, u64(status));
@@ -216,6 +238,7 @@ i64 borrow_memory(Thread& t, const Request& r) {
     int pid = clone(borrowed_main, static_cast<u8*>(stack) + host_stack, int(flags | u64(r.exit_signal)), &b, &pidfd);
     int error = errno;
     // The child has its own memory now, or is dead; everything here is ours again.
+    if (t.process().debugger) t.process().debugger->vfork_done(t, pid);
     b.thread.reset();
     set_current_thread(&t);
     ASAN_UNPOISON_MEMORY_REGION(stack, host_stack); // its frames never returned
@@ -297,6 +320,7 @@ i64 sys_exit(Thread& t, const Args& a) {
             t.leave(a.i(0));
             return keep_registers;
         }
+        if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
         raw_syscall(SYS_exit_group, u64(a.i(0)));
     }
     t.finish_thread();
@@ -304,6 +328,7 @@ i64 sys_exit(Thread& t, const Args& a) {
         Thread::block_all();
         raw_syscall(SYS_exit, u64(a.i(0)));
     }
+    if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;
 }
@@ -312,6 +337,7 @@ i64 sys_exit(Thread& t, const Args& a) {
 i64 sys_exit_group(Thread& t, const Args& a) {
     if (t.borrowed || t.process().threads.load() == 1) t.finish_thread();
     t.process().engine.finish();
+    if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;
 }

@@ -1,5 +1,6 @@
 // Executing programs. A guest's program is executed by Mimic again, with the same options; a program of the host runs
 // natively. execve(2).
+#include "user/debug/debugger.hpp"
 #include "user/linux/calls/handlers.hpp"
 #include "user/linux/pretended.hpp"
 #include "user/linux/proc_files.hpp"
@@ -123,12 +124,21 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
     words.push_back("--");
     words.push_back(path);
     if (!argv.empty()) words.insert(words.end(), argv.begin() + 1, argv.end());
+    Debugger* debugger = t.process().debugger;
+    if (debugger) {
+        auto more = debugger->before_exec(t);
+        words.insert(words.begin() + 2, more.begin(), more.end());
+    }
     auto arguments = pointers(words), environment = pointers(envp);
+    i64 r;
     // In a root our own file is open; elsewhere the kernel has a name for it, and the path is for where /proc isn't.
-    if (inherited.any())
-        return t.syscall(SYS_execveat, inherited.self, "", arguments.data(), environment.data(), AT_EMPTY_PATH);
-    i64 r = t.syscall(SYS_execve, "/proc/self/exe", arguments.data(), environment.data());
-    if (r == -ENOENT) r = t.syscall(SYS_execve, self.c_str(), arguments.data(), environment.data());
+    if (inherited.any()) {
+        r = t.syscall(SYS_execveat, inherited.self, "", arguments.data(), environment.data(), AT_EMPTY_PATH);
+    } else {
+        r = t.syscall(SYS_execve, "/proc/self/exe", arguments.data(), environment.data());
+        if (r == -ENOENT) r = t.syscall(SYS_execve, self.c_str(), arguments.data(), environment.data());
+    }
+    if (debugger) debugger->exec_failed(t);
     return r;
 }
 

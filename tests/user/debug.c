@@ -1,0 +1,96 @@
+// What gdb_test.py debugs: functions, data, a handler, a thread, a child that executes a program, an end of one's choice.
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+volatile long counter, watched, spare = 7, stop_spinning;
+volatile double ratio = 1.5;
+struct point {
+    int x, y;
+} origin = {3, 4};
+char* heap;
+volatile int ready;
+
+__attribute__((noinline)) int work(int n) {
+    counter += n;
+    watched = counter * 2;
+    return n * n;
+}
+
+static void on_signal(int s) { counter += 100; }
+
+static void* thread_main(void* unused) {
+    ready = 1;
+    while (!stop_spinning) counter++;
+    return 0;
+}
+
+__attribute__((noinline)) int depth(int n, char* p) {
+    char room[32];
+    memset(room, n, sizeof room);
+    if (n == 0) return *p = 1;
+    return depth(n - 1, p) + room[3];
+}
+
+static void child(char** argv) {
+    int p = fork(), status;
+    if (p == 0) {
+        work(77);
+        execv(argv[0], (char*[]){argv[0], "executed", 0});
+        _exit(1);
+    }
+    waitpid(p, &status, 0);
+    printf("child %d\n", WEXITSTATUS(status));
+}
+
+static void spawn(char* program, char* argument) {
+    extern char** environ;
+    int p = 0, status;
+    int error = posix_spawn(&p, program, 0, 0, (char*[]){program, argument, 0}, environ);
+    if (!error) waitpid(p, &status, 0);
+    printf("spawned %d\n", error ? -error : WEXITSTATUS(status));
+}
+
+static void crash(void) {
+    pthread_t t;
+    heap = strdup("on the heap");
+    pthread_create(&t, 0, thread_main, 0);
+    while (!ready) usleep(100);
+    depth(3, (char*)16);
+}
+
+int main(int argc, char** argv) {
+    const char* what = argc > 1 ? argv[1] : "";
+    int sum = 0;
+    for (int i = 0; i < 5; i++) sum += work(i);
+    if (!strcmp(what, "executed")) return 5;
+    if (!strcmp(what, "signal")) {
+        signal(SIGUSR1, on_signal);
+        raise(SIGUSR1);
+    }
+    if (!strcmp(what, "thread")) {
+        pthread_t t;
+        pthread_create(&t, 0, thread_main, 0);
+        while (!ready) usleep(100);
+        work(9);
+        stop_spinning = 1;
+        pthread_join(t, 0);
+    }
+    if (!strcmp(what, "fork")) child(argv);
+    if (!strcmp(what, "spawn")) {
+        spawn("/nowhere", "");
+        spawn(argv[0], "executed");
+    }
+    if (!strcmp(what, "spin")) thread_main(0);
+    if (!strcmp(what, "crash")) crash();
+    if (!strcmp(what, "abort")) abort();
+    long more = spare;
+    ratio += more;
+    printf("sum %d counter %ld\n", sum, counter);
+    return 3;
+}
