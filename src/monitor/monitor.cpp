@@ -36,10 +36,17 @@ Monitor::Monitor(Services services)
         data.set("status", to_string(s));
         event("MIGRATION", std::move(data));
     };
+    services_.migrator.watch_pass = [this](u64 pass) {
+        if (!migration_events) return;
+        Json data;
+        data.set("pass", pass);
+        event("MIGRATION_PASS", std::move(data));
+    };
 }
 
 Monitor::~Monitor() {
     services_.migrator.watch = nullptr;
+    services_.migrator.watch_pass = nullptr;
     run().unwatch(watcher_);
     close_sessions();
 }

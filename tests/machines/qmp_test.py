@@ -6,6 +6,7 @@ Every answer is held against the schema that the program itself gives.
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -344,7 +345,7 @@ class Saving(unittest.TestCase):
         return path
 
     def ended(self, q):
-        while (found := q.run("query-migrate"))["status"] in ("setup", "active"):
+        while (found := q.run("query-migrate"))["status"] in ("setup", "active", "device", "cancelling"):
             pass
         return found
 
@@ -355,7 +356,7 @@ class Saving(unittest.TestCase):
             q.run("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
             self.assertIn({"capability": "events", "state": True}, q.run("query-migrate-capabilities"))
             q.run("migrate", uri=f"file:{path}")
-            for status in ("setup", "active", "completed"):
+            for status in ("setup", "active", "device", "completed"):
                 self.assertEqual(q.event("MIGRATION")["data"]["status"], status)
             found = q.run("query-migrate")
             self.assertEqual(found["status"], "completed")
@@ -368,6 +369,41 @@ class Saving(unittest.TestCase):
             self.assertEqual(q.human(f"migrate exec:cat >{path}-2"), "")  # waits for the end
             self.assertEqual(q.run("query-status")["status"], "postmigrate")
             self.assertEqual(Path(f"{path}-2").read_bytes()[:8], b"MIMICVM\n")
+
+    def test_a_move_keeps_to_its_limits(self):
+        with Qmp("-bios", "none") as q:
+            q.run("migrate-set-parameters", **{"max-bandwidth": 12345, "downtime-limit": 0})
+            self.assertEqual(q.run("query-migrate-parameters"), {"max-bandwidth": 12345, "downtime-limit": 0})
+            self.assertIn("max-bandwidth: 12345", q.human("info migrate_parameters"))
+            self.assertEqual(q.human("migrate_set_parameter downtime-limit 7"), "")
+            self.assertEqual(q.run("query-migrate-parameters")["downtime-limit"], 7)
+            self.assertIn("expected one of max-bandwidth, downtime-limit", q.human("migrate_set_parameter downtime 7"))
+            self.assertIn("range of 0 to 2000000", q.ask("migrate-set-parameters", **{"downtime-limit": 2000001})["error"]["desc"])
+            # The machine runs, and little of it went: cancelled, it has not even stopped.
+            q.run("migrate-set-parameters", **{"max-bandwidth": 1})
+            q.run("migrate", uri=f"file:{FOLDER / 'slow'}")
+            while "ram" not in q.run("query-migrate"):
+                pass
+            self.assertIn("is under way", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            q.run("migrate_cancel")
+            self.assertEqual(self.ended(q)["status"], "cancelled")
+            self.assertEqual(q.run("query-status")["status"], "running")
+            self.assertNotIn("STOP", [e["event"] for e in q.events])
+            # The other side hears all of it and goes: nobody says that the machine is there.
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "deaf"))
+                listener.listen()
+                q.run("migrate-set-parameters", **{"max-bandwidth": 0})
+                q.run("migrate", uri=f"unix:{FOLDER / 'deaf'}")
+                peer = listener.accept()[0]
+                peer.settimeout(60)
+                heard, end = b"", b"\x03\x00end" + struct.pack("<IQB", 1, 1, 1)  # an answer is wanted
+                while not heard[:-4].endswith(end):
+                    heard += peer.recv(1 << 20)
+                self.assertEqual(q.run("query-status")["status"], "finish-migrate")
+                peer.close()
+            self.assertIn("did not say that it has loaded", self.ended(q)["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "running")
 
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
         with Qmp("-S", "-bios", "none") as q:

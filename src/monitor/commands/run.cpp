@@ -83,6 +83,7 @@ constexpr EventInfo events[] = {
     {"SHUTDOWN", "guest bool, reason ShutdownCause", "the guest is off, or the program leaves"},
     {"POWERDOWN", "", "the power button was pressed"},
     {"MIGRATION", "status MigrationStatus", "a migration came to another step; the capability `events` turns it on"},
+    {"MIGRATION_PASS", "pass int", "a pass over RAM has ended; the capability `events` turns it on"},
     {"DEVICE_DELETED", "?device str, path str", "a device is gone"},
 };
 

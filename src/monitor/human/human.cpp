@@ -228,6 +228,14 @@ Result<void> migrate_set_capability(HumanCall& c) {
     return c.qmp("migrate-set-capabilities", object({{"capabilities", std::move(list)}}));
 }
 
+Result<void> migrate_set_parameter(HumanCall& c) {
+    std::string name = c.word();
+    if (name != "max-bandwidth" && name != "downtime-limit")
+        return Error::invalid_argument("migrate_set_parameter: '{}', expected one of max-bandwidth, downtime-limit",
+                                       name);
+    return c.qmp("migrate-set-parameters", object({{name, TRY(c.expression())}}));
+}
+
 Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
 
 constexpr HumanCommand own[] = {
@@ -258,6 +266,8 @@ constexpr HumanCommand own[] = {
     {"migrate_incoming", "uri", "after -incoming defer: loads a saved machine", migrate_incoming},
     {"migrate_cancel", "", "ends saving; the machine goes on", migrate_cancel},
     {"migrate_set_capability", "capability on|off", "`events` can be on", migrate_set_capability},
+    {"migrate_set_parameter", "parameter value", "max-bandwidth in bytes a second, downtime-limit in milliseconds",
+     migrate_set_parameter},
     {"screendump", "filename", "writes what a display shows", screendump},
 };
 
