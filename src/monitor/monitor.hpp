@@ -15,7 +15,8 @@
 
 namespace mimic::migration {
 class Migrator;
-}
+class Snapshots;
+} // namespace mimic::migration
 
 namespace mimic::monitor {
 
@@ -32,6 +33,7 @@ struct Services {
     machines::Board& board;
     machines::RunControl& run;
     migration::Migrator& migrator;
+    migration::Snapshots& snapshots;
     const machines::BoardType& type;
     chardev::OpenContext& chardevs;
     block::Storage& storage;

@@ -417,6 +417,7 @@ constexpr Row rows[] = {
     {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
     {"incoming", "URI", "load a saved machine: file:PATH, exec:COMMAND, fd:N, unix:PATH, tcp:HOST:PORT; or defer",
      set_text<&SystemOptions::incoming>},
+    {"loadvm", "TAG", "go on from a snapshot that savevm made", set_text<&SystemOptions::load_snapshot>},
     {"gdb", "DEV", "waits for gdb at a device like that of -serial (tcp::1234)", set_text<&SystemOptions::debugger>},
     {"qtest", "DEV", "devices are driven from a device like that of -serial", set_text<&SystemOptions::qtest>},
     {"qtest-log", "FILE|none", "what passes there goes to a file", set_text<&SystemOptions::qtest_log>},

@@ -276,7 +276,7 @@ constexpr HumanCommand own[] = {
 std::span<const HumanCommand> human_commands() {
     static const std::vector<HumanCommand> all = [] {
         std::vector<HumanCommand> v(std::begin(own), std::end(own));
-        v.insert(v.end(), memory_commands.begin(), memory_commands.end());
+        for (auto more : {memory_commands, snapshot_commands}) v.insert(v.end(), more.begin(), more.end());
         std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.names < b.names; });
         return v;
     }();

@@ -251,6 +251,7 @@ constexpr HumanCommand commands[] = {
     {"qtree", "", "the tree of devices", qtree},
     {"registers", "[-a|index]", "the processor's registers; -a: of all", registers},
     {"roms", "", "what was loaded", roms},
+    {"snapshots", "", "machines kept inside the disks", show_snapshots},
     {"status", "", "the run-state", status},
     {"tlb", "", "the same as mem", mappings},
     {"trace-events", "[name]", "the trace events and whether they are on", trace_events},
