@@ -53,6 +53,13 @@ struct Human {
     u64 next = 0; // the address after the last one shown
 };
 
+// The last dump-guest-memory, or the one under way.
+struct DumpState {
+    std::string_view status = "none";
+    std::atomic<u64> done{0};
+    u64 total = 0;
+};
+
 // The commands of QMP, a table in Markdown.
 std::string documentation();
 
@@ -70,6 +77,7 @@ public:
     std::string human(std::string_view line, Human& person);
     void serve_human(chardev::Chardev& dev);
 
+    DumpState dump;
     bool migration_events = false; // the migration capability "events"
 
     // By number; errors list what is expected.

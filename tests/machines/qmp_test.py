@@ -405,6 +405,38 @@ class Saving(unittest.TestCase):
             self.assertIn("did not say that it has loaded", self.ended(q)["error-desc"])
             self.assertEqual(q.run("query-status")["status"], "running")
 
+    def test_memory_goes_to_a_core_file(self):
+        path = FOLDER / "core"
+        with Qmp("-S", "-bios", "none", "-m", "8M", "-smp", "2") as q:
+            q.run("dump-guest-memory", paging=False, protocol=f"file:{path}")
+            self.assertEqual(q.run("query-dump")["status"], "completed")
+            core = path.read_bytes()
+            self.assertEqual(q.run("query-dump")["total"], len(core))
+            self.assertEqual(core[:7] + core[16:20], b"\x7fELF\x02\x01\x01" + struct.pack("<HH", 4, 243))  # ET_CORE, EM_RISCV
+            note, load = (struct.unpack_from("<IIQQQQQQ", core, 64 + 56 * i) for i in range(2))
+            self.assertEqual((note[0], load[0]), (4, 1))  # PT_NOTE, PT_LOAD
+            self.assertEqual(load[3:7], (0x80000000, 0x80000000, 8 << 20, 8 << 20))
+            one = note[5] // 2  # a processor's
+            for cpu in range(2):
+                at = note[2] + cpu * one
+                self.assertEqual(core[at:at + 20], struct.pack("<III8s", 5, one - 20, 1, b"CORE"))  # NT_PRSTATUS
+                self.assertEqual(struct.unpack_from("<I", core, at + 20 + 32)[0], cpu + 1)
+                self.assertEqual(struct.unpack_from("<Q", core, at + 20 + 112)[0], 0x1000)  # pc
+            memory = core[load[2]:load[2] + (8 << 20)]
+            q.run("pmemsave", val=0x80000000, size=8 << 20, filename=str(FOLDER / "ram"))
+            self.assertEqual(memory, (FOLDER / "ram").read_bytes())
+            q.run("dump-guest-memory", paging=False, protocol=f"file:{path}", detach=True, begin=0x80001000, length=4096)
+            self.assertEqual(q.event("DUMP_COMPLETED")["data"]["result"]["status"], "completed")
+            self.assertEqual(struct.unpack_from("<IIQQQQQQ", path.read_bytes(), 64 + 56)[3:7], (0x80001000, 0x80001000, 4096, 4096))
+            self.assertEqual(q.human(f"dump-guest-memory {path} 0x80000000 4096"), "")
+            for arguments, words in (({"paging": True, "protocol": "file:x"}, "expected false"),
+                                     ({"paging": False, "protocol": "fd:x"}, "expected file:PATH"),
+                                     ({"paging": False, "protocol": "file:/nonexistent/x"}, "Could not open"),
+                                     ({"paging": False, "protocol": "file:x", "begin": 1}, "together"),
+                                     ({"paging": False, "protocol": "file:x", "begin": 0, "length": 1}, "there is no RAM"),
+                                     ({"paging": False, "protocol": "file:x", "format": "kdump-lzo"}, "expected elf")):
+                self.assertIn(words, q.ask("dump-guest-memory", **arguments)["error"]["desc"])
+
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
         with Qmp("-S", "-bios", "none") as q:
             self.assertIn("expected file:PATH", q.ask("migrate", uri="flie:x")["error"]["desc"])

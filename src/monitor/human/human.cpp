@@ -99,7 +99,11 @@ Result<void> info(HumanCall& c) {
 }
 
 Result<void> quit(HumanCall& c) { return c.qmp("quit"); }
-Result<void> stop(HumanCall& c) { return c.qmp("stop"); }
+Result<void> stop(HumanCall& c) {
+    c.m.run().stop();
+    c.m.machine().loop()->run_until([&] { return !c.m.machine().in_flight(); });
+    return {};
+}
 Result<void> cont(HumanCall& c) { return c.qmp("cont"); }
 Result<void> reset(HumanCall& c) { return c.qmp("system_reset"); }
 Result<void> power_down(HumanCall& c) { return c.qmp("system_powerdown"); }
