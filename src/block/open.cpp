@@ -8,8 +8,9 @@ namespace mimic::block {
 
 namespace {
 
-constexpr const Driver* all_drivers[] = {&blkdebug_driver, &file_driver, &host_device_driver, &memory_driver,
-                                         &nbd_driver,      &null_driver, &qcow2_driver,       &raw_driver};
+constexpr const Driver* all_drivers[] = {&blkdebug_driver, &file_driver, &host_device_driver,
+                                         &memory_driver,   &nbd_driver,  &null_driver,
+                                         &qcow2_driver,    &raw_driver,  &throttle_driver};
 constexpr size_t probe_size = 2048;
 // Longer chains are a mistake or an attack: an image that backs itself.
 constexpr unsigned deepest_chain = 200;
