@@ -389,6 +389,20 @@ class Saving(unittest.TestCase):
             self.assertEqual(q.run("query-status")["status"], "postmigrate")
             self.assertEqual(Path(f"{path}-2").read_bytes()[:8], b"MIMICVM\n")
 
+    def test_networks_come_and_go(self):
+        with Qmp("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0") as q:
+            q.run("netdev_add", type="user", id="n1", restrict=True, hostfwd=[{"str": "tcp:127.0.0.1:0-:22"}])
+            self.assertIn("n1: ", q.human("info network"))
+            self.assertIn("Duplicate ID 'n1'", q.ask("netdev_add", type="user", id="n1")["error"]["desc"])
+            self.assertIn("bad", q.ask("netdev_add", type="bad", id="n2")["error"]["desc"])
+            self.assertIn("an object", q.ask("netdev_add", type="user", id="n2", hostfwd={"a": 1})["error"]["desc"])
+            self.assertIn("is used by device", q.ask("netdev_del", id="n0")["error"]["desc"])
+            q.run("netdev_del", id="n1")
+            self.assertIn("not found", q.ask("netdev_del", id="n1")["error"]["desc"])
+            self.assertEqual(q.human("netdev_add user,id=n3,ipv6=off"), "")
+            self.assertEqual(q.human("netdev_del n3"), "")
+            self.assertNotIn("n3", q.human("info network"))
+
     def test_a_move_keeps_to_its_limits(self):
         with Qmp("-bios", "none") as q:
             q.run("migrate-set-parameters", **{"max-bandwidth": 12345, "downtime-limit": 0})

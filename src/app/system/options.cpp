@@ -314,7 +314,6 @@ Result<void> set_uuid(SystemOptions& o, std::string_view value) {
 
 Result<void> add_smbios(SystemOptions& o, std::string_view value) {
     Keys keys("-smbios", value);
-    if (keys.has("file")) return Error::unsupported("-smbios file: not there, expected type=NUMBER and fields");
     auto given = keys.rest();
     TRY(keys.finish());
     TRY(machines::check_smbios(given));
@@ -435,7 +434,7 @@ constexpr Row rows[] = {
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},
-    {"smbios", "type=N[,FIELD=VALUE...]", "what SMBIOS tables say", add_smbios},
+    {"smbios", "type=N[,FIELD=VALUE...]|file=PATH", "what SMBIOS tables say, or a structure of them", add_smbios},
     {"no-acpi", "", "the same as -M acpi=off",
      [](SystemOptions& o, std::string_view) -> Result<void> {
          o.board.properties.emplace_back("acpi", "off");

@@ -146,6 +146,21 @@ Result<void> device_add(HumanCall& c) {
     }
     return c.qmp("device_add", arguments);
 }
+// "user,id=n1,hostfwd=...": as -netdev takes it.
+Result<void> netdev_add(HumanCall& c) {
+    net::Options o = TRY(net::parse(c.rest()));
+    std::string id = o.take("id");
+    if (id.empty()) return Error::invalid_argument("netdev_add: 'id' is missing, expected id=NAME");
+    Json arguments = object({{"type", o.kind}, {"id", id}});
+    for (const auto& [name, value] : o.values) {
+        Json list = arguments.find(name) ? *arguments.find(name) : Json::array();
+        list.push(value);
+        arguments.set(name, std::move(list));
+    }
+    return c.qmp("netdev_add", arguments);
+}
+Result<void> netdev_del(HumanCall& c) { return c.qmp("netdev_del", object({{"id", c.word()}})); }
+
 Result<void> device_del(HumanCall& c) { return c.qmp("device_del", object({{"id", c.word()}})); }
 
 // "ringbuf,id=r,size=4096": as -chardev takes it.
@@ -257,6 +272,8 @@ constexpr HumanCommand own[] = {
     {"trace-event", "name on|off", "turns trace events on and off", trace_event},
     {"device_add", "driver[,prop=value][,...]", "plugs a device", device_add},
     {"device_del", "id", "unplugs one", device_del},
+    {"netdev_add", "type,id=ID[,option=value]", "opens a host network", netdev_add},
+    {"netdev_del", "id", "closes one", netdev_del},
     {"chardev-add", "backend,id=ID[,option=value]", "makes a character device", chardev_add},
     {"chardev-remove", "id", "removes one", chardev_remove},
     {"chardev-send-break", "id", "a break on its line", chardev_break},
