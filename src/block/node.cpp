@@ -323,6 +323,10 @@ Task<Result<CheckReport>> Node::check(Fix) { co_return unsupported("checks"); }
 Task<Result<void>> Node::snapshot_create(SnapshotInfo) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::snapshot_apply(const std::string&) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::snapshot_delete(const std::string&) { co_return unsupported("internal snapshots"); }
+Task<Result<void>> Node::snapshot_delete(const SnapshotInfo&) { co_return unsupported("internal snapshots"); }
+Task<Result<void>> Node::state_write(u64, const IoVec&) { co_return unsupported("machine state"); }
+Task<Result<void>> Node::state_discard() { co_return unsupported("machine state"); }
+Task<Result<void>> Node::state_read(const SnapshotInfo&, u64, const IoVec&) { co_return unsupported("machine state"); }
 Task<Result<void>> Node::snapshot_load(const std::string&, const std::string&) {
     co_return unsupported("internal snapshots");
 }

@@ -146,6 +146,14 @@ public:
     virtual Task<Result<void>> snapshot_create(SnapshotInfo info);
     virtual Task<Result<void>> snapshot_apply(const std::string& id_or_name);
     virtual Task<Result<void>> snapshot_delete(const std::string& id_or_name);
+    // The very one that snapshots() told of.
+    virtual Task<Result<void>> snapshot_delete(const SnapshotInfo& which);
+    virtual bool supports_snapshots() const { return false; }
+    // The state of a machine, in bytes from its start: what is written becomes the state of the snapshots that are made until
+    // state_discard(), as far as their vm_state_size says.
+    virtual Task<Result<void>> state_write(u64 offset, const IoVec& memory);
+    virtual Task<Result<void>> state_discard();
+    virtual Task<Result<void>> state_read(const SnapshotInfo& of, u64 offset, const IoVec& memory);
     // Reads show the snapshot from now on; the node must be read-only.
     virtual Task<Result<void>> snapshot_load(const std::string& id, const std::string& name);
     virtual Task<Result<void>> set_backing_file(const std::string& name, const std::string& format);

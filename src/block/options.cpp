@@ -1,7 +1,9 @@
 #include "block/options.hpp"
+#include "block/types.hpp"
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 
 namespace mimic::block {
 
@@ -304,6 +306,24 @@ void OptionPrinter::number(std::string_view name, std::optional<u64>& value, std
 void OptionPrinter::choice(std::string_view name, std::span<const std::string_view> names, std::optional<u8>& value,
                            std::string_view) {
     if (value) text += fmt::format(" {}={}", name, names[*value]);
+}
+
+std::string snapshot_table(const std::vector<SnapshotInfo>& list) {
+    std::string out =
+        fmt::format("{:<10}{:<17}{:>8}{:>20}{:>13}{:>11}\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
+    for (auto& s : list) {
+        time_t when = time_t(s.date_sec);
+        struct tm local {};
+        localtime_r(&when, &local);
+        char date[32];
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &local);
+        u64 ms = s.vm_clock_nsec / 1000000;
+        std::string clock =
+            fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+        out += fmt::format("{:<9} {:<16} {:>8}{:>20}{:>13}{:>11}\n", s.id, s.name, human_size(s.vm_state_size), date,
+                           clock, s.icount == UINT64_MAX ? "" : fmt::format("{}", s.icount));
+    }
+    return out;
 }
 
 } // namespace mimic::block

@@ -17,9 +17,13 @@
 
 namespace mimic::block {
 
+struct SnapshotInfo;
+
 // "10", "4k", "1.5G", "0x1000", "512b": bytes. Suffixes are powers of 1024 (b, k, M, G, T, P, E).
 Result<u64> parse_size(std::string_view text);
 // "1.5 GiB", as people read sizes.
+// Snapshots as people are shown them, with a line of titles.
+std::string snapshot_table(const std::vector<SnapshotInfo>& list);
 std::string human_size(u64 bytes);
 
 // A flat list to a tree: `a=1,b.c=2` to {"a": "1", "b": {"c": "2"}}. A comma in a value is written twice. An item without

@@ -93,6 +93,9 @@ public:
     virtual bool write_register(std::string_view name, u64 value) = 0;
     // Somebody wrote into header(): what depends on it (translations, modes) follows.
     virtual void registers_written() {}
+    // Dirty flags of RAM were cleared: every page's next write says so again. Any thread; a write under way may still go
+    // untold, unless it is called in run_inside.
+    virtual void forget_writes() {}
     // Guest virtual memory as this vCPU sees it now, without side effects (gdb, monitor). False: not mapped.
     virtual bool read_memory(u64 address, void* out, u64 bytes) = 0;
     virtual bool write_memory(u64 address, const void* in, u64 bytes) = 0;

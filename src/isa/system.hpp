@@ -157,6 +157,11 @@ public:
     // not. Whatever else they hold, nothing worse may come of it than a guest that goes wrong.
     virtual Result<void> check_state(const ir::CpuHeader&) const { return {}; }
 
+    // ELF core files (NT_PRSTATUS): e_machine, 0 if there are none; how many registers Linux's elf_gregset_t has, and the n-th.
+    virtual u16 elf_machine() const { return 0; }
+    virtual u32 core_registers() const { return 0; }
+    virtual u64 core_register(ir::CpuHeader& /*cpu*/, u32 /*n*/) const { return 0; }
+
     // Properties of a processor's node in a device tree: name and bytes (texts end with a zero byte).
     virtual std::vector<std::pair<std::string, std::string>> device_tree() const { return {}; }
 

@@ -231,6 +231,15 @@ std::string AddressSpace::flat() const {
     return out;
 }
 
+std::vector<RamRange> AddressSpace::ram() const {
+    std::vector<RamRange> all;
+    for (const Range& r : impl_->view.load()->ranges) {
+        Place p = find(r.first);
+        if (p.kind == Place::Kind::ram) all.push_back({r.first, r.last - r.first + 1, p.block, p.offset});
+    }
+    return all;
+}
+
 Change::Change(AddressSpace& space) : space_(space) { space_.impl_->changes++; }
 Change::~Change() {
     if (--space_.impl_->changes == 0 && space_.impl_->pending) space_.publish();

@@ -19,6 +19,13 @@ struct Place {
     u8* host() const { return block->host() + offset; }
 };
 
+// A range of RAM as an address space shows it.
+struct RamRange {
+    u64 address = 0, bytes = 0;
+    RamBlock* block = nullptr;
+    u64 offset = 0;
+};
+
 class AddressSpace {
 public:
     // `root` is a container and outlives the space.
@@ -51,6 +58,8 @@ public:
 
     std::string tree() const; // `info mtree`
     std::string flat() const; // `info mtree -f`
+    // All RAM that is seen, ascending; not ROM. On the thread that changes the tree.
+    std::vector<RamRange> ram() const;
 
 private:
     friend class Region;

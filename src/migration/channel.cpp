@@ -214,6 +214,12 @@ Result<void> Channel::accept_one(int listener) {
     return {};
 }
 
+bool Channel::two_way() const {
+    int type = 0;
+    socklen_t size = sizeof type;
+    return getsockopt(fd_, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 // ---- bytes ------------------------------------------------------------------------------------------------------------
 
 // Until the file is ready or somebody cancels. Plain files always are.

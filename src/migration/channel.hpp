@@ -26,6 +26,8 @@ public:
     Result<void> write(std::span<const u8> bytes);
     // All of `out`; fewer bytes are an error.
     Result<void> read(std::span<u8> out);
+    // Once open: can the other side answer?
+    bool two_way() const;
     // The end of what goes out; the program of exec: must end well.
     Result<void> close();
     // Any thread: what blocks, now and later, ends with an error.

@@ -1,7 +1,7 @@
 // Saved machines: the format, what is refused and in which words, and machines that come back as they were.
 #include "devices/types.hpp"
 #include "migration/channel.hpp"
-#include "migration/state.hpp"
+#include "migration/writer.hpp"
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -46,6 +46,17 @@ TEST(Stream, SectionsComeBack) {
     EXPECT_EQ(s->version, 7u);
     EXPECT_EQ(s->payload, payload);
     EXPECT_EQ(r.next()->name, "end");
+}
+
+TEST(Stream, TheEndIsCheckedToo) {
+    Bytes bytes;
+    StreamWriter w(into(bytes));
+    ASSERT_TRUE(w.begin() && w.end());
+    bytes[12 + 2] ^= 2; // a letter of its name
+    std::span<const u8> in = bytes;
+    StreamReader r(from(in));
+    ASSERT_TRUE(r.begin());
+    EXPECT_FALSE(r.next());
 }
 
 TEST(Stream, EachBitIsChecked) {
@@ -220,6 +231,37 @@ TEST_P(EveryGuest, ComesBackAsItWas) {
         EXPECT_EQ(x->payload, y->payload) << name << " from byte " << at << ", behind "
                                           << std::string(x->payload.begin() + i64(at > 40 ? at - 40 : 0), differs);
     }
+}
+
+// Passes: what is written behind one goes with the next, also where it becomes zero.
+TEST_P(EveryGuest, LaterPassesHaveWhatWasWrittenSince) {
+    auto a = make_board(GetParam()), b = make_board(GetParam());
+    memory::RamBlock& ram = *a->ram_blocks()[0];
+    auto write = [&](u64 at, u8 value) {
+        ram.host()[at] = value;
+        ram.note_write(at, 1);
+    };
+    write(0x2000, 1), write(0x3000, 1);
+    Bytes bytes;
+    Progress progress;
+    {
+        StateWriter w(*a, into(bytes), progress);
+        ASSERT_TRUE(w.begin() && w.pass());
+        EXPECT_EQ(w.left(), 0u);
+        write(0x3fff, 2), write(0x2000, 0), write(0x5000, 3);
+        EXPECT_EQ(w.left(), 3 * memory::RamBlock::page_size);
+        ASSERT_TRUE(w.pass());
+        EXPECT_EQ(w.left(), 0u);
+        ASSERT_TRUE(w.end(save_state(*a, false), true));
+        EXPECT_EQ(progress.passes, 2u);
+    }
+    EXPECT_TRUE(ram.writes_are_free(0x6000)) << "nobody looks at what is dirty any more";
+    Loading l(*b);
+    std::span<const u8> in = bytes;
+    ASSERT_TRUE(l.read(from(in), progress));
+    EXPECT_TRUE(l.answer());
+    EXPECT_FALSE(*l.finish());
+    EXPECT_EQ(std::memcmp(b->ram_blocks()[0]->host(), ram.host(), ram.size()), 0);
 }
 
 TEST_P(EveryGuest, RefusesAnotherMachinesState) {

@@ -1,5 +1,7 @@
 #include "migration/migrator.hpp"
 #include "base/io/scope.hpp"
+#include "migration/writer.hpp"
+#include <algorithm>
 #include <chrono>
 
 namespace mimic::migration {
@@ -8,20 +10,39 @@ using machines::RunState;
 
 namespace {
 
-u64 milliseconds() {
+u64 microseconds() {
     using namespace std::chrono;
-    return u64(duration_cast<std::chrono::milliseconds>(steady_clock::now().time_since_epoch()).count());
+    return u64(duration_cast<std::chrono::microseconds>(steady_clock::now().time_since_epoch()).count());
 }
+u64 milliseconds() { return microseconds() / 1000; }
 
 } // namespace
 
 std::string_view to_string(Status status) {
-    constexpr std::string_view names[] = {"none", "setup", "active", "cancelling", "cancelled", "completed", "failed"};
+    constexpr std::string_view names[] = {"none",       "setup",     "active",    "device",
+                                          "cancelling", "cancelled", "completed", "failed"};
     return names[u8(status)];
+}
+
+io::Task<void> quiesce(machines::RunControl& run, RunState why, std::shared_ptr<bool> alive) {
+    devices::Machine& machine = run.board().machine();
+    io::Loop& loop = *machine.loop();
+    run.stop();
+    co_await loop.yield();
+    if (!*alive) co_return;
+    run.stop();
+    run.set_state(why);
+    machine.freeze();
+    while (*alive && machine.in_flight()) co_await loop.sleep(std::chrono::milliseconds(1));
 }
 
 Migrator::~Migrator() {
     *alive_ = false;
+    {
+        std::lock_guard lock(mutex_);
+        cancelled_ = true;
+        changed_.notify_all();
+    }
     if (channel_) channel_->cancel();
     if (thread_.joinable()) thread_.join();
 }
@@ -37,6 +58,21 @@ u64 Migrator::total_milliseconds() const {
     return (under_way(status_) ? milliseconds() : ended_) - began_;
 }
 
+Figures Migrator::figures() const {
+    std::lock_guard lock(mutex_);
+    return figures_;
+}
+Parameters Migrator::parameters() const {
+    std::lock_guard lock(mutex_);
+    return parameters_;
+}
+void Migrator::set_parameters(const Parameters& p) {
+    std::lock_guard lock(mutex_);
+    parameters_ = p;
+    free_at_ = 0;
+    changed_.notify_all();
+}
+
 Result<void> Migrator::begin(std::string_view uri, Channel::Direction direction) {
     if (under_way(status_)) return Error::busy("a migration is under way, expected its end first");
     channel_ = TRY(Channel::make(uri, direction));
@@ -44,84 +80,178 @@ Result<void> Migrator::begin(std::string_view uri, Channel::Direction direction)
     uri_ = uri;
     incoming_ = direction == Channel::Direction::in;
     error_.clear();
-    progress_.bytes = progress_.pages_total = progress_.pages_done = progress_.pages_sent = progress_.pages_zero = 0;
+    progress_.bytes = progress_.pages_total = progress_.pages_left = progress_.pages_sent = progress_.pages_zero = 0;
+    progress_.passes = 0;
+    figures_ = {};
+    cancelled_ = saved_ready_ = gone_ = stood_ = limited_ = false;
+    free_at_ = 0;
     began_ = milliseconds();
-    downtime_ = 0;
     return {};
 }
 
+void Migrator::on_loop(std::function<void()> f) {
+    run_.board().machine().post([alive = alive_, f = std::move(f)] {
+        if (*alive) f();
+    });
+}
+
 void Migrator::in_background(std::function<Result<void>()> work, std::function<void(Result<void>)> then) {
-    devices::Machine& machine = run_.board().machine();
-    thread_ = std::thread([&machine, alive = alive_, work = std::move(work), then = std::move(then)]() mutable {
+    if (thread_.joinable()) thread_.join();
+    thread_ = std::thread([this, work = std::move(work), then = std::move(then)]() mutable {
         auto result = std::make_shared<Result<void>>(work());
-        machine.post([alive, then = std::move(then), result] {
-            if (*alive) then(std::move(*result));
-        });
+        on_loop([then = std::move(then), result] { then(std::move(*result)); });
     });
 }
 
 // ---- out --------------------------------------------------------------------------------------------------------------
 
 Result<void> Migrator::save_to(std::string_view uri) {
-    RunState now = run_.state();
-    if (now == RunState::inmigrate) return Error::busy("this machine waits for an incoming migration");
+    if (run_.state() == RunState::inmigrate) return Error::busy("this machine waits for an incoming migration");
+    if (run_.state() == RunState::save_vm || run_.state() == RunState::restore_vm)
+        return Error::busy("a snapshot of this machine is under way, expected its end first");
     TRY(begin(uri, Channel::Direction::out));
     set(Status::setup);
-    was_running_ = run_.running();
-    before_ = was_running_ ? RunState::paused : now;
-    stopped_ = milliseconds();
-    run_.stop();
-    io::spawn(quiesce(), [](const Error&) {});
+    in_background([this] { return send(); }, [this](Result<void> result) { save_ended(std::move(result)); });
     return {};
 }
 
-// Until what the guest asked for last is done (a reset, its own end), and what back ends have of the machine has come back; from
-// then on nothing of it changes.
-io::Task<Result<void>> Migrator::quiesce() {
-    auto alive = alive_;
+// The job's thread.
+Result<void> Migrator::send() {
+    TRY(channel_->open());
+    {
+        std::lock_guard lock(mutex_);
+        figures_.setup = milliseconds() - began_;
+    }
+    on_loop([this] {
+        if (status_ == Status::setup) set(Status::active);
+    });
+    StateWriter writer(
+        run_.board(), [this](std::span<const u8> b) { return limited_write(b); }, progress_);
+    TRY(writer.begin());
+    TRY(send_passes(writer));
+    TRY(stop_machine());
+    TRY(writer.pass());
+    bool answer = channel_->two_way();
+    TRY(writer.end(saved_, answer));
+    if (answer) TRY(await_loaded());
+    return channel_->close();
+}
+
+Result<void> Migrator::send_passes(StateWriter& writer) {
     devices::Machine& machine = run_.board().machine();
-    co_await machine.loop()->yield();
+    limited_ = true;
+    while (machine.running()) {
+        u64 start = milliseconds(), before = progress_.bytes;
+        TRY(writer.pass());
+        u64 took = std::max<u64>(milliseconds() - start, 1), left = writer.left();
+        on_loop([this, pass = progress_.passes.load()] {
+            if (watch_pass) watch_pass(pass);
+        });
+        std::lock_guard lock(mutex_);
+        u64 sent = progress_.bytes - before;
+        // A pass that had little to send says little of how fast it goes.
+        if (sent > (1 << 20) || figures_.bandwidth == 0)
+            figures_.bandwidth = double(std::max<u64>(sent, 4096)) * 1000.0 / double(took);
+        figures_.dirty_rate = left / memory::RamBlock::page_size * 1000 / took;
+        figures_.expected_downtime = u64(double(left) * 1000.0 / figures_.bandwidth);
+        figures_.precopy_bytes = progress_.bytes;
+        if (figures_.expected_downtime <= parameters_.downtime_limit) break;
+    }
+    limited_ = false;
+    return {};
+}
+
+Result<void> Migrator::limited_write(std::span<const u8> bytes) {
+    if (limited_) {
+        std::unique_lock lock(mutex_);
+        for (u64 now; !cancelled_ && parameters_.max_bandwidth && (now = microseconds()) < free_at_;)
+            changed_.wait_for(lock, std::chrono::microseconds(free_at_ - now));
+        if (cancelled_) return Error::cancelled("it was cancelled");
+        if (parameters_.max_bandwidth)
+            free_at_ = std::max(free_at_, microseconds()) +
+                       u64(double(bytes.size()) * 1e6 / double(parameters_.max_bandwidth));
+    }
+    return channel_->write(bytes);
+}
+
+Result<void> Migrator::stop_machine() {
+    on_loop([this] { io::spawn(stop_and_save(), [](const Error&) {}); });
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return cancelled_ || saved_ready_; });
+    if (cancelled_) return Error::cancelled("it was cancelled");
+    return {};
+}
+
+io::Task<Result<void>> Migrator::stop_and_save() {
+    auto alive = alive_;
+    if (status_ == Status::cancelling) co_return Result<void>();
+    set(Status::device);
+    was_running_ = run_.running();
+    before_ = was_running_ ? RunState::paused : run_.state();
+    stopped_ = milliseconds();
+    stood_ = quiescing_ = true;
+    co_await quiesce(run_, RunState::finish_migrate, alive);
     if (!*alive) co_return Result<void>();
-    run_.stop();
-    run_.set_state(RunState::finish_migrate);
-    machine.freeze();
-    while (*alive && machine.in_flight()) co_await machine.loop()->sleep(std::chrono::milliseconds(1));
-    if (*alive) save();
+    quiescing_ = false;
+    if (end_) {
+        save_ended(*std::exchange(end_, std::nullopt));
+        co_return Result<void>();
+    }
+    Saved saved = save_state(run_.board(), was_running_);
+    std::lock_guard lock(mutex_);
+    saved_ = std::move(saved);
+    saved_ready_ = true;
+    changed_.notify_all();
     co_return Result<void>();
 }
 
-void Migrator::save() {
-    if (status_ == Status::cancelling) return save_ended(Error::cancelled("it was cancelled"));
-    saved_ = save_state(run_.board(), was_running_);
-    set(Status::active);
-    in_background(
-        [this]() -> Result<void> {
-            TRY(channel_->open());
-            TRY(write_state(
-                saved_, run_.board(), [this](std::span<const u8> b) { return channel_->write(b); }, progress_));
-            return channel_->close();
-        },
-        [this](Result<void> result) { save_ended(result); });
+// From `go_on` on the machine is the other side's, and is not cancelled.
+Result<void> Migrator::await_loaded() {
+    u8 word[sizeof loaded] = {};
+    TRY(channel_->read(word).in("the other side did not say that it has loaded the machine"));
+    if (!std::equal(std::begin(word), std::end(word), std::begin(loaded)))
+        return Error::corrupt("the other side answered something else than that it has loaded the machine");
+    {
+        std::lock_guard lock(mutex_);
+        if (cancelled_) return Error::cancelled("it was cancelled");
+        gone_ = true;
+    }
+    return channel_->write(go_on);
 }
 
-void Migrator::save_ended(const Result<void>& result) {
+void Migrator::save_ended(Result<void> result) {
+    if (quiescing_) {
+        end_ = std::move(result);
+        return;
+    }
     saved_ = {};
     if (result) {
-        downtime_ = milliseconds() - stopped_;
+        {
+            std::lock_guard lock(mutex_);
+            figures_.downtime = milliseconds() - stopped_;
+        }
         run_.set_state(RunState::postmigrate);
         return set(Status::completed);
     }
+    channel_.reset(); // who reads there must not take what came for all
     // It goes on here, as if nothing had been.
     bool asked = status_ == Status::cancelling;
     if (!asked) error_ = fmt::format("{}: {}", uri_, result.error().message());
-    run_.set_state(before_);
+    if (stood_) run_.set_state(before_);
     set(asked ? Status::cancelled : Status::failed);
+    if (!stood_) return;
     run_.board().machine().thaw();
     if (was_running_) run_.resume().ignore();
 }
 
 void Migrator::cancel() {
     if (!under_way(status_) || incoming_) return;
+    {
+        std::lock_guard lock(mutex_);
+        if (gone_) return;
+        cancelled_ = true;
+        changed_.notify_all();
+    }
     set(Status::cancelling);
     channel_->cancel();
 }
@@ -139,7 +269,7 @@ Result<void> Migrator::load_from(std::string_view uri, bool starts) {
         [this]() -> Result<void> {
             TRY(channel_->open());
             TRY(loading_->read([this](std::span<u8> out) { return channel_->read(out); }, progress_));
-            channel_->close().ignore(); // all is there, and checked
+            if (!loading_->answer() || !channel_->two_way()) channel_->close().ignore(); // all is there, and checked
             return {};
         },
         [this](Result<void> result) { load_ended(std::move(result)); });
@@ -147,8 +277,16 @@ Result<void> Migrator::load_from(std::string_view uri, bool starts) {
     return {};
 }
 
+void Migrator::load_failed(Error e) {
+    channel_.reset(); // whoever sent it hears of it, and goes on
+    Error told = std::move(e).in(uri_);
+    error_ = told.message();
+    set(Status::failed);
+    if (on_load_failed) on_load_failed(told);
+}
+
 void Migrator::load_ended(Result<void> result) {
-    bool ran = false;
+    bool answer = loading_->answer() && channel_->two_way(), ran = false;
     if (result) {
         Result<bool> finished = loading_->finish();
         if (finished)
@@ -157,13 +295,21 @@ void Migrator::load_ended(Result<void> result) {
             result = std::move(finished).error();
     }
     loading_.reset();
-    if (!result) {
-        Error e = std::move(result).error().in(uri_);
-        error_ = e.message();
-        set(Status::failed);
-        if (on_load_failed) on_load_failed(e);
-        return;
-    }
+    if (!result) return load_failed(std::move(result).error());
+    if (!answer) return go_on_loaded(ran);
+    in_background(
+        [this]() -> Result<void> {
+            u8 word[sizeof go_on] = {};
+            TRY(channel_->write(loaded));
+            TRY(channel_->read(word).in("the other side did not say that the machine is to go on here"));
+            if (!std::equal(std::begin(word), std::end(word), std::begin(go_on)))
+                return Error::corrupt("the other side did not say that the machine is to go on here");
+            return {};
+        },
+        [this, ran](Result<void> told) { told ? go_on_loaded(ran) : load_failed(std::move(told).error()); });
+}
+
+void Migrator::go_on_loaded(bool ran) {
     run_.set_state(starts_ && !ran ? RunState::paused : RunState::prelaunch);
     set(Status::completed);
     if (starts_ && ran) run_.resume().ignore();

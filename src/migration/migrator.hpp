@@ -1,9 +1,10 @@
-// Migrator: saves a machine to where a URI leads, and loads one from there. A machine that is saved stands still from the start
-// of it to its end (stop and copy); RAM is read and written on a thread of the job's own, all else on the loop's.
+// Migrator: moves a machine to where a URI leads while it runs, and loads one from there. Passes over RAM go out until what was
+// written since is little enough to be sent within the downtime that users allow; then the machine stops, and the rest goes.
+// It all is written and read on a thread of the job's own; the loop's takes the state of processors and devices.
 //
-//   Migrator m(run, drives);
+//   Migrator m(run);
 //   m.watch = [&](Status s) { ... };          // MIGRATION events
-//   TRY(m.save_to("file:machine.state"));     // returns at once; the machine stays stopped at the end, state postmigrate
+//   TRY(m.save_to("file:machine.state"));     // returns at once; the machine is stopped at the end, state postmigrate
 //   TRY(m.load_from("file:machine.state", starts));
 //
 // All of it is called on the loop's thread. Source: QEMU QMP reference, "Migration".
@@ -12,14 +13,35 @@
 #include "machines/run_control.hpp"
 #include "migration/channel.hpp"
 #include "migration/state.hpp"
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
 namespace mimic::migration {
 
+class StateWriter;
+
 // Those of the reference's MigrationStatus that can be met here.
-enum class Status : u8 { none, setup, active, cancelling, cancelled, completed, failed };
+enum class Status : u8 { none, setup, active, device, cancelling, cancelled, completed, failed };
 std::string_view to_string(Status status);
-constexpr bool under_way(Status s) { return s == Status::setup || s == Status::active || s == Status::cancelling; }
+constexpr bool under_way(Status s) { return s >= Status::setup && s <= Status::cancelling; }
+
+struct Parameters {
+    u64 max_bandwidth = u64{128} << 20; // bytes a second while the guest runs; 0: no limit
+    u64 downtime_limit = 300;           // milliseconds
+};
+
+// What is known of the passes so far.
+struct Figures {
+    u64 setup = 0, downtime = 0, expected_downtime = 0; // milliseconds; downtime: that the machine stood still
+    u64 dirty_rate = 0;                                 // pages a second that the guest writes, in the last pass
+    u64 precopy_bytes = 0;                              // that went while the guest ran
+    double bandwidth = 0;                               // bytes a second
+};
+
+// Until what the guest asked for last is done (a reset, its own end), and what back ends have of the machine has come back; from
+// then on nothing of it changes until RunControl resumes it. `why`: the state it stands in. Ends early when *alive turns false.
+io::Task<void> quiesce(machines::RunControl& run, machines::RunState why, std::shared_ptr<bool> alive);
 
 class Migrator {
 public:
@@ -31,6 +53,7 @@ public:
     Result<void> save_to(std::string_view uri);
     // `starts`: the machine runs at the end if it ran when it was saved. What goes wrong later: on_load_failed.
     Result<void> load_from(std::string_view uri, bool starts);
+    // Nothing can be cancelled once the other side has the machine.
     void cancel();
 
     Status status() const { return status_; }
@@ -38,32 +61,52 @@ public:
     const Progress& progress() const { return progress_; }
     const std::string& error() const { return error_; }
     u64 total_milliseconds() const;
-    // That the machine stood still.
-    u64 downtime_milliseconds() const { return downtime_; }
+    Figures figures() const;
+    // While one is under way, too.
+    Parameters parameters() const;
+    void set_parameters(const Parameters& p);
 
     std::function<void(Status)> watch;
+    std::function<void(u64 pass)> watch_pass;
     std::function<void(const Error&)> on_load_failed;
 
 private:
     Result<void> begin(std::string_view uri, Channel::Direction direction);
     void set(Status s);
-    io::Task<Result<void>> quiesce();
-    void save();
-    void save_ended(const Result<void>& result);
+    Result<void> send();
+    Result<void> send_passes(StateWriter& writer);
+    Result<void> stop_machine();
+    Result<void> await_loaded();
+    Result<void> limited_write(std::span<const u8> bytes);
+    io::Task<Result<void>> stop_and_save();
+    void save_ended(Result<void> result);
     void load_ended(Result<void> result);
+    void load_failed(Error error);
+    void go_on_loaded(bool ran);
     // Runs `work` on the job's thread, then `then` with its outcome on the loop's.
     void in_background(std::function<Result<void>()> work, std::function<void(Result<void>)> then);
+    // Runs `f` on the loop's thread, if this is still there.
+    void on_loop(std::function<void()> f);
 
     machines::RunControl& run_;
     Status status_ = Status::none;
-    bool incoming_ = false, was_running_ = false, starts_ = false;
+    bool incoming_ = false, was_running_ = false, starts_ = false, stood_ = false, quiescing_ = false;
+    std::optional<Result<void>> end_; // came while the machine was being stopped
     machines::RunState before_ = machines::RunState::paused;
     std::unique_ptr<Channel> channel_;
-    Saved saved_;
     std::unique_ptr<Loading> loading_;
     Progress progress_;
     std::string error_, uri_;
-    u64 began_ = 0, ended_ = 0, stopped_ = 0, downtime_ = 0; // milliseconds of the host
+    u64 began_ = 0, ended_ = 0, stopped_ = 0; // milliseconds of the host
+
+    mutable std::mutex mutex_; // of what both threads use:
+    std::condition_variable changed_;
+    Parameters parameters_;
+    Figures figures_;
+    Saved saved_;
+    bool cancelled_ = false, saved_ready_ = false, gone_ = false; // gone: the other side was told to go on
+    u64 free_at_ = 0;      // when what was sent is paid for by the limit of bandwidth: microseconds of the host
+    bool limited_ = false; // the job's thread
     std::thread thread_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -10,9 +10,10 @@ namespace mimic::migration {
 namespace {
 
 constexpr u64 page = memory::RamBlock::page_size;
-constexpr u32 section_version = 1;
 
-bool is_zero(const u8* p) {
+} // namespace
+
+bool is_zero_page(const u8* p) {
     u64 any = 0;
     for (u64 i = 0; i < page; i += 64) {
         u64 w[8];
@@ -22,6 +23,8 @@ bool is_zero(const u8* p) {
     }
     return true;
 }
+
+namespace {
 
 // ---- registers: their names and bytes. Beside those that the guest names: pc, whether the processor is on, and mode bits that
 // are no function of the others (how the pc was branched to).
@@ -50,16 +53,15 @@ std::vector<u8> save_cpu(cpu::Vcpu& vcpu) {
     return std::move(p.out);
 }
 
-Json describe_machine(machines::Board& board, bool running) {
+} // namespace
+
+Json describe_machine(machines::Board& board) {
     Json j = Json::object();
     const isa::Guest& guest = board.vcpus()[0]->guest();
     j.set("board", board.options().type_name);
     j.set("guest", guest.name());
     j.set("model", guest.model());
     j.set("cpus", u64(board.vcpus().size()));
-    j.set("running", running);
-    j.set("clock", board.machine().now());
-    j.set("random", board.machine().random_state());
     Json blocks = Json::array();
     for (memory::RamBlock* b : board.ram_blocks()) {
         Json one = Json::object();
@@ -71,89 +73,13 @@ Json describe_machine(machines::Board& board, bool running) {
     return j;
 }
 
-// ---- RAM: a section has the block's name, then runs: u64 offset, u32 bytes, the bytes.
-
-class RamWriter {
-public:
-    RamWriter(StreamWriter& out, Progress& progress) : out_(out), progress_(progress) {}
-
-    Result<void> block(const memory::RamBlock& b) {
-        for (u64 at = 0; at < b.size(); at += page) {
-            if (b.fd() >= 0) at = skip_hole(b, at);
-            progress_.pages_done.fetch_add(1, std::memory_order_relaxed);
-            if (at >= b.size()) break;
-            if (is_zero(b.host() + at)) {
-                progress_.pages_zero.fetch_add(1, std::memory_order_relaxed);
-                TRY(end_run());
-                continue;
-            }
-            if (run_bytes_ && run_at_ + run_bytes_ != at) TRY(end_run());
-            if (!run_bytes_) run_at_ = at, run_ = b.host() + at;
-            run_bytes_ += u32(page);
-            progress_.pages_sent.fetch_add(1, std::memory_order_relaxed);
-            name_ = b.name();
-            if (run_bytes_ >= most) TRY(end_run());
-        }
-        TRY(end_run());
-        return flush();
-    }
-
-private:
-    static constexpr u32 most = 1 << 20;
-    // A file's holes are not read: that would fill them.
-    static u64 skip_hole(const memory::RamBlock& b, u64 at) {
-        off_t data = lseek(b.fd(), off_t(at), SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? b.size() : at;
-        return u64(data) / page * page;
-    }
-    Result<void> end_run() {
-        if (!run_bytes_) return {};
-        if (payload_.out.empty()) payload_.text(name_);
-        payload_.number(run_at_);
-        payload_.number(run_bytes_);
-        payload_.raw({run_, run_bytes_});
-        run_bytes_ = 0;
-        return payload_.out.size() >= most ? flush() : Result<void>();
-    }
-    Result<void> flush() {
-        if (payload_.out.empty()) return {};
-        progress_.bytes.fetch_add(payload_.out.size(), std::memory_order_relaxed);
-        TRY(out_.section("ram", section_version, payload_.out));
-        payload_.out.clear();
-        return {};
-    }
-
-    StreamWriter& out_;
-    Progress& progress_;
-    Payload payload_;
-    std::string_view name_;
-    u64 run_at_ = 0;
-    const u8* run_ = nullptr;
-    u32 run_bytes_ = 0;
-};
-
-} // namespace
-
 Saved save_state(machines::Board& board, bool running) {
-    Saved s{describe_machine(board, running), {}, board.machine().save()};
+    Saved s{Json::object(), {}, board.machine().save()};
+    s.moment.set("running", running);
+    s.moment.set("clock", board.machine().now());
+    s.moment.set("random", board.machine().random_state());
     for (const auto& vcpu : board.vcpus()) s.cpus.push_back(save_cpu(*vcpu));
     return s;
-}
-
-Result<void> write_state(const Saved& saved, machines::Board& board, const Sink& sink, Progress& progress) {
-    StreamWriter out(sink);
-    TRY(out.begin());
-    std::string machine = saved.machine.dump();
-    TRY(out.section("machine", section_version, {reinterpret_cast<const u8*>(machine.data()), machine.size()}));
-    u64 pages = 0;
-    for (memory::RamBlock* b : board.ram_blocks()) pages += b->size() / page;
-    progress.pages_total = pages;
-    RamWriter ram(out, progress);
-    for (memory::RamBlock* b : board.ram_blocks()) TRY(ram.block(*b));
-    for (const auto& cpu : saved.cpus) TRY(out.section("cpu", section_version, cpu));
-    TRY(out.section("devices", section_version, saved.devices));
-    progress.pages_done = pages;
-    return out.end();
 }
 
 // ---- loading ----------------------------------------------------------------------------------------------------------
@@ -172,20 +98,25 @@ Result<void> Loading::read(Source source, Progress& progress) {
         if (s.version == 0 || s.version > section_version)
             return Error::unsupported("section '{}' has version {}, expected at most {}", s.name, s.version,
                                       section_version);
-        if (s.name == "end") break;
-        TRY(take(s, progress));
+        if (s.name == "end") {
+            answer_ = !s.payload.empty() && s.payload[0] == 1;
+            break;
+        }
+        TRY(take(s));
     }
+    if (moment_.is_null()) return Error::corrupt("there is no section 'moment'");
     if (cpus_.size() != board_.vcpus().size())
         return Error::corrupt("there are {} processors, expected {}", cpus_.size(), board_.vcpus().size());
     if (devices_.empty()) return Error::corrupt("there is no section 'devices'");
     return {};
 }
 
-Result<void> Loading::take(Section& s, Progress& progress) {
+Result<void> Loading::take(Section& s) {
     if ((s.name == "machine") == !machine_.is_null())
         return Error::corrupt("section '{}' is not where it should be: 'machine' is the first, and one", s.name);
     if (s.name == "machine") return take_machine(s);
-    if (s.name == "ram") return take_ram(s, progress).in("section 'ram'");
+    if (s.name == "ram" || s.name == "zero") return take_ram(s, s.name == "zero").in("section '{}'", s.name);
+    if (s.name == "moment") return take_moment(s);
     if (s.name == "cpu") {
         if (cpus_.size() >= board_.vcpus().size()) return Error::corrupt("there are too many sections 'cpu'");
         cpus_.push_back(std::move(s.payload));
@@ -201,7 +132,7 @@ Result<void> Loading::take(Section& s, Progress& progress) {
 Result<void> Loading::take_machine(const Section& s) {
     machine_ =
         TRY(Json::parse({reinterpret_cast<const char*>(s.payload.data()), s.payload.size()}).in("section 'machine'"));
-    Json here = describe_machine(board_, false);
+    Json here = describe_machine(board_);
     if (!machine_.members()) return Error::corrupt("section 'machine' is no object");
     for (const char* name : {"board", "guest", "model", "cpus", "ram"}) {
         const Json *saved = machine_.find(name), *own = here.find(name);
@@ -209,16 +140,25 @@ Result<void> Loading::take_machine(const Section& s) {
             return Error::invalid_argument("it was saved with {} {}, but this machine has {}", name,
                                            saved ? saved->dump() : "missing", own->dump());
     }
-    u64 number;
-    const Json *clock = machine_.find("clock"), *random = machine_.find("random"), *running = machine_.find("running");
-    if (!clock || !clock->get(number) || number >> 62 || !random || !random->get(number) || !running ||
-        !running->boolean())
-        return Error::corrupt("section 'machine' lacks 'clock', 'random' or 'running'");
     for (memory::RamBlock* b : board_.ram_blocks()) blocks_.push_back({b, std::vector<bool>(b->size() / page)});
     return {};
 }
 
-Result<void> Loading::take_ram(const Section& s, Progress& progress) {
+Result<void> Loading::take_moment(const Section& s) {
+    if (!moment_.is_null()) return Error::corrupt("there are two sections 'moment'");
+    moment_ =
+        TRY(Json::parse({reinterpret_cast<const char*>(s.payload.data()), s.payload.size()}).in("section 'moment'"));
+    if (!moment_.members()) return Error::corrupt("section 'moment' is no object");
+    u64 number;
+    const Json *clock = moment_.find("clock"), *random = moment_.find("random"), *running = moment_.find("running");
+    if (!clock || !clock->get(number) || number >> 62 || !random || !random->get(number) || !running ||
+        !running->boolean())
+        return Error::corrupt("section 'moment' lacks 'clock', 'random' or 'running'");
+    return {};
+}
+
+// Pages may come more than once: the last ones are right.
+Result<void> Loading::take_ram(const Section& s, bool zero) {
     Fields in(s.payload);
     std::string name;
     if (!in.text(name)) return Error::corrupt("ends inside a name");
@@ -229,14 +169,16 @@ Result<void> Loading::take_ram(const Section& s, Progress& progress) {
         u64 offset = 0;
         u32 bytes = 0;
         std::span<const u8> data;
-        if (!in.number(offset) || !in.number(bytes) || !in.raw(bytes, data))
+        if (!in.number(offset) || !in.number(bytes) || (!zero && !in.raw(bytes, data)))
             return Error::corrupt("block '{}' ends inside a run", name);
         if (offset % page || bytes % page || offset > b.size() || bytes > b.size() - offset)
             return Error::corrupt("block '{}' has no pages [{:#x}, {:#x})", name, offset, offset + bytes);
-        std::memcpy(b.host() + offset, data.data(), bytes);
+        if (zero)
+            std::memset(b.host() + offset, 0, bytes);
+        else
+            std::memcpy(b.host() + offset, data.data(), bytes);
         b.note_write(offset, bytes);
         for (u64 p = offset / page; p < (offset + bytes) / page; p++) at->seen[p] = true;
-        progress.pages_done.fetch_add(bytes / page, std::memory_order_relaxed);
     }
     return {};
 }
@@ -246,7 +188,7 @@ void Loading::clear_unseen() {
     for (Block& b : blocks_)
         for (u64 p = 0; p < b.seen.size(); p++) {
             u8* at = b.block->host() + p * page;
-            if (b.seen[p] || is_zero(at)) continue;
+            if (b.seen[p] || is_zero_page(at)) continue;
             std::memset(at, 0, page);
             b.block->note_write(p * page, page);
         }
@@ -295,15 +237,15 @@ Result<void> Loading::load_cpu(std::span<const u8> payload, std::vector<bool>& d
 Result<bool> Loading::finish() {
     clear_unseen();
     u64 clock = 0, random = 0;
-    machine_.find("clock")->get(clock);
-    machine_.find("random")->get(random);
+    moment_.find("clock")->get(clock);
+    moment_.find("random")->get(random);
     board_.machine().set_now(clock);
     board_.machine().set_random_state(random);
     std::vector<bool> done(board_.vcpus().size());
     for (const auto& cpu : cpus_) TRY(load_cpu(cpu, done).in("section 'cpu'"));
     TRY(board_.machine().load(devices_).in("section 'devices'"));
     board_.loaded_state();
-    return *machine_.find("running")->boolean();
+    return *moment_.find("running")->boolean();
 }
 
 } // namespace mimic::migration

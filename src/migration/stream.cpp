@@ -11,6 +11,7 @@ constexpr u8 magic[8] = {'M', 'I', 'M', 'I', 'C', 'V', 'M', '\n'};
 constexpr u32 max_name = 64;
 
 u32 checksum(u32 sum, std::span<const u8> bytes) {
+    if (bytes.empty()) return sum; // zlib begins anew for a null pointer
     return u32(crc32_z(sum, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
@@ -58,8 +59,7 @@ Result<void> StreamReader::begin() {
         return Error::corrupt("is no saved machine: it does not begin with MIMICVM");
     u32 version = 0;
     std::memcpy(&version, head + sizeof magic, 4);
-    if (version == 0 || version > format_version)
-        return Error::unsupported("format {}, expected at most {}", version, format_version);
+    if (version != format_version) return Error::unsupported("format {}, expected {}", version, format_version);
     return {};
 }
 

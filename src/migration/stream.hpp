@@ -4,6 +4,10 @@
 //   length of the payload, payload, u32 CRC-32 (zlib's) of all before it in the section. The last one is "end". Numbers are
 //   little-endian.
 //
+// If the payload of "end" is the byte 1, the sender waits: the receiver says `loaded` when the machine is whole there, the sender
+// answers `go_on` and keeps its own machine still from then on, and only then does the receiver's run. So never both run, and a
+// machine that could not be loaded goes on where it was.
+//
 // Nothing is allocated by what a length says before the bytes are there.
 #pragma once
 #include "base/result.hpp"
@@ -14,8 +18,11 @@
 
 namespace mimic::migration {
 
-inline constexpr u32 format_version = 1;
+inline constexpr u32 format_version = 2;           // 1 had no "moment"
 inline constexpr u64 max_section = u64{256} << 20; // bytes of a payload
+
+inline constexpr u8 loaded[8] = {'L', 'O', 'A', 'D', 'E', 'D', '.', '\n'};
+inline constexpr u8 go_on[8] = {'G', 'O', ' ', 'O', 'N', '.', '.', '\n'};
 
 using Sink = std::function<Result<void>(std::span<const u8>)>;
 using Source = std::function<Result<void>(std::span<u8>)>;
@@ -62,7 +69,10 @@ public:
     explicit StreamWriter(Sink sink) : sink_(std::move(sink)) {}
     Result<void> begin();
     Result<void> section(std::string_view name, u32 version, std::span<const u8> payload);
-    Result<void> end() { return section("end", 1, {}); }
+    Result<void> end(bool answer = false) {
+        const u8 one = 1;
+        return section("end", 1, std::span(&one, answer ? 1 : 0));
+    }
 
 private:
     Sink sink_;

@@ -15,7 +15,8 @@
 
 namespace mimic::migration {
 class Migrator;
-}
+class Snapshots;
+} // namespace mimic::migration
 
 namespace mimic::monitor {
 
@@ -32,6 +33,7 @@ struct Services {
     machines::Board& board;
     machines::RunControl& run;
     migration::Migrator& migrator;
+    migration::Snapshots& snapshots;
     const machines::BoardType& type;
     chardev::OpenContext& chardevs;
     block::Storage& storage;
@@ -51,6 +53,13 @@ struct Human {
     u64 next = 0; // the address after the last one shown
 };
 
+// The last dump-guest-memory, or the one under way.
+struct DumpState {
+    std::string_view status = "none";
+    std::atomic<u64> done{0};
+    u64 total = 0;
+};
+
 // The commands of QMP, a table in Markdown.
 std::string documentation();
 
@@ -68,6 +77,7 @@ public:
     std::string human(std::string_view line, Human& person);
     void serve_human(chardev::Chardev& dev);
 
+    DumpState dump;
     bool migration_events = false; // the migration capability "events"
 
     // By number; errors list what is expected.

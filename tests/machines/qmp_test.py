@@ -6,6 +6,7 @@ Every answer is held against the schema that the program itself gives.
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -363,7 +364,7 @@ class Saving(unittest.TestCase):
         return path
 
     def ended(self, q):
-        while (found := q.run("query-migrate"))["status"] in ("setup", "active"):
+        while (found := q.run("query-migrate"))["status"] in ("setup", "active", "device", "cancelling"):
             pass
         return found
 
@@ -374,7 +375,7 @@ class Saving(unittest.TestCase):
             q.run("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
             self.assertIn({"capability": "events", "state": True}, q.run("query-migrate-capabilities"))
             q.run("migrate", uri=f"file:{path}")
-            for status in ("setup", "active", "completed"):
+            for status in ("setup", "active", "device", "completed"):
                 self.assertEqual(q.event("MIGRATION")["data"]["status"], status)
             found = q.run("query-migrate")
             self.assertEqual(found["status"], "completed")
@@ -387,6 +388,87 @@ class Saving(unittest.TestCase):
             self.assertEqual(q.human(f"migrate exec:cat >{path}-2"), "")  # waits for the end
             self.assertEqual(q.run("query-status")["status"], "postmigrate")
             self.assertEqual(Path(f"{path}-2").read_bytes()[:8], b"MIMICVM\n")
+
+    def test_networks_come_and_go(self):
+        with Qmp("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0") as q:
+            q.run("netdev_add", type="user", id="n1", restrict=True, hostfwd=[{"str": "tcp:127.0.0.1:0-:22"}])
+            self.assertIn("n1: ", q.human("info network"))
+            self.assertIn("Duplicate ID 'n1'", q.ask("netdev_add", type="user", id="n1")["error"]["desc"])
+            self.assertIn("bad", q.ask("netdev_add", type="bad", id="n2")["error"]["desc"])
+            self.assertIn("an object", q.ask("netdev_add", type="user", id="n2", hostfwd={"a": 1})["error"]["desc"])
+            self.assertIn("is used by device", q.ask("netdev_del", id="n0")["error"]["desc"])
+            q.run("netdev_del", id="n1")
+            self.assertIn("not found", q.ask("netdev_del", id="n1")["error"]["desc"])
+            self.assertEqual(q.human("netdev_add user,id=n3,ipv6=off"), "")
+            self.assertEqual(q.human("netdev_del n3"), "")
+            self.assertNotIn("n3", q.human("info network"))
+
+    def test_a_move_keeps_to_its_limits(self):
+        with Qmp("-bios", "none") as q:
+            q.run("migrate-set-parameters", **{"max-bandwidth": 12345, "downtime-limit": 0})
+            self.assertEqual(q.run("query-migrate-parameters"), {"max-bandwidth": 12345, "downtime-limit": 0})
+            self.assertIn("max-bandwidth: 12345", q.human("info migrate_parameters"))
+            self.assertEqual(q.human("migrate_set_parameter downtime-limit 7"), "")
+            self.assertEqual(q.run("query-migrate-parameters")["downtime-limit"], 7)
+            self.assertIn("expected one of max-bandwidth, downtime-limit", q.human("migrate_set_parameter downtime 7"))
+            self.assertIn("range of 0 to 2000000", q.ask("migrate-set-parameters", **{"downtime-limit": 2000001})["error"]["desc"])
+            # The machine runs, and little of it went: cancelled, it has not even stopped.
+            q.run("migrate-set-parameters", **{"max-bandwidth": 1})
+            q.run("migrate", uri=f"file:{FOLDER / 'slow'}")
+            while "ram" not in q.run("query-migrate"):
+                pass
+            self.assertIn("is under way", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            q.run("migrate_cancel")
+            self.assertEqual(self.ended(q)["status"], "cancelled")
+            self.assertEqual(q.run("query-status")["status"], "running")
+            self.assertNotIn("STOP", [e["event"] for e in q.events])
+            # The other side hears all of it and goes: nobody says that the machine is there.
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "deaf"))
+                listener.listen()
+                q.run("migrate-set-parameters", **{"max-bandwidth": 0})
+                q.run("migrate", uri=f"unix:{FOLDER / 'deaf'}")
+                peer = listener.accept()[0]
+                peer.settimeout(60)
+                heard, end = b"", b"\x03\x00end" + struct.pack("<IQB", 1, 1, 1)  # an answer is wanted
+                while not heard[:-4].endswith(end):
+                    heard += peer.recv(1 << 20)
+                self.assertEqual(q.run("query-status")["status"], "finish-migrate")
+                peer.close()
+            self.assertIn("did not say that it has loaded", self.ended(q)["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "running")
+
+    def test_memory_goes_to_a_core_file(self):
+        path = FOLDER / "core"
+        with Qmp("-S", "-bios", "none", "-m", "8M", "-smp", "2") as q:
+            q.run("dump-guest-memory", paging=False, protocol=f"file:{path}")
+            self.assertEqual(q.run("query-dump")["status"], "completed")
+            core = path.read_bytes()
+            self.assertEqual(q.run("query-dump")["total"], len(core))
+            self.assertEqual(core[:7] + core[16:20], b"\x7fELF\x02\x01\x01" + struct.pack("<HH", 4, 243))  # ET_CORE, EM_RISCV
+            note, load = (struct.unpack_from("<IIQQQQQQ", core, 64 + 56 * i) for i in range(2))
+            self.assertEqual((note[0], load[0]), (4, 1))  # PT_NOTE, PT_LOAD
+            self.assertEqual(load[3:7], (0x80000000, 0x80000000, 8 << 20, 8 << 20))
+            one = note[5] // 2  # a processor's
+            for cpu in range(2):
+                at = note[2] + cpu * one
+                self.assertEqual(core[at:at + 20], struct.pack("<III8s", 5, one - 20, 1, b"CORE"))  # NT_PRSTATUS
+                self.assertEqual(struct.unpack_from("<I", core, at + 20 + 32)[0], cpu + 1)
+                self.assertEqual(struct.unpack_from("<Q", core, at + 20 + 112)[0], 0x1000)  # pc
+            memory = core[load[2]:load[2] + (8 << 20)]
+            q.run("pmemsave", val=0x80000000, size=8 << 20, filename=str(FOLDER / "ram"))
+            self.assertEqual(memory, (FOLDER / "ram").read_bytes())
+            q.run("dump-guest-memory", paging=False, protocol=f"file:{path}", detach=True, begin=0x80001000, length=4096)
+            self.assertEqual(q.event("DUMP_COMPLETED")["data"]["result"]["status"], "completed")
+            self.assertEqual(struct.unpack_from("<IIQQQQQQ", path.read_bytes(), 64 + 56)[3:7], (0x80001000, 0x80001000, 4096, 4096))
+            self.assertEqual(q.human(f"dump-guest-memory {path} 0x80000000 4096"), "")
+            for arguments, words in (({"paging": True, "protocol": "file:x"}, "expected false"),
+                                     ({"paging": False, "protocol": "fd:x"}, "expected file:PATH"),
+                                     ({"paging": False, "protocol": "file:/nonexistent/x"}, "Could not open"),
+                                     ({"paging": False, "protocol": "file:x", "begin": 1}, "together"),
+                                     ({"paging": False, "protocol": "file:x", "begin": 0, "length": 1}, "there is no RAM"),
+                                     ({"paging": False, "protocol": "file:x", "format": "kdump-lzo"}, "expected elf")):
+                self.assertIn(words, q.ask("dump-guest-memory", **arguments)["error"]["desc"])
 
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
         with Qmp("-S", "-bios", "none") as q:

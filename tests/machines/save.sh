@@ -9,7 +9,7 @@ export PATH=/bin
 exec </dev/console >/dev/console 2>&1
 echo "INIT-START"
 for word in $(cat /proc/cmdline); do
-  case $word in port=*) port=${word#port=};; rounds=*) rounds=${word#rounds=};; esac
+  case $word in port=*) port=${word#port=};; rounds=*) rounds=${word#rounds=};; churn=*) churn=${word#churn=};; esac
 done
 for module in $(cat /modules/order 2>/dev/null); do insmod "/modules/$module"; done
 ip link set lo up
@@ -19,6 +19,16 @@ echo "NET-DHCP-OK"
 mount -t ext4 /dev/vda /mnt
 # Reads of the disk again and again, in another process.
 ( while [ ! -e /tmp/done ]; do cat /mnt/[0-9]* >/dev/null 2>&1; echo 1 > /proc/sys/vm/drop_caches; sleep 1; done ) &
+# Memory that is written all the time, and looked at: $churn KiB.
+[ -n "$churn" ] && ( turns=0
+  while [ ! -e /tmp/done ]; do
+    dd if=/dev/urandom of=/tmp/a bs=1k count="$churn" 2>/dev/null
+    sum=$(md5sum < /tmp/a)
+    cp /tmp/a /tmp/b
+    [ "$sum" = "$(md5sum < /tmp/b)" ] || echo "CHURN BAD"
+    turns=$((turns+1))
+  done
+  echo "CHURNED $turns" ) &
 i=0
 while [ $i -lt "$rounds" ]; do
   dd if=/dev/urandom of=/mnt/$i bs=64k count=4 2>/dev/null

@@ -1,5 +1,6 @@
 """build, test, soak and fuzz."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -111,13 +112,13 @@ def soak_script(name, options):
 
 
 def soak_saves(options):
-    """Machines of all boards, saved at 50 random points each by default (--count boots of 10 points)."""
+    """Machines of all boards, saved and moved at 50 random points each by default (--count boots of 10 points)."""
     inputs.fetch()
     compile_targets(options.preset, ["mimic-system"])
     failed = False
-    for cpus in (1, 2):
+    for cpus, how in itertools.product((1, 2), ([], ["--live"])):
         command = [sys.executable, "-B", ROOT / "tests" / "machines" / "save_test.py", preset_dir(options.preset) / "mimic-system",
-                   "--cpus", cpus, "--points", 10, "--count", options.count or 5, "--seed", options.seed]
+                   "--cpus", cpus, "--points", 10, "--count", options.count or 5, "--seed", options.seed, *how]
         failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
     return 1 if failed else 0
 

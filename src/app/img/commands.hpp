@@ -60,9 +60,6 @@ struct CreateRequest {
 Task<bool> create_image(Tool& tool, CreateRequest request);
 std::string create_help(const block::Driver& driver, bool amend);
 
-// The table of `snapshot -l`; empty without snapshots.
-std::string snapshot_table(const std::vector<block::SnapshotInfo>& list);
-
 // Commands: each takes the words after its name and gives the exit status.
 Task<int> cmd_amend(Tool& tool);
 Task<int> cmd_bench(Tool& tool);

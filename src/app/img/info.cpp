@@ -1,7 +1,6 @@
 // info, check, map, snapshot, bitmap.
 #include "app/img/commands.hpp"
 #include <algorithm>
-#include <ctime>
 #include <set>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -9,24 +8,6 @@
 namespace mimic::img {
 
 using block::SnapshotInfo;
-
-std::string snapshot_table(const std::vector<SnapshotInfo>& list) {
-    std::string out =
-        fmt::format("{:<10}{:<17}{:>8}{:>20}{:>13}{:>11}\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (auto& s : list) {
-        time_t when = time_t(s.date_sec);
-        struct tm local {};
-        localtime_r(&when, &local);
-        char date[32];
-        strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S", &local);
-        u64 ms = s.vm_clock_nsec / 1000000;
-        std::string clock =
-            fmt::format("{:02}:{:02}:{:02}.{:03}", ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
-        out += fmt::format("{:<9} {:<16} {:>8}{:>20}{:>13}{:>11}\n", s.id, s.name, block::human_size(s.vm_state_size),
-                           date, clock, s.icount == UINT64_MAX ? "" : fmt::format("{}", s.icount));
-    }
-    return out;
-}
 
 namespace {
 
@@ -101,7 +82,7 @@ Described describe(const Node& node) {
                    (full != info.backing_file ? fmt::format(" (actual path: {})", full) : "") + "\n";
         if (!info.backing_format.empty()) d.human += fmt::format("backing file format: {}\n", info.backing_format);
     }
-    if (!snapshots.empty()) d.human += "Snapshot list:\n" + snapshot_table(snapshots);
+    if (!snapshots.empty()) d.human += "Snapshot list:\n" + block::snapshot_table(snapshots);
     if (!info.specific.is_null()) {
         d.human += "Format specific information:\n";
         dump_specific(d.human, *info.specific.find("data"), 1);
@@ -422,7 +403,7 @@ Task<int> cmd_snapshot(Tool& tool) {
     std::string what;
     if (!writes) {
         auto list = image->snapshots();
-        if (!list.empty()) tool.say("Snapshot list:\n" + snapshot_table(list));
+        if (!list.empty()) tool.say("Snapshot list:\n" + block::snapshot_table(list));
     } else if (action == 'c') {
         timeval now{};
         gettimeofday(&now, nullptr);

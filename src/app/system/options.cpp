@@ -314,7 +314,6 @@ Result<void> set_uuid(SystemOptions& o, std::string_view value) {
 
 Result<void> add_smbios(SystemOptions& o, std::string_view value) {
     Keys keys("-smbios", value);
-    if (keys.has("file")) return Error::unsupported("-smbios file: not there, expected type=NUMBER and fields");
     auto given = keys.rest();
     TRY(keys.finish());
     TRY(machines::check_smbios(given));
@@ -423,6 +422,7 @@ constexpr Row rows[] = {
     {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
     {"incoming", "URI", "load a saved machine: file:PATH, exec:COMMAND, fd:N, unix:PATH, tcp:HOST:PORT; or defer",
      set_text<&SystemOptions::incoming>},
+    {"loadvm", "TAG", "go on from a snapshot that savevm made", set_text<&SystemOptions::load_snapshot>},
     {"gdb", "DEV", "waits for gdb at a device like that of -serial (tcp::1234)", set_text<&SystemOptions::debugger>},
     {"qtest", "DEV", "devices are driven from a device like that of -serial", set_text<&SystemOptions::qtest>},
     {"qtest-log", "FILE|none", "what passes there goes to a file", set_text<&SystemOptions::qtest_log>},
@@ -439,7 +439,7 @@ constexpr Row rows[] = {
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},
-    {"smbios", "type=N[,FIELD=VALUE...]", "what SMBIOS tables say", add_smbios},
+    {"smbios", "type=N[,FIELD=VALUE...]|file=PATH", "what SMBIOS tables say, or a structure of them", add_smbios},
     {"no-acpi", "", "the same as -M acpi=off",
      [](SystemOptions& o, std::string_view) -> Result<void> {
          o.board.properties.emplace_back("acpi", "off");

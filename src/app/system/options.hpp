@@ -70,6 +70,7 @@ struct SystemOptions {
     std::string qtest, qtest_log;
     std::string display, name, pid_file, log_file;
     std::string incoming;           // where a saved machine comes from, "defer"; empty: nowhere
+    std::string load_snapshot;      // -loadvm; empty: none
     std::vector<std::string> trace; // globs
     u32 log = 0;                    // cpu::log bits
     bool guest_errors = false;

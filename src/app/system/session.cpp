@@ -339,6 +339,11 @@ void Session::leave(int status) {
 // Lets the machine run, or what is to come in decides.
 Result<void> Session::start() {
     const std::string& from = options_.incoming;
+    if (!options_.load_snapshot.empty()) {
+        if (!from.empty()) return Error::invalid_argument("-loadvm: there is -incoming, expected one of them");
+        auto disks = TRY(migration::Snapshots::disks(board_->machine()).in("-loadvm"));
+        TRY(loop_->run(snapshots_->load(options_.load_snapshot, std::move(disks), 0)).in("-loadvm"));
+    }
     if (from.empty()) {
         if (!options_.paused) run_->resume().ignore(); // it was never run
         return {};
@@ -371,12 +376,14 @@ int Session::run() {
 }
 
 Session::~Session() {
+    if (snapshots_) loop_->run_until([this] { return !snapshots_->busy(); });
     if (storage_) storage_->on_event = [](std::string_view, Json) {};
     if (board_) board_->stop();
     qtest_.reset();
     if (qtest_log_) std::fclose(qtest_log_);
     debugger_.reset();
     monitor_.reset();
+    snapshots_.reset();
     migrator_.reset();
     run_.reset();
     for (auto& [id, drive] : drives_)

@@ -4,7 +4,7 @@
 #include "base/io/watch.hpp"
 #include "block/storage.hpp"
 #include "chardev/open.hpp"
-#include "migration/migrator.hpp"
+#include "migration/snapshots.hpp"
 #include "monitor/debugger.hpp"
 #include "monitor/qtest.hpp"
 
@@ -57,6 +57,7 @@ private:
     std::unique_ptr<machines::Board> board_;
     std::unique_ptr<machines::RunControl> run_;
     std::unique_ptr<migration::Migrator> migrator_;
+    std::unique_ptr<migration::Snapshots> snapshots_;
     std::unique_ptr<monitor::Monitor> monitor_;
     std::unique_ptr<monitor::Debugger> debugger_;
     std::unique_ptr<monitor::Qtest> qtest_;

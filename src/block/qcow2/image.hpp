@@ -75,6 +75,11 @@ public:
     Task<Result<void>> snapshot_create(SnapshotInfo info) override;
     Task<Result<void>> snapshot_apply(const std::string& id_or_name) override;
     Task<Result<void>> snapshot_delete(const std::string& id_or_name) override;
+    Task<Result<void>> snapshot_delete(const SnapshotInfo& which) override;
+    bool supports_snapshots() const override { return !header_.external_data(); }
+    Task<Result<void>> state_write(u64 offset, const IoVec& memory) override;
+    Task<Result<void>> state_discard() override;
+    Task<Result<void>> state_read(const SnapshotInfo& of, u64 offset, const IoVec& memory) override;
     Task<Result<void>> snapshot_load(const std::string& id, const std::string& name) override;
     Task<Result<void>> set_backing_file(const std::string& name, const std::string& format) override;
     Task<Result<void>> make_empty() override;
@@ -183,6 +188,10 @@ private:
     Task<Result<void>> add_l1_references(std::vector<u64>& l1, bool active);
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
+    const Snapshot* find_snapshot(const SnapshotInfo& which) const;
+    Task<Result<void>> delete_snapshot(Snapshot s);
+    // Where the state of machines starts: at the first L1 entry behind a disk of this size.
+    u64 state_start(u64 disk_size) const { return header_.l1_entries_for(disk_size) * span_of_l2(); }
 
     // bitmaps.cpp
     Task<Result<void>> read_bitmap_directory();

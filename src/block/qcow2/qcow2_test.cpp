@@ -2,6 +2,7 @@
 #include "block/qcow2/exercise.hpp"
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <random>
 #include <unistd.h>
 
 namespace mimic::block::qcow2 {
@@ -104,6 +105,52 @@ INSTANTIATE_TEST_SUITE_P(
                       Variant{"prealloc", "preallocation=metadata,cluster_size=4k"},
                       Variant{"extprealloc", "preallocation=metadata,extended_l2=on,cluster_size=16k"}),
     [](const auto& info_) { return info_.param.name; });
+
+// The state of a machine lies behind the disk's end, belongs to the snapshot that is made of it, and goes with it.
+TEST(Qcow2, SnapshotsHaveTheStateOfAMachine) {
+    Bench b;
+    ASSERT_TRUE(b.create("a", "size=1M,cluster_size=4096"));
+    std::vector<u8> state(3000001), back(state.size());
+    std::mt19937 random(1);
+    for (u8& byte : state) byte = u8(random());
+    {
+        auto node = *b.open("a");
+        IoVec memory{std::span<u8>(state)};
+        ASSERT_TRUE(b.loop->run(node->state_write(0, memory)));
+        SnapshotInfo info;
+        info.name = "1"; // the id of another one would be taken for it
+        info.vm_state_size = state.size();
+        ASSERT_TRUE(b.loop->run(node->snapshot_create(info)));
+        ASSERT_TRUE(b.loop->run(node->state_discard()));
+        info.vm_state_size = 0;
+        ASSERT_TRUE(b.loop->run(node->snapshot_create(info)));
+        ASSERT_TRUE(b.loop->run(node->close()));
+    }
+    auto node = *b.open("a");
+    auto list = node->snapshots();
+    ASSERT_EQ(list.size(), 2u);
+    auto read = [&](const SnapshotInfo& of, u64 offset, u64 bytes) {
+        IoVec memory(back.data(), bytes);
+        return message_of(b.loop->run(node->state_read(of, offset, memory)));
+    };
+    ASSERT_EQ(read(list[0], 0, state.size()), "");
+    EXPECT_EQ(back, state);
+    ASSERT_EQ(read(list[0], 2097149, 7), "");
+    EXPECT_TRUE(std::equal(back.begin(), back.begin() + 7, state.begin() + 2097149));
+    EXPECT_NE(read(list[0], state.size() - 1, 2).find("of snapshot '1' ends after 3000001 bytes"), std::string::npos);
+    EXPECT_NE(read(list[1], 0, 1).find("ends after 0 bytes"), std::string::npos);
+    ASSERT_TRUE(b.loop->run(node->snapshot_delete(list[1])));
+    ASSERT_EQ(node->snapshots().size(), 1u);
+    EXPECT_EQ(node->snapshots()[0].id, list[0].id);
+    EXPECT_EQ(read(list[0], 0, state.size()), "");
+    ASSERT_TRUE(b.loop->run(node->snapshot_delete(list[0])));
+    ASSERT_TRUE(b.loop->run(node->flush()));
+    auto report = b.loop->run(node->check(Fix::none));
+    ASSERT_TRUE(report);
+    EXPECT_EQ(report->leaks, 0u);
+    EXPECT_EQ(report->corruptions, 0u);
+    ASSERT_TRUE(b.loop->run(node->close()));
+}
 
 TEST(Qcow2, BackingFilesShowThrough) {
     for (std::string options : {"", ",extended_l2=on", ",compat=0.10"}) {

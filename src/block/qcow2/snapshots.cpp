@@ -280,11 +280,27 @@ Task<Result<void>> Qcow2::snapshot_apply(const std::string& id_or_name) {
     co_return co_await drop_l1(std::move(old), old_offset, old_bytes);
 }
 
+const Snapshot* Qcow2::find_snapshot(const SnapshotInfo& which) const {
+    for (auto& s : snapshots_)
+        if (s.info.id == which.id && s.info.name == which.name) return &s;
+    return nullptr;
+}
+
 Task<Result<void>> Qcow2::snapshot_delete(const std::string& id_or_name) {
     co_await drain();
     const Snapshot* found = find_snapshot(id_or_name);
     if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), id_or_name);
-    Snapshot s = *found;
+    co_return co_await delete_snapshot(*found);
+}
+
+Task<Result<void>> Qcow2::snapshot_delete(const SnapshotInfo& which) {
+    co_await drain();
+    const Snapshot* found = find_snapshot(which);
+    if (!found) co_return Error::not_found("'{}' has no snapshot '{}' ({})", filename(), which.name, which.id);
+    co_return co_await delete_snapshot(*found);
+}
+
+Task<Result<void>> Qcow2::delete_snapshot(Snapshot s) {
     auto lock = co_await metadata_.lock();
     CO_CHECK(co_await before_change());
     CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
@@ -293,6 +309,53 @@ Task<Result<void>> Qcow2::snapshot_delete(const std::string& id_or_name) {
     // First nothing names it any more, then its clusters go.
     CO_CHECK(co_await write_snapshots(std::move(list)));
     co_return co_await drop_l1(std::move(l1), s.l1_offset, u64(s.l1_entries) * 8);
+}
+
+// ---- the state of machines
+
+Task<Result<void>> Qcow2::state_write(u64 offset, const IoVec& memory) {
+    if (!supports_snapshots())
+        co_return Error::unsupported("'{}': internal snapshots are not possible with an external data file",
+                                     filename());
+    InFlight one(*this);
+    co_return co_await do_write(state_start(header_.size) + offset, memory);
+}
+
+Task<Result<void>> Qcow2::state_discard() {
+    InFlight one(*this);
+    u64 start = state_start(header_.size), end = l1_.size() * span_of_l2();
+    for (u64 at = start; at < end; at += span_of_l2()) {
+        CO_CHECK(co_await discard_clusters(at, span_of_l2(), true));
+        CO_CHECK(co_await relieve());
+    }
+    co_return Result<void>();
+}
+
+// From the snapshot's own tables: the disk stays what it is.
+Task<Result<void>> Qcow2::state_read(const SnapshotInfo& of, u64 offset, const IoVec& memory) {
+    InFlight one(*this);
+    const Snapshot* s = find_snapshot(of);
+    if (!s) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), of.name);
+    if (offset > s->info.vm_state_size || memory.length() > s->info.vm_state_size - offset)
+        co_return Error(ErrorKind::corrupt, fmt::format("'{}': the machine state of snapshot '{}' ends after {} bytes",
+                                                        filename(), of.name, s->info.vm_state_size));
+    u64 at = state_start(s->info.disk_size) + offset;
+    CO_TRY(std::vector<u64> l1, co_await load_l1(s->l1_offset, s->l1_entries));
+    for (u64 done = 0; done < memory.length();) {
+        u64 index = (at + done) / span_of_l2(), left = memory.length() - done;
+        u64 entry = index < l1.size() ? l1[index] : 0;
+        Run run{.kind = Kind::zero_plain,
+                .length = std::min(left, round_up(at + done + 1, span_of_l2()) - (at + done))};
+        if (entry & entry_offset) {
+            CO_TRY(Ref l2, co_await l2_table(entry));
+            CO_TRY(run, classify(l2.data(), at + done, left));
+        }
+        if (run.kind == Kind::unallocated) run.kind = Kind::zero_plain;
+        IoVec part = memory.slice(done, run.length);
+        CO_CHECK(co_await read_run(run, at + done, part));
+        done += run.length;
+    }
+    co_return Result<void>();
 }
 
 Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string& name) {

@@ -101,6 +101,7 @@ public:
     bool read_register(std::string_view name, u64& value) override;
     bool write_register(std::string_view name, u64 value) override;
     void registers_written() override;
+    void forget_writes() override { memory_.tlb().drop_all_writes(); }
     bool read_memory(u64 address, void* out, u64 bytes) override;
     bool write_memory(u64 address, const void* in, u64 bytes) override;
     bool translate_debug(u64 address, u64& physical) override;

@@ -139,4 +139,12 @@ void Tlb::drop_writes(u64 host) {
     }
 }
 
+void Tlb::drop_all_writes() {
+    for (Table& t : tables_) {
+        if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
+        u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
+        for (u32 n = 0; n < entries; ++n) store(t.base[n].write, none(n));
+    }
+}
+
 } // namespace mimic::cpu

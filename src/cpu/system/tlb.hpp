@@ -48,6 +48,8 @@ public:
     bool flush_address_in(u64 address, u64 context);
     // From any thread: pages at this host address may not be written any more without asking.
     void drop_writes(u64 host);
+    // The same for all pages.
+    void drop_all_writes();
 
 private:
     struct Table {

@@ -63,6 +63,14 @@ public:
     void set_identity(ir::CpuHeader& cpu, u64 id) const override { State(cpu, model_)[slot_mpidr] = id & 0xff00ffffff; }
     void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc; }
     std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
+    // ELF for the Arm 64-bit Architecture; Linux arch/arm64 user_pt_regs: x0 to x30, sp, pc, pstate.
+    u16 elf_machine() const override { return 183; }
+    u32 core_registers() const override { return 34; }
+    u64 core_register(ir::CpuHeader& cpu, u32 n) const override {
+        if (n == 32) return cpu.pc;
+        State s = state(cpu);
+        return n == 33 ? s.spsr() : s.at(u16(n < 31 ? slot_x + n : slot_sp));
+    }
 
 private:
     State state(const ir::CpuHeader& cpu) const { return State(const_cast<ir::CpuHeader&>(cpu), model_); }

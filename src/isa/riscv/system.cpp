@@ -209,6 +209,12 @@ public:
     }
     void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc & ~u64{1}; }
     std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
+    // RISC-V ELF psABI; Linux arch/riscv user_regs_struct: pc, x1 to x31.
+    u16 elf_machine() const override { return 243; }
+    u32 core_registers() const override { return 32; }
+    u64 core_register(ir::CpuHeader& cpu, u32 n) const override {
+        return n == 0 ? cpu.pc : *reinterpret_cast<u64*>(ir::home(&cpu, state_rv64.slots[slot_x + n]));
+    }
 
 private:
     static constexpr u64 bare = u64{1} << 20;

@@ -4,8 +4,10 @@
 #include "machines/boot/acpi.hpp"
 #include "machines/boot/smbios.hpp"
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <map>
+#include <unistd.h>
 
 namespace mimic::machines {
 namespace {
@@ -191,6 +193,38 @@ TEST(Smbios, TheEntryPointAddsUp) {
     ASSERT_EQ(e.size(), 24u);
     EXPECT_EQ(Firmware::sum(e.data(), 24), 0);
     EXPECT_EQ(Firmware::get(&e[12], 4), f.files["etc/smbios/smbios-tables"].size());
+}
+
+TEST(Smbios, AStructureFromAFileStandsInPlaceOfItsType) {
+    std::string path = "/tmp/mimic-smbios-" + std::to_string(getpid());
+    auto file = [&](std::vector<u8> b) {
+        std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(b.data()), i64(b.size()));
+        auto r = check_smbios({{"file", path}});
+        return r ? std::string() : r.error().message();
+    };
+    EXPECT_NE(file({32, 11, 0, 0x20, 0, 0}).find("is no structure: 6 bytes"), std::string::npos);
+    EXPECT_NE(file({200, 4, 0, 0}).find("is no structure: 4 bytes"), std::string::npos);
+    EXPECT_NE(file({200, 4, 0, 0, 'a', 0}).find("its strings end at byte 6 of 6"), std::string::npos);
+    EXPECT_NE(file({200, 4, 0, 0, 0, 0, 1}).find("its strings end at byte 6 of 7"), std::string::npos);
+    EXPECT_NE(file({127, 4, 0, 0, 0, 0}).find("expected another type"), std::string::npos);
+    EXPECT_NE(check_smbios({{"file", path + "-"}}).error().message().find("cannot open"), std::string::npos);
+    EXPECT_EQ(file({32, 6, 7, 0x20, 1, 2, 'a', 'b', 0, 'c', 0, 0}), "");
+    SmbiosBoard b;
+    b.uuid = std::string(32, '0');
+    b.structures = {*read_smbios_structure(path)};
+    std::string all = walk(smbios_tables(b));
+    EXPECT_NE(all.find("32:6 ab c\n"), std::string::npos) << all;
+    EXPECT_EQ(all.find("32:11"), std::string::npos) << all;
+    b.structures.clear();
+    Firmware f;
+    EXPECT_EQ(file({1, 4, 0, 1, 0, 0}), "");
+    b.given = {{{"type", "1"}, {"serial", "x"}}, {{"file", path}}};
+    EXPECT_NE(give_smbios_tables(b, f).error().message().find("has all of it"), std::string::npos);
+    EXPECT_EQ(file({32, 6, 7, 0x20, 1, 2, 'a', 'b', 0, 'c', 0, 0}), "");
+    b.given = {{{"file", path}}};
+    ASSERT_TRUE(give_smbios_tables(b, f));
+    EXPECT_EQ(walk(f.files["etc/smbios/smbios-tables"]), all);
+    unlink(path.c_str());
 }
 
 TEST(Smbios, WhatUsersGiveIsChecked) {

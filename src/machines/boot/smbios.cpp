@@ -2,6 +2,7 @@
 #include "base/nearest.hpp"
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 namespace mimic::machines {
 namespace {
@@ -75,6 +76,7 @@ public:
         oem_strings();
         memory();
         boot_status();
+        for (const auto& s : board_.structures) out_.insert(out_.end(), s.begin(), s.end());
         begin(127, 0x7f00);
         end();
         return out_;
@@ -122,6 +124,10 @@ private:
             out_.push_back(0);
         }
         zeros(strings_.empty() ? 2 : 1);
+        u8 type = out_[begin_];
+        bool replaced = std::any_of(board_.structures.begin(), board_.structures.end(),
+                                    [type](const auto& s) { return s[0] == type; });
+        if (replaced) out_.resize(begin_);
     }
 
     // Section 7.1.
@@ -245,7 +251,33 @@ private:
 
 } // namespace
 
+// Section 6.1: a head of four bytes, fields, then strings, of which an empty one is the last.
+Result<std::vector<u8>> read_smbios_structure(const std::string& path) {
+    constexpr u64 most = 65535; // what a table of version 2 could hold
+    constexpr u8 end_of_table = 127;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return Error::not_found("-smbios file: cannot open {}", path);
+    std::vector<u8> s(most + 1);
+    file.read(reinterpret_cast<char*>(s.data()), i64(s.size()));
+    s.resize(size_t(file.gcount()));
+    if (s.size() < 4 || s.size() > most || s[1] < 4 || s[1] + 2u > s.size())
+        return Error::corrupt("-smbios file: {} is no structure: {} bytes, expected 6 to {}, and a length from 4 on",
+                              path, s.size(), most);
+    size_t at = s[1];
+    while (at + 1 < s.size() && (s[at] || s[at + 1])) at++;
+    if (at + 2 != s.size())
+        return Error::corrupt("-smbios file: {} is no one structure: its strings end at byte {} of {}", path,
+                              std::min(at + 2, s.size()), s.size());
+    if (s[0] == end_of_table)
+        return Error::corrupt("-smbios file: {} is an end of tables, expected another type", path);
+    return s;
+}
+
 Result<void> check_smbios(const PropertyList& given) {
+    if (given.size() == 1 && given[0].first == "file") {
+        TRY(read_smbios_structure(given[0].second));
+        return {};
+    }
     std::string_view type = type_of(given);
     const Fields* known = find_fields(type);
     if (!known) return Error::invalid_argument("-smbios type: '{}', expected 0, 1, 2, 3, 4, 11 or 17", type);
@@ -265,8 +297,17 @@ Result<void> check_smbios(const PropertyList& given) {
 
 std::vector<u8> smbios_tables(const SmbiosBoard& board) { return Tables(board).make(); }
 
-Result<void> give_smbios_tables(const SmbiosBoard& board, devices::FwCfg& fw_cfg) {
-    for (const PropertyList& p : board.given) TRY(check_smbios(p));
+Result<void> give_smbios_tables(SmbiosBoard board, devices::FwCfg& fw_cfg) {
+    for (const PropertyList& p : board.given) {
+        TRY(check_smbios(p));
+        if (p.size() != 1 || p[0].first != "file") continue;
+        board.structures.push_back(TRY(read_smbios_structure(p[0].second)));
+        std::string type = std::to_string(board.structures.back()[0]);
+        for (const PropertyList& other : board.given)
+            if (type_of(other) == type)
+                return Error::invalid_argument("-smbios type={}: {} has all of it, expected one of them", type,
+                                               p[0].second);
+    }
     std::vector<u8> tables = smbios_tables(board);
     // Section 5.2.2, the 64-bit entry point. The sum of its bytes is 0 modulo 256.
     std::vector<u8> entry{'_', 'S', 'M', '3', '_', 0, 24, 3, 0, 0, 1, 0};

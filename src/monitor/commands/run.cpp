@@ -15,9 +15,11 @@ Result<Json> query_status(Monitor& m, const Arguments&) {
     return j;
 }
 
-Result<Json> stop(Monitor& m, const Arguments&) {
+// What the disks work at is done when it answers.
+io::Task<Result<Json>> stop(Monitor& m, const Arguments&) {
     m.run().stop();
-    return none();
+    while (m.machine().in_flight()) co_await m.loop().sleep(std::chrono::milliseconds(1));
+    co_return none();
 }
 
 Result<Json> cont(Monitor& m, const Arguments&) {
@@ -65,7 +67,7 @@ Result<Json> set_action(Monitor& m, const Arguments& a) {
 
 constexpr Command commands[] = {
     {"query-status", "", "StatusInfo", "the run-state", of<query_status>, true},
-    {"stop", "", "", "stops the processors", of<stop>},
+    {"stop", "", "", "stops the processors; what the disks work at is finished", nullptr, false, of<stop>},
     {"cont", "", "", "lets them go on", of<cont>},
     {"quit", "", "", "ends the program", of<quit>},
     {"system_reset", "", "", "resets the machine", of<system_reset>},
@@ -83,6 +85,7 @@ constexpr EventInfo events[] = {
     {"SHUTDOWN", "guest bool, reason ShutdownCause", "the guest is off, or the program leaves"},
     {"POWERDOWN", "", "the power button was pressed"},
     {"MIGRATION", "status MigrationStatus", "a migration came to another step; the capability `events` turns it on"},
+    {"MIGRATION_PASS", "pass int", "a pass over RAM has ended; the capability `events` turns it on"},
     {"DEVICE_DELETED", "?device str, path str", "a device is gone"},
 };
 

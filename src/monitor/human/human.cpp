@@ -99,7 +99,11 @@ Result<void> info(HumanCall& c) {
 }
 
 Result<void> quit(HumanCall& c) { return c.qmp("quit"); }
-Result<void> stop(HumanCall& c) { return c.qmp("stop"); }
+Result<void> stop(HumanCall& c) {
+    c.m.run().stop();
+    c.m.machine().loop()->run_until([&] { return !c.m.machine().in_flight(); });
+    return {};
+}
 Result<void> cont(HumanCall& c) { return c.qmp("cont"); }
 Result<void> reset(HumanCall& c) { return c.qmp("system_reset"); }
 Result<void> power_down(HumanCall& c) { return c.qmp("system_powerdown"); }
@@ -142,6 +146,21 @@ Result<void> device_add(HumanCall& c) {
     }
     return c.qmp("device_add", arguments);
 }
+// "user,id=n1,hostfwd=...": as -netdev takes it.
+Result<void> netdev_add(HumanCall& c) {
+    net::Options o = TRY(net::parse(c.rest()));
+    std::string id = o.take("id");
+    if (id.empty()) return Error::invalid_argument("netdev_add: 'id' is missing, expected id=NAME");
+    Json arguments = object({{"type", o.kind}, {"id", id}});
+    for (const auto& [name, value] : o.values) {
+        Json list = arguments.find(name) ? *arguments.find(name) : Json::array();
+        list.push(value);
+        arguments.set(name, std::move(list));
+    }
+    return c.qmp("netdev_add", arguments);
+}
+Result<void> netdev_del(HumanCall& c) { return c.qmp("netdev_del", object({{"id", c.word()}})); }
+
 Result<void> device_del(HumanCall& c) { return c.qmp("device_del", object({{"id", c.word()}})); }
 
 // "ringbuf,id=r,size=4096": as -chardev takes it.
@@ -228,6 +247,14 @@ Result<void> migrate_set_capability(HumanCall& c) {
     return c.qmp("migrate-set-capabilities", object({{"capabilities", std::move(list)}}));
 }
 
+Result<void> migrate_set_parameter(HumanCall& c) {
+    std::string name = c.word();
+    if (name != "max-bandwidth" && name != "downtime-limit")
+        return Error::invalid_argument("migrate_set_parameter: '{}', expected one of max-bandwidth, downtime-limit",
+                                       name);
+    return c.qmp("migrate-set-parameters", object({{name, TRY(c.expression())}}));
+}
+
 Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
 
 constexpr HumanCommand own[] = {
@@ -245,6 +272,8 @@ constexpr HumanCommand own[] = {
     {"trace-event", "name on|off", "turns trace events on and off", trace_event},
     {"device_add", "driver[,prop=value][,...]", "plugs a device", device_add},
     {"device_del", "id", "unplugs one", device_del},
+    {"netdev_add", "type,id=ID[,option=value]", "opens a host network", netdev_add},
+    {"netdev_del", "id", "closes one", netdev_del},
     {"chardev-add", "backend,id=ID[,option=value]", "makes a character device", chardev_add},
     {"chardev-remove", "id", "removes one", chardev_remove},
     {"chardev-send-break", "id", "a break on its line", chardev_break},
@@ -258,6 +287,8 @@ constexpr HumanCommand own[] = {
     {"migrate_incoming", "uri", "after -incoming defer: loads a saved machine", migrate_incoming},
     {"migrate_cancel", "", "ends saving; the machine goes on", migrate_cancel},
     {"migrate_set_capability", "capability on|off", "`events` can be on", migrate_set_capability},
+    {"migrate_set_parameter", "parameter value", "max-bandwidth in bytes a second, downtime-limit in milliseconds",
+     migrate_set_parameter},
     {"screendump", "filename", "writes what a display shows", screendump},
 };
 
@@ -266,7 +297,7 @@ constexpr HumanCommand own[] = {
 std::span<const HumanCommand> human_commands() {
     static const std::vector<HumanCommand> all = [] {
         std::vector<HumanCommand> v(std::begin(own), std::end(own));
-        v.insert(v.end(), memory_commands.begin(), memory_commands.end());
+        for (auto more : {memory_commands, snapshot_commands}) v.insert(v.end(), more.begin(), more.end());
         std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.names < b.names; });
         return v;
     }();

@@ -211,11 +211,16 @@ Result<void> migration_(HumanCall& c) {
     const Json* status = all.find("status");
     if (!status) return {};
     c.print("Status: {}\n", *status->string());
-    for (std::string_view member : {"total-time", "downtime"})
+    for (std::string_view member : {"total-time", "expected-downtime", "downtime", "setup-time"})
         if (const Json* v = all.find(member)) c.print("{}: {} ms\n", member, v->dump());
     if (const Json* e = all.find("error-desc")) c.print("Error: {}\n", *e->string());
     if (const Json* ram = all.find("ram"))
         for (const auto& [member, v] : *ram->members()) c.print("{}: {}\n", member, v.dump());
+    return {};
+}
+Result<void> parameters(HumanCall& c) {
+    Json all = TRY(c.m.execute("query-migrate-parameters"));
+    for (const auto& [name, value] : *all.members()) c.print("{}: {}\n", name, value.dump());
     return {};
 }
 Result<void> capabilities(HumanCall& c) {
@@ -238,6 +243,7 @@ constexpr HumanCommand commands[] = {
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
     {"migrate", "", "how far saving or loading is", migration_},
     {"migrate_capabilities", "", "what of it is on", capabilities},
+    {"migrate_parameters", "", "its limits", parameters},
     {"name", "", "the machine's name", name},
     {"network", "", "the networks", network},
     {"qdm", "", "the types of devices", qdm},
@@ -245,6 +251,7 @@ constexpr HumanCommand commands[] = {
     {"qtree", "", "the tree of devices", qtree},
     {"registers", "[-a|index]", "the processor's registers; -a: of all", registers},
     {"roms", "", "what was loaded", roms},
+    {"snapshots", "", "machines kept inside the disks", show_snapshots},
     {"status", "", "the run-state", status},
     {"tlb", "", "the same as mem", mappings},
     {"trace-events", "[name]", "the trace events and whether they are on", trace_events},

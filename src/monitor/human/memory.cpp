@@ -1,5 +1,6 @@
 // HMP: memory, expressions, addresses.
 #include "monitor/commands.hpp"
+#include "monitor/dump.hpp"
 #include "monitor/human/human.hpp"
 #include <algorithm>
 #include <charconv>
@@ -181,6 +182,18 @@ Result<void> gpa2hva(HumanCall& c) {
     return {};
 }
 
+Result<void> dump_memory(HumanCall& c) {
+    std::string path = c.word();
+    if (path.empty()) return Error::invalid_argument("dump-guest-memory: expected a file, and begin and length");
+    u64 begin = 0, length = ~u64{0};
+    if (!c.rest().empty()) {
+        begin = TRY(c.expression());
+        length = TRY(c.expression());
+    }
+    if (c.m.dump.status == "active") return Error::busy("There is a dump in process, please wait.");
+    return c.m.machine().loop()->run(dump(c.m, path, begin, length));
+}
+
 constexpr HumanCommand commands[] = {
     {"x", "/fmt addr", "shows memory at the processor's addresses; fmt: count, x d u o c i, b h w g", examine},
     {"xp", "/fmt addr", "shows memory at physical addresses", examine_physical},
@@ -188,6 +201,7 @@ constexpr HumanCommand commands[] = {
     {"sum", "addr size", "the 16-bit checksum of a piece of memory", sum},
     {"memsave", "addr size file", "writes memory at the processor's addresses to a file", memsave},
     {"pmemsave", "addr size file", "writes memory at physical addresses to a file", pmemsave},
+    {"dump-guest-memory", "file [begin length]", "writes RAM and registers to an ELF core file", dump_memory},
     {"gva2gpa", "addr", "the physical address of a processor's address", gva2gpa},
     {"gpa2hva", "addr", "the host's address of a physical address", gpa2hva},
 };

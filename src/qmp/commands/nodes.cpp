@@ -214,7 +214,7 @@ Task<Result<Json>> delete_internal(Server& s, const Arguments& a) {
     for (auto& i : image.snapshots()) {
         if ((a.has("id") && i.id != a.text("id")) || (a.has("name") && i.name != a.text("name"))) continue;
         block::Drained quiet = co_await block::drain(image);
-        CO_CHECK(co_await image.snapshot_delete(i.id));
+        CO_CHECK(co_await image.snapshot_delete(i));
         Json j = Json::object();
         j.set("id", i.id);
         j.set("name", i.name);
