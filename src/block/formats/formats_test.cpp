@@ -1,0 +1,196 @@
+// What no other program's image can show: known answers, and errors of the layer below.
+#include "block/formats/luks/aes.hpp"
+#include "block/formats/luks/luks.hpp"
+#include "block/formats/vhdx/vhdx.hpp"
+#include "block/formats/vmdk/vmdk.hpp"
+#include "block/protocols/memory.hpp"
+#include <gtest/gtest.h>
+#include <random>
+
+namespace mimic::block {
+namespace {
+
+std::vector<u8> bytes_of(std::string_view s) { return {s.begin(), s.end()}; }
+std::vector<u8> unhex(std::string_view s) {
+    std::vector<u8> out;
+    for (size_t i = 0; i + 1 < s.size(); i += 2) out.push_back(u8(std::stoul(std::string(s.substr(i, 2)), nullptr, 16)));
+    return out;
+}
+
+// FIPS 197, appendix C.
+TEST(Luks, AesKnownAnswers) {
+    struct Case {
+        size_t key;
+        const char* cipher;
+    };
+    for (Case c : {Case{16, "69c4e0d86a7b0430d8cdb78070b4c55a"}, Case{24, "dda97ca4864cdfe06eaf70a0ec0d7191"},
+                   Case{32, "8ea2b7ca516745bfeafc49904b496089"}}) {
+        std::vector<u8> key(c.key), plain = unhex("00112233445566778899aabbccddeeff"), many;
+        for (size_t i = 0; i < key.size(); i++) key[i] = u8(i);
+        luks::Aes aes(key);
+        for (bool library : {false, true}) {
+            if (library) aes.use_library();
+            // Eleven: a group of eight and three.
+            many.clear();
+            for (int i = 0; i < 11; i++) many.insert(many.end(), plain.begin(), plain.end());
+            aes.run(true, many);
+            for (int i = 0; i < 11; i++)
+                EXPECT_EQ(std::vector<u8>(many.begin() + i * 16, many.begin() + i * 16 + 16), unhex(c.cipher));
+            aes.run(false, many);
+            EXPECT_EQ(std::vector<u8>(many.end() - 16, many.end()), plain);
+        }
+    }
+}
+
+// RFC 6070, and the same input with SHA-256 (RFC 7914, chapter 11, has others).
+TEST(Luks, Pbkdf2KnownAnswers) {
+    auto secret = bytes_of("password"), salt = bytes_of("salt");
+    EXPECT_EQ(luks::derive(0, secret, salt, 1, 20), unhex("0c60c80f961f0e71f3a9b524af6012062fe037a6"));
+    EXPECT_EQ(luks::derive(0, secret, salt, 4096, 20), unhex("4b007901b765489abead49d926f721d065a429c1"));
+    EXPECT_EQ(luks::derive(0, bytes_of("passwordPASSWORDpassword"), bytes_of("saltSALTsaltSALTsaltSALTsaltSALTsalt"), 4096, 25),
+              unhex("3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038"));
+    EXPECT_EQ(luks::derive(2, bytes_of("passwd"), salt, 1, 64),
+              unhex("55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
+                    "49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"));
+}
+
+TEST(Vhdx, Checksum) { EXPECT_EQ(vhdx::crc32c(bytes_of("123456789")), 0xe3069283u); }
+
+TEST(Vmdk, Descriptors) {
+    auto d = vmdk::parse_descriptor("# Disk DescriptorFile\r\nversion=1\r\nCID=0000beef\r\nparentCID=ffffffff\r\n"
+                                    "createType = \"twoGbMaxExtentSparse\"\r\nRW 100 SPARSE \"a b.vmdk\"\r\nRDONLY 8 ZERO\r\n");
+    ASSERT_TRUE(d) << d.error().message();
+    EXPECT_EQ(d->cid, 0xbeefu);
+    EXPECT_EQ(d->text.substr(d->cid_place, 8), "0000beef");
+    ASSERT_EQ(d->extents.size(), 2u);
+    EXPECT_EQ(d->extents[0].filename, "a b.vmdk");
+    EXPECT_EQ(d->extents[1].sectors, 8u);
+    EXPECT_FALSE(vmdk::parse_descriptor("CID=1\n"));
+    EXPECT_FALSE(vmdk::parse_descriptor("createType=\"x\"\nRW 5 FLAT\n"));
+}
+
+struct Variant {
+    const char *format, *options;
+};
+constexpr Variant variants[] = {{"vmdk", ""},
+                                {"vmdk", "zeroed_grain=on"},
+                                {"vmdk", "subformat=streamOptimized"},
+                                {"vdi", ""},
+                                {"vpc", "force_size=on"},
+                                {"vhdx", "block_size=1M"},
+                                {"qcow", ""},
+                                {"qed", "cluster_size=4k,table_size=1"}};
+
+struct Bench {
+    std::unique_ptr<io::Loop> loop = std::move(*io::Loop::create());
+    Context context{.loop = *loop};
+    std::shared_ptr<MemoryImage> image = std::make_shared<MemoryImage>();
+
+    Result<void> create(const Variant& v, u64 size) {
+        Json options = *parse_flat(v.options);
+        options.set("size", size);
+        CreateArguments a{"memory", std::move(options), make_memory_node(context, image)};
+        return loop->run(find_driver(v.format)->create(context, a));
+    }
+    // With a rule of blkdebug, or none.
+    Result<NodePtr> open(const Variant& v, const std::string& rule) {
+        OpenArguments a;
+        a.common.discard = DiscardMode::unmap;
+        a.options = Json::object();
+        a.no_backing = true;
+        a.file = make_memory_node(context, image);
+        if (!rule.empty()) {
+            OpenArguments below;
+            below.common.discard = DiscardMode::unmap;
+            below.options = *nest(*parse_flat(rule));
+            below.file = a.file;
+            a.file = *loop->run(blkdebug_driver.open(context, below));
+        }
+        return loop->run(find_driver(v.format)->open(context, a));
+    }
+};
+
+// Writes, zeros, reads and flushes at random; false if one of them failed.
+bool change(Bench& b, Node& node, unsigned seed) {
+    std::mt19937_64 random(seed);
+    bool good = true;
+    for (int i = 0; i < 50; i++) {
+        std::vector<u8> data(1 + random() % 200000, u8(i));
+        u64 at = random() % (node.size() - data.size());
+        IoVec memory{std::span<u8>(data)};
+        switch (random() % 5) {
+        case 0: good &= bool(b.loop->run(node.flush())); break;
+        case 1: good &= bool(b.loop->run(node.write_zeroes(at, data.size(), flag::may_unmap))); break;
+        case 2: good &= bool(b.loop->run(node.read(at, memory))); break;
+        default: good &= bool(b.loop->run(node.write(at, memory)));
+        }
+    }
+    return good;
+}
+
+// Errors of the layer below reach the caller; the image stays whole, and what it shows is no other block's.
+TEST(Formats, InjectedErrorsArriveAndHarmNothing) {
+    constexpr u64 size = 2u << 20;
+    for (auto& v : variants) {
+        u64 reached = 0;
+        for (std::string type : {"write", "read", "flush", "write-zeroes"})
+            for (unsigned after = 0; after < 24; after += type == "write" ? 1 : 4) {
+                Bench b;
+                ASSERT_TRUE(b.create(v, size));
+                auto node = b.open(v, fmt::format("inject-error.0.iotype={},inject-error.0.errno={},inject-error.0.after={},"
+                                                  "inject-error.0.once=on",
+                                                  type, after % 2 ? 5 : 28, after));
+                if (!node) {
+                    reached++;
+                    continue;
+                }
+                bool ran = change(b, **node, after);
+                auto closed = b.loop->run((*node)->close());
+                reached += !ran || !closed;
+                node->reset();
+                auto again = b.open(v, "");
+                ASSERT_TRUE(again) << v.format << " " << type << " " << after << ": " << again.error().message();
+                auto report = b.loop->run((*again)->check(Fix::none));
+                ASSERT_TRUE(report);
+                EXPECT_EQ(report->corruptions, 0u)
+                    << v.format << " " << v.options << " " << type << " after " << after << ": "
+                    << (report->messages.empty() ? "" : report->messages[0]);
+                ASSERT_TRUE(b.loop->run((*again)->close()));
+            }
+        EXPECT_GT(reached, 12u) << v.format << " " << v.options << ": most faults are met";
+    }
+}
+
+// A write that failed and is tried again succeeds, and everything is there after the image was closed.
+TEST(Formats, ARetriedWriteIsThere) {
+    for (auto& v : variants)
+        for (unsigned after = 0; after < 8; after++) {
+            Bench b;
+            ASSERT_TRUE(b.create(v, 2u << 20));
+            auto node = b.open(v, fmt::format("inject-error.0.iotype=write,inject-error.0.after={},inject-error.0.once=on", after));
+            if (!node) continue;
+            std::vector<u8> data(70000, 5), seen(70000);
+            IoVec out{std::span<u8>(data)}, in{std::span<u8>(seen)};
+            for (u64 at : {u64(1000), u64(1) << 20}) {
+                auto r = b.loop->run((*node)->write(at, out));
+                if (!r) r = b.loop->run((*node)->write(at, out));
+                ASSERT_TRUE(r) << v.format << ": " << r.error().message();
+            }
+            auto closed = b.loop->run((*node)->flush());
+            if (!closed) closed = b.loop->run((*node)->flush());
+            ASSERT_TRUE(closed) << v.format << ": " << closed.error().message();
+            auto ended = b.loop->run((*node)->close()); // the error may come as late as here
+            static_cast<void>(ended);
+            node->reset();
+            auto again = b.open(v, "");
+            ASSERT_TRUE(again);
+            for (u64 at : {u64(1000), u64(1) << 20}) {
+                ASSERT_TRUE(b.loop->run((*again)->read(at, in)));
+                EXPECT_EQ(seen, data) << v.format << " " << v.options << " after " << after;
+            }
+            ASSERT_TRUE(b.loop->run((*again)->close()));
+        }
+}
+
+} // namespace
+} // namespace mimic::block
