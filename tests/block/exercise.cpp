@@ -1,9 +1,9 @@
 // block_exercise IMAGE OPTIONS SEED STEPS RAW [FORMAT]: opens an image (qcow2 without FORMAT) that exists, makes STEPS random changes and writes what
 // its guest sees to RAW. With --seeds DIR it writes a corpus for block_qcow2_fuzz instead, with --format-seeds one for
 // block_formats_fuzz. OPTIONS: letters; s snapshots, c compressed writes, r resizing, d discards.
+#include "block/qcow2/exercise.hpp"
 #include "block/bytes.hpp"
 #include "block/protocols/memory.hpp"
-#include "block/qcow2/exercise.hpp"
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -135,7 +135,8 @@ int main(int argc, char** argv) {
         return 0;
     }
     if (argc != 6 && argc != 7) {
-        std::fputs("usage: block_exercise IMAGE OPTIONS SEED STEPS RAW [FORMAT] | --seeds DIR | --format-seeds DIR\n", stderr);
+        std::fputs("usage: block_exercise IMAGE OPTIONS SEED STEPS RAW [FORMAT] | --seeds DIR | --format-seeds DIR\n",
+                   stderr);
         return 2;
     }
     Context context{.loop = **loop};

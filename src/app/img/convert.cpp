@@ -467,8 +467,7 @@ Task<int> cmd_convert(Tool& tool) {
         Conversion c(tool, s, sources, target);
         c.backed_target = backed && target->backing();
         // A new image is zero where nothing was written; an old one is not.
-        c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target &&
-                        target->has_zero_init();
+        c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target && target->has_zero_init();
         c.offload = s.offload && sources.size() == 1;
         Result<void> r;
         if (total) r = co_await c.run();

@@ -13,7 +13,8 @@ namespace {
 std::vector<u8> bytes_of(std::string_view s) { return {s.begin(), s.end()}; }
 std::vector<u8> unhex(std::string_view s) {
     std::vector<u8> out;
-    for (size_t i = 0; i + 1 < s.size(); i += 2) out.push_back(u8(std::stoul(std::string(s.substr(i, 2)), nullptr, 16)));
+    for (size_t i = 0; i + 1 < s.size(); i += 2)
+        out.push_back(u8(std::stoul(std::string(s.substr(i, 2)), nullptr, 16)));
     return out;
 }
 
@@ -47,7 +48,8 @@ TEST(Luks, Pbkdf2KnownAnswers) {
     auto secret = bytes_of("password"), salt = bytes_of("salt");
     EXPECT_EQ(luks::derive(0, secret, salt, 1, 20), unhex("0c60c80f961f0e71f3a9b524af6012062fe037a6"));
     EXPECT_EQ(luks::derive(0, secret, salt, 4096, 20), unhex("4b007901b765489abead49d926f721d065a429c1"));
-    EXPECT_EQ(luks::derive(0, bytes_of("passwordPASSWORDpassword"), bytes_of("saltSALTsaltSALTsaltSALTsaltSALTsalt"), 4096, 25),
+    EXPECT_EQ(luks::derive(0, bytes_of("passwordPASSWORDpassword"), bytes_of("saltSALTsaltSALTsaltSALTsaltSALTsalt"),
+                           4096, 25),
               unhex("3d2eec4fe41c849b80c8d83662c0e44a8b291a964cf2f07038"));
     EXPECT_EQ(luks::derive(2, bytes_of("passwd"), salt, 1, 64),
               unhex("55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
@@ -57,8 +59,9 @@ TEST(Luks, Pbkdf2KnownAnswers) {
 TEST(Vhdx, Checksum) { EXPECT_EQ(vhdx::crc32c(bytes_of("123456789")), 0xe3069283u); }
 
 TEST(Vmdk, Descriptors) {
-    auto d = vmdk::parse_descriptor("# Disk DescriptorFile\r\nversion=1\r\nCID=0000beef\r\nparentCID=ffffffff\r\n"
-                                    "createType = \"twoGbMaxExtentSparse\"\r\nRW 100 SPARSE \"a b.vmdk\"\r\nRDONLY 8 ZERO\r\n");
+    auto d = vmdk::parse_descriptor(
+        "# Disk DescriptorFile\r\nversion=1\r\nCID=0000beef\r\nparentCID=ffffffff\r\n"
+        "createType = \"twoGbMaxExtentSparse\"\r\nRW 100 SPARSE \"a b.vmdk\"\r\nRDONLY 8 ZERO\r\n");
     ASSERT_TRUE(d) << d.error().message();
     EXPECT_EQ(d->cid, 0xbeefu);
     EXPECT_EQ(d->text.substr(d->cid_place, 8), "0000beef");
@@ -137,9 +140,10 @@ TEST(Formats, InjectedErrorsArriveAndHarmNothing) {
             for (unsigned after = 0; after < 24; after += type == "write" ? 1 : 4) {
                 Bench b;
                 ASSERT_TRUE(b.create(v, size));
-                auto node = b.open(v, fmt::format("inject-error.0.iotype={},inject-error.0.errno={},inject-error.0.after={},"
-                                                  "inject-error.0.once=on",
-                                                  type, after % 2 ? 5 : 28, after));
+                auto node =
+                    b.open(v, fmt::format("inject-error.0.iotype={},inject-error.0.errno={},inject-error.0.after={},"
+                                          "inject-error.0.once=on",
+                                          type, after % 2 ? 5 : 28, after));
                 if (!node) {
                     reached++;
                     continue;
@@ -152,9 +156,8 @@ TEST(Formats, InjectedErrorsArriveAndHarmNothing) {
                 ASSERT_TRUE(again) << v.format << " " << type << " " << after << ": " << again.error().message();
                 auto report = b.loop->run((*again)->check(Fix::none));
                 ASSERT_TRUE(report);
-                EXPECT_EQ(report->corruptions, 0u)
-                    << v.format << " " << v.options << " " << type << " after " << after << ": "
-                    << (report->messages.empty() ? "" : report->messages[0]);
+                EXPECT_EQ(report->corruptions, 0u) << v.format << " " << v.options << " " << type << " after " << after
+                                                   << ": " << (report->messages.empty() ? "" : report->messages[0]);
                 ASSERT_TRUE(b.loop->run((*again)->close()));
             }
         EXPECT_GT(reached, 12u) << v.format << " " << v.options << ": most faults are met";
@@ -167,7 +170,8 @@ TEST(Formats, ARetriedWriteIsThere) {
         for (unsigned after = 0; after < 8; after++) {
             Bench b;
             ASSERT_TRUE(b.create(v, 2u << 20));
-            auto node = b.open(v, fmt::format("inject-error.0.iotype=write,inject-error.0.after={},inject-error.0.once=on", after));
+            auto node = b.open(
+                v, fmt::format("inject-error.0.iotype=write,inject-error.0.after={},inject-error.0.once=on", after));
             if (!node) continue;
             std::vector<u8> data(70000, 5), seen(70000);
             IoVec out{std::span<u8>(data)}, in{std::span<u8>(seen)};

@@ -62,8 +62,8 @@ Task<Result<BlockMap::PagePtr>> BlockMap::page(u64 number) {
         CO_CHECK(co_await file_.read(place, memory));
         for (u64 i = 0; i < l_.page_entries; i++) {
             const u8* p = &raw[i * l_.entry_bytes];
-            fresh->entries[i] = l_.entry_bytes == 4 ? (l_.big_endian ? get32(p) : le32(p))
-                                                    : (l_.big_endian ? get64(p) : le64(p));
+            fresh->entries[i] =
+                l_.entry_bytes == 4 ? (l_.big_endian ? get32(p) : le32(p)) : (l_.big_endian ? get64(p) : le64(p));
         }
     }
     pages_[number] = fresh;
@@ -113,7 +113,8 @@ Task<Result<void>> BlockMap::set_entry(u64 block, u64 entry) {
             co_return Error::corrupt("the directory of '{}' has {} entries, block {} needs {}", file_.filename(),
                                      directory_.size(), block, table + 1);
         u64 place = end_;
-        if (place > l_.last_place) co_return Error::no_space("'{}': its tables can't name more space", file_.filename());
+        if (place > l_.last_place)
+            co_return Error::no_space("'{}': its tables can't name more space", file_.filename());
         end_ = round_up(place + bytes, l_.alignment);
         directory_[table] = directory_word(place);
         directory_first_ = directory_dirty_ ? std::min(directory_first_, table) : table;
@@ -165,7 +166,10 @@ Task<Result<void>> BlockMap::flush_tables() {
     };
     std::vector<Part> parts;
     for (auto& [number, p] : std::exchange(dirty_pages_, {})) {
-        parts.push_back({number, p->dirty_first, p, {p->entries.begin() + long(p->dirty_first), p->entries.begin() + long(p->dirty_last)}});
+        parts.push_back({number,
+                         p->dirty_first,
+                         p,
+                         {p->entries.begin() + long(p->dirty_first), p->entries.begin() + long(p->dirty_last)}});
         p->dirty_first = p->dirty_last = 0;
     }
     bool directory = std::exchange(directory_dirty_, false);

@@ -1,7 +1,7 @@
 #include "block/formats/luks/aes.hpp"
 #include <openssl/crypto.h>
 #if defined(__x86_64__)
-#include <immintrin.h>
+#    include <immintrin.h>
 #endif
 
 namespace mimic::block::luks {
@@ -9,7 +9,7 @@ namespace mimic::block::luks {
 #if defined(__x86_64__)
 namespace {
 
-#define AES_CODE __attribute__((target("aes,sse4.1")))
+#    define AES_CODE __attribute__((target("aes,sse4.1")))
 
 AES_CODE u32 substitute(u32 word) {
     __m128i v = _mm_set_epi32(0, 0, int(word), 0);
@@ -46,8 +46,7 @@ template <bool encrypt, int N>
 AES_CODE void blocks(const u8* keys, unsigned rounds, u8* data) {
     auto* k = reinterpret_cast<const __m128i*>(keys);
     __m128i b[N];
-    for (int i = 0; i < N; i++)
-        b[i] = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), k[0]);
+    for (int i = 0; i < N; i++) b[i] = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i), k[0]);
     for (unsigned r = 1; r < rounds; r++)
         for (int i = 0; i < N; i++) b[i] = encrypt ? _mm_aesenc_si128(b[i], k[r]) : _mm_aesdec_si128(b[i], k[r]);
     for (int i = 0; i < N; i++) {
@@ -66,8 +65,7 @@ void run_all(const u8* keys, unsigned rounds, std::span<u8> data) {
 } // namespace
 #endif
 
-Aes::Aes(std::span<const u8> key)
-    : rounds_(unsigned(key.size() / 4 + 6)) {
+Aes::Aes(std::span<const u8> key) : rounds_(unsigned(key.size() / 4 + 6)) {
     AES_set_encrypt_key(key.data(), int(key.size() * 8), &library_[1]);
     AES_set_decrypt_key(key.data(), int(key.size() * 8), &library_[0]);
 #if defined(__x86_64__)
@@ -83,7 +81,8 @@ Aes::~Aes() {
 
 void Aes::run(bool encrypt, std::span<u8> data) const {
 #if defined(__x86_64__)
-    if (instructions_) return encrypt ? run_all<true>(keys_[1], rounds_, data) : run_all<false>(keys_[0], rounds_, data);
+    if (instructions_)
+        return encrypt ? run_all<true>(keys_[1], rounds_, data) : run_all<false>(keys_[0], rounds_, data);
 #endif
     for (size_t at = 0; at + 16 <= data.size(); at += 16)
         (encrypt ? AES_encrypt : AES_decrypt)(&data[at], &data[at], &library_[encrypt]);

@@ -1,7 +1,7 @@
 // Hashes, key derivation and encryption of sectors, on libcrypto's plain functions: its newer interface brings a thousand
 // pointers to relocate at each start of the program, which nobody but users of this format would need.
-#include "block/formats/luks/aes.hpp"
 #include "block/bytes.hpp"
+#include "block/formats/luks/aes.hpp"
 #include "block/formats/luks/luks.hpp"
 #include <algorithm>
 #include <ctime>
@@ -203,7 +203,8 @@ Result<SectorCipher> SectorCipher::create(const Algorithm& a, std::span<const u8
     } else if (a.ivgen == Ivgen::essiv) {
         Key hashed = hash_of(a.ivgen_hash, key);
         if (hashed.size() != 16 && hashed.size() != 24 && hashed.size() != 32)
-            return Error::unsupported("essiv with hash {}, expected one of 16, 24 or 32 bytes", hash_names[a.ivgen_hash]);
+            return Error::unsupported("essiv with hash {}, expected one of 16, 24 or 32 bytes",
+                                      hash_names[a.ivgen_hash]);
         out.state_->vector.emplace(hashed);
         wipe(hashed);
     }

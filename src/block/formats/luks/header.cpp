@@ -64,11 +64,13 @@ Result<void> check_slots(const Header& h) {
         const Slot& s = h.slot[i];
         u64 end = s.offset + h.material_sectors(s);
         if (s.stripes == 0 || s.stripes > most_stripes)
-            return Error::corrupt("luks header: key slot {} has {} stripes, expected 1 to {}", i, s.stripes, most_stripes);
+            return Error::corrupt("luks header: key slot {} has {} stripes, expected 1 to {}", i, s.stripes,
+                                  most_stripes);
         if (s.active && s.iterations == 0) return Error::corrupt("luks header: key slot {} has no iterations", i);
         if (s.offset * sector < header_bytes || (h.payload && end > h.payload))
-            return Error::corrupt("luks header: key slot {} lies at sector {} to {}, expected between header and payload ({})",
-                                  i, s.offset, end, h.payload);
+            return Error::corrupt(
+                "luks header: key slot {} lies at sector {} to {}, expected between header and payload ({})", i,
+                s.offset, end, h.payload);
         for (size_t k = 0; k < i; k++)
             if (s.offset < h.slot[k].offset + h.material_sectors(h.slot[k]) && h.slot[k].offset < end)
                 return Error::corrupt("luks header: key slots {} and {} overlap", k, i);
@@ -83,7 +85,8 @@ bool has_magic(std::span<const u8> head) {
 }
 
 Result<Header> parse(std::span<const u8> b) {
-    if (!std::ranges::equal(b.first(sizeof magic), magic)) return Error::invalid_argument("Volume is not in LUKS format");
+    if (!std::ranges::equal(b.first(sizeof magic), magic))
+        return Error::invalid_argument("Volume is not in LUKS format");
     if (get16(&b[at_version]) != 1)
         return Error::unsupported("LUKS version {} is not supported, expected 1", get16(&b[at_version]));
     Header h{.cipher_name = text_at(b, at_cipher, 32),

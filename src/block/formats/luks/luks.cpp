@@ -1,6 +1,6 @@
 // Opening, creating and amending luks volumes.
-#include "base/io/pool.hpp"
 #include "block/formats/luks/luks.hpp"
+#include "base/io/pool.hpp"
 #include <algorithm>
 
 namespace mimic::block {
@@ -176,8 +176,9 @@ Task<Result<void>> LuksNode::remove_secrets(const AmendOptions& o) {
     }
     if (gone.empty()) co_return Error::not_found("No keyslots match given (old) password for erase operation");
     if (gone.size() == size_t(std::ranges::count(h_.slot, true, &Slot::active)))
-        co_return Error::invalid_argument("All the active keyslots match the (old) password that was given and erasing them "
-                                          "will erase all the data in the image irreversibly - refusing operation");
+        co_return Error::invalid_argument(
+            "All the active keyslots match the (old) password that was given and erasing them "
+            "will erase all the data in the image irreversibly - refusing operation");
     for (size_t i : gone) CO_CHECK(co_await erase_slot(*file(), h_, i));
     co_return co_await write_header();
 }
@@ -223,7 +224,8 @@ Result<Algorithm> algorithm_of(const CreateOptions& o) {
         return Error::invalid_argument("ivgen-hash-alg is only for ivgen-alg=essiv");
     if (o.ivgen_hash) a.ivgen_hash = *o.ivgen_hash;
     if (a.mode == Mode::xts && a.cipher == 1)
-        return Error::unsupported("Cipher algorithm 'aes-192' in mode 'xts' is not supported, expected aes-128 or aes-256");
+        return Error::unsupported(
+            "Cipher algorithm 'aes-192' in mode 'xts' is not supported, expected aes-128 or aes-256");
     return a;
 }
 

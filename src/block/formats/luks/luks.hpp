@@ -64,7 +64,7 @@ struct Slot {
 };
 struct Header {
     Algorithm algorithm;
-    std::string cipher_name, cipher_mode, hash_name; // as the header has them
+    std::string cipher_name, cipher_mode, hash_name;       // as the header has them
     u32 payload = 0, key_bytes = 0, digest_iterations = 0; // payload in sectors
     std::array<u8, 20> digest{};
     std::array<u8, 32> digest_salt{};

@@ -81,7 +81,8 @@ Task<Result<Unlocked>> unlock(Node& file, const Header& h, std::span<const u8> s
     for (size_t i = 0; i < slots; i++) {
         const Slot& s = h.slot[i];
         if (!s.active || (only && *only != i)) continue;
-        CO_TRY(auto material, co_await read_part(file, s.offset * sector, h.material_sectors(s) * sector, "key material"));
+        CO_TRY(auto material,
+               co_await read_part(file, s.offset * sector, h.material_sectors(s) * sector, "key material"));
         // Deriving takes long on purpose: not on the loop's thread.
         auto opened = co_await file.loop().compute().run(file.loop(), [&]() -> Result<Key> {
             Key key = TRY(open_material(h, s, material, secret));

@@ -40,8 +40,7 @@ struct CreateOptions {
 
 Result<Header> parse(std::span<const u8> b) {
     if (get32(&b[0]) != magic) return Error::invalid_argument("Image not in qcow format");
-    if (get32(&b[4]) != 1)
-        return Error::unsupported("qcow (v{}) does not support qcow version {}", 1, get32(&b[4]));
+    if (get32(&b[4]) != 1) return Error::unsupported("qcow (v{}) does not support qcow version {}", 1, get32(&b[4]));
     Header h{.backing_offset = get64(&b[8]), .size = get64(&b[24]), .directory = get64(&b[40])};
     h.backing_length = get32(&b[16]);
     h.cluster_bits = b[32];
@@ -54,9 +53,11 @@ Result<Header> parse(std::span<const u8> b) {
         return Error::corrupt("L2 table size must be between 512 and 64k (found 2^{} entries)", h.table_bits);
     if (u32 crypt = get32(&b[36]))
         return Error::unsupported("qcow images with encryption (method {}) are not supported", crypt);
-    if (h.size > u64(INT64_MAX) - (u64(1) << 32)) return Error::corrupt("qcow header: the size {} is too large", h.size);
+    if (h.size > u64(INT64_MAX) - (u64(1) << 32))
+        return Error::corrupt("qcow header: the size {} is too large", h.size);
     if (h.backing_length > longest_name)
-        return Error::corrupt("Backing file name too long ({} bytes, expected at most {})", h.backing_length, longest_name);
+        return Error::corrupt("Backing file name too long ({} bytes, expected at most {})", h.backing_length,
+                              longest_name);
     return h;
 }
 
@@ -87,9 +88,7 @@ size_t deflate_cluster(std::span<const u8> in, std::span<u8> out) {
 
 class QcowMap final : public BlockMap {
 public:
-    QcowMap(Node& owner, Node& file, const Layout& l, const Header& h)
-        : BlockMap(owner, file, l)
-        , h_(h) {}
+    QcowMap(Node& owner, Node& file, const Layout& l, const Header& h) : BlockMap(owner, file, l), h_(h) {}
 
     Task<Result<void>> write_packed(u64 block, std::span<const u8> bytes) {
         std::vector<u8> whole(l_.block_size), packed(l_.block_size - 1);
@@ -129,7 +128,9 @@ protected:
         u64 length = e >> (63 - h_.cluster_bits) & (l_.block_size - 1);
         CO_TRY(auto packed, co_await read_part(file_, place, length, "packed cluster"));
         bool ok = co_await owner_.loop().compute().run(owner_.loop(), [&] { return inflate_cluster(packed, out); });
-        if (!ok) co_return Error::corrupt("cluster {} of '{}' at {:#x} could not be unpacked", block, file_.filename(), place);
+        if (!ok)
+            co_return Error::corrupt("cluster {} of '{}' at {:#x} could not be unpacked", block, file_.filename(),
+                                     place);
         co_return Result<void>();
     }
 
@@ -228,9 +229,10 @@ Task<Result<void>> create_qcow(Context& context, CreateArguments& a) {
 MIMIC_BLOCK_DRIVER(qcow) = {
     .name = "qcow",
     .supports_backing = true,
-    .probe = [](std::span<const u8> head) {
-        return head.size() >= 8 && get32(&head[0]) == magic && get32(&head[4]) == 1 ? 100 : 0;
-    },
+    .probe =
+        [](std::span<const u8> head) {
+            return head.size() >= 8 && get32(&head[0]) == magic && get32(&head[4]) == 1 ? 100 : 0;
+        },
     .open = open_qcow,
     .create = create_qcow,
     .describe_create = describe_options<CreateOptions>,

@@ -47,14 +47,16 @@ struct CreateOptions {
 
 Result<void> check_sizes(const Header& h) {
     if (!std::has_single_bit(h.cluster) || h.cluster < smallest_cluster || h.cluster > largest_cluster)
-        return Error::invalid_argument("QED cluster size must be within range [4096, 67108864] and power of 2 (found {})",
-                                       h.cluster);
+        return Error::invalid_argument(
+            "QED cluster size must be within range [4096, 67108864] and power of 2 (found {})", h.cluster);
     if (!std::has_single_bit(h.table) || h.table > largest_table)
-        return Error::invalid_argument("QED table size must be within range [1, 16] and power of 2 (found {})", h.table);
+        return Error::invalid_argument("QED table size must be within range [1, 16] and power of 2 (found {})",
+                                       h.table);
     if (h.size > h.largest_size() || h.size % 512)
-        return Error::invalid_argument("QED image size must be a non-zero multiple of cluster size and less than {} bytes "
-                                       "(found {})",
-                                       h.largest_size(), h.size);
+        return Error::invalid_argument(
+            "QED image size must be a non-zero multiple of cluster size and less than {} bytes "
+            "(found {})",
+            h.largest_size(), h.size);
     return {};
 }
 
@@ -84,16 +86,19 @@ Result<Header> parse(std::span<const u8> b) {
     h.size = le64(&b[48]);
     h.backing_offset = le32(&b[56]);
     h.backing_length = le32(&b[60]);
-    if (h.features & ~feature::all) return Error::unsupported("Unsupported QED features: {:x}", h.features & ~feature::all);
+    if (h.features & ~feature::all)
+        return Error::unsupported("Unsupported QED features: {:x}", h.features & ~feature::all);
     TRY(check_sizes(h));
     u64 own = h.header * h.cluster;
     if (h.header == 0 || h.header > (u64(1) << 20) || h.directory < own || h.directory % h.cluster)
-        return Error::corrupt("qed header: the L1 table is at {:#x}, expected a cluster behind the header of {} clusters",
-                              h.directory, h.header);
+        return Error::corrupt(
+            "qed header: the L1 table is at {:#x}, expected a cluster behind the header of {} clusters", h.directory,
+            h.header);
     if ((h.features & feature::backing_file) &&
         (h.backing_length > longest_name || u64(h.backing_offset) + h.backing_length > own))
-        return Error::corrupt("qed header: the backing file's name at {:#x} has {} bytes, expected at most {} in the header",
-                              h.backing_offset, h.backing_length, longest_name);
+        return Error::corrupt(
+            "qed header: the backing file's name at {:#x} has {} bytes, expected at most {} in the header",
+            h.backing_offset, h.backing_length, longest_name);
     return h;
 }
 
@@ -130,8 +135,8 @@ public:
 
     Task<Result<void>> start() {
         if (h_.tables() > file()->size() / 8)
-            co_return Error::corrupt("the L1 table of '{}' needs {} entries, the file has {} bytes", filename(), h_.tables(),
-                                     file()->size());
+            co_return Error::corrupt("the L1 table of '{}' needs {} entries, the file has {} bytes", filename(),
+                                     h_.tables(), file()->size());
         CO_TRY(auto raw, co_await read_part(*file(), h_.directory, h_.tables() * 8, "L1 table"));
         std::vector<u64> directory(h_.tables());
         for (size_t i = 0; i < directory.size(); i++) directory[i] = le64(&raw[i * 8]);

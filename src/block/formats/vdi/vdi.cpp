@@ -94,8 +94,8 @@ Result<Header> parse(std::span<const u8> h, u64 file_size) {
         if (std::ranges::any_of(h.subspan(uuid, 16), [](u8 b) { return b != 0; }))
             return Error::unsupported("unsupported VDI image (non-NULL {} UUID): differencing images are not supported",
                                       uuid == at_link_uuid ? "link" : "parent");
-    Header o{le32(&h[at_table]), le32(&h[at_data]), le64(&h[at_disk_size]), le32(&h[at_block_size]),
-             le32(&h[at_blocks]), type == type_static};
+    Header o{le32(&h[at_table]),      le32(&h[at_data]),   le64(&h[at_disk_size]),
+             le32(&h[at_block_size]), le32(&h[at_blocks]), type == type_static};
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > largest_block)
         return bad("the block size", o.block_size, "a power of two from 512 to 256 MiB");
     if (o.size > u64(INT64_MAX) - o.block_size) return bad("the disk size", o.size, "less than 8 EiB");
@@ -168,9 +168,7 @@ Task<Result<void>> create_vdi(Context& context, CreateArguments& a) {
     });
 }
 
-int probe(std::span<const u8> head) {
-    return head.size() >= 0x44 && le32(&head[at_signature]) == signature ? 100 : 0;
-}
+int probe(std::span<const u8> head) { return head.size() >= 0x44 && le32(&head[at_signature]) == signature ? 100 : 0; }
 
 } // namespace
 

@@ -9,8 +9,8 @@ namespace mimic::block::vhdx {
 
 namespace {
 
-constexpr u32 entry_magic = 0x65676f6c, data_magic = 0x61746164;      // "loge", "data"
-constexpr u32 desc_magic = 0x63736564, zero_magic = 0x6f72657a;       // "desc", "zero"
+constexpr u32 entry_magic = 0x65676f6c, data_magic = 0x61746164; // "loge", "data"
+constexpr u32 desc_magic = 0x63736564, zero_magic = 0x6f72657a;  // "desc", "zero"
 constexpr u64 entry_header = 64, descriptor_bytes = 32;
 constexpr u64 first_descriptors = (unit - entry_header) / descriptor_bytes, descriptors = unit / descriptor_bytes;
 
@@ -27,9 +27,7 @@ struct Entry {
 
 class Replay {
 public:
-    Replay(Node& file, const Header& h)
-        : file_(file)
-        , h_(h) {}
+    Replay(Node& file, const Header& h) : file_(file), h_(h) {}
 
     Task<Result<void>> run() {
         CO_CHECK(co_await find());

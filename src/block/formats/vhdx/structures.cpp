@@ -76,7 +76,8 @@ std::vector<u8> print_header(const Header& h) {
 }
 
 std::optional<Header> parse_header(std::span<const u8> b) {
-    if (b.size() < unit || le32(&b[0]) != header_magic || le32(&b[4]) != checksum_of(b.first(unit))) return std::nullopt;
+    if (b.size() < unit || le32(&b[0]) != header_magic || le32(&b[4]) != checksum_of(b.first(unit)))
+        return std::nullopt;
     Header h{.sequence = le64(&b[8]),
              .file_write = guid_at(b, 16),
              .data_write = guid_at(b, 32),
@@ -116,8 +117,9 @@ Result<Regions> parse_regions(std::span<const u8> b) {
         Region where{le64(&b[at + 16]), le32(&b[at + 24])};
         if (where.offset < MiB || where.offset % MiB || where.length % MiB || where.length == 0 ||
             where.offset > u64(INT64_MAX) - where.length)
-            return Error::corrupt("vhdx region table: entry {} lies at {:#x} with {:#x} bytes, expected multiples of 1 MiB",
-                                  i, where.offset, where.length);
+            return Error::corrupt(
+                "vhdx region table: entry {} lies at {:#x} with {:#x} bytes, expected multiples of 1 MiB", i,
+                where.offset, where.length);
         for (auto& other : all)
             if (where.offset < other.offset + other.length && other.offset < where.offset + where.length)
                 return Error::corrupt("vhdx region table: entry {} at {:#x} overlaps another", i, where.offset);
@@ -130,7 +132,8 @@ Result<Regions> parse_regions(std::span<const u8> b) {
         else if (le32(&b[at + 28]) & 1)
             return Error::unsupported("vhdx region table: a required region is not known ({})", uuid_text(id.data()));
     }
-    if (!r.bat.length || !r.metadata.length) return Error::corrupt("vhdx region table: the BAT or the metadata is missing");
+    if (!r.bat.length || !r.metadata.length)
+        return Error::corrupt("vhdx region table: the BAT or the metadata is missing");
     return r;
 }
 
@@ -165,7 +168,8 @@ static Result<void> check_metadata(const Metadata& m) {
         return Error::corrupt("vhdx metadata: {} is {}, expected {}", field, value, expected);
     };
     if (m.has_parent)
-        return Error::unsupported("differencing VHDX disks (with a parent) are not supported, expected fixed or dynamic");
+        return Error::unsupported(
+            "differencing VHDX disks (with a parent) are not supported, expected fixed or dynamic");
     if (!std::has_single_bit(m.block_size) || m.block_size < MiB || m.block_size > 256 * MiB)
         return bad("BlockSize", m.block_size, "a power of two from 1 MiB to 256 MiB");
     if (m.logical_sector != 512 && m.logical_sector != 4096)

@@ -1,6 +1,6 @@
 // Opening and creating vhdx disks; the order of their writes.
-#include "block/bytes.hpp"
 #include "block/formats/vhdx/vhdx.hpp"
+#include "block/bytes.hpp"
 #include <algorithm>
 #include <bit>
 
@@ -68,9 +68,7 @@ protected:
             u64 at = place + offset + done, start = round_down(at, unit);
             u64 n = std::min<u64>(bytes.size() - done, start + unit - at);
             auto& sector = pending_[start];
-            if (sector.empty()) {
-                CO_TRY(sector, co_await read_part(file_, start, unit, "BAT"));
-            }
+            if (sector.empty()) { CO_TRY(sector, co_await read_part(file_, start, unit, "BAT")); }
             std::memcpy(&sector[at - start], &bytes[done], n);
             done += n;
         }
@@ -154,11 +152,12 @@ Task<Result<Current>> read_header(Node& file) {
     if (h.version != 1 || h.log_version != 0)
         co_return Error::unsupported("vhdx header: version {} with log version {}, expected 1 and 0", h.version,
                                      h.log_version);
-    if (h.log_offset < MiB || h.log_offset % MiB || h.log_length % MiB || h.log_length == 0 || h.log_length > largest_log ||
-        h.log_offset > file.size() || h.log_length > file.size() - h.log_offset)
-        co_return Error::corrupt("vhdx header: the log at {:#x} has {:#x} bytes, expected multiples of 1 MiB, at most 64 MiB, "
-                                 "in the file",
-                                 h.log_offset, h.log_length);
+    if (h.log_offset < MiB || h.log_offset % MiB || h.log_length % MiB || h.log_length == 0 ||
+        h.log_length > largest_log || h.log_offset > file.size() || h.log_length > file.size() - h.log_offset)
+        co_return Error::corrupt(
+            "vhdx header: the log at {:#x} has {:#x} bytes, expected multiples of 1 MiB, at most 64 MiB, "
+            "in the file",
+            h.log_offset, h.log_length);
     co_return *best;
 }
 
@@ -195,15 +194,15 @@ Task<Result<NodePtr>> open_vhdx(Context& context, OpenArguments& a) {
     if (!regions) co_return std::move(regions).error();
     CO_TRY(Metadata m, co_await read_metadata(*a.file, regions->metadata));
     Region bat = regions->bat;
-    if (bat.length / 8 < m.bat_entries() || bat.offset > a.file->size() || m.bat_entries() * 8 > a.file->size() - bat.offset)
+    if (bat.length / 8 < m.bat_entries() || bat.offset > a.file->size() ||
+        m.bat_entries() * 8 > a.file->size() - bat.offset)
         co_return Error::corrupt("vhdx BAT at {:#x} with {:#x} bytes, expected {} entries in the file", bat.offset,
                                  bat.length, m.bat_entries());
     BlockMap::Layout l{.size = m.size, .block_size = m.block_size, .page_entries = m.chunk_ratio(), .entry_bytes = 8};
     l.alignment = MiB;
     l.first_block = MiB;
     l.preallocated = m.leave_allocated;
-    node->set_map(
-        std::make_unique<VhdxMap>(*node, *a.file, l, bat, m.chunk_ratio(), current.header, current.slot));
+    node->set_map(std::make_unique<VhdxMap>(*node, *a.file, l, bat, m.chunk_ratio(), current.header, current.slot));
     co_return NodePtr(node);
 }
 
@@ -218,13 +217,13 @@ struct CreateOptions {
     void describe(OptionVisitor& v) {
         v.size("size", size, "Virtual disk size; max of 64TB.");
         v.size("log_size", log_size, "Log size; min 1MB.");
-        v.size("block_size", block_size,
-               "Block Size; min 1MB, max 256MB. 0 means auto-calculate based on image size.");
+        v.size("block_size", block_size, "Block Size; min 1MB, max 256MB. 0 means auto-calculate based on image size.");
         v.choice("subformat", subformats, subformat,
                  "VHDX format type, can be either 'dynamic' or 'fixed'. Default is 'dynamic'.");
-        v.boolean("block_state_zero", block_state_zero,
-                  "Force use of payload blocks of type 'ZERO'. Non-standard, but default.  Do not set to 'off' when using "
-                  "'qemu-img convert' with subformat=dynamic.");
+        v.boolean(
+            "block_state_zero", block_state_zero,
+            "Force use of payload blocks of type 'ZERO'. Non-standard, but default.  Do not set to 'off' when using "
+            "'qemu-img convert' with subformat=dynamic.");
     }
     void fill() {
         if (!log_size) log_size = MiB;
@@ -236,7 +235,8 @@ Result<Metadata> make_metadata(const CreateOptions& o) {
     Metadata m{.size = *o.size};
     u64 block = *o.block_size;
     constexpr u64 GiB = u64(1) << 30;
-    if (block == 0) block = m.size > 32 * 1024 * GiB ? 64 * MiB : m.size > 100 * GiB ? 32 * MiB : m.size > GiB ? 16 * MiB : 8 * MiB;
+    if (block == 0)
+        block = m.size > 32 * 1024 * GiB ? 64 * MiB : m.size > 100 * GiB ? 32 * MiB : m.size > GiB ? 16 * MiB : 8 * MiB;
     if (!std::has_single_bit(block) || block < MiB || block > 256 * MiB)
         return Error::invalid_argument("Block size {} must be a power of two from 1 MiB to 256 MiB", block);
     if (m.size > largest_disk) return Error::invalid_argument("Image size {} too large; max of 64TB", m.size);
@@ -256,7 +256,8 @@ Task<Result<void>> write_bat(Node& file, const Metadata& m, Region bat, u64 firs
     for (u64 block = 0; block < m.blocks(); block += ratio) {
         u64 n = std::min(ratio, m.blocks() - block);
         for (u64 i = 0; i < n; i++)
-            put_le64(&page[i * 8], m.leave_allocated ? (first_block + (block + i) * m.block_size) | fully_present : u64(zero));
+            put_le64(&page[i * 8],
+                     m.leave_allocated ? (first_block + (block + i) * m.block_size) | fully_present : u64(zero));
         CO_CHECK(co_await write_part(file, bat.offset + block / ratio * (ratio + 1) * 8, std::span(page).first(n * 8)));
     }
     co_return Result<void>();
@@ -292,15 +293,18 @@ Task<Result<void>> create(Context& context, CreateArguments& a) {
 }
 
 void describe_create(OptionVisitor& v) { describe_options<CreateOptions>(v); }
-Result<std::string> print_create(Json options) { return print_create_options<CreateOptions>(std::move(options), "vhdx"); }
+Result<std::string> print_create(Json options) {
+    return print_create_options<CreateOptions>(std::move(options), "vhdx");
+}
 
 } // namespace vhdx
 
 MIMIC_BLOCK_DRIVER(vhdx) = {
     .name = "vhdx",
-    .probe = [](std::span<const u8> head) {
-        return head.size() >= 8 && std::ranges::equal(head.first(8), vhdx::signature) ? 100 : 0;
-    },
+    .probe =
+        [](std::span<const u8> head) {
+            return head.size() >= 8 && std::ranges::equal(head.first(8), vhdx::signature) ? 100 : 0;
+        },
     .open = vhdx::open_vhdx,
     .create = vhdx::create,
     .describe_create = vhdx::describe_create,

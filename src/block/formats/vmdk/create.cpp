@@ -88,7 +88,8 @@ Task<Result<std::string>> create_extents(Context& context, const CreateArguments
                                  : fmt::format("{}-flat{}", stem, suffix);
         CO_CHECK(co_await create_file(context, a, name, [&](Node& file) -> Task<Result<void>> {
             if (o.flat()) co_return co_await file.truncate(n);
-            co_return co_await write_sparse(file, new_header(n / sector, false, false, o.zeroed_grain.value_or(false)), "");
+            co_return co_await write_sparse(file, new_header(n / sector, false, false, o.zeroed_grain.value_or(false)),
+                                            "");
         }));
         lines += fmt::format("RW {} {} \"{}\"{}\n", n / sector, o.flat() ? "FLAT" : "SPARSE", base_name(name),
                              o.flat() ? " 0" : "");
@@ -128,6 +129,8 @@ Task<Result<void>> create(Context& context, CreateArguments& a) {
 }
 
 void describe_create(OptionVisitor& v) { describe_options<CreateOptions>(v); }
-Result<std::string> print_create(Json options) { return print_create_options<CreateOptions>(std::move(options), "vmdk"); }
+Result<std::string> print_create(Json options) {
+    return print_create_options<CreateOptions>(std::move(options), "vmdk");
+}
 
 } // namespace mimic::block::vmdk

@@ -7,7 +7,8 @@ namespace mimic::block::vmdk {
 namespace {
 
 std::string_view trim(std::string_view s) {
-    while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\r' || s.back() == '\0')) s.remove_suffix(1);
+    while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\r' || s.back() == '\0'))
+        s.remove_suffix(1);
     while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
     return s;
 }
@@ -60,7 +61,8 @@ bool is_descriptor(std::span<const u8> head) {
     while (!text.empty()) {
         size_t end = std::min(text.find('\n'), text.size());
         std::string_view line = trim(text.substr(0, end));
-        if (!line.empty() && line.front() != '#') return line == "version=1" || line == "version=2" || line == "version=3";
+        if (!line.empty() && line.front() != '#')
+            return line == "version=1" || line == "version=2" || line == "version=3";
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return false;
@@ -87,7 +89,8 @@ Result<Descriptor> parse_descriptor(std::string text) {
         if (equals == std::string_view::npos) continue;
         std::string_view name = trim(line.substr(0, equals)), value = unquote(trim(line.substr(equals + 1)));
         if (name == "CID") {
-            if (!number(value, d.cid, 16)) return Error::corrupt("vmdk descriptor: CID={} is no hexadecimal number", value);
+            if (!number(value, d.cid, 16))
+                return Error::corrupt("vmdk descriptor: CID={} is no hexadecimal number", value);
             d.cid_place = text.find('=', begin) + 1;
             has_cid = value.size() == 8;
         } else if (name == "parentCID") {
@@ -108,8 +111,9 @@ Result<Descriptor> parse_descriptor(std::string text) {
 std::string print_descriptor(const NewDescriptor& d) {
     // As BIOSes see disks (technical note, "The Disk Database"): 16 heads on IDE, 255 on SCSI; 63 sectors.
     u64 heads = d.adapter == "ide" ? 16 : 255;
-    std::string text = fmt::format("# Disk DescriptorFile\nversion=1\nCID={:08x}\nparentCID={:08x}\ncreateType=\"{}\"\n",
-                                   d.cid, d.parent_cid, d.create_type);
+    std::string text =
+        fmt::format("# Disk DescriptorFile\nversion=1\nCID={:08x}\nparentCID={:08x}\ncreateType=\"{}\"\n", d.cid,
+                    d.parent_cid, d.create_type);
     if (!d.parent_hint.empty()) text += fmt::format("parentFileNameHint=\"{}\"\n", d.parent_hint);
     text += fmt::format("\n# Extent description\n{}\n# The Disk Data Base\n#DDB\n\n", d.extents);
     text += fmt::format("ddb.virtualHWVersion = \"{}\"\nddb.geometry.cylinders = \"{}\"\nddb.geometry.heads = \"{}\"\n"

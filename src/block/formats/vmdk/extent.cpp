@@ -39,7 +39,8 @@ Result<Header> parse_header(std::span<const u8> b) {
     h.directory = le64(&b[56]);
     h.overhead = le64(&b[64]);
     h.compression = le16(&b[77]);
-    if (h.version < 1 || h.version > 3) return Error::unsupported("Unsupported VMDK version {}, expected 1 to 3", h.version);
+    if (h.version < 1 || h.version > 3)
+        return Error::unsupported("Unsupported VMDK version {}, expected 1 to 3", h.version);
     if (h.capacity > u64(INT64_MAX) / sector) return bad("capacity", h.capacity, "less than 8 EiB");
     if (!std::has_single_bit(h.grain) || h.grain > largest_grain)
         return bad("grainSize", h.grain, "a power of two of at most 16 MiB (in sectors)");
@@ -168,8 +169,8 @@ Task<Result<void>> SparseExtent::unpack(u64 block, u64 entry, std::span<u8> out)
     CO_TRY(auto packed, co_await read_part(file_, place + skip, length, "packed grain"));
     // The disk's last grain may be stored short.
     uLongf got = uLongf(out.size());
-    int r = co_await owner_.loop().compute().run(owner_.loop(),
-                                           [&] { return uncompress(out.data(), &got, packed.data(), uLong(length)); });
+    int r = co_await owner_.loop().compute().run(
+        owner_.loop(), [&] { return uncompress(out.data(), &got, packed.data(), uLong(length)); });
     u64 expected = std::min<u64>(out.size(), l_.size - block * l_.block_size);
     if (r != Z_OK || got < expected) co_return bad("it could not be unpacked");
     std::fill(out.begin() + long(got), out.end(), u8(0));
@@ -181,7 +182,8 @@ Task<Result<void>> SparseExtent::write_packed(u64 block, std::span<const u8> byt
     std::ranges::copy(bytes, whole.begin());
     uLongf length = uLongf(packed.size() - marker_bytes);
     int r = co_await owner_.loop().compute().run(owner_.loop(), [&] {
-        return compress2(packed.data() + marker_bytes, &length, whole.data(), uLong(whole.size()), Z_DEFAULT_COMPRESSION);
+        return compress2(packed.data() + marker_bytes, &length, whole.data(), uLong(whole.size()),
+                         Z_DEFAULT_COMPRESSION);
     });
     if (r != Z_OK) co_return Error::out_of_memory("packing a grain of '{}'", file_.filename());
     put_le64(packed.data(), block * h_.grain);
@@ -242,9 +244,10 @@ Task<Result<void>> write_sparse(Node& file, Header h, const std::string& descrip
     }
     if (h.descriptor) {
         if (descriptor.size() > h.descriptor_size * sector)
-            co_return Error::invalid_argument("the descriptor has {} bytes, expected at most {}: the parent's name is too "
-                                              "long",
-                                              descriptor.size(), h.descriptor_size * sector);
+            co_return Error::invalid_argument(
+                "the descriptor has {} bytes, expected at most {}: the parent's name is too "
+                "long",
+                descriptor.size(), h.descriptor_size * sector);
         std::vector<u8> text(descriptor.begin(), descriptor.end());
         CO_CHECK(co_await write_part(file, h.descriptor * sector, text));
     }

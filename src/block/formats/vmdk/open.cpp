@@ -27,9 +27,8 @@ public:
         return 0;
     }
     bool has_zero_init() const override {
-        return !backing() && std::ranges::all_of(extents_, [](auto& e) {
-            return e.kind != Extent::flat || e.file->has_zero_init();
-        });
+        return !backing() &&
+               std::ranges::all_of(extents_, [](auto& e) { return e.kind != Extent::flat || e.file->has_zero_init(); });
     }
     bool supports_compressed() const override { return packs(); }
     bool needs_compressed_writes() const override { return packs(); }
@@ -144,7 +143,8 @@ Task<Result<void>> VmdkNode::do_write_compressed(u64 offset, const IoVec& memory
     SparseExtent& map = *extents_[0].map;
     u64 grain = map.layout().block_size;
     if (offset % grain || (memory.length() % grain && offset + memory.length() != size()))
-        co_return Error::invalid_argument("compressed writes to '{}' are of whole grains ({} bytes)", filename(), grain);
+        co_return Error::invalid_argument("compressed writes to '{}' are of whole grains ({} bytes)", filename(),
+                                          grain);
     std::vector<u8> bytes;
     for (u64 done = 0; done < memory.length(); done += bytes.size()) {
         bytes.resize(std::min(grain, memory.length() - done));
@@ -223,9 +223,10 @@ ImageInfo VmdkNode::info() const {
 Result<void> check_name(const OpenArguments& a, const std::string& name) {
     bool beside = name.find('/') == std::string::npos && !has_protocol(name);
     if (!a.probed || beside) return {};
-    return Error::permission("the vmdk descriptor names the extent '{}' elsewhere, and the format was only guessed; name it "
-                             "(format=vmdk) to allow this",
-                             name);
+    return Error::permission(
+        "the vmdk descriptor names the extent '{}' elsewhere, and the format was only guessed; name it "
+        "(format=vmdk) to allow this",
+        name);
 }
 
 Task<Result<void>> open_extents(VmdkNode& node, const OpenArguments& a) {
@@ -298,7 +299,8 @@ Task<Result<NodePtr>> open_vmdk(Context& context, OpenArguments& a) {
     if (has_magic(head))
         CO_CHECK(co_await open_single(*node, a));
     else if (head.size() >= 4 && std::equal(head.begin(), head.begin() + 4, "COWD"))
-        co_return Error::unsupported("extents of ESX Server ('COWD') are not supported, expected 'KDMV' or a descriptor");
+        co_return Error::unsupported(
+            "extents of ESX Server ('COWD') are not supported, expected 'KDMV' or a descriptor");
     else if (is_descriptor(head))
         CO_CHECK(co_await open_described(*node, a));
     else
@@ -308,8 +310,9 @@ Task<Result<NodePtr>> open_vmdk(Context& context, OpenArguments& a) {
     CO_CHECK(co_await attach_backing(*node, a, std::move(backing), drop, parent, "vmdk"));
     if (node->backing() && !a.no_io && d.parent_cid != no_parent)
         if (auto cid = cid_of(*node->backing()); cid && *cid != d.parent_cid)
-            co_return Error::invalid_argument("the parent '{}' of '{}' was changed since: its CID is {:08x}, expected {:08x}",
-                                              node->backing()->filename(), node->filename(), *cid, d.parent_cid);
+            co_return Error::invalid_argument(
+                "the parent '{}' of '{}' was changed since: its CID is {:08x}, expected {:08x}",
+                node->backing()->filename(), node->filename(), *cid, d.parent_cid);
     co_return NodePtr(node);
 }
 

@@ -38,7 +38,13 @@ std::string print_descriptor(const NewDescriptor& d);
 
 // ---- extent.cpp: sparse extents ----
 
-enum HeaderFlags : u32 { newline_test = 1, redundant_tables = 2, zeroed_grains = 4, compressed = 1u << 16, markers = 1u << 17 };
+enum HeaderFlags : u32 {
+    newline_test = 1,
+    redundant_tables = 2,
+    zeroed_grains = 4,
+    compressed = 1u << 16,
+    markers = 1u << 17
+};
 
 struct Header {
     u32 version = 1, flags = newline_test | redundant_tables;

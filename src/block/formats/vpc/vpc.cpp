@@ -41,9 +41,10 @@ struct CreateOptions {
         v.size("size", size, "Virtual disk size");
         v.choice("subformat", subformats, subformat,
                  "Type of virtual hard disk format. Supported formats are {dynamic (default) | fixed} ");
-        v.boolean("force_size", force_size,
-                  "Force disk size calculation to use the actual size specified, rather than using the nearest CHS-based "
-                  "calculation");
+        v.boolean(
+            "force_size", force_size,
+            "Force disk size calculation to use the actual size specified, rather than using the nearest CHS-based "
+            "calculation");
     }
     void fill() {}
 };
@@ -176,10 +177,12 @@ u64 disk_size(std::span<const u8> f, u8 mode) {
 
 Result<void> check_footer(std::span<const u8> f) {
     if (u32 sum = get32(&f[footer::checksum]); sum != checksum_of(f, footer::checksum))
-        return Error::corrupt("vpc footer: the checksum is {:#x}, expected {:#x}", sum, checksum_of(f, footer::checksum));
+        return Error::corrupt("vpc footer: the checksum is {:#x}, expected {:#x}", sum,
+                              checksum_of(f, footer::checksum));
     u32 type = get32(&f[footer::type]);
     if (type == type_differencing)
-        return Error::unsupported("differencing VHD disks (with a parent) are not supported, expected fixed or dynamic");
+        return Error::unsupported(
+            "differencing VHD disks (with a parent) are not supported, expected fixed or dynamic");
     if (type != type_fixed && type != type_dynamic)
         return Error::corrupt("vpc footer: the disk type is {}, expected 2 (fixed) or 3 (dynamic)", type);
     return {};
@@ -195,15 +198,17 @@ Task<Result<NodePtr>> open_dynamic(Context& context, OpenArguments& a, std::vect
     u64 table = get64(&h[dynamic::table]), block = get32(&h[dynamic::block_size]);
     u64 entries = get32(&h[dynamic::entries]);
     if (!std::has_single_bit(block) || block < sector || block > largest_block)
-        co_return Error::corrupt("vpc dynamic disk header: the block size is {:#x}, expected a power of two from 512 bytes "
-                                 "to 256 MiB",
-                                 block);
+        co_return Error::corrupt(
+            "vpc dynamic disk header: the block size is {:#x}, expected a power of two from 512 bytes "
+            "to 256 MiB",
+            block);
     if (entries < div_up(size, block))
         co_return Error::corrupt("vpc dynamic disk header: {} table entries, expected at least {}", entries,
                                  div_up(size, block));
     if (table % sector || table < header_bytes || table > file_size || entries * 4 > file_size - table)
-        co_return Error::corrupt("vpc dynamic disk header: the table at {:#x} with {} entries is not in the file ({} bytes)",
-                                 table, entries, file_size);
+        co_return Error::corrupt(
+            "vpc dynamic disk header: the table at {:#x} with {} entries is not in the file ({} bytes)", table, entries,
+            file_size);
     auto node = std::make_shared<MapNode>(context, *find_driver("vpc"), a.common);
     CO_CHECK(attach_file(*node, a, a.file));
     BlockMap::Layout layout{.size = size, .block_size = block, .page_entries = 1024, .big_endian = true};
@@ -230,7 +235,8 @@ Task<Result<NodePtr>> open_vpc(Context& context, OpenArguments& a) {
     bool in_front = has_cookie(f);
     if (!in_front) {
         CO_TRY(f, co_await read_part(*a.file, file_size - footer_bytes, footer_bytes, "vpc footer"));
-        if (!has_cookie(f)) co_return Error::invalid_argument("invalid VPC image: no footer with the cookie 'conectix'");
+        if (!has_cookie(f))
+            co_return Error::invalid_argument("invalid VPC image: no footer with the cookie 'conectix'");
     }
     CO_CHECK(check_footer(f));
     u64 size = disk_size(f, mode.value_or(0));
@@ -238,8 +244,9 @@ Task<Result<NodePtr>> open_vpc(Context& context, OpenArguments& a) {
         co_return Error::corrupt("vpc footer: the disk has {} bytes, expected at most {}", size, largest_disk);
     if (get32(&f[footer::type]) == type_dynamic) co_return co_await open_dynamic(context, a, std::move(f), size);
     if (size > file_size - footer_bytes)
-        co_return Error::corrupt("vpc footer: the fixed disk has {} bytes, expected at most {} of the file before its footer",
-                                 size, file_size - footer_bytes);
+        co_return Error::corrupt(
+            "vpc footer: the fixed disk has {} bytes, expected at most {} of the file before its footer", size,
+            file_size - footer_bytes);
     auto node = std::make_shared<FixedNode>(context, a.common, size);
     CO_CHECK(attach_file(*node, a, a.file));
     co_return NodePtr(node);
@@ -292,8 +299,9 @@ Task<Result<void>> create_vpc(Context& context, CreateArguments& a) {
         total = g.product();
     }
     if (total * sector > largest_disk)
-        co_return Error::invalid_argument("The image size is too large for file format 'vpc' ({} bytes, expected at most {})",
-                                          total * sector, largest_disk);
+        co_return Error::invalid_argument(
+            "The image size is too large for file format 'vpc' ({} bytes, expected at most {})", total * sector,
+            largest_disk);
     std::vector<u8> f = make_footer(total, g, fixed, exact);
     co_return co_await create_file(context, a, a.filename, [&](Node& file) -> Task<Result<void>> {
         if (fixed) {

@@ -44,13 +44,16 @@ std::u16string utf16(std::string_view s) {
             code = 0xdc00 + ((code - 0x10000) & 0x3ff);
         }
         // Characters that names can't have there.
-        out += code < 0x80 && std::string_view("\"*:<>?\\|").find(char(code)) != std::string_view::npos ? u'_' : char16_t(code);
+        out += code < 0x80 && std::string_view("\"*:<>?\\|").find(char(code)) != std::string_view::npos
+                   ? u'_'
+                   : char16_t(code);
     }
     return out;
 }
 
 bool plain(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("$%'-_@~`!(){}^#&").find(c) != std::string_view::npos;
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("$%'-_@~`!(){}^#&").find(c) != std::string_view::npos;
 }
 
 // Eight and three characters for the name; `number` tells names apart that would be the same.
@@ -68,7 +71,8 @@ std::string short_name(std::string_view name, unsigned number) {
         return out;
     };
     if (dot == 0 || dot == std::string_view::npos) dot = name.size();
-    std::string base = convert(name.substr(0, dot), 8), suffix = convert(name.substr(std::min(dot + 1, name.size())), 3);
+    std::string base = convert(name.substr(0, dot), 8),
+                suffix = convert(name.substr(std::min(dot + 1, name.size())), 3);
     if (number) {
         std::string tail = fmt::format("~{}", number);
         base = base.substr(0, std::min(base.size(), 8 - tail.size())) + tail;
@@ -137,11 +141,11 @@ void append_long_name(std::vector<u8>& out, std::string_view name, std::string_v
 
 class Scan {
 public:
-    explicit Scan(u64& skipped)
-        : skipped_(skipped) {}
+    explicit Scan(u64& skipped) : skipped_(skipped) {}
 
     // Fills items_[number] with the directory's entries, and appends items for what is in it.
-    Result<void> directory(const std::string& path, size_t number, size_t parent, size_t depth, const std::string& label) {
+    Result<void> directory(const std::string& path, size_t number, size_t parent, size_t depth,
+                           const std::string& label) {
         if (depth > deepest) return Error::invalid_argument("'{}' is more than {} directories deep", path, deepest);
         auto list = TRY(read(path));
         struct stat own {};
@@ -165,7 +169,8 @@ public:
             std::string name11 = unique_name(f.name, used);
             if (!is_short(f.name, name11)) append_long_name(entries, f.name, name11);
             f.item = items.size();
-            if (items.size() >= most_items) return Error::invalid_argument("'{}' has more than {} files", path, most_items);
+            if (items.size() >= most_items)
+                return Error::invalid_argument("'{}' has more than {} files", path, most_items);
             items.push_back({.path = f.is_directory ? "" : f.path, .size = f.size});
             links.emplace_back(entries.size(), f.item);
             append_entry(entries, name11, f.is_directory ? attr_directory : attr_archive, f.size, f.modified);
@@ -265,7 +270,8 @@ const Item* Volume::owner(u32 cluster) const {
     return i.first && cluster < i.first + i.clusters ? &i : nullptr;
 }
 
-Result<Volume> make_volume(const std::string& directory, FatType type, bool floppy, const std::string& label, u64& skipped) {
+Result<Volume> make_volume(const std::string& directory, FatType type, bool floppy, const std::string& label,
+                           u64& skipped) {
     Volume v{.type = type, .floppy = floppy, .label = label};
     v.label.resize(11, ' ');
     Scan scan(skipped);
@@ -285,8 +291,8 @@ Result<Volume> make_volume(const std::string& directory, FatType type, bool flop
         if (i.clusters) i.first = u32(next);
         next += i.clusters;
         if (next > u64(v.clusters) + 2)
-            return Error::no_space("Directory '{}' does not fit in FAT{} (capacity {} bytes)", directory, unsigned(type),
-                                   u64(v.clusters) * v.cluster_bytes());
+            return Error::no_space("Directory '{}' does not fit in FAT{} (capacity {} bytes)", directory,
+                                   unsigned(type), u64(v.clusters) * v.cluster_bytes());
     }
     if (type != FatType::fat32 && scan.items[0].size > v.root_sectors() * sector)
         return Error::no_space("Directory '{}' has too many files for the root of FAT{}, expected at most {} entries",

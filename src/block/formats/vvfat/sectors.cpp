@@ -12,7 +12,8 @@ constexpr u8 signature[] = {0x55, 0xaa};
 
 // Cylinder, head and sector as partition tables have them; the last that there is for what is beyond.
 void put_chs(const Volume& v, u64 lba, u8* p) {
-    u64 c = lba / (v.heads * v.sectors_per_track), h = lba / v.sectors_per_track % v.heads, s = lba % v.sectors_per_track + 1;
+    u64 c = lba / (v.heads * v.sectors_per_track), h = lba / v.sectors_per_track % v.heads,
+        s = lba % v.sectors_per_track + 1;
     if (c > 1023) {
         c = 1023;
         h = v.heads - 1;

@@ -42,7 +42,8 @@ struct Volume {
 
 // Scans the directory and lays it out. Errors name a file, or the directory if it does not fit. Links and what is neither
 // file nor directory are left out; `skipped` counts them.
-Result<Volume> make_volume(const std::string& directory, FatType type, bool floppy, const std::string& label, u64& skipped);
+Result<Volume> make_volume(const std::string& directory, FatType type, bool floppy, const std::string& label,
+                           u64& skipped);
 
 // Sectors of the disk that hold no file's data: bytes of sector `number` (cleared before).
 void describe_sector(const Volume& v, u64 number, std::span<u8> out);

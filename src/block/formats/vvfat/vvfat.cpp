@@ -54,7 +54,8 @@ protected:
             } else {
                 u64 cluster = (at - data) / v_.cluster_bytes() + 2;
                 const vvfat::Item* item = cluster < u64(v_.clusters) + 2 ? v_.owner(u32(cluster)) : nullptr;
-                u64 inside = item ? at - data - u64(item->first - 2) * v_.cluster_bytes() : (at - data) % v_.cluster_bytes();
+                u64 inside =
+                    item ? at - data - u64(item->first - 2) * v_.cluster_bytes() : (at - data) % v_.cluster_bytes();
                 n = std::min(n, (item ? item->clusters : 1) * v_.cluster_bytes() - inside);
                 IoVec part = memory.slice(done, n);
                 CO_CHECK(co_await read_item(item, inside, part));
@@ -157,8 +158,7 @@ Task<Result<NodePtr>> open_vvfat(Context& context, OpenArguments& a) {
     // The same directory is the same volume whenever it is opened.
     volume.serial = 0x811c9dc5;
     for (char c : *o.dir) volume.serial = (volume.serial ^ u8(c)) * 0x01000193; // FNV-1a
-    if (skipped)
-        context.warn(fmt::format("{} links and special files of '{}' are not shown", skipped, *o.dir));
+    if (skipped) context.warn(fmt::format("{} links and special files of '{}' are not shown", skipped, *o.dir));
     auto node = std::make_shared<VvfatNode>(context, a.common, std::move(volume));
     node->set_filename(fmt::format("fat:{}:{}{}", type, floppy ? "floppy:" : "", *o.dir));
     co_return NodePtr(node);
