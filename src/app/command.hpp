@@ -11,6 +11,7 @@ struct Command {
     std::span<const std::string_view> aliases; // names of links to the program that mean the same
     int (*run)(std::span<const std::string_view> words);
     std::string_view summary;
+    bool storage = false; // an image tool, which is in both programs
 };
 
 std::span<const Command> commands();

@@ -5,6 +5,7 @@
 #include "app/io/io.hpp"
 #include "app/nbd/nbd.hpp"
 #include "app/storage/storage.hpp"
+#include "base/module.hpp"
 #include "base/nearest.hpp"
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
@@ -30,11 +31,15 @@ int print_version(std::span<const std::string_view>) {
 int print_help(std::span<const std::string_view>);
 
 // The machines are in a program of their own beside this one: its libraries would slow every start of this one down.
-int hand_over(std::string_view program, std::span<const std::string_view> words) {
+std::string twin() {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     std::string path = n > 0 ? std::string(self, size_t(n)) : std::string();
-    path = path.substr(0, path.rfind('/') + 1) + "mimic-system";
+    return path.substr(0, path.rfind('/') + 1) + "mimic-system";
+}
+
+int hand_over(std::string_view program, std::span<const std::string_view> words) {
+    std::string path = twin();
     std::vector<std::string> texts{std::string(program)};
     texts.insert(texts.end(), words.begin(), words.end());
     std::vector<char*> arguments;
@@ -46,17 +51,37 @@ int hand_over(std::string_view program, std::span<const std::string_view> words)
 }
 int run_system(std::span<const std::string_view> words) { return hand_over("mimic-system", words); }
 
+int run_features(std::span<const std::string_view>) {
+    constexpr std::string_view words[] = {"--features"};
+    return hand_over("mimic-system", words);
+}
+
+// A tool that works here as long as it needs no module (base/module.hpp), and in the other program from then on.
+int run_tool(const Command& c, std::span<const std::string_view> words) {
+    std::vector<std::string_view> all{c.name};
+    all.insert(all.end(), words.begin(), words.end());
+    modules::set_hand_over([all] {
+        if (access(twin().c_str(), X_OK) == 0) hand_over("mimic-system", all);
+    });
+    return c.run(words);
+}
+
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
     {"shell", {}, user::shell_main, "open a shell in a root file system of another architecture"},
     {"binfmt", {}, user::binfmt_main, "register Mimic with the kernel for programs of other architectures"},
     {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
-    {"img", {}, img::img_main, "create, convert, check and compare disk images"},
-    {"nbd", {}, nbd::nbd_main, "serve a disk image over the network (NBD)"},
-    {"io", {}, io_tool::io_main, "read, write and discard single ranges of a disk image"},
-    {"storage-daemon", {}, storage_daemon::storage_daemon_main, "disks, jobs on them and exports, steered by QMP"},
+    {"img", {}, img::img_main, "create, convert, check and compare disk images", true},
+    {"nbd", {}, nbd::nbd_main, "serve a disk image over the network (NBD)", true},
+    {"io", {}, io_tool::io_main, "read, write and discard single ranges of a disk image", true},
+    {"storage-daemon",
+     {},
+     storage_daemon::storage_daemon_main,
+     "disks, jobs on them and exports, steered by QMP",
+     true},
     {"system", {}, run_system, "run a machine of another architecture: `mimic system GUEST -M BOARD ...`"},
+    {"features", {}, run_features, "print guests, image formats, libraries and modules"},
     {"version", {}, print_version, "print the version"},
     {"help", {}, print_help, "print this list"},
 };
@@ -115,13 +140,14 @@ int main(int argc, char** argv) {
     // The kernel started us for a program of another architecture (binfmt_misc with flag P: AT_FLAGS_PRESERVE_ARGV0).
     if (getauxval(AT_FLAGS) & 1) return find("run")->run(for_guest(self, mimic::user::binfmt_words(words)));
     if (self.starts_with("qemu-system-") || self.starts_with("mimic-system-")) return hand_over(self, words);
-    if (const Command* c = find_link(self)) return c->run(for_guest(self, words));
+    if (const Command* c = find_link(self)) return c->storage ? run_tool(*c, words) : c->run(for_guest(self, words));
     if (words.empty()) {
         print_help({});
         return 1;
     }
     std::string_view name = words[0];
     if (name == "--help" || name == "-h") name = "help";
+    if (name == "--features") name = "features";
     if (name == "--version" || name == "-V") name = "version";
     const Command* c = find(name);
     if (!c) {
@@ -131,5 +157,6 @@ int main(int argc, char** argv) {
                      mimic::did_you_mean(name, names).c_str());
         return 1;
     }
-    return c->run(std::span(words).subspan(1));
+    auto rest = std::span<const std::string_view>(words).subspan(1);
+    return c->storage ? run_tool(*c, rest) : c->run(rest);
 }

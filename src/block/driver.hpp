@@ -3,6 +3,8 @@
 #include "base/io/file.hpp"
 #include "block/node.hpp"
 #include "block/options.hpp"
+#include "block/throttle.hpp"
+#include "crypto/tls.hpp"
 #include <functional>
 #include <map>
 #include <span>
@@ -13,6 +15,12 @@ struct Context {
     io::Loop& loop;
     // `--object secret` and its like: id to bytes.
     std::map<std::string, std::string> secrets;
+    // `--object tls-creds-x509` and its like.
+    std::map<std::string, std::shared_ptr<tls::Credentials>> credentials;
+    // `--object throttle-group`.
+    std::map<std::string, std::shared_ptr<ThrottleGroup>> throttle_groups;
+    // Those that only disks name.
+    std::map<std::string, std::weak_ptr<ThrottleGroup>> implicit_groups;
     // Warnings for the user; a line without its end.
     std::function<void(const std::string&)> warn = [](const std::string&) {};
     // Where a driver may give hints of its progress: done and total of a phase.

@@ -13,6 +13,11 @@ Result<std::shared_ptr<Root>> Root::attach(NodePtr node, std::string role, u8 pe
 
 Root::~Root() = default;
 
+void Root::set_throttle(std::shared_ptr<ThrottleGroup> group) {
+    if (throttle_) throttle_->hurry(true); // those that wait keep it until they have passed
+    throttle_ = group ? std::make_shared<ThrottleMember>(std::move(group)) : nullptr;
+}
+
 Task<void> Root::pass() {
     while (gates_) co_await open_.wait();
 }
@@ -36,7 +41,17 @@ void Drained::hold(Node& node, std::vector<Node*>& seen) {
     }
 }
 
+// A node and all below it.
+void Drained::hurry(Node& node) {
+    node.hurry(true);
+    hurried_.push_back(node.weak_from_this());
+    for (auto& child : node.children()) hurry(child->node());
+}
+
 void Drained::end() {
+    for (auto& weak : hurried_)
+        if (auto node = weak.lock()) node->hurry(false);
+    hurried_.clear();
     for (auto& weak : held_)
         if (auto root = weak.lock(); root && --root->gates_ == 0) root->open_.wake_all();
     held_.clear();
@@ -48,6 +63,7 @@ Task<Drained> drain(std::vector<Node*> nodes) {
     std::vector<NodePtr> keep;
     for (Node* n : nodes) section.hold(*n, seen);
     for (Node* n : seen) keep.push_back(n->shared_from_this());
+    for (Node* n : seen) section.hurry(*n);
     // A request of the upper ones may have children below, so that all must be idle at the same time.
     for (bool idle = false; !idle;) {
         for (auto& n : keep) co_await n->drain();

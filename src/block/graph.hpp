@@ -28,32 +28,40 @@ public:
     u64 size() const { return node().size(); }
 
     Task<Result<void>> read(u64 offset, const IoVec& memory) {
-        if (gates_) return late(&Node::read, offset, memory);
+        if (gates_ || throttle_) return late(false, memory.length(), &Node::read, offset, memory);
         return node().read(offset, memory);
     }
     Task<Result<void>> write(u64 offset, const IoVec& memory, u32 flags = 0) {
-        if (gates_) return late(&Node::write, offset, memory, flags);
+        if (gates_ || throttle_) return late(true, memory.length(), &Node::write, offset, memory, flags);
         return node().write(offset, memory, flags);
     }
     Task<Result<void>> write_zeroes(u64 offset, u64 length, u32 flags = 0) {
-        if (gates_) return late(&Node::write_zeroes, offset, length, flags);
+        if (gates_ || throttle_) return late(true, length, &Node::write_zeroes, offset, length, flags);
         return node().write_zeroes(offset, length, flags);
     }
     Task<Result<void>> write_compressed(u64 offset, const IoVec& memory) {
-        if (gates_) return late(&Node::write_compressed, offset, memory);
+        if (gates_ || throttle_) return late(true, memory.length(), &Node::write_compressed, offset, memory);
         return node().write_compressed(offset, memory);
     }
     Task<Result<void>> discard(u64 offset, u64 length) {
-        if (gates_) return late(&Node::discard, offset, length);
+        if (gates_ || throttle_) return late(true, length, &Node::discard, offset, length);
         return node().discard(offset, length);
     }
     Task<Result<void>> flush() {
-        if (gates_) return late(&Node::flush);
+        if (gates_) return late(true, 0, &Node::flush);
         return node().flush();
     }
     Task<Result<ChainExtent>> status(Node* base, u64 offset, u64 length);
     // Until no section holds it.
     Task<void> pass();
+
+    // Holds reads and writes back as the group's limits have it; null: no more.
+    void set_throttle(std::shared_ptr<ThrottleGroup> group);
+    const ThrottleGroup* throttle() const { return throttle_ ? &throttle_->group() : nullptr; }
+    // While on, nothing is held back: the user is leaving.
+    void hurry(bool on) {
+        if (throttle_) throttle_->hurry(on);
+    }
 
     // The node's size has changed, or the node.
     std::function<void()> on_resize = [] {};
@@ -63,14 +71,17 @@ private:
     friend class Edge;
     explicit Root(io::Loop& loop) : open_(loop) {}
     template <class F, class... A>
-    Task<Result<void>> late(F f, A... a) {
+    Task<Result<void>> late(bool is_write, u64 bytes, F f, A... a) {
         auto self = shared_from_this();
+        // Before the gate, so that who drains the node does not wait for limits.
+        if (auto throttle = throttle_; throttle && bytes) co_await throttle->admit(is_write, bytes);
         co_await pass();
         co_return co_await (node().*f)(a...);
     }
     std::unique_ptr<Edge> edge_;
     unsigned gates_ = 0;
     io::WaitList open_;
+    std::shared_ptr<ThrottleMember> throttle_;
 };
 
 // Holds the requests of all roots above some nodes, from drain() to its end.
@@ -80,6 +91,7 @@ public:
     Drained(Drained&&) noexcept = default;
     Drained& operator=(Drained&& o) noexcept {
         std::swap(held_, o.held_);
+        std::swap(hurried_, o.hurried_);
         return *this;
     }
     ~Drained() { end(); }
@@ -88,7 +100,9 @@ public:
 private:
     friend Task<Drained> drain(std::vector<Node*> nodes);
     void hold(Node& node, std::vector<Node*>& seen);
+    void hurry(Node& node);
     std::vector<std::weak_ptr<Root>> held_;
+    std::vector<std::weak_ptr<Node>> hurried_;
 };
 Task<Drained> drain(std::vector<Node*> nodes);
 inline Task<Drained> drain(Node& node) { return drain(std::vector<Node*>{&node}); }

@@ -115,6 +115,8 @@ public:
     Task<Result<void>> reopen(bool read_only);
     // Waits until no request is in flight here.
     Task<void> drain();
+    // While on, somebody waits for that: what is only held back goes on.
+    virtual void hurry(bool /*on*/) {}
     unsigned in_flight() const { return in_flight_; }
 
     // Children. file(): the layer below a format or filter; backing(): what shows through where this one has nothing.

@@ -245,13 +245,23 @@ Result<void> OptionReader::so_far() const {
     return {};
 }
 
+namespace {
+
+// The dotted name of something that nobody took; an object whose members have all been taken is nothing.
+std::string leftover(const Json& tree) {
+    for (auto& [name, value] : *tree.members()) {
+        if (!value.members()) return name;
+        if (std::string inner = leftover(value); !inner.empty()) return name + "." + inner;
+    }
+    return {};
+}
+
+} // namespace
+
 Result<void> OptionReader::finish() const {
     if (error_) return *error_;
-    for (auto& [name, value] : *tree_.members()) {
-        // An object whose members have all been taken is no leftover.
-        if (auto* inner = value.members(); inner && inner->empty()) continue;
+    if (std::string name = leftover(tree_); !name.empty())
         return Error::invalid_argument("{} does not support the option '{}'", owner_, name);
-    }
     return {};
 }
 

@@ -4,11 +4,54 @@
 
 namespace mimic::block {
 
+namespace {
+
+Result<void> add_credentials(Context& context, std::string_view type, Json options) {
+    Json id = options.take("id");
+    if (!id.string()) return Error::invalid_argument("object '{}' expects id=", type);
+    if (context.secrets.contains(*id.string()) || context.credentials.contains(*id.string()))
+        return Error::exists("attempt to add duplicate object '{}'", *id.string());
+    auto secret = [&](std::string_view name) -> const std::string* {
+        auto at = context.secrets.find(std::string(name));
+        return at == context.secrets.end() ? nullptr : &at->second;
+    };
+    auto made = TRY(tls::make_credentials(type, options, secret));
+    context.credentials.emplace(*id.string(), std::move(made));
+    return {};
+}
+
+// As the command line has it (x-bps-total=...) or QMP (limits.bps-total).
+Result<void> add_throttle_group(Context& context, Json options) {
+    std::optional<std::string> id;
+    ThrottleOptions flat, nested;
+    OptionReader reader(options, "object 'throttle-group'");
+    reader.string("id", id, "");
+    flat.describe(reader, "x-");
+    nested.describe(reader, "limits.");
+    TRY(reader.finish());
+    if (!id) return Error::invalid_argument("object 'throttle-group' expects id=");
+    if (context.throttle_groups.contains(*id)) return Error::exists("attempt to add duplicate object '{}'", *id);
+    ThrottleLimits limits;
+    TRY(flat.apply(limits));
+    TRY(nested.apply(limits));
+    auto group = std::make_shared<ThrottleGroup>(context.loop, *id);
+    group->set(limits);
+    context.throttle_groups.emplace(*id, std::move(group));
+    return {};
+}
+
+} // namespace
+
 Result<void> add_object(Context& context, Json options) {
     Json type = options.take("qom-type");
+    if (type.string() && tls::is_credentials(*type.string()))
+        return add_credentials(context, *type.string(), std::move(options));
+    if (type.string() && *type.string() == "throttle-group") return add_throttle_group(context, std::move(options));
     if (!type.string() || *type.string() != "secret")
-        return Error::invalid_argument("object type '{}' is not known here, expected secret",
-                                       type.string() ? *type.string() : "");
+        return Error::invalid_argument(
+            "object type '{}' is not known here, expected secret, throttle-group, tls-creds-x509, tls-creds-psk or "
+            "tls-creds-anon",
+            type.string() ? *type.string() : "");
     std::optional<std::string> id, data, file, encoding;
     OptionReader reader(options, "object 'secret'");
     reader.string("id", id, "");
@@ -24,8 +67,45 @@ Result<void> add_object(Context& context, Json options) {
         if (!in || !(bytes << in.rdbuf())) return Error::invalid_argument("Unable to read '{}'", *file);
         data = bytes.str();
     }
-    if (!context.secrets.emplace(*id, *data).second) return Error::exists("attempt to add duplicate object '{}'", *id);
+    if (context.credentials.contains(*id) || !context.secrets.emplace(*id, *data).second)
+        return Error::exists("attempt to add duplicate object '{}'", *id);
     return {};
+}
+
+Result<void> remove_object(Context& context, const std::string& id) {
+    if (auto at = context.throttle_groups.find(id); at != context.throttle_groups.end()) {
+        if (at->second->used()) return Error::busy("object '{}' is in use, can not be deleted", id);
+        context.throttle_groups.erase(at);
+        return {};
+    }
+    if (context.secrets.erase(id) || context.credentials.erase(id)) return {};
+    return Error::not_found("object '{}' not found", id);
+}
+
+Result<std::string> find_secret(const Context& context, const std::string& id) {
+    auto at = context.secrets.find(id);
+    if (at == context.secrets.end()) return Error::not_found("No secret with id '{}'", id);
+    return at->second;
+}
+
+std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name) {
+    if (auto at = context.throttle_groups.find(name); at != context.throttle_groups.end()) return at->second;
+    auto& kept = context.implicit_groups[name];
+    if (auto group = kept.lock()) return group;
+    auto group = std::make_shared<ThrottleGroup>(context.loop, name);
+    kept = group;
+    return group;
+}
+
+Result<std::shared_ptr<tls::Credentials>> find_credentials(const Context& context, const std::string& id,
+                                                           tls::Endpoint endpoint) {
+    auto at = context.credentials.find(id);
+    if (at == context.credentials.end()) return Error::not_found("No TLS credentials with id '{}'", id);
+    if (at->second->endpoint() != endpoint)
+        return Error::invalid_argument("TLS credentials '{}' are for a {}, expected endpoint={}", id,
+                                       endpoint == tls::Endpoint::server ? "client" : "server",
+                                       endpoint == tls::Endpoint::server ? "server" : "client");
+    return at->second;
 }
 
 } // namespace mimic::block

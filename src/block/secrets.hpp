@@ -1,4 +1,4 @@
-// Objects that block drivers use by name: `--object secret,id=ID,data=...`.
+// Objects that block drivers and servers use by name: `--object secret,id=ID,data=...`, `--object tls-creds-x509,id=ID,...`.
 #pragma once
 #include "block/driver.hpp"
 
@@ -6,5 +6,14 @@ namespace mimic::block {
 
 // Makes the object that the options describe ("qom-type", "id", ...). Errors name what was expected.
 Result<void> add_object(Context& context, Json options);
+// Errors: there is none of that id, or it is in use.
+Result<void> remove_object(Context& context, const std::string& id);
+// The bytes of a secret. Errors: there is none of that id.
+Result<std::string> find_secret(const Context& context, const std::string& id);
+// A throttle group by its name; a new one, without limits, if there is none. It lives as long as it is used, or the object.
+std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::string& name);
+// Credentials by their id, for one end. Errors: there is none, or it is for the other end.
+Result<std::shared_ptr<tls::Credentials>> find_credentials(const Context& context, const std::string& id,
+                                                           tls::Endpoint endpoint);
 
 } // namespace mimic::block

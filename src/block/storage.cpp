@@ -67,11 +67,12 @@ Task<Result<void>> Storage::remove(std::string name) {
 
 // ---- exports ----------------------------------------------------------------------------------------------------------
 
-Task<Result<void>> Storage::start_server(io::SocketAddress address, unsigned max_connections) {
+Task<Result<void>> Storage::start_server(io::SocketAddress address, unsigned max_connections, nbd::Security security) {
     if (listener_) co_return Error::busy("NBD server already running");
     CO_TRY(listener_,
            io::Listener::create(context_.loop, address, max_connections ? int(std::min(max_connections, 128u)) : 128));
     max_connections_ = max_connections;
+    server_.require(std::move(security));
     clients_.spawn(accept_all());
     co_return Result<void>();
 }

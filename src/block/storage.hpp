@@ -37,7 +37,7 @@ public:
     bool added(std::string_view name) const { return added_.contains(std::string(name)); }
 
     // The NBD server and its exports.
-    Task<Result<void>> start_server(io::SocketAddress address, unsigned max_connections);
+    Task<Result<void>> start_server(io::SocketAddress address, unsigned max_connections, nbd::Security security);
     Task<Result<void>> stop_server();
     Task<Result<void>> add_export(ExportRequest request);
     // hard: clients that are connected are cut off; else their presence is an error.

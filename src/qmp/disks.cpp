@@ -4,7 +4,23 @@
 namespace mimic::qmp {
 
 namespace {
-constexpr std::string_view limits[] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
+
+void add_limits(Json& j, const block::ThrottleGroup* group) {
+    block::ThrottleLimits limits = group ? group->limits() : block::ThrottleLimits();
+    constexpr std::string_view scopes[] = {"", "_rd", "_wr"};
+    for (unsigned s = 0; s < 3; s++)
+        for (auto& [unit, rate] : {std::pair("bps", limits.bytes[s]), std::pair("iops", limits.requests[s])}) {
+            std::string name = fmt::format("{}{}", unit, scopes[s]);
+            j.set(name, rate.average);
+            if (rate.max) {
+                j.set(name + "_max", rate.max);
+                j.set(name + "_max_length", rate.length);
+            }
+        }
+    if (limits.request_size) j.set("iops_size", limits.request_size);
+    if (group) j.set("group", group->name());
+}
+
 } // namespace
 
 Json image_info(const block::Node& n, bool flat) {
@@ -24,7 +40,7 @@ Json image_info(const block::Node& n, bool flat) {
     return j;
 }
 
-Json device_info(block::Node& n, bool read_only, bool flat) {
+Json device_info(block::Node& n, bool read_only, bool flat, const block::ThrottleGroup* limits) {
     Json j = Json::object(), cache = Json::object();
     u32 depth = 0;
     for (block::Node* b = block::backing_of(&n); b; b = block::backing_of(b)) depth++;
@@ -37,7 +53,7 @@ Json device_info(block::Node& n, bool read_only, bool flat) {
     if (n.backing()) j.set("backing_file", n.backing()->filename());
     j.set("encrypted", false);
     j.set("detect_zeroes", block::detect_zeroes_names[u8(o.detect_zeroes)]);
-    for (std::string_view limit : limits) j.set(limit, 0); // requests are never held back
+    add_limits(j, limits);
     cache.set("writeback", true);
     cache.set("direct", o.cache_direct);
     cache.set("no-flush", o.cache_no_flush);

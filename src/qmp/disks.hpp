@@ -10,8 +10,8 @@ extern const Family node_family, job_family, disk_job_family, bitmap_family, exp
 
 // ImageInfo, with the images behind it unless `flat`.
 Json image_info(const block::Node& n, bool flat);
-// BlockDeviceInfo.
-Json device_info(block::Node& n, bool read_only, bool flat);
+// BlockDeviceInfo. `limits`: what the device's requests are held to, or null.
+Json device_info(block::Node& n, bool read_only, bool flat, const block::ThrottleGroup* limits = nullptr);
 // BlockDeviceStats.
 Json statistics(const block::Node& n);
 

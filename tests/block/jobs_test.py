@@ -385,6 +385,38 @@ def bitmaps_and_incremental_backups():
 
 
 @test
+def throttled():
+    """Limits hold, groups are objects, and nobody who ends something waits for them."""
+    run("qemu-img", "create", "-q", "-f", "raw", "t.r", "1M")
+    group = ("--object", "throttle-group,id=g,x-iops-total=100")
+    node = ("--blockdev", "throttle,node-name=n,throttle-group=g,file.driver=file,file.filename=t.r")
+    with Daemon(*group, *node, *export("n")) as d:
+        began = time.monotonic()
+        run("qemu-io", "-f", "raw", *[x for i in range(40) for x in ("-c", f"write -P 5 {i * 4}k 4k")], uri("n"))
+        # Ten at once, then a hundred a second.
+        assert time.monotonic() - began >= 0.29, time.monotonic() - began
+        assert "in use" in d.refused("object-del", id="g")["desc"]
+        assert "does not exist" in d.refused("blockdev-add", driver="throttle", node_name="m", throttle_group="none", file="n")["desc"]
+        for limits, said in (({"bps-total": 5, "bps-read": 5}, "same time"), ({"bps-total-max": 5}, "require"), ({"colour": 5}, "limits.colour")):
+            desc = d.refused("object-add", qom_type="throttle-group", id="h", limits=limits)["desc"]
+            assert said in desc, (limits, desc)
+        # A write that may take a quarter of an hour, and an end that does not.
+        d.run("object-add", qom_type="throttle-group", id="slow", limits={"bps-total": 1000})
+        run("qemu-img", "create", "-q", "-f", "raw", "s.r", "1M")
+        d.run("blockdev-add", driver="throttle", node_name="s", throttle_group="slow", file={"driver": "file", "filename": "s.r"})
+        d.run("block-export-add", type="nbd", id="s", node_name="s", name="s", writable=True)
+        writer = subprocess.Popen(["qemu-io", "-f", "raw", "-c", "write -P 6 0 512k", "-c", "write -P 6 512k 512k", uri("s")],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not open("s.r", "rb").read(1) == b"\x06":
+            os.sched_yield()
+        d.run("block-export-del", id="s", mode="hard")
+        writer.wait(60)
+        d.run("blockdev-del", node_name="s")
+        d.run("object-del", id="slow")
+    clean()
+
+
+@test
 def killed_in_the_middle():
     """Whatever moment the daemon dies at, the images check without corruption and hold what was flushed."""
     rng = random.Random(3)

@@ -312,15 +312,17 @@ def talk(data, path="s"):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
+    heard = b""
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(60)
         s.connect(path)
         speaker = threading.Thread(target=say)
         speaker.start()
         with contextlib.suppress(ConnectionResetError):
-            while s.recv(65536):
-                pass
+            while more := s.recv(65536):
+                heard += more
         speaker.join()
+    return heard
 
 
 @test
@@ -352,6 +354,99 @@ def hostile_clients():
             assert digest("out") == digest("a.raw")
         peak = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{pid}/status").read())[1])
         assert peak < 400_000, f"{peak} kB resident"
+
+
+def certificates():
+    """ca/ with all files; server/ and client/ without the other's key; stranger/ of another CA."""
+    def certify(folder, who, name, template, ca=None):
+        open("t", "w").write(f'cn = "{name}"\nexpiration_days = 2\n' + template)
+        run("certtool", "--generate-privkey", "--key-type", "ecdsa", "--outfile", f"{folder}/{who}-key.pem")
+        how = ("--generate-self-signed",) if not ca else (
+            "--generate-certificate", "--load-ca-certificate", f"{ca}/ca-cert.pem", "--load-ca-privkey", f"{ca}/ca-key.pem")
+        run("certtool", *how, "--load-privkey", f"{folder}/{who}-key.pem", "--template", "t", "--outfile", f"{folder}/{who}-cert.pem")
+    for folder in ("ca", "stranger"):
+        os.mkdir(folder)
+        certify(folder, "ca", f"the {folder}", "ca\ncert_signing_key\n")
+        certify(folder, "server", "somewhere", 'dns_name = "disks.example"\nip_address = "127.0.0.1"\ntls_www_server\nsigning_key\n', folder)
+        certify(folder, "client", "a user", "tls_www_client\nsigning_key\n", folder)
+
+
+def creds(folder, endpoint, kind="x509", more=""):
+    return ("--object", f"tls-creds-{kind},id=tls,dir={os.path.abspath(folder)},endpoint={endpoint}{more}")
+
+
+def secure_node(more=""):
+    return f"driver=raw,file.driver=nbd,file.server.type=unix,file.server.path={os.path.abspath('s')},file.tls-creds=tls{more}"
+
+
+@test
+def tls_both_ways():
+    """Certificates, keys and anonymous: each end against the reference's and nbdkit's or libnbd's."""
+    certificates()
+    os.mkdir("psk")
+    run("psktool", "-u", "qemu", "-p", "psk/keys.psk")
+    sample("a.raw", 9_000_448)
+    want = digest("a.raw")
+    for kind, folder in (("x509", "ca"), ("psk", "psk"), ("anon", "psk")):
+        for theirs in ("mimic", "qemu"):
+            with server(theirs, *creds(folder, "server", kind), "--tls-creds", "tls", "-f", "raw", "-t", "-e", "0", "a.raw"):
+                named = ",file.tls-hostname=disks.example" if kind == "x509" else ""
+                for client in ([MIMIC, "img"], ["qemu-img"]):
+                    run(*client, "convert", *creds(folder, "client", kind), "--image-opts", "-O", "raw", secure_node(named), "b.raw")
+                    assert digest("b.raw") == want, (kind, theirs, client)
+                listed = run(MIMIC, "nbd", "-L", *creds(folder, "client", kind), "--tls-creds", "tls",
+                             *(("--tls-hostname", "disks.example") if kind == "x509" else ()), "-k", os.path.abspath("s"))
+                assert "size:  9000448" in listed.stdout, listed.stdout
+                if kind == "x509":
+                    place = f"nbds+unix:///?socket={os.path.abspath('s')}&tls-certificates={os.path.abspath('ca')}&tls-hostname=disks.example"
+                    run("nbdcopy", place, "c.raw")
+                    assert digest("c.raw") == want, theirs
+    with server("nbdkit", "--tls=require", f"--tls-certificates={os.path.abspath('ca')}", "--tls-verify-peer", "file", "a.raw"):
+        run(MIMIC, "img", "convert", *creds("ca", "client"), "--image-opts", "-O", "raw", secure_node(",file.tls-hostname=disks.example"), "b.raw")
+        assert digest("b.raw") == want
+    # Written, many at a time, and over TCP, where the name is the host's.
+    sample("z.raw", 9_000_448, 7)
+    with server("mimic", *creds("ca", "server"), "--tls-creds", "tls", "-f", "raw", "-t", "-e", "0", "a.raw"):
+        run(MIMIC, "img", "convert", "-n", *creds("ca", "client"), "-f", "raw", "--target-image-opts", "z.raw", secure_node(",file.tls-hostname=disks.example"))
+    assert digest("a.raw") == digest("z.raw")
+
+
+@test
+def tls_refuses():
+    """Who is not let in, and that both ends say why."""
+    certificates()
+    sample("a.raw", 100_352)
+    plain = "driver=raw,file.driver=nbd,file.server.type=unix,file.server.path=" + os.path.abspath("s")
+    convert = (MIMIC, "img", "convert", "--image-opts", "-O", "raw")
+    with server("mimic", *creds("ca", "server"), "--tls-creds", "tls", "-f", "raw", "-t", "-e", "0", "a.raw"):
+        assert "TLS is required" in run(*convert, plain, "b.raw", ok=(1,)).stderr
+        assert run("nbdinfo", uri(), ok=(1,)).stderr
+        named = secure_node(",file.tls-hostname=disks.example")
+        # The stranger's CA does not vouch for our server, nor ours for the stranger.
+        assert "not trusted" in run(*convert, *creds("stranger", "client"), named, "b.raw", ok=(1,)).stderr
+        run(*convert, *creds("stranger", "client", more=",verify-peer=off"), named, "b.raw", ok=(1,))
+        # Another name than the certificate's.
+        assert "not trusted" in run(*convert, *creds("ca", "client"), secure_node(",file.tls-hostname=other.example"), "b.raw", ok=(1,)).stderr
+        # Bytes ahead of TLS (a man in the middle could have put them there).
+        reply = talk(struct.pack(">I", 3) + struct.pack(">QII", 0x49484156454F5054, 5, 0) + struct.pack(">QII", 0x49484156454F5054, 3, 0))
+        assert reply[18:].hex() == struct.pack(">QIII", 0x3E889045565A9, 5, 1, 0).hex(), reply
+        run(*convert, *creds("ca", "client"), named, "b.raw")
+    with server("mimic", "-f", "raw", "-t", "a.raw"):
+        assert "TLS is not configured" in run(*convert, *creds("ca", "client"), secure_node(), "b.raw", ok=(1,)).stderr
+    for words, said in (((*creds("nowhere", "server"),), "cannot read"),
+                        ((*creds("ca", "sideways"),), "expected server or client"),
+                        ((*creds("ca", "client"), "--tls-creds", "tls"), "expected endpoint=server"),
+                        (("--tls-creds", "tls"), "No TLS credentials with id 'tls'"),
+                        ((*creds("ca", "server", more=",colour=red"),), "colour"),
+                        ((*creds("ca", "server", more=",priority=loud"), "--tls-creds", "tls"), "priority 'loud'")):
+        p = run(MIMIC, "nbd", *words, "-k", os.path.abspath("s"), "-f", "raw", "a.raw", ok=(1,))
+        assert said in p.stderr, (words, p.stderr)
+    # A certificate that the CA did not sign is said at once.
+    shutil.copytree("ca", "mixed")
+    shutil.copy("stranger/server-cert.pem", "mixed/")
+    shutil.copy("stranger/server-key.pem", "mixed/")
+    p = run(MIMIC, "nbd", *creds("mixed", "server"), "--tls-creds", "tls", "-k", os.path.abspath("s"), "-f", "raw", "a.raw", ok=(1,))
+    assert "is not signed by the CA" in p.stderr, p.stderr
 
 
 @test

@@ -9,12 +9,12 @@ PACKAGES = {
     "build": "g++ cmake ninja-build ccache pkg-config git",
     "libraries": """libfmt-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev libasmjit-dev libzydis-dev libasio-dev
                     liburing-dev libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libbz2-dev
-                    libssl-dev""",
+                    libssl-dev libgnutls28-dev libcurl4-openssl-dev libssh-dev""",
     "checks": "clang clang-format clang-tidy valgrind",
     "guest compilers": """gcc-riscv64-linux-gnu g++-riscv64-linux-gnu gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
                           binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu""",
     "firmware": "opensbi u-boot-qemu qemu-efi-aarch64",
-    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch mtools",
+    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch gnutls-bin mtools",
     "references": """qemu-user qemu-utils qemu-system-common nbdkit libnbd-bin fio libvhdi-utils
                      cryptsetup-bin dosfstools""",
     # The native side of each comparison with a guest's build of the same program.

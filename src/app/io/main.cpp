@@ -1,5 +1,6 @@
 #include "app/io/io.hpp"
 #include "app/io/session.hpp"
+#include "base/module.hpp"
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -121,8 +122,10 @@ Task<int> run(Tool& tool, Start start) {
         if (session.quit) break;
         bool good = co_await session.run(line);
         ok = ok && good;
+        modules::no_return();
     }
     if (start.lines.empty()) {
+        modules::no_return();
         // Scripts that feed commands take this prompt out of what they get.
         std::string line;
         for (;;) {
@@ -149,6 +152,7 @@ int io_main(std::span<const std::string_view> args) {
     Tool tool(**loop, "mimic io", args);
     Start start;
     if (int status = parse(tool, start); status >= 0) return status;
+    if (start.lines.empty()) modules::hand_over(); // what was read of standard input would be lost later
     int status = (*loop)->run(run(tool, std::move(start)));
     if (std::fflush(stdout) != 0) {
         tool.error("standard output could not be written");

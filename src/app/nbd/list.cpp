@@ -36,7 +36,7 @@ Task<int> list_exports(Tool& tool, const Settings& settings) {
         tool.error(socket.error().message());
         co_return 1;
     }
-    auto all = co_await block::nbd::list(tool.loop, make_transport(std::move(*socket)));
+    auto all = co_await block::nbd::list(tool.loop, make_transport(std::move(*socket)), settings.security);
     if (!all) {
         tool.error(all.error().message());
         co_return 1;

@@ -1,5 +1,7 @@
 #include "app/nbd/nbd.hpp"
 #include "app/nbd/settings.hpp"
+#include "base/module.hpp"
+#include "block/secrets.hpp"
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -92,7 +94,10 @@ Exposing part of the image:
 
 General purpose options:
   -L, --list                list exports available from another NBD server (at -k, or at -b and -p)
-  --object secret,id=ID,... a secret for encrypted images
+  --object TYPE,id=ID,...   'secret' for encrypted images, or TLS credentials: 'tls-creds-x509,dir=DIR,endpoint=server',
+                            'tls-creds-psk', 'tls-creds-anon' (with -L: endpoint=client)
+  --tls-creds=ID            use TLS with these credentials; clients without are refused
+  --tls-hostname=NAME       with -L: the name that the server's certificate must be for
   --fork                    fork off the server process and exit the parent once the server is running
   --pid-file=PATH           store the server's process ID in the given file
 
@@ -110,7 +115,7 @@ Block device options:
       --detect-zeroes=MODE  'off' (default), 'on' or 'unmap'
       --image-opts          treat FILE as a full set of image options
 
-Not there: TLS (--tls-creds), and the kernel's client (-c, -d): use nbd-client with -k or -p.
+Not there: --tls-authz, and the kernel's client (-c, -d): use nbd-client with -k or -p.
 )";
 
 class Parser {
@@ -201,9 +206,9 @@ private:
         case opt_fork: s_.fork = true; return true;
         case opt_pid_file: s_.pid_file = o.value; return true;
         case opt_selinux_label: return fail("--selinux-label is not supported");
-        case opt_tls_creds:
-        case opt_tls_authz:
-        case opt_tls_hostname: return fail("TLS is not supported: tunnel the socket, or serve on a unix socket");
+        case opt_tls_creds: tls_creds_ = o.value; return true;
+        case opt_tls_hostname: s_.security.host = o.value; return true;
+        case opt_tls_authz: return fail("--tls-authz: lists of clients are not supported");
         case 'c':
         case 'd':
             return fail(fmt::format(
@@ -230,6 +235,7 @@ private:
             return refuse(fmt::format("socket activation with {} descriptors, expected 1", fds));
         if (s_.socket_activated && (!s_.socket_path.empty() || !s_.bind.empty() || !s_.port.empty()))
             return refuse("-k, -b and -p cannot be given with socket activation");
+        if (!secure()) return 1;
         if (!s_.socket_path.empty() && (!s_.bind.empty() || !s_.port.empty()))
             return refuse("-k cannot be given with -b or -p");
         if (s_.list) {
@@ -250,6 +256,20 @@ private:
         return -1;
     }
 
+    // The objects may follow --tls-creds.
+    bool secure() {
+        if (tls_creds_.empty())
+            return s_.security.host.empty() || fail("--tls-hostname is nothing without --tls-creds");
+        if (!s_.security.host.empty() && !s_.list)
+            return fail("--tls-hostname is for -L only: a server has no peer's name");
+        auto found =
+            block::find_credentials(tool_.context, tls_creds_, s_.list ? tls::Endpoint::client : tls::Endpoint::server);
+        if (!found) return fail(found.error().message());
+        s_.security.credentials = std::move(*found);
+        if (s_.list && s_.security.host.empty() && s_.socket_path.empty()) s_.security.host = s_.address().host;
+        return true;
+    }
+
     static bool number(const std::string& text, unsigned most, unsigned& out) {
         auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
         return error == std::errc() && end == text.data() + text.size() && out <= most;
@@ -258,6 +278,7 @@ private:
     Tool& tool_;
     Settings& s_;
     bool has_cache_ = false;
+    std::string tls_creds_;
 };
 
 // The parent's half of --fork: waits until the child serves or fails.
@@ -290,6 +311,7 @@ int run(std::span<const std::string_view> args) {
     if (settings.list) return (*loop)->run(list_exports(tool, settings));
     int to_parent = -1;
     if (settings.fork) {
+        modules::hand_over(); // in the child it would be too late
         // The loop has neither threads nor a ring before its first use, so the child can have it.
         int ends[2];
         pid_t child = pipe2(ends, O_CLOEXEC) < 0 ? -1 : ::fork();

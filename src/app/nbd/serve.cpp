@@ -148,6 +148,7 @@ private:
     }
 
     Task<bool> listen_and_serve(const std::function<bool()>& ready) {
+        server_.require(s_.security);
         if (s_.verbose) server_.log = [this](const std::string& text) { tool_.error("connection ended: " + text); };
         auto listener =
             io::Listener::create(tool_.loop, s_.address(), s_.shared == 0 ? 128 : int(std::min(s_.shared, 4096u)));

@@ -1,7 +1,7 @@
 // What the command line of `mimic nbd` says, and the parts of the program.
 #pragma once
 #include "app/tool/tool.hpp"
-#include "base/io/socket.hpp"
+#include "block/nbd/transport.hpp"
 
 namespace mimic::nbd {
 
@@ -24,6 +24,7 @@ struct Settings {
     bool read_only = false, snapshot = false;
     std::string load_snapshot, aio, detect_zeroes;
     block::DiscardMode discard = block::DiscardMode::ignore;
+    block::nbd::Security security;
 
     io::SocketAddress address() const;
 };

@@ -38,8 +38,7 @@ Result<Json> object_add(Daemon& d, const Arguments& a) {
 }
 
 Result<Json> object_del(Daemon& d, const Arguments& a) {
-    if (!d.storage().context().secrets.erase(a.text("id")))
-        return Error::invalid_argument("object '{}' not found", a.text("id"));
+    TRY(block::remove_object(d.storage().context(), a.text("id")));
     return Json::object();
 }
 

@@ -4,6 +4,7 @@
 #include "app/tool/tool.hpp"
 #include "base/io/scope.hpp"
 #include "base/io/watch.hpp"
+#include "base/module.hpp"
 #include "block/secrets.hpp"
 #include <cerrno>
 #include <csignal>
@@ -223,6 +224,7 @@ int storage_daemon_main(std::span<const std::string_view> args) {
         }
     if (!arguments.error().empty()) return complain(arguments.error());
     if (!arguments.names().empty()) return complain("Unexpected argument: " + arguments.names()[0]);
+    modules::hand_over(); // later commands may need modules when it is too late for that
     std::unique_ptr<tool::Background> parent;
     if (background) {
         auto begun = tool::Background::begin("--daemonize");

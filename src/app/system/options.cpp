@@ -1,5 +1,6 @@
 #include "app/system/options.hpp"
 #include "base/nearest.hpp"
+#include "block/throttle.hpp"
 #include "machines/boot/smbios.hpp"
 #include <algorithm>
 #include <cctype>
@@ -127,7 +128,12 @@ Result<void> add_drive(SystemOptions& o, std::string_view value) {
     constexpr std::string_view discards[] = {"ignore", "unmap", "off", "on"};
     d.discard = keys.choice("discard", discards, 0) % 2 == 1;
     for (std::string_view taken : {"aio", "werror", "rerror"}) keys.text(taken); // accepted; errors stop nothing yet
-    d.rest = keys.rest();
+    d.group = keys.text("throttling.group", keys.text("group"));
+    for (auto& [key, text] : keys.rest()) {
+        constexpr std::string_view prefix = "throttling.";
+        std::string limit = key.starts_with(prefix) ? key.substr(prefix.size()) : block::throttle_option(key);
+        (limit.empty() ? d.rest : d.limits).emplace_back(limit.empty() ? key : limit, text);
+    }
     TRY(keys.finish());
     if (d.file.empty() && d.rest.empty())
         return Error::invalid_argument("-drive: 'file' is missing, expected file=PATH");

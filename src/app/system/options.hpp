@@ -11,7 +11,9 @@ struct DriveOptions {
     u32 unit = ~u32{0};
     bool snapshot = false, read_only = false;
     bool discard = false;
-    Keys::List rest; // the block layer's own
+    Keys::List limits; // throttling, as block::ThrottleOptions names them
+    std::string group; // of throttling
+    Keys::List rest;   // the block layer's own
 };
 struct DeviceOptions {
     std::string driver, id, bus;

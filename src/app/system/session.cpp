@@ -2,6 +2,7 @@
 #include "base/io/scope.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
+#include "block/secrets.hpp"
 #include "devices/types.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -143,6 +144,23 @@ Result<void> Session::drive_of_node(const DeviceOptions& d) {
     return {};
 }
 
+// The last drive has the limits that it was given.
+Result<void> Session::limit_drive(const DriveOptions& d) {
+    Json given = Json::object();
+    for (auto& [key, value] : d.limits) given.set(key, value);
+    block::ThrottleOptions options;
+    block::OptionReader reader(given, "-drive throttling");
+    options.describe(reader);
+    TRY(reader.finish());
+    if (!options.any() && d.group.empty()) return {};
+    auto group = block::throttle_group(*blocks_, d.group.empty() ? d.id : d.group);
+    block::ThrottleLimits limits = group->limits();
+    TRY(options.apply(limits));
+    if (options.any()) group->set(limits);
+    drives_.back().second.node->set_throttle(std::move(group));
+    return {};
+}
+
 Result<void> Session::open_drives() {
     for (const std::string& text : options_.blockdevs) {
         Json options =
@@ -157,6 +175,7 @@ Result<void> Session::open_drives() {
             if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
         auto node = TRY(open_drive(d).in("-drive {}", d.file));
         TRY(add_drive(d.id, std::move(node), d.read_only).in("-drive {}", d.file));
+        TRY(limit_drive(d).in("-drive {}", d.file));
         if (d.interface == "pflash") {
             size_t unit = d.unit == ~u32{0} ? options_.board.flash.size() : d.unit;
             if (unit > 15) return Error::invalid_argument("-drive unit: {}, expected at most 15", unit);
@@ -268,6 +287,8 @@ void Session::close_drives() {
     loop_->run(storage_->jobs().shut_down());
     for (auto& [id, drive] : drives_) {
         block::NodePtr node = drive.node->ptr();
+        drive.node->set_throttle(nullptr); // what was held back goes on now
+        loop_->run(node->drain());
         drive.node.reset();
         if (node->parents().empty()) told(loop_->run(node->close()));
     }

@@ -26,6 +26,7 @@ private:
     Result<void> open_drives();
     Result<block::NodePtr> open_drive(const DriveOptions& d);
     Result<void> add_drive(const std::string& id, block::NodePtr node, bool read_only);
+    Result<void> limit_drive(const DriveOptions& d);
     Result<void> drive_of_node(const DeviceOptions& d);
     Result<void> open_chardevs();
     Result<std::string> open_serial(u32 n, const std::string& text);

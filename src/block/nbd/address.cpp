@@ -51,7 +51,7 @@ Result<void> parse_authority(std::string_view text, io::SocketAddress& a) {
 
 Result<Location> parse_uri(std::string_view scheme, std::string_view rest) {
     Location l;
-    if (scheme.starts_with("nbds")) return Error::unsupported("TLS is not supported, expected nbd:// or nbd+unix://");
+    l.needs_tls = scheme.starts_with("nbds");
     size_t path_at = rest.find_first_of("/?#");
     std::string_view authority = rest.substr(0, path_at), path, query;
     if (path_at != std::string_view::npos)
@@ -65,7 +65,7 @@ Result<Location> parse_uri(std::string_view scheme, std::string_view rest) {
     }
     path = rest.starts_with('/') ? rest.substr(1) : rest;
     l.export_name = TRY(decode(path));
-    if (scheme != "nbd+unix") {
+    if (!scheme.ends_with("+unix")) {
         if (!query.empty()) return Error::invalid_argument("only nbd+unix:// takes parameters ('{}')", query);
         TRY(parse_authority(authority, l.address));
         return l;

@@ -1,4 +1,5 @@
 #include "block/nbd/channel.hpp"
+#include "block/nbd/tls.hpp"
 #include <algorithm>
 #include <cstring>
 
@@ -172,6 +173,16 @@ Task<Result<void>> Channel::flush() {
     while (done_ < wanted) co_await progress_.wait();
     if (failed_) co_return *failed_;
     co_return Result<void>();
+}
+
+Task<Result<void>> Channel::secure(Security security) {
+    CO_CHECK(co_await flush());
+    // Such bytes would count as if they had come over TLS.
+    if (buffered()) co_return Error::invalid_argument("the peer sent {} bytes ahead of TLS", buffered());
+    CO_TRY(auto tls, TlsTransport::create(loop_, security));
+    TlsTransport& above = *tls;
+    auto below = std::exchange(transport_, std::move(tls));
+    co_return co_await above.start(std::move(below));
 }
 
 Task<void> Channel::close() {

@@ -1,8 +1,8 @@
-// Transport: an ordered stream of bytes to a peer. Channel: buffers over it, so that many small messages cost few calls.
+// Channel: buffers over a transport, so that many small messages cost few calls.
 #pragma once
 #include "base/io/buffer.hpp"
-#include "base/io/socket.hpp"
 #include "base/io/sync.hpp"
+#include "block/nbd/transport.hpp"
 #include <array>
 #include <deque>
 #include <functional>
@@ -11,19 +11,6 @@ namespace mimic::block::nbd {
 
 using io::Buffer;
 using io::IoVec;
-using io::Task;
-
-class Transport {
-public:
-    virtual ~Transport() = default;
-    // At least one byte, or 0 at the end of the stream.
-    virtual Task<Result<size_t>> receive(void* data, size_t length) = 0;
-    virtual Task<Result<void>> send(std::span<iovec> vectors) = 0;
-    // Ends both directions; whoever waits gets the end or an error.
-    virtual void shut() = 0;
-};
-
-std::unique_ptr<Transport> make_transport(std::unique_ptr<io::Socket> socket);
 
 class Channel {
 public:
@@ -61,6 +48,9 @@ public:
     // Why sending failed, if it did; the messages behind are dropped.
     const std::optional<Error>& failed() const { return failed_; }
     std::function<void(u64)> on_sent;
+
+    // Goes on over TLS, once all that was queued is sent. Errors: why not, or the peer has said more than it may before.
+    Task<Result<void>> secure(Security security);
 
     void shut() { transport_->shut(); }
     // Shuts the transport and waits for the sender.

@@ -23,15 +23,18 @@ struct Description {
     std::vector<std::string> contexts;
 };
 // All that the server exports. Ends the connection.
-Task<Result<std::vector<Description>>> list(io::Loop& loop, std::unique_ptr<Transport> transport);
+Task<Result<std::vector<Description>>> list(io::Loop& loop, std::unique_ptr<Transport> transport,
+                                            Security security = Security());
 
 struct Wanted {
     std::string export_name;
     std::string context; // for block status
+    Security security;   // TLS is begun if it has credentials
     // A constructor, since g++ 12 destroys an aggregate that is made in an await twice.
-    explicit Wanted(std::string name = {}, std::string c = std::string(base_allocation))
+    explicit Wanted(std::string name = {}, std::string c = std::string(base_allocation), Security s = Security())
         : export_name(std::move(name))
-        , context(std::move(c)) {}
+        , context(std::move(c))
+        , security(std::move(s)) {}
 };
 
 struct BlockState {

@@ -24,6 +24,8 @@ std::string_view reason(u32 type) {
     }
 }
 
+Error too_old() { return Error::unsupported("the NBD server is too old for TLS"); }
+
 // Text of a peer, for a terminal.
 std::string clean(std::string text) {
     for (char& c : text)
@@ -96,6 +98,17 @@ public:
                                               option_, length, max_option);
         CO_TRY(r.data, co_await channel_.read_bytes(length));
         co_return std::move(r);
+    }
+
+    // Before any other option.
+    Task<Result<void>> start_tls(Security security) {
+        if (!security) co_return Result<void>();
+        if (!fixed_) co_return too_old();
+        ask(opt_starttls);
+        CO_TRY(Reply r, co_await reply());
+        if (r.is_error()) co_return refused("TLS", r);
+        if (r.type != rep_ack) co_return unexpected(r);
+        co_return co_await channel_.secure(std::move(security));
     }
 
     Task<Result<bool>> structured() {
@@ -234,10 +247,12 @@ Result<void> plausible(Description& d) {
     return {};
 }
 
-Task<Result<std::vector<Description>>> list_over(Channel& channel) {
+Task<Result<std::vector<Description>>> list_over(Channel& channel, Security security) {
     Handshake h(channel);
     Description only;
     CO_TRY(bool options, co_await h.greet(only));
+    if (!options && security) co_return too_old();
+    if (options) CO_CHECK(co_await h.start_tls(std::move(security)));
     if (!options) co_return std::vector<Description>{only};
     if (!h.fixed()) {
         CO_CHECK(co_await h.export_name("", only));
@@ -259,9 +274,9 @@ Task<Result<std::vector<Description>>> list_over(Channel& channel) {
 
 } // namespace
 
-Task<Result<std::vector<Description>>> list(io::Loop& loop, std::unique_ptr<Transport> transport) {
+Task<Result<std::vector<Description>>> list(io::Loop& loop, std::unique_ptr<Transport> transport, Security security) {
     Channel channel(loop, std::move(transport));
-    auto all = co_await list_over(channel);
+    auto all = co_await list_over(channel, std::move(security));
     co_await channel.close();
     co_return std::move(all);
 }
@@ -279,12 +294,14 @@ Task<Result<void>> Connection::agree(Wanted wanted) {
     d.name = wanted.export_name;
     CO_TRY(bool options, co_await h.greet(d));
     if (!options) {
+        if (wanted.security) co_return too_old();
         if (!wanted.export_name.empty())
             co_return Error::not_found("the NBD server has no export '{}': it has one without a name",
                                        clean(wanted.export_name));
         co_return plausible(d);
     }
     bool told = false;
+    CO_CHECK(co_await h.start_tls(std::move(wanted.security)));
     if (h.fixed()) {
         CO_TRY(structured_, co_await h.structured());
         auto take = [&](u32 id, const std::string& name) {

@@ -54,9 +54,42 @@ private:
             co_return co_await channel_.flush();
         }
         CO_TRY(std::vector<u8> data, co_await channel_.read_bytes(length));
+        if (server_.security() && !secure_) {
+            bool begin = false;
+            CO_TRY(begin, before_tls(data));
+            CO_CHECK(co_await channel_.flush());
+            if (begin) CO_CHECK(co_await start_tls());
+            co_return Result<void>();
+        }
         CO_CHECK(handle(data));
         // One option at a time: so a client that asks without reading makes us keep one answer.
         co_return co_await channel_.flush();
+    }
+
+    // True: the client begins TLS.
+    Result<bool> before_tls(std::span<const u8> data) {
+        switch (option_) {
+        case opt_starttls:
+            if (data.empty())
+                reply(rep_ack);
+            else
+                reply(rep_err_invalid, "this option has no data");
+            return data.empty();
+        case opt_abort:
+            over_ = true;
+            reply(rep_ack);
+            return false;
+        case opt_export_name: return Error::permission("client asked for an export without TLS");
+        default: reply(rep_err_tls_reqd, "TLS is required, begin it with NBD_OPT_STARTTLS"); return false;
+        }
+    }
+
+    // What was agreed before does not count (proto.md, "TLS").
+    Task<Result<void>> start_tls() {
+        CO_CHECK(co_await channel_.secure(server_.security()));
+        secure_ = true;
+        session_ = Session{.no_zeroes = session_.no_zeroes};
+        co_return Result<void>();
     }
 
     Result<void> handle(std::span<const u8> data) {
@@ -79,7 +112,12 @@ private:
             return {};
         case opt_list_meta_context:
         case opt_set_meta_context: meta_context(data); return {};
-        case opt_starttls: reply(rep_err_policy, "TLS is not configured"); return {};
+        case opt_starttls:
+            if (secure_)
+                reply(rep_err_invalid, "TLS is there already");
+            else
+                reply(rep_err_policy, "TLS is not configured");
+            return {};
         default: reply(rep_err_unsup, fmt::format("option {} is not known", option_)); return {};
         }
     }
@@ -213,7 +251,7 @@ private:
     Channel& channel_;
     Session& session_;
     u32 option_ = 0;
-    bool fixed_ = false, over_ = false;
+    bool fixed_ = false, over_ = false, secure_ = false;
 };
 
 } // namespace

@@ -32,8 +32,14 @@ TEST(NbdLocation, ReadsEveryForm) {
     l = parse_location("nbd:localhost:99");
     ASSERT_TRUE(l);
     EXPECT_EQ(l->address.port, "99");
+    for (auto secure : {"nbds://h/e", "nbds+tcp://h/e", "nbds+unix:///e?socket=/s"}) {
+        l = parse_location(secure);
+        ASSERT_TRUE(l) << secure;
+        EXPECT_TRUE(l->needs_tls && l->export_name == "e");
+    }
+    EXPECT_FALSE(parse_location("nbd://h/")->needs_tls);
     for (auto bad : {"", "nbd:", "nbd:unix:", "nbd:host", "nbd:host:port", "nbd+unix:///", "nbd+unix:///?socket=",
-                     "nbd://h/%z1", "nbd://h/%00", "nbd+unix://h/?socket=/s", "nbds://h/", "nbd://h/?x=1", "http://h/"})
+                     "nbd://h/%z1", "nbd://h/%00", "nbd+unix://h/?socket=/s", "nbd://h/?x=1", "http://h/"})
         EXPECT_FALSE(parse_location(bad)) << bad;
 }
 

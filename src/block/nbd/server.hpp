@@ -44,6 +44,9 @@ public:
     // One client, from its first byte to its last. True if it came as far as the transmission phase. Why it ended otherwise
     // is told to `log`.
     Task<bool> serve(std::unique_ptr<Transport> transport);
+    // From now on clients must begin TLS before they ask for anything.
+    void require(Security security) { security_ = std::move(security); }
+    const Security& security() const { return security_; }
     // Ends all connections; their serve() returns once the requests under way are done.
     void shut_all();
     unsigned connections() const { return unsigned(live_.size()); }
@@ -62,6 +65,7 @@ private:
         const Session* session;
     };
     std::vector<Live> live_;
+    Security security_;
     io::WaitList gone_;
 };
 

@@ -3,6 +3,7 @@
 #include "block/driver.hpp"
 #include "block/nbd/address.hpp"
 #include "block/nbd/client.hpp"
+#include "block/secrets.hpp"
 #include <algorithm>
 
 namespace mimic::block {
@@ -34,12 +35,11 @@ struct NbdOptions {
         v.string("x-dirty-bitmap", context, "Metadata context to use in place of base:allocation");
         v.number("reconnect-delay", reconnect_delay, "Seconds for which requests wait for a lost server");
         v.number("open-timeout", open_timeout, "Seconds for which opening waits for the server");
-        v.string("tls-creds", tls_creds, "Not supported");
-        v.string("tls-hostname", tls_hostname, "Not supported");
+        v.string("tls-creds", tls_creds, "ID of TLS credentials (--object tls-creds-x509,...), endpoint client");
+        v.string("tls-hostname", tls_hostname, "Name that the server's certificate must be for (default: the host)");
     }
 
     Result<Location> location() const {
-        if (tls_creds || tls_hostname) return Error::unsupported("TLS is not supported by driver 'nbd'");
         Location l;
         if (filename) l = TRY(parse_location(*filename));
         if (export_name && !export_name->empty()) {
@@ -65,6 +65,18 @@ struct NbdOptions {
         }
         return l;
     }
+
+    Result<Security> security(const Context& all, const Location& where) const {
+        Security s;
+        if (!tls_creds) {
+            if (tls_hostname) return Error::invalid_argument("tls-hostname is nothing without tls-creds");
+            if (where.needs_tls) return Error::invalid_argument("nbds:// needs tls-creds");
+            return s;
+        }
+        s.credentials = TRY(find_credentials(all, *tls_creds, tls::Endpoint::client));
+        s.host = tls_hostname ? *tls_hostname : where.address.host;
+        return s;
+    }
 };
 
 // How long a lost server is left alone before the next attempt.
@@ -72,9 +84,10 @@ constexpr auto first_pause = std::chrono::milliseconds(50), longest_pause = std:
 
 class NbdNode final : public Node {
 public:
-    NbdNode(Context& context, NodeOptions options, Location where, const NbdOptions& o)
+    NbdNode(Context& context, NodeOptions options, Location where, Security security, const NbdOptions& o)
         : Node(context, nbd_driver, std::move(options))
         , where_(std::move(where))
+        , security_(std::move(security))
         , delay_(std::chrono::seconds(o.reconnect_delay.value_or(0)))
         , reconnecting_(context.loop) {
         if (o.context) context_ = *o.context;
@@ -246,11 +259,12 @@ private:
     }
     Task<Result<std::unique_ptr<Connection>>> connect_once() {
         CO_TRY(auto socket, co_await io::connect(loop(), where_.address));
-        Wanted wanted{where_.export_name, context_};
+        Wanted wanted{where_.export_name, context_, security_};
         co_return co_await Connection::open(loop(), make_transport(std::move(socket)), std::move(wanted));
     }
 
     Location where_;
+    Security security_;
     std::string context_{base_allocation};
     Clock::duration delay_;
     std::shared_ptr<Connection> connection_;
@@ -265,8 +279,9 @@ Task<Result<NodePtr>> open_nbd(Context& context, OpenArguments& a) {
     o.describe(reader);
     CO_CHECK(reader.finish());
     CO_TRY(Location where, o.location());
+    CO_TRY(Security security, o.security(context, where));
     std::string name = o.filename.value_or(where.address.text());
-    auto node = std::make_shared<NbdNode>(context, a.common, std::move(where), o);
+    auto node = std::make_shared<NbdNode>(context, a.common, std::move(where), std::move(security), o);
     node->set_filename(name);
     CO_CHECK(co_await node->start(std::chrono::seconds(o.open_timeout.value_or(0))));
     co_return NodePtr(node);

@@ -1,4 +1,5 @@
 // Exports. QEMU QMP reference manual, "Block device exports".
+#include "block/secrets.hpp"
 #include "qmp/disks.hpp"
 #include <charconv>
 
@@ -40,10 +41,15 @@ Result<io::SocketAddress> address_of(const Json& given) {
 }
 
 Task<Result<Json>> server_start(Server& s, const Arguments& a) {
-    if (a.has("tls-creds") || a.has("tls-authz"))
-        co_return Error::unsupported("TLS of the NBD server is not supported");
+    if (a.has("tls-authz")) co_return Error::unsupported("Parameter 'tls-authz': lists of clients are not supported");
+    block::nbd::Security security;
+    if (a.has("tls-creds")) {
+        CO_TRY(security.credentials,
+               block::find_credentials(s.storage().context(), a.text("tls-creds"), tls::Endpoint::server));
+    }
     CO_TRY(auto address, address_of(a.value("addr")));
-    CO_CHECK(co_await s.storage().start_server(std::move(address), unsigned(a.number("max-connections"))));
+    CO_CHECK(co_await s.storage().start_server(std::move(address), unsigned(a.number("max-connections")),
+                                               std::move(security)));
     co_return Json::object();
 }
 

@@ -1,6 +1,24 @@
+// `mimic-system`: the machines, and the image tools for what needs modules (base/module.hpp), which `mimic` hands over here.
+#include "app/img/img.hpp"
+#include "app/io/io.hpp"
+#include "app/nbd/nbd.hpp"
+#include "app/storage/storage.hpp"
 #include "app/system/options.hpp"
+#include "app/system/standalone/features.hpp"
+#include "base/module.hpp"
 
 int main(int argc, char** argv) {
+    using namespace mimic;
+    constexpr std::pair<std::string_view, int (*)(std::span<const std::string_view>)> tools[] = {
+        {"img", img::img_main},
+        {"nbd", nbd::nbd_main},
+        {"io", io_tool::io_main},
+        {"storage-daemon", storage_daemon::storage_daemon_main},
+    };
     std::vector<std::string_view> words(argv + 1, argv + argc);
-    return mimic::app::system_main(argc ? argv[0] : "mimic-system", words);
+    modules::enable();
+    for (auto& [name, run] : tools)
+        if (!words.empty() && words[0] == name) return run(std::span<const std::string_view>(words).subspan(1));
+    if (!words.empty() && words[0] == "--features") return app::print_features();
+    return app::system_main(argc ? argv[0] : "mimic-system", words);
 }

@@ -1,0 +1,32 @@
+// Transport: an ordered stream of bytes to a peer.
+#pragma once
+#include "base/io/socket.hpp"
+
+namespace mimic::tls {
+class Credentials;
+}
+
+namespace mimic::block::nbd {
+
+using io::Task;
+
+class Transport {
+public:
+    virtual ~Transport() = default;
+    // At least one byte, or 0 at the end of the stream.
+    virtual Task<Result<size_t>> receive(void* data, size_t length) = 0;
+    virtual Task<Result<void>> send(std::span<iovec> vectors) = 0;
+    // Ends both directions; whoever waits gets the end or an error.
+    virtual void shut() = 0;
+};
+
+std::unique_ptr<Transport> make_transport(std::unique_ptr<io::Socket> socket);
+
+// Whom TLS lets in: the credentials, and of a client the name that the server's certificate must have (empty: any).
+struct Security {
+    std::shared_ptr<tls::Credentials> credentials;
+    std::string host;
+    explicit operator bool() const { return bool(credentials); }
+};
+
+} // namespace mimic::block::nbd
