@@ -1,9 +1,11 @@
 // What no other program's image can show: known answers, and errors of the layer below.
+#include "base/io/scope.hpp"
 #include "block/formats/luks/aes.hpp"
 #include "block/formats/luks/luks.hpp"
 #include "block/formats/vhdx/vhdx.hpp"
 #include "block/formats/vmdk/vmdk.hpp"
 #include "block/protocols/memory.hpp"
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -68,6 +70,11 @@ TEST(Vmdk, Descriptors) {
     ASSERT_EQ(d->extents.size(), 2u);
     EXPECT_EQ(d->extents[0].filename, "a b.vmdk");
     EXPECT_EQ(d->extents[1].sectors, 8u);
+    for (std::string text : {"CID= 0000beef", "CID=\"0000beef\"", " CID = 0000beef "}) {
+        auto other = vmdk::parse_descriptor(text + "\nparentCID=ffffffff\ncreateType=\"x\"\n");
+        ASSERT_TRUE(other) << text;
+        EXPECT_EQ(other->text.substr(other->cid_place, 8), "0000beef") << text;
+    }
     EXPECT_FALSE(vmdk::parse_descriptor("CID=1\n"));
     EXPECT_FALSE(vmdk::parse_descriptor("createType=\"x\"\nRW 5 FLAT\n"));
 }
@@ -194,6 +201,139 @@ TEST(Formats, ARetriedWriteIsThere) {
             }
             ASSERT_TRUE(b.loop->run((*again)->close()));
         }
+}
+
+// A file whose requests take their time, and which knows its new end before the bytes are there, as files do.
+class LateNode final : public Node {
+public:
+    LateNode(Context& context, std::shared_ptr<MemoryImage> image, u64 seed)
+        : Node(context, memory_driver, {})
+        , image_(std::move(image))
+        , size_(image_->size)
+        , random_(seed) {
+        set_filename("late");
+    }
+    u64 size() const override { return size_; }
+    bool has_zero_init() const override { return true; }
+
+protected:
+    bool grows() const override { return true; }
+    Task<Result<void>> do_read(u64 offset, const IoVec& memory) override {
+        co_await wait();
+        image_->read(offset, memory);
+        co_return Result<void>();
+    }
+    Task<Result<void>> do_write(u64 offset, const IoVec& memory) override {
+        size_ = std::max(size_, offset + memory.length());
+        co_await wait();
+        image_->write(offset, memory);
+        co_return Result<void>();
+    }
+    Task<Result<void>> do_write_zeroes(u64 offset, u64 length, u32) override {
+        size_ = std::max(size_, offset + length);
+        co_await wait();
+        image_->zero(offset, length);
+        co_return Result<void>();
+    }
+    Task<Result<void>> do_flush() override {
+        co_await wait();
+        co_return Result<void>();
+    }
+
+private:
+    Task<void> wait() {
+        for (u64 n = random_() % 9; n > 0; n--) co_await loop().yield();
+    }
+    std::shared_ptr<MemoryImage> image_;
+    u64 size_;
+    std::mt19937_64 random_;
+};
+
+constexpr u64 piece = 24 << 10;
+
+Task<Result<void>> write_piece(Node& node, const std::vector<u8>& content, u64 at) {
+    IoVec memory{std::span<const u8>(content).subspan(at, std::min(piece, content.size() - at))};
+    co_return co_await node.write(at, memory);
+}
+
+Task<Result<void>> write_pieces(Node& node, std::vector<u8>& content, u64 seed) {
+    std::mt19937_64 random(seed);
+    // Pieces next to each other, in the same blocks and tables, all at once; and flushes in between.
+    for (int round = 0; round < 6; round++) {
+        io::Scope scope(node.loop());
+        std::vector<u64> places;
+        for (u64 at = 0; at < content.size(); at += piece)
+            if (random() % 3 == 0) places.push_back(at);
+        std::ranges::shuffle(places, random);
+        for (u64 at : places) {
+            std::fill(content.begin() + long(at), content.begin() + long(std::min<u64>(at + piece, content.size())),
+                      u8(random()));
+            scope.spawn(write_piece(node, content, at));
+            if (random() % 8 == 0) scope.spawn(node.flush());
+        }
+        CO_CHECK(co_await scope.join());
+    }
+    co_return Result<void>();
+}
+
+// Requests beside each other, on a file that is late: no write is lost to another's new block, table, footer or flush.
+TEST(Formats, NothingIsLostBesideOthers) {
+    constexpr u64 size = 3u << 20;
+    for (auto& v : variants)
+        for (u64 seed = 1; seed <= 6; seed++) {
+            Bench b;
+            ASSERT_TRUE(b.create(v, size));
+            OpenArguments a;
+            a.options = Json::object();
+            a.no_backing = true;
+            a.file = std::make_shared<LateNode>(b.context, b.image, seed);
+            auto node = b.loop->run(find_driver(v.format)->open(b.context, a));
+            a.file.reset();
+            ASSERT_TRUE(node) << node.error().message();
+            std::vector<u8> content(size), seen(size);
+            auto r = b.loop->run(write_pieces(**node, content, seed));
+            ASSERT_TRUE(r) << v.format << ": " << r.error().message();
+            IoVec memory{std::span<u8>(seen)};
+            ASSERT_TRUE(b.loop->run((*node)->read(0, memory)));
+            EXPECT_TRUE(seen == content) << v.format << " " << v.options << " " << seed;
+            ASSERT_TRUE(b.loop->run((*node)->close()));
+            node->reset();
+            auto again = b.open(v, "");
+            ASSERT_TRUE(again);
+            auto report = b.loop->run((*again)->check(Fix::none));
+            ASSERT_TRUE(report);
+            EXPECT_EQ(report->corruptions, 0u) << v.format << " " << v.options;
+            ASSERT_TRUE(b.loop->run((*again)->read(0, memory)));
+            EXPECT_TRUE(seen == content) << v.format << " " << v.options << " " << seed << " after reopening";
+            ASSERT_TRUE(b.loop->run((*again)->close()));
+        }
+}
+
+// Read-only, then writable: what opening for writing does is done then.
+TEST(Formats, BecomesWritable) {
+    for (auto& v : variants) {
+        Bench b;
+        ASSERT_TRUE(b.create(v, 3u << 20));
+        OpenArguments a;
+        a.options = Json::object();
+        a.common.read_only = true;
+        a.file = make_memory_node(b.context, b.image);
+        auto node = b.loop->run(find_driver(v.format)->open(b.context, a));
+        a.file.reset();
+        ASSERT_TRUE(node) << node.error().message();
+        ASSERT_TRUE(b.loop->run((*node)->reopen(false))) << v.format;
+        std::vector<u8> data(100000, 3), seen(100000);
+        IoVec out{std::span<u8>(data)}, in{std::span<u8>(seen)};
+        ASSERT_TRUE(b.loop->run((*node)->write(777777, out)));
+        ASSERT_TRUE(b.loop->run((*node)->reopen(true)));
+        ASSERT_TRUE(b.loop->run((*node)->close()));
+        node->reset();
+        auto again = b.open(v, "");
+        ASSERT_TRUE(again);
+        ASSERT_TRUE(b.loop->run((*again)->read(777777, in)));
+        EXPECT_EQ(seen, data) << v.format;
+        ASSERT_TRUE(b.loop->run((*again)->close()));
+    }
 }
 
 } // namespace
