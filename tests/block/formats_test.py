@@ -383,7 +383,8 @@ def finished_streams():
     raw = bytearray(open("s.vmdk", "rb").read())
     header = bytes(raw[:512])
     raw[56:64] = b"\xff" * 8
-    open("s.vmdk", "wb").write(bytes(raw) + header + bytes(512))
+    marker = struct.pack("<QII", 1, 0, 3).ljust(512, b"\0")  # a footer of one sector follows; then the stream's end
+    open("s.vmdk", "wb").write(bytes(raw) + marker + header + bytes(512))
     same("s.vmdk", "src.raw", "vmdk")
     p = run(MIMIC, "io", "-f", "vmdk", "-c", "write 0 64k", "s.vmdk", ok=(1,))
     assert b"finished stream" in p.stderr, p.stderr
