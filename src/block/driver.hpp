@@ -40,6 +40,7 @@ struct OpenArguments {
     bool writable_chain = false;     // backing nodes are opened for writing too (commit)
     bool no_io = false;              // only look: don't repair, don't mark
     bool probed = false;             // the format was guessed, not named
+    bool guessed_above = false;      // an image whose format was guessed names this one
     bool repair = false;             // corrupt images may be opened for writing
     unsigned depth = 0;              // length of the chain above
     std::string cache = "writeback"; // for backing nodes
@@ -91,6 +92,7 @@ struct OpenRequest {
     bool no_backing = false;
     bool writable_chain = false;
     bool force_share = false;
+    bool guessed_above = false;
     bool no_io = false;
     bool repair = false;
     // none, writeback, writethrough, directsync, unsafe; writethrough is the root's business.

@@ -204,6 +204,7 @@ Task<Result<NodePtr>> open_tree(Context& context, OpenRequest& request) {
     arguments.repair = request.repair;
     arguments.cache = request.cache;
     arguments.depth = request.depth;
+    arguments.guessed_above = request.guessed_above;
     NodePtr file = arguments.file;
     Result<NodePtr> node = co_await driver->open(context, arguments);
     if (!node) {

@@ -15,7 +15,8 @@ PACKAGES = {
                           binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu""",
     "firmware": "opensbi u-boot-qemu qemu-efi-aarch64",
     "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch gnutls-bin mtools",
-    "references": "qemu-user qemu-utils qemu-system-common nbdkit libnbd-bin fio nginx-light openssh-server",
+    "references": """qemu-user qemu-utils qemu-system-common nbdkit libnbd-bin fio libvhdi-utils
+                     cryptsetup-bin dosfstools nginx-light openssh-server""",
     # The native side of each comparison with a guest's build of the same program.
     "native programs": """bash bzip2 coreutils make mawk perl python3 sqlite3 openssl xz-utils zstd gcc-12 binutils
                           libc6-dev debian-archive-keyring""",

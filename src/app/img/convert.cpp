@@ -365,6 +365,9 @@ Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_brok
 // Creates (or with -n opens) the output.
 Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& name, u64 total, Json options) {
     Tool::Image none;
+    Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts};
+    // What is encrypted when it is made needs its secret when it is opened.
+    if (const Json* secret = options.find("key-secret")) how.extra.set("key-secret", *secret);
     if (!s.no_create) {
         CreateRequest r{.filename = name, .format = s.output_format, .options = std::move(options), .quiet = true};
         r.size = total;
@@ -375,7 +378,6 @@ Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& nam
         r.unsafe_backing = s.unsafe_backing;
         if (!co_await create_image(tool, std::move(r))) co_return none;
     }
-    Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts};
     if (!s.target_image_opts) how.format = s.output_format;
     how.discard = block::DiscardMode::unmap;
     co_return co_await tool.open(name, how);
@@ -465,8 +467,7 @@ Task<int> cmd_convert(Tool& tool) {
         Conversion c(tool, s, sources, target);
         c.backed_target = backed && target->backing();
         // A new image is zero where nothing was written; an old one is not.
-        c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target &&
-                        (target->has_zero_init() || (target->file() && target->file()->has_zero_init()));
+        c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target && target->has_zero_init();
         c.offload = s.offload && sources.size() == 1;
         Result<void> r;
         if (total) r = co_await c.run();

@@ -69,6 +69,7 @@ Described describe(const Node& node) {
         d.json.set("full-backing-filename", full);
         d.json.set("backing-filename", info.backing_file);
     }
+    if (info.encrypted) d.json.set("encrypted", true);
     d.json.set("dirty-flag", info.dirty);
 
     d.human = fmt::format("image: {}\nfile format: {}\nvirtual size: {} ({} bytes)\ndisk size: {}\n", node.filename(),

@@ -16,10 +16,12 @@ using namespace mimic::block;
 namespace {
 
 constexpr u64 sector = 512, disk_size = 3u << 20;
+constexpr u8 backing_byte = 0xbb;
 constexpr unsigned operations = 60, cuts = 40;
 
 struct Variant {
     const char *format, *options;
+    bool backed = false; // on a backing image, whose bytes must not be lost when a block is copied up
 };
 constexpr Variant variants[] = {
     {"vmdk", "subformat=monolithicSparse"},
@@ -32,6 +34,10 @@ constexpr Variant variants[] = {
     {"qcow", ""},
     {"qed", "cluster_size=4096,table_size=1"},
     {"qcow2", "cluster_size=4096"},
+    {"vmdk", "", true},
+    {"vmdk", "zeroed_grain=on", true},
+    {"qcow", "", true},
+    {"qed", "cluster_size=65536", true},
 };
 
 using Log = std::vector<MemoryImage::Logged>;
@@ -78,7 +84,16 @@ private:
         a.options = Json::object();
         a.no_backing = true;
         a.file = make_memory_node(context, image);
-        co_return co_await driver().open(context, a);
+        CO_TRY(NodePtr node, co_await driver().open(context, a));
+        if (v_.backed) {
+            auto below = std::make_shared<MemoryImage>();
+            std::vector<u8> bytes(disk_size, backing_byte);
+            IoVec memory{std::span<u8>(bytes)};
+            below->write(0, memory);
+            NodePtr base = make_memory_node(context, below, true);
+            CO_CHECK(node->add_child(base, "backing", perm::consistent_read, perm::all));
+        }
+        co_return node;
     }
 
     Task<Result<void>> change(const std::shared_ptr<MemoryImage>& image) {
@@ -145,7 +160,7 @@ private:
     }
 
     Task<Result<void>> compare(Node& node, size_t place) {
-        std::vector<u8> seen(disk_size), sure(disk_size);
+        std::vector<u8> seen(disk_size), sure(disk_size, v_.backed ? backing_byte : 0);
         IoVec memory{std::span<u8>(seen)};
         CO_CHECK(co_await node.read(0, memory));
         size_t first = 0; // operations before are flushed

@@ -36,6 +36,7 @@ Task<Result<NodePtr>> open_below(Context& context, const OpenArguments& a, Json 
     r.no_io = a.no_io;
     r.depth = a.depth + 1;
     r.cache = a.cache;
+    r.guessed_above = a.probed || a.guessed_above;
     r.discard = DiscardMode::unmap;
     if (given.string()) {
         auto at = context.names.find(*given.string());
@@ -64,10 +65,16 @@ Task<Result<NodePtr>> open_below(Context& context, const OpenArguments& a, Json 
     co_return co_await open_node(context, std::move(r));
 }
 
-Task<Result<void>> attach_backing(Node& node, const OpenArguments& a, Json given, bool drop, const std::string& name,
+BackingOption take_backing(Json& options) {
+    const Json* found = options.find("backing");
+    bool drop = found && found->is_null();
+    return {options.take("backing"), drop};
+}
+
+Task<Result<void>> attach_backing(Node& node, const OpenArguments& a, BackingOption option, const std::string& name,
                                   const std::string& format) {
-    // "backing": null cuts the chain.
-    if (a.no_backing || drop || (name.empty() && !given.members() && !given.string())) co_return Result<void>();
+    Json given = std::move(option.given);
+    if (a.no_backing || option.drop || (name.empty() && !given.members() && !given.string())) co_return Result<void>();
     auto below = co_await open_below(node.context(), a, std::move(given), name, format, a.writable_chain, false);
     if (!below) {
         Result<void> closed = co_await node.close();
@@ -144,7 +151,7 @@ Task<Result<void>> MapNode::do_close() {
 }
 
 Task<Result<void>> MapNode::do_reopen(bool read_only) {
-    if (!read_only) co_return Result<void>();
+    if (!read_only) co_return co_await start_writing();
     co_return co_await map_->flush();
 }
 

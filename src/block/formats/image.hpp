@@ -17,8 +17,14 @@ Result<void> attach_file(Node& node, const OpenArguments& a, NodePtr file, std::
 // raw_data: only a protocol node.
 Task<Result<NodePtr>> open_below(Context& context, const OpenArguments& a, Json given, const std::string& name,
                                  const std::string& format, bool writable, bool raw_data);
-// Takes "backing" out of the options and attaches it, or what the header names. `drop`: the option was null.
-Task<Result<void>> attach_backing(Node& node, const OpenArguments& a, Json given, bool drop, const std::string& name,
+// The option "backing": a tree or a node's name; null (drop) cuts the chain.
+struct BackingOption {
+    Json given;
+    bool drop = false;
+};
+BackingOption take_backing(Json& options);
+// Attaches what the option says, or what the header names.
+Task<Result<void>> attach_backing(Node& node, const OpenArguments& a, BackingOption option, const std::string& name,
                                   const std::string& format);
 
 // 16 random bytes that are a UUID (RFC 4122, version 4), in the order in which they are written. Host randomness.
@@ -74,6 +80,8 @@ public:
         backing_format_ = std::move(format);
     }
     BlockMap& map() const { return *map_; }
+    // When it is opened for writing, and when it becomes writable.
+    virtual Task<Result<void>> start_writing() { return map_->start_writing(); }
 
 protected:
     Task<Result<void>> do_read(u64 offset, const IoVec& memory) override { return map_->read(offset, memory); }

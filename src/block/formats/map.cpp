@@ -17,8 +17,10 @@ BlockMap::BlockMap(Node& owner, Node& file, const Layout& layout)
     , l_(layout)
     , loading_(owner.loop())
     , flushing_(owner.loop())
+    , growing_(owner.loop())
     , ranges_(owner.loop()) {
     set_end(std::max(file.size(), l_.first_block));
+    written_end_ = sure_end_ = file.size();
 }
 
 // ---- tables -----------------------------------------------------------------------------------------------------------
@@ -105,23 +107,65 @@ Task<Result<u64>> BlockMap::entry(u64 block) {
     co_return p->entries[block % l_.page_entries];
 }
 
+// The directory names a table when it is all zeros on the disk below.
+Task<Result<void>> BlockMap::add_table(u64 table) {
+    auto lock = co_await growing_.lock();
+    if (table >= directory_.size())
+        co_return Error::corrupt("the directory of '{}' has {} entries, a block needs {}", file_.filename(),
+                                 directory_.size(), table + 1);
+    if (directory_place(directory_[table])) co_return Result<void>();
+    u64 place = end_, bytes = l_.table_pages * l_.page_entries * l_.entry_bytes;
+    if (place > l_.last_place) co_return Error::no_space("'{}': its tables can't name more space", file_.filename());
+    end_ = round_up(place + bytes, l_.alignment);
+    CO_CHECK(co_await file_.write_zeroes(place, bytes, flag::may_unmap));
+    written_end_ = std::max(written_end_, place + bytes);
+    change_directory(table, directory_word(place));
+    co_return Result<void>();
+}
+
+void BlockMap::change_directory(u64 table, u64 word) {
+    directory_[table] = word;
+    directory_first_ = directory_dirty_ ? std::min(directory_first_, table) : table;
+    directory_last_ = directory_dirty_ ? std::max(directory_last_, table + 1) : table + 1;
+    directory_dirty_ = true;
+}
+
+bool BlockMap::table_is_there(u64 page) const {
+    u64 place = place_of(page);
+    return place && place < file_.size();
+}
+
+Task<Result<u64>> BlockMap::named_end() {
+    u64 end = 0;
+    for (u64 n = 0; n < l_.pages(); n++) {
+        if (l_.two_levels && !table_is_there(n)) {
+            n = round_down(n, l_.table_pages) + l_.table_pages - 1;
+            continue;
+        }
+        CO_TRY(PagePtr p, co_await page(n));
+        u64 count = std::min(l_.page_entries, l_.blocks() - n * l_.page_entries);
+        for (u64 i = 0; i < count; i++)
+            if (Block b = decode(p->entries[i]); b.kind == Block::data && b.offset < file_.size())
+                end = std::max(end, b.offset + l_.block_size);
+    }
+    co_return end;
+}
+
+Task<Result<void>> BlockMap::start_writing() {
+    // A file that is made of whole blocks did not end inside one.
+    bool whole = l_.in_a_row && file_.size() >= l_.first_block && (file_.size() - l_.first_block) % l_.block_size == 0;
+    u64 end = std::max(file_.size(), l_.first_block);
+    if (!whole) {
+        CO_TRY(u64 named, co_await named_end());
+        end = std::max(end, named);
+    }
+    set_end(end);
+    co_return Result<void>();
+}
+
 Task<Result<void>> BlockMap::set_entry(u64 block, u64 entry) {
     u64 number = block / l_.page_entries;
-    if (l_.two_levels && !place_of(number)) {
-        u64 table = number / l_.table_pages, bytes = l_.table_pages * l_.page_entries * l_.entry_bytes;
-        if (table >= directory_.size())
-            co_return Error::corrupt("the directory of '{}' has {} entries, block {} needs {}", file_.filename(),
-                                     directory_.size(), block, table + 1);
-        u64 place = end_;
-        if (place > l_.last_place)
-            co_return Error::no_space("'{}': its tables can't name more space", file_.filename());
-        end_ = round_up(place + bytes, l_.alignment);
-        directory_[table] = directory_word(place);
-        directory_first_ = directory_dirty_ ? std::min(directory_first_, table) : table;
-        directory_last_ = directory_dirty_ ? std::max(directory_last_, table + 1) : table + 1;
-        directory_dirty_ = true;
-        CO_CHECK(co_await file_.write_zeroes(place, bytes, flag::may_unmap));
-    }
+    if (l_.two_levels && !place_of(number)) CO_CHECK(co_await add_table(number / l_.table_pages));
     CO_TRY(PagePtr p, co_await page(number));
     u64 i = block % l_.page_entries;
     p->entries[i] = entry;
@@ -178,11 +222,9 @@ Task<Result<void>> BlockMap::flush_tables() {
     if (directory) words.assign(directory_.begin() + long(first), directory_.begin() + long(last));
     auto write = [&]() -> Task<Result<void>> {
         if (parts.empty() && !directory) co_return co_await file_.flush();
-        if (file_.size() < end_) {
-            u64 from = file_.size(), n = end_ - from;
-            CO_CHECK(co_await file_.write_zeroes(from, n, flag::may_unmap));
-        }
+        u64 written = written_end_;
         CO_CHECK(co_await file_.flush());
+        sure_end_ = std::max(sure_end_, written);
         CO_CHECK(co_await before_pages());
         for (auto& part : parts) CO_CHECK(co_await write_back(part.number, part.page, part.first, part.entries));
         CO_CHECK(co_await after_pages());
@@ -316,6 +358,7 @@ Task<Result<void>> BlockMap::write_new(u64 offset, const IoVec& memory) {
     u64 skip = offset - first * l_.block_size;
     CO_CHECK(co_await fill_around(first, count, place, offset, memory, old));
     CO_CHECK(co_await write_data(place + skip, offset, memory));
+    written_end_ = std::max(written_end_, place + count * l_.block_size);
     for (u64 i = 0; i < count; i++) CO_CHECK(co_await set_entry(first + i, encode(place + i * l_.block_size)));
     allocated_ += count;
     co_return Result<void>();
@@ -327,8 +370,14 @@ Task<Result<void>> BlockMap::fill_around(u64 first, u64 count, u64 place, u64 of
     u64 stop = offset + memory.length();
     Block old = decode(entry);
     bool zeros = old.kind == Block::zero || (old.kind == Block::hole && (l_.holes_are_ours || !owner_.backing()));
-    // Fresh space of a regular file is zero.
-    if (zeros && !encrypted() && place >= file_.size() && file_.has_zero_init()) co_return Result<void>();
+    // Fresh space of a regular file is zero; its last bytes are written, so that the file holds all of it. Nobody else writes
+    // there before the entry is made.
+    if (zeros && !encrypted() && place >= file_.size() && file_.has_zero_init()) {
+        if (stop >= end) co_return Result<void>();
+        std::vector<u8> last(std::min<u64>(end - stop, 512));
+        IoVec part{std::span<u8>(last)};
+        co_return co_await file_.write(place + (end - start) - last.size(), part);
+    }
     std::vector<u8> whole;
     if (old.kind == Block::packed) {
         whole.resize(l_.block_size);
@@ -390,6 +439,12 @@ Task<Result<void>> BlockMap::write_zeroes(u64 offset, u64 length, u32 flags) {
         if (r.block.kind == Block::data) {
             CO_CHECK(co_await zero_run(at, r, flags));
         } else {
+            // Head and tail of a range are parts of blocks, what lies between is whole ones.
+            u64 over = at % l_.block_size;
+            if (over)
+                r.length = std::min(r.length, l_.block_size - over);
+            else if (r.length > l_.block_size && at + r.length != l_.size)
+                r.length = round_down(r.length, l_.block_size);
             // zero_run() may have to write(), which takes this lock: only the change of an entry happens under it.
             u64 first = round_down(at, l_.block_size);
             bool whole = at == first && (r.length % l_.block_size == 0 || at + r.length == l_.size);
@@ -473,15 +528,26 @@ Task<Result<void>> BlockMap::check_page(u64 number, Fix fix, CheckReport& report
 Task<Result<void>> BlockMap::check(Fix fix, CheckReport& report) {
     std::vector<std::pair<u64, u64>> seen; // place and block
     report.total_clusters += l_.blocks();
+    for (u64 t = 0; l_.two_levels && t < directory_.size(); t++) {
+        if (!directory_[t] || directory_place(directory_[t]) < file_.size()) continue;
+        report.say(fmt::format("ERROR: {} {} of '{}' lies at {:#x}, past the end of the file", table_name(), t,
+                               file_.filename(), directory_place(directory_[t])));
+        if (u8(fix) & u8(Fix::errors)) {
+            change_directory(t, 0);
+            report.corruptions_fixed++;
+        } else {
+            report.corruptions++;
+        }
+    }
     for (u64 n = 0; n < l_.pages(); n++) {
         // A table that isn't there has nothing to say, however many a header claims.
-        if (l_.two_levels && !place_of(n)) {
+        if (l_.two_levels && !table_is_there(n)) {
             n = round_down(n, l_.table_pages) + l_.table_pages - 1;
             continue;
         }
         CO_CHECK(co_await check_page(n, fix, report, seen));
     }
-    allocated_ = report.allocated_clusters;
+    allocated_ = seen.size();
     u64 last = 0;
     for (auto& [place, block] : seen) last = std::max(last, place + l_.block_size);
     report.image_end_offset = std::max(report.image_end_offset, std::min(last, file_.size()));

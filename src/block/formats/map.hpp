@@ -68,10 +68,15 @@ public:
 
     // Entries of the directory (two levels): as in the file.
     void set_directory(std::vector<u64> entries) { directory_ = std::move(entries); }
+    void append_directory(u64 word) { directory_.push_back(word); }
     const std::vector<u64>& directory() const { return directory_; }
     // The next place in the file that nobody uses; blocks are appended there.
     u64 end() const { return end_; }
     void set_end(u64 end) { end_ = round_up(end, l_.alignment); }
+    // The end of the last place that an entry names. Reads all tables.
+    Task<Result<u64>> named_end();
+    // Before the first write: new blocks lie behind the file and behind all that is named (a file may have lost its end).
+    virtual Task<Result<void>> start_writing();
     u64 allocated_blocks() const { return allocated_; }
     bool dirty() const { return directory_dirty_ || !dirty_pages_.empty(); }
 
@@ -106,6 +111,8 @@ protected:
     Node& file_;
     Layout l_;
     u64 end_ = 0, allocated_ = 0;
+    // Behind the blocks whose data were written; and that which the flush before the present pages made sure of.
+    u64 written_end_ = 0, sure_end_ = 0;
 
 private:
     struct Page {
@@ -128,6 +135,9 @@ private:
 
     u64 place_of(u64 page) const;
     Task<Result<PagePtr>> page(u64 number);
+    Task<Result<void>> add_table(u64 table);
+    void change_directory(u64 table, u64 word);
+    bool table_is_there(u64 page) const;
     void evict();
     Result<Block> decoded(u64 block, u64 entry) const;
     Task<Result<Run>> run(u64 offset, u64 length);
@@ -148,7 +158,7 @@ private:
     std::map<u64, PagePtr> pages_;
     std::map<u64, PagePtr> dirty_pages_;
     u64 clock_ = 0;
-    io::Mutex loading_, flushing_;
+    io::Mutex loading_, flushing_, growing_;
     RangeLocks ranges_;
 };
 

@@ -1,84 +1,13 @@
-// Hostile qcow2 images: open, info, check, status, read, and a write with repair. The image is the input, in memory.
-// `block_exercise --seeds DIR` writes a corpus to start from.
-#include "block/driver.hpp"
-#include "block/protocols/memory.hpp"
+// Hostile qcow2 images, the input as it is. `block_exercise --seeds DIR` writes a corpus to start from.
+#include "block/fuzz_image.hpp"
 
-using namespace mimic;
-using namespace mimic::block;
-
-namespace {
-
-io::Task<Result<NodePtr>> open_image(Context& context, std::shared_ptr<MemoryImage> image, bool writable) {
-    OpenArguments a;
-    a.common.discard = DiscardMode::unmap;
-    a.common.read_only = !writable;
-    a.options = Json::object();
-    a.no_backing = true;
-    a.repair = writable;
-    a.file = make_memory_node(context, std::move(image), !writable);
-    co_return co_await qcow2_driver.open(context, a);
-}
-
-io::Task<void> look(Node& node) {
-    static_cast<void>(node.info());
-    static_cast<void>(node.snapshots());
-    auto report = co_await node.check(Fix::none);
-    static_cast<void>(report);
-    std::vector<u8> data(65536);
-    u64 at = 0;
-    for (int i = 0; i < 16 && at < node.size(); i++) {
-        auto e = co_await node.status(at, node.size() - at);
-        if (!e) break;
-        IoVec memory(data.data(), std::min<u64>(data.size(), e->length));
-        auto r = co_await node.read(at, memory);
-        std::move(r).ignore();
-        at += e->length;
-    }
-    for (auto& s : node.snapshots()) {
-        auto r = co_await node.snapshot_load(s.id, s.name);
-        if (!r) continue;
-        IoVec memory(data.data(), std::min<u64>(data.size(), node.size()));
-        r = co_await node.read(0, memory);
-        std::move(r).ignore();
-        break;
-    }
-}
-
-io::Task<void> use(Context& context, std::span<const u8> bytes) {
-    auto image = std::make_shared<MemoryImage>();
-    IoVec memory(bytes);
-    image->write(0, memory);
-    auto node = co_await open_image(context, image, false);
-    if (node) {
-        co_await look(**node);
-        auto r = co_await (*node)->close();
-        std::move(r).ignore();
-    }
-    auto writable = co_await open_image(context, image, true);
-    if (!writable) co_return;
-    auto report = co_await (*writable)->check(Fix::all);
-    static_cast<void>(report);
-    std::vector<u8> data(3000, 1);
-    IoVec out{std::span<u8>(data)};
-    if ((*writable)->size() >= data.size()) {
-        auto r = co_await (*writable)->write(0, out);
-        std::move(r).ignore();
-    }
-    auto r = co_await (*writable)->close();
-    std::move(r).ignore();
-}
-
-// One loop for all inputs: its threads and its ring are no part of what is tested.
-io::Loop& loop() {
-    static auto instance = std::move(*io::Loop::create());
-    return *instance;
-}
-
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const mimic::u8* data, size_t size) {
+    using namespace mimic::block;
     if (size > (1u << 20)) return 0;
-    Context context{.loop = loop()};
-    loop().run(use(context, {data, size}));
+    Context context{.loop = fuzz::loop()};
+    auto image = std::make_shared<MemoryImage>();
+    IoVec memory(std::span<const mimic::u8>(data, size));
+    image->write(0, memory);
+    fuzz::loop().run(fuzz::use(context, qcow2_driver, image));
     return 0;
 }

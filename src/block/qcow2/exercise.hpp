@@ -1,4 +1,4 @@
-// Exercise: random changes of a qcow2 image beside a plain copy of what its guest should see. For tests only.
+// Exercise: random changes of an image beside a plain copy of what its guest should see. For tests only.
 #pragma once
 #include "block/qcow2/image.hpp"
 #include <cstring>
@@ -45,9 +45,11 @@ public:
 
 private:
     u64 below(u64 n) { return n ? random_() % n : 0; }
+    // Flat images have none.
+    u64 cluster() const { return node_->cluster_size() ? node_->cluster_size() : 4096; }
 
     Task<Result<void>> step() {
-        u64 size = content_.size(), cluster = node_->cluster_size();
+        u64 size = content_.size(), cluster = this->cluster();
         u64 offset = below(size), length = std::min(size - offset, 1 + below(below(4) ? 3 * cluster : 300));
         if (below(3) == 0) {
             offset = round_down(offset, cluster);
@@ -108,7 +110,7 @@ private:
     }
     Task<Result<void>> compressed(u64 offset, u64 length) {
         if (!s_.compressed || !node_->supports_compressed()) co_return Result<void>();
-        u64 cluster = node_->cluster_size(), size = content_.size();
+        u64 cluster = this->cluster(), size = content_.size();
         offset = round_down(offset, cluster);
         length = std::min(size - offset, round_up(length, cluster));
         last_ += " compressed";
@@ -122,7 +124,7 @@ private:
     // Several writers at once, next to each other and in the same clusters.
     Task<Result<void>> parallel() {
         last_ += " parallel";
-        u64 cluster = node_->cluster_size(), size = content_.size();
+        u64 cluster = this->cluster(), size = content_.size();
         u64 start = round_down(below(size), cluster);
         u64 piece = std::max<u64>(1, cluster / 4);
         io::Scope scope(node_->loop());

@@ -66,10 +66,14 @@ public:
     Task<Result<void>> start(bool no_io);
 
     u64 size() const override { return shown_size_; }
+    // What was never written is in no cluster; in an external file it is as that file was.
+    bool has_zero_init() const override {
+        Edge* data = child("data-file");
+        return !backing() && (!data || data->node().has_zero_init());
+    }
     ImageInfo info() const override;
     bool supports_compressed() const override { return !header_.external_data(); }
     u64 cluster_size() const override { return header_.cluster_size(); }
-    bool has_zero_init() const override { return false; }
     Task<Result<CheckReport>> check(Fix fix) override;
     std::vector<SnapshotInfo> snapshots() const override;
     Task<Result<void>> snapshot_create(SnapshotInfo info) override;

@@ -46,8 +46,8 @@ Task<Result<Header>> read_header(Node& file) {
 
 Task<Result<NodePtr>> open_qcow2(Context& context, OpenArguments& a) {
     OpenOptions o;
-    Json data_option = a.options.take("data-file"), backing_option = a.options.take("backing");
-    bool drop_backing = a.options.find("backing") != nullptr;
+    Json data_option = a.options.take("data-file");
+    BackingOption backing_option = take_backing(a.options);
     OptionReader reader(a.options, "Block format 'qcow2'");
     o.describe(reader);
     CO_CHECK(reader.finish());
@@ -77,7 +77,7 @@ Task<Result<NodePtr>> open_qcow2(Context& context, OpenArguments& a) {
     } else if (!external && !data_option.is_null()) {
         co_return Error::invalid_argument("'data-file' can only be set for images with an external data file");
     }
-    CO_CHECK(co_await attach_backing(*node, a, std::move(backing_option), drop_backing, backing, backing_format));
+    CO_CHECK(co_await attach_backing(*node, a, std::move(backing_option), backing, backing_format));
     CO_CHECK(co_await node->start(a.no_io));
     co_return NodePtr(node);
 }

@@ -14,6 +14,7 @@ constexpr u32 magic = 0x514649fb; // "QFI\xfb"
 constexpr u64 header_bytes = 48, sector = 512;
 constexpr u64 packed_flag = u64(1) << 63;
 constexpr u64 longest_name = 1023;
+constexpr u64 most_tables = 4u << 20;                // an L1 table of 32 MiB
 constexpr int write_window = -12, read_window = -15; // raw deflate
 // With a backing image clusters are small: less is copied up. Without one they are larger.
 constexpr u8 backed_bits = 9, backed_table_bits = 12, plain_bits = 12, plain_table_bits = 9;
@@ -90,6 +91,11 @@ class QcowMap final : public BlockMap {
 public:
     QcowMap(Node& owner, Node& file, const Layout& l, const Header& h) : BlockMap(owner, file, l), h_(h) {}
 
+    // Clusters lie at multiples of their size, so what the file ends in is behind this.
+    Task<Result<void>> start_writing() override {
+        set_end(round_up(file_.size(), l_.block_size));
+        co_return Result<void>();
+    }
     Task<Result<void>> write_packed(u64 block, std::span<const u8> bytes) {
         std::vector<u8> whole(l_.block_size), packed(l_.block_size - 1);
         std::ranges::copy(bytes, whole.begin());
@@ -161,15 +167,14 @@ protected:
 };
 
 Task<Result<NodePtr>> open_qcow(Context& context, OpenArguments& a) {
-    Json backing = a.options.take("backing");
-    bool drop = a.options.find("backing") != nullptr;
+    BackingOption backing = take_backing(a.options);
     OptionReader reader(a.options, "Block format 'qcow'");
     CO_CHECK(reader.finish());
     CO_TRY(auto bytes, co_await read_part(*a.file, 0, header_bytes, "qcow header"));
     CO_TRY(Header h, parse(bytes));
     auto node = std::make_shared<QcowNode>(context, *find_driver("qcow"), a.common);
     CO_CHECK(attach_file(*node, a, a.file));
-    if (h.tables() > a.file->size() / 8)
+    if (h.tables() > most_tables || h.tables() > a.file->size() / 8)
         co_return Error::corrupt("Image too large: its L1 table has {} entries, the file {} bytes", h.tables(),
                                  a.file->size());
     CO_TRY(auto raw, co_await read_part(*a.file, h.directory, h.tables() * 8, "L1 table"));
@@ -183,13 +188,14 @@ Task<Result<NodePtr>> open_qcow(Context& context, OpenArguments& a) {
     auto map = std::make_unique<QcowMap>(*node, *a.file, l, h);
     map->set_directory(std::move(directory));
     node->set_map(std::move(map));
+    if (!a.common.read_only && !a.no_io) CO_CHECK(co_await node->start_writing());
     std::string name;
     if (h.backing_offset && h.backing_length) {
         CO_TRY(auto text, co_await read_part(*a.file, h.backing_offset, h.backing_length, "backing file name"));
         name.assign(text.begin(), text.end());
     }
     node->set_backing_name(name, "");
-    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), drop, name, ""));
+    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), name, ""));
     co_return NodePtr(node);
 }
 
@@ -207,6 +213,9 @@ Task<Result<void>> create_qcow(Context& context, CreateArguments& a) {
         h.backing_offset = header_bytes;
         h.backing_length = u32(name.size());
     }
+    if (h.tables() > most_tables)
+        co_return Error::invalid_argument("Image size {} is too large, expected at most {}", h.size,
+                                          most_tables * (h.cluster() << h.table_bits));
     h.directory = round_up(header_bytes + name.size(), 8);
     std::vector<u8> b(h.directory);
     put32(&b[0], magic);

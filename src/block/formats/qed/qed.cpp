@@ -13,6 +13,7 @@ constexpr u32 magic = 0x00444551; // "QED\0"
 constexpr u64 header_bytes = 64, zero_cluster = 1;
 constexpr u64 smallest_cluster = 4096, largest_cluster = 64u << 20, largest_table = 16;
 constexpr u64 longest_name = 1023, page_entries = 2048;
+constexpr u64 most_tables = 4u << 20; // of the L1 table that is read: 32 MiB
 namespace feature {
 constexpr u64 backing_file = 1, need_check = 2, backing_is_raw = 4, all = 7;
 }
@@ -134,7 +135,7 @@ public:
         , h_(h) {}
 
     Task<Result<void>> start() {
-        if (h_.tables() > file()->size() / 8)
+        if (h_.tables() > most_tables || h_.tables() > file()->size() / 8)
             co_return Error::corrupt("the L1 table of '{}' needs {} entries, the file has {} bytes", filename(),
                                      h_.tables(), file()->size());
         CO_TRY(auto raw, co_await read_part(*file(), h_.directory, h_.tables() * 8, "L1 table"));
@@ -153,7 +154,8 @@ public:
         co_return Result<void>();
     }
     // Somebody who did not end well wrote it last; and features that we don't know no longer hold.
-    Task<Result<void>> start_writing() {
+    Task<Result<void>> start_writing() override {
+        CO_CHECK(co_await map_->start_writing());
         bool write = h_.autoclear != 0;
         h_.autoclear = 0;
         if (h_.features & feature::need_check) {
@@ -173,7 +175,7 @@ public:
         u64 tables = u64(std::ranges::count_if(map_->directory(), [](u64 w) { return w != 0; }));
         u64 used = h_.header + (1 + tables) * h_.table;
         u64 in_file = div_up(file()->size(), h_.cluster);
-        u64 data = co_await count_data();
+        u64 data = map_->allocated_blocks();
         if (in_file > used + data) report.leaks = in_file - used - data;
         co_return report;
     }
@@ -199,10 +201,26 @@ protected:
         Header grown = h_;
         grown.size = size;
         CO_CHECK(check_sizes(grown));
-        CO_CHECK(co_await map_->flush());
-        h_ = grown;
-        CO_CHECK(co_await start());
-        co_return co_await write_header();
+        u64 old = h_.size;
+        std::vector<u64> words;
+        for (u64 i = h_.tables(); i < grown.tables(); i++) {
+            CO_TRY(auto raw, co_await read_part(*file(), h_.directory + i * 8, 8, "L1 table"));
+            words.push_back(le64(&raw[0]));
+        }
+        for (u64 w : words) map_->append_directory(w);
+        map_->grow(size);
+        Result<void> done;
+        // A longer backing image must not show through.
+        if (backing() && backing()->size() > old)
+            done = co_await map_->write_zeroes(old, std::min(size, backing()->size()) - old, 0);
+        if (done) done = co_await map_->flush();
+        if (done) {
+            std::swap(h_, grown);
+            done = co_await write_header();
+            if (!done) std::swap(h_, grown);
+        }
+        if (!done) map_->grow(old);
+        co_return done;
     }
 
 private:
@@ -211,26 +229,11 @@ private:
         CO_CHECK(co_await write_part(*file(), 0, bytes));
         co_return co_await file()->flush();
     }
-    Task<u64> count_data() {
-        u64 n = 0;
-        for (u64 at = 0; at < size();) {
-            auto e = co_await map_->status(at, size() - at);
-            if (!e) {
-                at = round_down(at, h_.cluster) + h_.cluster;
-                continue;
-            }
-            if (e->data) n += div_up(e->length, h_.cluster);
-            at += e->length;
-        }
-        co_return n;
-    }
-
     Header h_;
 };
 
 Task<Result<NodePtr>> open_qed(Context& context, OpenArguments& a) {
-    Json backing = a.options.take("backing");
-    bool drop = a.options.find("backing") != nullptr;
+    BackingOption backing = take_backing(a.options);
     OptionReader reader(a.options, "Block format 'qed'");
     CO_CHECK(reader.finish());
     CO_TRY(auto bytes, co_await read_part(*a.file, 0, header_bytes, "qed header"));
@@ -245,7 +248,7 @@ Task<Result<NodePtr>> open_qed(Context& context, OpenArguments& a) {
     }
     node->set_backing_name(name, format);
     if (!a.common.read_only && !a.no_io) CO_CHECK(co_await node->start_writing());
-    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), drop, name, format));
+    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), name, format));
     co_return NodePtr(node);
 }
 

@@ -14,6 +14,7 @@ constexpr u32 signature = 0xbeda107f, version_1_1 = 0x00010001;
 constexpr u32 type_dynamic = 1, type_static = 2;
 constexpr u32 unallocated = 0xffffffff, discarded = 0xfffffffe;
 constexpr u64 header_bytes = 512, default_block = 1u << 20, largest_block = 256u << 20;
+constexpr u64 most_blocks = 32u << 20; // the map is read whole before the first write: 128 MiB
 constexpr std::string_view banner = "<<< Mimic VM Virtual Disk Image >>>\n";
 // Offsets of the header's fields.
 constexpr size_t at_signature = 0x40, at_version = 0x44, at_header_size = 0x48, at_type = 0x4c, at_table = 0x154,
@@ -41,13 +42,9 @@ public:
         , data_(data) {}
 
     // Where blocks are appended is behind all that the table names, whatever the header's count says.
-    Task<Result<void>> start() {
-        u64 used = 0;
-        for (u64 n = 0; n < l_.blocks(); n++) {
-            CO_TRY(u64 e, co_await entry(n));
-            if (e < discarded) used = std::max(used, e + 1);
-        }
-        allocated_ = used;
+    Task<Result<void>> start_writing() override {
+        CO_TRY(u64 end, co_await named_end());
+        u64 used = end > data_ ? (end - data_) / l_.block_size : 0;
         set_end(data_ + used * l_.block_size);
         co_return Result<void>();
     }
@@ -99,8 +96,8 @@ Result<Header> parse(std::span<const u8> h, u64 file_size) {
     if (!std::has_single_bit(o.block_size) || o.block_size < 512 || o.block_size > largest_block)
         return bad("the block size", o.block_size, "a power of two from 512 to 256 MiB");
     if (o.size > u64(INT64_MAX) - o.block_size) return bad("the disk size", o.size, "less than 8 EiB");
-    if (o.blocks < div_up(o.size, o.block_size) || o.blocks >= discarded)
-        return bad("the number of blocks", o.blocks, "what the disk size needs");
+    if (o.blocks < div_up(o.size, o.block_size) || o.blocks > most_blocks)
+        return bad("the number of blocks", o.blocks, "what the disk size needs, and at most 32 Mi");
     if (o.table < header_bytes || o.table % 512) return bad("the block map's offset", o.table, "a sector behind it");
     if (o.table > file_size || o.blocks * 4 > file_size - o.table)
         return bad("the number of blocks", o.blocks, "a block map that lies in the file");
@@ -122,18 +119,17 @@ Task<Result<NodePtr>> open_vdi(Context& context, OpenArguments& a) {
     layout.preallocated = h.is_static;
     layout.last_place = h.data + (h.blocks + 1) * h.block_size;
     auto map = std::make_unique<VdiMap>(*node, *a.file, layout, h.table, h.data);
-    auto* raw = map.get();
     node->set_map(std::move(map));
-    if (!a.common.read_only) CO_CHECK(co_await raw->start());
+    if (!a.common.read_only) CO_CHECK(co_await node->start_writing());
     co_return NodePtr(node);
 }
 
 Task<Result<void>> create_vdi(Context& context, CreateArguments& a) {
     CO_TRY(auto o, read_create_options<CreateOptions>(a.options, "vdi"));
     u64 blocks = div_up(*o.size, default_block);
-    if (blocks >= 0x3fffffff)
+    if (blocks > most_blocks)
         co_return Error::unsupported("Unsupported VDI image size (size is {:#x}, max supported is {:#x})", *o.size,
-                                     u64(0x3ffffffe) * default_block);
+                                     most_blocks * default_block);
     u64 table = round_up(blocks * 4, 512), data = header_bytes + table;
     std::vector<u8> h(header_bytes);
     std::ranges::copy(banner, h.begin());

@@ -1,6 +1,7 @@
 // The log ([MS-VHDX] 2.3): sectors of the tables that are about to be written, so that a crash in between can be undone by
 // writing them again. Ours has one entry at a time, at the log's begin: when the next one is written, what the last one says
 // is on the disk.
+#include "base/io/pool.hpp"
 #include "block/bytes.hpp"
 #include "block/formats/vhdx/vhdx.hpp"
 #include <algorithm>
@@ -13,6 +14,8 @@ constexpr u32 entry_magic = 0x65676f6c, data_magic = 0x61746164; // "loge", "dat
 constexpr u32 desc_magic = 0x63736564, zero_magic = 0x6f72657a;  // "desc", "zero"
 constexpr u64 entry_header = 64, descriptor_bytes = 32;
 constexpr u64 first_descriptors = (unit - entry_header) / descriptor_bytes, descriptors = unit / descriptor_bytes;
+
+constexpr u64 most_logs = 4;
 
 u64 descriptor_sectors(u64 count) {
     return 1 + (count > first_descriptors ? div_up(count - first_descriptors, descriptors) : 0);
@@ -56,6 +59,12 @@ private:
 
     // A valid entry at `place`, or none.
     Task<Result<std::optional<Entry>>> entry_at(u64 place) {
+        if (auto known = known_.find(place); known != known_.end()) co_return known->second;
+        CO_TRY(auto e, co_await look(place));
+        known_[place] = e;
+        co_return e;
+    }
+    Task<Result<std::optional<Entry>>> look(u64 place) {
         CO_TRY(auto b, co_await read(place, entry_header));
         std::optional<Entry> none;
         if (le32(&b[0]) != entry_magic || !std::equal(h_.log.begin(), h_.log.end(), &b[32])) co_return none;
@@ -64,8 +73,13 @@ private:
             e.sequence == 0 || descriptor_sectors(e.count) * unit > e.length)
             co_return none;
         if (e.last > u64(INT64_MAX) / 2 || e.flushed > e.last) co_return none;
+        // Entries that lie in each other are an attack on our time.
+        looked_ += e.length;
+        if (looked_ > most_logs * h_.log_length)
+            co_return Error::corrupt("the log of '{}' holds more entries than have room", file_.filename());
         CO_TRY(auto whole, co_await read(place, e.length));
-        if (le32(&whole[4]) != checksum_of(whole)) co_return none;
+        u32 sum = co_await file_.loop().compute().run(file_.loop(), [&] { return checksum_of(whole); });
+        if (le32(&whole[4]) != sum) co_return none;
         co_return e;
     }
 
@@ -127,6 +141,8 @@ private:
     Node& file_;
     const Header& h_;
     std::vector<Entry> sequence_;
+    std::map<u64, std::optional<Entry>> known_; // by place
+    u64 looked_ = 0;                            // bytes
 };
 
 } // namespace

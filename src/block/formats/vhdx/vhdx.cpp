@@ -80,7 +80,7 @@ protected:
         for (auto at = pending_.begin(); at != pending_.end();) {
             batch.push_back({at->first, std::move(at->second)});
             if (++at != pending_.end() && batch.size() < room) continue;
-            auto entry = make_entry(header_, ++log_sequence_, file_.size(), batch);
+            auto entry = make_entry(header_, ++log_sequence_, sure_end_, batch);
             CO_CHECK(co_await write_part(file_, header_.log_offset, entry));
             CO_CHECK(co_await file_.flush());
             for (auto& s : batch) CO_CHECK(co_await write_part(file_, s.offset, s.bytes));
@@ -126,13 +126,17 @@ protected:
         CO_CHECK(co_await own().begin());
         co_return co_await map_->write_zeroes(offset, length, flags);
     }
+    Task<Result<void>> do_discard(u64 offset, u64 length) override {
+        CO_CHECK(co_await own().begin());
+        co_return co_await map_->discard(offset, length);
+    }
     Task<Result<void>> do_close() override {
         if (options_.read_only || !map_ || !file()) co_return Result<void>();
         co_return co_await own().finish();
     }
     Task<Result<void>> do_reopen(bool read_only) override {
         if (read_only) co_return co_await own().finish();
-        co_return Result<void>();
+        co_return co_await start_writing();
     }
 };
 
@@ -203,6 +207,7 @@ Task<Result<NodePtr>> open_vhdx(Context& context, OpenArguments& a) {
     l.first_block = MiB;
     l.preallocated = m.leave_allocated;
     node->set_map(std::make_unique<VhdxMap>(*node, *a.file, l, bat, m.chunk_ratio(), current.header, current.slot));
+    if (!a.common.read_only) CO_CHECK(co_await node->start_writing());
     co_return NodePtr(node);
 }
 

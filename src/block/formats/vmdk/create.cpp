@@ -58,6 +58,8 @@ Result<void> check_options(const CreateOptions& o) {
     for (auto* text : {&o.hardware_version, &o.tools_version, &o.backing_file})
         if (*text && text->value().find_first_of("\"\n") != std::string::npos)
             return Error::invalid_argument("'{}' can't stand in a vmdk descriptor", **text);
+    if (*o.size == 0 && o.kind() != monolithic_sparse && o.kind() != stream)
+        return Error::invalid_argument("Image size is zero, which subformat {} can't have", subformats[o.kind()]);
     u64 most = u64(UINT32_MAX) * sector; // what a grain table can name
     if (!o.flat() && o.kind() != split_sparse && *o.size > most)
         return Error::invalid_argument("Image size {} is too large for one sparse extent (at most {})", *o.size, most);

@@ -76,7 +76,6 @@ Result<Descriptor> parse_descriptor(std::string text) {
     for (size_t at = 0; at < text.size();) {
         size_t end = std::min(text.find('\n', at), text.size());
         std::string_view line = trim(std::string_view(text).substr(at, end - at));
-        size_t begin = at;
         at = end + 1;
         if (line.empty() || line.front() == '#') continue;
         if (line.starts_with("RW ") || line.starts_with("RDONLY ") || line.starts_with("NOACCESS ")) {
@@ -91,7 +90,7 @@ Result<Descriptor> parse_descriptor(std::string text) {
         if (name == "CID") {
             if (!number(value, d.cid, 16))
                 return Error::corrupt("vmdk descriptor: CID={} is no hexadecimal number", value);
-            d.cid_place = text.find('=', begin) + 1;
+            d.cid_place = size_t(value.data() - text.data());
             has_cid = value.size() == 8;
         } else if (name == "parentCID") {
             if (!number(value, d.parent_cid, 16))

@@ -15,7 +15,8 @@ constexpr u32 magic = 0x564d444b; // "KDMV"
 constexpr u64 directory_at_end = UINT64_MAX;
 constexpr u64 largest_grain = 32768; // sectors: 16 MiB
 constexpr u32 zeroed_entry = 1;
-constexpr u64 marker_bytes = 12; // of a grain: its first sector, the length of what follows
+constexpr u64 most_tables = 8u << 20; // a grain directory of 32 MiB
+constexpr u64 marker_bytes = 12;      // of a grain: its first sector, the length of what follows
 constexpr u64 footer_from_end = 1024;
 
 } // namespace
@@ -82,7 +83,8 @@ SparseExtent::SparseExtent(Node& owner, Node& file, const Layout& l, const Heade
 Task<Result<std::unique_ptr<SparseExtent>>> SparseExtent::open(Node& owner, Node& file, u64 base) {
     CO_TRY(auto bytes, co_await read_part(file, 0, sector, "vmdk header"));
     CO_TRY(Header h, parse_header(bytes));
-    if (h.directory == directory_at_end) {
+    bool from_footer = h.directory == directory_at_end;
+    if (from_footer) {
         // A stream's writer knew it only at the end: there is a copy of the header that says it.
         u64 end = round_down(file.size(), sector);
         if (end < footer_from_end) co_return Error::corrupt("'{}' is too short for its footer", file.filename());
@@ -92,7 +94,7 @@ Task<Result<std::unique_ptr<SparseExtent>>> SparseExtent::open(Node& owner, Node
             co_return Error::corrupt("vmdk footer of '{}': gdOffset is missing", file.filename());
     }
     auto read_directory = [&](u64 at, std::string_view what) -> Task<Result<std::vector<u64>>> {
-        if (at > u64(INT64_MAX) / sector || h.tables() > file.size() / 4)
+        if (at > u64(INT64_MAX) / sector || h.tables() > most_tables || h.tables() > file.size() / 4)
             co_return Error::corrupt("{} of '{}' at sector {:#x} with {} entries is not in the file", what,
                                      file.filename(), at, h.tables());
         CO_TRY(auto raw, co_await read_part(file, at * sector, h.tables() * 4, what));
@@ -109,10 +111,24 @@ Task<Result<std::unique_ptr<SparseExtent>>> SparseExtent::open(Node& owner, Node
     CO_TRY(auto directory, co_await read_directory(h.directory, "grain directory"));
     auto map = std::make_unique<SparseExtent>(owner, file, l, h);
     map->set_directory(std::move(directory));
+    map->from_footer_ = from_footer;
     if ((h.flags & redundant_tables) && h.redundant) {
         CO_TRY(map->redundant_, co_await read_directory(h.redundant, "redundant grain directory"));
     }
     co_return map;
+}
+
+Result<void> SparseExtent::check_writable() const {
+    // New grains would lie behind the footer, where nobody finds it.
+    if (from_footer_)
+        return Error::permission(
+            "'{}' is a finished stream (its directory is at its end), which can only be opened read-only",
+            file_.filename());
+    // Version 3 of plain extents tracks changes in ways that the technical note does not tell.
+    if (h_.version == 3 && !is_compressed())
+        return Error::permission("'{}' is a sparse extent of version 3, which can only be opened read-only",
+                                 file_.filename());
+    return {};
 }
 
 Block SparseExtent::decode(u64 e) const {

@@ -54,7 +54,10 @@ protected:
     }
     Task<Result<void>> do_reopen(bool read_only) override {
         if (read_only) co_return co_await do_flush();
-        co_return Result<void>();
+        if (extents_.size() != 1 || extents_[0].file != file())
+            co_return unsupported("becoming writable when it has several files");
+        CO_CHECK(extents_[0].map->check_writable());
+        co_return co_await extents_[0].map->start_writing();
     }
 
 private:
@@ -70,12 +73,13 @@ private:
 // Children of this disk know by its CID that it is still what they were made of.
 Task<Result<void>> VmdkNode::change_cid() {
     if (cid_changed_ || !descriptor.cid_place) co_return Result<void>();
-    cid_changed_ = true;
     do descriptor.cid = random_word();
     while (descriptor.cid >= no_parent - 1);
     std::string digits = fmt::format("{:08x}", descriptor.cid);
     std::vector<u8> bytes(digits.begin(), digits.end());
-    co_return co_await write_part(*file(), descriptor_place + descriptor.cid_place, bytes);
+    CO_CHECK(co_await write_part(*file(), descriptor_place + descriptor.cid_place, bytes));
+    cid_changed_ = true;
+    co_return Result<void>();
 }
 
 Task<Result<void>> VmdkNode::do_read(u64 offset, const IoVec& memory) {
@@ -222,7 +226,7 @@ ImageInfo VmdkNode::info() const {
 // A descriptor may say of which files a disk is made. Guessed formats get no files that their user didn't name or put there.
 Result<void> check_name(const OpenArguments& a, const std::string& name) {
     bool beside = name.find('/') == std::string::npos && !has_protocol(name);
-    if (!a.probed || beside) return {};
+    if (!(a.probed || a.guessed_above) || beside) return {};
     return Error::permission(
         "the vmdk descriptor names the extent '{}' elsewhere, and the format was only guessed; name it "
         "(format=vmdk) to allow this",
@@ -245,6 +249,10 @@ Task<Result<void>> open_extents(VmdkNode& node, const OpenArguments& a) {
         if (line.type == "SPARSE") {
             e.kind = Extent::sparse;
             CO_TRY(e.map, co_await SparseExtent::open(node, *e.file, e.start));
+            if (!a.common.read_only && !a.no_io) {
+                CO_CHECK(e.map->check_writable());
+                CO_CHECK(co_await e.map->start_writing());
+            }
             if (e.map->layout().size < e.length)
                 co_return Error::corrupt("extent '{}' has {} bytes, expected {} as its descriptor says", line.filename,
                                          e.map->layout().size, e.length);
@@ -266,6 +274,10 @@ Task<Result<std::string>> read_text(Node& file, u64 place, u64 length) {
 Task<Result<void>> open_single(VmdkNode& node, const OpenArguments& a) {
     CO_TRY(auto map, co_await SparseExtent::open(node, *a.file, 0));
     const Header& h = map->header();
+    if (!a.common.read_only && !a.no_io) {
+        CO_CHECK(map->check_writable());
+        CO_CHECK(co_await map->start_writing());
+    }
     if (h.descriptor) {
         node.descriptor_place = h.descriptor * sector;
         CO_TRY(auto text, co_await read_text(*a.file, node.descriptor_place, h.descriptor_size * sector));
@@ -289,8 +301,7 @@ Task<Result<void>> open_described(VmdkNode& node, const OpenArguments& a) {
 }
 
 Task<Result<NodePtr>> open_vmdk(Context& context, OpenArguments& a) {
-    Json backing = a.options.take("backing");
-    bool drop = a.options.find("backing") != nullptr;
+    BackingOption backing = take_backing(a.options);
     OptionReader reader(a.options, "Block format 'vmdk'");
     CO_CHECK(reader.finish());
     CO_TRY(auto head, co_await read_part(*a.file, 0, std::min<u64>(a.file->size(), 2048), "vmdk header"));
@@ -307,7 +318,7 @@ Task<Result<NodePtr>> open_vmdk(Context& context, OpenArguments& a) {
         co_return Error::invalid_argument("Image not in VMDK format");
     const Descriptor& d = node->descriptor;
     std::string parent = d.parent_cid == no_parent ? "" : d.parent_hint;
-    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), drop, parent, "vmdk"));
+    CO_CHECK(co_await attach_backing(*node, a, std::move(backing), parent, "vmdk"));
     if (node->backing() && !a.no_io && d.parent_cid != no_parent)
         if (auto cid = cid_of(*node->backing()); cid && *cid != d.parent_cid)
             co_return Error::invalid_argument(

@@ -64,6 +64,8 @@ public:
     // Reads the header (and the footer, where that is the true one) and both directories.
     static Task<Result<std::unique_ptr<SparseExtent>>> open(Node& owner, Node& file, u64 base);
     const Header& header() const { return h_; }
+    // Errors: what we can't write without harm.
+    Result<void> check_writable() const;
     bool is_compressed() const { return h_.flags & compressed; }
     // A whole grain (or the disk's last part), packed behind the others.
     Task<Result<void>> write_packed(u64 block, std::span<const u8> bytes);
@@ -86,6 +88,7 @@ protected:
 private:
     Header h_;
     std::vector<u64> redundant_;
+    bool from_footer_ = false;
     io::Mutex packing_;
 };
 

@@ -97,18 +97,21 @@ public:
         : BlockMap(owner, file, layout)
         , table_(table)
         , bitmap_(bitmap_bytes(layout.block_size))
-        , footer_(std::move(footer)) {}
+        , footer_(std::move(footer))
+        , tail_(owner.loop()) {}
 
     static u64 bitmap_bytes(u64 block_size) { return round_up(div_up(block_size / sector, 8), sector); }
 
     // The footer lies behind the last block, and makes room for the next.
-    Task<Result<void>> start() {
+    Task<Result<void>> start_writing() override {
         u64 size = round_up(file_.size(), sector);
         std::vector<u8> last(footer_bytes);
         IoVec memory{std::span<u8>(last)};
         CO_CHECK(co_await file_.read(size - footer_bytes, memory));
         bool there = has_cookie(last) && size - footer_bytes >= l_.first_block - bitmap_;
-        set_end(there ? size - footer_bytes : size);
+        CO_TRY(u64 named, co_await named_end());
+        there = there && named <= size - footer_bytes;
+        set_end(there ? size - footer_bytes : std::max(size, named));
         if (!there) CO_CHECK(co_await write_part(file_, end_, footer_));
         co_return Result<void>();
     }
@@ -124,7 +127,9 @@ protected:
     u64 hole_entry() const override { return unused; }
     u64 page_place(u64 page) const override { return table_ + page * l_.page_entries * 4; }
     std::string_view table_name() const override { return "block allocation table"; }
+    // A footer and a new block's bitmap want the same place: one after the other.
     Task<Result<u64>> allocate(u64) override {
+        auto lock = co_await tail_.lock();
         u64 place = end_ + bitmap_;
         if (place > l_.last_place) co_return Error::no_space("'{}': its table can't name more space", file_.filename());
         end_ = round_up(place + l_.block_size, sector);
@@ -132,11 +137,15 @@ protected:
         CO_CHECK(co_await write_part(file_, place - bitmap_, bits));
         co_return place;
     }
-    Task<Result<void>> before_pages() override { return write_part(file_, end_, footer_); }
+    Task<Result<void>> before_pages() override {
+        auto lock = co_await tail_.lock();
+        co_return co_await write_part(file_, end_, footer_);
+    }
 
 private:
     u64 table_, bitmap_;
     std::vector<u8> footer_;
+    io::Mutex tail_;
 };
 
 class FixedNode final : public Node {
@@ -216,9 +225,8 @@ Task<Result<NodePtr>> open_dynamic(Context& context, OpenArguments& a, std::vect
     layout.first_block = round_up(table + entries * 4, sector) + VpcMap::bitmap_bytes(block);
     layout.last_place = u64(unused - 1) * sector;
     auto map = std::make_unique<VpcMap>(*node, *a.file, layout, table, std::move(f));
-    VpcMap* raw = map.get();
     node->set_map(std::move(map));
-    if (!a.common.read_only && !a.no_io) CO_CHECK(co_await raw->start());
+    if (!a.common.read_only) CO_CHECK(co_await node->start_writing());
     co_return NodePtr(node);
 }
 
