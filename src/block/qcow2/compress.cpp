@@ -136,6 +136,8 @@ Task<Result<void>> Qcow2::do_write_compressed(u64 offset, const IoVec& memory) {
     if (header_.external_data())
         co_return Error::unsupported("'{}': compressed clusters are not possible with an external data file",
                                      filename());
+    if (header_.encrypted())
+        co_return Error::unsupported("'{}': compressed clusters are not possible in an encrypted image", filename());
     if (in_cluster(offset) || (length % cluster && offset + length != size()))
         co_return Error::invalid_argument("'{}': compressed writes need whole clusters of {} bytes", filename(),
                                           cluster);
