@@ -14,6 +14,7 @@ using namespace mimic::block;
 namespace {
 
 constexpr u64 disk_size = 1u << 20;
+constexpr unsigned most_faults = 100; // that one request of the guest may meet: three for each image of its chain
 
 struct Round {
     io::Loop& loop;
@@ -83,9 +84,23 @@ struct Round {
         if (!zero)
             for (size_t i = 0; i < data.size(); i++) data[i] = u8(base + i * 13);
         IoVec memory{std::span<u8>(data)};
-        Result<void> r = zero ? co_await zeroes(offset, length) : co_await guest->write(offset, memory);
+        Result<void> r;
+        unsigned tries = 0;
+        do r = zero ? co_await zeroes(offset, length) : co_await guest->write(offset, memory);
+        while (again(r, tries));
         if (!r) co_return std::move(r).error().in("guest write");
         std::memcpy(&model[offset], data.data(), length);
+        co_return r;
+    }
+    // A mirror's target, which may fail, becomes the guest's disk; what failed is tried again, as a guest would.
+    static bool again(const Result<void>& r, unsigned& tries) {
+        return !r && tries++ < most_faults && r.error().message().find("(injected)") != std::string::npos;
+    }
+    Task<Result<void>> flush_guest() {
+        Result<void> r;
+        unsigned tries = 0;
+        do r = co_await guest->flush();
+        while (again(r, tries));
         co_return r;
     }
     Task<Result<void>> zeroes(u64 offset, u64 length) {
@@ -212,7 +227,8 @@ struct Round {
         std::string id = *data.find("device")->string();
         // Two jobs that want the same link: the second one may lose.
         auto says = [&](std::string_view text) { return error && error->string()->find(text) != std::string::npos; };
-        if (error && !says("in use by block job") && !says("(injected)")) wrong(fmt::format("job {} failed: {}", id, *error->string()));
+        if (error && !says("in use by block job") && !says("(injected)"))
+            wrong(fmt::format("job {} failed: {}", id, *error->string()));
         if (!error && targets.contains(id)) done.push_back(id);
     }
     std::vector<std::string> done;
@@ -240,7 +256,7 @@ struct Round {
             case 2:
             case 3: steer(); break;
             case 4: co_await loop.yield(); break;
-            case 5: CO_CHECK(co_await guest->flush()); break;
+            case 5: CO_CHECK(co_await flush_guest()); break;
             default: CO_CHECK(co_await write()); break;
             }
             CO_CHECK(co_await check_backups());
@@ -267,8 +283,10 @@ struct Round {
             if (!node) continue;
             // What is still to fail does so now.
             Result<void> flushed;
-            for (int n = 0; n < 5; n++) flushed = co_await (*node)->flush();
-            CO_CHECK(flushed);
+            unsigned tries = 0;
+            do flushed = co_await (*node)->flush();
+            while (again(flushed, tries));
+            if (!flushed) co_return std::move(flushed).error().in("at the end");
             CO_TRY(CheckReport report, co_await (*node)->check(Fix::none));
             bool hurt = name.starts_with("t"); // an error may leave clusters that nobody uses
             if (report.corruptions || (report.leaks && !hurt) || report.check_errors)
@@ -303,7 +321,8 @@ int main(int argc, char** argv) {
         // Errors that are left to be injected may come now.
         Result<void> closed = loop->run(round.storage->shut_down());
         if (!closed && closed.error().message().find("(injected)") == std::string::npos) {
-            std::fprintf(stderr, "seed %lu: closing: %s\n", (unsigned long)(seed + n), closed.error().message().c_str());
+            std::fprintf(stderr, "seed %lu: closing: %s\n", (unsigned long)(seed + n),
+                         closed.error().message().c_str());
             return 1;
         }
         started += round.started;
@@ -311,7 +330,7 @@ int main(int argc, char** argv) {
         cancelled += round.cancelled;
         failed += round.failed;
     }
-    std::printf("%lu rounds, %lu jobs: %lu completed, %lu cancelled, %lu failed\n", (unsigned long)count, (unsigned long)started,
-                (unsigned long)completed, (unsigned long)cancelled, (unsigned long)failed);
+    std::printf("%lu rounds, %lu jobs: %lu completed, %lu cancelled, %lu failed\n", (unsigned long)count,
+                (unsigned long)started, (unsigned long)completed, (unsigned long)cancelled, (unsigned long)failed);
     return started ? 0 : 1;
 }
