@@ -1,7 +1,7 @@
 // Faults: the same changes of an image again and again, each time with another request of the layer below that fails: every
 // request of every kind in turn, once or from there on. Errors must arrive (no hang, no crash); what reads give meanwhile must
 // have been written; afterwards the image must open, check without corruption, and hold all that was acknowledged.
-//   faults_soak --seed N --count N --stride N     rounds; of the requests every N-th fails (13), round by round others
+//   faults_soak --seed N --count N --stride N     rounds; of the requests every N-th fails (31), round by round others
 #include "block/driver.hpp"
 #include "block/protocols/memory.hpp"
 #include <algorithm>
@@ -314,7 +314,7 @@ void one_kind(io::Loop& loop, const Variant& v, Case& one, Fault plan, bool crea
 } // namespace
 
 int main(int argc, char** argv) {
-    u64 seed = 1, count = 1, stride = 13;
+    u64 seed = 1, count = 1, stride = 31;
     for (int i = 1; i + 1 < argc; i += 2) {
         u64 n = std::strtoull(argv[i + 1], nullptr, 10);
         if (std::strcmp(argv[i], "--seed") == 0) seed = n;

@@ -341,8 +341,13 @@ Task<Result<void>> BlockMap::write_new(u64 offset, const IoVec& memory) {
     CO_TRY(u64 old, co_await entry(first));
     CO_TRY(u64 place, co_await allocate(count));
     u64 skip = offset - first * l_.block_size;
-    CO_CHECK(co_await fill_around(first, count, place, offset, memory, old));
-    CO_CHECK(co_await write_data(place + skip, offset, memory));
+    Result<void> written = co_await fill_around(first, count, place, offset, memory, old);
+    if (written) written = co_await write_data(place + skip, offset, memory);
+    if (!written) {
+        // Given back if it is still the last: who tries again and again would use up what the tables can name.
+        if (end_ == round_up(place + count * l_.block_size, l_.alignment)) end_ = place;
+        co_return written;
+    }
     written_end_ = std::max(written_end_, place + count * l_.block_size);
     for (u64 i = 0; i < count; i++) CO_CHECK(co_await set_entry(first + i, encode(place + i * l_.block_size)));
     allocated_ += count;
