@@ -222,11 +222,15 @@ def backup_is_the_moment_it_began():
 
 @test
 def mirror_follows_writes_and_takes_over():
-    for mode in ("background", "write-blocking"):
+    for mode in ("background", "write-blocking", "changed"):
         chain()
         run("qemu-img", "create", "-q", "-f", "qcow2", "t.q", "4M")
         with Daemon(*qcow2("top.q", "q"), *qcow2("t.q", "t", ",discard=unmap"), *export("q")) as d:
-            d.run("blockdev-mirror", device="q", target="t", sync="full", job_id="j", speed=262144, copy_mode=mode)
+            d.run("blockdev-mirror", device="q", target="t", sync="full", job_id="j", speed=262144, copy_mode="background" if mode == "changed" else mode)
+            if mode == "changed":
+                d.run("block-job-change", id="j", type="mirror", copy_mode="write-blocking")
+                assert "not possible" in d.refused("block-job-change", id="j", type="mirror", copy_mode="background")["desc"]
+                assert "is of type 'mirror'" in d.refused("block-job-change", id="j", type="commit")["desc"]
             write("q", "write -P 7 0 200k", "write -P 8 2100k 100k", "write -z 1M 300k")
             d.run("job-pause", id="j")
             write("q", "write -P 9 3M 10k")
