@@ -312,7 +312,7 @@ def talk(data, path="s"):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
-    heard = b""
+    heard = bytearray()
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(60)
         s.connect(path)
@@ -322,7 +322,7 @@ def talk(data, path="s"):
             while more := s.recv(65536):
                 heard += more
         speaker.join()
-    return heard
+    return bytes(heard)
 
 
 @test

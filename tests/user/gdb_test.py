@@ -4,13 +4,15 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from gdb_remote import Remote
 
 PROGRAM = [Path(sys.argv.pop(1)).resolve(), *sys.argv[1:]]
 del sys.argv[1:]
@@ -79,42 +81,6 @@ class Run:
             process.kill()
 
 
-class Remote:
-    """The protocol by hand."""
-
-    def __init__(self, run):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(run.path))
-        self.data = b""
-
-    def close(self):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(b"$" + data + b"#%02x" % (sum(data) % 256))
-
-    def receive(self):
-        while True:
-            found = re.search(rb"\$([^#]*)#(..)", self.data)
-            if found:
-                self.data = self.data[found.end():]
-                assert int(found[2], 16) == sum(found[1]) % 256
-                try:
-                    self.socket.sendall(b"+")
-                except BrokenPipeError:
-                    pass  # it told its end
-                return found[1]
-            more = self.socket.recv(65536)
-            if not more:
-                raise EOFError
-            self.data += more
-
-    def ask(self, data):
-        self.send(data)
-        return self.receive()
-
-
 class Gdb(unittest.TestCase):
     def has(self, out, *texts):
         at = 0
@@ -146,7 +112,7 @@ class Gdb(unittest.TestCase):
     def test_steps_are_single_instructions(self):
         for guest in GUESTS:
             with Run(guest) as r:
-                remote = Remote(r)
+                remote = Remote(r.path)
                 out = subprocess.run([f"{guest}-linux-gnu-objdump", "-d", r.elf], capture_output=True, text=True, check=True).stdout
                 places = {int(line.split(":")[0], 16) for line in out.splitlines() if re.match(r"\s+[0-9a-f]+:\t", line)}
                 number = b"20"  # pc is register 32 of both
@@ -254,7 +220,7 @@ class Gdb(unittest.TestCase):
             self.has(out, "(call to syscall write)", "$1 = 1", "(returned from syscall write)", "$2 = 18", "exited with code 03")
         for guest in GUESTS:
             with Run(guest) as r:
-                remote = Remote(r)
+                remote = Remote(r.path)
                 self.assertIn(b"QCatchSyscalls+", remote.ask(b"qSupported:multiprocess+"))
                 self.assertEqual(remote.ask(b"QCatchSyscalls:1;40"), b"OK")
                 self.assertRegex(remote.ask(b"c"), rb"^T05syscall_entry:40;thread:p[0-9a-f]+\.[0-9a-f]+;$")
@@ -267,7 +233,7 @@ class Gdb(unittest.TestCase):
 class Protocol(unittest.TestCase):
     def test_odd_packets_are_refused_and_the_connection_stays(self):
         with Run("riscv64") as run:
-            r = Remote(run)
+            r = Remote(run.path)
             pid = b"%x" % run.process.pid
             me = b"p" + pid + b"." + pid
             told = r.ask(b"qSupported:multiprocess+;fork-events+;exec-events+;swbreak+")
