@@ -41,7 +41,14 @@ struct Figures {
 
 // Until what the guest asked for last is done (a reset, its own end), and what back ends have of the machine has come back; from
 // then on nothing of it changes until RunControl resumes it. `why`: the state it stands in. Ends early when *alive turns false.
-io::Task<void> quiesce(machines::RunControl& run, machines::RunState why, std::shared_ptr<bool> alive);
+// Its caller has the machine's claim.
+struct Stood {
+    bool ran = false; // and would still, had nobody stopped it
+    machines::RunState before = machines::RunState::paused;
+};
+io::Task<Stood> quiesce(machines::RunControl& run, machines::RunState why, std::shared_ptr<bool> alive);
+// It goes on as it was.
+void go_on_from(machines::RunControl& run, const Stood& stood);
 
 class Migrator {
 public:
@@ -90,9 +97,10 @@ private:
 
     machines::RunControl& run_;
     Status status_ = Status::none;
-    bool incoming_ = false, was_running_ = false, starts_ = false, stood_ = false, quiescing_ = false;
+    bool incoming_ = false, starts_ = false, quiescing_ = false;
     std::optional<Result<void>> end_; // came while the machine was being stopped
-    machines::RunState before_ = machines::RunState::paused;
+    std::optional<Stood> stood_; // it stands still for this
+    machines::RunControl::Claim claim_;
     std::unique_ptr<Channel> channel_;
     std::unique_ptr<Loading> loading_;
     Progress progress_;

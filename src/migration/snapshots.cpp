@@ -130,21 +130,12 @@ Result<Snapshots::Disks> Snapshots::disks(devices::Machine& machine) {
 
 // How a machine that stands still for a snapshot goes on.
 struct Snapshots::Stop {
-    bool ran = false;
-    RunState before = RunState::paused;
+    Stood stood;
     block::Drained quiet;
 };
 
-Result<void> Snapshots::begin() {
-    if (busy_) return Error::busy("a snapshot of this machine is under way, expected its end first");
-    if (under_way(migrator_.status())) return Error::busy("a migration is under way, expected its end first");
-    return {};
-}
-
 Task<void> Snapshots::stop(Stop& s, RunState why, const Disks& disks) {
-    s.ran = run_.running();
-    s.before = s.ran ? RunState::paused : run_.state();
-    co_await quiesce(run_, why, std::make_shared<bool>(true));
+    s.stood = co_await quiesce(run_, why, std::make_shared<bool>(true));
     std::vector<Node*> nodes;
     for (const Disk& d : disks) nodes.push_back(d.node.get());
     s.quiet = co_await block::drain(std::move(nodes));
@@ -152,10 +143,7 @@ Task<void> Snapshots::stop(Stop& s, RunState why, const Disks& disks) {
 
 void Snapshots::go_on(Stop& s) {
     s.quiet.end();
-    run_.set_state(s.before);
-    run_.board().machine().thaw();
-    if (s.ran) run_.resume().ignore();
-    busy_ = false;
+    go_on_from(run_, s.stood);
 }
 
 // ---- saving -----------------------------------------------------------------------------------------------------------
@@ -199,12 +187,10 @@ Task<Result<void>> Snapshots::create(const SnapshotInfo& info, const Disks& disk
 }
 
 Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, bool replaces) {
-    CO_CHECK(begin());
-    if (run_.state() == RunState::inmigrate) co_return Error::busy("this machine waits for an incoming migration");
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
     for (const Disk& d : disks)
         if (!replaces && find_snapshot(image_of(d), tag))
             co_return Error::exists("Snapshot '{}' already exists in one or more devices", tag);
-    busy_ = true;
     Stop stopped;
     co_await stop(stopped, RunState::save_vm, disks);
     SnapshotInfo info;
@@ -219,7 +205,7 @@ Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, b
     Node& keeper = image_of(disks[state]);
     Result<void> result = co_await keeper.state_discard(); // a program that crashed may have left some
     if (result) {
-        Result<u64> bytes = co_await write_machine(disks[state], stopped.ran);
+        Result<u64> bytes = co_await write_machine(disks[state], stopped.stood.ran);
         if (bytes) {
             info.vm_state_size = *bytes;
             result = co_await create(info, disks, state);
@@ -264,8 +250,7 @@ Task<Result<void>> Snapshots::do_load(std::string tag, const Disks& disks, size_
 }
 
 Task<Result<void>> Snapshots::load(std::string tag, Disks disks, size_t state) {
-    CO_CHECK(begin());
-    if (run_.state() == RunState::inmigrate) co_return Error::busy("this machine waits for an incoming migration");
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
     for (size_t i = 0; i < disks.size(); i++) {
         auto found = find_snapshot(image_of(disks[i]), tag);
         if (!found)
@@ -276,22 +261,20 @@ Task<Result<void>> Snapshots::load(std::string tag, Disks disks, size_t state) {
             co_return Error::invalid_argument("Device '{}' has {} bytes, expected {} as in snapshot '{}'",
                                               disks[i].name, image_of(disks[i]).size(), found->disk_size, tag);
     }
-    busy_ = true;
     Stop stopped;
     co_await stop(stopped, RunState::restore_vm, disks);
     // What ended the guest is undone, too.
-    if (!stopped.ran) stopped.before = RunState::paused;
+    if (!stopped.stood.ran) stopped.stood.before = RunState::paused;
     bool spoilt = false;
     Result<void> result = co_await do_load(tag, disks, state, spoilt);
-    if (spoilt) stopped.ran = false, stopped.before = RunState::internal_error;
+    if (spoilt) stopped.stood = {false, RunState::internal_error};
     go_on(stopped);
     co_return result;
 }
 
 Task<Result<void>> Snapshots::remove(std::string tag, Disks disks) {
-    CO_CHECK(begin());
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
     bool any = false;
-    busy_ = true;
     Result<void> result;
     for (const Disk& d : disks) {
         Node& node = image_of(d);
@@ -303,7 +286,6 @@ Task<Result<void>> Snapshots::remove(std::string tag, Disks disks) {
             result = co_await node.snapshot_delete(*found);
         }
     }
-    busy_ = false;
     if (result && !any) co_return Error::not_found("there is no snapshot '{}' on any disk", tag);
     co_return result;
 }

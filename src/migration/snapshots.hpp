@@ -15,7 +15,7 @@ namespace mimic::migration {
 
 class Snapshots {
 public:
-    Snapshots(machines::RunControl& run, Migrator& migrator) : run_(run), migrator_(migrator) {}
+    explicit Snapshots(machines::RunControl& run) : run_(run) {}
     Snapshots(const Snapshots&) = delete;
 
     struct Disk {
@@ -35,11 +35,8 @@ public:
     // From all disks that have it. Errors: none has.
     block::Task<Result<void>> remove(std::string tag, Disks disks);
 
-    bool busy() const { return busy_; }
-
 private:
     struct Stop;
-    Result<void> begin();
     block::Task<void> stop(Stop& s, machines::RunState why, const Disks& disks);
     void go_on(Stop& s);
     block::Task<Result<u64>> write_machine(const Disk& disk, bool running);
@@ -47,8 +44,6 @@ private:
     block::Task<Result<void>> do_load(std::string tag, const Disks& disks, size_t state, bool& spoilt);
 
     machines::RunControl& run_;
-    Migrator& migrator_;
-    bool busy_ = false;
 };
 
 // The first snapshot of this name on a disk.

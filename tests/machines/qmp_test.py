@@ -417,7 +417,9 @@ class Saving(unittest.TestCase):
             q.run("migrate", uri=f"file:{FOLDER / 'slow'}")
             while "ram" not in q.run("query-migrate"):
                 pass
-            self.assertIn("is under way", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            self.assertIn("a migration process in progress", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            self.assertIn("a migration process in progress",
+                          q.ask("dump-guest-memory", paging=False, protocol=f"file:{FOLDER / 'd'}")["error"]["desc"])
             q.run("migrate_cancel")
             self.assertEqual(self.ended(q)["status"], "cancelled")
             self.assertEqual(q.run("query-status")["status"], "running")
@@ -469,6 +471,22 @@ class Saving(unittest.TestCase):
                                      ({"paging": False, "protocol": "file:x", "begin": 0, "length": 1}, "there is no RAM"),
                                      ({"paging": False, "protocol": "file:x", "format": "kdump-lzo"}, "expected elf")):
                 self.assertIn(words, q.ask("dump-guest-memory", **arguments)["error"]["desc"])
+
+    def test_a_dump_has_the_machine_for_itself(self):
+        path = FOLDER / "core-large"
+        dump = json.dumps({"execute": "dump-guest-memory", "arguments": {"paging": False, "protocol": f"file:{path}", "detach": True}})
+        with Qmp("-bios", "none", "-m", "1G") as q:
+            # All at once, so that it has just begun.
+            move = json.dumps({"execute": "migrate", "arguments": {"uri": f"file:{path}-2"}})
+            self.assertEqual(q.send(dump + move + dump + '{"execute": "cont"}'), {"return": {}})
+            for _ in range(2):
+                self.assertEqual(q.send("")["error"]["desc"], "There is a dump in process, please wait.")
+            q.send("")
+            self.assertEqual(q.event("DUMP_COMPLETED")["data"]["result"]["status"], "completed")
+            self.assertEqual(q.run("query-status")["status"], "running")
+            # Leaving does not wait for all of it, nor take the memory away below it.
+            q.send(dump + '{"execute": "quit"}')
+            self.assertEqual(q.process.wait(60), 0)
 
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
         with Qmp("-S", "-bios", "none") as q:
