@@ -379,6 +379,7 @@ int Session::run() {
 Session::~Session() {
     // What keeps the machine looks at its RAM and disks until it has ended; migrations end with their Migrator.
     if (monitor_) monitor_->dump.cancelled = true;
+    if (snapshots_) snapshots_->cancel();
     if (run_)
         loop_->run_until([this] {
             return run_->keeper() == machines::Keeper::nobody || run_->keeper() == machines::Keeper::migration;
