@@ -1,5 +1,6 @@
 #include "migration/migrator.hpp"
 #include "base/io/scope.hpp"
+#include "block/graph.hpp"
 #include "migration/writer.hpp"
 #include <algorithm>
 #include <chrono>
@@ -56,6 +57,7 @@ Migrator::~Migrator() {
         changed_.notify_all();
     }
     if (channel_) channel_->cancel();
+    if (loading_) loading_->cancel();
     if (thread_.joinable()) thread_.join();
 }
 
@@ -125,6 +127,8 @@ void Migrator::in_background(std::function<Result<void>()> work, std::function<v
 Result<void> Migrator::save_to(std::string_view uri) {
     if (run_.state() == RunState::inmigrate) return Error::busy("this machine waits for an incoming migration");
     TRY(begin(uri, Channel::Direction::out));
+    shares_ = can_share_disks();
+    flushed_ = {};
     set(Status::setup);
     in_background([this] { return send(); }, [this](Result<void> result) { save_ended(std::move(result)); });
     return {};
@@ -133,6 +137,7 @@ Result<void> Migrator::save_to(std::string_view uri) {
 // The job's thread.
 Result<void> Migrator::send() {
     TRY(channel_->open());
+    if (channel_->two_way()) TRY(std::move(shares_));
     {
         std::lock_guard lock(mutex_);
         figures_.setup = milliseconds() - began_;
@@ -148,8 +153,10 @@ Result<void> Migrator::send() {
     TRY(writer.pass());
     bool answer = channel_->two_way();
     TRY(writer.end(saved_, answer));
-    if (answer) TRY(await_loaded());
-    return channel_->close();
+    if (!answer) return channel_->close();
+    TRY(await_loaded());
+    channel_->close().ignore(); // the machine is the other side's
+    return {};
 }
 
 Result<void> Migrator::send_passes(StateWriter& writer) {
@@ -194,7 +201,18 @@ Result<void> Migrator::stop_machine() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return cancelled_ || saved_ready_; });
     if (cancelled_) return Error::cancelled("it was cancelled");
-    return {};
+    return std::move(flushed_);
+}
+
+// What the guest was told is written is so on the other side's disks, too.
+io::Task<Result<void>> Migrator::flush_disks() {
+    auto drives = run_.board().machine().drives; // they may come and go
+    for (const auto& [name, drive] : drives) {
+        if (!drive.node || drive.read_only) continue;
+        Result<void> flushed = co_await drive.node->flush();
+        if (!flushed) co_return std::move(flushed).error().in(fmt::format("disk '{}': write back", name));
+    }
+    co_return Result<void>();
 }
 
 io::Task<Result<void>> Migrator::stop_and_save() {
@@ -205,6 +223,8 @@ io::Task<Result<void>> Migrator::stop_and_save() {
     quiescing_ = true;
     Stood stood = co_await quiesce(run_, RunState::finish_migrate, alive);
     if (!*alive) co_return Result<void>();
+    Result<void> flushed = co_await flush_disks();
+    if (!*alive) co_return Result<void>();
     stood_ = stood;
     quiescing_ = false;
     if (end_) {
@@ -213,6 +233,7 @@ io::Task<Result<void>> Migrator::stop_and_save() {
     }
     Saved saved = save_state(run_.board(), stood.ran);
     std::lock_guard lock(mutex_);
+    flushed_ = std::move(flushed);
     saved_ = std::move(saved);
     saved_ready_ = true;
     changed_.notify_all();
@@ -230,7 +251,7 @@ Result<void> Migrator::await_loaded() {
         if (cancelled_) return Error::cancelled("it was cancelled");
         gone_ = true;
     }
-    return channel_->write(go_on);
+    return channel_->write(go_on).in("it may run on the other side, and stays paused here");
 }
 
 void Migrator::save_ended(Result<void> result) {
@@ -251,6 +272,10 @@ void Migrator::save_ended(Result<void> result) {
     // It goes on here, as if nothing had been.
     bool asked = status_ == Status::cancelling;
     if (!asked) error_ = fmt::format("{}: {}", uri_, result.error().message());
+    if (stood_) {
+        std::lock_guard lock(mutex_);
+        stood_->ran &= !gone_; // both must never run
+    }
     if (stood_) run_.set_state(stood_->before);
     set(asked ? Status::cancelled : Status::failed);
     if (stood_) go_on_from(run_, *stood_);

@@ -439,6 +439,24 @@ class Saving(unittest.TestCase):
                 peer.close()
             self.assertIn("did not say that it has loaded", self.ended(q)["error-desc"])
             self.assertEqual(q.run("query-status")["status"], "running")
+            # It says that it has loaded it, and does not hear the answer: perhaps it did, so that the machine must not run here.
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "mute"))
+                listener.listen()
+                q.run("migrate", uri=f"unix:{FOLDER / 'mute'}")
+                peer = listener.accept()[0]
+                peer.settimeout(60)
+                heard = b""
+                while not heard[:-4].endswith(end):
+                    heard += peer.recv(1 << 20)
+                peer.shutdown(socket.SHUT_RD)
+                peer.sendall(b"LOADED.\n")
+                found = self.ended(q)
+                peer.close()
+            self.assertEqual(found["status"], "failed")
+            self.assertIn("may run on the other side", found["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "paused")
+            q.run("cont")
 
     def test_memory_goes_to_a_core_file(self):
         path = FOLDER / "core"
@@ -533,6 +551,61 @@ class Saving(unittest.TestCase):
                 self.assertEqual(result.returncode, 1, result.stderr)
                 self.assertIn(message, result.stderr)
                 self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+
+def drives(*names):
+    """Options of disks with a qcow2 image each."""
+    words = []
+    for name in names:
+        path = FOLDER / f"{name}.qcow2"
+        subprocess.run([PROGRAM.with_name("mimic"), "img", "create", "-q", "-f", "qcow2", path, "1M"], check=True, timeout=60)
+        words += ["-drive", f"file={path},if=none,id={name},format=qcow2", "-device", f"virtio-blk-pci,drive={name}"]
+    return words
+
+
+class Disks(unittest.TestCase):
+    """Snapshots of machines that never ran; those that did are in snapshot_test.py."""
+
+    def test_going_back_is_refused_where_somebody_follows_the_disk(self):
+        target = FOLDER / "target"
+        target.write_bytes(bytes(1 << 20))
+        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+            self.assertEqual(q.human("savevm one"), "")
+            q.run("blockdev-add", driver="file", node_name="t", filename=str(target))
+            q.run("blockdev-mirror", job_id="m", device="d0", target="t", sync="full")
+            self.assertIn("in use by a job", q.human("loadvm one"))
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            q.run("block-job-cancel", device="m", force=True)
+            q.event("BLOCK_JOB_CANCELLED")
+            self.assertEqual(q.human("loadvm one"), "")
+            q.run("block-dirty-bitmap-add", node="d0", name="b")
+            self.assertIn("dirty bitmaps", q.human("loadvm one"))
+            q.run("block-dirty-bitmap-remove", node="d0", name="b")
+            self.assertEqual(q.human("loadvm one"), "")
+
+    def test_a_snapshot_is_of_one_moment(self):
+        with Qmp("-S", "-bios", "none", *drives("d0", "d1")) as q:
+            self.assertEqual(q.human("savevm one"), "")
+            q.run("blockdev-snapshot-delete-internal-sync", device="d1", name="one")
+            q.run("blockdev-snapshot-internal-sync", device="d1", name="one")
+            self.assertIn("of different moments", q.human("loadvm one"))
+            self.assertNotIn("on all disks", q.human("info snapshots"))
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            self.assertEqual(q.human("savevm one"), "")
+            self.assertEqual(q.human("loadvm one"), "")
+
+    def test_images_with_tables_move_by_files_only(self):
+        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "shares"))
+                listener.listen()
+                q.run("migrate", uri=f"unix:{FOLDER / 'shares'}")
+                while (found := q.run("query-migrate"))["status"] in ("setup", "active", "device"):
+                    pass
+            self.assertIn("'d0' is a writable qcow2 image", found["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            self.assertEqual(q.human(f"migrate file:{FOLDER / 'not-shared'}"), "")
+            self.assertEqual(q.run("query-migrate")["status"], "completed")
 
 
 class Options(unittest.TestCase):
