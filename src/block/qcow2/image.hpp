@@ -88,6 +88,7 @@ public:
     std::vector<SnapshotInfo> snapshots() const override;
     Task<Result<void>> snapshot_create(SnapshotInfo info) override;
     Task<Result<void>> snapshot_apply(const std::string& id_or_name) override;
+    Task<Result<void>> snapshot_apply(const SnapshotInfo& which) override;
     Task<Result<void>> snapshot_delete(const std::string& id_or_name) override;
     Task<Result<void>> snapshot_delete(const SnapshotInfo& which) override;
     bool supports_snapshots() const override { return !header_.external_data(); }
@@ -201,7 +202,8 @@ private:
 
     // snapshots.cpp
     Task<Result<void>> load_snapshots();
-    Task<Result<void>> write_snapshots(std::vector<Snapshot> list);
+    // `unsure`: set if the header may name the new table or the old one.
+    Task<Result<void>> write_snapshots(std::vector<Snapshot> list, bool* unsure = nullptr);
     struct Counted {
         u64 first, n;
     };
@@ -212,7 +214,10 @@ private:
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
     const Snapshot* find_snapshot(const SnapshotInfo& which) const;
+    Task<Result<void>> apply_snapshot(Snapshot s);
     Task<Result<void>> delete_snapshot(Snapshot s);
+    Task<Result<void>> delete_locked(Snapshot s);
+    Task<Result<void>> append_snapshot(SnapshotInfo info, u64& l1_offset, bool& unsure);
     // Where the state of machines starts: at the first L1 entry behind a disk of this size.
     u64 state_start(u64 disk_size) const { return header_.l1_entries_for(disk_size) * span_of_l2(); }
 
