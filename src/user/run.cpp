@@ -270,7 +270,8 @@ Result<int> run_program(RunCommand& c) {
     process.home = c.inherited.home;
     process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
     std::unique_ptr<Debugger> debugger;
-    if (c.debugger) {
+    if (c.debugger) forget_left(c.debugger->left);
+    if (c.debugger && c.debugger->left.empty()) {
         debugger = TRY(Debugger::open(process, *c.debugger));
         process.debugger = debugger.get();
     }

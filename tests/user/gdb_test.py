@@ -258,6 +258,58 @@ class Protocol(unittest.TestCase):
             r.close()  # without a word: it goes on
             self.assertEqual(run.end()[1], 3)
 
+    def test_no_file_is_removed_but_a_socket_that_was_left(self):
+        file = FOLDER / "file"
+        words = [*PROGRAM, "-g", None, FOLDER / "static.riscv64"]
+
+        def refused(path):
+            words[-2] = str(path)
+            result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+            self.assertEqual(result.stderr.count("\n"), 1)
+            self.assertIn(f"-g {path}: expected ", result.stderr)
+            return result.returncode
+
+        file.write_text("mine")
+        self.assertNotEqual(refused(file), 0)
+        self.assertEqual(file.read_text(), "mine")
+        with Run("riscv64") as r:
+            self.assertNotEqual(refused(r.path), 0)
+            r.process.kill()
+            r.process.wait()
+            self.assertTrue(r.path.exists())
+            second = subprocess.Popen([*PROGRAM, "-g", r.path, r.elf], stdout=subprocess.DEVNULL)
+            try:
+                for _ in range(600):
+                    try:
+                        remote = Remote(r.path)
+                        break
+                    except ConnectionRefusedError:
+                        time.sleep(0.02)  # until it listens
+                self.assertRegex(remote.ask(b"c"), rb"^W03")
+                remote.close()
+                self.assertEqual(second.wait(60), 3)
+            finally:
+                second.kill()
+                second.wait()
+
+    def test_a_socket_stays_until_a_program_is_executed(self):
+        for guest in GUESTS:
+            with Run(guest, "exec") as r:
+                remote = Remote(r.path)
+                self.assertEqual(remote.ask(b"D"), b"OK")
+                remote.close()
+                self.assertEqual(r.process.stdout.readline(), "error 7\n")  # E2BIG
+                self.assertTrue(r.path.exists())
+                r.gdb("set var stop_spinning = 1", "detach")
+                self.assertEqual(r.end()[1], 5)
+                self.assertFalse(r.path.exists())
+
+    def test_waiting_for_gdb_ends_by_signals(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            with Run("riscv64") as r:
+                r.process.send_signal(number)
+                self.assertEqual(r.end()[1], -number)
+
     def test_wrong_places_are_named(self):
         for where, text in (("70000", "expected a port from 1 to 65535"), ("1234,suspend=x", "expected suspend=y or suspend=n"),
                             ("/nowhere/x", "-g /nowhere/x: expected a port or path to listen at"),
@@ -304,6 +356,29 @@ class Crashes(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (-signal.SIGABRT, ""))
         result, _ = self.run_it("riscv64", "abort", "-d", "crash")
         self.assertIn("whose fault: the program's: it sent the signal itself", result.stderr)
+
+    def test_a_crash_among_threads_that_come_and_go(self):
+        for guest in GUESTS:
+            for _ in range(8):
+                with subprocess.Popen([*PROGRAM, FOLDER / f"static.{guest}", "churn"], cwd=FOLDER, stdout=subprocess.PIPE, text=True,
+                                      stderr=subprocess.STDOUT, start_new_session=True) as process:
+                    try:
+                        out = process.communicate(timeout=60)[0]  # children that never end keep the pipe open
+                    finally:
+                        try:
+                            os.killpg(process.pid, signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass
+                self.assertEqual(process.returncode, -signal.SIGSEGV)
+                self.assertIn("core file: ", out)
+
+    def test_the_first_process_of_a_namespace_gets_no_default_actions(self):
+        for words in (["unshare", "-Upfr"], ["unshare", "-Ur"]):
+            if subprocess.run([*words, "true"], capture_output=True, check=False).returncode != 0:
+                self.skipTest("namespaces are not allowed here")
+            result = subprocess.run([*words, *PROGRAM, FOLDER / "static.riscv64", "first"], capture_output=True, text=True, check=False,
+                                    timeout=60)
+            self.assertEqual((result.returncode, result.stderr), (7, ""), words)
 
     def test_core_files_are_gdbs(self):
         for guest in GUESTS:

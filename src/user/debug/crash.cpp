@@ -23,7 +23,8 @@ void wait_a_little() {
     raw_syscall(SYS_nanosleep, u64(&t), 0);
 }
 
-// The other threads, outside of guest code: those in system calls stay there.
+// The other threads, outside of guest code: those in system calls stay there. None of them begins or ends any more, as
+// Process::dying is set.
 std::vector<Thread*> stand_still(Thread& t) {
     std::vector<Thread*> all{&t};
     if (t.borrowed) return all;
@@ -31,11 +32,11 @@ std::vector<Thread*> stand_still(Thread& t) {
         std::lock_guard guard(t.process().members_lock);
         for (Thread* other : t.process().members)
             if (other != &t) all.push_back(other);
-        for (Thread* other : all) other->cpu().kick();
     }
     if (all.size() == 1) return all;
     bool moves = true;
     for (u32 n = 0; moves && n < 1000; n++) {
+        for (Thread* other : all) other->cpu().kick();
         wait_a_little();
         moves = std::any_of(all.begin() + 1, all.end(), [](Thread* o) { return o->cpu().inside(); });
     }

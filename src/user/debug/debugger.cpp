@@ -274,6 +274,7 @@ void Debugger::serve() {
             if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
             if (fd < 0) return;
             Lock lock(sync_->mutex);
+            if (waits_for_gdb() && !tracees_.empty()) catch_fatal_signals(tracees_[0]->thread->signals(), true);
             set_connection(fd);
             attached_ = true;
             server_->connect();

@@ -23,7 +23,10 @@ struct DebugPlace {
     u16 port = 0;
     bool suspend = true;   // wait for gdb before the first instruction
     std::string inherited; // a connection that the program that executed this one had
+    std::string left;      // a socket of that program, to be removed
 };
+// Removes the socket of a program that has executed this one, where it is still there and nobody's.
+void forget_left(const std::string& path);
 // "PORT", "ADDRESS:PORT" or a path, then ",suspend=y|n"; "" : nobody debugs, which gives a place without a port or path.
 Result<DebugPlace> parse_debug_place(std::string_view text);
 
@@ -77,6 +80,9 @@ public:
     std::vector<std::string> before_exec(Thread& t);
     void exec_failed(Thread& t);
 
+    // Before start(): nobody has connected, and no instruction is executed until somebody does. He finds the signals that
+    // end the process with their default actions, and sets that right (catch_fatal_signals).
+    bool waits_for_gdb() const { return attached_ && connection_ < 0; }
     bool traces() const { return traces_; } // the tracer is there
     // Starts the tracer. With a connection that was inherited the first stop is told at once.
     Result<void> start();

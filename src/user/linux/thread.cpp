@@ -63,12 +63,18 @@ void Thread::adopt() {
 }
 
 void Process::join(Thread* t) {
-    std::lock_guard guard(members_lock);
-    members.push_back(t);
+    {
+        std::lock_guard guard(members_lock);
+        if (!dying) return members.push_back(t);
+    }
+    wait_for_death();
 }
 void Process::part(Thread* t) {
-    std::lock_guard guard(members_lock);
-    std::erase(members, t);
+    {
+        std::lock_guard guard(members_lock);
+        if (!dying || t->borrowed) return void(std::erase(members, t));
+    }
+    wait_for_death();
 }
 
 std::vector<Thread::Recent> Thread::recent_calls() const {
@@ -78,7 +84,7 @@ std::vector<Thread::Recent> Thread::recent_calls() const {
     return all;
 }
 
-void Thread::wait_for_death() {
+void wait_for_death() {
     for (;;) raw_syscall(SYS_pause);
 }
 
@@ -86,6 +92,9 @@ int Thread::run() {
     while (!leaving_) {
         if (pending_ != 0) deliver_signals();
         if (leaving_) break;
+        // Whoever dies sets it before he kicks, so that one kick that was lost above does no harm.
+        if (process_.dying.load() && !borrowed) [[unlikely]]
+            wait_for_death();
         header().fp_traps = !(mask_ & fp_signal);
         if (process_.debugger) [[unlikely]] {
             if (!process_.debugger->run(*this)) continue;

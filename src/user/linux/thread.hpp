@@ -91,9 +91,10 @@ struct Process {
     // Its threads, for whoever must look at all of them.
     std::mutex members_lock;
     std::vector<Thread*> members;
+    // Neither returns once the process dies: who looks at the others then may keep them.
     void join(Thread* t);
     void part(Thread* t);
-    std::atomic<bool> dying{false}; // no thread runs guest code any more
+    std::atomic<bool> dying{false}; // no thread runs guest code any more, but for the one that dies
     std::mutex aio_lock;
     std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
@@ -212,7 +213,6 @@ private:
     void deliver(int signal, siginfo_t info);
     bool may_deliver(int& signal, siginfo_t& info);
     void default_action(int signal, const siginfo_t& info);
-    [[noreturn]] void wait_for_death();
     bool enter_handler(int signal, const SigAction& action, const siginfo_t& info);
     [[noreturn]] void die(int signal, const siginfo_t& info);
 
@@ -236,6 +236,9 @@ private:
     process::SignalStack* stack_ = nullptr;
 };
 
+// For a thread of a process that dies by another.
+[[noreturn]] void wait_for_death();
+
 // The guest thread that this host thread runs, or nullptr.
 Thread* current_thread();
 void set_current_thread(Thread* thread);
@@ -245,6 +248,8 @@ void catch_guest_signal(int signal, u64 flags);
 int set_host_disposition(int signal, const SigAction& action);
 // Signals without a handler that would leave a core file, or with a debugger end the process, come to us first.
 void catch_fatal_signals(SignalTable& signals, bool debugged);
+// In the first process of a new namespace, which none of them ends.
+void release_fatal_signals(SignalTable& signals);
 // siginfo in the guest's layout; returns its size (128 on every ABI).
 u32 siginfo_to_guest(const Abi& abi, const siginfo_t& info, u8* to);
 void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info);

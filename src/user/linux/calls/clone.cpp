@@ -125,11 +125,13 @@ void become_child(Thread& t, const Request& r) {
         raw_syscall(SYS_exit_group, 127);
     }
     t.process().threads = 1;
+    t.process().dying = false; // the parent may have been
     t.process().engine.set_single_threaded(true);
     t.refresh_tid();
     t.clear_child_tid = 0;
     t.robust_list = 0;
     if (r.flags & clear_sighand) t.signals().reset_handlers();
+    if (raw_syscall(SYS_getpid) == 1) release_fatal_signals(t.signals());
     set_registers(t, r);
     child_ids(t, r, false);
 }
