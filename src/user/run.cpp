@@ -324,6 +324,8 @@ int run_command(Result<RunCommand> command) {
     if (!log) return fail(log.error(), bad_option_status);
     command->options.log = *log;
     command->engine.log_fd = *log;
+    if (struct stat st; fstat(*log, &st) == 0)
+        command->options.log_file[0] = st.st_dev, command->options.log_file[1] = st.st_ino;
     auto status = run_program(*command);
     return status ? *status : fail(status.error(), exit_status_of(status.error()));
 }

@@ -1,6 +1,7 @@
 // What gdb_test.py debugs: functions, data, a handler, a thread, a child that executes a program, an end of one's choice.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@ volatile double ratio = 1.5;
 struct point {
     int x, y;
 } origin = {3, 4};
-char* heap;
+char *heap, *shared, *hidden;
 volatile int ready;
 
 __attribute__((noinline)) int work(int n) {
@@ -65,6 +67,26 @@ static void crash(void) {
     heap = strdup("on the heap");
     pthread_create(&t, 0, thread_main, 0);
     while (!ready) usleep(100);
+    shared = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int p = fork(); // this process has never touched what the child writes
+    if (p == 0) strcpy(shared, "from a child"), _exit(0);
+    waitpid(p, 0, 0);
+    hidden = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    strcpy(hidden, "out of reach");
+    mprotect(hidden, 1 << 20, PROT_NONE);
+    depth(3, (char*)16);
+}
+
+// Its standard error is another file, or a pipe that nobody reads.
+static void crash_unheard(const char* file) {
+    if (file) {
+        dup2(open(file, O_WRONLY | O_CREAT, 0600), 2);
+    } else {
+        int flags = fcntl(2, F_GETFL);
+        fcntl(2, F_SETFL, flags | O_NONBLOCK);
+        while (write(2, "x", 1) == 1) {}
+        fcntl(2, F_SETFL, flags);
+    }
     depth(3, (char*)16);
 }
 
@@ -116,6 +138,11 @@ int main(int argc, char** argv) {
         signal(SIGUSR1, on_signal);
         raise(SIGUSR1);
     }
+    if (!strcmp(what, "pause")) {
+        signal(SIGUSR1, on_signal);
+        pause();
+    }
+    if (!strcmp(what, "unheard")) crash_unheard(argc > 2 ? argv[2] : 0);
     if (!strcmp(what, "thread")) {
         pthread_t t;
         pthread_create(&t, 0, thread_main, 0);

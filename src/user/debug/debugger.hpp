@@ -9,8 +9,8 @@
 // answers.
 #pragma once
 #include "gdbstub/server.hpp"
+#include "user/debug/shared_lock.hpp"
 #include "user/linux/thread.hpp"
-#include <condition_variable>
 #include <map>
 #include <set>
 
@@ -68,6 +68,7 @@ public:
     void returned(Thread& t, u64 number); // after it
     void exits(Thread& t, int status);    // the process ends
     void dies(Thread& t, int signal);
+    void stands_for_ever(Thread& t); // the process dies by another thread
 
     // Around fork, called by the forking thread. The child waits until the debugger has let it go or follows it.
     void before_fork(Thread& t);
@@ -89,7 +90,7 @@ public:
 
 private:
     explicit Debugger(Process& process) : process_(process) {}
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<SharedLock>;
 
     void park(Lock& lock, Tracee& d);
     void report(Lock& lock, Tracee& d, gdb::Stop stop);
@@ -106,7 +107,10 @@ private:
     void remove_socket();
     void ended(Thread& t, gdb::Stop stop);
     void drop(Thread& t);
+    void watch(Thread& t); // one that does not run
     void watch_all();
+    void send(Tracee& d, int signal);
+    void stop_listening();
     Tracee* find(u64 thread) const;
 
     const isa::Guest& guest() const override { return *process_.engine.guest(); }
@@ -132,6 +136,7 @@ private:
     Result<std::string> object(u64 thread, std::string_view name, std::string_view annex) override;
     bool set_object(u64 thread, std::string_view name, u64 offset, std::string_view bytes) override;
     int open_file(const std::string& path) override;
+    void close_file(int fd) override;
     int read_link(const std::string& path, std::string& to) override;
     std::string thread_xml() const;
 
@@ -151,12 +156,13 @@ private:
         int control = -1; // a socket: what is written there is its fate
         std::unique_ptr<Vcpu> cpu;
         Breaks breaks;
+        bool told = false; // gdb knows of it
     };
     void tell(Child& child, std::string_view fate);
     // In memory that a forked child leaves alone, since others held and waited for it.
     struct Sync {
-        std::mutex mutex;
-        std::condition_variable go, stands; // of guest threads; of the tracer
+        SharedLock mutex;
+        SharedEvent go, stands; // of guest threads; of the tracer
     };
 
     Process& process_;

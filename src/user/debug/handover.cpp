@@ -231,7 +231,7 @@ void Debugger::after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child
         if (control >= 0) process_.forget(control), close(control);
         return;
     }
-    children_[u64(pid)] = {control, std::move(child), breaks_};
+    children_[u64(pid)] = {control, std::move(child), breaks_, false};
     park(lock, *t.tracee);
     if (!attached_) return;
     report(lock, *t.tracee, {.kind = Stop::Kind::forked, .address = u64(pid)});
@@ -241,14 +241,15 @@ void Debugger::after_fork_child(Thread& t) {
     pid_ = u64(raw_syscall(SYS_getpid));
     traces_ = false;
     sync_ = new Sync; // the old one is held, and its waiters are not here
+    server_.reset();  // with the files that gdb has open in the parent
     int control = std::exchange(control_[1], -1);
     if (control_[0] >= 0) close(std::exchange(control_[0], -1));
     for (auto& [pid, child] : children_)
         process_.forget(child.control), close(child.control), (void)child.cpu.release();
     children_.clear();
     std::erase_if(tracees_, [&](auto& d) { return d.get() != t.tracee; });
-    if (listening_ >= 0) process_.forget(listening_), close(std::exchange(listening_, -1));
-    socket_path_.clear();
+    socket_path_.clear(); // the parent's
+    stop_listening();
     std::string fate(most_handed, 0);
     i64 n = -EINTR;
     while (control >= 0 && n == -EINTR) n = raw_syscall(SYS_read, u64(control), u64(fate.data()), fate.size());
@@ -298,8 +299,8 @@ void Debugger::tell(Child& child, std::string_view fate) {
 
 // gdb follows a child when it lets the parent go while the child waits.
 void Debugger::detach() {
-    if (!children_.empty()) {
-        auto child = children_.begin();
+    auto child = std::find_if(children_.begin(), children_.end(), [](auto& c) { return c.second.told; });
+    if (child != children_.end()) {
         tell(child->second, fmt::format("T{}", handover(child->second.breaks, 0)));
         children_.erase(child);
         close_connection();
@@ -320,7 +321,7 @@ void Debugger::vforked(Thread& parent, Thread& child) {
     d->parked = true;
     child.tracee = d.get();
     tracees_.push_back(std::move(d));
-    if (!breaks_.data.empty()) watch_all();
+    if (!breaks_.data.empty()) watch(child);
     parent.tracee->vforks = true;
     sync_->go.wait(lock, [&] { return !attached_ || !stopped_; });
     if (!attached_) return drop(child);
@@ -335,11 +336,13 @@ void Debugger::vforked(Thread& parent, Thread& child) {
 
 // It has executed a program, which has the connection now, or has ended.
 void Debugger::vfork_done(Thread& parent, i64 pid) {
+    if (pid > 0) sync_->mutex.free_of(u32(pid)); // it may have been killed anywhere
     Tracee* p = parent.tracee;
     if (!p || !p->vforks) return;
     Lock lock(sync_->mutex);
     p->vforks = false;
     std::erase_if(tracees_, [&](auto& d) { return d->process == u64(pid); });
+    sync_->stands.notify_all();
     if (std::exchange(handing_, false)) {
         close_connection();
         handed_over_ = true;

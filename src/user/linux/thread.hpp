@@ -45,7 +45,8 @@ struct RunOptions {
     bool strace = false;
     // When a signal ends the program: a report if an instruction caused it, always, or never.
     enum class Crash : u8 { faults, always, never } crash = Crash::faults;
-    int log = 2;                       // where strace lines go
+    int log = 2;                       // where strace lines and crash reports go
+    u64 log_file[2] = {};              // which file that was at the start: device and inode
     u64 stack_size = 0;                // -s; 0: RLIMIT_STACK
     std::vector<std::string> relaunch; // our own path and the options that a child gets when it executes a program
 };
@@ -58,6 +59,13 @@ struct SignalTable {
     void copy_to(SignalTable& other);
     // Handlers become the default action, here and on the host (exec, CLONE_CLEAR_SIGHAND).
     void reset_handlers();
+};
+
+// A descriptor of ours that the program may not close; -1: none. A debugger changes it while the program looks.
+struct KeptDescriptor {
+    std::atomic<int> fd{-1};
+    operator int() const { return fd.load(std::memory_order_relaxed); }
+    void operator=(int n) { fd.store(n, std::memory_order_relaxed); }
 };
 
 // What all threads of a process share.
@@ -79,7 +87,7 @@ struct Process {
     Owners* owners = nullptr; // pretended owners and devices; nullptr: the kernel's are told
     bool pretends = false;    // owners and ids are among what is pretended
     // Our own descriptors: Mimic's file, the database of owners, the log, then a debugger's.
-    std::array<int, 12> kept{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    std::array<KeptDescriptor, 64> kept;
     u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }
     bool keeps(int fd) const { return fd >= 0 && std::find(kept.begin(), kept.end(), fd) != kept.end(); }
