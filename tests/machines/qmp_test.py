@@ -258,6 +258,18 @@ class Session(unittest.TestCase):
                 for bad, said in (({"iops": 5, "iops_rd": 5}, "same time"), ({"bps_max": 5}, "require")):
                     self.assertIn(said, limit(**bad)["error"]["desc"])
 
+    def test_objects_are_made_used_and_removed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "d").write_bytes(bytes(1 << 20))
+            node = f"driver=throttle,node-name=n,throttle-group=g,file.driver=file,file.filename={folder}/d"
+            with counting("-S", "-object", "throttle-group,id=g,x-iops-total=5", "-blockdev", node, "-device", "virtio-blk-device,drive=n") as q:
+                self.assertIn("in use", q.ask("object-del", id="g")["error"]["desc"])
+                q.run("object-add", **{"qom_type": "secret", "id": "s", "data": "x"})
+                self.assertIn("duplicate", q.ask("object-add", **{"qom_type": "throttle-group", "id": "s"})["error"]["desc"])
+                q.run("object-del", id="s")
+                self.assertIn("not found", q.ask("object-del", id="s")["error"]["desc"])
+                self.assertIn("secret", q.ask("object-add", **{"qom_type": "rabbit", "id": "r"})["error"]["desc"])
+
     def test_what_is_wrong_is_an_error_and_the_connection_stays(self):
         deep = b'{"execute": ' + b"[" * 5000 + b"\n"
         long = b'{"execute": "' + b"x" * (17 << 20) + b'"}\n'
