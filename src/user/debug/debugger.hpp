@@ -74,9 +74,9 @@ public:
     void before_fork(Thread& t);
     void after_fork_child(Thread& t);
     void after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child);
-    // A child runs in its parent's memory, told by the child; it does no more, told by the parent.
+    // A child runs in its parent's memory, told by the child; it does no more, told by the parent (null: there was none).
     void vforked(Thread& parent, Thread& child);
-    void vfork_done(Thread& parent, i64 pid);
+    void vfork_done(Thread& parent, Thread* child);
     // Words after `mimic run` for a program that is executed, which keeps the connection; exec_failed() when it was not.
     std::vector<std::string> before_exec(Thread& t);
     void exec_failed(Thread& t);

@@ -335,13 +335,13 @@ void Debugger::vforked(Thread& parent, Thread& child) {
 }
 
 // It has executed a program, which has the connection now, or has ended.
-void Debugger::vfork_done(Thread& parent, i64 pid) {
-    if (pid > 0) sync_->mutex.free_of(u32(pid)); // it may have been killed anywhere
+void Debugger::vfork_done(Thread& parent, Thread* child) {
+    if (child) sync_->mutex.free_of(u32(child->tid())); // it may have been killed anywhere
     Tracee* p = parent.tracee;
     if (!p || !p->vforks) return;
     Lock lock(sync_->mutex);
     p->vforks = false;
-    std::erase_if(tracees_, [&](auto& d) { return d->process == u64(pid); });
+    std::erase_if(tracees_, [&](auto& d) { return d->thread == child; });
     sync_->stands.notify_all();
     if (std::exchange(handing_, false)) {
         close_connection();

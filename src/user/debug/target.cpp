@@ -142,7 +142,8 @@ void Debugger::watch(Thread& t) {
 }
 
 void Debugger::watch_all() {
-    for (const auto& d : tracees_) watch(*d->thread);
+    for (const auto& d : tracees_)
+        if (!d->released) watch(*d->thread); // those run
 }
 
 bool Debugger::set_break(u64 thread, Break kind, u64 address, u64 bytes, bool on) {

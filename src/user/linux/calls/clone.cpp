@@ -240,7 +240,7 @@ i64 borrow_memory(Thread& t, const Request& r) {
     int pid = clone(borrowed_main, static_cast<u8*>(stack) + host_stack, int(flags | u64(r.exit_signal)), &b, &pidfd);
     int error = errno;
     // The child has its own memory now, or is dead; everything here is ours again.
-    if (t.process().debugger) t.process().debugger->vfork_done(t, pid);
+    if (t.process().debugger) t.process().debugger->vfork_done(t, b.thread ? &*b.thread : nullptr);
     b.thread.reset();
     set_current_thread(&t);
     ASAN_UNPOISON_MEMORY_REGION(stack, host_stack); // its frames never returned
