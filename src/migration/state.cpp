@@ -94,6 +94,7 @@ Result<void> Loading::read(Source source, Progress& progress) {
         check_);
     TRY(in.begin());
     for (;;) {
+        if (cancelled_) return Error::cancelled("it was cancelled");
         Section s = TRY(in.next());
         if (s.version == 0 || s.version > section_version)
             return Error::unsupported("section '{}' has version {}, expected at most {}", s.name, s.version,
