@@ -415,8 +415,9 @@ def tls_both_ways():
 def handed_over_before_anything_is_read():
     """What can be read once (a pipe) is read by the program that goes on."""
     sample("a.raw", 100_352)
-    for words in ("nbd --fork -t --pid-file pid -k $PWD/s -f raw --object secret,id=p,file=<(printf x) a.raw && kill $(cat pid)",
-                  "io -f raw --object secret,id=p,file=<(printf x) a.raw <<< 'read 0 512'"):
+    # The server last: it goes when it has been told to, not at once, and holds the image until then.
+    for words in ("io -f raw --object secret,id=p,file=<(printf x) a.raw <<< 'read 0 512'",
+                  "nbd --fork -t --pid-file pid -k $PWD/s -f raw --object secret,id=p,file=<(printf x) a.raw && kill $(cat pid)"):
         run("bash", "-c", f"{MIMIC} {words}")
 
 
