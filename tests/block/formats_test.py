@@ -4,7 +4,9 @@ libvhdi's vhdiinfo, cryptsetup, mtools; in both directions.
 
 usage: formats_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
 """
-import json, os, random, re, shutil, struct, subprocess, sys, tempfile
+import json, os, random, re, shutil, struct, subprocess, sys
+
+from harness import run_tests
 
 MIMIC, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
@@ -519,22 +521,4 @@ def directories_as_fat():
     assert b"read-only" in p.stderr + p.stdout, p
 
 
-def main():
-    wanted = sys.argv[3:]
-    failures = []
-    for t in TESTS:
-        if wanted and t.__name__ not in wanted:
-            continue
-        with tempfile.TemporaryDirectory(prefix="mimic-formats-") as d:
-            os.chdir(d)
-            try:
-                t()
-                print(f"ok {t.__name__}", flush=True)
-            except Exception as e:
-                failures.append(t.__name__)
-                print(f"FAILED {t.__name__}: {type(e).__name__}: {e}", flush=True)
-            os.chdir("/")
-    return 1 if failures else 0
-
-
-sys.exit(main())
+sys.exit(run_tests(TESTS, sys.argv[3:]))

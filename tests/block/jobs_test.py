@@ -3,7 +3,9 @@
 
 usage: jobs_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import json, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import json, os, random, shutil, signal, socket, subprocess, sys, time
+
+from harness import run_tests
 
 MIMIC = os.path.abspath(sys.argv[1])
 missing = [p for p in ("nbdinfo", "nbdcopy", "qemu-img", "qemu-io", "qemu-storage-daemon") if not shutil.which(p)]
@@ -466,20 +468,4 @@ def starts_as_a_daemon():
         assert text in p.stderr and p.stderr.count("\n") == 1, p.stderr
 
 
-wanted = sys.argv[2:]
-failed = []
-for t in TESTS:
-    if wanted and t.__name__ not in wanted:
-        continue
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            t()
-            print(f"ok    {t.__name__} {time.monotonic() - began:.1f} s", flush=True)
-        except Exception as e:
-            failed.append(t.__name__)
-            print(f"FAIL  {t.__name__}: {type(e).__name__}: {e}", flush=True)
-        os.chdir("/")
-print(f"{len(failed)} failed")
-sys.exit(1 if failed else 0)
+sys.exit(run_tests(TESTS, sys.argv[2:]))

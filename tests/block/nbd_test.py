@@ -3,7 +3,9 @@
 
 usage: nbd_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import contextlib, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, threading
+import contextlib, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, threading
+
+from harness import run_tests
 
 MIMIC = os.path.abspath(sys.argv[1])
 missing = [p for p in ("nbdinfo", "nbdcopy", "nbdkit", "qemu-nbd", "qemu-img", "qemu-io") if not shutil.which(p)]
@@ -494,20 +496,4 @@ def io_lines():
     assert "can't open" in run("qemu-io", "nothing", ok=(1,)).stderr and "nothing" in run(MIMIC, "io", "nothing", ok=(1,)).stderr
 
 
-failures = []
-for t in TESTS:
-    if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
-        continue
-    folder = tempfile.mkdtemp(prefix="mimic-nbd-")
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        t()
-        print(f"ok   {t.__name__}")
-    except Exception as e:  # the next test may tell more
-        print(f"FAIL {t.__name__}: {e}")
-        failures.append(t.__name__)
-    finally:
-        os.chdir(here)
-        shutil.rmtree(folder, ignore_errors=True)
-sys.exit(bool(failures))
+sys.exit(run_tests(TESTS, sys.argv[2:]))

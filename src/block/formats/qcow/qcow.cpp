@@ -3,11 +3,11 @@
 // clusters are never encrypted.
 #include "base/io/pool.hpp"
 #include "block/bytes.hpp"
+#include "block/formats/deflate.hpp"
 #include "block/formats/image.hpp"
 #include "block/formats/luks/luks.hpp"
 #include "block/secrets.hpp"
 #include <algorithm>
-#include <zlib.h>
 
 namespace mimic::block {
 
@@ -17,8 +17,7 @@ constexpr u32 magic = 0x514649fb; // "QFI\xfb"
 constexpr u64 header_bytes = 48, sector = 512;
 constexpr u64 packed_flag = u64(1) << 63;
 constexpr u64 longest_name = 1023;
-constexpr u64 most_tables = 4u << 20;                // an L1 table of 32 MiB
-constexpr int write_window = -12, read_window = -15; // raw deflate
+constexpr u64 most_tables = 4u << 20; // an L1 table of 32 MiB
 // With a backing image clusters are small: less is copied up. Without one they are larger.
 constexpr u8 backed_bits = 9, backed_table_bits = 12, plain_bits = 12, plain_table_bits = 9;
 
@@ -77,31 +76,6 @@ Result<Header> parse(std::span<const u8> b) {
         return Error::corrupt("Backing file name too long ({} bytes, expected at most {})", h.backing_length,
                               longest_name);
     return h;
-}
-
-bool inflate_cluster(std::span<const u8> in, std::span<u8> out) {
-    z_stream z{};
-    if (inflateInit2(&z, read_window) != Z_OK) return false;
-    z.next_in = const_cast<u8*>(in.data());
-    z.avail_in = uInt(in.size());
-    z.next_out = out.data();
-    z.avail_out = uInt(out.size());
-    int r = inflate(&z, Z_FINISH);
-    inflateEnd(&z);
-    return (r == Z_STREAM_END || r == Z_BUF_ERROR || r == Z_OK) && z.avail_out == 0;
-}
-
-// 0: it does not get smaller.
-size_t deflate_cluster(std::span<const u8> in, std::span<u8> out) {
-    z_stream z{};
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, write_window, 9, Z_DEFAULT_STRATEGY) != Z_OK) return 0;
-    z.next_in = const_cast<u8*>(in.data());
-    z.avail_in = uInt(in.size());
-    z.next_out = out.data();
-    z.avail_out = uInt(out.size());
-    size_t n = deflate(&z, Z_FINISH) == Z_STREAM_END ? out.size() - z.avail_out : 0;
-    deflateEnd(&z);
-    return n;
 }
 
 class QcowMap final : public BlockMap {
