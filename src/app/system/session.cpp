@@ -2,7 +2,7 @@
 #include "base/io/scope.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "devices/types.hpp"
 #include <algorithm>
 #include <cerrno>

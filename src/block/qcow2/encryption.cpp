@@ -2,8 +2,8 @@
 // lie in the file, and the header with its key slots lies in clusters of the image; with the older AES they are numbered as on
 // the disk. Tables, compressed clusters and the names in the header are not encrypted.
 #include "block/formats/image.hpp"
+#include "block/objects.hpp"
 #include "block/qcow2/image.hpp"
-#include "block/secrets.hpp"
 
 namespace mimic::block::qcow2 {
 

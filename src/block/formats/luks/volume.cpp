@@ -1,7 +1,7 @@
 // A volume: its header, its key, its slots' changes.
 #include "base/io/pool.hpp"
 #include "block/formats/luks/luks.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <algorithm>
 
 namespace mimic::block::luks {

@@ -6,7 +6,7 @@
 #include "block/formats/deflate.hpp"
 #include "block/formats/image.hpp"
 #include "block/formats/luks/luks.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <algorithm>
 
 namespace mimic::block {
