@@ -8,11 +8,13 @@ namespace {
 
 
 constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, first_signed{.a_signed = true},
-    with_carry{.carry = true}, carry_to_mask{.to_mask = true, .carry = true}, move{.no_a = true},
+    with_carry{.carry = true}, merged{.carry = true, .selects = true}, carry_to_mask{.to_mask = true, .carry = true}, move{.no_a = true},
     compare{.to_mask = true}, compare_signed{.a_signed = true, .b_signed = true, .to_mask = true}, narrow{.a = 1},
     narrow_signed{.a = 1, .a_signed = true}, wide{.d = 1}, wide_signed{.d = 1, .a_signed = true, .b_signed = true},
-    wide_mixed{.d = 1, .a_signed = true}, wide_mixed_b{.d = 1, .b_signed = true}, wider{.d = 1, .a = 1},
-    wider_signed{.d = 1, .a = 1, .a_signed = true, .b_signed = true};
+    wide_mixed{.d = 1, .a_signed = true}, wider{.d = 1, .a = 1},
+    wider_signed{.d = 1, .a = 1, .a_signed = true, .b_signed = true},
+    wide_sum{.d = 1, .d_read = true}, wide_sum_signed{.d = 1, .a_signed = true, .b_signed = true, .d_read = true},
+    wide_sum_mixed{.d = 1, .a_signed = true, .d_read = true}, wide_sum_mixed_b{.d = 1, .b_signed = true, .d_read = true};
 template <i8 By, bool Signed>
 constexpr Shape extended{.a = -By, .from = From::none, .a_signed = Signed};
 
@@ -104,9 +106,9 @@ constexpr R rows[] = {
     {"vmsbc.vxm  {vd}, {vs2}, {rs1}, v0",         "010011 0 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x)>},
     {"vmsbc.vv   {vd}, {vs2}, {vs1}",             "010011 1 rs2 rs1 000 rd 1010111",     elements<msbc, carry_to_mask>},
     {"vmsbc.vx   {vd}, {vs2}, {rs1}",             "010011 1 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x)>},
-    {"vmerge.vvm {vd}, {vs2}, {vs1}, v0",         "010111 0 rs2 rs1 000 rd 1010111",     elements<merge, with_carry>},
-    {"vmerge.vxm {vd}, {vs2}, {rs1}, v0",         "010111 0 rs2 rs1 100 rd 1010111",     elements<merge, with_carry.with(From::x)>},
-    {"vmerge.vim {vd}, {vs2}, {simm}, v0",        "010111 0 rs2 simm 011 rd 1010111",    elements<merge, with_carry.with(From::imm_signed)>},
+    {"vmerge.vvm {vd}, {vs2}, {vs1}, v0",         "010111 0 rs2 rs1 000 rd 1010111",     elements<merge, merged>},
+    {"vmerge.vxm {vd}, {vs2}, {rs1}, v0",         "010111 0 rs2 rs1 100 rd 1010111",     elements<merge, merged.with(From::x)>},
+    {"vmerge.vim {vd}, {vs2}, {simm}, v0",        "010111 0 rs2 simm 011 rd 1010111",    elements<merge, merged.with(From::imm_signed)>},
     {"vmv.v.v    {vd}, {vs1}",                    "010111 1 00000 rs1 000 rd 1010111",   elements<second, move>},
     {"vmv.v.x    {vd}, {rs1}",                    "010111 1 00000 rs1 100 rd 1010111",   elements<second, move.with(From::x)>},
     {"vmv.v.i    {vd}, {simm}",                   "010111 1 00000 simm 011 rd 1010111",  elements<second, move.with(From::imm_signed)>},
@@ -195,13 +197,13 @@ constexpr R rows[] = {
     {"vwmulsu.vx {vd}, {vs2}, {rs1}{vm}",         "111010 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_mixed.with(From::x)>},
     {"vwmul.vv   {vd}, {vs2}, {vs1}{vm}",         "111011 vm rs2 rs1 010 rd 1010111",    elements<mul, wide_signed>},
     {"vwmul.vx   {vd}, {vs2}, {rs1}{vm}",         "111011 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_signed.with(From::x)>},
-    {"vwmaccu.vv {vd}, {vs1}, {vs2}{vm}",         "111100 vm rs2 rs1 010 rd 1010111",    elements<macc, wide>},
-    {"vwmaccu.vx {vd}, {rs1}, {vs2}{vm}",         "111100 vm rs2 rs1 110 rd 1010111",    elements<macc, wide.with(From::x)>},
-    {"vwmacc.vv  {vd}, {vs1}, {vs2}{vm}",         "111101 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_signed>},
-    {"vwmacc.vx  {vd}, {rs1}, {vs2}{vm}",         "111101 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_signed.with(From::x)>},
-    {"vwmaccus.vx {vd}, {rs1}, {vs2}{vm}",        "111110 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_mixed.with(From::x)>},
-    {"vwmaccsu.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_mixed_b>},
-    {"vwmaccsu.vx {vd}, {rs1}, {vs2}{vm}",        "111111 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_mixed_b.with(From::x)>},
+    {"vwmaccu.vv {vd}, {vs1}, {vs2}{vm}",         "111100 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum>},
+    {"vwmaccu.vx {vd}, {rs1}, {vs2}{vm}",         "111100 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum.with(From::x)>},
+    {"vwmacc.vv  {vd}, {vs1}, {vs2}{vm}",         "111101 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_signed>},
+    {"vwmacc.vx  {vd}, {rs1}, {vs2}{vm}",         "111101 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_signed.with(From::x)>},
+    {"vwmaccus.vx {vd}, {rs1}, {vs2}{vm}",        "111110 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed.with(From::x)>},
+    {"vwmaccsu.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_mixed_b>},
+    {"vwmaccsu.vx {vd}, {rs1}, {vs2}{vm}",        "111111 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed_b.with(From::x)>},
 
     {"vzext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00010 010 rd 1010111",  elements<first, extended<3, false>>},
     {"vsext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00011 010 rd 1010111",  elements<first, extended<3, true>>},

@@ -118,7 +118,8 @@ template <bool Load>
 void indexed(Rv& t, const I& i) {
     VConfig c = vconfig(i);
     i32 index = log_width(i), index_lmul = index - c.sew + c.lmul;
-    bool fits = c.valid && fields_fit(i, c.lmul) && group_fits(i[rs2], index_lmul) && (!Load || mask_fits(i));
+    bool fits = c.valid && fields_fit(i, c.lmul) && mask_fits(i) && source_fits(i, i[rs2], index_lmul);
+    if (!Load) fits = fits && sources_fit(i[rd], c.sew, c.lmul, i[rs2], index, index_lmul);
     if (fits && Load) {
         fits = overlap_fits(i[rd], c.sew, c.lmul, i[rs2], index, index_lmul);
         for (i64 f = 0; f <= i[nf] && i[nf] > 0; ++f)

@@ -152,7 +152,7 @@ u64 gather_one(Vec& v) {
 template <VecFn F, From Source>
 void permute(Rv& t, const I& i) {
     VConfig c = vconfig(i);
-    bool fits = c.valid && group_fits(i[rd], c.lmul) && group_fits(i[rs2], c.lmul) && mask_fits(i);
+    bool fits = c.valid && group_fits(i[rd], c.lmul) && source_fits(i, i[rs2], c.lmul) && mask_fits(i);
     if (Source == From::f) fits = fits && c.sew >= 2 && !i.context.bad_frm;
     bool apart = F == slide_up || F == slide1_up || F == gather_one;
     if (!fits || (apart && i[rd] == i[rs2])) return t.illegal();
@@ -169,8 +169,9 @@ template <bool Half> // indices of 16 bits
 void gather(Rv& t, const I& i) {
     VConfig c = vconfig(i);
     i32 index_lmul = Half ? 1 - c.sew + c.lmul : c.lmul;
-    bool fits = c.valid && group_fits(i[rd], c.lmul) && group_fits(i[rs2], c.lmul) && mask_fits(i) &&
-                group_fits(i[rs1], index_lmul) && !groups_meet(i[rd], c.lmul, i[rs1], index_lmul) && i[rd] != i[rs2];
+    bool fits = c.valid && group_fits(i[rd], c.lmul) && source_fits(i, i[rs2], c.lmul) && mask_fits(i) &&
+                source_fits(i, i[rs1], index_lmul) &&
+                sources_fit(i[rs2], c.sew, c.lmul, i[rs1], Half ? 1 : c.sew, index_lmul) && !groups_meet(i[rd], c.lmul, i[rs1], index_lmul) && i[rd] != i[rs2];
     if (!fits) return t.illegal();
     call_own<run_gather<Half>>(t, i);
 }

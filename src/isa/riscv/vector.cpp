@@ -67,17 +67,22 @@ bool overlap_fits(i64 d, i32 d_width, i32 d_lmul, i64 rs, i32 s_width, i32 s_lmu
 
 bool legal(const I& i, const Shape& s) {
     VConfig c = vconfig(i);
+    bool v0_fits = s.to_mask || (s.carry && !s.selects) || i[vm];
     auto fits = [&](const Field& reg, i32 by, bool fp) {
         i32 log = c.sew + by, lmul = c.lmul + by;
-        return log >= (fp ? 2 : 0) && log <= 3 && group_fits(i[reg], lmul);
+        return log >= (fp ? 2 : 0) && log <= 3 && group_fits(i[reg], lmul) && (i[reg] != 0 || v0_fits);
     };
     if (!c.valid || (s.any_fp() && i.context.bad_frm)) return false;
     i32 d_width = s.to_mask ? -3 : c.sew + s.d, d_lmul = s.to_mask ? 0 : c.lmul + s.d;
-    if (s.to_mask ? false : !fits(rd, s.d, s.d_fp)) return false;
-    if (!s.to_mask && (s.carry ? i[rd] == 0 && !i[vm] : !mask_fits(i))) return false;
+    if (!s.to_mask && (!fits(rd, s.d, s.d_fp) || !mask_fits(i))) return false;
     if (!s.no_a && (!fits(rs2, s.a, s.a_fp) || !overlap_fits(i[rd], d_width, d_lmul, i[rs2], c.sew + s.a, c.lmul + s.a)))
         return false;
     if (s.from == From::f && c.sew + s.b < 2) return false;
+    auto meet = [&](const Field& x, i8 x_by, const Field& y, i8 y_by) {
+        return !sources_fit(i[x], c.sew + x_by, c.lmul + x_by, i[y], c.sew + y_by, c.lmul + y_by);
+    };
+    if (s.d_read && (meet(rd, s.d, rs2, s.a) || (s.from == From::vector && meet(rd, s.d, rs1, s.b)))) return false;
+    if (!s.no_a && s.from == From::vector && meet(rs2, s.a, rs1, s.b)) return false;
     return s.from != From::vector || (fits(rs1, s.b, s.b_fp) &&
                                       overlap_fits(i[rd], d_width, d_lmul, i[rs1], c.sew + s.b, c.lmul + s.b));
 }

@@ -41,7 +41,9 @@ struct Shape {
     bool a_signed = false, b_signed = false; // else zero extended
     bool to_mask = false;                    // the result is a bit
     bool carry = false;                      // v0 is an operand, not a mask
+    bool selects = false;                    // with carry: of vmerge, whose sources may not overlap v0
     bool no_a = false;                       // there is no vs2
+    bool d_read = false;                     // vd is a source, too (told where widths differ)
     bool d_fp = false, a_fp = false, b_fp = false;
     constexpr bool any_fp() const { return d_fp || a_fp || b_fp; }
     constexpr Shape with(From f) const {
@@ -103,10 +105,16 @@ void run_elements(Vec& v, ElementFn f, const Shape& s);
 constexpr bool group_fits(i64 reg, i32 log) { return log >= -3 && log <= 3 && (log <= 0 || reg % (1 << log) == 0); }
 // May the groups overlap so? Widths and sizes as log2; a mask has width -3.
 bool overlap_fits(i64 d, i32 d_width, i32 d_lmul, i64 rs, i32 s_width, i32 s_lmul);
+// 31.5.2: may one instruction read both? A register has one width as a source; a mask's is -3.
 bool groups_meet(i64 a, i32 a_lmul, i64 b, i32 b_lmul);
+inline bool sources_fit(i64 a, i32 a_width, i32 a_lmul, i64 b, i32 b_width, i32 b_lmul) {
+    return a_width == b_width || !groups_meet(a, a_lmul, b, b_lmul);
+}
 // Is the instruction legal under the vtype of its mode?
 bool legal(const I& i, const Shape& s);
 inline bool mask_fits(const I& i) { return i[vm] || i[rd] != 0; }
+// A group that an instruction reads beside its mask.
+inline bool source_fits(const I& i, i64 reg, i32 log) { return group_fits(reg, log) && (i[vm] || reg != 0); }
 
 // The first argument of every body: the instruction, and above it the mode of vtype.
 inline Val what(Rv& t, const I& i) { return t.imm(u64(u32(i.bits)) | u64{i.context.v} << 32); }
