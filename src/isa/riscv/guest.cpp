@@ -74,11 +74,11 @@ constexpr Property system_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::
 constexpr std::string_view model_names[] = {"rv64", "max"};
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
-constexpr Table<RiscV> const* all_tables[] = {&rv64i,    &zifencei, &zicsr,  &zicond, &rv64m,      &rv64a,  &zawrs,
-                                              &zacas,    &zicbom,   &zicboz, &zicbop, &rv64f,      &rv64d,  &zfhmin,
-                                              &zfhmin_d, &zfh,      &zfa,    &zfa_d,  &zfa_h,      &zca,    &zcd,
-                                              &zba,      &zbb,      &zbc,    &zbs,    &v_config, &v_memory, &v_integer,
- &v_fixed, &v_fp, &v_reduce, &v_permute, &privileged, &svinval};
+constexpr Table<RiscV> const* all_tables[] = {
+    &rv64i,     &zifencei, &zicsr, &zicond,   &rv64m,     &rv64a,      &zawrs,  &zacas,    &zicbom,
+    &zicboz,    &zicbop,   &rv64f, &rv64d,    &zfhmin,    &zfhmin_d,   &zfh,    &zfa,      &zfa_d,
+    &zfa_h,     &zca,      &zcd,   &zba,      &zbb,       &zbc,        &zbs,    &v_config, &v_memory,
+    &v_integer, &v_fixed,  &v_fp,  &v_reduce, &v_permute, &privileged, &svinval};
 
 // x1 to x31, f0 to f31, fcsr, the reservation.
 constexpr u32 register_fcsr = 63, register_res = 64, register_count = 66;
@@ -232,8 +232,8 @@ Result<std::unique_ptr<Guest>> make_with(std::string_view text, std::span<const 
             if (value == "=on" || value == "=true") m.extensions |= bit(extension);
         }
         if (!found)
-            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected {} =on or =off", property,
-                                           name, expected);
+            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected {} =on or =off",
+                                           property, name, expected);
     }
     return make_of(m);
 }

@@ -158,9 +158,9 @@ inline constexpr std::string_view f_names[32] = {
     "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0",  "fa1",  "fa2", "fa3", "fa4",  "fa5",
     "fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
 
-inline constexpr std::string_view v_names[32] = {"v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10",
-                                          "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
-                                          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
+inline constexpr std::string_view v_names[32] = {
+    "v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10", "v11", "v12", "v13", "v14", "v15",
+    "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
 
 // Fields: bits of the instruction word, named as the manual names them.
 inline constexpr Field rd{"rd", Kind::bits, {{7, 5}}}, rs1{"rs1", Kind::bits, {{15, 5}}},
@@ -218,15 +218,17 @@ struct RiscV {
     static constexpr Layout layout{.unit = 2, .big = false, .first_is_high = false};
     // 1.5: the lowest bits tell the length; 48 bits and more are reserved here and decode as illegal.
     static u32 length(u64 parcel, const Context&) { return (parcel & 3) == 3 ? 4 : 2; }
-    static constexpr std::array fields{&rd,     &rs1,       &rs2,       &rs3,       &rm,        &imm_i,     &imm_s,
-                                       &imm_b,  &imm_u,     &imm_j,     &shamt,     &shamtw,    &pred,      &succ,
-                                       &aq,     &rl,        &csr,       &uimm, &simm, &vm, &nf, &width, &zimm11, &zimm10,     &imm_p,     &crs2,      &rs1_,
-                                       &rs2_,   &imm_ci,    &shamt_ci,  &imm_lui,   &imm_16sp,  &uimm_4spn, &uimm_w,
-                                       &uimm_d, &uimm_lwsp, &uimm_ldsp, &uimm_swsp, &uimm_sdsp, &imm_cj,    &imm_cb};
+    static constexpr std::array fields{&rd,        &rs1,       &rs2,       &rs3,       &rm,        &imm_i,  &imm_s,
+                                       &imm_b,     &imm_u,     &imm_j,     &shamt,     &shamtw,    &pred,   &succ,
+                                       &aq,        &rl,        &csr,       &uimm,      &simm,      &vm,     &nf,
+                                       &width,     &zimm11,    &zimm10,    &imm_p,     &crs2,      &rs1_,   &rs2_,
+                                       &imm_ci,    &shamt_ci,  &imm_lui,   &imm_16sp,  &uimm_4spn, &uimm_w, &uimm_d,
+                                       &uimm_lwsp, &uimm_ldsp, &uimm_swsp, &uimm_sdsp, &imm_cj,    &imm_cb};
     // Operands that do not print as plain numbers: text.cpp. fd, frs1 ... are the same fields, naming f registers.
     static constexpr std::array<std::string_view, 31> operand_names{
-        "rd",    "rs1",  "rs2",  "crs2",  "rs1'",    "rs2'", "frd", "frs1",  "frs2", "frs3", "cfrs2",
-        "frs2'", "pred", "succ", "imm_u", "imm_lui", "aqrl", "rm",  "rmopt", "csr",  "fli", "vd", "vs1", "vs2", "vs3", "vm", "vtype11", "vtype10", "eew", "nf", "nfr"};
+        "rd",    "rs1",  "rs2",  "crs2",  "rs1'",    "rs2'",    "frd", "frs1",  "frs2", "frs3", "cfrs2",
+        "frs2'", "pred", "succ", "imm_u", "imm_lui", "aqrl",    "rm",  "rmopt", "csr",  "fli",  "vd",
+        "vs1",   "vs2",  "vs3",  "vm",    "vtype11", "vtype10", "eew", "nf",    "nfr"};
     static const std::array<Operand<RiscV>, 31> operands;
 };
 

@@ -10,7 +10,8 @@ namespace mimic::isa::riscv {
 inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_frm = 66;
 // Of V, chapter 31: vstart, vl; vtype with vill inverted, so that a state of zeros has no configuration; vxrm; v0 to v31,
 // in one piece, for groups. vxsat is fpflag::saturated in CpuHeader::fp.
-inline constexpr u16 slot_vstart = 67, slot_vl = 68, slot_vtype = 69, slot_vxrm = 70, slot_v = 71, slot_count = slot_v + 32;
+inline constexpr u16 slot_vstart = 67, slot_vl = 68, slot_vtype = 69, slot_vxrm = 70, slot_v = 71,
+                     slot_count = slot_v + 32;
 inline constexpr u16 vector_slots_at = 536, v_at = 576; // bytes from the first slot; 8 each, then the registers
 inline constexpr u32 vlen_bytes = 16;                   // VLEN / 8 of the models
 inline constexpr u64 vtype_vill = u64{1} << 63;

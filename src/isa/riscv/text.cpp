@@ -156,48 +156,49 @@ constexpr Operand<RiscV> mask_operand{[](std::string& out, const I& i) {
 constexpr std::string_view sew_names[4] = {"e8", "e16", "e32", "e64"},
                            lmul_names[8] = {"m1", "m2", "m4", "m8", "", "mf8", "mf4", "mf2"};
 template <const Field& F>
-constexpr Operand<RiscV> vtype_operand{
-    [](std::string& out, const I& i) {
-        u32 v = u32(i[F]);
-        if (v >> 8 || v >> 3 & 4 || (v & 7) == 4) return void(out += std::to_string(v));
-        out += fmt::format("{}, {}, {}, {}", sew_names[v >> 3 & 3], lmul_names[v & 7], v & 64 ? "ta" : "tu",
-                           v & 128 ? "ma" : "mu");
-    },
-    [](Cursor& in, I& i) {
-        i64 v;
-        if (in.number(v)) {
-            if (!F.fits(v)) return false;
-            i.set(F, v);
-            return true;
-        }
-        u32 sew = 0, lmul = 0, bits = 0;
-        for (std::string_view w = in.word(); sew < 4 && sew_names[sew] != w;) ++sew;
-        if (sew == 4) return false;
-        for (u32 n = 0; in.eat(','); ++n) {
-            in.skip_spaces();
-            std::string_view w = in.word();
-            u32 k = 0;
-            while (k < 8 && lmul_names[k] != w) ++k;
-            if (n == 0 && k < 8)
-                lmul = k;
-            else if (w == "ta" || w == "ma")
-                bits |= w == "ta" ? 64 : 128;
-            else if (w != "tu" && w != "mu")
-                return false;
-        }
-        i.set(F, bits | sew << 3 | lmul);
-        return true;
-    }};
+constexpr Operand<RiscV> vtype_operand{[](std::string& out, const I& i) {
+                                           u32 v = u32(i[F]);
+                                           if (v >> 8 || v >> 3 & 4 || (v & 7) == 4)
+                                               return void(out += std::to_string(v));
+                                           out +=
+                                               fmt::format("{}, {}, {}, {}", sew_names[v >> 3 & 3], lmul_names[v & 7],
+                                                           v & 64 ? "ta" : "tu", v & 128 ? "ma" : "mu");
+                                       },
+                                       [](Cursor& in, I& i) {
+                                           i64 v;
+                                           if (in.number(v)) {
+                                               if (!F.fits(v)) return false;
+                                               i.set(F, v);
+                                               return true;
+                                           }
+                                           u32 sew = 0, lmul = 0, bits = 0;
+                                           for (std::string_view w = in.word(); sew < 4 && sew_names[sew] != w;) ++sew;
+                                           if (sew == 4) return false;
+                                           for (u32 n = 0; in.eat(','); ++n) {
+                                               in.skip_spaces();
+                                               std::string_view w = in.word();
+                                               u32 k = 0;
+                                               while (k < 8 && lmul_names[k] != w) ++k;
+                                               if (n == 0 && k < 8)
+                                                   lmul = k;
+                                               else if (w == "ta" || w == "ma")
+                                                   bits |= w == "ta" ? 64 : 128;
+                                               else if (w != "tu" && w != "mu")
+                                                   return false;
+                                           }
+                                           i.set(F, bits | sew << 3 | lmul);
+                                           return true;
+                                       }};
 
 // 31.7.3: bits of an element, and fields of a segment, in the middle of a name.
-constexpr Operand<RiscV> element_width{[](std::string& out, const I& i) { out += std::to_string(8 << (i[width] & 3)); },
-                                       [](Cursor& in, I& i) {
-                                           static constexpr std::pair<std::string_view, u32> known[] = {
-                                               {"8", 0}, {"16", 5}, {"32", 6}, {"64", 7}};
-                                           for (auto [text, code] : known)
-                                               if (in.eat(text)) return i.set(width, code), true;
-                                           return false;
-                                       }};
+constexpr Operand<RiscV> element_width{
+    [](std::string& out, const I& i) { out += std::to_string(8 << (i[width] & 3)); },
+    [](Cursor& in, I& i) {
+        static constexpr std::pair<std::string_view, u32> known[] = {{"8", 0}, {"16", 5}, {"32", 6}, {"64", 7}};
+        for (auto [text, code] : known)
+            if (in.eat(text)) return i.set(width, code), true;
+        return false;
+    }};
 // Least: 2 of segments; 1 of whole registers.
 template <i64 Least>
 constexpr Operand<RiscV> field_count{[](std::string& out, const I& i) { out += std::to_string(i[nf] + 1); },

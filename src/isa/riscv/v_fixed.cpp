@@ -6,7 +6,6 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-
 constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, first_signed{.a_signed = true}, narrow{.a = 1},
     narrow_signed{.a = 1, .a_signed = true};
 

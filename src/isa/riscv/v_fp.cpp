@@ -7,14 +7,17 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-
-constexpr Shape fp_same{.d_fp = true, .a_fp = true, .b_fp = true}, fp_compare{.to_mask = true, .a_fp = true, .b_fp = true},
-    fp_merge{.from = From::f, .carry = true, .selects = true, .d_fp = true, .a_fp = true}, fp_move{.from = From::f, .no_a = true, .d_fp = true},
-    fp_wide{.d = 1, .d_fp = true, .a_fp = true, .b_fp = true}, fp_wide_sum{.d = 1, .d_read = true, .d_fp = true, .a_fp = true, .b_fp = true}, fp_wider{.d = 1, .a = 1, .d_fp = true, .a_fp = true, .b_fp = true},
+constexpr Shape fp_same{.d_fp = true, .a_fp = true, .b_fp = true},
+    fp_compare{.to_mask = true, .a_fp = true, .b_fp = true},
+    fp_merge{.from = From::f, .carry = true, .selects = true, .d_fp = true, .a_fp = true},
+    fp_move{.from = From::f, .no_a = true, .d_fp = true}, fp_wide{.d = 1, .d_fp = true, .a_fp = true, .b_fp = true},
+    fp_wide_sum{.d = 1, .d_read = true, .d_fp = true, .a_fp = true, .b_fp = true},
+    fp_wider{.d = 1, .a = 1, .d_fp = true, .a_fp = true, .b_fp = true},
     fp_unary{.from = From::none, .d_fp = true, .a_fp = true}, fp_unary_to_int{.from = From::none, .a_fp = true},
     fp_from_int{.from = From::none, .d_fp = true}, fp_to_wide_int{.d = 1, .from = From::none, .a_fp = true},
     fp_wide_from_int{.d = 1, .from = From::none, .d_fp = true},
-    fp_widen{.d = 1, .from = From::none, .d_fp = true, .a_fp = true}, fp_to_narrow_int{.a = 1, .from = From::none, .a_fp = true},
+    fp_widen{.d = 1, .from = From::none, .d_fp = true, .a_fp = true},
+    fp_to_narrow_int{.a = 1, .from = From::none, .a_fp = true},
     fp_narrow_from_int{.a = 1, .from = From::none, .d_fp = true},
     fp_narrow{.a = 1, .from = From::none, .d_fp = true, .a_fp = true};
 

@@ -6,15 +6,15 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-
 constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, first_signed{.a_signed = true},
-    with_carry{.carry = true}, merged{.carry = true, .selects = true}, carry_to_mask{.to_mask = true, .carry = true}, move{.no_a = true},
-    compare{.to_mask = true}, compare_signed{.a_signed = true, .b_signed = true, .to_mask = true}, narrow{.a = 1},
-    narrow_signed{.a = 1, .a_signed = true}, wide{.d = 1}, wide_signed{.d = 1, .a_signed = true, .b_signed = true},
-    wide_mixed{.d = 1, .a_signed = true}, wider{.d = 1, .a = 1},
-    wider_signed{.d = 1, .a = 1, .a_signed = true, .b_signed = true},
+    with_carry{.carry = true}, merged{.carry = true, .selects = true}, carry_to_mask{.to_mask = true, .carry = true},
+    move{.no_a = true}, compare{.to_mask = true}, compare_signed{.a_signed = true, .b_signed = true, .to_mask = true},
+    narrow{.a = 1}, narrow_signed{.a = 1, .a_signed = true}, wide{.d = 1},
+    wide_signed{.d = 1, .a_signed = true, .b_signed = true}, wide_mixed{.d = 1, .a_signed = true},
+    wider{.d = 1, .a = 1}, wider_signed{.d = 1, .a = 1, .a_signed = true, .b_signed = true},
     wide_sum{.d = 1, .d_read = true}, wide_sum_signed{.d = 1, .a_signed = true, .b_signed = true, .d_read = true},
-    wide_sum_mixed{.d = 1, .a_signed = true, .d_read = true}, wide_sum_mixed_b{.d = 1, .b_signed = true, .d_read = true};
+    wide_sum_mixed{.d = 1, .a_signed = true, .d_read = true},
+    wide_sum_mixed_b{.d = 1, .b_signed = true, .d_read = true};
 template <i8 By, bool Signed>
 constexpr Shape extended{.a = -By, .from = From::none, .a_signed = Signed};
 

@@ -1,8 +1,8 @@
 // V: loads and stores. The RISC-V Instruction Set Manual, Volume I (20240411), 31.7. Elements are accessed one by one, in
 // their order; a fault leaves vstart at its element (31.17).
+#include "ir/interpreter.hpp"
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector.hpp"
-#include "ir/interpreter.hpp"
 
 namespace mimic::isa::riscv {
 

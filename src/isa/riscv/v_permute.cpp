@@ -171,7 +171,8 @@ void gather(Rv& t, const I& i) {
     i32 index_lmul = Half ? 1 - c.sew + c.lmul : c.lmul;
     bool fits = c.valid && group_fits(i[rd], c.lmul) && source_fits(i, i[rs2], c.lmul) && mask_fits(i) &&
                 source_fits(i, i[rs1], index_lmul) &&
-                sources_fit(i[rs2], c.sew, c.lmul, i[rs1], Half ? 1 : c.sew, index_lmul) && !groups_meet(i[rd], c.lmul, i[rs1], index_lmul) && i[rd] != i[rs2];
+                sources_fit(i[rs2], c.sew, c.lmul, i[rs1], Half ? 1 : c.sew, index_lmul) &&
+                !groups_meet(i[rd], c.lmul, i[rs1], index_lmul) && i[rd] != i[rs2];
     if (!fits) return t.illegal();
     call_own<run_gather<Half>>(t, i);
 }

@@ -7,15 +7,12 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-
 // d: element 0 of vs1 and vd; a: elements of vs2.
 constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, sum_wide{.d = 1},
     sum_wide_signed{.d = 1, .a_signed = true}, fp_same{.a_fp = true}, fp_sum_wide{.d = 1, .a_fp = true};
 
 constexpr auto fmin = fmin_max<false>, fmax = fmin_max<true>;
-u64 fadd_wide_sum(Vec& v, u64 a, u64 b, u64) {
-    return softfloat::add<softfloat::F64>(b, float_widened(v, a), v.env);
-}
+u64 fadd_wide_sum(Vec& v, u64 a, u64 b, u64) { return softfloat::add<softfloat::F64>(b, float_widened(v, a), v.env); }
 
 template <ElementFn F, Shape S>
 u64 run(Vec& v) {

@@ -75,7 +75,8 @@ bool legal(const I& i, const Shape& s) {
     if (!c.valid || (s.any_fp() && i.context.bad_frm)) return false;
     i32 d_width = s.to_mask ? -3 : c.sew + s.d, d_lmul = s.to_mask ? 0 : c.lmul + s.d;
     if (!s.to_mask && (!fits(rd, s.d, s.d_fp) || !mask_fits(i))) return false;
-    if (!s.no_a && (!fits(rs2, s.a, s.a_fp) || !overlap_fits(i[rd], d_width, d_lmul, i[rs2], c.sew + s.a, c.lmul + s.a)))
+    if (!s.no_a &&
+        (!fits(rs2, s.a, s.a_fp) || !overlap_fits(i[rd], d_width, d_lmul, i[rs2], c.sew + s.a, c.lmul + s.a)))
         return false;
     if (s.from == From::f && c.sew + s.b < 2) return false;
     auto meet = [&](const Field& x, i8 x_by, const Field& y, i8 y_by) {
@@ -83,8 +84,8 @@ bool legal(const I& i, const Shape& s) {
     };
     if (s.d_read && (meet(rd, s.d, rs2, s.a) || (s.from == From::vector && meet(rd, s.d, rs1, s.b)))) return false;
     if (!s.no_a && s.from == From::vector && meet(rs2, s.a, rs1, s.b)) return false;
-    return s.from != From::vector || (fits(rs1, s.b, s.b_fp) &&
-                                      overlap_fits(i[rd], d_width, d_lmul, i[rs1], c.sew + s.b, c.lmul + s.b));
+    return s.from != From::vector ||
+           (fits(rs1, s.b, s.b_fp) && overlap_fits(i[rd], d_width, d_lmul, i[rs1], c.sew + s.b, c.lmul + s.b));
 }
 
 Val second_source(Rv& t, const I& i, From from) {

@@ -63,10 +63,10 @@ struct Vec {
     u32 bits;      // SEW
     u64 vl, vstart;
     u64 scalar;
-    bool carry = false;       // the operand that v0 is
-    u32 vxrm;                 // 31.3.8
-    bool saturated = false;   // raises vxsat
-    softfloat::Env env;       // raises fflags
+    bool carry = false;     // the operand that v0 is
+    u32 vxrm;               // 31.3.8
+    bool saturated = false; // raises vxsat
+    softfloat::Env env;     // raises fflags
     ir::CpuHeader* cpu;
     u8* v; // v0
 
@@ -120,8 +120,7 @@ inline bool source_fits(const I& i, i64 reg, i32 log) { return group_fits(reg, l
 inline Val what(Rv& t, const I& i) { return t.imm(u64(u32(i.bits)) | u64{i.context.v} << 32); }
 Val second_source(Rv& t, const I& i, From from);
 
-inline constexpr u8 vector_effects =
-    ir::Intrinsic::reads_state | ir::Intrinsic::writes_state | ir::Intrinsic::reads_fp;
+inline constexpr u8 vector_effects = ir::Intrinsic::reads_state | ir::Intrinsic::writes_state | ir::Intrinsic::reads_fp;
 
 template <ElementFn F, Shape S>
 int element_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide*) {
@@ -148,8 +147,7 @@ int own_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
     return 0;
 }
 template <VecFn F>
-inline constexpr ir::Intrinsic own_call{
-    .name = "riscv_v", .body = own_body<F>, .args = 2, .effects = vector_effects};
+inline constexpr ir::Intrinsic own_call{.name = "riscv_v", .body = own_body<F>, .args = 2, .effects = vector_effects};
 template <VecFn F>
 Val call_own(Rv& t, const I& i, From from = From::none) {
     return t.call(own_call<F>, Type::i64, {what(t, i), second_source(t, i, from)});
