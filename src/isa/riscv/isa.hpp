@@ -68,8 +68,9 @@ struct ModeFields {
     u32 data = 0;
     u32 v = 0; // mode_of_vtype
 };
-// Of V: vtype's vlmul and vsew with bit 5 above them, or 0 while vill is set, which makes most instructions illegal.
-inline constexpr u32 mode_v_at = 9, mode_v = 63 << mode_v_at, mode_v_valid = 32;
+// Of V: vtype's vlmul and vsew with bit 5 above them, or 0 while vill is set, which makes most instructions illegal. Bit
+// 6: vl is VLMAX and vstart is 0, so that instructions without a mask have whole registers.
+inline constexpr u32 mode_v_at = 9, mode_v = 127 << mode_v_at, mode_v_valid = 32, mode_v_full = 64;
 constexpr u32 mode_of_vtype(u64 slot) { return slot & vtype_vill ? u32(slot & 31) | mode_v_valid : 0; }
 inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
 constexpr u32 mode_of(const ModeFields& f) {
@@ -77,7 +78,7 @@ constexpr u32 mode_of(const ModeFields& f) {
            f.v << mode_v_at;
 }
 constexpr ModeFields mode_fields(u32 m) {
-    return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7, m >> mode_v_at & 63};
+    return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7, m >> mode_v_at & 127};
 }
 // Indices of accesses: U, S, S with SUM, M; then U, S and S with SUM with MXR. Fetches have the first of their privilege.
 inline constexpr u32 data_indices = 7;
@@ -201,7 +202,7 @@ struct RiscV {
         return {.bad_frm = bool(mode & mode_bad_frm),
                 .away = bool(mode & mode_away),
                 .fs = u8(mode & (mode_fs_off | mode_fs_clean)),
-                .v = u8(mode >> mode_v_at & 63)};
+                .v = u8(mode >> mode_v_at & 127)};
     }
     // vsetvli and vsetivli tell what vtype is from the next instruction on. v_config.cpp
     static u32 next_mode(u32 mode, const Insn<RiscV>& i) {

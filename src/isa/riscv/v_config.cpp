@@ -22,7 +22,11 @@ void set_known(Rv& t, const I& i, u64 slot) {
     set_vl(t, i, i[rd] != 0 ? t.imm(max) : at_most(t, t.get(slot_vl, Type::i64), max));
 }
 
-void vsetvli(Rv& t, const I& i) { set_known(t, i, vtype_slot(u64(i[zimm11]))); }
+// What follows in line takes vl for VLMAX; where it is not, it runs under another mode.
+void vsetvli(Rv& t, const I& i) {
+    set_known(t, i, vtype_slot(u64(i[zimm11])));
+    if (i[rs1] != 0 || i[rd] == 0) leave_unless_full(t);
+}
 void vsetivli(Rv& t, const I& i) {
     u64 slot = vtype_slot(u64(i[zimm10]));
     t.put(slot_vtype, t.imm(slot));
@@ -64,7 +68,9 @@ constexpr R rows[] = {
 u32 RiscV::mode_behind_vset(u32 mode, const I& i) {
     if ((i.bits >> 30 & 3) == 2) return mode; // vsetvl: leaves
     u64 slot = vtype_slot(u64(i.bits >> 31 & 1 ? i[zimm10] : i[zimm11]));
-    return (mode & ~mode_v) | mode_of_vtype(slot) << mode_v_at;
+    u32 v = mode_of_vtype(slot);
+    bool all = !(i.bits >> 31 & 1) || u64(i[uimm]) >= vlmax(vconfig(v));
+    return (mode & ~mode_v) | (v && all ? v | mode_v_full : v) << mode_v_at;
 }
 
 constinit const Table<RiscV> v_config{"V configuration", needs(Ext::v), rows};

@@ -224,38 +224,51 @@ u64 frec7(Vec& v, u64 a, u64, u64) {
     return x.number(2 * x.bias - 1 - x.exponent, reciprocal_at(x.top(7)));
 }
 
+// ---- on whole registers
+
+Val move_whole(Rv&, const I&, Val, Val b, Val) { return b; }
+Val root_whole(Rv& t, const I& i, Val a, Val, Val) {
+    return t.op(Op::vun, Type::v128, a, {}, {}, dynamic_rounding, u8(ir::VUn::fsqrt), fp_lane(i));
+}
+template <bool NegateProduct, bool NegateAddend, bool TimesOld>
+Val fused_whole(Rv& t, const I& i, Val a, Val b, Val d) {
+    u64 arg = ir::FpArg{.round = ir::Round::dynamic, .neg_product = NegateProduct, .neg_addend = NegateAddend}.bits();
+    Val x = TimesOld ? d : a, z = TimesOld ? a : d;
+    return t.op(Op::vtern, Type::v128, b, x, z, arg, u8(ir::VTern::fmla), fp_lane(i));
+}
+
 // clang-format off
 constexpr R rows[] = {
-    {"vfadd.vv    {vd}, {vs2}, {vs1}{vm}",        "000000 vm rs2 rs1 001 rd 1010111",    elements<fadd, fp_same>},
-    {"vfadd.vf    {vd}, {vs2}, {frs1}{vm}",       "000000 vm rs2 rs1 101 rd 1010111",    elements<fadd, fp_same.with(From::f)>},
-    {"vfsub.vv    {vd}, {vs2}, {vs1}{vm}",        "000010 vm rs2 rs1 001 rd 1010111",    elements<fsub, fp_same>},
-    {"vfsub.vf    {vd}, {vs2}, {frs1}{vm}",       "000010 vm rs2 rs1 101 rd 1010111",    elements<fsub, fp_same.with(From::f)>},
+    {"vfadd.vv    {vd}, {vs2}, {vs1}{vm}",        "000000 vm rs2 rs1 001 rd 1010111",    elements<fadd, fp_same, fbin<ir::VBin::fadd>>},
+    {"vfadd.vf    {vd}, {vs2}, {frs1}{vm}",       "000000 vm rs2 rs1 101 rd 1010111",    elements<fadd, fp_same.with(From::f), fbin<ir::VBin::fadd>>},
+    {"vfsub.vv    {vd}, {vs2}, {vs1}{vm}",        "000010 vm rs2 rs1 001 rd 1010111",    elements<fsub, fp_same, fbin<ir::VBin::fsub>>},
+    {"vfsub.vf    {vd}, {vs2}, {frs1}{vm}",       "000010 vm rs2 rs1 101 rd 1010111",    elements<fsub, fp_same.with(From::f), fbin<ir::VBin::fsub>>},
     {"vfrsub.vf   {vd}, {vs2}, {frs1}{vm}",       "100111 vm rs2 rs1 101 rd 1010111",    elements<frsub, fp_same.with(From::f)>},
-    {"vfmul.vv    {vd}, {vs2}, {vs1}{vm}",        "100100 vm rs2 rs1 001 rd 1010111",    elements<fmul, fp_same>},
-    {"vfmul.vf    {vd}, {vs2}, {frs1}{vm}",       "100100 vm rs2 rs1 101 rd 1010111",    elements<fmul, fp_same.with(From::f)>},
-    {"vfdiv.vv    {vd}, {vs2}, {vs1}{vm}",        "100000 vm rs2 rs1 001 rd 1010111",    elements<fdiv, fp_same>},
-    {"vfdiv.vf    {vd}, {vs2}, {frs1}{vm}",       "100000 vm rs2 rs1 101 rd 1010111",    elements<fdiv, fp_same.with(From::f)>},
+    {"vfmul.vv    {vd}, {vs2}, {vs1}{vm}",        "100100 vm rs2 rs1 001 rd 1010111",    elements<fmul, fp_same, fbin<ir::VBin::fmul>>},
+    {"vfmul.vf    {vd}, {vs2}, {frs1}{vm}",       "100100 vm rs2 rs1 101 rd 1010111",    elements<fmul, fp_same.with(From::f), fbin<ir::VBin::fmul>>},
+    {"vfdiv.vv    {vd}, {vs2}, {vs1}{vm}",        "100000 vm rs2 rs1 001 rd 1010111",    elements<fdiv, fp_same, fbin<ir::VBin::fdiv>>},
+    {"vfdiv.vf    {vd}, {vs2}, {frs1}{vm}",       "100000 vm rs2 rs1 101 rd 1010111",    elements<fdiv, fp_same.with(From::f), fbin<ir::VBin::fdiv>>},
     {"vfrdiv.vf   {vd}, {vs2}, {frs1}{vm}",       "100001 vm rs2 rs1 101 rd 1010111",    elements<frdiv, fp_same.with(From::f)>},
-    {"vfmadd.vv   {vd}, {vs1}, {vs2}{vm}",        "101000 vm rs2 rs1 001 rd 1010111",    elements<fmadd, fp_same>},
-    {"vfmadd.vf   {vd}, {frs1}, {vs2}{vm}",       "101000 vm rs2 rs1 101 rd 1010111",    elements<fmadd, fp_same.with(From::f)>},
-    {"vfnmadd.vv  {vd}, {vs1}, {vs2}{vm}",        "101001 vm rs2 rs1 001 rd 1010111",    elements<fnmadd, fp_same>},
-    {"vfnmadd.vf  {vd}, {frs1}, {vs2}{vm}",       "101001 vm rs2 rs1 101 rd 1010111",    elements<fnmadd, fp_same.with(From::f)>},
-    {"vfmsub.vv   {vd}, {vs1}, {vs2}{vm}",        "101010 vm rs2 rs1 001 rd 1010111",    elements<fmsub, fp_same>},
-    {"vfmsub.vf   {vd}, {frs1}, {vs2}{vm}",       "101010 vm rs2 rs1 101 rd 1010111",    elements<fmsub, fp_same.with(From::f)>},
-    {"vfnmsub.vv  {vd}, {vs1}, {vs2}{vm}",        "101011 vm rs2 rs1 001 rd 1010111",    elements<fnmsub, fp_same>},
-    {"vfnmsub.vf  {vd}, {frs1}, {vs2}{vm}",       "101011 vm rs2 rs1 101 rd 1010111",    elements<fnmsub, fp_same.with(From::f)>},
-    {"vfmacc.vv   {vd}, {vs1}, {vs2}{vm}",        "101100 vm rs2 rs1 001 rd 1010111",    elements<fmacc, fp_same>},
-    {"vfmacc.vf   {vd}, {frs1}, {vs2}{vm}",       "101100 vm rs2 rs1 101 rd 1010111",    elements<fmacc, fp_same.with(From::f)>},
-    {"vfnmacc.vv  {vd}, {vs1}, {vs2}{vm}",        "101101 vm rs2 rs1 001 rd 1010111",    elements<fnmacc, fp_same>},
-    {"vfnmacc.vf  {vd}, {frs1}, {vs2}{vm}",       "101101 vm rs2 rs1 101 rd 1010111",    elements<fnmacc, fp_same.with(From::f)>},
-    {"vfmsac.vv   {vd}, {vs1}, {vs2}{vm}",        "101110 vm rs2 rs1 001 rd 1010111",    elements<fmsac, fp_same>},
-    {"vfmsac.vf   {vd}, {frs1}, {vs2}{vm}",       "101110 vm rs2 rs1 101 rd 1010111",    elements<fmsac, fp_same.with(From::f)>},
-    {"vfnmsac.vv  {vd}, {vs1}, {vs2}{vm}",        "101111 vm rs2 rs1 001 rd 1010111",    elements<fnmsac, fp_same>},
-    {"vfnmsac.vf  {vd}, {frs1}, {vs2}{vm}",       "101111 vm rs2 rs1 101 rd 1010111",    elements<fnmsac, fp_same.with(From::f)>},
-    {"vfmin.vv    {vd}, {vs2}, {vs1}{vm}",        "000100 vm rs2 rs1 001 rd 1010111",    elements<fmin, fp_same>},
-    {"vfmin.vf    {vd}, {vs2}, {frs1}{vm}",       "000100 vm rs2 rs1 101 rd 1010111",    elements<fmin, fp_same.with(From::f)>},
-    {"vfmax.vv    {vd}, {vs2}, {vs1}{vm}",        "000110 vm rs2 rs1 001 rd 1010111",    elements<fmax, fp_same>},
-    {"vfmax.vf    {vd}, {vs2}, {frs1}{vm}",       "000110 vm rs2 rs1 101 rd 1010111",    elements<fmax, fp_same.with(From::f)>},
+    {"vfmadd.vv   {vd}, {vs1}, {vs2}{vm}",        "101000 vm rs2 rs1 001 rd 1010111",    elements<fmadd, fp_same, fused_whole<false, false, true>>},
+    {"vfmadd.vf   {vd}, {frs1}, {vs2}{vm}",       "101000 vm rs2 rs1 101 rd 1010111",    elements<fmadd, fp_same.with(From::f), fused_whole<false, false, true>>},
+    {"vfnmadd.vv  {vd}, {vs1}, {vs2}{vm}",        "101001 vm rs2 rs1 001 rd 1010111",    elements<fnmadd, fp_same, fused_whole<true, true, true>>},
+    {"vfnmadd.vf  {vd}, {frs1}, {vs2}{vm}",       "101001 vm rs2 rs1 101 rd 1010111",    elements<fnmadd, fp_same.with(From::f), fused_whole<true, true, true>>},
+    {"vfmsub.vv   {vd}, {vs1}, {vs2}{vm}",        "101010 vm rs2 rs1 001 rd 1010111",    elements<fmsub, fp_same, fused_whole<false, true, true>>},
+    {"vfmsub.vf   {vd}, {frs1}, {vs2}{vm}",       "101010 vm rs2 rs1 101 rd 1010111",    elements<fmsub, fp_same.with(From::f), fused_whole<false, true, true>>},
+    {"vfnmsub.vv  {vd}, {vs1}, {vs2}{vm}",        "101011 vm rs2 rs1 001 rd 1010111",    elements<fnmsub, fp_same, fused_whole<true, false, true>>},
+    {"vfnmsub.vf  {vd}, {frs1}, {vs2}{vm}",       "101011 vm rs2 rs1 101 rd 1010111",    elements<fnmsub, fp_same.with(From::f), fused_whole<true, false, true>>},
+    {"vfmacc.vv   {vd}, {vs1}, {vs2}{vm}",        "101100 vm rs2 rs1 001 rd 1010111",    elements<fmacc, fp_same, fused_whole<false, false, false>>},
+    {"vfmacc.vf   {vd}, {frs1}, {vs2}{vm}",       "101100 vm rs2 rs1 101 rd 1010111",    elements<fmacc, fp_same.with(From::f), fused_whole<false, false, false>>},
+    {"vfnmacc.vv  {vd}, {vs1}, {vs2}{vm}",        "101101 vm rs2 rs1 001 rd 1010111",    elements<fnmacc, fp_same, fused_whole<true, true, false>>},
+    {"vfnmacc.vf  {vd}, {frs1}, {vs2}{vm}",       "101101 vm rs2 rs1 101 rd 1010111",    elements<fnmacc, fp_same.with(From::f), fused_whole<true, true, false>>},
+    {"vfmsac.vv   {vd}, {vs1}, {vs2}{vm}",        "101110 vm rs2 rs1 001 rd 1010111",    elements<fmsac, fp_same, fused_whole<false, true, false>>},
+    {"vfmsac.vf   {vd}, {frs1}, {vs2}{vm}",       "101110 vm rs2 rs1 101 rd 1010111",    elements<fmsac, fp_same.with(From::f), fused_whole<false, true, false>>},
+    {"vfnmsac.vv  {vd}, {vs1}, {vs2}{vm}",        "101111 vm rs2 rs1 001 rd 1010111",    elements<fnmsac, fp_same, fused_whole<true, false, false>>},
+    {"vfnmsac.vf  {vd}, {frs1}, {vs2}{vm}",       "101111 vm rs2 rs1 101 rd 1010111",    elements<fnmsac, fp_same.with(From::f), fused_whole<true, false, false>>},
+    {"vfmin.vv    {vd}, {vs2}, {vs1}{vm}",        "000100 vm rs2 rs1 001 rd 1010111",    elements<fmin, fp_same, fbin<ir::VBin::fmin_number>>},
+    {"vfmin.vf    {vd}, {vs2}, {frs1}{vm}",       "000100 vm rs2 rs1 101 rd 1010111",    elements<fmin, fp_same.with(From::f), fbin<ir::VBin::fmin_number>>},
+    {"vfmax.vv    {vd}, {vs2}, {vs1}{vm}",        "000110 vm rs2 rs1 001 rd 1010111",    elements<fmax, fp_same, fbin<ir::VBin::fmax_number>>},
+    {"vfmax.vf    {vd}, {vs2}, {frs1}{vm}",       "000110 vm rs2 rs1 101 rd 1010111",    elements<fmax, fp_same.with(From::f), fbin<ir::VBin::fmax_number>>},
     {"vfsgnj.vv   {vd}, {vs2}, {vs1}{vm}",        "001000 vm rs2 rs1 001 rd 1010111",    elements<fsgnj, fp_same>},
     {"vfsgnj.vf   {vd}, {vs2}, {frs1}{vm}",       "001000 vm rs2 rs1 101 rd 1010111",    elements<fsgnj, fp_same.with(From::f)>},
     {"vfsgnjn.vv  {vd}, {vs2}, {vs1}{vm}",        "001001 vm rs2 rs1 001 rd 1010111",    elements<fsgnjn, fp_same>},
@@ -274,7 +287,7 @@ constexpr R rows[] = {
     {"vmfgt.vf    {vd}, {vs2}, {frs1}{vm}",       "011101 vm rs2 rs1 101 rd 1010111",    elements<fgt, fp_compare.with(From::f)>},
     {"vmfge.vf    {vd}, {vs2}, {frs1}{vm}",       "011111 vm rs2 rs1 101 rd 1010111",    elements<fge, fp_compare.with(From::f)>},
     {"vfmerge.vfm {vd}, {vs2}, {frs1}, v0",       "010111 0 rs2 rs1 101 rd 1010111",     elements<merge, fp_merge>},
-    {"vfmv.v.f    {vd}, {frs1}",                  "010111 1 00000 rs1 101 rd 1010111",   elements<second, fp_move>},
+    {"vfmv.v.f    {vd}, {frs1}",                  "010111 1 00000 rs1 101 rd 1010111",   elements<second, fp_move, move_whole>},
 
     {"vfwadd.vv   {vd}, {vs2}, {vs1}{vm}",        "110000 vm rs2 rs1 001 rd 1010111",    elements<fadd_wide, fp_wide>},
     {"vfwadd.vf   {vd}, {vs2}, {frs1}{vm}",       "110000 vm rs2 rs1 101 rd 1010111",    elements<fadd_wide, fp_wide.with(From::f)>},
@@ -295,7 +308,7 @@ constexpr R rows[] = {
     {"vfwnmsac.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 001 rd 1010111",    elements<fwnmsac, fp_wide_sum>},
     {"vfwnmsac.vf {vd}, {frs1}, {vs2}{vm}",       "111111 vm rs2 rs1 101 rd 1010111",    elements<fwnmsac, fp_wide_sum.with(From::f)>},
 
-    {"vfsqrt.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00000 001 rd 1010111",  elements<fsqrt, fp_unary>},
+    {"vfsqrt.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00000 001 rd 1010111",  elements<fsqrt, fp_unary, root_whole>},
     {"vfrsqrt7.v        {vd}, {vs2}{vm}",         "010011 vm rs2 00100 001 rd 1010111",  elements<frsqrt7, fp_unary>},
     {"vfrec7.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00101 001 rd 1010111",  elements<frec7, fp_unary>},
     {"vfclass.v         {vd}, {vs2}{vm}",         "010011 vm rs2 10000 001 rd 1010111",  elements<fclass, fp_unary_to_int>},

@@ -64,32 +64,47 @@ u64 nmsac(Vec&, u64 a, u64 b, u64 d) { return d - a * b; }
 u64 madd(Vec&, u64 a, u64 b, u64 d) { return b * d + a; }
 u64 nmsub(Vec&, u64 a, u64 b, u64 d) { return a - b * d; }
 
+// ---- on whole registers
+
+Val move_whole(Rv&, const I&, Val, Val b, Val) { return b; }
+template <ir::VBin ByLane, ir::VShift ByNumber>
+Val shift_whole(Rv& t, const I& i, Val a, Val b, Val) {
+    u64 most = (8u << vconfig(i).sew) - 1;
+    if (i[width] == 3) return t.op(Op::vshift, Type::v128, a, {}, {}, u64(i[uimm]) & most, u8(ByNumber), int_lane(i));
+    Val limit = t.op(Op::vsplat, Type::v128, t.imm(most), {}, {}, 0, 0, int_lane(i));
+    return t.vbin(ByLane, int_lane(i), a, t.vbin(ir::VBin::and_, int_lane(i), b, limit));
+}
+template <ir::VTern Kind>
+Val multiply_add(Rv& t, const I& i, Val a, Val b, Val d) {
+    return t.op(Op::vtern, Type::v128, a, b, d, 0, u8(Kind), int_lane(i));
+}
+
 // clang-format off
 constexpr R rows[] = {
-    {"vadd.vv    {vd}, {vs2}, {vs1}{vm}",         "000000 vm rs2 rs1 000 rd 1010111",    elements<add_, same>},
-    {"vadd.vx    {vd}, {vs2}, {rs1}{vm}",         "000000 vm rs2 rs1 100 rd 1010111",    elements<add_, same.with(From::x)>},
-    {"vadd.vi    {vd}, {vs2}, {simm}{vm}",        "000000 vm rs2 simm 011 rd 1010111",   elements<add_, same.with(From::imm_signed)>},
-    {"vsub.vv    {vd}, {vs2}, {vs1}{vm}",         "000010 vm rs2 rs1 000 rd 1010111",    elements<sub_, same>},
-    {"vsub.vx    {vd}, {vs2}, {rs1}{vm}",         "000010 vm rs2 rs1 100 rd 1010111",    elements<sub_, same.with(From::x)>},
-    {"vrsub.vx   {vd}, {vs2}, {rs1}{vm}",         "000011 vm rs2 rs1 100 rd 1010111",    elements<rsub, same.with(From::x)>},
-    {"vrsub.vi   {vd}, {vs2}, {simm}{vm}",        "000011 vm rs2 simm 011 rd 1010111",   elements<rsub, same.with(From::imm_signed)>},
-    {"vminu.vv   {vd}, {vs2}, {vs1}{vm}",         "000100 vm rs2 rs1 000 rd 1010111",    elements<minu, same>},
-    {"vminu.vx   {vd}, {vs2}, {rs1}{vm}",         "000100 vm rs2 rs1 100 rd 1010111",    elements<minu, same.with(From::x)>},
-    {"vmin.vv    {vd}, {vs2}, {vs1}{vm}",         "000101 vm rs2 rs1 000 rd 1010111",    elements<mins, same_signed>},
-    {"vmin.vx    {vd}, {vs2}, {rs1}{vm}",         "000101 vm rs2 rs1 100 rd 1010111",    elements<mins, same_signed.with(From::x)>},
-    {"vmaxu.vv   {vd}, {vs2}, {vs1}{vm}",         "000110 vm rs2 rs1 000 rd 1010111",    elements<maxu, same>},
-    {"vmaxu.vx   {vd}, {vs2}, {rs1}{vm}",         "000110 vm rs2 rs1 100 rd 1010111",    elements<maxu, same.with(From::x)>},
-    {"vmax.vv    {vd}, {vs2}, {vs1}{vm}",         "000111 vm rs2 rs1 000 rd 1010111",    elements<maxs, same_signed>},
-    {"vmax.vx    {vd}, {vs2}, {rs1}{vm}",         "000111 vm rs2 rs1 100 rd 1010111",    elements<maxs, same_signed.with(From::x)>},
-    {"vand.vv    {vd}, {vs2}, {vs1}{vm}",         "001001 vm rs2 rs1 000 rd 1010111",    elements<and_, same>},
-    {"vand.vx    {vd}, {vs2}, {rs1}{vm}",         "001001 vm rs2 rs1 100 rd 1010111",    elements<and_, same.with(From::x)>},
-    {"vand.vi    {vd}, {vs2}, {simm}{vm}",        "001001 vm rs2 simm 011 rd 1010111",   elements<and_, same.with(From::imm_signed)>},
-    {"vor.vv     {vd}, {vs2}, {vs1}{vm}",         "001010 vm rs2 rs1 000 rd 1010111",    elements<or_, same>},
-    {"vor.vx     {vd}, {vs2}, {rs1}{vm}",         "001010 vm rs2 rs1 100 rd 1010111",    elements<or_, same.with(From::x)>},
-    {"vor.vi     {vd}, {vs2}, {simm}{vm}",        "001010 vm rs2 simm 011 rd 1010111",   elements<or_, same.with(From::imm_signed)>},
-    {"vxor.vv    {vd}, {vs2}, {vs1}{vm}",         "001011 vm rs2 rs1 000 rd 1010111",    elements<xor_, same>},
-    {"vxor.vx    {vd}, {vs2}, {rs1}{vm}",         "001011 vm rs2 rs1 100 rd 1010111",    elements<xor_, same.with(From::x)>},
-    {"vxor.vi    {vd}, {vs2}, {simm}{vm}",        "001011 vm rs2 simm 011 rd 1010111",   elements<xor_, same.with(From::imm_signed)>},
+    {"vadd.vv    {vd}, {vs2}, {vs1}{vm}",         "000000 vm rs2 rs1 000 rd 1010111",    elements<add_, same, vbin<ir::VBin::add>>},
+    {"vadd.vx    {vd}, {vs2}, {rs1}{vm}",         "000000 vm rs2 rs1 100 rd 1010111",    elements<add_, same.with(From::x), vbin<ir::VBin::add>>},
+    {"vadd.vi    {vd}, {vs2}, {simm}{vm}",        "000000 vm rs2 simm 011 rd 1010111",   elements<add_, same.with(From::imm_signed), vbin<ir::VBin::add>>},
+    {"vsub.vv    {vd}, {vs2}, {vs1}{vm}",         "000010 vm rs2 rs1 000 rd 1010111",    elements<sub_, same, vbin<ir::VBin::sub>>},
+    {"vsub.vx    {vd}, {vs2}, {rs1}{vm}",         "000010 vm rs2 rs1 100 rd 1010111",    elements<sub_, same.with(From::x), vbin<ir::VBin::sub>>},
+    {"vrsub.vx   {vd}, {vs2}, {rs1}{vm}",         "000011 vm rs2 rs1 100 rd 1010111",    elements<rsub, same.with(From::x), vbin_reversed<ir::VBin::sub>>},
+    {"vrsub.vi   {vd}, {vs2}, {simm}{vm}",        "000011 vm rs2 simm 011 rd 1010111",   elements<rsub, same.with(From::imm_signed), vbin_reversed<ir::VBin::sub>>},
+    {"vminu.vv   {vd}, {vs2}, {vs1}{vm}",         "000100 vm rs2 rs1 000 rd 1010111",    elements<minu, same, vbin<ir::VBin::umin>>},
+    {"vminu.vx   {vd}, {vs2}, {rs1}{vm}",         "000100 vm rs2 rs1 100 rd 1010111",    elements<minu, same.with(From::x), vbin<ir::VBin::umin>>},
+    {"vmin.vv    {vd}, {vs2}, {vs1}{vm}",         "000101 vm rs2 rs1 000 rd 1010111",    elements<mins, same_signed, vbin<ir::VBin::smin>>},
+    {"vmin.vx    {vd}, {vs2}, {rs1}{vm}",         "000101 vm rs2 rs1 100 rd 1010111",    elements<mins, same_signed.with(From::x), vbin<ir::VBin::smin>>},
+    {"vmaxu.vv   {vd}, {vs2}, {vs1}{vm}",         "000110 vm rs2 rs1 000 rd 1010111",    elements<maxu, same, vbin<ir::VBin::umax>>},
+    {"vmaxu.vx   {vd}, {vs2}, {rs1}{vm}",         "000110 vm rs2 rs1 100 rd 1010111",    elements<maxu, same.with(From::x), vbin<ir::VBin::umax>>},
+    {"vmax.vv    {vd}, {vs2}, {vs1}{vm}",         "000111 vm rs2 rs1 000 rd 1010111",    elements<maxs, same_signed, vbin<ir::VBin::smax>>},
+    {"vmax.vx    {vd}, {vs2}, {rs1}{vm}",         "000111 vm rs2 rs1 100 rd 1010111",    elements<maxs, same_signed.with(From::x), vbin<ir::VBin::smax>>},
+    {"vand.vv    {vd}, {vs2}, {vs1}{vm}",         "001001 vm rs2 rs1 000 rd 1010111",    elements<and_, same, vbin<ir::VBin::and_>>},
+    {"vand.vx    {vd}, {vs2}, {rs1}{vm}",         "001001 vm rs2 rs1 100 rd 1010111",    elements<and_, same.with(From::x), vbin<ir::VBin::and_>>},
+    {"vand.vi    {vd}, {vs2}, {simm}{vm}",        "001001 vm rs2 simm 011 rd 1010111",   elements<and_, same.with(From::imm_signed), vbin<ir::VBin::and_>>},
+    {"vor.vv     {vd}, {vs2}, {vs1}{vm}",         "001010 vm rs2 rs1 000 rd 1010111",    elements<or_, same, vbin<ir::VBin::or_>>},
+    {"vor.vx     {vd}, {vs2}, {rs1}{vm}",         "001010 vm rs2 rs1 100 rd 1010111",    elements<or_, same.with(From::x), vbin<ir::VBin::or_>>},
+    {"vor.vi     {vd}, {vs2}, {simm}{vm}",        "001010 vm rs2 simm 011 rd 1010111",   elements<or_, same.with(From::imm_signed), vbin<ir::VBin::or_>>},
+    {"vxor.vv    {vd}, {vs2}, {vs1}{vm}",         "001011 vm rs2 rs1 000 rd 1010111",    elements<xor_, same, vbin<ir::VBin::xor_>>},
+    {"vxor.vx    {vd}, {vs2}, {rs1}{vm}",         "001011 vm rs2 rs1 100 rd 1010111",    elements<xor_, same.with(From::x), vbin<ir::VBin::xor_>>},
+    {"vxor.vi    {vd}, {vs2}, {simm}{vm}",        "001011 vm rs2 simm 011 rd 1010111",   elements<xor_, same.with(From::imm_signed), vbin<ir::VBin::xor_>>},
 
     {"vadc.vvm   {vd}, {vs2}, {vs1}, v0",         "010000 0 rs2 rs1 000 rd 1010111",     elements<adc, with_carry>},
     {"vadc.vxm   {vd}, {vs2}, {rs1}, v0",         "010000 0 rs2 rs1 100 rd 1010111",     elements<adc, with_carry.with(From::x)>},
@@ -109,9 +124,9 @@ constexpr R rows[] = {
     {"vmerge.vvm {vd}, {vs2}, {vs1}, v0",         "010111 0 rs2 rs1 000 rd 1010111",     elements<merge, merged>},
     {"vmerge.vxm {vd}, {vs2}, {rs1}, v0",         "010111 0 rs2 rs1 100 rd 1010111",     elements<merge, merged.with(From::x)>},
     {"vmerge.vim {vd}, {vs2}, {simm}, v0",        "010111 0 rs2 simm 011 rd 1010111",    elements<merge, merged.with(From::imm_signed)>},
-    {"vmv.v.v    {vd}, {vs1}",                    "010111 1 00000 rs1 000 rd 1010111",   elements<second, move>},
-    {"vmv.v.x    {vd}, {rs1}",                    "010111 1 00000 rs1 100 rd 1010111",   elements<second, move.with(From::x)>},
-    {"vmv.v.i    {vd}, {simm}",                   "010111 1 00000 simm 011 rd 1010111",  elements<second, move.with(From::imm_signed)>},
+    {"vmv.v.v    {vd}, {vs1}",                    "010111 1 00000 rs1 000 rd 1010111",   elements<second, move, move_whole>},
+    {"vmv.v.x    {vd}, {rs1}",                    "010111 1 00000 rs1 100 rd 1010111",   elements<second, move.with(From::x), move_whole>},
+    {"vmv.v.i    {vd}, {simm}",                   "010111 1 00000 simm 011 rd 1010111",  elements<second, move.with(From::imm_signed), move_whole>},
 
     {"vmseq.vv   {vd}, {vs2}, {vs1}{vm}",         "011000 vm rs2 rs1 000 rd 1010111",    elements<eq, compare>},
     {"vmseq.vx   {vd}, {vs2}, {rs1}{vm}",         "011000 vm rs2 rs1 100 rd 1010111",    elements<eq, compare.with(From::x)>},
@@ -134,15 +149,15 @@ constexpr R rows[] = {
     {"vmsgt.vx   {vd}, {vs2}, {rs1}{vm}",         "011111 vm rs2 rs1 100 rd 1010111",    elements<gts, compare_signed.with(From::x)>},
     {"vmsgt.vi   {vd}, {vs2}, {simm}{vm}",        "011111 vm rs2 simm 011 rd 1010111",   elements<gts, compare_signed.with(From::imm_signed)>},
 
-    {"vsll.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 000 rd 1010111",    elements<sll, same>},
-    {"vsll.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 100 rd 1010111",    elements<sll, same.with(From::x)>},
-    {"vsll.vi    {vd}, {vs2}, {uimm}{vm}",        "100101 vm rs2 uimm 011 rd 1010111",   elements<sll, same.with(From::imm_unsigned)>},
-    {"vsrl.vv    {vd}, {vs2}, {vs1}{vm}",         "101000 vm rs2 rs1 000 rd 1010111",    elements<srl, same>},
-    {"vsrl.vx    {vd}, {vs2}, {rs1}{vm}",         "101000 vm rs2 rs1 100 rd 1010111",    elements<srl, same.with(From::x)>},
-    {"vsrl.vi    {vd}, {vs2}, {uimm}{vm}",        "101000 vm rs2 uimm 011 rd 1010111",   elements<srl, same.with(From::imm_unsigned)>},
-    {"vsra.vv    {vd}, {vs2}, {vs1}{vm}",         "101001 vm rs2 rs1 000 rd 1010111",    elements<sra, first_signed>},
-    {"vsra.vx    {vd}, {vs2}, {rs1}{vm}",         "101001 vm rs2 rs1 100 rd 1010111",    elements<sra, first_signed.with(From::x)>},
-    {"vsra.vi    {vd}, {vs2}, {uimm}{vm}",        "101001 vm rs2 uimm 011 rd 1010111",   elements<sra, first_signed.with(From::imm_unsigned)>},
+    {"vsll.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 000 rd 1010111",    elements<sll, same, shift_whole<ir::VBin::shl, ir::VShift::shl>>},
+    {"vsll.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 100 rd 1010111",    elements<sll, same.with(From::x), shift_whole<ir::VBin::shl, ir::VShift::shl>>},
+    {"vsll.vi    {vd}, {vs2}, {uimm}{vm}",        "100101 vm rs2 uimm 011 rd 1010111",   elements<sll, same.with(From::imm_unsigned), shift_whole<ir::VBin::shl, ir::VShift::shl>>},
+    {"vsrl.vv    {vd}, {vs2}, {vs1}{vm}",         "101000 vm rs2 rs1 000 rd 1010111",    elements<srl, same, shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vsrl.vx    {vd}, {vs2}, {rs1}{vm}",         "101000 vm rs2 rs1 100 rd 1010111",    elements<srl, same.with(From::x), shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vsrl.vi    {vd}, {vs2}, {uimm}{vm}",        "101000 vm rs2 uimm 011 rd 1010111",   elements<srl, same.with(From::imm_unsigned), shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vsra.vv    {vd}, {vs2}, {vs1}{vm}",         "101001 vm rs2 rs1 000 rd 1010111",    elements<sra, first_signed, shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
+    {"vsra.vx    {vd}, {vs2}, {rs1}{vm}",         "101001 vm rs2 rs1 100 rd 1010111",    elements<sra, first_signed.with(From::x), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
+    {"vsra.vi    {vd}, {vs2}, {uimm}{vm}",        "101001 vm rs2 uimm 011 rd 1010111",   elements<sra, first_signed.with(From::imm_unsigned), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
     {"vnsrl.wv   {vd}, {vs2}, {vs1}{vm}",         "101100 vm rs2 rs1 000 rd 1010111",    elements<nsrl, narrow>},
     {"vnsrl.wx   {vd}, {vs2}, {rs1}{vm}",         "101100 vm rs2 rs1 100 rd 1010111",    elements<nsrl, narrow.with(From::x)>},
     {"vnsrl.wi   {vd}, {vs2}, {uimm}{vm}",        "101100 vm rs2 uimm 011 rd 1010111",   elements<nsrl, narrow.with(From::imm_unsigned)>},
@@ -152,8 +167,8 @@ constexpr R rows[] = {
 
     {"vmulhu.vv  {vd}, {vs2}, {vs1}{vm}",         "100100 vm rs2 rs1 010 rd 1010111",    elements<mulhu, same>},
     {"vmulhu.vx  {vd}, {vs2}, {rs1}{vm}",         "100100 vm rs2 rs1 110 rd 1010111",    elements<mulhu, same.with(From::x)>},
-    {"vmul.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 010 rd 1010111",    elements<mul, same>},
-    {"vmul.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 110 rd 1010111",    elements<mul, same.with(From::x)>},
+    {"vmul.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 010 rd 1010111",    elements<mul, same, vbin<ir::VBin::mul>>},
+    {"vmul.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 110 rd 1010111",    elements<mul, same.with(From::x), vbin<ir::VBin::mul>>},
     {"vmulhsu.vv {vd}, {vs2}, {vs1}{vm}",         "100110 vm rs2 rs1 010 rd 1010111",    elements<mulhsu, first_signed>},
     {"vmulhsu.vx {vd}, {vs2}, {rs1}{vm}",         "100110 vm rs2 rs1 110 rd 1010111",    elements<mulhsu, first_signed.with(From::x)>},
     {"vmulh.vv   {vd}, {vs2}, {vs1}{vm}",         "100111 vm rs2 rs1 010 rd 1010111",    elements<mulh, same_signed>},
@@ -170,10 +185,10 @@ constexpr R rows[] = {
     {"vmadd.vx   {vd}, {rs1}, {vs2}{vm}",         "101001 vm rs2 rs1 110 rd 1010111",    elements<madd, same.with(From::x)>},
     {"vnmsub.vv  {vd}, {vs1}, {vs2}{vm}",         "101011 vm rs2 rs1 010 rd 1010111",    elements<nmsub, same>},
     {"vnmsub.vx  {vd}, {rs1}, {vs2}{vm}",         "101011 vm rs2 rs1 110 rd 1010111",    elements<nmsub, same.with(From::x)>},
-    {"vmacc.vv   {vd}, {vs1}, {vs2}{vm}",         "101101 vm rs2 rs1 010 rd 1010111",    elements<macc, same>},
-    {"vmacc.vx   {vd}, {rs1}, {vs2}{vm}",         "101101 vm rs2 rs1 110 rd 1010111",    elements<macc, same.with(From::x)>},
-    {"vnmsac.vv  {vd}, {vs1}, {vs2}{vm}",         "101111 vm rs2 rs1 010 rd 1010111",    elements<nmsac, same>},
-    {"vnmsac.vx  {vd}, {rs1}, {vs2}{vm}",         "101111 vm rs2 rs1 110 rd 1010111",    elements<nmsac, same.with(From::x)>},
+    {"vmacc.vv   {vd}, {vs1}, {vs2}{vm}",         "101101 vm rs2 rs1 010 rd 1010111",    elements<macc, same, multiply_add<ir::VTern::mla>>},
+    {"vmacc.vx   {vd}, {rs1}, {vs2}{vm}",         "101101 vm rs2 rs1 110 rd 1010111",    elements<macc, same.with(From::x), multiply_add<ir::VTern::mla>>},
+    {"vnmsac.vv  {vd}, {vs1}, {vs2}{vm}",         "101111 vm rs2 rs1 010 rd 1010111",    elements<nmsac, same, multiply_add<ir::VTern::mls>>},
+    {"vnmsac.vx  {vd}, {rs1}, {vs2}{vm}",         "101111 vm rs2 rs1 110 rd 1010111",    elements<nmsac, same.with(From::x), multiply_add<ir::VTern::mls>>},
 
     {"vwaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "110000 vm rs2 rs1 010 rd 1010111",    elements<add_, wide>},
     {"vwaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "110000 vm rs2 rs1 110 rd 1010111",    elements<add_, wide.with(From::x)>},

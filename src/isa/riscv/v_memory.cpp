@@ -11,7 +11,7 @@ namespace {
 bool is_width(const I& i) { return i[width] == 0 || i[width] >= 5; }
 bool is_segment(const I& i) { return is_width(i) && i[nf] > 0; }
 // 31.7.9: 1, 2, 4 or 8 registers.
-bool is_whole(const I& i) { return is_width(i) && ((i[nf] + 1) & i[nf]) == 0 && i[rd] % (i[nf] + 1) == 0; }
+bool is_whole(const I& i) { return is_width(i) && ((i[nf] + 1) & i[nf]) == 0; }
 i32 log_width(const I& i) { return i32(i[width] & 3); }
 
 // Where the elements are. Scalars: the base; the stride, or the index of the access's permission (MemArg::index).
@@ -90,14 +90,29 @@ bool direct_fits(const I& i) {
     return c.valid && fields_fit(i, log_width(i) - c.sew + c.lmul) && (!Load || mask_fits(i));
 }
 
+// Registers as they are, when all elements are meant: vl is VLMAX, and there is no mask. A fault leaves vstart 0.
+template <bool Load>
+void whole_registers(Rv& t, const I& i, i64 count) {
+    for (i64 n = 0; n < count; ++n) {
+        Val at = t.x(i[rs1]) + n * vlen_bytes;
+        if (Load)
+            t.put(u16(slot_v + i[rd] + n), t.load(Type::v128, at, {.memory = Type::v128}));
+        else
+            t.store(at, t.get(u16(slot_v + i[rd] + n), Type::v128), {.memory = Type::v128});
+    }
+}
+
 template <bool Load>
 void unit_stride(Rv& t, const I& i) {
     if (!direct_fits<Load>(i)) return t.illegal();
+    i32 lmul = log_width(i) - vconfig(i).sew + vconfig(i).lmul;
+    if (is_full(i) && i[vm] && lmul >= 0 && i[nf] == 0) return whole_registers<Load>(t, i, 1 << lmul);
     access<Walk::unit, Load>(t, i, t.imm(0));
 }
 void first_fault(Rv& t, const I& i) {
     if (!direct_fits<true>(i)) return t.illegal();
     access<Walk::first_fault, true>(t, i, t.imm(0));
+    leave_unless_full(t);
 }
 template <bool Load>
 void strided(Rv& t, const I& i) {
@@ -111,6 +126,8 @@ void mask_access(Rv& t, const I& i) {
 }
 template <bool Load>
 void whole(Rv& t, const I& i) {
+    if (i[rd] % (i[nf] + 1)) return t.illegal();
+    if (is_full(i)) return whole_registers<Load>(t, i, i[nf] + 1);
     access<Walk::whole, Load>(t, i, t.imm(0));
 }
 // The width is that of the indices.

@@ -10,6 +10,8 @@
 
 namespace mimic::isa::riscv {
 
+using ir::Op;
+
 // vtype as numbers: log2 of SEW in bytes and of LMUL.
 struct VConfig {
     bool valid = false;
@@ -20,6 +22,7 @@ constexpr VConfig vconfig(u32 mode) { // mode_of_vtype
     return {bool(mode & mode_v_valid), i32(mode >> 3 & 3), lmul < 4 ? lmul : lmul - 8};
 }
 inline VConfig vconfig(const I& i) { return vconfig(i.context.v); }
+inline bool is_full(const I& i) { return i.context.v & mode_v_full; }
 constexpr u64 vlmax(VConfig c) {
     u64 elements = vlen_bytes >> c.sew;
     return c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
@@ -131,10 +134,32 @@ int element_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide*) {
 template <ElementFn F, Shape S>
 inline constexpr ir::Intrinsic element_call{
     .name = "riscv_v_elements", .body = element_body<F, S>, .args = 2, .effects = vector_effects};
-template <ElementFn F, Shape S>
+// The same on whole registers, as IR: gives vd's from those of vs2, of the second source (splat) and the old one.
+inline const u64 dynamic_rounding = ir::FpArg{.round = ir::Round::dynamic}.bits();
+using WholeFn = Val (*)(Rv& t, const I& i, Val a, Val b, Val d);
+void whole_registers(Rv& t, const I& i, WholeFn f, const Shape& s);
+inline ir::Lane int_lane(const I& i) { return ir::Lane(vconfig(i).sew); }
+inline ir::Lane fp_lane(const I& i) { return vconfig(i).sew == 3 ? ir::Lane::f64 : ir::Lane::f32; }
+
+template <ElementFn F, Shape S, WholeFn Whole = nullptr>
 void elements(Rv& t, const I& i) {
     if (!legal(i, S)) return t.illegal();
+    if constexpr (Whole != nullptr)
+        if (is_full(i) && i[vm] && vconfig(i).lmul >= 0 && !(S.any_fp() && i.context.away))
+            return whole_registers(t, i, Whole, S);
     t.call(element_call<F, S>, Type::i64, {what(t, i), second_source(t, i, S.from)});
+}
+template <ir::VBin Kind>
+Val vbin(Rv& t, const I& i, Val a, Val b, Val) {
+    return t.vbin(Kind, int_lane(i), a, b);
+}
+template <ir::VBin Kind>
+Val vbin_reversed(Rv& t, const I& i, Val a, Val b, Val) {
+    return t.vbin(Kind, int_lane(i), b, a);
+}
+template <ir::VBin Kind>
+Val fbin(Rv& t, const I& i, Val a, Val b, Val) {
+    return t.op(Op::vbin, Type::v128, a, b, {}, dynamic_rounding, u8(Kind), fp_lane(i));
 }
 
 // An instruction with a body of its own. Legal says whether it is under its vtype; the result is the body's.
@@ -152,6 +177,8 @@ template <VecFn F>
 Val call_own(Rv& t, const I& i, From from = From::none) {
     return t.call(own_call<F>, Type::i64, {what(t, i), second_source(t, i, from)});
 }
+// After what may have changed vl.
+void leave_unless_full(Rv& t);
 // Instructions that must begin at element 0 (31.3.7 leaves it to us) look at vstart first.
 void trap_unless_from_start(Rv& t);
 

@@ -80,7 +80,10 @@ void write(Rv& t, const I& i, Csr number, Val v) {
     case Csr::fflags: fflags(t, v); break;
     case Csr::frm: frm(t, i, v & 7); break;
     case Csr::fcsr: fflags(t, v), frm(t, i, v.ubfx(5, 3)); break;
-    case Csr::vstart: t.put(slot_vstart, (v & i64(8 * vlen_bytes - 1)).zext(Type::i64)); break;
+    case Csr::vstart:
+        t.put(slot_vstart, (v & i64(8 * vlen_bytes - 1)).zext(Type::i64));
+        if (u32 full = mode_v_full << mode_v_at; t.mode() & full) t.exit_to(t.next_pc(), t.mode() & ~full);
+        break;
     case Csr::vxsat: vxsat(t, v); break;
     case Csr::vxrm: vxrm(t, v); break;
     case Csr::vcsr: vxsat(t, v), vxrm(t, v.lshr(1)); break;
