@@ -15,6 +15,12 @@ inline constexpr u16 slot_vstart = 67, slot_vl = 68, slot_vtype = 69, slot_vxrm 
 inline constexpr u16 vector_slots_at = 536, v_at = 576; // bytes from the first slot; 8 each, then the registers
 inline constexpr u32 vlen_bytes = 16;                   // VLEN / 8 of the models
 inline constexpr u64 vtype_vill = u64{1} << 63;
+// 31.3.4: the slot's value for a vtype that is asked for. Fractional LMUL must hold an element of ELEN.
+constexpr u64 vtype_slot(u64 asked) {
+    i32 lmul = i32(asked & 7), sew = i32(asked >> 3 & 7);
+    bool good = asked < 256 && lmul != 4 && sew < 4 && (lmul < 4 || sew + 8 - lmul <= 3);
+    return good ? asked | vtype_vill : 0;
+}
 
 // Privileged state, of the system form only. mip: the bits that software writes; mcycle and minstret: what to add to the
 // clock while they count, their value while mcountinhibit stops them; priv: 0 U, 1 S, 3 M. pmpaddr0 to 15 follow.

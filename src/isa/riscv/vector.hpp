@@ -27,13 +27,6 @@ constexpr u64 vlmax(VConfig c) {
     u64 elements = vlen_bytes >> c.sew;
     return c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
 }
-// 31.3.4: the slot's value for a vtype that is asked for. Fractional LMUL must hold an element of ELEN.
-constexpr u64 vtype_slot(u64 asked) {
-    i32 lmul = i32(asked & 7), sew = i32(asked >> 3 & 7);
-    bool good = asked < 256 && lmul != 4 && sew < 4 && (lmul < 4 || sew + 8 - lmul <= 3);
-    return good ? asked | vtype_vill : 0;
-}
-
 // Where the second source comes from.
 enum class From : u8 { vector, none, x, imm_signed, imm_unsigned, f };
 
