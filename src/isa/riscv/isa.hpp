@@ -204,11 +204,6 @@ struct RiscV {
                 .fs = u8(mode & (mode_fs_off | mode_fs_clean)),
                 .v = u8(mode >> mode_v_at & 127)};
     }
-    // vsetvli and vsetivli tell what vtype is from the next instruction on. v_config.cpp
-    static u32 next_mode(u32 mode, const Insn<RiscV>& i) {
-        return (i.bits & 0x707f) == 0x7057 && i.length == 4 ? mode_behind_vset(mode, i) : mode;
-    }
-    static u32 mode_behind_vset(u32 mode, const Insn<RiscV>& i);
     static void illegal(Rv& t) { t.illegal(); }
     static void emit(Rv& t, const Insn<RiscV>& i) {
         if (i.context.fs && !may_use_fp(t, i)) return;

@@ -22,16 +22,27 @@ void set_known(Rv& t, const I& i, u64 slot) {
     set_vl(t, i, i[rd] != 0 ? t.imm(max) : at_most(t, t.get(slot_vl, Type::i64), max));
 }
 
-// What follows in line takes vl for VLMAX; where it is not, it runs under another mode.
+// All of a unit runs under one mode: goes on in line where the mode is that already, and else leaves.
+void go_on(Rv& t, u64 slot) {
+    const u32 others = t.mode() & ~mode_v, v = mode_of_vtype(slot), part = others | v << mode_v_at,
+              full = part | mode_v_full << mode_v_at;
+    auto is_all = [&] { return t.get(slot_vl, Type::i64) == i64(v ? vlmax(vconfig(v)) : ~u64{0}); };
+    if (t.mode() == full) return t.when(~is_all(), [&] { t.exit_to(t.next_pc(), part); });
+    if (v) t.when(is_all(), [&] { t.exit_to(t.next_pc(), full); });
+    if (t.mode() != part) t.exit_to(t.next_pc(), part);
+}
+
 void vsetvli(Rv& t, const I& i) {
-    set_known(t, i, vtype_slot(u64(i[zimm11])));
-    if (i[rs1] != 0 || i[rd] == 0) leave_unless_full(t);
+    u64 slot = vtype_slot(u64(i[zimm11]));
+    set_known(t, i, slot);
+    go_on(t, slot);
 }
 void vsetivli(Rv& t, const I& i) {
     u64 slot = vtype_slot(u64(i[zimm10]));
     t.put(slot_vtype, t.imm(slot));
     u64 max = slot & vtype_vill ? vlmax(vconfig(mode_of_vtype(slot))) : 0;
     set_vl(t, i, t.imm(std::min(u64(i[uimm]), max)));
+    go_on(t, slot);
 }
 
 // The code that follows depends on what rs2 holds: an exit for each vtype that may be.
@@ -64,14 +75,6 @@ constexpr R rows[] = {
 // clang-format on
 
 } // namespace
-
-u32 RiscV::mode_behind_vset(u32 mode, const I& i) {
-    if ((i.bits >> 30 & 3) == 2) return mode; // vsetvl: leaves
-    u64 slot = vtype_slot(u64(i.bits >> 31 & 1 ? i[zimm10] : i[zimm11]));
-    u32 v = mode_of_vtype(slot);
-    bool all = !(i.bits >> 31 & 1) || u64(i[uimm]) >= vlmax(vconfig(v));
-    return (mode & ~mode_v) | (v && all ? v | mode_v_full : v) << mode_v_at;
-}
 
 constinit const Table<RiscV> v_config{"V configuration", needs(Ext::v), rows};
 
