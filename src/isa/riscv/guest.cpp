@@ -190,6 +190,7 @@ private:
             value = vtype_slot(value);
             cpu.mode = (cpu.mode & ~mode_v) | mode_of_vtype(value) << mode_v_at;
         }
+        cpu.mode &= ~(mode_v_full << mode_v_at); // until the next vset
         if (n == register_vcsr) {
             cpu.fp.flags = (cpu.fp.flags & ~ir::fpflag::saturated) | (value & 1 ? ir::fpflag::saturated : 0);
             value = value >> 1 & 3;
