@@ -204,6 +204,10 @@ inline constexpr Field crs2{"crs2", Kind::bits, {{2, 5}}}, rs1_{"rs1'", Kind::bi
 // What a compressed format leaves out: registers and an offset of no bits.
 inline constexpr Field zero{"zero", Kind::bits, {}}, ra{"ra", Kind::bits, {}, 0, 1}, sp{"sp", Kind::bits, {}, 0, 2};
 
+// fcsr (20.2), for who looks at the state from outside; `system`: the state has the privileged side.
+u32 get_fcsr(ir::CpuHeader& cpu);
+void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system);
+
 struct RiscV {
     using Ir = Rv;
     struct Context {

@@ -57,7 +57,7 @@ int access_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide*) {
         if (masked && !v.active(n)) continue;
         u64 at = a.base + (How == Walk::indexed ? v.get(v.rs2, n, index_log) : n * stride);
         if (a.segment(at, n, fields, log, lmul)) continue;
-        if (How == Walk::first_fault && n > 0) {
+        if (How == Walk::first_fault && n > 0 && !cpu->access->met_watch()) {
             state(cpu, slot_vl) = n;
             break;
         }
