@@ -8,7 +8,7 @@ namespace mimic::test::soak {
 
 using Random = std::mt19937_64;
 
-// Registers in the order of isa::Guest::registers(), internal ones left out; values of up to 16 bytes.
+// Registers in the order of isa::Guest::registers(), internal ones zero; values of up to 16 bytes.
 struct Registers {
     std::vector<std::array<u8, 16>> value;
     u64 low(u32 n) const;
@@ -21,6 +21,7 @@ struct Case {
     std::string text;
     Registers in;
     std::array<u8, 2 * AREA_BYTES> memory{};
+    std::vector<u32> also; // registers that it uses without naming them, for as_line
 };
 
 // What a machine made of a case. `stop` is "" when the pc left the code, else the name of the trap as lines have it, of
@@ -30,6 +31,7 @@ struct Answer {
     u64 pc = 0, address = 0;
     Registers out;
     std::array<u8, 2 * AREA_BYTES> memory{};
+    u64 between = 0; // window_sum of the window's bytes between the areas
 };
 
 // A difference that is the reference's fault, or of no consequence.
@@ -41,7 +43,8 @@ struct Exception {
 
 struct SoakGuest {
     std::string_view name;
-    std::string_view cpu; // -cpu of the reference
+    std::string_view model; // ours
+    std::string_view cpu;   // -cpu of the reference
     // A random instance of a row becomes a case: registers, memory, perhaps instructions before it. False: not to be run.
     bool (*prepare)(const isa::Guest& guest, Case& c, Random& random);
     std::span<const Exception> exceptions;
