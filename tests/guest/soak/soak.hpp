@@ -41,6 +41,13 @@ struct Exception {
     bool (*applies)(const Case& c, const Answer& ours, const Answer& reference); // null: always
 };
 
+// How a block of many random instructions begins, where what they mean depends on registers that few of them write.
+struct BlockStart {
+    std::vector<std::pair<u32, u64>> registers; // of isa::Guest::registers(), of at most 8 bytes
+    std::vector<u8> code;                       // to run first
+    u64 setting = 0;                            // for shape()
+};
+
 struct SoakGuest {
     std::string_view name;
     std::string_view model; // ours
@@ -48,6 +55,10 @@ struct SoakGuest {
     // A random instance of a row becomes a case: registers, memory, perhaps instructions before it. False: not to be run.
     bool (*prepare)(const isa::Guest& guest, Case& c, Random& random);
     std::span<const Exception> exceptions;
+    // For engine_soak. shape: an instance of a row gets operands that fit the block, or
+    // becomes empty. Null: instances are as they come.
+    BlockStart (*begin_block)(const isa::Guest& guest, Random& random) = nullptr;
+    void (*shape)(const isa::Guest& guest, u32 row, u64 setting, std::vector<u8>& code, Random& random) = nullptr;
 };
 const SoakGuest* find_soak_guest(std::string_view name);
 

@@ -74,9 +74,7 @@ bool prepare_vector(const isa::Guest& guest, Case& c, Random& random) {
     fill_scalars(c, random);
     fill_vector(guest, c, config, random);
     if (!config.valid || config.vstart != 0 || random() % 3 == 0) return true;
-    u32 vsetvli = 0x7057 | u32(config.vtype) << 20; // vsetvli zero, zero: vl stays
-    std::vector<u8> before;
-    for (u32 k = 0; k < 4; ++k) before.push_back(u8(vsetvli >> 8 * k));
+    std::vector<u8> before = vsetvli_of(config.vtype);
     c.text.insert(0, guest.disassemble(before, CODE_START, 0, length) + "; ");
     c.code.insert(c.code.begin(), before.begin(), before.end());
     return true;
@@ -165,10 +163,16 @@ constexpr Exception exceptions[] = {
     {"cbo.flush", "the reference keeps senvcfg.CBCFE clear; newer Linux sets it", nullptr},
 };
 
+void shape(const isa::Guest& guest, u32 row, u64 setting, std::vector<u8>& code, Random& random) {
+    std::string_view syntax = guest.row(row).syntax;
+    if (is_vector(syntax)) shape_under(syntax, setting, code, random);
+}
+
 } // namespace
 
 extern const SoakGuest soak_riscv64;
-constinit const SoakGuest soak_riscv64{"riscv64", "rv64,v=on", "max,v=true,vlen=128,zvfh=false,zvfhmin=false", prepare,
-                                       exceptions};
+constinit const SoakGuest soak_riscv64{"riscv64", "rv64,v=on", "max,v=true,vlen=128,zvfh=false,zvfhmin=false",
+                                       prepare,   exceptions,  begin_vector_block,
+                                       shape};
 
 } // namespace mimic::test::soak

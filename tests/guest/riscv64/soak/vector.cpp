@@ -36,6 +36,7 @@ struct Groups {
     }
 };
 
+bool is_fp(std::string_view m) { return (m.starts_with("vf") && m != "vfirst.m") || m.starts_with("vmf"); }
 bool is_indexed(std::string_view m) { return has(m, "xei") || has(m, "xseg"); }
 bool is_memory(std::string_view m) {
     return m.starts_with("vl") || (m.starts_with("vs") && has(m, "{")) || m == "vsm.v";
@@ -84,23 +85,28 @@ u32 align(u32 w, u32 at, i32 log, bool masked) {
     return (w & ~(31u << at)) | reg << at;
 }
 
+// vtype's parts; one that is no configuration (31.3.4) sets vill.
+void set_vtype(VectorConfig& c, u64 vtype) {
+    c.vtype = vtype;
+    c.sew = i32(vtype >> 3 & 7), c.lmul = i32(vtype & 7);
+    bool reserved = c.lmul == 4 || c.sew > 3;
+    if (c.lmul >= 4) c.lmul -= 8;
+    c.valid = vtype < 256 && !reserved && c.sew - std::min(c.lmul, 0) <= 3;
+    u64 elements = vlen_bytes >> c.sew;
+    c.vlmax = c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
+    if (!c.valid) c.vtype = u64{1} << 63, c.vlmax = 0;
+}
+
 VectorConfig random_config(Random& random, bool fp, bool other_width) {
     static constexpr i32 lmuls[] = {0, 0, 0, 1, 1, 2, 3, -1, -2, -3};
     VectorConfig c;
     do {
-        c.lmul = lmuls[random() % std::size(lmuls)];
-        c.sew = i32(random() % 4);
-        if (fp && random() % 16) c.sew = other_width ? 2 : 2 + i32(random() % 2);
-        c.valid = c.lmul >= 0 || c.sew - c.lmul <= 3; // 31.3.4: an element of ELEN fits
+        u64 lmul = u64(lmuls[random() % std::size(lmuls)]) & 7, sew = random() % 4;
+        if (fp && random() % 16) sew = other_width ? 2 : 2 + random() % 2;
+        set_vtype(c, lmul | sew << 3 | random() % 4 << 6);
     } while (!c.valid && random() % 32);
-    c.vtype = u64(c.lmul & 7) | u64(c.sew) << 3 | random() % 4 << 6;
-    if (!c.valid || random() % 64 == 0) {
-        c.valid = false;
-        c.vtype = u64{1} << 63;
-        return c;
-    }
-    u64 elements = vlen_bytes >> c.sew;
-    c.vlmax = c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
+    if (random() % 64 == 0) set_vtype(c, u64{1} << 63);
+    if (!c.valid) return c;
     switch (random() % 8) {
     case 0: c.vl = random() % 8 ? random() % (c.vlmax + 1) : 0; break;
     case 1: c.vl = std::min<u64>(1 + random() % 3, c.vlmax); break;
@@ -110,6 +116,30 @@ VectorConfig random_config(Random& random, bool fp, bool other_width) {
     }
     if (random() % 8 == 0) c.vstart = random() % std::min<u64>(c.vlmax, 8);
     return c;
+}
+
+// Operands that fit the configuration, now and then any.
+void shape(std::string_view syntax, const VectorConfig& config, std::vector<u8>& code, Random& random) {
+    if (random() % 32 == 0) return;
+    std::string_view m = mnemonic_of(syntax);
+    u32 w = word_of(code);
+    Groups g = groups_of(m, w, config);
+    bool masked = !(w >> 25 & 1) && random() % 16;
+    auto align_at = [&](std::string_view name, u32 at, i32 log) {
+        if (has(syntax, name)) w = align(w, at, log, masked);
+    };
+    if (g.fields > 1)
+        w = (w & ~(31u << rd_at)) | std::min(field(w, rd_at), 32 - (g.fields << std::clamp(g.d, 0, 3))) << rd_at;
+    align_at("{vd}", rd_at, g.d);
+    align_at("{vs3}", rd_at, g.d);
+    align_at("{vs1}", rs1_at, g.s1);
+    align_at("{vs2}", rs2_at, g.s2);
+    put_word(code, w);
+}
+// The immediate of vsetvli and vsetivli.
+void shape_vset(std::string_view m, u64 vtype, std::vector<u8>& code, Random& random) {
+    u32 mask = m == "vsetvl" ? 0 : m == "vsetvli" ? 0x7ff : 0x3ff;
+    if (random() % 8) put_word(code, (word_of(code) & ~(mask << 20)) | (u32(vtype) & mask) << 20);
 }
 
 // ---- elements
@@ -225,39 +255,50 @@ u64 random_vtype(Random& random) {
     }
 }
 
+std::vector<u8> vsetvli_of(u64 vtype) {
+    std::vector<u8> code(4);
+    put_word(code, 0x7057 | u32(vtype & 0x7ff) << 20);
+    return code;
+}
+
 VectorConfig shape_vector(std::string_view syntax, std::vector<u8>& code, Random& random) {
     std::string_view m = mnemonic_of(syntax);
-    bool fp = m.starts_with("vf") || m.starts_with("vmf");
-    bool other_width = m.starts_with("vfw") || m.starts_with("vfn");
+    bool fp = is_fp(m), other_width = m.starts_with("vfw") || m.starts_with("vfn");
     u32 w = word_of(code);
     VectorConfig config;
     for (u32 tries = 0; tries < 16; ++tries) {
         config = random_config(random, fp, other_width);
         if (!config.valid || groups_of(m, w, config).fit()) break;
     }
-    if (m.starts_with("vset")) {
-        u32 bits = m == "vsetvl" ? 0 : m == "vsetvli" ? 11 : 10; // of the immediate
-        u32 mask = (1u << bits) - 1;
-        if (random() % 8) w = (w & ~(mask << 20)) | (u32(random_vtype(random)) & mask) << 20;
-        put_word(code, w);
-        return config;
-    }
     // The reference ends itself at whole registers with vstart.
     if (has(m, "{nfr}")) config.vstart = 0;
-    if (random() % 32 == 0) return config;
-    Groups g = groups_of(m, w, config);
-    bool masked = !(w >> 25 & 1) && random() % 16;
-    auto align_at = [&](std::string_view name, u32 at, i32 log) {
-        if (has(syntax, name)) w = align(w, at, log, masked);
-    };
-    if (g.fields > 1)
-        w = (w & ~(31u << rd_at)) | std::min(field(w, rd_at), 32 - (g.fields << std::clamp(g.d, 0, 3))) << rd_at;
-    align_at("{vd}", rd_at, g.d);
-    align_at("{vs3}", rd_at, g.d);
-    align_at("{vs1}", rs1_at, g.s1);
-    align_at("{vs2}", rs2_at, g.s2);
-    put_word(code, w);
+    if (m.starts_with("vset"))
+        shape_vset(m, random_vtype(random), code, random);
+    else
+        shape(syntax, config, code, random);
     return config;
+}
+
+void shape_under(std::string_view syntax, u64 vtype, std::vector<u8>& code, Random& random) {
+    std::string_view m = mnemonic_of(syntax);
+    VectorConfig config;
+    set_vtype(config, vtype);
+    bool has_elements = groups_of(m, word_of(code), config).fit() && (!is_fp(m) || config.sew >= 2);
+    if (m.starts_with("vset"))
+        shape_vset(m, random() % 4 ? vtype : random_vtype(random), code, random);
+    else if (config.valid && !has_elements && random() % 32)
+        code.clear();
+    else
+        shape(syntax, config, code, random);
+}
+
+BlockStart begin_vector_block(const isa::Guest& guest, Random& random) {
+    const Numbers n(guest);
+    VectorConfig c = random_config(random, random() % 2, random() % 2);
+    BlockStart start{.registers = {{n.vtype, c.vtype}, {n.vl, c.vl}, {n.vstart, c.vstart}, {n.vcsr, random() % 8}},
+                     .setting = c.vtype};
+    if (c.valid && random() % 4) start.code = vsetvli_of(c.vtype);
+    return start;
 }
 
 void fill_vector(const isa::Guest& guest, Case& c, const VectorConfig& config, Random& random) {
@@ -268,7 +309,7 @@ void fill_vector(const isa::Guest& guest, Case& c, const VectorConfig& config, R
     c.in.set(n.vl, config.vl);
     c.in.set(n.vstart, config.vstart);
     c.in.set(n.vcsr, random() % 8);
-    bool fp = m.starts_with("vf") || m.starts_with("vmf");
+    bool fp = is_fp(m);
     fill_registers(c, n.v, fp ? Fill::fp : Fill::integer, config.sew, random);
     if (random() % 4) fill_register(c.in.value[n.v], Fill::bits, 3, 0, random); // a mask
 

@@ -17,6 +17,11 @@ bool is_vector(std::string_view syntax);
 u64 random_vtype(Random& random);
 // `c.code`, an instance of the row `syntax`, gets operands that fit a configuration, which it returns.
 VectorConfig shape_vector(std::string_view syntax, std::vector<u8>& code, Random& random);
+// As shape_vector, under the vtype of a block; code becomes empty if the row has no elements under it.
+void shape_under(std::string_view syntax, u64 vtype, std::vector<u8>& code, Random& random);
+BlockStart begin_vector_block(const isa::Guest& guest, Random& random);
+// vsetvli zero, zero, vtype: vl stays.
+std::vector<u8> vsetvli_of(u64 vtype);
 // Registers of V, and those that the instruction reads as scalars, addresses and strides. c.text is up to date.
 void fill_vector(const isa::Guest& guest, Case& c, const VectorConfig& config, Random& random);
 // Of any other instruction: V's registers hold something.
