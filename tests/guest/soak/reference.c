@@ -60,6 +60,7 @@ void run(long argc, char** argv) {
     struct batch_head head;
     if (system_call(SYS_read, in, (long)&head, sizeof head, 0, 0, 0) != sizeof head) die(6);
     regs_bytes = head.regs_bytes;
+    if (regs_bytes != REGISTER_BYTES) die(7); /* another model's */
     uint64_t case_bytes = sizeof(struct case_head) + regs_bytes, answer_bytes = sizeof(struct answer_head) + regs_bytes;
     char* cases = map(0, sizeof head + head.count * case_bytes, PROT_READ, MAP_PRIVATE, (int)in);
     char* answers = map(0, head.count * answer_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, (int)out);

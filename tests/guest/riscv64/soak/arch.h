@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#define REGISTER_BYTES ((31 + 32 + 1 + 4) * 8 + 32 * 16)
+
 static const uint8_t breakpoint[2] = {0x02, 0x90}; /* c.ebreak */
 
 extern const char load_registers[], load_registers_end[];
