@@ -142,6 +142,13 @@ void shape_vset(std::string_view m, u64 vtype, std::vector<u8>& code, Random& ra
     if (random() % 8) put_word(code, (word_of(code) & ~(mask << 20)) | (u32(vtype) & mask) << 20);
 }
 
+// vsetvli zero, zero, vtype: vl stays.
+std::vector<u8> vsetvli_of(u64 vtype) {
+    std::vector<u8> code(4);
+    put_word(code, 0x7057 | u32(vtype & 0x7ff) << 20);
+    return code;
+}
+
 // ---- elements
 
 enum class Fill { integer, fp, small, bits };
@@ -233,7 +240,7 @@ void fill_memory(Case& c, std::string_view m, u32 w, const VectorConfig& config,
 
 // What the instruction may use besides the registers that it names.
 void note_use(Case& c, u32 w, const Groups& g, const Numbers& n) {
-    c.also = {n.vstart, n.vl, n.vtype, n.v};
+    c.also.insert(c.also.end(), {n.vstart, n.vl, n.vtype, n.v});
     auto group = [&](u32 reg, u32 registers) {
         for (u32 k = 0; k < registers && reg + k < 32; ++k) c.also.push_back(n.v + reg + k);
     };
@@ -245,6 +252,12 @@ void note_use(Case& c, u32 w, const Groups& g, const Numbers& n) {
 
 } // namespace
 
+u64 vlmax_of(u64 vtype) {
+    VectorConfig c;
+    set_vtype(c, vtype);
+    return c.vlmax;
+}
+
 bool is_vector(std::string_view syntax) { return syntax.starts_with("v"); }
 
 u64 random_vtype(Random& random) {
@@ -253,12 +266,6 @@ u64 random_vtype(Random& random) {
     case 0: return edge_integer(random);
     default: return r & 0xff;
     }
-}
-
-std::vector<u8> vsetvli_of(u64 vtype) {
-    std::vector<u8> code(4);
-    put_word(code, 0x7057 | u32(vtype & 0x7ff) << 20);
-    return code;
 }
 
 VectorConfig shape_vector(std::string_view syntax, std::vector<u8>& code, Random& random) {
@@ -290,6 +297,28 @@ void shape_under(std::string_view syntax, u64 vtype, std::vector<u8>& code, Rand
         code.clear();
     else
         shape(syntax, config, code, random);
+}
+
+std::vector<std::vector<u8>> before_vector(const isa::Guest& guest, Case& c, const VectorConfig& config,
+                                           Random& random) {
+    std::vector<std::vector<u8>> out;
+    if (config.valid && config.vstart == 0 && random() % 3) out.push_back(vsetvli_of(config.vtype));
+    if (random() % 4 || is_memory(mnemonic_of(guest.row(c.row).syntax))) return out;
+    const Numbers numbers(guest);
+    for (u32 tries = 2 + u32(random() % 6); tries > 0 && out.size() < 4; --tries) {
+        u32 row = u32(random() % guest.row_count());
+        std::string_view syntax = guest.row(row).syntax, m = mnemonic_of(syntax);
+        bool first_fault = m == "vle{eew}ff.v";
+        if (!is_vector(syntax) || (is_memory(m) && !first_fault)) continue;
+        std::vector<u8> code = guest.random_instance(row, random);
+        shape_under(syntax, config.vtype, code, random);
+        if (code.empty()) continue;
+        u32 w = word_of(code);
+        if (first_fault) fill_memory(c, m, w, config, numbers.v, random);
+        note_use(c, w, groups_of(m, w, config), numbers);
+        out.push_back(std::move(code));
+    }
+    return out;
 }
 
 BlockStart begin_vector_block(const isa::Guest& guest, Random& random) {

@@ -12,6 +12,7 @@ struct VectorConfig {
     u64 vtype = 0, vl = 0, vlmax = 0, vstart = 0;
 };
 
+u64 vlmax_of(u64 vtype); // 0: no configuration
 bool is_vector(std::string_view syntax);
 // A valid vtype three times in four, for the instructions that set it.
 u64 random_vtype(Random& random);
@@ -20,10 +21,12 @@ VectorConfig shape_vector(std::string_view syntax, std::vector<u8>& code, Random
 // As shape_vector, under the vtype of a block; code becomes empty if the row has no elements under it.
 void shape_under(std::string_view syntax, u64 vtype, std::vector<u8>& code, Random& random);
 BlockStart begin_vector_block(const isa::Guest& guest, Random& random);
-// vsetvli zero, zero, vtype: vl stays.
-std::vector<u8> vsetvli_of(u64 vtype);
 // Registers of V, and those that the instruction reads as scalars, addresses and strides. c.text is up to date.
 void fill_vector(const isa::Guest& guest, Case& c, const VectorConfig& config, Random& random);
+// Instructions to run before it. Where it begins at element 0 there mostly is a vsetvli: then it runs as in compiled code.
+// Others may follow, which it runs behind; not before an access, whose faults are compared with the case's registers.
+std::vector<std::vector<u8>> before_vector(const isa::Guest& guest, Case& c, const VectorConfig& config,
+                                           Random& random);
 // Of any other instruction: V's registers hold something.
 void fill_other(const isa::Guest& guest, Case& c, Random& random);
 
