@@ -3,6 +3,7 @@
 #include "ir/interpreter.hpp"
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector.hpp"
+#include <array>
 
 namespace mimic::isa::riscv {
 
@@ -93,13 +94,15 @@ bool direct_fits(const I& i) {
 // Registers as they are, when all elements are meant: vl is VLMAX, and there is no mask. A fault leaves vstart 0.
 template <bool Load>
 void whole_registers(Rv& t, const I& i, i64 count) {
+    std::array<Val, 8> loaded; // an instruction that may still fault has written no register
     for (i64 n = 0; n < count; ++n) {
         Val at = t.x(i[rs1]) + n * vlen_bytes;
         if (Load)
-            t.put(u16(slot_v + i[rd] + n), t.load(Type::v128, at, {.memory = Type::v128}));
+            loaded[n] = t.load(Type::v128, at, {.memory = Type::v128});
         else
             t.store(at, t.get(u16(slot_v + i[rd] + n), Type::v128), {.memory = Type::v128});
     }
+    for (i64 n = 0; Load && n < count; ++n) t.put(u16(slot_v + i[rd] + n), loaded[n]);
 }
 
 template <bool Load>
