@@ -1,6 +1,7 @@
 // V: fixed-point arithmetic. The RISC-V Instruction Set Manual, Volume I (20240411), 31.12; order as in its sections.
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector_ops.hpp"
+#include "isa/riscv/vector_whole.hpp"
 
 namespace mimic::isa::riscv {
 
@@ -50,16 +51,16 @@ u64 nclip(Vec& v, u64 a, u64 b, u64) { return clamp_signed(v, round_off(v, s(a),
 
 // clang-format off
 constexpr R rows[] = {
-    {"vsaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "100000 vm rs2 rs1 000 rd 1010111",    elements<saddu, same>},
-    {"vsaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "100000 vm rs2 rs1 100 rd 1010111",    elements<saddu, same.with(From::x)>},
-    {"vsaddu.vi  {vd}, {vs2}, {simm}{vm}",        "100000 vm rs2 simm 011 rd 1010111",   elements<saddu, same.with(From::imm_signed)>},
-    {"vsadd.vv   {vd}, {vs2}, {vs1}{vm}",         "100001 vm rs2 rs1 000 rd 1010111",    elements<sadd, same_signed>},
-    {"vsadd.vx   {vd}, {vs2}, {rs1}{vm}",         "100001 vm rs2 rs1 100 rd 1010111",    elements<sadd, same_signed.with(From::x)>},
-    {"vsadd.vi   {vd}, {vs2}, {simm}{vm}",        "100001 vm rs2 simm 011 rd 1010111",   elements<sadd, same_signed.with(From::imm_signed)>},
-    {"vssubu.vv  {vd}, {vs2}, {vs1}{vm}",         "100010 vm rs2 rs1 000 rd 1010111",    elements<ssubu, same>},
-    {"vssubu.vx  {vd}, {vs2}, {rs1}{vm}",         "100010 vm rs2 rs1 100 rd 1010111",    elements<ssubu, same.with(From::x)>},
-    {"vssub.vv   {vd}, {vs2}, {vs1}{vm}",         "100011 vm rs2 rs1 000 rd 1010111",    elements<ssub, same_signed>},
-    {"vssub.vx   {vd}, {vs2}, {rs1}{vm}",         "100011 vm rs2 rs1 100 rd 1010111",    elements<ssub, same_signed.with(From::x)>},
+    {"vsaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "100000 vm rs2 rs1 000 rd 1010111",    elements<saddu, same, vbin_quiet<ir::VBin::uadd_sat>>},
+    {"vsaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "100000 vm rs2 rs1 100 rd 1010111",    elements<saddu, same.with(From::x), vbin_quiet<ir::VBin::uadd_sat>>},
+    {"vsaddu.vi  {vd}, {vs2}, {simm}{vm}",        "100000 vm rs2 simm 011 rd 1010111",   elements<saddu, same.with(From::imm_signed), vbin_quiet<ir::VBin::uadd_sat>>},
+    {"vsadd.vv   {vd}, {vs2}, {vs1}{vm}",         "100001 vm rs2 rs1 000 rd 1010111",    elements<sadd, same_signed, vbin_quiet<ir::VBin::sadd_sat>>},
+    {"vsadd.vx   {vd}, {vs2}, {rs1}{vm}",         "100001 vm rs2 rs1 100 rd 1010111",    elements<sadd, same_signed.with(From::x), vbin_quiet<ir::VBin::sadd_sat>>},
+    {"vsadd.vi   {vd}, {vs2}, {simm}{vm}",        "100001 vm rs2 simm 011 rd 1010111",   elements<sadd, same_signed.with(From::imm_signed), vbin_quiet<ir::VBin::sadd_sat>>},
+    {"vssubu.vv  {vd}, {vs2}, {vs1}{vm}",         "100010 vm rs2 rs1 000 rd 1010111",    elements<ssubu, same, vbin_quiet<ir::VBin::usub_sat>>},
+    {"vssubu.vx  {vd}, {vs2}, {rs1}{vm}",         "100010 vm rs2 rs1 100 rd 1010111",    elements<ssubu, same.with(From::x), vbin_quiet<ir::VBin::usub_sat>>},
+    {"vssub.vv   {vd}, {vs2}, {vs1}{vm}",         "100011 vm rs2 rs1 000 rd 1010111",    elements<ssub, same_signed, vbin_quiet<ir::VBin::ssub_sat>>},
+    {"vssub.vx   {vd}, {vs2}, {rs1}{vm}",         "100011 vm rs2 rs1 100 rd 1010111",    elements<ssub, same_signed.with(From::x), vbin_quiet<ir::VBin::ssub_sat>>},
     {"vaaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "001000 vm rs2 rs1 010 rd 1010111",    elements<aaddu, same>},
     {"vaaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "001000 vm rs2 rs1 110 rd 1010111",    elements<aaddu, same.with(From::x)>},
     {"vaadd.vv   {vd}, {vs2}, {vs1}{vm}",         "001001 vm rs2 rs1 010 rd 1010111",    elements<aadd, same_signed>},
