@@ -9,12 +9,6 @@ namespace {
 
 constexpr u32 lanes_of(i32 log) { return vlen_bytes >> log; }
 
-// Of a register that only its lower part is used of: bytes of ones and zeros.
-Val lower_part(Rv& t, i32 lmul) {
-    u32 bytes = vlen_bytes >> -lmul;
-    return t.wide(bytes >= 8 ? ~u64{0} : (u64{1} << 8 * bytes) - 1, 0, Type::v128);
-}
-
 // One instruction, register by register of its widest operand.
 class Whole {
 public:
@@ -114,6 +108,11 @@ private:
 };
 
 } // namespace
+
+Val lower_part(Rv& t, i32 lmul) {
+    u32 bytes = vlen_bytes >> -lmul;
+    return t.wide(bytes >= 8 ? ~u64{0} : (u64{1} << 8 * bytes) - 1, 0, Type::v128);
+}
 
 Val mask_lanes(Rv& t, i32 log, u32 n) {
     u32 at = n * lanes_of(log);

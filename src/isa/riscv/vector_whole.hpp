@@ -26,6 +26,8 @@ void whole_registers(Rv& t, const I& i, WholeFn f, const Shape& s);
 Val mask_lanes(Rv& t, i32 log, u32 n);
 // Those that an instruction works on, of register n of a group of 1 << lmul registers; none: all.
 Val active_lanes(Rv& t, const I& i, i32 log, i32 lmul, u32 n);
+// Of the register of a group of a part of one: bytes of ones, then zeros.
+Val lower_part(Rv& t, i32 lmul);
 // Replaces bits 0 to VLMAX - 1 of mask register vd by those of words, 64 each; masked, where v0 says.
 void put_mask(Rv& t, const I& i, const Val* words, bool masked);
 // 64 bits of a mask register.
