@@ -50,6 +50,10 @@ struct Model {
     constexpr bool has(Ext e) const { return extensions >> u32(e) & 1; }
 };
 
+inline const ir::GuestState& state_of(const Model& m) {
+    return m.has(Ext::system) ? state_rv64_system : m.has(Ext::v) ? state_rv64_vectors : state_rv64;
+}
+
 // Feature of a table whose rows need one extension, or two together.
 constexpr u32 needs(Ext a, Ext b) { return u32(a) | u32(b) << 8; }
 constexpr u32 needs(Ext a) { return needs(a, a); }
@@ -103,9 +107,7 @@ constexpr u32 data_index(u32 privilege, bool sum, bool mxr) {
 // Meanings read and write state through it.
 class Rv : public ir::Builder {
 public:
-    Rv(ir::Unit& unit, const Model& model)
-        : Builder(unit, model.has(Ext::system) ? state_rv64_system : state_rv64)
-        , model_(model) {}
+    Rv(ir::Unit& unit, const Model& model) : Builder(unit, state_of(model)), model_(model) {}
     const Model& model() const { return model_; }
     bool has_system() const { return model_.has(Ext::system); }
 
