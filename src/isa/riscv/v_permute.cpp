@@ -93,6 +93,7 @@ void mask_set(Rv& t, const I& i) {
         Val v = active_word(t, i, 0), below = v - 1;
         Val word = Which == Around::including ? v ^ below : v & -v;
         if (Which == Around::before) word = word - 1;
+        if (vlmax(vconfig(i)) < 64) word = word & i64((u64{1} << vlmax(vconfig(i))) - 1);
         return put_mask(t, i, &word, !i[vm]);
     }
     trap_unless_from_start(t);
