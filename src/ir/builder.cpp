@@ -462,36 +462,6 @@ Val Builder::vun(VUn kind, Lane lane, Val a) {
     return op(Op::vun, a.type(), a, {}, {}, kind_imm(Op::vun, u8(kind)), u8(kind), lane);
 }
 
-// Are lanes of that width all ones or zero, by what made them?
-bool Builder::is_all_or_none(ValueId v, Lane lane) const {
-    const Inst& i = unit_.code[v];
-    if (i.op == Op::vun && VUn(i.sub) == VUn::not_) return is_all_or_none(i.a, lane);
-    return (i.op == Op::vcmp && is_vector(i.type) && lane_bytes(i.lane) >= lane_bytes(lane)) ||
-           (i.op == Op::vlanes && lane_bytes(i.lane) >= lane_bytes(lane));
-}
-Val Builder::vlanes(Lane lane, Val bits, u32 from) {
-    const u32 count = 16 / lane_bytes(lane);
-    ValueId v = bits.id();
-    for (u32 at = from;;) { // bits from `at` on of v
-        const Inst& i = unit_.code[v];
-        if (i.op == Op::vget && i.type == Type::i64 && i.lane == Lane::i64) {
-            const Inst& s = unit_.code[i.a];
-            if (s.op != Op::vset || s.lane != Lane::i64 || s.imm != i.imm) break;
-            v = s.b;
-        } else if (i.op == Op::bfi) {
-            const u32 pos = i.imm & 0xff, length = i.imm >> 8 & 0xff;
-            if (at < pos || at + count > pos + length) break;
-            v = i.b, at -= pos;
-        } else if (i.op == Op::vbits && at == 0 && lane_bytes(i.lane) == lane_bytes(lane) &&
-                   is_all_or_none(i.a, lane)) {
-            return {this, i.a};
-        } else {
-            break;
-        }
-    }
-    return op(Op::vlanes, Type::v128, bits, {}, {}, from, 0, lane);
-}
-
 Val Builder::call(const Intrinsic& f, Type t, std::initializer_list<Val> args) {
     if (f.effects & (Intrinsic::writes_state | Intrinsic::reads_state | Intrinsic::may_exit)) observe();
     MIMIC_DCHECK(args.size() == f.args, "wrong number of arguments for an intrinsic");

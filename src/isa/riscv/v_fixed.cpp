@@ -7,8 +7,8 @@ namespace mimic::isa::riscv {
 
 namespace {
 
-constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, first_signed{.a_signed = true}, narrow{.a = 1},
-    narrow_signed{.a = 1, .a_signed = true};
+constexpr Shape same{}, same_signed{.a_signed = true, .b_signed = true}, first_signed{.a_signed = true},
+    narrow{.a = 1, .narrow = ir::VNarrow::uqxtn}, narrow_signed{.a = 1, .a_signed = true, .narrow = ir::VNarrow::sqxtn};
 
 u64 clamp_unsigned(Vec& v, i128 x) {
     i128 max = (i128{1} << v.bits) - 1;
@@ -51,22 +51,51 @@ u64 nclip(Vec& v, u64 a, u64 b, u64) { return clamp_signed(v, round_off(v, s(a),
 
 // ---- on whole registers
 
-// 31.3.8, of a result that lost one bit, by vxrm: up when it was 1; when it was 1 and the rest is odd; never; when it was
-// 1 and the rest is even.
+using ir::VBin;
+using ir::VShift;
+
+Val both(Rv& t, VBin kind, Val a, Val b) { return t.vbin(kind, ir::Lane::i64, a, b); }
+// Ones when vxrm is one of these modes, a bit each: 0 to nearest, up; 1 to nearest, even; 2 down; 3 to odd.
+Val when_rounding(Rv& t, u64 modes) {
+    return splat(t, ir::Lane::i64, -(t.imm(modes).lshr(t.get(slot_vxrm, Type::i64)) & 1));
+}
+// 31.3.8, of a sum that lost one bit: rounded up when that is 1 and, by mode, always, the rest is odd, never, it is even.
 template <bool Minus, bool Signed>
 Val average(Rv& t, const I&, const Step& s) {
-    using ir::VBin, ir::Lane;
     constexpr VBin kind = Minus    ? (Signed ? VBin::ssub_half : VBin::usub_half)
                           : Signed ? VBin::savg_down
                                    : VBin::uavg_down;
-    auto both = [&](VBin k, Val a, Val b) { return t.vbin(k, Lane::i64, a, b); };
-    auto when = [&](u64 modes) { // ones when vxrm is one of them
-        return splat(t, Lane::i64, -(t.imm(modes).lshr(t.get(slot_vxrm, Type::i64)) & 1));
-    };
-    Val down = t.vbin(kind, s.lane(), s.a, s.b), lost = both(VBin::xor_, s.a, s.b);
-    Val up = both(VBin::or_, when(0b0001), both(VBin::and_, both(VBin::xor_, down, when(0b1000)), when(0b1010)));
+    Val down = t.vbin(kind, s.lane(), s.a, s.b), lost = both(t, VBin::xor_, s.a, s.b);
+    Val odd_or_even = both(t, VBin::xor_, down, when_rounding(t, 0b1000));
+    Val up = both(t, VBin::or_, when_rounding(t, 0b0001), both(t, VBin::and_, odd_or_even, when_rounding(t, 0b1010)));
     Val one = splat(t, s.lane(), t.imm(1));
-    return t.vbin(VBin::add, s.lane(), down, both(VBin::and_, both(VBin::and_, up, lost), one));
+    return t.vbin(VBin::add, s.lane(), down, both(t, VBin::and_, both(t, VBin::and_, up, lost), one));
+}
+// 31.3.8, of a shift that lost some low bits of a, ones in `lost`: rounded up by the highest of them when, by mode, always,
+// others are set or the rest is odd; and to odd.
+Val rounded(Rv& t, const Step& s, Val a, Val down, Val lost) {
+    auto any = [&](Val mask) { return t.op(Op::vcmp, Type::v128, a, mask, {}, 0, u8(ir::VRel::tst), s.lane()); };
+    Val one = splat(t, s.lane(), t.imm(1));
+    Val below = t.op(Op::vshift, Type::v128, lost, {}, {}, 1, u8(VShift::lshr), s.lane());
+    Val highest = any(both(t, VBin::xor_, lost, below)), others = any(below);
+    Val up = both(t, VBin::or_, when_rounding(t, 0b0001),
+                  both(t, VBin::and_, when_rounding(t, 0b0010), both(t, VBin::or_, others, down)));
+    Val to_odd = both(t, VBin::and_, when_rounding(t, 0b1000), any(lost));
+    Val sum = t.vbin(VBin::add, s.lane(), down, both(t, VBin::and_, both(t, VBin::and_, up, highest), one));
+    return both(t, VBin::or_, sum, both(t, VBin::and_, to_odd, one));
+}
+template <bool Signed>
+Val shift_rounded(Rv& t, const I& i, const Step& s) {
+    const u64 most = (8u << s.log) - 1;
+    Val a = quiet(t, s, s.a);
+    if (i[width] == 3) {
+        const u64 by = u64(i[uimm]) & most;
+        Val down = t.op(Op::vshift, Type::v128, a, {}, {}, by, u8(Signed ? VShift::ashr : VShift::lshr), s.lane());
+        return by ? rounded(t, s, a, down, splat(t, s.lane(), t.imm((u64{1} << by) - 1))) : a;
+    }
+    Val by = both(t, VBin::and_, s.b, splat(t, s.lane(), t.imm(most))), one = splat(t, s.lane(), t.imm(1));
+    Val lost = t.vbin(VBin::sub, s.lane(), t.vbin(VBin::shl, s.lane(), one, by), one);
+    return rounded(t, s, a, t.vbin(Signed ? VBin::ashr : VBin::lshr, s.lane(), a, by), lost);
 }
 
 // clang-format off
@@ -91,18 +120,18 @@ constexpr R rows[] = {
     {"vasub.vx   {vd}, {vs2}, {rs1}{vm}",         "001011 vm rs2 rs1 110 rd 1010111",    elements<asub, same_signed.with(From::x), average<true, true>>},
     {"vsmul.vv   {vd}, {vs2}, {vs1}{vm}",         "100111 vm rs2 rs1 000 rd 1010111",    elements<smul, same_signed>},
     {"vsmul.vx   {vd}, {vs2}, {rs1}{vm}",         "100111 vm rs2 rs1 100 rd 1010111",    elements<smul, same_signed.with(From::x)>},
-    {"vssrl.vv   {vd}, {vs2}, {vs1}{vm}",         "101010 vm rs2 rs1 000 rd 1010111",    elements<ssrl, same>},
-    {"vssrl.vx   {vd}, {vs2}, {rs1}{vm}",         "101010 vm rs2 rs1 100 rd 1010111",    elements<ssrl, same.with(From::x)>},
-    {"vssrl.vi   {vd}, {vs2}, {uimm}{vm}",        "101010 vm rs2 uimm 011 rd 1010111",   elements<ssrl, same.with(From::imm_unsigned)>},
-    {"vssra.vv   {vd}, {vs2}, {vs1}{vm}",         "101011 vm rs2 rs1 000 rd 1010111",    elements<ssra, first_signed>},
-    {"vssra.vx   {vd}, {vs2}, {rs1}{vm}",         "101011 vm rs2 rs1 100 rd 1010111",    elements<ssra, first_signed.with(From::x)>},
-    {"vssra.vi   {vd}, {vs2}, {uimm}{vm}",        "101011 vm rs2 uimm 011 rd 1010111",   elements<ssra, first_signed.with(From::imm_unsigned)>},
-    {"vnclipu.wv {vd}, {vs2}, {vs1}{vm}",         "101110 vm rs2 rs1 000 rd 1010111",    elements<nclipu, narrow>},
-    {"vnclipu.wx {vd}, {vs2}, {rs1}{vm}",         "101110 vm rs2 rs1 100 rd 1010111",    elements<nclipu, narrow.with(From::x)>},
-    {"vnclipu.wi {vd}, {vs2}, {uimm}{vm}",        "101110 vm rs2 uimm 011 rd 1010111",   elements<nclipu, narrow.with(From::imm_unsigned)>},
-    {"vnclip.wv  {vd}, {vs2}, {vs1}{vm}",         "101111 vm rs2 rs1 000 rd 1010111",    elements<nclip, narrow_signed>},
-    {"vnclip.wx  {vd}, {vs2}, {rs1}{vm}",         "101111 vm rs2 rs1 100 rd 1010111",    elements<nclip, narrow_signed.with(From::x)>},
-    {"vnclip.wi  {vd}, {vs2}, {uimm}{vm}",        "101111 vm rs2 uimm 011 rd 1010111",   elements<nclip, narrow_signed.with(From::imm_unsigned)>},
+    {"vssrl.vv   {vd}, {vs2}, {vs1}{vm}",         "101010 vm rs2 rs1 000 rd 1010111",    elements<ssrl, same, shift_rounded<false>>},
+    {"vssrl.vx   {vd}, {vs2}, {rs1}{vm}",         "101010 vm rs2 rs1 100 rd 1010111",    elements<ssrl, same.with(From::x), shift_rounded<false>>},
+    {"vssrl.vi   {vd}, {vs2}, {uimm}{vm}",        "101010 vm rs2 uimm 011 rd 1010111",   elements<ssrl, same.with(From::imm_unsigned), shift_rounded<false>>},
+    {"vssra.vv   {vd}, {vs2}, {vs1}{vm}",         "101011 vm rs2 rs1 000 rd 1010111",    elements<ssra, first_signed, shift_rounded<true>>},
+    {"vssra.vx   {vd}, {vs2}, {rs1}{vm}",         "101011 vm rs2 rs1 100 rd 1010111",    elements<ssra, first_signed.with(From::x), shift_rounded<true>>},
+    {"vssra.vi   {vd}, {vs2}, {uimm}{vm}",        "101011 vm rs2 uimm 011 rd 1010111",   elements<ssra, first_signed.with(From::imm_unsigned), shift_rounded<true>>},
+    {"vnclipu.wv {vd}, {vs2}, {vs1}{vm}",         "101110 vm rs2 rs1 000 rd 1010111",    elements<nclipu, narrow, shift_rounded<false>>},
+    {"vnclipu.wx {vd}, {vs2}, {rs1}{vm}",         "101110 vm rs2 rs1 100 rd 1010111",    elements<nclipu, narrow.with(From::x), shift_rounded<false>>},
+    {"vnclipu.wi {vd}, {vs2}, {uimm}{vm}",        "101110 vm rs2 uimm 011 rd 1010111",   elements<nclipu, narrow.with(From::imm_unsigned), shift_rounded<false>>},
+    {"vnclip.wv  {vd}, {vs2}, {vs1}{vm}",         "101111 vm rs2 rs1 000 rd 1010111",    elements<nclip, narrow_signed, shift_rounded<true>>},
+    {"vnclip.wx  {vd}, {vs2}, {rs1}{vm}",         "101111 vm rs2 rs1 100 rd 1010111",    elements<nclip, narrow_signed.with(From::x), shift_rounded<true>>},
+    {"vnclip.wi  {vd}, {vs2}, {uimm}{vm}",        "101111 vm rs2 uimm 011 rd 1010111",   elements<nclip, narrow_signed.with(From::imm_unsigned), shift_rounded<true>>},
 };
 // clang-format on
 

@@ -73,6 +73,12 @@ Val shift_whole(Rv& t, const I& i, const Step& s) {
     if (i[width] == 3) return t.op(Op::vshift, Type::v128, s.a, {}, {}, u64(i[uimm]) & most, u8(ByNumber), s.lane());
     return t.vbin(ByLane, s.lane(), s.a, t.vbin(ir::VBin::and_, s.lane(), s.b, splat(t, s.lane(), t.imm(most))));
 }
+// The unsigned product is too great by b in the high half where a is negative.
+Val mulhsu_whole(Rv& t, const I&, const Step& s) {
+    Val high = t.vbin(ir::VBin::mulhu, s.lane(), s.a, s.b);
+    Val sign = t.op(Op::vshift, Type::v128, s.a, {}, {}, (8u << s.log) - 1, u8(ir::VShift::ashr), s.lane());
+    return t.vbin(ir::VBin::sub, s.lane(), high, t.vbin(ir::VBin::and_, s.lane(), s.b, sign));
+}
 template <ir::VTern Kind, bool TimesOld>
 Val multiply_add(Rv& t, const I&, const Step& s) {
     return t.op(Op::vtern, Type::v128, s.b, TimesOld ? s.d : s.a, TimesOld ? s.a : s.d, 0, u8(Kind), s.lane());
@@ -198,8 +204,8 @@ constexpr R rows[] = {
     {"vmulhu.vx  {vd}, {vs2}, {rs1}{vm}",         "100100 vm rs2 rs1 110 rd 1010111",    elements<mulhu, same.with(From::x), vbin<ir::VBin::mulhu>>},
     {"vmul.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 010 rd 1010111",    elements<mul, same, vbin<ir::VBin::mul>>},
     {"vmul.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 110 rd 1010111",    elements<mul, same.with(From::x), vbin<ir::VBin::mul>>},
-    {"vmulhsu.vv {vd}, {vs2}, {vs1}{vm}",         "100110 vm rs2 rs1 010 rd 1010111",    elements<mulhsu, first_signed>},
-    {"vmulhsu.vx {vd}, {vs2}, {rs1}{vm}",         "100110 vm rs2 rs1 110 rd 1010111",    elements<mulhsu, first_signed.with(From::x)>},
+    {"vmulhsu.vv {vd}, {vs2}, {vs1}{vm}",         "100110 vm rs2 rs1 010 rd 1010111",    elements<mulhsu, first_signed, mulhsu_whole>},
+    {"vmulhsu.vx {vd}, {vs2}, {rs1}{vm}",         "100110 vm rs2 rs1 110 rd 1010111",    elements<mulhsu, first_signed.with(From::x), mulhsu_whole>},
     {"vmulh.vv   {vd}, {vs2}, {vs1}{vm}",         "100111 vm rs2 rs1 010 rd 1010111",    elements<mulh, same_signed, vbin<ir::VBin::mulhs>>},
     {"vmulh.vx   {vd}, {vs2}, {rs1}{vm}",         "100111 vm rs2 rs1 110 rd 1010111",    elements<mulh, same_signed.with(From::x), vbin<ir::VBin::mulhs>>},
     {"vdivu.vv   {vd}, {vs2}, {vs1}{vm}",         "100000 vm rs2 rs1 010 rd 1010111",    elements<divu, same>},

@@ -93,6 +93,7 @@ void mask_set(Rv& t, const I& i) {
         Val v = active_word(t, i, 0), below = v - 1;
         Val word = Which == Around::including ? v ^ below : v & -v;
         if (Which == Around::before) word = word - 1;
+        if (vlmax(vconfig(i)) < 64) word = word & i64((u64{1} << vlmax(vconfig(i))) - 1);
         return put_mask(t, i, &word, !i[vm]);
     }
     trap_unless_from_start(t);
@@ -138,8 +139,9 @@ void indices(Rv& t, const I& i) {
 
 // ---- 31.16
 
-// Element 0, whatever vl is.
+// Element 0, whatever vl and vstart are.
 Val first_element(Rv& t, const I& i, Type type, ir::Lane lane) {
+    if (!is_full(i)) t.put(slot_vstart, t.imm(0));
     return t.op(Op::vget, type, t.get(u16(slot_v + i[rs2]), Type::v128), {}, {}, 0, 0, lane);
 }
 // 31.3.7: the end of every instruction.

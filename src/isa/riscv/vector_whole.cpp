@@ -23,7 +23,9 @@ public:
     }
     void run(WholeFn f) {
         for (u32 n = 0; n < 1u << std::max(c_.lmul + by_, 0); ++n) result(n, f(t_, i_, step(n)));
-        if (s_.to_mask) put_mask(t_, i_, words_, !s_.carry && !i_[vm]);
+        if (!s_.to_mask) return;
+        if (c_.lmul < 0) words_[0] = words_[0] & i64((u64{1} << vlmax(c_)) - 1);
+        put_mask(t_, i_, words_, !s_.carry && !i_[vm]);
     }
 
 private:
@@ -87,10 +89,15 @@ private:
             lower_ = r;
         }
     }
+    // One by one where lanes are clamped, which hosts can.
     Val narrowed(Val low, Val high) {
-        bool fp = s_.narrow >= ir::VNarrow::fcvt;
-        u64 arg = fp ? dynamic_rounding : 0;
-        return t_.op(Op::vnarrow, Type::v128, low, high, {}, arg, u8(s_.narrow), fp ? fp_lane(log_) : int_lane(log_));
+        const bool fp = s_.narrow >= ir::VNarrow::fcvt, clamps = s_.narrow != ir::VNarrow::trunc && !fp;
+        auto narrow = [&](Val a, Val b) {
+            return t_.op(Op::vnarrow, Type::v128, a, b, {}, fp ? dynamic_rounding : 0, u8(s_.narrow),
+                         fp ? fp_lane(log_) : int_lane(log_));
+        };
+        if (!clamps || !high) return narrow(low, high);
+        return t_.op(Op::vzip, Type::v128, narrow(low, {}), narrow(high, {}), {}, 0, 0, ir::Lane::i64);
     }
     void put(u32 n, Val r) {
         u16 to = u16(slot_v + i_[rd] + n);
@@ -127,14 +134,16 @@ Val active_lanes(Rv& t, const I& i, i32 log, i32 lmul, u32 n) {
 }
 
 void put_mask(Rv& t, const I& i, const Val* words, bool masked) {
-    u64 bits = vlmax(vconfig(i));
+    const u64 bits = vlmax(vconfig(i));
     u16 to = u16(slot_v + i[rd]);
     Val v = t.get(to, Type::v128);
     for (u32 n = 0; n * 64 < bits; ++n) {
-        u32 count = u32(std::min<u64>(bits - n * 64, 64));
+        const u64 count = bits - n * 64, low = count < 64 ? (u64{1} << count) - 1 : ~u64{0};
         Val word = words[n], old = t.op(Op::vget, Type::i64, v, {}, {}, n, 0, ir::Lane::i64);
-        if (masked) word = old ^ ((old ^ word) & mask_word(t, 0, n));
-        if (count < 64) word = old.bfi(word, 0, count);
+        if (masked)
+            word = old ^ (((old ^ word) & mask_word(t, 0, n)) & i64(low));
+        else if (count < 64)
+            word = (old & i64(~low)) | word;
         v = t.op(Op::vset, Type::v128, v, word, {}, n, 0, ir::Lane::i64);
     }
     t.put(to, v);

@@ -28,7 +28,8 @@ Val mask_lanes(Rv& t, i32 log, u32 n);
 Val active_lanes(Rv& t, const I& i, i32 log, i32 lmul, u32 n);
 // Of the register of a group of a part of one: bytes of ones, then zeros.
 Val lower_part(Rv& t, i32 lmul);
-// Replaces bits 0 to VLMAX - 1 of mask register vd by those of words, 64 each; masked, where v0 says.
+// Replaces bits 0 to VLMAX - 1 of mask register vd by those of words, 64 each, which have no others; masked, where v0
+// says.
 void put_mask(Rv& t, const I& i, const Val* words, bool masked);
 // 64 bits of a mask register.
 inline Val mask_word(Rv& t, i64 reg, u32 n) {
