@@ -144,23 +144,17 @@ Val first_element(Rv& t, const I& i, Type type, ir::Lane lane) {
     if (!is_full(i)) t.put(slot_vstart, t.imm(0));
     return t.op(Op::vget, type, t.get(u16(slot_v + i[rs2]), Type::v128), {}, {}, 0, 0, lane);
 }
-// 31.3.7: the end of every instruction.
-void begin_anew(Rv& t, const I& i) {
-    if (!is_full(i)) t.put(slot_vstart, t.imm(0));
-}
 void to_x(Rv& t, const I& i) {
     VConfig c = vconfig(i);
     if (!c.valid) return t.illegal();
     constexpr Type types[] = {Type::i8, Type::i16, Type::i32, Type::i64};
     Val e = first_element(t, i, types[c.sew], int_lane(c.sew));
     t.x(i[rd], c.sew == 3 ? e : e.sext(Type::i64));
-    begin_anew(t, i);
 }
 void to_f(Rv& t, const I& i) {
     VConfig c = vconfig(i);
     if (!c.valid || c.sew < 2 || i.context.bad_frm) return t.illegal();
     t.f(i[rd], first_element(t, i, c.sew == 3 ? Type::f64 : Type::f32, fp_lane(c.sew)));
-    begin_anew(t, i);
 }
 u64 set_element(Vec& v) {
     if (v.vstart < v.vl) v.set(v.rd, 0, v.sew, v.scalar);
