@@ -369,9 +369,10 @@ Translation* Cpu::locate_fault() {
     auto it = std::upper_bound(t->faults.begin(), t->faults.end(), offset,
                                [](u32 o, const jit::Emitted::Fault& f) { return o < f.offset; });
     MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
-    header_->pc = header_->code_base + std::prev(it)->pc;
-    s.backend->settle(header_, std::prev(it)->owed);
-    header_->mode = t->mode;
+    const jit::Emitted::Fault& fault = *std::prev(it);
+    header_->pc = header_->code_base + fault.pc;
+    header_->mode = fault.mode;
+    s.backend->settle(header_, fault.owed);
     header_->fault_address -= s.options.guest_base;
     return t;
 }

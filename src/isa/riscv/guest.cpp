@@ -159,9 +159,7 @@ public:
             std::memcpy(out, home(&cpu, system_slots[slot_of(n)]), 8);
             return;
         }
-        u32 fcsr;
-        std::memcpy(&fcsr, home(&cpu, slots[slot_frm]), 4);
-        fcsr = fcsr << 5 | ir::reversed_flags(cpu.fp.flags);
+        const u32 fcsr = get_fcsr(cpu);
         std::memcpy(out, &fcsr, 4);
     }
     void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
@@ -173,11 +171,7 @@ public:
         }
         u32 fcsr;
         std::memcpy(&fcsr, in, 4);
-        u32 frm = fcsr >> 5 & 7;
-        std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
-        // 20.2: in the opposite order
-        cpu.fp = {.flags = ir::reversed_flags(fcsr) | (cpu.fp.flags & ir::fpflag::saturated), .mode = frm};
-        cpu.mode = has_system() ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
+        set_fcsr(cpu, fcsr, has_system());
     }
 
 private:
@@ -258,6 +252,18 @@ Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
 }
 
 } // namespace
+
+u32 get_fcsr(ir::CpuHeader& cpu) {
+    u32 frm;
+    std::memcpy(&frm, home(&cpu, slots[slot_frm]), 4);
+    return frm << 5 | ir::reversed_flags(cpu.fp.flags); // 20.2: in the opposite order
+}
+void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system) {
+    const u32 frm = fcsr >> 5 & 7;
+    std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
+    cpu.fp = {.flags = ir::reversed_flags(fcsr) | (cpu.fp.flags & ir::fpflag::saturated), .mode = frm};
+    cpu.mode = system ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
+}
 
 constinit const ir::GuestState state_rv64_system{
     "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};

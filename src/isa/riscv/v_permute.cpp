@@ -139,8 +139,9 @@ void indices(Rv& t, const I& i) {
 
 // ---- 31.16
 
-// Element 0, whatever vl is.
+// Element 0, whatever vl and vstart are.
 Val first_element(Rv& t, const I& i, Type type, ir::Lane lane) {
+    if (!is_full(i)) t.put(slot_vstart, t.imm(0));
     return t.op(Op::vget, type, t.get(u16(slot_v + i[rs2]), Type::v128), {}, {}, 0, 0, lane);
 }
 void to_x(Rv& t, const I& i) {
