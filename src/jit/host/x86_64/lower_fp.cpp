@@ -263,7 +263,8 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
 bool Lowering::rounds_late(u32 n) const {
     const IrInst& i = inst(n);
     const bool narrows = (i.op == Op::fcvt && i.type == Type::f32) || i.op == Op::vnarrow;
-    const bool lanes = (i.op == Op::vbin && (VBin(i.sub) == VBin::fmul || VBin(i.sub) == VBin::fdiv)) || i.op == Op::vtern;
+    const bool lanes =
+        (i.op == Op::vbin && (VBin(i.sub) == VBin::fmul || VBin(i.sub) == VBin::fdiv)) || i.op == Op::vtern;
     return nan_rules_ == NanRules::guest && guest_.fp->tininess_before_rounding &&
            (i.op == Op::fmul || i.op == Op::fdiv || i.op == Op::fma || narrows || lanes);
 }
