@@ -53,6 +53,14 @@ Result<File> File::adopt(Loop& loop, int fd, std::string path, Aio aio) {
     return file;
 }
 
+File::File(File&& other) noexcept
+    : loop_(other.loop_)
+    , engine_(other.engine_)
+    , fd_(std::exchange(other.fd_, -1))
+    , block_device_(other.block_device_)
+    , alignment_(other.alignment_)
+    , path_(std::move(other.path_)) {}
+
 File::~File() {
     if (fd_ >= 0) ::close(fd_);
 }

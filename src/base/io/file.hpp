@@ -22,7 +22,7 @@ public:
     static Result<File> open(Loop& loop, const std::string& path, const FileOpen& how);
     // Takes over a descriptor.
     static Result<File> adopt(Loop& loop, int fd, std::string path, Aio aio);
-    File(File&& other) noexcept : File(static_cast<const File&>(other)) { other.fd_ = -1; }
+    File(File&& other) noexcept;
     File& operator=(File&&) = delete;
     ~File();
 
@@ -31,8 +31,7 @@ public:
     bool is_block_device() const { return block_device_; }
     // What offsets, lengths and addresses must be multiples of: 1 without O_DIRECT.
     u32 alignment() const { return alignment_; }
-    // The name of what moves `length` bytes at a time.
-    std::string_view engine(u64 length = 0) const { return engine_for(length).name(); }
+    std::string_view engine() const { return engine_->name(); }
 
     // The present size in bytes, of the file or the device.
     Result<u64> size() const;
@@ -54,7 +53,6 @@ public:
 
 private:
     File(Loop& loop, int fd, std::string path) : loop_(&loop), fd_(fd), path_(std::move(path)) {}
-    File(const File&) = default; // only to move from: all members, whichever there are
     Result<void> inspect(bool direct);
 
     Loop* loop_;

@@ -211,16 +211,6 @@ TEST_P(FileTest, MovesMoreThanTheKernelTakesAtOnce) {
     EXPECT_EQ(back, data);
 }
 
-TEST_P(FileTest, StaysWhatItIsWhenItMoves) {
-    if (GetParam() == Aio::io_uring && !loop_->engine(Aio::io_uring)) GTEST_SKIP() << "no io_uring on this host";
-    File file = open_scratch();
-    std::string_view small = file.engine(512), large = file.engine(1u << 20);
-    File moved(std::move(file));
-    EXPECT_EQ(moved.engine(512), small);
-    EXPECT_EQ(moved.engine(1u << 20), large);
-    if (GetParam() == Aio::automatic) EXPECT_EQ(large, "threads");
-}
-
 TEST_P(FileTest, ReportsErrorsWithTheName) {
     if (GetParam() == Aio::io_uring && !loop_->engine(Aio::io_uring)) GTEST_SKIP() << "no io_uring on this host";
     auto file = File::open(*loop_, "/dev/full", {.write = true, .aio = GetParam()});
