@@ -1,6 +1,7 @@
 // The walk over a unit, and slots.
 #include "jit/host/x86_64/lower.hpp"
 #include "base/check.hpp"
+#include "ir/operands.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
 
@@ -130,7 +131,8 @@ void Lowering::instruction(u32 n) {
         return from_scratch(n, first_result + i.sub);
     default: break;
     }
-    if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
+    const bool by_body = an_->fp_by_body && ir::is_fp_operation(i);
+    if (!by_body && (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n))) return;
     if (waiting_.on) check_now();
     if (owing()) settle();
     evaluate(n);

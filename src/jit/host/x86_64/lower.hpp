@@ -53,6 +53,8 @@ constexpr u32 late_register(u32 late, u32 temp) { return late >> 5 * temp & 31; 
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
 // MXCSR (Intel SDM vol. 1, figure 10-3): the five flags of IEEE 754, that of denormal operands, and the masks of the six.
 inline constexpr u32 mxcsr_ieee = 0x3d, mxcsr_denormal = 2, mxcsr_masks = 0x1f80;
+// And the modes: rounding control; flush-to-zero and denormals-are-zeros.
+inline constexpr u32 mxcsr_rc = 0x6000, mxcsr_flush = 0x8040;
 // A trap takes some 10 000 cycles, asking for the flags 15 and more: where flags are cleared and raised again and again,
 // traps are armed seldom.
 inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16;
