@@ -131,8 +131,9 @@ void Lowering::instruction(u32 n) {
         return from_scratch(n, first_result + i.sub);
     default: break;
     }
-    const bool by_body = an_->fp_by_body && ir::is_fp_operation(i);
-    if (!by_body && (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n))) return;
+    const bool flushes = an_->fp_by_body && ir::flushes(i);
+    if (flushes && fp_flushing(n)) return;
+    if (!flushes && (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n))) return;
     if (waiting_.on) check_now();
     if (owing()) settle();
     evaluate(n);

@@ -118,6 +118,7 @@ private:
     struct Known {          // of what a register holds
         u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
         bool boxed = false; // bits 32 to 63 are ones
+        u8 normal = 0;      // no lane of this width is a denormal number: 32 or 64
     };
 
     // registers.cpp
@@ -220,6 +221,7 @@ private:
     void flags_value(u32 n);
     Gp read_host_flags(u32 n, u32 bits);
     void flags_of_fcmp(u32 n);
+    void fcmp_flags(Gp r, Gp x, bool inverted); // from the host's comparison; x is a temporary
     asmjit::x86::CondCode flag_condition(ValueId v);
     asmjit::x86::CondCode flag_bits_condition(const Inst& i);
 
@@ -326,6 +328,22 @@ private:
     void reversed_fp_flags(u32 n);
     void ask_fp_flags(Gp d, Gp t, Label back);
     void fp_mode(u32 n);
+
+    // lower_fp_flush.cpp
+    struct Operands;
+    bool fp_flushing(u32 n);
+    void classify(asmjit::x86::KReg k, Xmm x, bool f64, bool all, u32 classes);
+    void look(Xmm x, bool f64, bool all, u32 classes);
+    void look_at_operands(const Operands& o, bool f64, bool all, u32 classes);
+    bool jump_if_found(Label to);
+    bool flushing_arithmetic(u32 n, bool all);
+    bool flushing_compare(u32 n);
+    bool flushing_to_int(u32 n);
+    bool flushing_extreme(u32 n);
+    bool flushing_round(u32 n);
+    bool flushing_lanes(u32 n);
+    void redo_body(const Operands& o, Gp out);
+    u32 looks_ = 0; // 1: k1 has what was found; 2: k2, too
 
     // lower_fp_round.cpp
     void v_round(Xmm r, Xmm a, ir::Round round, bool f64, bool raise, Label beyond);
