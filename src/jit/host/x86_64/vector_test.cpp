@@ -54,6 +54,9 @@ constexpr u32 state_bytes = 16 * vectors + 48, counter = vectors + 7;
 
 constexpr u32 flags = 0x1f | ir::fpflag::saturated;
 constexpr ir::GuestState arm{"arm-rules", slots, state_bytes, &softfloat::env::aarch64, nullptr, flags};
+// Its operations flush to zero, as all of its units are made for.
+constexpr ir::GuestState flushing{
+    "flushing", slots, state_bytes, &softfloat::env::aarch64, nullptr, flags | softfloat::flag::denormal_flushed, 0, 1};
 constexpr ir::GuestState canonical{"riscv-rules", slots, state_bytes, &softfloat::env::riscv, nullptr, flags};
 constexpr ir::GuestState intel{"x86-rules", slots, state_bytes, &softfloat::env::x86_sse, nullptr, flags};
 
@@ -75,7 +78,8 @@ public:
     }
 
     // Translates; false when the back end refuses.
-    bool translate(const ir::Unit& unit) {
+    bool translate(ir::Unit unit) {
+        unit.key.mode = guest_.fp_by_body;
         emitted_.text = &text_;
         analysis_.run(unit, guest_, backend_->plan());
         u64 room = 0;
@@ -92,6 +96,7 @@ public:
     }
     // Runs both from the state that random_state makes; what differs.
     std::string difference(const ir::Unit& unit, const ir::RandomOptions& seed, ir::FpEnv fp) {
+        if (guest_.fp_by_body) fp.mode |= ir::fpmode::flush_inputs | ir::fpmode::flush_outputs;
         random_state(guest_, seed, cpu(oracle_));
         std::memcpy(jit_ + ir::slots_offset, oracle_ + ir::slots_offset, guest_.bytes);
         for (u8* state : {jit_, oracle_}) {
@@ -586,6 +591,7 @@ TEST_P(VectorTest, TurningBlocks) {
 
 INSTANTIATE_TEST_SUITE_P(Levels, VectorTest,
                          testing::Values(Level{"arm_v2", arm, 2}, Level{"arm_v3", arm, 3}, Level{"arm_v4", arm, 4},
+                                         Level{"flushing_v3", flushing, 3}, Level{"flushing_v4", flushing, 4},
                                          Level{"riscv_v2", canonical, 2}, Level{"riscv_v4", canonical, 4},
                                          Level{"x86_v3", intel, 3}),
                          [](const auto& level) { return std::string(level.param.name); });
