@@ -30,13 +30,19 @@ constexpr u32 is_zero = 0x06, is_infinite = 0x18, is_denormal = 0x20, is_negativ
 
 bool scalar(Type t) { return t == Type::f32 || t == Type::f64; }
 
+// k = the lanes of x, or its first one, that are of these classes.
+void classify(Assembler& a, KReg k, Xmm x, bool f64, bool all, u32 classes) {
+    constexpr u32 ids[2][2] = {{X::kIdVfpclassss, X::kIdVfpclasssd}, {X::kIdVfpclassps, X::kIdVfpclasspd}};
+    a.emit(ids[all][f64], k, x, imm(classes));
+}
+
 // How the host computes an operation: of one lane, and of all; f32, f64 (of what is computed from).
 struct Host {
     u32 one[2] = {}, all[2] = {};
     u8 result = 0; // classes of the first computation's result that ask for the body; 0: there is no first computation
-    u8 operand = is_denormal;     // the same of operands
-    bool other_width = false;     // the result has
-    bool is_fma = false;          // c + a * b and the like
+    u8 operand = is_denormal;        // the same of operands
+    bool other_width = false;        // the result has
+    bool is_fma = false;             // c + a * b and the like
     u8 zero_of_a = 0, zero_of_b = 0; // classes of operands whose result is zero, and not because it would be tiny
 };
 constexpr u8 exact = is_denormal | is_nan; // what is tiny is exact: zero is zero
@@ -156,16 +162,10 @@ bool Lowering::fp_flushing(u32 n) {
     }
 }
 
-// k = the lanes of x, or its first one, that are of these classes.
-void Lowering::classify(KReg k, Xmm x, bool f64, bool all, u32 classes) {
-    constexpr u32 ids[2][2] = {{X::kIdVfpclassss, X::kIdVfpclasssd}, {X::kIdVfpclassps, X::kIdVfpclasspd}};
-    a_.emit(ids[all][f64], k, x, imm(classes));
-}
-
 // Collects in k1 what asks for the body, as all looks but the last have it; jump_if_found jumps if there is something.
 void Lowering::look(Xmm x, bool f64, bool all, u32 classes) {
-    if (looks_ == 2) a_.korb(k1, k1, k2);
-    classify(looks_ ? k2 : k1, x, f64, all, classes);
+    if (looks_ == 2) a_.korb(k1, k1, k3);
+    classify(a_, looks_ ? k3 : k1, x, f64, all, classes);
     looks_ = looks_ ? 2 : 1;
 }
 void Lowering::look_at_operands(const Operands& o, bool f64, bool all, u32 classes) {
@@ -178,7 +178,7 @@ void Lowering::look_at_operands(const Operands& o, bool f64, bool all, u32 class
 // False: nothing was looked at.
 bool Lowering::jump_if_found(Label to) {
     if (!looks_) return false;
-    a_.kortestb(k1, looks_ == 2 ? k2 : k1);
+    a_.kortestb(k1, looks_ == 2 ? k3 : k1);
     a_.jnz(to);
     looks_ = 0;
     return true;
@@ -206,7 +206,7 @@ bool Lowering::flushing_arithmetic(u32 n, bool all) {
         if (host->is_fma) a_.vmovaps(r, c);
         if (first) a_.rz_sae();
         if (!first && !all) a_.k(first_lane).z(); // zeros above
-        const bool wide = all && first; // as which lanes suppress exceptions; those above have zeros
+        const bool wide = all && first;           // as which lanes suppress exceptions; those above have zeros
         if (unary && !(first && host->other_width))
             a_.emit(id, r, a);
         else if (wide)
@@ -234,11 +234,11 @@ bool Lowering::flushing_arithmetic(u32 n, bool all) {
             for (u32 k = 0; k < o.count; ++k) look(o.regs[k], d, all, is_denormal);
             look(t, to_f64, all, exact);
             jump_if_found(odd);
-            classify(k1, t, to_f64, all, is_zero);
-            classify(k2, a, d, all, host->zero_of_a);
-            a_.kandnb(k1, k2, k1);
-            classify(k2, b, d, all, host->zero_of_b);
-            a_.kandnb(k1, k2, k1);
+            classify(a_, k1, t, to_f64, all, is_zero);
+            classify(a_, k3, a, d, all, host->zero_of_a);
+            a_.kandnb(k1, k3, k1);
+            classify(a_, k3, b, d, all, host->zero_of_b);
+            a_.kandnb(k1, k3, k1);
             a_.kortestb(k1, k1);
             a_.jz(go);
             a_.bind(odd);
@@ -260,8 +260,8 @@ bool Lowering::flushing_compare(u32 n) {
     Label body = a_.newLabel(), back = a_.newLabel();
     look_at_operands(o, d, false, is_denormal);
     const bool looked = jump_if_found(body);
-    a_.emit(d ? (quiet ? X::kIdVucomisd : X::kIdVcomisd) : (quiet ? X::kIdVucomiss : X::kIdVcomiss),
-            o.regs[exchanged], o.regs[!exchanged]);
+    a_.emit(d ? (quiet ? X::kIdVucomisd : X::kIdVcomisd) : (quiet ? X::kIdVucomiss : X::kIdVcomiss), o.regs[exchanged],
+            o.regs[!exchanged]);
     if (flags) {
         fcmp_flags(r, t, i.imm & ir::flags_invert_c);
     } else {

@@ -338,7 +338,7 @@ constexpr Exception exceptions[] = {
 } // namespace
 
 extern const SoakGuest soak_aarch64;
-constinit const SoakGuest soak_aarch64{"aarch64", "max", "max,sve=off,sme=off", prepare, exceptions,
+constinit const SoakGuest soak_aarch64{"aarch64",   "max", "max,sve=off,sme=off", prepare, exceptions,
                                        begin_block, shape};
 
 } // namespace mimic::test::soak
