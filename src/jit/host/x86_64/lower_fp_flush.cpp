@@ -190,17 +190,15 @@ bool Lowering::flushing_arithmetic(u32 n, bool all) {
     if (!host) return false;
     const bool d = all ? i.lane == Lane::f64 : type(i.a) == Type::f64, half = i.type == Type::v64;
     const bool unary = ir::info(i.op).operands == 1;
-    Xmm a = vec(i.a), b = unary ? a : vec(i.b), c = host->is_fma ? vec(i.c) : a;
+    for (ValueId v : {i.a, unary ? i.a : i.b, host->is_fma ? i.c : i.a}) vec(v);
     if (!room(half ? 4 : 1)) return false;
-    Operands o = keep_operands(n);
-    if (half) { // in both halves, so that the upper one raises what the lower one does
-        Xmm parts[3];
-        for (u32 k = 0; k < o.count; ++k) v_double(parts[k] = vec_temp(), o.regs[k], o.regs[k]);
-        a = parts[0], b = unary ? a : parts[1], c = host->is_fma ? parts[2] : a;
-    }
-    Xmm t = vec_temp();
+    const Operands o = keep_operands(n);
+    Operands from = o;
+    if (half) // in both halves, so that the upper one raises what the lower one does
+        for (u32 k = 0; k < o.count; ++k) v_double(from.regs[k] = vec_temp(), o.regs[k], o.regs[k]);
+    const Xmm t = vec_temp(), a = from.regs[0], b = unary ? a : from.regs[1], c = from.regs[2];
     Label body = a_.newLabel(), go = a_.newLabel(), back = a_.newLabel();
-    look_at_operands(o, d, all, host->operand);
+    look_at_operands(from, d, all, host->operand);
     auto compute = [&](bool first, Xmm r) {
         const u32 id = all || !first ? host->all[d] : host->one[d];
         if (host->is_fma) a_.vmovaps(r, c);
@@ -231,7 +229,7 @@ bool Lowering::flushing_arithmetic(u32 n, bool all) {
         if (host->zero_of_a) { // a zero that comes of operands is no tiny number
             Label odd = a_.newLabel();
             looks_ = 0;
-            for (u32 k = 0; k < o.count; ++k) look(o.regs[k], d, all, is_denormal);
+            for (u32 k = 0; k < from.count; ++k) look(from.regs[k], d, all, is_denormal);
             look(t, to_f64, all, exact);
             jump_if_found(odd);
             classify(a_, k1, t, to_f64, all, is_zero);
@@ -256,7 +254,7 @@ bool Lowering::flushing_compare(u32 n) {
     const bool quiet = flags ? i.sub == 0 : i.imm == 0;
     const bool exchanged = !flags && (FRel(i.sub) == FRel::lt || FRel(i.sub) == FRel::le);
     Operands o = keep_operands(n);
-    Gp r = def(n), t = temp();
+    Gp r = an_->value[n].uses ? def(n) : temp(), t = temp(); // or for its exceptions alone
     Label body = a_.newLabel(), back = a_.newLabel();
     look_at_operands(o, d, false, is_denormal);
     const bool looked = jump_if_found(body);
