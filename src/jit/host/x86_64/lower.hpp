@@ -529,6 +529,13 @@ private:
     void look(Xmm x, bool f64, bool all, u32 classes);
     void look_at_operands(const Operands& o, bool f64, bool all, u32 classes);
     bool jump_if_found(Label to);
+    void jump_if_denormal(Xmm x, bool f64, bool all, Xmm t, Label to);
+    void jump_unless_above(Xmm t, bool f64, bool all, u64 limit, Label to);
+    void jump_if_result(Xmm r, bool f64, bool all, u32 classes, Xmm t, Label to);
+    void jump_if_small(u32 n, const Operands& from, bool f64, bool all, Xmm t, Xmm u, Label to);
+    bool check_operands(const Operands& o, bool f64, bool all, u32 classes, Xmm t, Label to);
+    void go_if_zeros(const Operands& from, Xmm t, u32 zero_of_a, u32 zero_of_b, bool f64, bool to_f64, bool all,
+                     Label go);
     bool flushing_arithmetic(u32 n, bool all);
     bool flushing_compare(u32 n);
     bool flushing_to_int(u32 n);
