@@ -215,7 +215,9 @@ void Lowering::owe(u32 n, u32 reg, u32 sources) {
     cover_[reg] = -1;
     each_bit(sources & owed_ & ~b, [&](u32 r) { cover_[r] = i8(reg); });
     if (sources & b) each_bit(lost_ & owed_, [&](u32 r) { cover_[r] = i8(reg); });
-    if (!kept_.empty() && kept_.back().reg == i8(reg) && nan_rules_ == NanRules::canonical) guards_ |= b;
+    // Infinity times zero and a NaN: the host raises nothing, and if all that reads the result asks whether it is one, or
+    // nothing does, it is not tested for anybody else's sake.
+    if (nan_rules_ != NanRules::host && (i.op == Op::fma || i.op == Op::vtern)) guards_ |= b;
 }
 
 // Operation n is about to be emitted, its operands in registers: what it takes to compute it again.
