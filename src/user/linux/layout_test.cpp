@@ -81,6 +81,8 @@ TEST(Layouts, SizesAreTheKernels) {
         // 0: 32-bit ABIs have a form of their own (halves of 64-bit times), which they bring along.
         EXPECT_TRUE(r.thirty_two == 0 || size_of(layout(r.s), big32) == r.thirty_two) << names[u32(r.s)];
     }
+    EXPECT_EQ(size_of(*restorer_layouts[u32(S::sigaction)], generic64), 32u);
+    EXPECT_EQ(size_of(*x86_64_layouts[u32(S::sigaction)], generic64), 32u);
     EXPECT_EQ(size_of(*x86_64_layouts[u32(S::stat)], generic64), 144u);
     EXPECT_EQ(size_of(*x86_64_layouts[u32(S::epoll_event)], generic64), 12u);
     EXPECT_EQ(size_of(*x86_64_layouts[u32(S::semid_ds)], generic64), 104u);

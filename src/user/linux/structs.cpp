@@ -192,8 +192,8 @@ constexpr Field cap_data_f[] = {FIELD(CapData, effective, u32), FIELD(CapData, p
 // ---- signals ----
 constexpr Field sigaction_f[] = {FIELD(SigAction, handler, ulong), FIELD(SigAction, flags, ulong),
                                  FIELD(SigAction, mask, u64)};
-constexpr Field sigaction_x86_64_f[] = {FIELD(SigAction, handler, ulong), FIELD(SigAction, flags, ulong),
-                                        FIELD(SigAction, restorer, ulong), FIELD(SigAction, mask, u64)};
+constexpr Field sigaction_restorer_f[] = {FIELD(SigAction, handler, ulong), FIELD(SigAction, flags, ulong),
+                                          FIELD(SigAction, restorer, ulong), FIELD(SigAction, mask, u64)};
 constexpr Field stack_f[] = {FIELD(SigStack, sp, ulong), FIELD(SigStack, flags, s32), FIELD(SigStack, size, ulong)};
 constexpr Field u64_f[] = {{"value", Kind::u64, 1, 0, 8}};
 constexpr Field sigevent_f[] = {FIELD(SigEvent, value, ulong), FIELD(SigEvent, signo, s32),
@@ -400,7 +400,7 @@ LAYOUT(fd_pair, FdPair);
 
 constexpr Layout stat_x86_64_l = make("stat", stat_x86_64_f, sizeof(struct stat));
 constexpr Layout epoll_event_x86_64_l = make("epoll_event", epoll_event_f, sizeof(struct epoll_event), true);
-constexpr Layout sigaction_x86_64_l = make("sigaction", sigaction_x86_64_f, sizeof(SigAction));
+constexpr Layout sigaction_restorer_l = make("sigaction", sigaction_restorer_f, sizeof(SigAction));
 constexpr Layout semid_x86_64_l = make("semid_ds", semid_x86_64_f, sizeof(struct semid_ds));
 
 constexpr Layouts make_generic() {
@@ -410,11 +410,15 @@ constexpr Layouts make_generic() {
 #undef STRUCT
     };
 }
-constexpr Layouts make_x86_64() {
+constexpr Layouts make_restorer() {
     Layouts l = make_generic();
+    l[u32(S::sigaction)] = &sigaction_restorer_l;
+    return l;
+}
+constexpr Layouts make_x86_64() {
+    Layouts l = make_restorer();
     l[u32(S::stat)] = &stat_x86_64_l;
     l[u32(S::epoll_event)] = &epoll_event_x86_64_l;
-    l[u32(S::sigaction)] = &sigaction_x86_64_l;
     l[u32(S::semid_ds)] = &semid_x86_64_l;
     return l;
 }
@@ -422,6 +426,7 @@ constexpr Layouts make_x86_64() {
 } // namespace
 
 constinit const Layouts generic_layouts = make_generic();
+constinit const Layouts restorer_layouts = make_restorer();
 constinit const Layouts x86_64_layouts = make_x86_64();
 
 } // namespace mimic::user

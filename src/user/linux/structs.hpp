@@ -21,6 +21,7 @@ inline constexpr u32 struct_count = u32(S::none);
 using Layouts = std::array<const Layout*, struct_count>;
 // What every architecture on the generic syscall table shares; the host's x86-64 differs in stat, epoll_event, ipc.
 extern const Layouts generic_layouts;
+extern const Layouts restorer_layouts; // generic, of architectures whose asm/signal.h has SA_RESTORER
 extern const Layouts x86_64_layouts;
 
 // ---- neutral forms ----------------------------------------------------------------------------------------------

@@ -12,7 +12,35 @@ static volatile sig_atomic_t timers, users;
 static void on_timer(int n) { timers++; }
 static void on_user(int n) { users++; }
 
+static unsigned long in_handler;
+static unsigned long bits(const sigset_t* s) { return *(const unsigned long*)s; }
+static void look(int n) {
+    sigset_t now;
+    sigprocmask(SIG_BLOCK, 0, &now);
+    in_handler = bits(&now);
+}
+// The mask that a handler runs under, and what sigaction says of it. The stack is not clean.
+static void __attribute__((noinline)) litter(void) {
+    volatile long x[400];
+    for (int n = 0; n < 400; n++) x[n] = 0x123456789abcdef0 + n;
+}
+static void masks(void) {
+    struct sigaction a = {.sa_handler = look}, old;
+    sigemptyset(&a.sa_mask);
+    sigaddset(&a.sa_mask, SIGUSR2);
+    litter();
+    sigaction(SIGUSR1, &a, 0);
+    raise(SIGUSR1);
+    sigaction(SIGUSR1, 0, &old);
+    printf("in the handler %#lx, told %#lx\n", in_handler, bits(&old.sa_mask));
+    litter();
+    signal(SIGUSR1, look);
+    raise(SIGUSR1);
+    printf("in signal's %#lx\n", in_handler);
+}
+
 int main(void) {
+    masks();
     struct sigaction a = {.sa_handler = on_timer};
     sigaction(SIGALRM, &a, 0);
     a.sa_handler = on_user;

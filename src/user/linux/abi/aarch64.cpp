@@ -65,6 +65,7 @@ u32 flags_of(u64 pstate) {
     return (pstate >> 31 & 1 ? ir::flag::n : 0) | (pstate >> 30 & 1 ? ir::flag::z : 0) |
            (pstate >> 29 & 1 ? 0 : ir::flag::c) | (pstate >> 28 & 1 ? ir::flag::v : 0);
 }
+constexpr u32 fpcr_bits = 0x07c80000;                   // AHP, DN, FZ, RMode, FZ16
 constexpr u32 fpsr_bits = 0x9f | ir::fpflag::saturated; // IOC DZC OFC UFC IXC, IDC; QC
 
 bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
@@ -107,26 +108,24 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
 bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result) {
     u8 frame[frame_bytes];
     if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
-    bool fp_seen = false;
-    u32 fpcr = 0;
-    // Records: {magic, size}, ended by zeros; a handler may have edited them.
+    const u8* fp = nullptr;
+    // Records: {magic, size}, ended by zeros; a handler may have edited them. What makes no sense changes nothing.
     for (u32 at = at_records; at + 8 <= frame_bytes;) {
         u32 magic = get<u32>(frame, at), size = get<u32>(frame, at + 4);
         if (magic == 0 && size == 0) break;
         if (size < 16 || size % 16 != 0 || size > frame_bytes - at) return false;
         if (magic == fpsimd_magic) {
-            if (size != fpsimd_bytes || fp_seen) return false;
-            fp_seen = true;
-            cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(frame, at + 8) & fpsr_bits);
-            fpcr = get<u32>(frame, at + 12);
-            word(cpu, map.other[2]) = fpcr;
-            cpu.fp.mode = fp_mode(fpcr);
-            for (u32 i = 0; i < 32; i++)
-                std::memcpy(reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], frame + at + 16 + 16 * i, 16);
+            if (size != fpsimd_bytes || fp) return false;
+            fp = frame + at;
         }
         at += size;
     }
-    if (!fp_seen) return false;
+    if (!fp) return false;
+    const u32 fpcr = get<u32>(fp, 12) & fpcr_bits;
+    cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(fp, 8) & fpsr_bits);
+    cpu.fp.mode = fp_mode(fpcr);
+    word(cpu, map.other[2]) = fpcr;
+    for (u32 i = 0; i < 32; i++) std::memcpy(reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], fp + 16 + 16 * i, 16);
     for (u32 i = 0; i < 31; i++) reg(cpu, map.frame_gpr[i]) = get<u64>(frame, at_regs + 8 * i);
     cpu.pc = get<u64>(frame, at_pc);
     word(cpu, map.other[0]) = flags_of(get<u64>(frame, at_pstate));
@@ -249,7 +248,8 @@ constinit const Abi aarch64_abi{
     .platform = "aarch64",
     .elf_machine = 183,
     .model = {},
-    .high = 1ull << 46, // below the host's own half
+    .layouts = &restorer_layouts, // asm/signal.h
+    .high = 1ull << 46,           // below the host's own half
     .pie_base = 0x2aaaaaaaa000,
     .guard_property = 0xc0000000, // GNU_PROPERTY_AARCH64_FEATURE_1_AND, whose bit 0 is BTI (AAELF64)
     .top_byte_ignored = true,

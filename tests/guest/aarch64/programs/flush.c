@@ -81,6 +81,32 @@ static void handler(int number, siginfo_t* info, void* context) {
 #endif
 }
 
+// A frame that makes no sense is rejected whole: what it says before that counts for nothing.
+static void rejected(int number) {
+    (void)number;
+    show("behind a frame that makes no sense");
+    fflush(stdout);
+    _Exit(0);
+}
+#ifdef __aarch64__
+static void spoil(int number, siginfo_t* info, void* context) {
+    (void)number, (void)info;
+    struct fpsimd_context* fp = (void*)((ucontext_t*)context)->uc_mcontext.__reserved;
+    fp->fpcr ^= flush;
+    uint32_t* next = (uint32_t*)((char*)fp + fp->head.size);
+    next[0] = 0x12345678, next[1] = 8; // the size of no record
+}
+static void reject_frame(void) {
+    struct sigaction action = {.sa_handler = rejected};
+    sigaction(SIGSEGV, &action, 0);
+    action = (struct sigaction){.sa_sigaction = spoil, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR2, &action, 0);
+    raise(SIGUSR2);
+}
+#else
+static void reject_frame(void) { rejected(SIGSEGV); }
+#endif
+
 int main(void) {
     uint64_t sums[3] = {0};
     for (int n = 0; n < 3000; n++)
@@ -95,5 +121,7 @@ int main(void) {
         show("behind");
         if (round == 3) set(mode() ^ flush);
     }
-    return 0;
+    set(0);
+    reject_frame();
+    return 1;
 }
