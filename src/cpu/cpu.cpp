@@ -129,6 +129,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
         leave_unit();
         if (!n && interpret) {
             using enum CodeSpace::Impl::Met;
+            if (space_.options.store && !space_.met.has(place) && space_.take_stored(pc, header_->mode)) continue;
             const auto met = space_.meet(place, kept());
             if (met != often) return met == first ? Next::first : Next::again;
         }

@@ -23,6 +23,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
     s.kept_left = i32(o.keep_blocks);
+    if (!s.interprets_first || o.paged) s.options.store = nullptr;
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -91,6 +92,14 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base)
         return n && (n->second == 0 || find(mode, place, second));
     };
     while (!found()) {
+        if (options.store) { // an older unit here may have gone with its page, which is the same again
+            const Restored r = restore(pc, mode);
+            if (r == Restored::yes) continue;
+            if (r == Restored::no_room && cache->used() != 0) {
+                next_region(lock);
+                continue;
+            }
+        }
         Made made = translate(pc, mode, place, second, base);
         if (made == Made::reaches_on) return false;
         if (made == Made::no_room) next_region(lock);
@@ -304,6 +313,10 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     t.code = code;
     t.bytes = emitted.bytes;
     t.faults = emitted.faults;
+    if (options.store) {
+        t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
+        t.references = emitted.references;
+    }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);

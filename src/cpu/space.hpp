@@ -10,6 +10,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
+#include "cpu/restore.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
@@ -44,6 +45,9 @@ struct Translation {
     std::vector<u32> incoming;               // link words that point or pointed into it
     u32 first_link = 0, link_count = 0;      // of its own
     std::vector<jit::Emitted::Fault> faults;
+    bool restored = false;                           // from the store
+    u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
+    std::vector<jit::Emitted::Reference> references; // with a store
     std::unique_ptr<ir::Unit> unit; // for the interpreter
 };
 
@@ -106,6 +110,7 @@ struct CodeSpace::Impl {
     Snapshot snapshot; // of a unit that gets a check
     ir::Unit checked;  // the unit with its check
     std::string text;  // of host code
+    std::vector<u8> saved_bytes; // guest bytes that are compared with a stored unit's
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -220,6 +225,14 @@ struct CodeSpace::Impl {
     static bool redirect(void* owner, process::Fault& fault);
 
     bool has_breakpoint(u64 pc) const; // at the guest's address; with the lock
+
+    // restore.cpp
+    enum class Restored : u8 { yes, no, no_room };
+    bool take_stored(u64 pc, u32 mode); // true: there is a unit at pc now
+    Restored restore(u64 pc, u32 mode);
+    bool place_code(const SavedUnit& u, u8* code, u32 first_link);
+    void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
+    bool save(const Translation& t, UnitToSave& out);
 
     // regions.cpp
     Result<void> start_cache();

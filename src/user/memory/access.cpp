@@ -144,6 +144,12 @@ int AddressSpace::protection(u64 address) {
     return m ? m->prot : -1;
 }
 
+std::optional<Mapping> AddressSpace::mapping(u64 address) {
+    std::lock_guard table(table_lock_);
+    auto* m = table_.find(address);
+    return m ? std::optional(*m) : std::nullopt;
+}
+
 u32 AddressSpace::fetch(u64 pc, u8* out, u32 max) {
     u32 readable = 0;
     {

@@ -39,6 +39,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     out.entries.clear();
     out.edges.clear();
     out.faults.clear();
+    out.references.clear();
     out.no_room = false;
     out.refused = Op::nop;
     place_.assign(unit.code.size(), {});

@@ -1,0 +1,191 @@
+#include "cpu/unit_file.hpp"
+#include "base/process.hpp"
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <utility>
+
+namespace mimic::cpu {
+
+namespace {
+
+constexpr u64 most_file_bytes = u64{1} << 32;
+constexpr u32 most_probes = 64;
+
+template <class T>
+std::span<const u8> bytes_of(const T& t) {
+    return {reinterpret_cast<const u8*>(&t), sizeof t};
+}
+Sha256Digest header_hash(const FileHeader& h) { return sha256(bytes_of(h).first(offsetof(FileHeader, own))); }
+Sha256Digest blob_hash(const Sha256Digest& key, std::span<const u8> unit) {
+    return Sha256().add(key).add(unit).digest();
+}
+
+} // namespace
+
+// ---- reading
+
+Result<UnitFile> UnitFile::read(std::span<const u8> bytes, const Sha256Digest& key) {
+    UnitFile f;
+    FileHeader& h = f.header_;
+    if (bytes.size() < sizeof h || process::guarded_copy(&h, bytes.data(), sizeof h) != 0)
+        return Error::corrupt("{} bytes, expected a header of {}", bytes.size(), sizeof h);
+    if (!std::equal(std::begin(h.magic), std::end(h.magic), FileHeader::right_magic))
+        return Error::corrupt("no cache of translated code, or of another format");
+    if (h.own != header_hash(h)) return Error::corrupt("a header that was changed");
+    if (h.key != key) return Error::corrupt("of another program, host or build than its name says");
+    if (h.bytes != bytes.size()) return Error::corrupt("{} bytes, expected {}", bytes.size(), h.bytes);
+    const u64 most_buckets = (bytes.size() - sizeof h) / sizeof(Bucket);
+    if (!std::has_single_bit(h.buckets) || h.buckets > most_buckets) return Error::corrupt("a table beyond its end");
+    f.bytes_ = bytes;
+    return f;
+}
+
+Result<UnitFile> UnitFile::open(int directory, const std::string& name, const Sha256Digest& key) {
+    const int fd = openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return Error::from_errno(errno, "{}", name);
+    struct stat st;
+    const bool known = fstat(fd, &st) == 0;
+    const bool ours = known && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022) && st.st_nlink == 1;
+    void* p = MAP_FAILED;
+    if (ours && st.st_size > 0 && u64(st.st_size) < most_file_bytes)
+        p = mmap(nullptr, u64(st.st_size), PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+    if (!ours) return Error::permission("{}: expected a plain file that only its owner, this user, may write", name);
+    if (p == MAP_FAILED) return Error::corrupt("{}: {} bytes, which can't be mapped", name, st.st_size);
+    const std::span<const u8> bytes(static_cast<const u8*>(p), u64(st.st_size));
+    auto file = read(bytes, key);
+    if (!file) {
+        munmap(p, bytes.size());
+        return std::move(file).in("{}", name);
+    }
+    file->mapped_ = true;
+    return file;
+}
+
+UnitFile::UnitFile(UnitFile&& o) noexcept
+    : bytes_(o.bytes_)
+    , mapped_(std::exchange(o.mapped_, false))
+    , header_(o.header_) {}
+
+UnitFile::~UnitFile() {
+    if (mapped_) munmap(const_cast<u8*>(bytes_.data()), bytes_.size());
+}
+
+bool UnitFile::bucket(u32 n, Bucket& out) const {
+    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(n & (header_.buckets - 1)) * sizeof(Bucket);
+    return process::guarded_copy(&out, at, sizeof out) == 0 && out.at != 0;
+}
+
+std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch) const {
+    const u64 offset = u64(at) * 16;
+    BlobHeader h;
+    if (offset > bytes_.size() || bytes_.size() - offset < sizeof h) return {};
+    if (process::guarded_copy(&h, bytes_.data() + offset, sizeof h) != 0) return {};
+    if (h.bytes > bytes_.size() - offset - sizeof h || h.bytes == 0) return {};
+    if (scratch.size() < h.bytes / 8 + 1) scratch.resize(h.bytes / 8 + 1);
+    const std::span<u8> unit(reinterpret_cast<u8*>(scratch.data()), h.bytes);
+    if (process::guarded_copy(unit.data(), bytes_.data() + offset + sizeof h, h.bytes) != 0) return {};
+    if (h.hash != blob_hash(header_.key, unit)) return {};
+    return unit;
+}
+
+std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
+    Bucket b;
+    const u32 first = unit_bucket(pc, mode);
+    for (u32 n = first; n != first + most_probes && bucket(n, b); ++n) {
+        if (b.pc != pc || b.mode != mode) continue;
+        const std::span<const u8> unit = blob(b.at, scratch);
+        SavedUnit u;
+        const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
+                           std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return e.pc == pc; });
+        if (sound) return unit;
+        ++bad;
+        return {};
+    }
+    return {};
+}
+
+std::vector<u32> UnitFile::all_places() const {
+    std::vector<u32> all;
+    Bucket b;
+    for (u32 n = 0; n < header_.buckets; ++n)
+        if (bucket(n, b)) all.push_back(b.at);
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    return all;
+}
+
+// ---- writing
+
+bool UnitFileWriter::add(std::span<const u8> unit) {
+    SavedUnit u;
+    if (!parse_saved_unit(unit, u)) return false;
+    if (!known_.emplace(u.head.pc, u.head.mode).second) return false;
+    for (const saved::Entry& e : u.entries) entries_.push_back({e.pc, u.head.mode, u32(blobs_.size() / 16)});
+    const BlobHeader h{.hash = blob_hash(key_, unit), .bytes = unit.size()};
+    const auto head = bytes_of(h);
+    blobs_.insert(blobs_.end(), head.begin(), head.end());
+    blobs_.insert(blobs_.end(), unit.begin(), unit.end());
+    blobs_.resize((blobs_.size() + 15) & ~u64{15});
+    ++units_;
+    return true;
+}
+
+std::vector<u8> UnitFileWriter::finish() {
+    const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries_.size()) * 2, 16));
+    std::vector<Bucket> table(buckets);
+    const u32 start = u32((sizeof(FileHeader) + u64(buckets) * sizeof(Bucket) + 15) / 16);
+    // Units' own entries come first, and the first one of a pc counts.
+    for (const Bucket& e : entries_) {
+        const u32 first = unit_bucket(e.pc, e.mode);
+        for (u32 n = first; n != first + most_probes; ++n) {
+            Bucket& b = table[n & (buckets - 1)];
+            if (b.at != 0 && b.pc == e.pc && b.mode == e.mode) break;
+            if (b.at != 0) continue;
+            b = {e.pc, e.mode, e.at + start};
+            break;
+        }
+    }
+    FileHeader h{.key = key_, .bytes = u64(start) * 16 + blobs_.size(), .buckets = buckets, .units = units_};
+    std::copy_n(FileHeader::right_magic, sizeof h.magic, h.magic);
+    h.own = header_hash(h);
+    std::vector<u8> all(h.bytes);
+    std::memcpy(all.data(), &h, sizeof h);
+    std::memcpy(all.data() + sizeof h, table.data(), table.size() * sizeof(Bucket));
+    if (!blobs_.empty()) std::memcpy(all.data() + u64(start) * 16, blobs_.data(), blobs_.size());
+    return all;
+}
+
+Result<void> UnitFileWriter::write(int directory, const std::string& name) {
+    const std::vector<u8> all = finish();
+    const std::string temporary = fmt::format("{}.{}.tmp", name, process::raw_syscall(SYS_gettid));
+    unlinkat(directory, temporary.c_str(), 0); // of a process with this number that was killed
+    const int fd =
+        openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (fd < 0) return Error::from_errno(errno, "{}", temporary);
+    u64 done = 0;
+    int error = 0;
+    while (done < all.size() && error == 0) {
+        const ssize_t n = ::write(fd, all.data() + done, all.size() - done);
+        if (n > 0)
+            done += u64(n);
+        else if (n == 0 || errno != EINTR)
+            error = n == 0 ? ENOSPC : errno;
+    }
+    close(fd);
+    if (error == 0 && renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) error = errno;
+    if (error == 0) return {};
+    unlinkat(directory, temporary.c_str(), 0);
+    return Error::from_errno(error, "{}", name);
+}
+
+} // namespace mimic::cpu

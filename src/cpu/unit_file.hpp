@@ -1,0 +1,95 @@
+// A file of saved units, as it is mapped by all processes that use it and never written again: a new version replaces it.
+//
+// Layout (host's byte order): FileHeader; `buckets` of Bucket, a table with open addressing by unit_bucket; blobs at multiples
+// of 16, each BlobHeader and a unit (cpu/saved_unit.hpp). The header has a hash of itself, each blob one of the file's key and
+// its bytes. The table has none: a blob says itself what it is of.
+//
+//   auto file = TRY(UnitFile::open(directory, name, key));
+//   std::span<const u8> unit = file.find(pc, mode, scratch);     // copied, hash compared; empty: none that is sound
+#pragma once
+#include "base/result.hpp"
+#include "base/sha256.hpp"
+#include "cpu/restore.hpp"
+#include <set>
+#include <string>
+#include <vector>
+
+namespace mimic::cpu {
+
+struct FileHeader {
+    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 1};
+    u8 magic[8];
+    Sha256Digest key; // of all that units depend on
+    u64 bytes;        // of the file
+    u32 buckets, units;
+    Sha256Digest own; // of what stands above
+};
+struct Bucket {
+    u64 pc = 0;
+    u32 mode = 0;
+    u32 at = 0; // of a blob, in 16 bytes; 0: empty
+};
+struct BlobHeader {
+    Sha256Digest hash;
+    u64 bytes = 0, unused = 0;
+};
+
+// Of an aligned buffer, for units that are taken from a file.
+using UnitBytes = std::vector<u64>;
+
+class UnitFile {
+public:
+    // In memory that may go away (a mapped file): all reads are copies that may fail. The key is compared.
+    static Result<UnitFile> read(std::span<const u8> bytes, const Sha256Digest& key);
+    // The file `name` in a directory: a plain file of the effective user that nobody else may write, with no other name, not by
+    // way of a link. A file that isn't there is ErrorKind::not_found.
+    static Result<UnitFile> open(int directory, const std::string& name, const Sha256Digest& key);
+    UnitFile(UnitFile&& other) noexcept;
+    UnitFile& operator=(UnitFile&&) = delete;
+    ~UnitFile();
+
+    u32 units() const { return header_.units; }
+    u64 bytes() const { return bytes_.size(); }
+    // The bytes of a unit, in `scratch`; empty: there is none at pc, or it is not what was saved (`bad` is raised).
+    std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
+    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all.
+    template <class F>
+    void for_each(UnitBytes& scratch, F f) const {
+        std::vector<u32> places = all_places();
+        for (u32 at : places) f(blob(at, scratch));
+    }
+
+private:
+    UnitFile() = default;
+    std::vector<u32> all_places() const;
+    std::span<const u8> blob(u32 at, UnitBytes& scratch) const;
+    bool bucket(u32 n, Bucket& out) const;
+
+    std::span<const u8> bytes_;
+    bool mapped_ = false;
+    FileHeader header_;
+};
+
+// A new version of a file: units by their bytes. Put together in memory, so that a file is written by one call.
+class UnitFileWriter {
+public:
+    explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
+    // False: there is one with its first entry already, or it is none.
+    bool add(std::span<const u8> unit);
+    u32 units() const { return units_; }
+    u64 bytes() const { return blobs_.size(); }
+    std::vector<u8> finish();
+    // Writes finish() to a file beside `name` that then takes its place.
+    Result<void> write(int directory, const std::string& name);
+
+private:
+    Sha256Digest key_;
+    std::vector<u8> blobs_;
+    std::vector<Bucket> entries_; // `at` within blobs_
+    std::set<std::pair<u64, u32>> known_; // first entries
+    u32 units_ = 0;
+};
+
+constexpr u32 unit_bucket(u64 pc, u32 mode) { return u32((pc * 0x9e3779b97f4a7c15 >> 32) ^ mode); }
+
+} // namespace mimic::cpu

@@ -1,0 +1,228 @@
+#include "user/unit_cache.hpp"
+#include "base/process.hpp"
+#include "cpu/cpu.hpp"
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <dirent.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <map>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern "C" const ElfW(Ehdr) __ehdr_start; // of this program, by the linker
+
+namespace mimic::user {
+
+namespace {
+
+// Worth a new version of a file: so many units, and a share of what there is.
+constexpr u32 least_new_units = 16, share_of_old = 32;
+constexpr u64 most_file_bytes = 64 << 20;
+constexpr time_t temporary_seconds = 600;
+
+std::string hex(std::span<const u8> bytes) {
+    std::string s;
+    for (u8 b : bytes) s += fmt::format("{:02x}", b);
+    return s;
+}
+
+template <class T>
+std::span<const u8> bytes_of(const T& t) {
+    return {reinterpret_cast<const u8*>(&t), sizeof t};
+}
+
+// The guest's end is not to become another one by what we do at it (SIGXFSZ, a handler that is not ours).
+class NoSignals {
+public:
+    NoSignals() {
+        sigset_t all;
+        sigfillset(&all);
+        for (int s : {SIGSEGV, SIGBUS}) sigdelset(&all, s); // of guarded accesses
+        pthread_sigmask(SIG_BLOCK, &all, &before_);
+    }
+    ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    NoSignals(const NoSignals&) = delete;
+    NoSignals& operator=(const NoSignals&) = delete;
+
+private:
+    sigset_t before_;
+};
+
+} // namespace
+
+std::string build_id() {
+    const u8* image = reinterpret_cast<const u8*>(&__ehdr_start);
+    auto* segments = reinterpret_cast<const ElfW(Phdr)*>(image + __ehdr_start.e_phoff);
+    for (u32 n = 0; n < __ehdr_start.e_phnum; ++n) {
+        if (segments[n].p_type != PT_NOTE) continue;
+        const u8* at = image + segments[n].p_vaddr;
+        const u8* end = at + segments[n].p_memsz;
+        while (at + sizeof(ElfW(Nhdr)) <= end) {
+            auto* note = reinterpret_cast<const ElfW(Nhdr)*>(at);
+            const u64 align = segments[n].p_align == 8 ? 7 : 3;
+            const u8* name = at + sizeof *note;
+            const u8* text = at + ((sizeof *note + note->n_namesz + align) & ~align);
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && std::memcmp(name, "GNU", 4) == 0)
+                return hex({text, note->n_descsz});
+            at = text + ((note->n_descsz + align) & ~align);
+        }
+    }
+    return {};
+}
+
+std::string cache_directory(const char* (*environment)(const char*)) {
+    if (getauxval(AT_SECURE)) return {};
+    const char* base = environment("XDG_CACHE_HOME");
+    if (base && base[0] == '/') return std::string(base) + "/mimic";
+    const char* home = environment("HOME");
+    struct stat st;
+    if (!home || home[0] != '/' || stat(home, &st) != 0 || st.st_uid != geteuid()) return {};
+    return std::string(home) + "/.cache/mimic";
+}
+
+Result<int> open_cache_directory(const std::string& path, bool make) {
+    if (make) {
+        mkdir(path.substr(0, path.rfind('/')).c_str(), 0700); // what is wrong with it is told by the next
+        if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
+    }
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return Error::from_errno(errno, "{}", path);
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022)) return fd;
+    close(fd);
+    return Error::permission("{}: expected a directory that only its owner, this user, may write", path);
+}
+
+u64 evict(int directory, u64 most_bytes) {
+    struct File {
+        std::string name;
+        u64 bytes;
+        struct timespec written;
+    };
+    std::vector<File> files;
+    u64 all = 0, gone = 0;
+    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* d = fd < 0 ? nullptr : fdopendir(fd);
+    if (!d) return fd < 0 ? 0 : (close(fd), 0);
+    while (struct dirent* e = readdir(d)) {
+        struct stat st;
+        if (fstatat(directory, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
+        const std::string_view name(e->d_name);
+        const bool temporary = name.ends_with(".tmp");
+        if (!temporary && !name.ends_with(".units")) continue;
+        // One that is being written is left alone; one that was left behind goes.
+        if (temporary && most_bytes != 0 && st.st_mtim.tv_sec > time(nullptr) - temporary_seconds) continue;
+        if (temporary)
+            gone += unlinkat(directory, e->d_name, 0) == 0;
+        else
+            files.push_back({std::string(name), u64(st.st_size), st.st_mtim}), all += u64(st.st_size);
+    }
+    closedir(d);
+    std::sort(files.begin(), files.end(), [](const File& a, const File& b) {
+        return std::pair(a.written.tv_sec, a.written.tv_nsec) < std::pair(b.written.tv_sec, b.written.tv_nsec);
+    });
+    for (const File& f : files) {
+        if (all <= most_bytes && most_bytes != 0) break;
+        if (unlinkat(directory, f.name.c_str(), 0) == 0) all -= f.bytes, ++gone;
+    }
+    return gone;
+}
+
+// Null: no executable pages of a file that the guest can't write there.
+UnitCache::Place* UnitCache::place_of(u64 pc) {
+    auto m = memory_.mapping(pc);
+    if (!m || !m->file || m->shared || !(m->prot & prot::exec) || m->prot & prot::write) return nullptr;
+    for (auto& p : places_)
+        if (p->start == m->start && p->offset == m->offset && p->id == m->id) return p.get();
+    auto p = std::make_unique<Place>();
+    p->start = m->start, p->offset = m->offset, p->id = m->id;
+    u8 page[4096];
+    const u32 n = memory_.fetch(m->start, page, sizeof page);
+    const u64 shape[] = {m->start, m->end, m->offset, n};
+    p->key = Sha256()
+                 .add({reinterpret_cast<const u8*>(settings_.key.data()), settings_.key.size()})
+                 .add(bytes_of(shape))
+                 .add({page, n})
+                 .digest();
+    p->name = hex(std::span(p->key).first(20)) + ".units";
+    open(*p);
+    return places_.emplace_back(std::move(p)).get();
+}
+
+void UnitCache::open(Place& p) {
+    auto directory = open_cache_directory(settings_.directory, false);
+    if (!directory) {
+        if (directory.error().kind() != ErrorKind::not_found) log("cache: " + directory.error().message() + "\n");
+        return;
+    }
+    auto file = cpu::UnitFile::open(*directory, p.name, p.key);
+    close(*directory);
+    if (file) {
+        p.file.emplace(std::move(*file));
+        log(fmt::format("cache: {:#x}: {} units in {}\n", p.start, p.file->units(), p.name));
+    } else if (file.error().kind() != ErrorKind::not_found) {
+        log(fmt::format("cache: ignored: {}\n", file.error().message()));
+    }
+}
+
+std::span<const u8> UnitCache::find(u64 pc, u32 mode) {
+    std::lock_guard lock(mutex_);
+    Place* p = place_of(pc);
+    if (!p || !p->file) return {};
+    const u32 before = p->bad;
+    auto unit = p->file->find(pc, mode, scratch_, p->bad);
+    if (p->bad != before) log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
+    return unit;
+}
+
+void UnitCache::after_fork(cpu::CodeSpace& space) { parents_units_ = space.units_made(); }
+
+void UnitCache::save(cpu::CodeSpace& space) {
+    if (space.units_made() - parents_units_ < least_new_units) return;
+    NoSignals quiet;
+    std::map<const Place*, Group> groups;
+    space.save_units([&](const cpu::UnitToSave& u) {
+        std::lock_guard lock(mutex_);
+        const Place* p = place_of(u.head.low);
+        auto m = p ? memory_.mapping(u.head.low) : std::nullopt;
+        if (!m || u.head.high > m->end) return;
+        Group& g = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)}).first->second;
+        if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
+    });
+    std::erase_if(groups, [](auto& entry) {
+        const Place& p = *entry.first;
+        const u32 old = p.file ? p.file->units() : 0;
+        return entry.second.made_here < least_new_units + old / share_of_old;
+    });
+    if (groups.empty()) return;
+    auto directory = open_cache_directory(settings_.directory, true);
+    if (!directory) return log("cache: not written: " + directory.error().message() + "\n");
+    for (auto& [place, group] : groups) write(group, *directory);
+    evict(*directory, settings_.most_bytes);
+    close(*directory);
+}
+
+// What others have put there meanwhile stays.
+void UnitCache::write(Group& g, int directory) {
+    const Place& p = *g.place;
+    u32 bad = 0;
+    if (auto now = cpu::UnitFile::open(directory, p.name, p.key))
+        now->for_each(scratch_, [&](std::span<const u8> unit) {
+            if (g.writer.bytes() < most_file_bytes) bad += !g.writer.add(unit) && unit.empty();
+        });
+    auto done = g.writer.write(directory, p.name);
+    if (done)
+        log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),
+                        p.name, g.made_here, bad));
+    else
+        log("cache: not written: " + done.error().message() + "\n");
+}
+
+} // namespace mimic::user
