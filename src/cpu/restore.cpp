@@ -15,26 +15,6 @@ void append(std::vector<u8>& out, const T& t) {
     out.insert(out.end(), p, p + sizeof t);
 }
 
-// Are the guest bytes what the unit was made from?
-bool is_current(CodeSource& source, const SavedUnit& u, std::vector<u8>& now) {
-    const u8* was = u.guest.data();
-    auto same = [&](u64 low, u64 high) {
-        const u32 n = u32(high - low);
-        now.resize(n);
-        u32 got = 0;
-        while (got < n) {
-            const u32 more = source.fetch(low + got, now.data() + got, n - got);
-            if (more == 0) return false;
-            got += more;
-        }
-        const bool equal = std::memcmp(now.data(), was, n) == 0;
-        was += n;
-        return equal;
-    };
-    if (!same(u.head.low, u.head.high)) return false;
-    return std::all_of(u.ranges.begin(), u.ranges.end(), [&](const saved::Range& r) { return same(r.low, r.high); });
-}
-
 void add_at(u8* at, u32 more) {
     u32 v;
     std::memcpy(&v, at, 4);
@@ -49,16 +29,17 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
     u8* to = cache->writable(code);
     std::memcpy(to, u.code.data(), u.code.size());
     const u32 distance = u32(u64(cache->links() + first_link) - u64(code));
-    for (const saved::Reference& r : u.references) {
-        if (!r.is_record) {
-            add_at(to + r.offset, distance);
+    for (u32 r : u.references) {
+        u8* place = to + (r & ~saved::is_record);
+        if (!(r & saved::is_record)) {
+            add_at(place, distance);
             continue;
         }
         u32 at, number;
-        std::memcpy(&at, to + r.offset, 4);
+        std::memcpy(&at, place, 4);
         auto record = u.record(at);
         if (record.empty() || !backend->load_record(record, number)) return false;
-        std::memcpy(to + r.offset, &number, 4);
+        std::memcpy(place, &number, 4);
     }
     return true;
 }
@@ -69,10 +50,10 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
     t.restored = true;
     t.guest_insns = u.head.guest_insns;
     t.faults.reserve(u.faults.size());
-    for (const saved::Fault& f : u.faults)
-        t.faults.push_back({f.offset, f.inst, f.pc, {f.owed[0], f.owed[1], f.owed[2], f.owed[3]}});
+    for (const saved::Fault& f : u.faults) t.faults.push_back({f.offset, f.inst, u.head.low + f.pc, {}});
+    for (const saved::Owed& o : u.owed) t.faults[o.fault].owed = {o.what[0], o.what[1], o.what[2], o.what[3]};
     t.references.reserve(u.references.size());
-    for (const saved::Reference& r : u.references) t.references.push_back({r.offset, r.is_record != 0});
+    for (u32 r : u.references) t.references.push_back({r & ~saved::is_record, (r & saved::is_record) != 0});
     t.first_link = first_link;
     t.link_count = u32(u.edges.size());
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
@@ -85,6 +66,31 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
     }
 }
 
+// A unit was translated: its pages' bytes as they are now.
+void CodeSpace::Impl::note_bytes(const Translation& t) {
+    auto note = [&](u64 low, u64 high) {
+        for (u64 n = low >> page_bits; high > low && n <= (high - 1) >> page_bits; ++n) hash_of(n);
+    };
+    note(t.low, t.high);
+    for (const ExitFlags::Range& r : t.relies_on) note(r.low, r.high);
+}
+
+// Of a page that is watched.
+const Sha256Digest& CodeSpace::Impl::hash_of(u64 number) {
+    CodePage& page = pages[number];
+    if (page.hashed) return page.hash;
+    u8 bytes[1 << page_bits];
+    u32 n = 0;
+    while (n < sizeof bytes) {
+        const u32 more = source.fetch((number << page_bits) + n, bytes + n, u32(sizeof bytes - n));
+        if (more == 0) break;
+        n += more;
+    }
+    page.hash = sha256({bytes, n});
+    page.hashed = true;
+    return page.hash;
+}
+
 // A unit of the store that may be entered at pc becomes ours. User mode only, where places are pcs.
 CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     if (guards || breakpoint_count) return Restored::no;
@@ -94,13 +100,15 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     auto t = std::make_unique<Translation>();
     t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour, t->whole = u.head.whole != 0;
     t->low = u.head.low, t->high = u.head.high;
-    for (const saved::Range& r : u.ranges) t->relies_on.push_back({r.low, r.high});
-    for (;;) {
-        if (!is_current(source, u, saved_bytes)) return Restored::no;
-        Watch w = enter_pages(*t);
-        if (w == Watch::as_before) break;
+    for (const saved::Page& p : u.pages) // beyond its own, those that it relied on
+        if (p.number < t->low >> page_bits || p.number > (t->high - 1) >> page_bits)
+            t->relies_on.push_back({p.number << page_bits, (p.number + 1) << page_bits});
+    // Once they are watched, the pages' hashes stay true until somebody tells of a write.
+    bool same = enter_pages(*t) != Watch::not_watched;
+    for (const saved::Page& p : u.pages) same = same && hash_of(p.number) == p.hash;
+    if (!same) {
         discard(*t);
-        if (w == Watch::not_watched) return Restored::no;
+        return Restored::no;
     }
     u64 room = 0;
     auto space = cache->room(room);
@@ -118,7 +126,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
     for (const saved::Entry& e : u.entries)
-        if (!find(mode, e.pc)) add_node(e.pc, e.block, t->code + e.offset, t.get());
+        if (!find(mode, u.pc_of(e))) add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
     ++counters.restored;
     if (options.on_code) options.on_code(options.owner, t->code, t->bytes, t->pc);
     regions[current].translations.push_back(std::move(t));
@@ -138,15 +146,9 @@ bool CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     }
 }
 
-// False: it can't be saved.
-bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
-    if (!t.valid || t.checked || !t.code || t.nodes.empty()) return false;
-    std::vector<saved::Entry> entries;
-    for (const Node* n : t.nodes)
-        if (n->valid) entries.push_back({n->pc, n->block, u32(n->code - t.code)});
-    // Its own entry may have become another unit's, or have been one's before.
-    if (entries.empty() || entries[0].pc != t.pc) return false;
-    std::vector<u8> code(t.code, t.code + t.bytes), records, bytes(t.high - t.low);
+// Of a unit's code, for the store: the code itself and what it calls. False: a record can't be saved.
+bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& code, std::vector<u8>& records) {
+    code.assign(t.code, t.code + t.bytes);
     const u32 distance = u32(u64(cache->links() + t.first_link) - u64(t.code));
     for (const jit::Emitted::Reference& r : t.references) {
         if (!r.is_record) {
@@ -162,42 +164,68 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
         records.insert(records.end(), record.begin(), record.end());
         std::memcpy(code.data() + r.offset, &at, 4);
     }
-    auto read = [&](u64 low, u64 high, u64 at) {
-        bytes.resize(at + (high - low));
-        while (low < high) {
-            const u32 n = source.fetch(low, bytes.data() + at, u32(high - low));
-            if (n == 0) return false;
-            low += n, at += n;
-        }
-        return true;
-    };
-    if (!read(t.low, t.high, 0)) return false;
-    for (const ExitFlags::Range& r : t.relies_on)
-        if (!read(r.low, r.high, bytes.size())) return false;
-    out.head = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
-    out.head.guest_insns = t.guest_insns, out.head.whole = t.whole;
-    out.head.entries = u32(entries.size()), out.head.edges = t.link_count, out.head.faults = u32(t.faults.size());
-    out.head.references = u32(t.references.size()), out.head.ranges = u32(t.relies_on.size());
-    out.head.record_bytes = u32(records.size()), out.head.code_bytes = t.bytes;
-    out.head.guest_bytes = u32(bytes.size());
-    out.is_new = !t.restored;
-    out.entries.clear();
-    std::vector<u8>& b = out.bytes;
-    b.clear();
-    append(b, out.head);
-    for (const saved::Entry& e : entries) append(b, e), out.entries.push_back(e.pc);
+    return true;
+}
+
+void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
     using Word = jit::Emitted::Word;
     for (u32 k = 0; k < t.link_count; ++k) {
         const Link& l = links[t.first_link + k];
         auto counted = [&](u32 back) { return k >= back && links[t.first_link + k - back].counted; };
         const Word word = counted(1) ? Word::counted : counted(2) ? Word::count : Word::target;
-        append(b, saved::Edge{l.pc, l.mode, l.stub, u32(word), l.counted});
+        append(out, saved::Edge{l.pc, l.stub, u16(l.mode), u8(word), l.counted});
     }
-    for (const jit::Emitted::Fault& f : t.faults)
-        append(b, saved::Fault{f.offset, f.inst, f.pc, {f.owed.nans, f.owed.f64, f.owed.bare, f.owed.late}});
-    for (const jit::Emitted::Reference& r : t.references) append(b, saved::Reference{r.offset, r.is_record});
-    for (const ExitFlags::Range& r : t.relies_on) append(b, saved::Range{r.low, r.high});
-    for (const auto* part : {&records, &code, &bytes}) b.insert(b.end(), part->begin(), part->end());
+}
+
+// 0: the bytes of one of them are not those that it was made from.
+u32 CodeSpace::Impl::save_pages(const Translation& t, std::vector<u8>& out) {
+    std::vector<u64> numbers;
+    auto add = [&](u64 low, u64 high) {
+        for (u64 n = low >> page_bits; high > low && n <= (high - 1) >> page_bits; ++n)
+            if (std::find(numbers.begin(), numbers.end(), n) == numbers.end()) numbers.push_back(n);
+    };
+    add(t.low, t.high);
+    for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
+    for (u64 n : numbers) {
+        if (!pages[n].hashed) return 0;
+        append(out, saved::Page{n, hash_of(n)});
+    }
+    return u32(numbers.size());
+}
+
+// False: it can't be saved.
+bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
+    if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
+    out.is_new = !t.restored;
+    out.entries.clear();
+    std::vector<u8> edges, pages_of, entries, faults, owed, code, records;
+    for (const Node* n : t.nodes)
+        if (n->valid && n->pc >= t.low && n->pc < t.high) {
+            append(entries, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)});
+            out.entries.push_back(n->pc);
+        }
+    // Its own entry may have become another unit's, or have been one's before.
+    if (out.entries.empty() || out.entries[0] != t.pc || !save_code(t, code, records)) return false;
+    save_edges(t, edges);
+    saved::Head& h = out.head;
+    h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
+    for (const jit::Emitted::Fault& f : t.faults) {
+        if (f.inst > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
+        const jit::Emitted::Owed& o = f.owed;
+        if (o.nans | o.f64 | o.bare | o.late) append(owed, saved::Owed{h.faults, {o.nans, o.f64, o.bare, o.late}}), ++h.owed;
+        append(faults, saved::Fault{f.offset, u16(f.pc - t.low), u16(f.inst)});
+        ++h.faults;
+    }
+    h.guest_insns = t.guest_insns, h.whole = t.whole;
+    h.edges = t.link_count, h.pages = save_pages(t, pages_of), h.entries = u32(out.entries.size());
+    if (h.pages == 0) return false;
+    h.references = u32(t.references.size()), h.record_bytes = u32(records.size()), h.code_bytes = t.bytes;
+    std::vector<u8>& b = out.bytes;
+    b.clear();
+    append(b, h);
+    for (const auto* part : {&edges, &pages_of, &entries, &faults, &owed}) b.insert(b.end(), part->begin(), part->end());
+    for (const jit::Emitted::Reference& r : t.references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
+    for (const auto* part : {&records, &code}) b.insert(b.end(), part->begin(), part->end());
     return true;
 }
 
@@ -205,6 +233,13 @@ void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
+    // Writes by way of other mappings and of the file nobody tells: a page must be what it was when its code was translated.
+    for (auto& [number, page] : s.pages) {
+        if (!page.hashed) continue;
+        const Sha256Digest then = page.hash;
+        page.hashed = false;
+        page.hashed = s.hash_of(number) == then;
+    }
     UnitToSave u;
     for (const Region& r : s.regions)
         for (const auto& t : r.translations)

@@ -32,24 +32,25 @@ bool is_sound(const SavedUnit& u) {
     const saved::Head& h = u.head;
     auto in_code = [&](u64 offset) { return offset < h.code_bytes; };
     if (h.low > h.pc || h.pc >= h.high || h.high - h.low > saved::most_guest_bytes || u.entries.empty()) return false;
-    if (u.entries[0].pc != h.pc || u.entries[0].block != 0) return false;
+    if (u.pc_of(u.entries[0]) != h.pc || u.entries[0].block != 0 || u.pages.empty()) return false;
     for (const saved::Entry& e : u.entries)
         if (!in_code(e.offset)) return false;
-    for (const saved::Edge& e : u.edges)
+    for (u32 n = 0; n < u.edges.size(); ++n) {
+        const saved::Edge& e = u.edges[n];
         if (!in_code(e.stub) || e.word > 2 || e.counted > 1) return false;
-    for (u32 n = 0; n < u.edges.size(); ++n) // two more words follow
-        if (u.edges[n].counted && (n + 2 >= u.edges.size() || u.edges[n + 1].word != 1 || u.edges[n + 2].word != 2))
-            return false;
+        // Two more words follow.
+        if (e.counted && (n + 2 >= u.edges.size() || u.edges[n + 1].word != 1 || u.edges[n + 2].word != 2)) return false;
+    }
     auto rising = [](const saved::Fault& a, const saved::Fault& b) { return a.offset < b.offset; };
     if (!std::is_sorted(u.faults.begin(), u.faults.end(), rising)) return false;
-    for (const saved::Reference& r : u.references)
-        if (!in_code(u64(r.offset) + 3) || r.is_record > 1) return false;
-    u64 guest = h.high - h.low;
-    for (const saved::Range& r : u.ranges) {
-        if (r.low > r.high || r.high - r.low > saved::most_guest_bytes) return false;
-        guest += r.high - r.low;
-    }
-    return guest == h.guest_bytes;
+    for (const saved::Owed& o : u.owed)
+        if (o.fault >= h.faults) return false;
+    for (u32 r : u.references)
+        if (!in_code(u64(r & ~saved::is_record) + 3)) return false;
+    for (u64 page = h.low >> 12; page <= (h.high - 1) >> 12; ++page) // its own pages are among them
+        if (std::none_of(u.pages.begin(), u.pages.end(), [&](const saved::Page& p) { return p.number == page; }))
+            return false;
+    return true;
 }
 
 } // namespace
@@ -59,10 +60,10 @@ bool parse_saved_unit(std::span<const u8> bytes, SavedUnit& out) {
     std::memcpy(&out.head, bytes.data(), sizeof out.head);
     const saved::Head& h = out.head;
     Reader r(bytes.subspan(sizeof out.head));
-    return r.take(h.entries, out.entries) && r.take(h.edges, out.edges) && r.take(h.faults, out.faults) &&
-           r.take(h.references, out.references) && r.take(h.ranges, out.ranges) &&
-           r.take_bytes(h.record_bytes, out.records) && r.take_bytes(h.code_bytes, out.code) &&
-           r.take_bytes(h.guest_bytes, out.guest) && r.at_end() && is_sound(out);
+    return r.take(h.edges, out.edges) && r.take(h.pages, out.pages) && r.take(h.entries, out.entries) &&
+           r.take(h.faults, out.faults) && r.take(h.owed, out.owed) && r.take(h.references, out.references) &&
+           r.take_bytes(h.record_bytes, out.records) && r.take_bytes(h.code_bytes, out.code) && r.at_end() &&
+           is_sound(out);
 }
 
 std::span<const u8> SavedUnit::record(u32 at) const {

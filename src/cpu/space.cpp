@@ -316,6 +316,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (options.store) {
         t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
         t.references = emitted.references;
+        if (!t.checked) note_bytes(t);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());

@@ -88,6 +88,8 @@ struct CodePage {
     bool busy = false; // written so often that its units check themselves
     u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
     u64 calm_after = 4096;
+    bool hashed = false; // with a store: `hash` is of what stands there, until that changes
+    Sha256Digest hash;
 };
 
 struct CodeSpace::Impl {
@@ -110,7 +112,6 @@ struct CodeSpace::Impl {
     Snapshot snapshot; // of a unit that gets a check
     ir::Unit checked;  // the unit with its check
     std::string text;  // of host code
-    std::vector<u8> saved_bytes; // guest bytes that are compared with a stored unit's
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -232,7 +233,12 @@ struct CodeSpace::Impl {
     Restored restore(u64 pc, u32 mode);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
+    void note_bytes(const Translation& t);
+    const Sha256Digest& hash_of(u64 number);
     bool save(const Translation& t, UnitToSave& out);
+    bool save_code(const Translation& t, std::vector<u8>& code, std::vector<u8>& records);
+    void save_edges(const Translation& t, std::vector<u8>& out);
+    u32 save_pages(const Translation& t, std::vector<u8>& out);
 
     // regions.cpp
     Result<void> start_cache();

@@ -106,7 +106,7 @@ std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& ba
         const std::span<const u8> unit = blob(b.at, scratch);
         SavedUnit u;
         const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
-                           std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return e.pc == pc; });
+                           std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
         if (sound) return unit;
         ++bad;
         return {};
@@ -130,7 +130,7 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u)) return false;
     if (!known_.emplace(u.head.pc, u.head.mode).second) return false;
-    for (const saved::Entry& e : u.entries) entries_.push_back({e.pc, u.head.mode, u32(blobs_.size() / 16)});
+    for (const saved::Entry& e : u.entries) entries_.push_back({u.pc_of(e), u.head.mode, u32(blobs_.size() / 16)});
     const BlobHeader h{.hash = blob_hash(key_, unit), .bytes = unit.size()};
     const auto head = bytes_of(h);
     blobs_.insert(blobs_.end(), head.begin(), head.end());
