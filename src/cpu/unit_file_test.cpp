@@ -1,0 +1,164 @@
+// What is damaged, or not ours, gives no unit; what is sound gives what was saved.
+#include "cpu/unit_file.hpp"
+#include "base/process.hpp"
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace mimic::cpu {
+namespace {
+
+template <class T>
+void append(std::vector<u8>& out, const T& t) {
+    const u8* p = reinterpret_cast<const u8*>(&t);
+    out.insert(out.end(), p, p + sizeof t);
+}
+
+// A unit with an entry more at pc + 8 and 16 bytes of code that are all `fill`.
+std::vector<u8> unit_at(u64 pc, u8 fill) {
+    std::vector<u8> b;
+    append(b, saved::Head{.pc = pc,
+                          .low = pc,
+                          .high = pc + 32,
+                          .mode = 1,
+                          .guest_insns = 8,
+                          .edges = 1,
+                          .pages = 1,
+                          .entries = 2,
+                          .faults = 1,
+                          .owed = 1,
+                          .references = 1,
+                          .record_bytes = 8,
+                          .code_bytes = 16});
+    append(b, saved::Edge{.pc = pc + 64, .stub = 12});
+    append(b, saved::Page{.number = pc >> 12});
+    append(b, saved::Entry{});
+    append(b, saved::Entry{.offset = 4, .pc = 8, .block = 1});
+    append(b, saved::Fault{.offset = 4, .pc = 8});
+    append(b, saved::Owed{.fault = 0, .what = {1, 2, 3, 4}});
+    append(b, u32(8));
+    append(b, u64(4));
+    b.insert(b.end(), 16, fill);
+    return b;
+}
+
+struct UnitFiles : testing::Test {
+    const Sha256Digest key = sha256({});
+    char path[32] = "/tmp/mimic-units-XXXXXX";
+    int directory = -1;
+    std::vector<u8> units[3] = {unit_at(0x1000, 1), unit_at(0x2000, 2), unit_at(0x3000, 3)};
+
+    void SetUp() override {
+        process::install_fault_handlers();
+        ASSERT_TRUE(mkdtemp(path));
+        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ASSERT_GE(directory, 0);
+        UnitFileWriter w = writer();
+        ASSERT_TRUE(w.write(directory, "a"));
+    }
+    void TearDown() override {
+        for (const char* name : {"a", "b"}) unlinkat(directory, name, 0);
+        close(directory);
+        EXPECT_EQ(rmdir(path), 0); // nothing is left behind
+    }
+    UnitFileWriter writer() {
+        UnitFileWriter w(key);
+        for (auto& u : units) EXPECT_TRUE(w.add(u));
+        return w;
+    }
+    static bool same(std::span<const u8> a, const std::vector<u8>& b) {
+        return std::equal(a.begin(), a.end(), b.begin(), b.end());
+    }
+};
+
+TEST_F(UnitFiles, GiveWhatWasSavedByEachEntry) {
+    auto f = UnitFile::open(directory, "a", key);
+    ASSERT_TRUE(f) << f.error().message();
+    UnitBytes scratch;
+    u32 bad = 0;
+    EXPECT_EQ(f->units(), 3u);
+    EXPECT_TRUE(same(f->find(0x2000, 1, scratch, bad), units[1]));
+    EXPECT_TRUE(same(f->find(0x3008, 1, scratch, bad), units[2]));
+    EXPECT_TRUE(f->find(0x2000, 0, scratch, bad).empty());
+    EXPECT_TRUE(f->find(0x2004, 1, scratch, bad).empty());
+    EXPECT_EQ(bad, 0u);
+}
+
+TEST_F(UnitFiles, AFlippedBitGivesNoUnitOrTheRightOne) {
+    const std::vector<u8> sound = writer().finish();
+    UnitBytes scratch;
+    u32 refused = 0, missing = 0;
+    for (u64 at = 0; at < sound.size(); ++at) {
+        std::vector<u8> b = sound;
+        b[at] ^= u8(1 << at % 8);
+        auto f = UnitFile::read(b, key);
+        refused += !f;
+        if (!f) continue;
+        for (u32 n = 0; n < 3; ++n) {
+            u32 bad = 0;
+            const auto unit = f->find(0x1000 * (n + 1), 1, scratch, bad);
+            missing += unit.empty();
+            EXPECT_TRUE(unit.empty() || same(unit, units[n])) << at;
+        }
+    }
+    EXPECT_EQ(refused, sizeof(FileHeader)); // any of them
+    const u64 blobs = 3 * (units[0].size() + sizeof(Sha256Digest));
+    EXPECT_GE(missing, blobs); // any byte of a unit or its hash
+}
+
+TEST_F(UnitFiles, AnyTruncationIsRefused) {
+    const std::vector<u8> sound = writer().finish();
+    for (u64 n = 0; n < sound.size(); ++n) EXPECT_FALSE(UnitFile::read(std::span(sound).first(n), key)) << n;
+}
+
+TEST_F(UnitFiles, ShrinkingInUseIsNoEnd) {
+    auto f = UnitFile::open(directory, "a", key);
+    ASSERT_TRUE(f);
+    const int fd = openat(directory, "a", O_WRONLY | O_CLOEXEC);
+    ASSERT_EQ(ftruncate(fd, 0), 0);
+    close(fd);
+    UnitBytes scratch;
+    u32 bad = 0;
+    EXPECT_TRUE(f->find(0x2000, 1, scratch, bad).empty());
+}
+
+TEST_F(UnitFiles, OfAnotherKeyAreRefused) {
+    const u8 other[1] = {};
+    EXPECT_FALSE(UnitFile::open(directory, "a", sha256(other)));
+}
+
+TEST_F(UnitFiles, OthersFilesAreRefused) {
+    ASSERT_EQ(symlinkat("a", directory, "b"), 0);
+    EXPECT_FALSE(UnitFile::open(directory, "b", key)); // by way of a link
+    unlinkat(directory, "b", 0);
+    ASSERT_EQ(linkat(directory, "a", directory, "b", 0), 0);
+    EXPECT_FALSE(UnitFile::open(directory, "a", key)); // has another name
+    unlinkat(directory, "b", 0);
+    ASSERT_EQ(fchmodat(directory, "a", 0660, 0), 0);
+    EXPECT_FALSE(UnitFile::open(directory, "a", key)); // others may write it
+    ASSERT_EQ(fchmodat(directory, "a", 0600, 0), 0);
+    EXPECT_TRUE(UnitFile::open(directory, "a", key));
+    ASSERT_EQ(mkfifoat(directory, "b", 0600), 0);
+    EXPECT_FALSE(UnitFile::open(directory, "b", key)); // and doesn't wait
+    if (fchownat(directory, "a", 1, 1, 0) == 0) // root only
+        EXPECT_FALSE(UnitFile::open(directory, "a", key));
+}
+
+TEST(SavedUnits, AreBoundByTheirBytes) {
+    const std::vector<u8> sound = unit_at(0x1000, 9);
+    UnitBytes aligned(sound.size() / 8 + 2);
+    u8* at = reinterpret_cast<u8*>(aligned.data());
+    std::memcpy(at, sound.data(), sound.size());
+    SavedUnit u;
+    ASSERT_TRUE(parse_saved_unit({at, sound.size()}, u));
+    EXPECT_EQ(u.record(0).size(), 4u);
+    EXPECT_TRUE(u.record(4).empty());
+    for (u64 n = 0; n < sound.size(); ++n) EXPECT_FALSE(parse_saved_unit({at, n}, u)) << n;
+    EXPECT_FALSE(parse_saved_unit({at, sound.size() + 1}, u));
+}
+
+} // namespace
+} // namespace mimic::cpu
