@@ -175,6 +175,8 @@ public:
     // Gives all units that may go to a store, with the lock held; how many were made here so far.
     void save_units(const std::function<void(const UnitToSave&)>& take);
     u64 units_made() const;
+    // What there is now is none of ours (UnitToSave::is_new).
+    void units_are_saved();
     // All of the host that code depends on, as text; empty without translation.
     std::string host() const;
     // Calls Options::on_code for all code there is.

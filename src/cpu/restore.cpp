@@ -47,7 +47,6 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
     t.code = code;
     t.bytes = u32(u.code.size());
-    t.restored = true;
     t.guest_insns = u.head.guest_insns;
     t.faults.reserve(u.faults.size());
     for (const saved::Fault& f : u.faults) t.faults.push_back({f.offset, f.inst, u.head.low + f.pc, {}});
@@ -196,7 +195,7 @@ u32 CodeSpace::Impl::save_pages(const Translation& t, std::vector<u8>& out) {
 // False: it can't be saved.
 bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
-    out.is_new = !t.restored;
+    out.is_new = t.made > older_units;
     out.entries.clear();
     std::vector<u8> edges, pages_of, entries, faults, owed, code, records;
     for (const Node* n : t.nodes)
@@ -244,6 +243,11 @@ void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take) {
     for (const Region& r : s.regions)
         for (const auto& t : r.translations)
             if (s.save(*t, u)) take(u);
+}
+
+void CodeSpace::units_are_saved() {
+    std::lock_guard lock(impl_->mutex);
+    impl_->older_units = impl_->counters.units;
 }
 
 std::string CodeSpace::host() const { return impl_->backend ? impl_->backend->host() : std::string(); }

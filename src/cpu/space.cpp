@@ -264,7 +264,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             discard(*t);
             return Made::yes;
         }
-        ++counters.units;
+        t->made = ++counters.units;
         counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);

@@ -45,7 +45,7 @@ struct Translation {
     std::vector<u32> incoming;               // link words that point or pointed into it
     u32 first_link = 0, link_count = 0;      // of its own
     std::vector<jit::Emitted::Fault> faults;
-    bool restored = false;                           // from the store
+    u64 made = 0;                                    // of the units made here, in order; 0: from the store
     u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
     std::vector<jit::Emitted::Reference> references; // with a store
     std::unique_ptr<ir::Unit> unit; // for the interpreter
@@ -112,6 +112,7 @@ struct CodeSpace::Impl {
     Snapshot snapshot; // of a unit that gets a check
     ir::Unit checked;  // the unit with its check
     std::string text;  // of host code
+    u64 older_units = 0; // Translation::made of the last one that is the parent's
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;

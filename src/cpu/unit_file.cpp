@@ -130,7 +130,10 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u)) return false;
     if (!known_.emplace(u.head.pc, u.head.mode).second) return false;
-    for (const saved::Entry& e : u.entries) entries_.push_back({u.pc_of(e), u.head.mode, u32(blobs_.size() / 16)});
+    for (const saved::Entry& e : u.entries) {
+        const Bucket b{u.pc_of(e), u.head.mode, u32(blobs_.size() / 16)};
+        (&e == u.entries.data() ? own_ : inner_).push_back(b);
+    }
     const BlobHeader h{.hash = blob_hash(key_, unit), .bytes = unit.size()};
     const auto head = bytes_of(h);
     blobs_.insert(blobs_.end(), head.begin(), head.end());
@@ -141,11 +144,12 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
 }
 
 std::vector<u8> UnitFileWriter::finish() {
-    const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries_.size()) * 2, 16));
+    std::vector<Bucket> entries = own_; // these come first: so each unit is found by its own
+    entries.insert(entries.end(), inner_.begin(), inner_.end());
+    const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries.size()) * 2, 16));
     std::vector<Bucket> table(buckets);
     const u32 start = u32((sizeof(FileHeader) + u64(buckets) * sizeof(Bucket) + 15) / 16);
-    // Units' own entries come first, and the first one of a pc counts.
-    for (const Bucket& e : entries_) {
+    for (const Bucket& e : entries) {
         const u32 first = unit_bucket(e.pc, e.mode);
         for (u32 n = first; n != first + most_probes; ++n) {
             Bucket& b = table[n & (buckets - 1)];

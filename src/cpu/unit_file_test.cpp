@@ -87,6 +87,21 @@ TEST_F(UnitFiles, GiveWhatWasSavedByEachEntry) {
     EXPECT_EQ(bad, 0u);
 }
 
+TEST_F(UnitFiles, FindUnitsByTheirOwnEntryFirst) {
+    UnitFileWriter w(key);
+    const auto within = unit_at(0x1008, 4);
+    ASSERT_TRUE(w.add(units[0])); // may be entered there, too
+    ASSERT_TRUE(w.add(within));
+    ASSERT_FALSE(w.add(within));
+    const auto bytes = w.finish();
+    auto f = UnitFile::read(bytes, key);
+    ASSERT_TRUE(f);
+    UnitBytes scratch;
+    u32 bad = 0;
+    EXPECT_TRUE(same(f->find(0x1008, 1, scratch, bad), within));
+    EXPECT_TRUE(same(f->find(0x1000, 1, scratch, bad), units[0]));
+}
+
 TEST_F(UnitFiles, AFlippedBitGivesNoUnitOrTheRightOne) {
     const std::vector<u8> sound = writer().finish();
     UnitBytes scratch;

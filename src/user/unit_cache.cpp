@@ -23,7 +23,7 @@ namespace mimic::user {
 namespace {
 
 // Worth a new version of a file: so many units, and a share of what there is.
-constexpr u32 least_new_units = 16, share_of_old = 32;
+constexpr u32 least_new_units = 16, share_of_all = 16;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr time_t temporary_seconds = 600;
 
@@ -182,7 +182,11 @@ std::span<const u8> UnitCache::find(u64 pc, u32 mode) {
     return unit;
 }
 
-void UnitCache::after_fork(cpu::CodeSpace& space) { parents_units_ = space.units_made(); }
+void UnitCache::after_fork(cpu::CodeSpace& space) {
+    forked_ = true;
+    parents_units_ = space.units_made();
+    space.units_are_saved();
+}
 
 void UnitCache::save(cpu::CodeSpace& space) {
     if (space.units_made() - parents_units_ < least_new_units) return;
@@ -196,10 +200,10 @@ void UnitCache::save(cpu::CodeSpace& space) {
         Group& g = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)}).first->second;
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
     });
-    std::erase_if(groups, [](auto& entry) {
+    std::erase_if(groups, [this](auto& entry) {
         const Place& p = *entry.first;
-        const u32 old = p.file ? p.file->units() : 0;
-        return entry.second.made_here < least_new_units + old / share_of_old;
+        const u32 all = std::max(entry.second.writer.units(), p.file ? p.file->units() : 0);
+        return entry.second.made_here < least_new_units + (p.file || forked_ ? all / share_of_all : 0);
     });
     if (groups.empty()) return;
     auto directory = open_cache_directory(settings_.directory, true);

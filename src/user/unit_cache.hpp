@@ -80,6 +80,7 @@ private:
     std::vector<std::unique_ptr<Place>> places_;
     cpu::UnitBytes scratch_;
     u64 parents_units_ = 0;
+    bool forked_ = false;
 };
 
 // This build of Mimic: its build id in hexadecimal; empty: it was linked without one.

@@ -1,0 +1,162 @@
+"""The cache of translated code: what is damaged, foreign, half-written or written by others at the same time changes no
+program's output; `mimic cache` tells of it.
+
+    cache_test.py --guest aarch64 --mimic FILE
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSROOTS = {"aarch64": "arm64", "riscv64": "riscv64"}
+SCRIPT = 'a=0; for i in {1..300}; do a=$((a + i * i % 7)); done; x=${a//1/one}; printf "%s %05d\\n" "$x" $a; f() { echo "$@" | cat; }; f 1 2'
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--guest", required=True, choices=SYSROOTS)
+parser.add_argument("--mimic", required=True)
+options = parser.parse_args()
+sysroot = ROOT / "build/inputs/sysroot" / SYSROOTS[options.guest]
+work = Path(tempfile.mkdtemp(prefix="mimic-cache-"))
+cache = work / "mimic"
+environment = {"XDG_CACHE_HOME": str(work), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+failures = []
+
+
+def command(*words):
+    return [options.mimic, "run", *words, "-L", str(sysroot), str(sysroot / "usr/bin/bash"), "-c", SCRIPT]
+
+
+def run(*words, **more):
+    return subprocess.run(command(*words), capture_output=True, text=True, env=environment | more)
+
+
+def tool(*words):
+    return subprocess.run([options.mimic, "cache", *words], capture_output=True, text=True, env=environment)
+
+
+def expect(what, condition, detail=""):
+    if not condition:
+        failures.append(f"{what} {detail}")
+
+
+def files():
+    return sorted(cache.glob("*.units")) if cache.exists() else []
+
+
+def right(what, *words, **more):
+    """Runs the program; its output and status are the ones of a run without a cache. Gives its log."""
+    result = run("-d", "cache", *words, **more)
+    expect(what, result.stdout == truth and result.returncode == 0, f"status {result.returncode}: {result.stdout!r}")
+    return result.stderr
+
+
+def filled():
+    shutil.rmtree(cache, ignore_errors=True)
+    right("a cold run")
+    expect("a cold run leaves files", len(files()) >= 2)
+
+
+truth = run("--no-cache").stdout
+expect("a run without a cache", truth.count("\n") == 2, truth)
+expect("--no-cache", not files())
+right("MIMIC_NO_CACHE", MIMIC_NO_CACHE="1")
+expect("MIMIC_NO_CACHE", not files())
+
+filled()
+expect("modes", all(f.stat().st_mode & 0o777 == 0o600 for f in files()) and cache.stat().st_mode & 0o777 == 0o700)
+expect("nothing else is left", len(list(cache.iterdir())) == len(files()), list(cache.iterdir()))
+log = right("a warm run")
+expect("a warm run reads", log.count(" units in ") >= 2, log)
+shown = json.loads(tool("show", "--json").stdout)
+expect("show", sorted(f["name"] for f in shown["files"]) == [f.name for f in files()], shown)
+expect("verify", tool("verify").returncode == 0)
+right("another base of guest memory", "-R", "0x4000000000")
+
+# Damage of all kinds.
+rng = random.Random(1)
+for turn in range(12):
+    filled()
+    for f in files():
+        data = bytearray(f.read_bytes())
+        for _ in range(1 + 40 * turn):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        if turn % 3 == 1:
+            data[88 : 88 + rng.randrange(4096)] = b"\xff" * rng.randrange(4096)
+        f.write_bytes(data)
+    right(f"flipped bits, {turn}")
+filled()
+for f in files():
+    data = f.read_bytes()
+    f.write_bytes(data[: len(data) // 2])
+log = right("truncated files")
+expect("-d cache names them", "ignored: " in log and "expected" in log, log)
+filled()
+victim = files()[0]
+victim.write_bytes(victim.read_bytes()[:-64])
+result = tool("verify")
+expect("verify names and removes", result.returncode == 1 and victim.name in result.stdout and not victim.exists())
+filled()
+for f in files():
+    f.write_bytes(b"")
+right("empty files")
+filled()
+for f in files():
+    elsewhere = work / f.name
+    f.rename(elsewhere)
+    f.symlink_to(elsewhere)
+log = right("links")
+expect("links are not followed", log.count("symbolic links") >= len(files()), log)
+expect("links are replaced", not any(f.is_symlink() for f in files()))
+filled()
+one, two = files()[:2]
+one.write_bytes(two.read_bytes())
+right("a file under another's name")
+if os.geteuid() == 0:
+    filled()
+    for f in files():
+        os.chown(f, 1, 1)
+    log = right("files of another user")
+    expect("files of another user are not read", log.count("expected a plain file") >= len(files()), log)
+filled()
+cache.chmod(0o777)
+log = right("a directory that others may write")
+expect("it is not used", "ignored" in log or "expected a directory" in log, log)
+cache.chmod(0o700)
+
+# Many at once, and ends at any time.
+shutil.rmtree(cache)
+running = [subprocess.Popen(command(), stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
+for process in running:
+    expect("one of eight", process.communicate()[0] == truth)
+expect("after eight", tool("verify").returncode == 0 and len(files()) >= 2)
+for turn in range(20):
+    shutil.rmtree(cache, ignore_errors=True)
+    process = subprocess.Popen(command(), stdout=subprocess.DEVNULL, env=environment)
+    try:
+        process.wait(timeout=0.01 * turn)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    expect("verify after a kill", tool("verify").returncode == 0)
+    right("a run after a kill")
+
+# Bounds.
+filled()
+right("a small bound", "--cache-size", "1M")
+shutil.rmtree(cache)
+right("a small bound, cold", "--cache-size", "1M")
+expect("the bound holds", sum(f.stat().st_size for f in files()) <= 1 << 20)
+expect("clear", tool("clear").returncode == 0 and not files())
+
+shutil.rmtree(work)
+for failure in failures:
+    print(failure)
+print(f"{len(failures)} failures")
+sys.exit(1 if failures else 0)
