@@ -3,8 +3,8 @@
 #include <bit>
 #include <cstring>
 #ifdef __x86_64__
-#include <immintrin.h>
-#include <sys/platform/x86.h>
+#    include <immintrin.h>
+#    include <sys/platform/x86.h>
 #endif
 
 namespace mimic {

@@ -106,7 +106,8 @@ struct Options {
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     // Of a jump back between units, after which the loop that it closes is translated as a whole; 0: never.
     u32 whole_after = 4096;
-    UnitStore* store = nullptr; // of units that other processes made (user mode with interpret_first only); outlives the space
+    UnitStore* store =
+        nullptr; // of units that other processes made (user mode with interpret_first only); outlives the space
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
     // Guests may put what they like into the top byte of a 64-bit address below 2^55 (Arm's TBI). Accesses work

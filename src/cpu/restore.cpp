@@ -211,7 +211,8 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     for (const jit::Emitted::Fault& f : t.faults) {
         if (f.inst > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
         const jit::Emitted::Owed& o = f.owed;
-        if (o.nans | o.f64 | o.bare | o.late) append(owed, saved::Owed{h.faults, {o.nans, o.f64, o.bare, o.late}}), ++h.owed;
+        if (o.nans | o.f64 | o.bare | o.late)
+            append(owed, saved::Owed{h.faults, {o.nans, o.f64, o.bare, o.late}}), ++h.owed;
         append(faults, saved::Fault{f.offset, u16(f.pc - t.low), u16(f.inst)});
         ++h.faults;
     }
@@ -222,7 +223,8 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     std::vector<u8>& b = out.bytes;
     b.clear();
     append(b, h);
-    for (const auto* part : {&edges, &pages_of, &entries, &faults, &owed}) b.insert(b.end(), part->begin(), part->end());
+    for (const auto* part : {&edges, &pages_of, &entries, &faults, &owed})
+        b.insert(b.end(), part->begin(), part->end());
     for (const jit::Emitted::Reference& r : t.references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
     for (const auto* part : {&records, &code}) b.insert(b.end(), part->begin(), part->end());
     return true;

@@ -39,7 +39,8 @@ bool is_sound(const SavedUnit& u) {
         const saved::Edge& e = u.edges[n];
         if (!in_code(e.stub) || e.word > 2 || e.counted > 1) return false;
         // Two more words follow.
-        if (e.counted && (n + 2 >= u.edges.size() || u.edges[n + 1].word != 1 || u.edges[n + 2].word != 2)) return false;
+        if (e.counted && (n + 2 >= u.edges.size() || u.edges[n + 1].word != 1 || u.edges[n + 2].word != 2))
+            return false;
     }
     auto rising = [](const saved::Fault& a, const saved::Fault& b) { return a.offset < b.offset; };
     if (!std::is_sorted(u.faults.begin(), u.faults.end(), rising)) return false;

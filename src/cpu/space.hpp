@@ -48,7 +48,7 @@ struct Translation {
     u64 made = 0;                                    // of the units made here, in order; 0: from the store
     u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
     std::vector<jit::Emitted::Reference> references; // with a store
-    std::unique_ptr<ir::Unit> unit; // for the interpreter
+    std::unique_ptr<ir::Unit> unit;                  // for the interpreter
 };
 
 // An entry of the look-up table. Freed with its region.
@@ -109,9 +109,9 @@ struct CodeSpace::Impl {
     jit::Analysis analysis;
     jit::Emitted emitted;
     isa::Limits limits;
-    Snapshot snapshot; // of a unit that gets a check
-    ir::Unit checked;  // the unit with its check
-    std::string text;  // of host code
+    Snapshot snapshot;   // of a unit that gets a check
+    ir::Unit checked;    // the unit with its check
+    std::string text;    // of host code
     u64 older_units = 0; // Translation::made of the last one that is the parent's
     std::vector<Region> regions;
     u32 current = 0; // region

@@ -85,7 +85,7 @@ public:
 private:
     Sha256Digest key_;
     std::vector<u8> blobs_;
-    std::vector<Bucket> own_, inner_; // entries; `at` within blobs_
+    std::vector<Bucket> own_, inner_;     // entries; `at` within blobs_
     std::set<std::pair<u64, u32>> known_; // first entries
     u32 units_ = 0;
 };

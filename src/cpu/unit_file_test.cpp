@@ -1,6 +1,6 @@
 // What is damaged, or not ours, gives no unit; what is sound gives what was saved.
-#include "cpu/unit_file.hpp"
 #include "base/process.hpp"
+#include "cpu/unit_file.hpp"
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -158,7 +158,7 @@ TEST_F(UnitFiles, OthersFilesAreRefused) {
     EXPECT_TRUE(UnitFile::open(directory, "a", key));
     ASSERT_EQ(mkfifoat(directory, "b", 0600), 0);
     EXPECT_FALSE(UnitFile::open(directory, "b", key)); // and doesn't wait
-    if (fchownat(directory, "a", 1, 1, 0) == 0) // root only
+    if (fchownat(directory, "a", 1, 1, 0) == 0)        // root only
         EXPECT_FALSE(UnitFile::open(directory, "a", key));
 }
 

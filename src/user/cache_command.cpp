@@ -40,7 +40,8 @@ Result<Sha256Digest> key_of(int directory, const std::string& name) {
     if (!all) return Error::corrupt("{}: expected a header of {} bytes", name, sizeof h);
     std::string right;
     for (u32 n = 0; n < 20; ++n) right += fmt::format("{:02x}", h.key[n]);
-    if (name != right + ".units") return Error::corrupt("{}: of another program, host or build than its name says", name);
+    if (name != right + ".units")
+        return Error::corrupt("{}: of another program, host or build than its name says", name);
     return h.key;
 }
 
@@ -81,9 +82,9 @@ Result<std::vector<Entry>> list(int directory, bool all) {
 void print_json(const std::string& directory, const std::vector<Entry>& entries) {
     std::string text = fmt::format("{{\"directory\": {}, \"files\": [", text_of(directory));
     for (const Entry& e : entries)
-        text += fmt::format("{}{{\"name\": {}, \"bytes\": {}, \"units\": {}, \"damaged\": {}, \"trouble\": {}}}",
-                            &e == entries.data() ? "" : ", ", text_of(e.name), e.bytes, e.units, e.bad,
-                            text_of(e.trouble));
+        text +=
+            fmt::format("{}{{\"name\": {}, \"bytes\": {}, \"units\": {}, \"damaged\": {}, \"trouble\": {}}}",
+                        &e == entries.data() ? "" : ", ", text_of(e.name), e.bytes, e.units, e.bad, text_of(e.trouble));
     std::puts((text + "]}").c_str());
 }
 
@@ -96,7 +97,8 @@ void print(const std::string& directory, const std::vector<Entry>& entries, bool
         else if (e.bad)
             std::printf("%s: %u of %u units are not what was saved\n", e.name.c_str(), e.bad, e.units);
         else if (!all)
-            std::printf("%s %8u units %10llu bytes\n", e.name.c_str(), e.units, static_cast<unsigned long long>(e.bytes));
+            std::printf("%s %8u units %10llu bytes\n", e.name.c_str(), e.units,
+                        static_cast<unsigned long long>(e.bytes));
     }
     std::printf("%s: %zu files, %llu units, %llu bytes\n", directory.c_str(), entries.size(),
                 static_cast<unsigned long long>(units), static_cast<unsigned long long>(bytes));

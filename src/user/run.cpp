@@ -1,7 +1,7 @@
 #include "user/run.hpp"
-#include "user/unit_cache.hpp"
 #include "user/loader/program.hpp"
 #include "user/proc_start.hpp"
+#include "user/unit_cache.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>

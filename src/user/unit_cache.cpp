@@ -178,7 +178,8 @@ std::span<const u8> UnitCache::find(u64 pc, u32 mode) {
     if (!p || !p->file) return {};
     const u32 before = p->bad;
     auto unit = p->file->find(pc, mode, scratch_, p->bad);
-    if (p->bad != before) log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
+    if (p->bad != before)
+        log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
     return unit;
 }
 

@@ -39,8 +39,8 @@ class UnitCache final : public cpu::UnitStore {
 public:
     struct Settings {
         std::string directory;
-        u64 most_bytes = default_cache_bytes; // of all files
-        std::string key;                      // all that units depend on, beside the guest's file
+        u64 most_bytes = default_cache_bytes;      // of all files
+        std::string key;                           // all that units depend on, beside the guest's file
         std::function<void(std::string_view)> log; // lines of `-d cache`; may be null
     };
     UnitCache(AddressSpace& memory, Settings settings) : memory_(memory), settings_(std::move(settings)) {}

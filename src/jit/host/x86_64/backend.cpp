@@ -45,8 +45,8 @@ Features Features::probe(u32 level) {
 
 std::string Features::text() const {
     std::string s = "x86-64 ";
-    for (bool f : {avx,   avx2, bmi1,   bmi2, lzcnt,    fma,    avx512vl, movbe, sse41, popcnt,
-                   lahf,  aes,  pclmul, sha,  avx512cd, bitalg, gfni,     vbmi,  vaes,  vpclmul})
+    for (bool f : {avx,  avx2, bmi1,   bmi2, lzcnt,    fma,    avx512vl, movbe, sse41, popcnt,
+                   lahf, aes,  pclmul, sha,  avx512cd, bitalg, gfni,     vbmi,  vaes,  vpclmul})
         s += f ? '1' : '0';
     static_assert(sizeof(Features) == 20, "one is missing above");
     return s;
