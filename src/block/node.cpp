@@ -322,6 +322,7 @@ Result<void> Node::permissions_changed(u8, u8) { return {}; }
 Task<Result<CheckReport>> Node::check(Fix) { co_return unsupported("checks"); }
 Task<Result<void>> Node::snapshot_create(SnapshotInfo) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::snapshot_apply(const std::string&) { co_return unsupported("internal snapshots"); }
+Task<Result<void>> Node::snapshot_apply(const SnapshotInfo&) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::snapshot_delete(const std::string&) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::snapshot_delete(const SnapshotInfo&) { co_return unsupported("internal snapshots"); }
 Task<Result<void>> Node::state_write(u64, const IoVec&) { co_return unsupported("machine state"); }

@@ -147,6 +147,7 @@ public:
     virtual Task<Result<void>> snapshot_apply(const std::string& id_or_name);
     virtual Task<Result<void>> snapshot_delete(const std::string& id_or_name);
     // The very one that snapshots() told of.
+    virtual Task<Result<void>> snapshot_apply(const SnapshotInfo& which);
     virtual Task<Result<void>> snapshot_delete(const SnapshotInfo& which);
     virtual bool supports_snapshots() const { return false; }
     // The state of a machine, in bytes from its start: what is written becomes the state of the snapshots that are made until

@@ -189,7 +189,9 @@ Task<Result<void>> Storage::remove_export(std::string id, bool hard) {
 
 std::vector<Storage::ExportInfo> Storage::exports() const {
     std::vector<ExportInfo> list;
-    for (auto& e : exports_) list.push_back({e.id, e.disk->node().options().node_name, e.going});
+    for (auto& e : exports_)
+        list.push_back(
+            {e.id, e.disk->node().options().node_name, e.going, (e.disk->edge().perms() & perm::write) != 0});
     return list;
 }
 

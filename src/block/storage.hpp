@@ -44,7 +44,7 @@ public:
     Task<Result<void>> remove_export(std::string id, bool hard);
     struct ExportInfo {
         std::string id, node;
-        bool going = false;
+        bool going = false, writable = false;
     };
     std::vector<ExportInfo> exports() const;
 

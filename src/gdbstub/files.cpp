@@ -41,7 +41,7 @@ bool take_name(std::string_view text, std::string& name) {
 
 void Files::close_all() {
     for (int& fd : open_)
-        if (fd >= 0) ::close(fd), fd = -1;
+        if (fd >= 0) target_.close_file(fd), fd = -1;
 }
 
 std::string Files::answer(std::string_view request) {
@@ -81,7 +81,7 @@ std::string Files::open(std::string_view rest) {
 std::string Files::close(std::string_view rest) {
     int* fd = find(rest);
     if (!fd) return failed(EBADF);
-    ::close(*fd);
+    target_.close_file(*fd);
     *fd = -1;
     return "F0";
 }

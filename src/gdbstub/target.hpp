@@ -10,6 +10,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace mimic::gdb {
@@ -126,6 +127,7 @@ public:
     }
     // The program's own name of a file, for reading: a descriptor, or -errno. A link's target: empty with -errno.
     virtual int open_file(const std::string& /*path*/) { return -1; }
+    virtual void close_file(int fd) { ::close(fd); } // what open_file() gave
     virtual int read_link(const std::string& /*path*/, std::string& /*to*/) { return -1; }
 };
 

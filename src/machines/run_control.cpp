@@ -1,6 +1,5 @@
 #include "machines/run_control.hpp"
 #include "base/check.hpp"
-#include <utility>
 
 namespace mimic::machines {
 
@@ -51,7 +50,22 @@ void RunControl::tell(const RunEvent& e) {
     for (const auto& [number, f] : watchers_) f(e);
 }
 
+Result<RunControl::Claim> RunControl::claim(Keeper who) {
+    switch (keeper_) {
+    case Keeper::nobody: break;
+    case Keeper::migration: return Error::busy("There's a migration process in progress");
+    case Keeper::snapshot: return Error::busy("a snapshot of this machine is under way, expected its end first");
+    case Keeper::dump: return Error::busy("There is a dump in process, please wait.");
+    }
+    if (state_ == RunState::inmigrate && who != Keeper::migration)
+        return Error::busy("{}", who == Keeper::dump ? "Dump not allowed during incoming migration."
+                                                     : "this machine waits for an incoming migration");
+    keeper_ = who;
+    return Claim(*this);
+}
+
 Result<void> RunControl::resume() {
+    if (leaving_) return Error::busy("the program is about to leave");
     if (needs_reset(state_))
         return Error::busy("the machine is in state '{}', expected a reset first", to_string(state_));
     if (is_busy(state_)) return Error::busy("the machine is in state '{}', expected its end first", to_string(state_));

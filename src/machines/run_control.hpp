@@ -9,6 +9,7 @@
 // called on the loop's thread.
 #pragma once
 #include "machines/board.hpp"
+#include <utility>
 
 namespace mimic::machines {
 
@@ -46,8 +47,31 @@ struct RunEvent {
     std::string_view reason; // of the same: "guest-reset", "host-qmp-quit"
 };
 
+// What moves or keeps the machine as a whole.
+enum class Keeper : u8 { nobody, migration, snapshot, dump };
+
 class RunControl {
 public:
+    // While it lives, its owner is the only one that moves or keeps the machine. It ends before the RunControl.
+    class [[nodiscard]] Claim {
+    public:
+        Claim() = default;
+        Claim(Claim&& o) noexcept : run_(std::exchange(o.run_, nullptr)) {}
+        Claim& operator=(Claim&& o) noexcept {
+            std::swap(run_, o.run_);
+            return *this;
+        }
+        ~Claim() { end(); }
+        void end() {
+            if (run_) run_->keeper_ = Keeper::nobody;
+            run_ = nullptr;
+        }
+
+    private:
+        friend class RunControl;
+        explicit Claim(RunControl& run) : run_(&run) {}
+        RunControl* run_ = nullptr;
+    };
     RunControl(Board& board, const Actions& actions);
     ~RunControl();
     RunControl(const RunControl&) = delete;
@@ -66,6 +90,9 @@ public:
     // A stopped machine is stopped for another reason: it is being saved or loaded, or was.
     void set_state(RunState why);
     void request(const devices::Request& r);
+    // At once, before anything is awaited. Errors: another has it; the machine waits for one to come in, and `who` is no migration.
+    Result<Claim> claim(Keeper who);
+    Keeper keeper() const { return keeper_; }
     // Asks the guest to power off, where the board has a button for that.
     void power_down();
     // Leaves the program; nothing can keep it (quit, a signal).
@@ -88,6 +115,7 @@ private:
 
     Board& board_;
     RunState state_ = RunState::prelaunch;
+    Keeper keeper_ = Keeper::nobody;
     bool leaving_ = false, quiet_ = false;   // quiet: nobody was told that it runs
     std::vector<devices::Request> deferred_; // while the machine is saved or loaded
     u32 next_watcher_ = 0;

@@ -88,6 +88,12 @@ TEST(Stream, LengthsAreNotBelieved) {
     ASSERT_TRUE(r.begin());
     auto s = r.next();
     ASSERT_FALSE(s);
+    std::memcpy(bytes.data() + 12 + 2, "cpu", 3);
+    in = bytes;
+    ASSERT_TRUE(r.begin());
+    auto cpu = r.next();
+    ASSERT_FALSE(cpu);
+    EXPECT_NE(cpu.error().message().find("expected at most 1048576"), std::string::npos) << cpu.error().message();
     EXPECT_NE(s.error().message().find("section 'one' has 268435457 bytes"), std::string::npos) << s.error().message();
 }
 
@@ -302,6 +308,40 @@ TEST_P(EveryGuest, NamesTheRegisterThatIsMissing) {
     ASSERT_FALSE(done);
     EXPECT_NE(done.error().message().find(fmt::format("register '{}' of", name)), std::string::npos)
         << done.error().message();
+}
+
+// What a hostile state makes us write is bounded by its blocks.
+TEST_P(EveryGuest, RunsAreShortAndInOrder) {
+    auto b = make_board(GetParam(), 4 << 20);
+    auto load_runs = [&](std::initializer_list<std::pair<u64, u32>> runs) {
+        Bytes bytes;
+        StreamWriter w(into(bytes));
+        std::string machine = describe_machine(*b).dump();
+        Payload p;
+        p.text(b->ram_blocks()[0]->name());
+        for (auto [offset, length] : runs) p.number(offset), p.number(length);
+        EXPECT_TRUE(w.begin() &&
+                    w.section("machine", 1, {reinterpret_cast<const u8*>(machine.data()), machine.size()}));
+        EXPECT_TRUE(w.section("zero", 1, p.out) && w.end());
+        auto done = load(*b, bytes);
+        return done ? std::string() : done.error().message();
+    };
+    EXPECT_NE(load_runs({{0, 4096}, {8192, 1 << 20}}).find("no section 'moment'"), std::string::npos);
+    EXPECT_NE(load_runs({{0, 2 << 20}}).find("has a run [0x0, 0x200000)"), std::string::npos);
+    EXPECT_NE(load_runs({{0, 8192}, {4096, 8192}}).find("from 0x2000 on"), std::string::npos);
+    EXPECT_NE(load_runs({{0, 0}}).find("has a run"), std::string::npos);
+}
+
+TEST_P(EveryGuest, LoadingCanBeCancelled) {
+    auto b = make_board(GetParam());
+    Bytes saved = save(*b);
+    Loading l(*b);
+    l.cancel();
+    Progress progress;
+    std::span<const u8> in = saved;
+    auto read = l.read(from(in), progress);
+    ASSERT_FALSE(read);
+    EXPECT_NE(read.error().message().find("cancelled"), std::string::npos) << read.error().message();
 }
 
 std::vector<std::string> guests_with_machines() {

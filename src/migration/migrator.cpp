@@ -1,5 +1,6 @@
 #include "migration/migrator.hpp"
 #include "base/io/scope.hpp"
+#include "block/graph.hpp"
 #include "migration/writer.hpp"
 #include <algorithm>
 #include <chrono>
@@ -24,16 +25,28 @@ std::string_view to_string(Status status) {
     return names[u8(status)];
 }
 
-io::Task<void> quiesce(machines::RunControl& run, RunState why, std::shared_ptr<bool> alive) {
+io::Task<Stood> quiesce(machines::RunControl& run, RunState why, std::shared_ptr<bool> alive) {
     devices::Machine& machine = run.board().machine();
     io::Loop& loop = *machine.loop();
+    Stood stood;
+    stood.ran = run.running();
     run.stop();
     co_await loop.yield();
-    if (!*alive) co_return;
+    if (!*alive) co_return stood;
+    // Meanwhile the guest may have come to its end, or somebody may have let it go on.
+    stood.ran = run.running() || (stood.ran && (run.state() == RunState::paused || run.state() == RunState::prelaunch));
     run.stop();
+    stood.before = stood.ran ? RunState::paused : run.state();
     run.set_state(why);
     machine.freeze();
     while (*alive && machine.in_flight()) co_await loop.sleep(std::chrono::milliseconds(1));
+    co_return stood;
+}
+
+void go_on_from(machines::RunControl& run, const Stood& stood) {
+    run.set_state(stood.before);
+    run.board().machine().thaw();
+    if (stood.ran) run.resume().ignore();
 }
 
 Migrator::~Migrator() {
@@ -44,12 +57,16 @@ Migrator::~Migrator() {
         changed_.notify_all();
     }
     if (channel_) channel_->cancel();
+    if (loading_) loading_->cancel();
     if (thread_.joinable()) thread_.join();
 }
 
 void Migrator::set(Status s) {
     status_ = s;
-    if (!under_way(s)) ended_ = milliseconds();
+    if (!under_way(s)) {
+        ended_ = milliseconds();
+        claim_.end();
+    }
     if (watch) watch(s);
 }
 
@@ -74,8 +91,9 @@ void Migrator::set_parameters(const Parameters& p) {
 }
 
 Result<void> Migrator::begin(std::string_view uri, Channel::Direction direction) {
-    if (under_way(status_)) return Error::busy("a migration is under way, expected its end first");
+    machines::RunControl::Claim claim = TRY(run_.claim(machines::Keeper::migration));
     channel_ = TRY(Channel::make(uri, direction));
+    claim_ = std::move(claim);
     if (thread_.joinable()) thread_.join();
     uri_ = uri;
     incoming_ = direction == Channel::Direction::in;
@@ -83,7 +101,8 @@ Result<void> Migrator::begin(std::string_view uri, Channel::Direction direction)
     progress_.bytes = progress_.pages_total = progress_.pages_left = progress_.pages_sent = progress_.pages_zero = 0;
     progress_.passes = 0;
     figures_ = {};
-    cancelled_ = saved_ready_ = gone_ = stood_ = limited_ = false;
+    cancelled_ = saved_ready_ = gone_ = limited_ = false;
+    stood_.reset();
     free_at_ = 0;
     began_ = milliseconds();
     return {};
@@ -107,9 +126,9 @@ void Migrator::in_background(std::function<Result<void>()> work, std::function<v
 
 Result<void> Migrator::save_to(std::string_view uri) {
     if (run_.state() == RunState::inmigrate) return Error::busy("this machine waits for an incoming migration");
-    if (run_.state() == RunState::save_vm || run_.state() == RunState::restore_vm)
-        return Error::busy("a snapshot of this machine is under way, expected its end first");
     TRY(begin(uri, Channel::Direction::out));
+    shares_ = can_share_disks();
+    flushed_ = {};
     set(Status::setup);
     in_background([this] { return send(); }, [this](Result<void> result) { save_ended(std::move(result)); });
     return {};
@@ -118,6 +137,7 @@ Result<void> Migrator::save_to(std::string_view uri) {
 // The job's thread.
 Result<void> Migrator::send() {
     TRY(channel_->open());
+    if (channel_->two_way()) TRY(std::move(shares_));
     {
         std::lock_guard lock(mutex_);
         figures_.setup = milliseconds() - began_;
@@ -133,8 +153,10 @@ Result<void> Migrator::send() {
     TRY(writer.pass());
     bool answer = channel_->two_way();
     TRY(writer.end(saved_, answer));
-    if (answer) TRY(await_loaded());
-    return channel_->close();
+    if (!answer) return channel_->close();
+    TRY(await_loaded());
+    channel_->close().ignore(); // the machine is the other side's
+    return {};
 }
 
 Result<void> Migrator::send_passes(StateWriter& writer) {
@@ -179,26 +201,39 @@ Result<void> Migrator::stop_machine() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return cancelled_ || saved_ready_; });
     if (cancelled_) return Error::cancelled("it was cancelled");
-    return {};
+    return std::move(flushed_);
+}
+
+// What the guest was told is written is so on the other side's disks, too.
+io::Task<Result<void>> Migrator::flush_disks() {
+    auto drives = run_.board().machine().drives; // they may come and go
+    for (const auto& [name, drive] : drives) {
+        if (!drive.node || drive.read_only) continue;
+        Result<void> flushed = co_await drive.node->flush();
+        if (!flushed) co_return std::move(flushed).error().in(fmt::format("disk '{}': write back", name));
+    }
+    co_return Result<void>();
 }
 
 io::Task<Result<void>> Migrator::stop_and_save() {
     auto alive = alive_;
     if (status_ == Status::cancelling) co_return Result<void>();
     set(Status::device);
-    was_running_ = run_.running();
-    before_ = was_running_ ? RunState::paused : run_.state();
     stopped_ = milliseconds();
-    stood_ = quiescing_ = true;
-    co_await quiesce(run_, RunState::finish_migrate, alive);
+    quiescing_ = true;
+    Stood stood = co_await quiesce(run_, RunState::finish_migrate, alive);
     if (!*alive) co_return Result<void>();
+    Result<void> flushed = co_await flush_disks();
+    if (!*alive) co_return Result<void>();
+    stood_ = stood;
     quiescing_ = false;
     if (end_) {
         save_ended(*std::exchange(end_, std::nullopt));
         co_return Result<void>();
     }
-    Saved saved = save_state(run_.board(), was_running_);
+    Saved saved = save_state(run_.board(), stood.ran);
     std::lock_guard lock(mutex_);
+    flushed_ = std::move(flushed);
     saved_ = std::move(saved);
     saved_ready_ = true;
     changed_.notify_all();
@@ -216,7 +251,7 @@ Result<void> Migrator::await_loaded() {
         if (cancelled_) return Error::cancelled("it was cancelled");
         gone_ = true;
     }
-    return channel_->write(go_on);
+    return channel_->write(go_on).in("it may run on the other side, and stays paused here");
 }
 
 void Migrator::save_ended(Result<void> result) {
@@ -237,11 +272,13 @@ void Migrator::save_ended(Result<void> result) {
     // It goes on here, as if nothing had been.
     bool asked = status_ == Status::cancelling;
     if (!asked) error_ = fmt::format("{}: {}", uri_, result.error().message());
-    if (stood_) run_.set_state(before_);
+    if (stood_) {
+        std::lock_guard lock(mutex_);
+        stood_->ran &= !gone_; // both must never run
+    }
+    if (stood_) run_.set_state(stood_->before);
     set(asked ? Status::cancelled : Status::failed);
-    if (!stood_) return;
-    run_.board().machine().thaw();
-    if (was_running_) run_.resume().ignore();
+    if (stood_) go_on_from(run_, *stood_);
 }
 
 void Migrator::cancel() {

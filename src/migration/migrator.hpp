@@ -41,7 +41,14 @@ struct Figures {
 
 // Until what the guest asked for last is done (a reset, its own end), and what back ends have of the machine has come back; from
 // then on nothing of it changes until RunControl resumes it. `why`: the state it stands in. Ends early when *alive turns false.
-io::Task<void> quiesce(machines::RunControl& run, machines::RunState why, std::shared_ptr<bool> alive);
+// Its caller has the machine's claim.
+struct Stood {
+    bool ran = false; // and would still, had nobody stopped it
+    machines::RunState before = machines::RunState::paused;
+};
+io::Task<Stood> quiesce(machines::RunControl& run, machines::RunState why, std::shared_ptr<bool> alive);
+// It goes on as it was.
+void go_on_from(machines::RunControl& run, const Stood& stood);
 
 class Migrator {
 public:
@@ -66,6 +73,9 @@ public:
     Parameters parameters() const;
     void set_parameters(const Parameters& p);
 
+    // Asked at the start: why another process may not have the same disks open while the machine is still here. Such a machine
+    // moves by a file, and by nothing that answers.
+    std::function<Result<void>()> can_share_disks = [] { return Result<void>(); };
     std::function<void(Status)> watch;
     std::function<void(u64 pass)> watch_pass;
     std::function<void(const Error&)> on_load_failed;
@@ -79,6 +89,7 @@ private:
     Result<void> await_loaded();
     Result<void> limited_write(std::span<const u8> bytes);
     io::Task<Result<void>> stop_and_save();
+    io::Task<Result<void>> flush_disks();
     void save_ended(Result<void> result);
     void load_ended(Result<void> result);
     void load_failed(Error error);
@@ -90,13 +101,15 @@ private:
 
     machines::RunControl& run_;
     Status status_ = Status::none;
-    bool incoming_ = false, was_running_ = false, starts_ = false, stood_ = false, quiescing_ = false;
+    bool incoming_ = false, starts_ = false, quiescing_ = false;
     std::optional<Result<void>> end_; // came while the machine was being stopped
-    machines::RunState before_ = machines::RunState::paused;
+    std::optional<Stood> stood_;      // it stands still for this
+    machines::RunControl::Claim claim_;
     std::unique_ptr<Channel> channel_;
     std::unique_ptr<Loading> loading_;
     Progress progress_;
     std::string error_, uri_;
+    Result<void> shares_;                     // can_share_disks() at the start
     u64 began_ = 0, ended_ = 0, stopped_ = 0; // milliseconds of the host
 
     mutable std::mutex mutex_; // of what both threads use:
@@ -104,6 +117,7 @@ private:
     Parameters parameters_;
     Figures figures_;
     Saved saved_;
+    Result<void> flushed_;                                        // what the disks said when the machine stood still
     bool cancelled_ = false, saved_ready_ = false, gone_ = false; // gone: the other side was told to go on
     u64 free_at_ = 0;      // when what was sent is paid for by the limit of bandwidth: microseconds of the host
     bool limited_ = false; // the job's thread

@@ -1,5 +1,6 @@
 #include "migration/snapshots.hpp"
 #include "base/io/scope.hpp"
+#include "block/jobs/filter.hpp"
 #include "migration/state.hpp"
 #include <algorithm>
 #include <ctime>
@@ -18,6 +19,49 @@ std::optional<SnapshotInfo> find_snapshot(const Node& node, std::string_view tag
 namespace {
 
 Node& image_of(const Snapshots::Disk& d) { return *block::skip_filters(d.node.get()); }
+
+std::vector<SnapshotInfo> all_of(const Node& node, std::string_view tag) {
+    std::vector<SnapshotInfo> list = node.snapshots();
+    std::erase_if(list, [&](const SnapshotInfo& s) { return s.name != tag; });
+    return list;
+}
+
+// Does a job use the disk: is it on a node from `node` on upwards, or on a filter's way down from it?
+bool has_job(const Node& node) {
+    auto is_jobs = [](const Node& n) {
+        for (const block::Driver* d : {&block::copy_before_write_driver, &block::mirror_top_driver,
+                                       &block::commit_top_driver, &block::stream_top_driver})
+            if (&n.driver() == d) return true;
+        return false;
+    };
+    if (is_jobs(node)) return true;
+    for (const block::Edge* e : node.parents()) {
+        if (e->frozen()) return true;
+        if (e->parent() && e->parent()->driver().is_filter && has_job(*e->parent())) return true;
+    }
+    return false;
+}
+
+// Going back changes a disk below those who follow its writes.
+Result<void> nobody_follows(const Snapshots::Disk& d) {
+    for (Node* n = d.node.get();; n = n->file()) {
+        if (has_job(*n)) return Error::busy("Device '{}' is in use by a job, expected its end first", d.name);
+        if (!n->dirty_bitmaps().empty() || !n->bitmaps().empty())
+            return Error::busy("Device '{}' has dirty bitmaps, expected none", d.name);
+        if (!n->driver().is_filter) return {};
+    }
+}
+
+// Nodes may have gone, or an overlay have come, before their graph was ours.
+Result<void> still_there(const Snapshots::Disks& disks, devices::Machine& machine) {
+    for (const Snapshots::Disk& d : disks) {
+        auto at = machine.drives.find(d.name);
+        bool moved = d.device && (at == machine.drives.end() || !at->second.node || at->second.node->ptr() != d.node);
+        if (moved || d.node->closed() || image_of(d).closed())
+            return Error::busy("Device '{}' was changed meanwhile, expected it as it was", d.name);
+    }
+    return {};
+}
 
 // Bytes between a thread, which waits, and the machine state in an image, which the loop's thread reads and writes.
 class StateFile {
@@ -115,11 +159,19 @@ private:
 
 } // namespace
 
+std::optional<SnapshotInfo> find_moment(const Node& node, const SnapshotInfo& of) {
+    for (SnapshotInfo& s : node.snapshots())
+        if (s.name == of.name && s.date_sec == of.date_sec && s.date_nsec == of.date_nsec &&
+            s.vm_clock_nsec == of.vm_clock_nsec)
+            return s;
+    return std::nullopt;
+}
+
 Result<Snapshots::Disks> Snapshots::disks(devices::Machine& machine) {
     Disks all;
     for (const auto& [name, drive] : machine.drives) {
         if (!drive.node || drive.read_only) continue;
-        Disk d{name, drive.node->ptr()};
+        Disk d{name, drive.node->ptr(), true};
         if (!image_of(d).supports_snapshots())
             return Error::unsupported("Device '{}' is writable but does not support snapshots", name);
         all.push_back(std::move(d));
@@ -130,21 +182,12 @@ Result<Snapshots::Disks> Snapshots::disks(devices::Machine& machine) {
 
 // How a machine that stands still for a snapshot goes on.
 struct Snapshots::Stop {
-    bool ran = false;
-    RunState before = RunState::paused;
+    Stood stood;
     block::Drained quiet;
 };
 
-Result<void> Snapshots::begin() {
-    if (busy_) return Error::busy("a snapshot of this machine is under way, expected its end first");
-    if (under_way(migrator_.status())) return Error::busy("a migration is under way, expected its end first");
-    return {};
-}
-
 Task<void> Snapshots::stop(Stop& s, RunState why, const Disks& disks) {
-    s.ran = run_.running();
-    s.before = s.ran ? RunState::paused : run_.state();
-    co_await quiesce(run_, why, std::make_shared<bool>(true));
+    s.stood = co_await quiesce(run_, why, std::make_shared<bool>(true));
     std::vector<Node*> nodes;
     for (const Disk& d : disks) nodes.push_back(d.node.get());
     s.quiet = co_await block::drain(std::move(nodes));
@@ -152,10 +195,7 @@ Task<void> Snapshots::stop(Stop& s, RunState why, const Disks& disks) {
 
 void Snapshots::go_on(Stop& s) {
     s.quiet.end();
-    run_.set_state(s.before);
-    run_.board().machine().thaw();
-    if (s.ran) run_.resume().ignore();
-    busy_ = false;
+    go_on_from(run_, s.stood);
 }
 
 // ---- saving -----------------------------------------------------------------------------------------------------------
@@ -199,12 +239,12 @@ Task<Result<void>> Snapshots::create(const SnapshotInfo& info, const Disks& disk
 }
 
 Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, bool replaces) {
-    CO_CHECK(begin());
-    if (run_.state() == RunState::inmigrate) co_return Error::busy("this machine waits for an incoming migration");
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
+    auto graph = co_await image_of(disks[state]).context().graph.lock();
+    CO_CHECK(still_there(disks, run_.board().machine()));
     for (const Disk& d : disks)
         if (!replaces && find_snapshot(image_of(d), tag))
             co_return Error::exists("Snapshot '{}' already exists in one or more devices", tag);
-    busy_ = true;
     Stop stopped;
     co_await stop(stopped, RunState::save_vm, disks);
     SnapshotInfo info;
@@ -214,12 +254,12 @@ Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, b
     info.date_sec = u32(now.tv_sec);
     info.date_nsec = u32(now.tv_nsec);
     info.vm_clock_nsec = run_.board().machine().now();
-    std::vector<std::optional<SnapshotInfo>> old;
-    for (const Disk& d : disks) old.push_back(find_snapshot(image_of(d), tag));
+    std::vector<std::vector<SnapshotInfo>> old;
+    for (const Disk& d : disks) old.push_back(all_of(image_of(d), tag));
     Node& keeper = image_of(disks[state]);
     Result<void> result = co_await keeper.state_discard(); // a program that crashed may have left some
     if (result) {
-        Result<u64> bytes = co_await write_machine(disks[state], stopped.ran);
+        Result<u64> bytes = co_await write_machine(disks[state], stopped.stood.ran);
         if (bytes) {
             info.vm_state_size = *bytes;
             result = co_await create(info, disks, state);
@@ -230,7 +270,13 @@ Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, b
     Result<void> freed = co_await keeper.state_discard(); // the snapshot has it now
     if (result) result = std::move(freed);
     for (size_t i = 0; result && i < disks.size(); i++)
-        if (old[i]) result = co_await image_of(disks[i]).snapshot_delete(*old[i]);
+        for (const SnapshotInfo& one : old[i]) {
+            // The new one is whole, and the one that is loaded.
+            Result<void> gone = co_await image_of(disks[i]).snapshot_delete(one);
+            if (!gone)
+                run_.say(fmt::format("disk '{}': an old snapshot '{}' stays: {}", disks[i].name, tag,
+                                     gone.error().message()));
+        }
     go_on(stopped);
     co_return result;
 }
@@ -238,21 +284,24 @@ Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, b
 // ---- loading ----------------------------------------------------------------------------------------------------------
 
 // spoilt: the machine is no longer what it was.
-Task<Result<void>> Snapshots::do_load(std::string tag, const Disks& disks, size_t state, bool& spoilt) {
+Task<Result<void>> Snapshots::do_load(std::string tag, const Disks& disks, size_t state, Moment moment, bool& spoilt) {
     machines::Board& board = run_.board();
-    SnapshotInfo of = *find_snapshot(image_of(disks[state]), tag);
+    const SnapshotInfo& of = moment[state];
     spoilt = true;
     CO_CHECK(board.reset(devices::ResetKind::cold));
     StateFile file(board.machine(), image_of(disks[state]), of);
     Progress progress;
     Loading loading(board);
+    loading_ = &loading;
     auto work = [&] { return loading.read([&](std::span<u8> out) { return file.read(out); }, progress); };
     Result<void> loaded_all = co_await file.run(work);
+    loading_ = nullptr;
     if (!loaded_all) co_return std::move(loaded_all).error().in(fmt::format("snapshot '{}'", tag));
     auto finished = loading.finish();
     if (!finished) co_return std::move(finished).error().in(fmt::format("snapshot '{}'", tag));
-    for (const Disk& d : disks) {
-        Result<void> applied = co_await image_of(d).snapshot_apply(tag);
+    for (size_t i = 0; i < disks.size(); i++) {
+        const Disk& d = disks[i];
+        Result<void> applied = co_await image_of(d).snapshot_apply(moment[i]);
         if (!applied)
             co_return std::move(applied).error().in(
                 fmt::format("disk '{}': go back to snapshot '{}'; disks before it have", d.name, tag));
@@ -263,35 +312,65 @@ Task<Result<void>> Snapshots::do_load(std::string tag, const Disks& disks, size_
     co_return Result<void>();
 }
 
-Task<Result<void>> Snapshots::load(std::string tag, Disks disks, size_t state) {
-    CO_CHECK(begin());
-    if (run_.state() == RunState::inmigrate) co_return Error::busy("this machine waits for an incoming migration");
-    for (size_t i = 0; i < disks.size(); i++) {
-        auto found = find_snapshot(image_of(disks[i]), tag);
-        if (!found)
-            co_return Error::not_found("Device '{}' does not have the requested snapshot '{}'", disks[i].name, tag);
-        if (i == state && found->vm_state_size == 0)
-            co_return Error::invalid_argument("This is a disk-only snapshot. Revert to it offline using mimic img");
-        if (found->disk_size && found->disk_size != image_of(disks[i]).size())
-            co_return Error::invalid_argument("Device '{}' has {} bytes, expected {} as in snapshot '{}'",
-                                              disks[i].name, image_of(disks[i]).size(), found->disk_size, tag);
+// The newest of a tag that all disks have: a save that was cut short leaves one that only some have.
+Result<Snapshots::Moment> Snapshots::find(const std::string& tag, const Disks& disks, size_t state) {
+    for (const Disk& d : disks) {
+        if (!find_snapshot(image_of(d), tag))
+            return Error::not_found("Device '{}' does not have the requested snapshot '{}'", d.name, tag);
+        TRY(nobody_follows(d));
     }
-    busy_ = true;
+    std::vector<SnapshotInfo> all = all_of(image_of(disks[state]), tag);
+    std::stable_sort(all.begin(), all.end(), [](const SnapshotInfo& a, const SnapshotInfo& b) {
+        return std::pair(a.date_sec, a.date_nsec) > std::pair(b.date_sec, b.date_nsec);
+    });
+    if (std::none_of(all.begin(), all.end(), [](const SnapshotInfo& s) { return s.vm_state_size != 0; }))
+        return Error::invalid_argument("This is a disk-only snapshot. Revert to it offline using mimic img");
+    Moment moment;
+    for (const SnapshotInfo& of : all) {
+        moment.clear();
+        for (size_t i = 0; of.vm_state_size && i < disks.size(); i++) {
+            auto found = i == state ? of : find_moment(image_of(disks[i]), of);
+            if (found) moment.push_back(*found);
+        }
+        if (moment.size() == disks.size()) break;
+    }
+    if (moment.size() != disks.size())
+        return Error::invalid_argument("the disks' snapshots '{}' are of different moments, expected one of all disks",
+                                       tag);
+    for (size_t i = 0; i < disks.size(); i++)
+        if (u64 bytes = moment[i].disk_size; bytes && bytes != image_of(disks[i]).size())
+            return Error::invalid_argument("Device '{}' has {} bytes, expected {} as in snapshot '{}'", disks[i].name,
+                                           image_of(disks[i]).size(), bytes, tag);
+    return moment;
+}
+
+Task<Result<void>> Snapshots::load(std::string tag, Disks disks, size_t state) {
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
+    auto graph = co_await image_of(disks[state]).context().graph.lock();
+    CO_CHECK(still_there(disks, run_.board().machine()));
+    CO_CHECK(find(tag, disks, state));
     Stop stopped;
     co_await stop(stopped, RunState::restore_vm, disks);
     // What ended the guest is undone, too.
-    if (!stopped.ran) stopped.before = RunState::paused;
+    if (!stopped.stood.ran) stopped.stood.before = RunState::paused;
     bool spoilt = false;
-    Result<void> result = co_await do_load(tag, disks, state, spoilt);
-    if (spoilt) stopped.ran = false, stopped.before = RunState::internal_error;
+    Result<void> result;
+    // Once more: bitmaps come without the graph.
+    auto moment = find(tag, disks, state);
+    if (moment)
+        result = co_await do_load(tag, disks, state, std::move(*moment), spoilt);
+    else
+        result = std::move(moment).error();
+    if (spoilt) stopped.stood = {false, RunState::internal_error};
     go_on(stopped);
     co_return result;
 }
 
 Task<Result<void>> Snapshots::remove(std::string tag, Disks disks) {
-    CO_CHECK(begin());
+    CO_TRY(auto claim, run_.claim(machines::Keeper::snapshot));
+    auto graph = co_await image_of(disks[0]).context().graph.lock();
+    CO_CHECK(still_there(disks, run_.board().machine()));
     bool any = false;
-    busy_ = true;
     Result<void> result;
     for (const Disk& d : disks) {
         Node& node = image_of(d);
@@ -303,7 +382,6 @@ Task<Result<void>> Snapshots::remove(std::string tag, Disks disks) {
             result = co_await node.snapshot_delete(*found);
         }
     }
-    busy_ = false;
     if (result && !any) co_return Error::not_found("there is no snapshot '{}' on any disk", tag);
     co_return result;
 }

@@ -94,6 +94,7 @@ Result<void> Loading::read(Source source, Progress& progress) {
         check_);
     TRY(in.begin());
     for (;;) {
+        if (cancelled_) return Error::cancelled("it was cancelled");
         Section s = TRY(in.next());
         if (s.version == 0 || s.version > section_version)
             return Error::unsupported("section '{}' has version {}, expected at most {}", s.name, s.version,
@@ -157,7 +158,8 @@ Result<void> Loading::take_moment(const Section& s) {
     return {};
 }
 
-// Pages may come more than once: the last ones are right.
+// Pages may come more than once, in different sections: the last ones are right. In one, runs come in order, so that what a section
+// makes us write is not more than its block.
 Result<void> Loading::take_ram(const Section& s, bool zero) {
     Fields in(s.payload);
     std::string name;
@@ -165,7 +167,9 @@ Result<void> Loading::take_ram(const Section& s, bool zero) {
     auto at = std::find_if(blocks_.begin(), blocks_.end(), [&](const Block& b) { return b.block->name() == name; });
     if (at == blocks_.end()) return Error::corrupt("there is no block '{}'", name);
     memory::RamBlock& b = *at->block;
+    u64 end = 0;
     while (!in.empty()) {
+        if (cancelled_) return Error::cancelled("it was cancelled");
         u64 offset = 0;
         u32 bytes = 0;
         std::span<const u8> data;
@@ -173,6 +177,10 @@ Result<void> Loading::take_ram(const Section& s, bool zero) {
             return Error::corrupt("block '{}' ends inside a run", name);
         if (offset % page || bytes % page || offset > b.size() || bytes > b.size() - offset)
             return Error::corrupt("block '{}' has no pages [{:#x}, {:#x})", name, offset, offset + bytes);
+        if (bytes == 0 || bytes > longest_run || offset < end)
+            return Error::corrupt("block '{}' has a run [{:#x}, {:#x}), expected up to {} bytes from {:#x} on", name,
+                                  offset, offset + bytes, longest_run, end);
+        end = offset + bytes;
         if (zero)
             std::memset(b.host() + offset, 0, bytes);
         else
@@ -202,6 +210,8 @@ Result<void> Loading::load_cpu(std::span<const u8> payload, std::vector<bool>& d
     done[index] = true;
     cpu::Vcpu& vcpu = *board_.vcpus()[index];
     const isa::Guest& guest = vcpu.guest();
+    size_t expected = guest.registers().size() + 3;
+    if (count != expected) return Error::corrupt("has {} registers, expected {}", count, expected);
     std::map<std::string, std::span<const u8>> fields;
     for (u32 n = 0; n < count; n++) {
         std::string name;
@@ -226,7 +236,6 @@ Result<void> Loading::load_cpu(std::span<const u8> payload, std::vector<bool>& d
         const isa::RegisterInfo& r = guest.registers()[n];
         guest.write_register(h, n, TRY(find(r.name, r.bytes)).data());
     }
-    if (fields.size() != guest.registers().size() + 3) return Error::corrupt("has a register that is unknown");
     std::memcpy(&h.pc, pc.data(), 8);
     TRY(guest.system()->check_state(h));
     vcpu.registers_written();

@@ -42,6 +42,8 @@ public:
     Result<void> read(Source source, Progress& progress);
     // Processors and devices. Did the machine run?
     Result<bool> finish();
+    // Any thread: read() ends soon, with an error.
+    void cancel() { cancelled_ = true; }
     // After read(): whoever sent it waits to hear how loading went (stream.hpp).
     bool answer() const { return answer_; }
 
@@ -59,6 +61,7 @@ private:
 
     machines::Board& board_;
     bool check_, answer_ = false;
+    std::atomic<bool> cancelled_{false};
     Json machine_, moment_;
     std::vector<Block> blocks_;
     std::vector<std::vector<u8>> cpus_;
@@ -67,6 +70,7 @@ private:
 
 // Internal to the room.
 inline constexpr u32 section_version = 1;
+inline constexpr u32 longest_run = 1 << 20; // bytes of pages that lie together
 bool is_zero_page(const u8* p);
 Json describe_machine(machines::Board& board);
 

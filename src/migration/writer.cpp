@@ -41,7 +41,7 @@ public:
     }
 
 private:
-    static constexpr u32 most = 1 << 20;
+    static constexpr u32 most = longest_run;
     Result<void> end_run() {
         if (!bytes_) return {};
         if (payload_.out.empty()) payload_.text(block_.name());

@@ -14,4 +14,7 @@ bool read_ram(memory::AddressSpace& space, u64 address, std::span<u8> out);
 // Guest virtual memory as a vCPU sees it, stopped or not.
 bool read_virtual(cpu::Vcpu& vcpu, u64 address, std::span<u8> out);
 
+// May another process have the machine's disks open while it is still here? Errors: which not, and why.
+Result<void> can_share_disks(Monitor& m);
+
 } // namespace mimic::monitor

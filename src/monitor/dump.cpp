@@ -1,6 +1,7 @@
 #include "monitor/dump.hpp"
 #include "base/io/pool.hpp"
 #include "isa/system.hpp"
+#include "migration/migrator.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -94,8 +95,10 @@ Result<Dump> prepare_dump(machines::Board& board, u64 begin, u64 length) {
     return d;
 }
 
-Result<void> write_dump(const Dump& dump, const std::string& path, std::atomic<u64>& done) {
-    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+Result<void> write_dump(const Dump& dump, const std::string& path, const std::atomic<bool>& cancelled,
+                        std::atomic<u64>& done) {
+    // A pipe that nobody reads is an error, and does not hold us.
+    int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
     if (fd < 0) return Error::from_errno(errno, "Could not open '{}'", path);
     constexpr u64 step = 1 << 20;
     u64 at = dump.head.size();
@@ -103,6 +106,10 @@ Result<void> write_dump(const Dump& dump, const std::string& path, std::atomic<u
     if (result && ftruncate(fd, off_t(dump.bytes())) != 0) result = Error::from_errno(errno, "cannot write");
     for (const DumpRange& r : dump.ram)
         for (u64 i = 0; i < r.bytes && result; i += step) {
+            if (cancelled) {
+                result = Error::cancelled("it was cancelled");
+                break;
+            }
             std::span<const u8> part(r.block->host() + r.offset + i, std::min(step, r.bytes - i));
             // Pieces without a page of zeros, each in one go.
             for (u64 from = 0; from < part.size() && result;) {
@@ -119,24 +126,23 @@ Result<void> write_dump(const Dump& dump, const std::string& path, std::atomic<u
     return std::move(result).in("{}", path);
 }
 
-io::Task<Result<void>> dump(Monitor& m, std::string path, u64 begin, u64 length) {
+io::Task<Result<void>> dump(Monitor& m, machines::RunControl::Claim claim, std::string path, u64 begin, u64 length) {
     DumpState& s = m.dump;
-    machines::RunControl& run = m.run();
-    bool ran = run.running();
     s.status = "active";
     s.done = s.total = 0;
-    run.stop();
-    while (m.machine().in_flight()) co_await m.loop().sleep(std::chrono::milliseconds(1));
+    migration::Stood stood =
+        co_await migration::quiesce(m.run(), machines::RunState::save_vm, std::make_shared<bool>(true));
     Result<void> result;
     if (auto what = prepare_dump(m.board(), begin, length)) {
         s.total = what->bytes();
-        auto work = [&] { return write_dump(*what, path, s.done); };
+        auto work = [&] { return write_dump(*what, path, s.cancelled, s.done); };
         result = co_await m.loop().compute().run(m.loop(), work);
     } else {
         result = std::move(what).error();
     }
     s.status = result ? "completed" : "failed";
-    if (ran) run.resume().ignore();
+    migration::go_on_from(m.run(), stood);
+    claim.end(); // who waits for the end may ask for more
     co_return result;
 }
 

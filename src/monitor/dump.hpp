@@ -19,10 +19,12 @@ struct Dump {
 // While the machine stands still. [begin, begin + length) of physical memory. Errors: nothing of it is RAM; the guest has no core
 // files.
 Result<Dump> prepare_dump(machines::Board& board, u64 begin, u64 length);
-// On any thread, while the machine stands still. Pages of zeros are left as holes. `done`: bytes so far.
-Result<void> write_dump(const Dump& dump, const std::string& path, std::atomic<u64>& done);
+// On any thread, while the machine stands still. Pages of zeros are left as holes. Looks at `cancelled` every MiB. `done`: bytes so
+// far.
+Result<void> write_dump(const Dump& dump, const std::string& path, const std::atomic<bool>& cancelled,
+                        std::atomic<u64>& done);
 
-// Both; the machine stands still meanwhile.
-io::Task<Result<void>> dump(Monitor& m, std::string path, u64 begin, u64 length);
+// Both; the machine stands still meanwhile, in state save-vm. `claim`: Keeper::dump.
+io::Task<Result<void>> dump(Monitor& m, machines::RunControl::Claim claim, std::string path, u64 begin, u64 length);
 
 } // namespace mimic::monitor

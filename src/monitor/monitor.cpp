@@ -37,6 +37,7 @@ Monitor::Monitor(Services services)
         data.set("status", to_string(s));
         event("MIGRATION", std::move(data));
     };
+    services_.migrator.can_share_disks = [this] { return monitor::can_share_disks(*this); };
     services_.migrator.watch_pass = [this](u64 pass) {
         if (!migration_events) return;
         Json data;
@@ -47,6 +48,7 @@ Monitor::Monitor(Services services)
 
 Monitor::~Monitor() {
     services_.migrator.watch = nullptr;
+    services_.migrator.can_share_disks = [] { return Result<void>(); };
     services_.migrator.watch_pass = nullptr;
     run().unwatch(watcher_);
     close_sessions();

@@ -57,6 +57,7 @@ struct Human {
 struct DumpState {
     std::string_view status = "none";
     std::atomic<u64> done{0};
+    std::atomic<bool> cancelled{false}; // for good: the program leaves
     u64 total = 0;
 };
 

@@ -82,7 +82,8 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     thread.adopt();
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);
-    catch_fatal_signals(signals, p.debugger);
+    // Whoever waits for gdb in vain is ended as usual.
+    if (!p.debugger || !p.debugger->waits_for_gdb()) catch_fatal_signals(signals, p.debugger);
     if (p.debugger) {
         p.debugger->attach(thread);
         TRY(p.debugger->start());

@@ -278,7 +278,8 @@ Result<int> run_program(RunCommand& c) {
     process.home = c.inherited.home;
     process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
     std::unique_ptr<Debugger> debugger;
-    if (c.debugger) {
+    if (c.debugger) forget_left(c.debugger->left);
+    if (c.debugger && c.debugger->left.empty()) {
         debugger = TRY(Debugger::open(process, *c.debugger));
         process.debugger = debugger.get();
     }
@@ -331,6 +332,8 @@ int run_command(Result<RunCommand> command) {
     if (!log) return fail(log.error(), bad_option_status);
     command->options.log = *log;
     command->engine.log_fd = *log;
+    if (struct stat st; fstat(*log, &st) == 0)
+        command->options.log_file[0] = st.st_dev, command->options.log_file[1] = st.st_ino;
     auto status = run_program(*command);
     return status ? *status : fail(status.error(), exit_status_of(status.error()));
 }

@@ -3,13 +3,14 @@
 
 usage: img_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
 """
-import json, os, random, re, shutil, subprocess, sys, tempfile
+import json, os, random, re, shutil, subprocess, sys
+
+from harness import run_tests
 
 MIMIC, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
     print("qemu-img is not installed (package qemu-utils)")
     sys.exit(77)
-failures = []
 
 
 def run(*command, ok=(0,)):
@@ -370,17 +371,4 @@ def bench_runs():
     clean("a.qcow2")
 
 
-names = sys.argv[3:]
-for t in TESTS:
-    if names and t.__name__ not in names:
-        continue
-    with tempfile.TemporaryDirectory() as directory:
-        os.chdir(directory)
-        try:
-            t()
-            print(f"ok   {t.__name__}", flush=True)
-        except Exception as e:
-            failures.append(t.__name__)
-            print(f"FAIL {t.__name__}: {type(e).__name__}: {e}", flush=True)
-        os.chdir("/")
-sys.exit(1 if failures else 0)
+sys.exit(run_tests(TESTS, sys.argv[3:]))

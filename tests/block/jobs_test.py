@@ -3,7 +3,9 @@
 
 usage: jobs_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import json, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import json, os, random, shutil, signal, socket, subprocess, sys, time
+
+from harness import run_tests
 
 MIMIC = os.path.abspath(sys.argv[1])
 missing = [p for p in ("nbdinfo", "nbdcopy", "qemu-img", "qemu-io", "qemu-storage-daemon") if not shutil.which(p)]
@@ -222,11 +224,15 @@ def backup_is_the_moment_it_began():
 
 @test
 def mirror_follows_writes_and_takes_over():
-    for mode in ("background", "write-blocking"):
+    for mode in ("background", "write-blocking", "changed"):
         chain()
         run("qemu-img", "create", "-q", "-f", "qcow2", "t.q", "4M")
         with Daemon(*qcow2("top.q", "q"), *qcow2("t.q", "t", ",discard=unmap"), *export("q")) as d:
-            d.run("blockdev-mirror", device="q", target="t", sync="full", job_id="j", speed=262144, copy_mode=mode)
+            d.run("blockdev-mirror", device="q", target="t", sync="full", job_id="j", speed=262144, copy_mode="background" if mode == "changed" else mode)
+            if mode == "changed":
+                d.run("block-job-change", id="j", type="mirror", copy_mode="write-blocking")
+                assert "not possible" in d.refused("block-job-change", id="j", type="mirror", copy_mode="background")["desc"]
+                assert "is of type 'mirror'" in d.refused("block-job-change", id="j", type="commit")["desc"]
             write("q", "write -P 7 0 200k", "write -P 8 2100k 100k", "write -z 1M 300k")
             d.run("job-pause", id="j")
             write("q", "write -P 9 3M 10k")
@@ -462,20 +468,4 @@ def starts_as_a_daemon():
         assert text in p.stderr and p.stderr.count("\n") == 1, p.stderr
 
 
-wanted = sys.argv[2:]
-failed = []
-for t in TESTS:
-    if wanted and t.__name__ not in wanted:
-        continue
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            t()
-            print(f"ok    {t.__name__} {time.monotonic() - began:.1f} s", flush=True)
-        except Exception as e:
-            failed.append(t.__name__)
-            print(f"FAIL  {t.__name__}: {type(e).__name__}: {e}", flush=True)
-        os.chdir("/")
-print(f"{len(failed)} failed")
-sys.exit(1 if failed else 0)
+sys.exit(run_tests(TESTS, sys.argv[2:]))

@@ -3,7 +3,9 @@
 
 usage: nbd_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import contextlib, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, threading
+import contextlib, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, threading
+
+from harness import run_tests
 
 MIMIC = os.path.abspath(sys.argv[1])
 missing = [p for p in ("nbdinfo", "nbdcopy", "nbdkit", "qemu-nbd", "qemu-img", "qemu-io") if not shutil.which(p)]
@@ -312,7 +314,7 @@ def talk(data, path="s"):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             s.sendall(data)
             s.shutdown(socket.SHUT_WR)
-    heard = b""
+    heard = bytearray()
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(60)
         s.connect(path)
@@ -322,7 +324,7 @@ def talk(data, path="s"):
             while more := s.recv(65536):
                 heard += more
         speaker.join()
-    return heard
+    return bytes(heard)
 
 
 @test
@@ -415,8 +417,9 @@ def tls_both_ways():
 def handed_over_before_anything_is_read():
     """What can be read once (a pipe) is read by the program that goes on."""
     sample("a.raw", 100_352)
-    for words in ("nbd --fork -t --pid-file pid -k $PWD/s -f raw --object secret,id=p,file=<(printf x) a.raw && kill $(cat pid)",
-                  "io -f raw --object secret,id=p,file=<(printf x) a.raw <<< 'read 0 512'"):
+    # The server last: it goes when it has been told to, not at once, and holds the image until then.
+    for words in ("io -f raw --object secret,id=p,file=<(printf x) a.raw <<< 'read 0 512'",
+                  "nbd --fork -t --pid-file pid -k $PWD/s -f raw --object secret,id=p,file=<(printf x) a.raw && kill $(cat pid)"):
         run("bash", "-c", f"{MIMIC} {words}")
 
 
@@ -493,20 +496,4 @@ def io_lines():
     assert "can't open" in run("qemu-io", "nothing", ok=(1,)).stderr and "nothing" in run(MIMIC, "io", "nothing", ok=(1,)).stderr
 
 
-failures = []
-for t in TESTS:
-    if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
-        continue
-    folder = tempfile.mkdtemp(prefix="mimic-nbd-")
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        t()
-        print(f"ok   {t.__name__}")
-    except Exception as e:  # the next test may tell more
-        print(f"FAIL {t.__name__}: {e}")
-        failures.append(t.__name__)
-    finally:
-        os.chdir(here)
-        shutil.rmtree(folder, ignore_errors=True)
-sys.exit(bool(failures))
+sys.exit(run_tests(TESTS, sys.argv[2:]))

@@ -3,7 +3,9 @@
 
 usage: remote_test.py MIMIC [NAME...]     (exit 77: one of the servers is not there)
 """
-import base64, contextlib, hashlib, os, random, shutil, socket, subprocess, sys, tempfile, time
+import base64, contextlib, hashlib, os, random, shutil, socket, subprocess, sys
+
+from harness import run_tests
 
 MIMIC = os.path.abspath(sys.argv[1])
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -222,19 +224,4 @@ def files_over_ssh():
             assert said in p.stderr, (words, p.stderr)
 
 
-failed = []
-for t in TESTS:
-    if sys.argv[2:] and t.__name__ not in sys.argv[2:]:
-        continue
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        os.chdir(folder)
-        try:
-            t()
-            print(f"ok    {t.__name__} {time.monotonic() - began:.1f} s", flush=True)
-        except Exception as e:
-            failed.append(t.__name__)
-            print(f"FAIL  {t.__name__}: {type(e).__name__}: {e}", flush=True)
-        os.chdir("/")
-sys.exit(bool(failed))
+sys.exit(run_tests(TESTS, sys.argv[2:]))

@@ -181,6 +181,7 @@ Outcome Machine::run(std::span<const u8> code, u64 pc, Engine& engine) {
     };
     ir::CpuHeader& header = cpu();
     header.pc = pc;
+    header.access = &memory_;
     header.poll = 1; // a branch to itself comes back
     Outcome out;
     for (u32 units = 0; header.pc - pc < code.size(); ++units) {

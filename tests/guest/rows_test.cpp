@@ -1,5 +1,7 @@
-// Runs the lines of tests/guest/<guest>/rows/*.ins on every engine, and checks that each row of the guest has a line.
+// Runs the lines of tests/guest/<guest>/rows/*.ins on every engine, and checks that each row of the guest has a line. Lines
+// are of the default CPU model, but for those of a file with a line `# model: NAME`.
 #include "line.hpp"
+#include <algorithm>
 #include <filesystem>
 #include <fmt/core.h>
 #include <fstream>
@@ -13,6 +15,7 @@ namespace fs = std::filesystem;
 struct Source {
     std::string file, text;
     u32 number;
+    std::string model; // empty: the default one
     std::string place() const { return fmt::format("{}:{}: {}", file, number, text); }
 };
 
@@ -27,54 +30,75 @@ std::vector<Source> lines_of(std::string_view guest) {
     std::sort(files.begin(), files.end());
     for (auto& file : files) {
         std::ifstream in(file);
-        std::string text;
-        for (u32 number = 1; std::getline(in, text); ++number) all.push_back({file.string(), text, number});
+        std::string text, model;
+        constexpr std::string_view mark = "# model: ";
+        for (u32 number = 1; std::getline(in, text); ++number) {
+            if (text.starts_with(mark)) model = text.substr(mark.size());
+            all.push_back({file.string(), text, number, model});
+        }
     }
     return all;
 }
 
 class Rows : public testing::TestWithParam<const isa::GuestInfo*> {
 protected:
-    std::unique_ptr<isa::Guest> guest() { return *GetParam()->make(GetParam()->default_model); }
+    std::string guest() { return std::string(GetParam()->name); }
+    // The models that files name, the default one first.
+    std::vector<std::string> models(const std::vector<Source>& lines) {
+        std::vector<std::string> out{""};
+        for (const Source& s : lines)
+            if (std::find(out.begin(), out.end(), s.model) == out.end()) out.push_back(s.model);
+        return out;
+    }
+    std::unique_ptr<isa::Guest> make(const std::string& model) {
+        return *GetParam()->make(model.empty() ? GetParam()->default_model : model);
+    }
 };
 
 TEST_P(Rows, LinesHold) {
-    auto g = guest();
+    auto lines = lines_of(guest());
     auto all = engines();
-    Machine machine(*g);
-    u32 count = 0;
-    for (const Source& s : lines_of(g->name())) {
-        auto line = parse_line(s.text, *g);
-        if (!line) {
-            ADD_FAILURE() << s.place() << ": " << line.error().message();
-            continue;
-        }
-        if (line->code.empty()) continue;
-        ++count;
-        for (auto& engine : all) {
-            std::string wrong = run_line(*line, machine, *engine);
-            if (!wrong.empty()) ADD_FAILURE() << s.place() << "\n" << engine->name() << ":\n" << wrong;
+    for (const std::string& model : models(lines)) {
+        auto g = make(model);
+        Machine machine(*g);
+        for (const Source& s : lines) {
+            if (s.model != model) continue;
+            auto line = parse_line(s.text, *g);
+            if (!line) {
+                ADD_FAILURE() << s.place() << ": " << line.error().message();
+                continue;
+            }
+            if (line->code.empty()) continue;
+            for (auto& engine : all) {
+                std::string wrong = run_line(*line, machine, *engine);
+                if (!wrong.empty()) ADD_FAILURE() << s.place() << "\n" << engine->name() << ":\n" << wrong;
+            }
         }
     }
-    EXPECT_GT(count, g->row_count());
 }
 
 TEST_P(Rows, EachRowHasALine) {
-    auto g = guest();
-    std::vector<bool> seen(g->row_count());
-    for (const Source& s : lines_of(g->name())) {
-        auto line = parse_line(s.text, *g);
-        if (!line) continue;
-        std::span<const u8> code = line->bytes;
-        for (u64 pc = line->pc; !code.empty();) {
-            u32 row = g->row_of(code, pc, 0), length = 0;
-            if (row != isa::Guest::no_row) seen[row] = true;
-            g->disassemble(code, pc, 0, length);
-            code = code.subspan(length);
-            pc += length;
+    auto lines = lines_of(guest());
+    for (const std::string& model : models(lines)) {
+        auto g = make(model);
+        std::vector<bool> seen(g->row_count());
+        u32 count = 0;
+        for (const Source& s : lines) {
+            auto line = parse_line(s.text, *g);
+            if (!line || line->code.empty()) continue;
+            ++count;
+            std::span<const u8> code = line->bytes;
+            for (u64 pc = line->pc; !code.empty();) {
+                u32 row = g->row_of(code, pc, 0), length = 0;
+                if (row != isa::Guest::no_row) seen[row] = true;
+                g->disassemble(code, pc, 0, length);
+                code = code.subspan(length);
+                pc += length;
+            }
         }
+        for (u32 n = 0; n < seen.size(); ++n) EXPECT_TRUE(seen[n]) << "no line for " << g->row(n).syntax;
+        EXPECT_GT(count, g->row_count());
     }
-    for (u32 n = 0; n < seen.size(); ++n) EXPECT_TRUE(seen[n]) << "no line for " << g->row(n).syntax;
 }
 
 // Guests whose rows are described by lines here; x86-64's are held against the host processor itself

@@ -2,13 +2,15 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from gdb_remote import Remote
 
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
@@ -65,39 +67,6 @@ class Machine:
         result = subprocess.run([*words, *([self.elf] if self.elf else [])], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                                 check=False, env=dict(os.environ, LC_ALL="C", HOME=WORK.name))
         return result.stdout + result.stderr
-
-
-class Remote:
-    """The protocol by hand."""
-
-    def __init__(self, machine):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(machine.path))
-        self.data = b""
-
-    def close(self):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(b"$" + data + b"#%02x" % (sum(data) % 256))
-
-    def receive(self):
-        while True:
-            found = re.search(rb"\$([^#]*)#(..)", self.data)
-            if found:
-                self.data = self.data[found.end():]
-                assert int(found[2], 16) == sum(found[1]) % 256
-                self.socket.sendall(b"+")
-                return found[1]
-            more = self.socket.recv(65536)
-            if not more:
-                raise EOFError
-            self.data += more
-
-    def ask(self, data):
-        self.send(data)
-        return self.receive()
 
 
 class Gdb(unittest.TestCase):
@@ -180,7 +149,7 @@ class Gdb(unittest.TestCase):
 class Protocol(unittest.TestCase):
     def test_odd_packets_are_refused_and_the_connection_stays(self):
         with Machine("-S") as m:
-            r = Remote(m)
+            r = Remote(m.path)
             self.assertIn(b"vContSupported+", r.ask(b"qSupported:swbreak+"))
             for data, reply in ((b"", b""), (b"?", b"T05thread:1;"), (b"m", b"E16"), (b"mzz,1", b"E16"), (b"m0,ffffffff", b"E16"),
                                 (b"mffffffffffffffff,8", b"E0e"), (b"m80000000,4", None), (b"M80000000,4:00", b"E16"),
@@ -203,7 +172,7 @@ class Protocol(unittest.TestCase):
             r.socket.sendall(b"\x03")
             self.assertEqual(r.receive()[:3], b"T02")
             r.close()
-            r = Remote(m)  # the next one
+            r = Remote(m.path)  # the next one
             self.assertEqual(r.ask(b"?"), b"T05thread:1;")
             r.close()
 

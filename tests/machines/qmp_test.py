@@ -258,6 +258,18 @@ class Session(unittest.TestCase):
                 for bad, said in (({"iops": 5, "iops_rd": 5}, "same time"), ({"bps_max": 5}, "require")):
                     self.assertIn(said, limit(**bad)["error"]["desc"])
 
+    def test_objects_are_made_used_and_removed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "d").write_bytes(bytes(1 << 20))
+            node = f"driver=throttle,node-name=n,throttle-group=g,file.driver=file,file.filename={folder}/d"
+            with counting("-S", "-object", "throttle-group,id=g,x-iops-total=5", "-blockdev", node, "-device", "virtio-blk-device,drive=n") as q:
+                self.assertIn("in use", q.ask("object-del", id="g")["error"]["desc"])
+                q.run("object-add", **{"qom_type": "secret", "id": "s", "data": "x"})
+                self.assertIn("duplicate", q.ask("object-add", **{"qom_type": "throttle-group", "id": "s"})["error"]["desc"])
+                q.run("object-del", id="s")
+                self.assertIn("not found", q.ask("object-del", id="s")["error"]["desc"])
+                self.assertIn("secret", q.ask("object-add", **{"qom_type": "rabbit", "id": "r"})["error"]["desc"])
+
     def test_what_is_wrong_is_an_error_and_the_connection_stays(self):
         deep = b'{"execute": ' + b"[" * 5000 + b"\n"
         long = b'{"execute": "' + b"x" * (17 << 20) + b'"}\n'
@@ -417,7 +429,9 @@ class Saving(unittest.TestCase):
             q.run("migrate", uri=f"file:{FOLDER / 'slow'}")
             while "ram" not in q.run("query-migrate"):
                 pass
-            self.assertIn("is under way", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            self.assertIn("a migration process in progress", q.ask("migrate", uri=f"file:{FOLDER / 'slow'}")["error"]["desc"])
+            self.assertIn("a migration process in progress",
+                          q.ask("dump-guest-memory", paging=False, protocol=f"file:{FOLDER / 'd'}")["error"]["desc"])
             q.run("migrate_cancel")
             self.assertEqual(self.ended(q)["status"], "cancelled")
             self.assertEqual(q.run("query-status")["status"], "running")
@@ -437,6 +451,24 @@ class Saving(unittest.TestCase):
                 peer.close()
             self.assertIn("did not say that it has loaded", self.ended(q)["error-desc"])
             self.assertEqual(q.run("query-status")["status"], "running")
+            # It says that it has loaded it, and does not hear the answer: perhaps it did, so that the machine must not run here.
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "mute"))
+                listener.listen()
+                q.run("migrate", uri=f"unix:{FOLDER / 'mute'}")
+                peer = listener.accept()[0]
+                peer.settimeout(60)
+                heard = b""
+                while not heard[:-4].endswith(end):
+                    heard += peer.recv(1 << 20)
+                peer.shutdown(socket.SHUT_RD)
+                peer.sendall(b"LOADED.\n")
+                found = self.ended(q)
+                peer.close()
+            self.assertEqual(found["status"], "failed")
+            self.assertIn("may run on the other side", found["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "paused")
+            q.run("cont")
 
     def test_memory_goes_to_a_core_file(self):
         path = FOLDER / "core"
@@ -469,6 +501,22 @@ class Saving(unittest.TestCase):
                                      ({"paging": False, "protocol": "file:x", "begin": 0, "length": 1}, "there is no RAM"),
                                      ({"paging": False, "protocol": "file:x", "format": "kdump-lzo"}, "expected elf")):
                 self.assertIn(words, q.ask("dump-guest-memory", **arguments)["error"]["desc"])
+
+    def test_a_dump_has_the_machine_for_itself(self):
+        path = FOLDER / "core-large"
+        dump = json.dumps({"execute": "dump-guest-memory", "arguments": {"paging": False, "protocol": f"file:{path}", "detach": True}})
+        with Qmp("-bios", "none", "-m", "1G") as q:
+            # All at once, so that it has just begun.
+            move = json.dumps({"execute": "migrate", "arguments": {"uri": f"file:{path}-2"}})
+            self.assertEqual(q.send(dump + move + dump + '{"execute": "cont"}'), {"return": {}})
+            for _ in range(2):
+                self.assertEqual(q.send("")["error"]["desc"], "There is a dump in process, please wait.")
+            q.send("")
+            self.assertEqual(q.event("DUMP_COMPLETED")["data"]["result"]["status"], "completed")
+            self.assertEqual(q.run("query-status")["status"], "running")
+            # Leaving does not wait for all of it, nor take the memory away below it.
+            q.send(dump + '{"execute": "quit"}')
+            self.assertEqual(q.process.wait(60), 0)
 
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
         with Qmp("-S", "-bios", "none") as q:
@@ -515,6 +563,61 @@ class Saving(unittest.TestCase):
                 self.assertEqual(result.returncode, 1, result.stderr)
                 self.assertIn(message, result.stderr)
                 self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+
+def drives(*names):
+    """Options of disks with a qcow2 image each."""
+    words = []
+    for name in names:
+        path = FOLDER / f"{name}.qcow2"
+        subprocess.run([PROGRAM.with_name("mimic"), "img", "create", "-q", "-f", "qcow2", path, "1M"], check=True, timeout=60)
+        words += ["-drive", f"file={path},if=none,id={name},format=qcow2", "-device", f"virtio-blk-pci,drive={name}"]
+    return words
+
+
+class Disks(unittest.TestCase):
+    """Snapshots of machines that never ran; those that did are in snapshot_test.py."""
+
+    def test_going_back_is_refused_where_somebody_follows_the_disk(self):
+        target = FOLDER / "target"
+        target.write_bytes(bytes(1 << 20))
+        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+            self.assertEqual(q.human("savevm one"), "")
+            q.run("blockdev-add", driver="file", node_name="t", filename=str(target))
+            q.run("blockdev-mirror", job_id="m", device="d0", target="t", sync="full")
+            self.assertIn("in use by a job", q.human("loadvm one"))
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            q.run("block-job-cancel", device="m", force=True)
+            q.event("BLOCK_JOB_CANCELLED")
+            self.assertEqual(q.human("loadvm one"), "")
+            q.run("block-dirty-bitmap-add", node="d0", name="b")
+            self.assertIn("dirty bitmaps", q.human("loadvm one"))
+            q.run("block-dirty-bitmap-remove", node="d0", name="b")
+            self.assertEqual(q.human("loadvm one"), "")
+
+    def test_a_snapshot_is_of_one_moment(self):
+        with Qmp("-S", "-bios", "none", *drives("d0", "d1")) as q:
+            self.assertEqual(q.human("savevm one"), "")
+            q.run("blockdev-snapshot-delete-internal-sync", device="d1", name="one")
+            q.run("blockdev-snapshot-internal-sync", device="d1", name="one")
+            self.assertIn("of different moments", q.human("loadvm one"))
+            self.assertNotIn("on all disks", q.human("info snapshots"))
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            self.assertEqual(q.human("savevm one"), "")
+            self.assertEqual(q.human("loadvm one"), "")
+
+    def test_images_with_tables_move_by_files_only(self):
+        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(FOLDER / "shares"))
+                listener.listen()
+                q.run("migrate", uri=f"unix:{FOLDER / 'shares'}")
+                while (found := q.run("query-migrate"))["status"] in ("setup", "active", "device"):
+                    pass
+            self.assertIn("'d0' is a writable qcow2 image", found["error-desc"])
+            self.assertEqual(q.run("query-status")["status"], "prelaunch")
+            self.assertEqual(q.human(f"migrate file:{FOLDER / 'not-shared'}"), "")
+            self.assertEqual(q.run("query-migrate")["status"], "completed")
 
 
 class Options(unittest.TestCase):

@@ -9,6 +9,7 @@ compiled once for each guest and kept under DIR, keyed by what goes into it. A s
     // run: stdin some text       its standard input (default: empty)
     // run: guests riscv64        only for these guests (default: all)
     // run: stderr                standard error is compared, too
+    // run: cpu rv64,v=on         the guest's CPU model (default: the guest's default)
 """
 
 import argparse
@@ -33,6 +34,7 @@ class Directives:
     stdin: str = ""
     guests: list = field(default_factory=list)
     stderr: bool = False
+    cpu: str = ""
 
 
 def directives(text):
@@ -47,8 +49,10 @@ def directives(text):
             found.guests = rest.split()
         elif word == "stderr":
             found.stderr = True
+        elif word == "cpu":
+            found.cpu = rest.strip()
         else:
-            raise ValueError(f"'// run: {word}': unknown, expected arguments, stdin, guests or stderr")
+            raise ValueError(f"'// run: {word}': unknown, expected arguments, stdin, guests, stderr or cpu")
     return found
 
 
@@ -121,10 +125,11 @@ def main(arguments=None):
         parser.error(f"{options.source.name} is not for {options.guest}")
     emulator = options.emulator.split() if options.emulator else [options.mimic, "run"]
     root = ["-L", options.dynamic] if options.dynamic else []
+    model = ["-cpu", told.cpu] if told.cpu else []
     native = compiled(options.source, "native", options.build, bool(options.dynamic))
     guest = compiled(options.source, options.guest, options.build, bool(options.dynamic))
     expected = run([native, *told.arguments], told)
-    got = run([*emulator, *root, *options.option, guest, *told.arguments], told, options.limit)
+    got = run([*emulator, *root, *model, *options.option, guest, *told.arguments], told, options.limit)
     lines = differences(expected, got, told.stderr)
     if lines:
         print("\n".join(lines))

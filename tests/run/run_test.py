@@ -25,8 +25,10 @@ class Differences(unittest.TestCase):
 
 class Directives(unittest.TestCase):
     def test_a_source_says_what_it_needs(self):
-        told = run.directives("// run: arguments -v 3\n// run: guests riscv64\n// run: stderr\nint main() {}\n")
-        self.assertEqual((told.arguments, told.guests, told.stderr), (["-v", "3"], ["riscv64"], True))
+        told = run.directives("// run: arguments -v 3\n// run: guests riscv64\n// run: stderr\n"
+                              "// run: cpu max,x=on\nint main() {}\n")
+        self.assertEqual((told.arguments, told.guests, told.stderr, told.cpu),
+                         (["-v", "3"], ["riscv64"], True, "max,x=on"))
 
     def test_an_unknown_word_is_refused(self):
         with self.assertRaises(ValueError):

@@ -4,13 +4,15 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from gdb_remote import Remote
 
 PROGRAM = [Path(sys.argv.pop(1)).resolve(), *sys.argv[1:]]
 del sys.argv[1:]
@@ -79,42 +81,6 @@ class Run:
             process.kill()
 
 
-class Remote:
-    """The protocol by hand."""
-
-    def __init__(self, run):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(run.path))
-        self.data = b""
-
-    def close(self):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(b"$" + data + b"#%02x" % (sum(data) % 256))
-
-    def receive(self):
-        while True:
-            found = re.search(rb"\$([^#]*)#(..)", self.data)
-            if found:
-                self.data = self.data[found.end():]
-                assert int(found[2], 16) == sum(found[1]) % 256
-                try:
-                    self.socket.sendall(b"+")
-                except BrokenPipeError:
-                    pass  # it told its end
-                return found[1]
-            more = self.socket.recv(65536)
-            if not more:
-                raise EOFError
-            self.data += more
-
-    def ask(self, data):
-        self.send(data)
-        return self.receive()
-
-
 class Gdb(unittest.TestCase):
     def has(self, out, *texts):
         at = 0
@@ -146,7 +112,7 @@ class Gdb(unittest.TestCase):
     def test_steps_are_single_instructions(self):
         for guest in GUESTS:
             with Run(guest) as r:
-                remote = Remote(r)
+                remote = Remote(r.path)
                 out = subprocess.run([f"{guest}-linux-gnu-objdump", "-d", r.elf], capture_output=True, text=True, check=True).stdout
                 places = {int(line.split(":")[0], 16) for line in out.splitlines() if re.match(r"\s+[0-9a-f]+:\t", line)}
                 number = b"20"  # pc is register 32 of both
@@ -254,7 +220,7 @@ class Gdb(unittest.TestCase):
             self.has(out, "(call to syscall write)", "$1 = 1", "(returned from syscall write)", "$2 = 18", "exited with code 03")
         for guest in GUESTS:
             with Run(guest) as r:
-                remote = Remote(r)
+                remote = Remote(r.path)
                 self.assertIn(b"QCatchSyscalls+", remote.ask(b"qSupported:multiprocess+"))
                 self.assertEqual(remote.ask(b"QCatchSyscalls:1;40"), b"OK")
                 self.assertRegex(remote.ask(b"c"), rb"^T05syscall_entry:40;thread:p[0-9a-f]+\.[0-9a-f]+;$")
@@ -267,7 +233,7 @@ class Gdb(unittest.TestCase):
 class Protocol(unittest.TestCase):
     def test_odd_packets_are_refused_and_the_connection_stays(self):
         with Run("riscv64") as run:
-            r = Remote(run)
+            r = Remote(run.path)
             pid = b"%x" % run.process.pid
             me = b"p" + pid + b"." + pid
             told = r.ask(b"qSupported:multiprocess+;fork-events+;exec-events+;swbreak+")
@@ -291,6 +257,103 @@ class Protocol(unittest.TestCase):
             self.assertEqual(r.ask(b"vFile:close:0"), b"F0")
             r.close()  # without a word: it goes on
             self.assertEqual(run.end()[1], 3)
+
+    def test_a_signal_reaches_a_thread_inside_a_system_call(self):
+        for guest in GUESTS:
+            for start, counter in ((b"c", 110), (b"C1e", 210)):  # gdb's number of SIGUSR1
+                with Run(guest, "pause") as r:
+                    remote = Remote(r.path)
+                    self.assertEqual(remote.ask(b"QCatchSyscalls:1;49"), b"OK")  # ppoll
+                    self.assertRegex(remote.ask(b"c"), rb"^T05syscall_entry:49;")
+                    self.assertEqual(remote.ask(b"QCatchSyscalls:0"), b"OK")
+                    remote.send(start)
+                    for _ in range(600):
+                        if Path(f"/proc/{r.process.pid}/syscall").read_text().startswith("271 "):
+                            break
+                        time.sleep(0.02)  # until it is in the kernel's: a signal that came before is handled
+                    remote.socket.sendall(b"\x03")
+                    self.assertRegex(remote.receive(), rb"^T02")
+                    self.assertRegex(remote.ask(b"C1e"), rb"^W03")
+                    remote.close()
+                    self.assertEqual(r.end()[0], f"sum 30 counter {counter}\n")
+
+    def test_a_child_in_its_parents_memory_may_be_killed_while_it_stands(self):
+        for guest in GUESTS:
+            with Run(guest, "spawn") as r:
+                remote = Remote(r.path)
+                remote.ask(b"qSupported:multiprocess+;vfork-events+")
+                seen = []
+                while not seen or not seen[-1].startswith(b"W"):
+                    seen.append(remote.ask(b"vCont;c"))
+                    if child := re.search(rb"vfork:p([0-9a-f]+)", seen[-1]):
+                        os.kill(int(child[1], 16), signal.SIGKILL)
+                self.assertEqual([re.match(rb"T05(vfork|vforkdone):|W", s) and s[3:12] for s in seen][1:4:2], [b"vforkdone"] * 2)
+                remote.close()
+                self.assertEqual(r.end(), ("spawned 0\nspawned 0\nsum 30 counter 10\n", 3))
+
+    def test_descriptors_of_gdb_are_out_of_the_way(self):
+        with Run("riscv64") as r:
+            remote = Remote(r.path)
+            numbers = lambda: {int(n): os.readlink(f"/proc/{r.process.pid}/fd/{n}") for n in os.listdir(f"/proc/{r.process.pid}/fd")}
+            before = numbers()
+            for n in range(16):
+                self.assertEqual(remote.ask(b"vFile:open:" + str(r.elf).encode().hex().encode() + b",0,0"), b"F%x" % n)
+            opened = [n for n, to in numbers().items() if to == str(r.elf.resolve()) and before.get(n) != to]
+            self.assertEqual(len(opened), 16)
+            self.assertGreaterEqual(min(opened), 900)
+            remote.close()
+
+    def test_no_file_is_removed_but_a_socket_that_was_left(self):
+        file = FOLDER / "file"
+        words = [*PROGRAM, "-g", None, FOLDER / "static.riscv64"]
+
+        def refused(path):
+            words[-2] = str(path)
+            result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+            self.assertEqual(result.stderr.count("\n"), 1)
+            self.assertIn(f"-g {path}: expected ", result.stderr)
+            return result.returncode
+
+        file.write_text("mine")
+        self.assertNotEqual(refused(file), 0)
+        self.assertEqual(file.read_text(), "mine")
+        with Run("riscv64") as r:
+            self.assertNotEqual(refused(r.path), 0)
+            r.process.kill()
+            r.process.wait()
+            self.assertTrue(r.path.exists())
+            second = subprocess.Popen([*PROGRAM, "-g", r.path, r.elf], stdout=subprocess.DEVNULL)
+            try:
+                for _ in range(600):
+                    try:
+                        remote = Remote(r.path)
+                        break
+                    except ConnectionRefusedError:
+                        time.sleep(0.02)  # until it listens
+                self.assertRegex(remote.ask(b"c"), rb"^W03")
+                remote.close()
+                self.assertEqual(second.wait(60), 3)
+            finally:
+                second.kill()
+                second.wait()
+
+    def test_a_socket_stays_until_a_program_is_executed(self):
+        for guest in GUESTS:
+            with Run(guest, "exec") as r:
+                remote = Remote(r.path)
+                self.assertEqual(remote.ask(b"D"), b"OK")
+                remote.close()
+                self.assertEqual(r.process.stdout.readline(), "error 7\n")  # E2BIG
+                self.assertTrue(r.path.exists())
+                r.gdb("set var stop_spinning = 1", "detach")
+                self.assertEqual(r.end()[1], 5)
+                self.assertFalse(r.path.exists())
+
+    def test_waiting_for_gdb_ends_by_signals(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            with Run("riscv64") as r:
+                r.process.send_signal(number)
+                self.assertEqual(r.end()[1], -number)
 
     def test_wrong_places_are_named(self):
         for where, text in (("70000", "expected a port from 1 to 65535"), ("1234,suspend=x", "expected suspend=y or suspend=n"),
@@ -316,7 +379,7 @@ class Crashes(unittest.TestCase):
                 self.assertEqual([c.name.split("_")[:2] for c in cores], [["mimic", f"static.{guest}"]])
                 self.assertEqual(cores[0].stat().st_mode & 0o777, 0o600)
                 self.assertLess(cores[0].stat().st_size, 16 << 20)
-                out = subprocess.run(["gdb-multiarch", "-nx", "-batch", "-ex", f"core-file {cores[0]}", "-ex", "bt", "-ex", "p heap", "-ex",
+                out = subprocess.run(["gdb-multiarch", "-nx", "-batch", "-ex", f"core-file {cores[0]}", "-ex", "bt", "-ex", "p heap", "-ex", "p shared", "-ex", "p hidden", "-ex",
                                       "thread apply all bt 1", "-ex", "p counter > 10", "-ex", "info auxv", FOLDER / f"static.{guest}"],
                                      capture_output=True, text=True, check=False, timeout=60, env=dict(os.environ, LC_ALL="C", HOME=WORK.name)).stdout
         return result, out
@@ -333,18 +396,49 @@ class Crashes(unittest.TestCase):
                 result, _ = self.run_it(guest, "crash", "-crash-report", "never")
                 self.assertEqual((result.returncode, result.stderr), (-signal.SIGSEGV, ""))
 
+    def test_a_report_is_for_the_standard_error_of_the_start(self):
+        file = FOLDER / "other"
+        words = [*PROGRAM, FOLDER / "static.riscv64", "unheard"]
+        result = subprocess.run([*words, file], cwd=FOLDER, capture_output=True, text=True, check=False, timeout=60)
+        self.assertEqual((result.returncode, result.stderr, file.read_bytes()), (-signal.SIGSEGV, "", b""))
+        with subprocess.Popen(words, cwd=FOLDER, stderr=subprocess.PIPE) as process:
+            self.assertEqual(process.wait(60), -signal.SIGSEGV)
+
     def test_an_abort_is_reported_when_asked(self):
         result, _ = self.run_it("riscv64", "abort")
         self.assertEqual((result.returncode, result.stderr), (-signal.SIGABRT, ""))
         result, _ = self.run_it("riscv64", "abort", "-d", "crash")
         self.assertIn("whose fault: the program's: it sent the signal itself", result.stderr)
 
+    def test_a_crash_among_threads_that_come_and_go(self):
+        for guest in GUESTS:
+            for _ in range(8):
+                with subprocess.Popen([*PROGRAM, FOLDER / f"static.{guest}", "churn"], cwd=FOLDER, stdout=subprocess.PIPE, text=True,
+                                      stderr=subprocess.STDOUT, start_new_session=True) as process:
+                    try:
+                        out = process.communicate(timeout=60)[0]  # children that never end keep the pipe open
+                    finally:
+                        try:
+                            os.killpg(process.pid, signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass
+                self.assertEqual(process.returncode, -signal.SIGSEGV)
+                self.assertIn("core file: ", out)
+
+    def test_the_first_process_of_a_namespace_gets_no_default_actions(self):
+        for words in (["unshare", "-Upfr"], ["unshare", "-Ur"]):
+            if subprocess.run([*words, "true"], capture_output=True, check=False).returncode != 0:
+                self.skipTest("namespaces are not allowed here")
+            result = subprocess.run([*words, *PROGRAM, FOLDER / "static.riscv64", "first"], capture_output=True, text=True, check=False,
+                                    timeout=60)
+            self.assertEqual((result.returncode, result.stderr), (7, ""), words)
+
     def test_core_files_are_gdbs(self):
         for guest in GUESTS:
             with self.subTest(guest):
                 result, core = self.run_it(guest, "crash", core=resource.RLIM_INFINITY)
                 self.assertEqual(result.returncode, -signal.SIGSEGV)
-                for text in ("terminated with signal SIGSEGV", "#0  ", "depth (n=", "=0, p=", "#3  ", "=3, p=", "#4  ", "in crash () at", '"on the heap"',
+                for text in ("terminated with signal SIGSEGV", "#0  ", "depth (n=", "=0, p=", "#3  ", "=3, p=", "#4  ", "in crash () at", '"on the heap"', '"from a child"', '"out of reach"',
                              "thread_main (", "= 1\n", "AT_ENTRY"):
                     self.assertIn(text, core)
                 result, core = self.run_it(guest, "abort", core=resource.RLIM_INFINITY)

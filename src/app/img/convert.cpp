@@ -368,6 +368,12 @@ Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& nam
     Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts};
     // What is encrypted when it is made needs its secret when it is opened.
     if (const Json* secret = options.find("key-secret")) how.extra.set("key-secret", *secret);
+    if (const Json* encrypt = options.find("encrypt"))
+        if (const Json* secret = encrypt->find("key-secret")) {
+            Json inner = Json::object();
+            inner.set("key-secret", *secret);
+            how.extra.set("encrypt", std::move(inner));
+        }
     if (!s.no_create) {
         CreateRequest r{.filename = name, .format = s.output_format, .options = std::move(options), .quiet = true};
         r.size = total;

@@ -1,6 +1,6 @@
 #include "app/nbd/nbd.hpp"
 #include "app/nbd/settings.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <charconv>

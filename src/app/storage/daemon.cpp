@@ -1,5 +1,5 @@
 #include "app/storage/daemon.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 
 namespace mimic::storage_daemon {
 

@@ -5,7 +5,7 @@
 #include "base/io/scope.hpp"
 #include "base/io/watch.hpp"
 #include "base/module.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <cerrno>
 #include <csignal>
 #include <cstdio>

@@ -16,7 +16,7 @@ void Session::make_control() {
         std::fprintf(stderr, "%s: -incoming: %s\n", options_.program.c_str(), e.message().c_str());
         leave(1);
     };
-    snapshots_ = std::make_unique<migration::Snapshots>(*run_, *migrator_);
+    snapshots_ = std::make_unique<migration::Snapshots>(*run_);
     monitor::Services services{*board_,           *run_,     *migrator_,    *snapshots_,        *type_,
                                *chardev_context_, *storage_, options_.name, options_.board.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {

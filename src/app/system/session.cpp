@@ -2,7 +2,7 @@
 #include "base/io/scope.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "devices/types.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -332,6 +332,7 @@ io::Task<Result<void>> Session::signals() {
 
 void Session::leave(int status) {
     if (done_) return;
+    if (monitor_) monitor_->dump.cancelled = true;
     status_ = status;
     done_ = true;
 }
@@ -376,7 +377,13 @@ int Session::run() {
 }
 
 Session::~Session() {
-    if (snapshots_) loop_->run_until([this] { return !snapshots_->busy(); });
+    // What keeps the machine looks at its RAM and disks until it has ended; migrations end with their Migrator.
+    if (monitor_) monitor_->dump.cancelled = true;
+    if (snapshots_) snapshots_->cancel();
+    if (run_)
+        loop_->run_until([this] {
+            return run_->keeper() == machines::Keeper::nobody || run_->keeper() == machines::Keeper::migration;
+        });
     if (storage_) storage_->on_event = [](std::string_view, Json) {};
     if (board_) board_->stop();
     qtest_.reset();

@@ -1,6 +1,6 @@
 #include "app/tool/tool.hpp"
 #include "base/module.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <algorithm>
 #include <cstdio>
 #include <fcntl.h>

@@ -34,10 +34,20 @@ constexpr Variant variants[] = {
     {"qcow", ""},
     {"qed", "cluster_size=4096,table_size=1"},
     {"qcow2", "cluster_size=4096"},
+    {"qcow2", "cluster_size=512,refcount_bits=1"},
+    {"qcow2", "cluster_size=4096,lazy_refcounts=on,refcount_bits=8"},
+    {"qcow2", "cluster_size=16k,extended_l2=on,refcount_bits=64"},
+    {"qcow2", "cluster_size=4096,compat=0.10"},
+    {"qcow2", "cluster_size=4096,preallocation=metadata,compression_type=zstd"},
+    {"qcow2", "cluster_size=64k,encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1"},
+    {"qcow2", "cluster_size=4096,encrypt.format=aes,encrypt.key-secret=s,compat=0.10"},
     {"vmdk", "", true},
     {"vmdk", "zeroed_grain=on", true},
     {"qcow", "", true},
     {"qed", "cluster_size=65536", true},
+    {"qcow2", "cluster_size=4096", true},
+    {"qcow2", "cluster_size=32k,extended_l2=on", true},
+    {"qcow2", "cluster_size=4096,encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1", true},
 };
 
 using Log = std::vector<MemoryImage::Logged>;
@@ -75,6 +85,7 @@ private:
         NodePtr file = make_memory_node(context, image);
         CO_TRY(Json options, parse_flat(v_.options));
         options.set("size", disk_size);
+        context.secrets["s"] = "secret";
         CreateArguments a{"memory", std::move(options), file};
         co_return co_await driver().create(context, a);
     }
@@ -82,6 +93,8 @@ private:
         OpenArguments a;
         a.common.discard = DiscardMode::unmap;
         a.options = Json::object();
+        if (std::strstr(v_.options, "encrypt.")) { CO_TRY(a.options, parse_flat("encrypt.key-secret=s")); }
+        context.secrets["s"] = "secret";
         a.no_backing = true;
         a.file = make_memory_node(context, image);
         CO_TRY(NodePtr node, co_await driver().open(context, a));

@@ -1,5 +1,6 @@
 #include "block/formats/map.hpp"
 #include "block/bytes.hpp"
+#include "block/formats/luks/luks.hpp"
 #include <algorithm>
 #include <limits>
 
@@ -278,31 +279,15 @@ Task<Result<void>> BlockMap::read_packed(u64 offset, u64 entry, const IoVec& mem
 }
 
 Task<Result<void>> BlockMap::read_data(u64 place, u64 offset, const IoVec& memory) {
-    CO_CHECK(co_await file_.read(place, memory));
-    if (!encrypted()) co_return Result<void>();
-    CO_TRY(auto bounce, Buffer::create(std::min(memory.length(), bounce_size)));
-    for (u64 done = 0; done < memory.length();) {
-        u64 n = std::min<u64>(memory.length() - done, bounce.size());
-        memory.copy_to(done, bounce.data(), n);
-        CO_CHECK(crypt(offset + done, bounce.bytes().first(n), false));
-        memory.copy_from(done, bounce.data(), n);
-        done += n;
-    }
-    co_return Result<void>();
+    if (!encrypted()) co_return co_await file_.read(place, memory);
+    if (!cipher()) co_return Error::permission("'{}' was opened without its key", file_.filename());
+    co_return co_await luks::read_encrypted(*cipher(), file_, place, offset / luks::sector, memory);
 }
 
 Task<Result<void>> BlockMap::write_data(u64 place, u64 offset, const IoVec& memory) {
     if (!encrypted()) co_return co_await file_.write(place, memory);
-    CO_TRY(auto bounce, Buffer::create(std::min(memory.length(), bounce_size)));
-    for (u64 done = 0; done < memory.length();) {
-        u64 n = std::min<u64>(memory.length() - done, bounce.size());
-        memory.copy_to(done, bounce.data(), n);
-        CO_CHECK(crypt(offset + done, bounce.bytes().first(n), true));
-        IoVec part(bounce.data(), n);
-        CO_CHECK(co_await file_.write(place + done, part));
-        done += n;
-    }
-    co_return Result<void>();
+    if (!cipher()) co_return Error::permission("'{}' was opened without its key", file_.filename());
+    co_return co_await luks::write_encrypted(*cipher(), file_, place, offset / luks::sector, memory);
 }
 
 Task<Result<void>> BlockMap::read(u64 offset, const IoVec& memory) {
@@ -356,8 +341,13 @@ Task<Result<void>> BlockMap::write_new(u64 offset, const IoVec& memory) {
     CO_TRY(u64 old, co_await entry(first));
     CO_TRY(u64 place, co_await allocate(count));
     u64 skip = offset - first * l_.block_size;
-    CO_CHECK(co_await fill_around(first, count, place, offset, memory, old));
-    CO_CHECK(co_await write_data(place + skip, offset, memory));
+    Result<void> written = co_await fill_around(first, count, place, offset, memory, old);
+    if (written) written = co_await write_data(place + skip, offset, memory);
+    if (!written) {
+        // Given back if it is still the last: who tries again and again would use up what the tables can name.
+        if (end_ == round_up(place + count * l_.block_size, l_.alignment)) end_ = place;
+        co_return written;
+    }
     written_end_ = std::max(written_end_, place + count * l_.block_size);
     for (u64 i = 0; i < count; i++) CO_CHECK(co_await set_entry(first + i, encode(place + i * l_.block_size)));
     allocated_ += count;

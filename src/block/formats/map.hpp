@@ -15,6 +15,10 @@
 
 namespace mimic::block {
 
+namespace luks {
+class SectorCipher;
+}
+
 // Where a block's bytes are.
 struct Block {
     // hole: not in this image (its backing image shows, or zeros); packed: the format unpacks it (unpack()).
@@ -101,9 +105,9 @@ protected:
     // Space for `count` blocks in a row (1 if they can't be); where data begins. Makes ready what the format has beside them.
     virtual Task<Result<u64>> allocate(u64 count);
     virtual Task<Result<void>> unpack(u64 /*block*/, u64 /*entry*/, std::span<u8> /*out*/);
-    // Payload to what is stored and back, in place; for encrypted images. `offset`: of the disk.
+    // Of encrypted images, whose requests are of whole sectors. The numbers are the disk's sectors.
     virtual bool encrypted() const { return false; }
-    virtual Result<void> crypt(u64 /*offset*/, std::span<u8> /*bytes*/, bool /*encrypt*/) { return {}; }
+    virtual const luks::SectorCipher* cipher() const { return nullptr; }
     // Words for messages: "grain table of".
     virtual std::string_view table_name() const { return "block table"; }
 

@@ -133,6 +133,14 @@ Result<void> Job::do_complete() {
     return Error::invalid_argument("The active block job '{}' cannot be completed", id_);
 }
 
+Result<void> Job::set_copy_mode(bool write_blocking) {
+    TRY(allowed(JobVerb::change));
+    return do_set_copy_mode(write_blocking);
+}
+Result<void> Job::do_set_copy_mode(bool) {
+    return Error::invalid_argument("Job '{}' is of type '{}', which has no copy mode", id_, job_type_names[u8(type_)]);
+}
+
 Task<Result<void>> Job::finalize() {
     CO_CHECK(allowed(JobVerb::finalize));
     JobPtr self = shared_from_this();

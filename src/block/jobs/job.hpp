@@ -88,6 +88,8 @@ public:
     Result<void> resume();
     // force: a mirror that is ready is given up, too, where it would end with its target as it is.
     Result<void> cancel(bool force);
+    // Of a mirror, while it runs. Errors: not a mirror, it is over, or from write-blocking back.
+    Result<void> set_copy_mode(bool write_blocking);
     Result<void> set_speed(u64 bytes_per_second);
     Result<void> complete();
     Task<Result<void>> finalize();
@@ -110,6 +112,7 @@ protected:
     virtual Task<void> abort() { co_return; }
     virtual Task<void> clean() { co_return; }
     virtual Result<void> do_complete();
+    virtual Result<void> do_set_copy_mode(bool write_blocking);
     virtual void speed_changed() {}
     // A soft cancel of a job that is ready ends it well.
     virtual bool ends_when_cancelled() const { return false; }

@@ -14,6 +14,7 @@ using namespace mimic::block;
 namespace {
 
 constexpr u64 disk_size = 1u << 20;
+constexpr unsigned most_faults = 100; // that one request of the guest may meet: three for each image of its chain
 
 struct Round {
     io::Loop& loop;
@@ -33,8 +34,8 @@ struct Round {
         if (trouble.empty()) trouble = what;
     }
 
-    // A qcow2 image in memory behind a node that can fail.
-    Task<Result<NodePtr>> image(std::string name, u64 size) {
+    // A qcow2 image in memory; `fails`: a few of the requests of the layer below it fail, once each.
+    Task<Result<NodePtr>> image(std::string name, u64 size, bool fails = false) {
         Json memory = Json::object();
         memory.set("driver", "memory");
         memory.set("node-name", name + "-m");
@@ -49,9 +50,30 @@ struct Round {
         options.set("node-name", name);
         options.set("file", name + "-m");
         options.set("discard", "unmap");
+        if (fails) options.set("file", failing(name + "-m"));
         CO_CHECK(co_await storage->add(options));
         images.push_back(name);
         co_return storage->find_node(name);
+    }
+
+    Json failing(const std::string& below_it) {
+        Json file = Json::object(), rules = Json::array();
+        for (u64 n = 1 + below(3); n; n--) {
+            Json rule = Json::object();
+            rule.set("iotype", below(3) ? "write" : "flush");
+            rule.set("errno", below(2) ? u64(EIO) : u64(ENOSPC));
+            rule.set("after", below(60));
+            rule.set("once", true);
+            rules.push(std::move(rule));
+        }
+        file.set("driver", "blkdebug");
+        file.set("image", below_it);
+        file.set("inject-error", std::move(rules));
+        return file;
+    }
+    OnError policy() {
+        constexpr OnError all[] = {OnError::report, OnError::ignore, OnError::enospc, OnError::stop};
+        return all[below(4)];
     }
 
     Task<Result<void>> write() {
@@ -62,9 +84,23 @@ struct Round {
         if (!zero)
             for (size_t i = 0; i < data.size(); i++) data[i] = u8(base + i * 13);
         IoVec memory{std::span<u8>(data)};
-        Result<void> r = zero ? co_await zeroes(offset, length) : co_await guest->write(offset, memory);
+        Result<void> r;
+        unsigned tries = 0;
+        do r = zero ? co_await zeroes(offset, length) : co_await guest->write(offset, memory);
+        while (again(r, tries));
         if (!r) co_return std::move(r).error().in("guest write");
         std::memcpy(&model[offset], data.data(), length);
+        co_return r;
+    }
+    // A mirror's target, which may fail, becomes the guest's disk; what failed is tried again, as a guest would.
+    static bool again(const Result<void>& r, unsigned& tries) {
+        return !r && tries++ < most_faults && r.error().message().find("(injected)") != std::string::npos;
+    }
+    Task<Result<void>> flush_guest() {
+        Result<void> r;
+        unsigned tries = 0;
+        do r = co_await guest->flush();
+        while (again(r, tries));
         co_return r;
     }
     Task<Result<void>> zeroes(u64 offset, u64 length) {
@@ -122,7 +158,8 @@ struct Round {
         u64 kind = below(5);
         std::string name = fmt::format("t{}", next++);
         NodePtr target;
-        if (kind >= 3) { CO_TRY(target, co_await image(name, disk_size)); }
+        bool fails = below(2);
+        if (kind >= 3) { CO_TRY(target, co_await image(name, disk_size, fails)); }
         auto lock = co_await context.graph.lock();
         NodePtr top = guest->ptr();
         JobOptions common = job_options();
@@ -148,6 +185,7 @@ struct Round {
             o.node = top;
             o.target = target;
             o.write_blocking = below(2);
+            o.on_target_error = policy();
             auto job = co_await make_mirror(storage->jobs(), std::move(o));
             start(std::move(job), "mirror");
         } else {
@@ -155,6 +193,7 @@ struct Round {
             static_cast<JobOptions&>(o) = common;
             o.node = top;
             o.target = target;
+            o.on_target_error = policy();
             moment[common.id] = model;
             targets[common.id] = target;
             auto job = co_await make_backup(storage->jobs(), std::move(o));
@@ -187,8 +226,9 @@ struct Round {
         error ? failed++ : completed++;
         std::string id = *data.find("device")->string();
         // Two jobs that want the same link: the second one may lose.
-        bool in_the_way = error && error->string()->find("in use by block job") != std::string::npos;
-        if (error && !in_the_way) wrong(fmt::format("job {} failed: {}", id, *error->string()));
+        auto says = [&](std::string_view text) { return error && error->string()->find(text) != std::string::npos; };
+        if (error && !says("in use by block job") && !says("(injected)"))
+            wrong(fmt::format("job {} failed: {}", id, *error->string()));
         if (!error && targets.contains(id)) done.push_back(id);
     }
     std::vector<std::string> done;
@@ -216,7 +256,7 @@ struct Round {
             case 2:
             case 3: steer(); break;
             case 4: co_await loop.yield(); break;
-            case 5: CO_CHECK(co_await guest->flush()); break;
+            case 5: CO_CHECK(co_await flush_guest()); break;
             default: CO_CHECK(co_await write()); break;
             }
             CO_CHECK(co_await check_backups());
@@ -241,9 +281,15 @@ struct Round {
         for (auto& name : images) {
             auto node = storage->find_node(name);
             if (!node) continue;
-            CO_CHECK(co_await (*node)->flush());
+            // What is still to fail does so now.
+            Result<void> flushed;
+            unsigned tries = 0;
+            do flushed = co_await (*node)->flush();
+            while (again(flushed, tries));
+            if (!flushed) co_return std::move(flushed).error().in("at the end");
             CO_TRY(CheckReport report, co_await (*node)->check(Fix::none));
-            if (report.corruptions || report.leaks || report.check_errors)
+            bool hurt = name.starts_with("t"); // an error may leave clusters that nobody uses
+            if (report.corruptions || (report.leaks && !hurt) || report.check_errors)
                 co_return Error::corrupt("image {} has {} corruptions and {} leaks: {}", name, report.corruptions,
                                          report.leaks, report.messages.empty() ? "" : report.messages[0]);
         }
@@ -260,7 +306,7 @@ int main(int argc, char** argv) {
         if (!std::strcmp(argv[i], "--count")) count = std::strtoull(argv[i + 1], nullptr, 0);
     }
     auto loop = std::move(*io::Loop::create({.uring = false}));
-    u64 started = 0, completed = 0, cancelled = 0;
+    u64 started = 0, completed = 0, cancelled = 0, failed = 0;
     for (u64 n = 0; n < count; n++) {
         Round round{*loop, seed + n};
         Result<void> r = loop->run(round.run(150));
@@ -272,8 +318,9 @@ int main(int argc, char** argv) {
         }
         round.guest.reset();
         round.targets.clear();
+        // Errors that are left to be injected may come now.
         Result<void> closed = loop->run(round.storage->shut_down());
-        if (!closed) {
+        if (!closed && closed.error().message().find("(injected)") == std::string::npos) {
             std::fprintf(stderr, "seed %lu: closing: %s\n", (unsigned long)(seed + n),
                          closed.error().message().c_str());
             return 1;
@@ -281,8 +328,9 @@ int main(int argc, char** argv) {
         started += round.started;
         completed += round.completed;
         cancelled += round.cancelled;
+        failed += round.failed;
     }
-    std::printf("%lu rounds, %lu jobs: %lu completed, %lu cancelled\n", (unsigned long)count, (unsigned long)started,
-                (unsigned long)completed, (unsigned long)cancelled);
+    std::printf("%lu rounds, %lu jobs: %lu completed, %lu cancelled, %lu failed\n", (unsigned long)count,
+                (unsigned long)started, (unsigned long)completed, (unsigned long)cancelled, (unsigned long)failed);
     return started ? 0 : 1;
 }

@@ -91,6 +91,14 @@ protected:
         return {};
     }
     bool ends_when_cancelled() const override { return true; }
+    // Writes that are under way without the target add to the map when they end, as before.
+    Result<void> do_set_copy_mode(bool write_blocking) override {
+        if (o_.is_commit) return DiskJob::do_set_copy_mode(write_blocking);
+        if (o_.write_blocking && !write_blocking)
+            return Error::unsupported("Change to copy mode 'background' is not possible, expected 'write-blocking'");
+        o_.write_blocking = write_blocking;
+        return {};
+    }
 
     Task<Result<void>> prepare() override {
         if (!completing_) co_return Result<void>();

@@ -2,7 +2,7 @@
 // kept, so that a guest's small reads are not a request each.
 #include "base/io/pool.hpp"
 #include "block/driver.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "remote/http.hpp"
 #include <algorithm>
 #include <list>

@@ -3,7 +3,7 @@
 #include "block/driver.hpp"
 #include "block/nbd/address.hpp"
 #include "block/nbd/client.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <algorithm>
 
 namespace mimic::block {

@@ -141,6 +141,7 @@ Task<Result<void>> Checker::count_blocks() {
 Task<Result<void>> Checker::count_metadata() {
     const Header& h = q_.header_;
     use(0, h.cluster_size(), "header");
+    use(h.luks_offset, h.luks_length, "encryption header");
     CO_CHECK(co_await count_l1(h.l1_offset, q_.l1_, true, "the active L1 table"));
     if (h.snapshot_count) {
         u64 bytes = 0;
@@ -268,6 +269,7 @@ Task<Result<void>> Checker::rebuild() {
     highest_ = 0;
     CheckReport saved = std::exchange(report_, {});
     use(0, h.cluster_size(), "header");
+    use(h.luks_offset, h.luks_length, "encryption header");
     CO_CHECK(co_await count_l1(h.l1_offset, q_.l1_, true, "the active L1 table"));
     for (auto& s : q_.snapshots_) {
         auto l1 = co_await q_.load_l1(s.l1_offset, s.l1_entries);

@@ -1,41 +1,12 @@
-// Compressed clusters: raw deflate streams (window of 4 KiB, as the format's other programs write and expect), or zstd frames.
+// Compressed clusters: raw deflate streams, or zstd frames.
 #include "base/io/pool.hpp"
+#include "block/formats/deflate.hpp"
 #include "block/qcow2/image.hpp"
-#include <zlib.h>
 #include <zstd.h>
 
 namespace mimic::block::qcow2 {
 
 namespace {
-
-constexpr int write_window = -12, read_window = -15;
-
-size_t deflate_cluster(std::span<const u8> in, std::span<u8> out) {
-    z_stream z{};
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, write_window, 9, Z_DEFAULT_STRATEGY) != Z_OK) return 0;
-    z.next_in = const_cast<u8*>(in.data());
-    z.avail_in = uInt(in.size());
-    z.next_out = out.data();
-    z.avail_out = uInt(out.size());
-    int r = deflate(&z, Z_FINISH);
-    size_t n = r == Z_STREAM_END ? out.size() - z.avail_out : 0;
-    deflateEnd(&z);
-    return n;
-}
-
-bool inflate_cluster(std::span<const u8> in, std::span<u8> out) {
-    z_stream z{};
-    if (inflateInit2(&z, read_window) != Z_OK) return false;
-    z.next_in = const_cast<u8*>(in.data());
-    z.avail_in = uInt(in.size());
-    z.next_out = out.data();
-    z.avail_out = uInt(out.size());
-    // What follows the stream in its last sector belongs to others.
-    int r = inflate(&z, Z_FINISH);
-    bool ok = (r == Z_STREAM_END || r == Z_BUF_ERROR || r == Z_OK) && z.avail_out == 0;
-    inflateEnd(&z);
-    return ok;
-}
 
 bool zstd_decompress(std::span<const u8> in, std::span<u8> out) {
     ZSTD_DCtx* context = ZSTD_createDCtx();
@@ -136,6 +107,8 @@ Task<Result<void>> Qcow2::do_write_compressed(u64 offset, const IoVec& memory) {
     if (header_.external_data())
         co_return Error::unsupported("'{}': compressed clusters are not possible with an external data file",
                                      filename());
+    if (header_.encrypted())
+        co_return Error::unsupported("'{}': compressed clusters are not possible in an encrypted image", filename());
     if (in_cluster(offset) || (length % cluster && offset + length != size()))
         co_return Error::invalid_argument("'{}': compressed writes need whole clusters of {} bytes", filename(),
                                           cluster);

@@ -14,10 +14,12 @@ constexpr std::string_view compat_names[] = {"0.10", "1.1", "v2", "v3"};
 
 struct CreateOptions {
     std::optional<u64> size, cluster_size, refcount_bits, extent_size_hint;
-    std::optional<std::string> backing_file, backing_format, data_file, encrypt_format, key_secret;
+    std::optional<std::string> backing_file, backing_format, data_file;
+    EncryptOptions encrypt;
     std::optional<bool> lazy_refcounts, extended_l2, data_file_raw, nocow, encryption;
     std::optional<u8> compat, compression_type, preallocation;
     void describe(OptionVisitor& v) {
+        encrypt.describe(v);
         v.size("cluster_size", cluster_size, "qcow2 cluster size");
         v.boolean("extended_l2", extended_l2, "Extended L2 tables");
         v.choice("preallocation", prealloc_names, preallocation,
@@ -32,15 +34,15 @@ struct CreateOptions {
         v.choice("compat", compat_names, compat, "Compatibility level (v2 [0.10] or v3 [1.1])");
         v.boolean("lazy_refcounts", lazy_refcounts, "Postpone refcount updates");
         v.number("refcount_bits", refcount_bits, "Width of a reference count entry in bits");
-        v.boolean("encryption", encryption, "Encrypt the image (not supported yet)");
-        v.string("encrypt.format", encrypt_format, "Encrypt the image, format choices: 'luks' (not supported yet)");
-        v.string("encrypt.key-secret", key_secret, "ID of the secret with the passphrase (not supported yet)");
+        v.boolean("encryption", encryption, "Encrypt the image with format 'aes' (deprecated for encrypt.format=aes)");
         v.size("extent_size_hint", extent_size_hint, "Extent size hint for the image file, 0 to disable");
         v.boolean("nocow", nocow, "Turn off copy-on-write (valid only on btrfs)");
     }
     bool is_v2() const { return compat && (*compat == 0 || *compat == 2); }
     // What will be used where nothing was said.
     void fill() {
+        if (encryption.value_or(false) && !encrypt.format) encrypt.format = 0;
+        encryption.reset();
         if (!cluster_size) cluster_size = 65536;
         if (!extended_l2) extended_l2 = false;
         if (!compression_type) compression_type = 0;
@@ -49,6 +51,19 @@ struct CreateOptions {
     }
 };
 
+Result<void> check_encryption(const CreateOptions& o) {
+    const EncryptOptions& e = o.encrypt;
+    if (!e.format && (e.any() || e.key_secret))
+        return Error::invalid_argument("options of encryption need encrypt.format=luks or encrypt.format=aes");
+    if (!e.format) return {};
+    if (!e.key_secret) return Error::invalid_argument("Parameter 'encrypt.key-secret' is required for cipher");
+    if (*e.format == 0 && e.any())
+        return Error::invalid_argument("encrypt.format=aes has no options but encrypt.key-secret");
+    if (o.data_file_raw.value_or(false))
+        return Error::invalid_argument("data-file-raw and encryption cannot be used at the same time");
+    return {};
+}
+
 Result<Header> make_header(const CreateOptions& o) {
     Header h;
     u64 cluster = *o.cluster_size;
@@ -56,8 +71,7 @@ Result<Header> make_header(const CreateOptions& o) {
         return Error::invalid_argument("Cluster size must be a power of two between 512 and 2048k (found {})", cluster);
     h.cluster_bits = u32(std::countr_zero(cluster));
     h.version = o.is_v2() ? 2 : 3;
-    if (o.encryption.value_or(false) || o.encrypt_format)
-        return Error::unsupported("encryption of qcow2 images (LUKS) is not supported yet");
+    TRY(check_encryption(o));
     u64 bits = *o.refcount_bits;
     if (!std::has_single_bit(bits) || bits > 64)
         return Error::invalid_argument("Refcount width must be a power of two and may not exceed 64 bits (found {})",
@@ -159,6 +173,7 @@ Task<Result<void>> fill_new(Context& context, const CreateArguments& a, const Cr
     CO_TRY(NodePtr node, co_await open_node(context, std::move(r)));
     auto& image = static_cast<Qcow2&>(*node);
     Result<void> done = co_await image.set_up(o.size.value_or(0));
+    if (done && o.encrypt.format) done = co_await image.set_up_encryption(o.encrypt);
     if (done && o.preallocation && *o.preallocation)
         done = co_await image.preallocate(0, image.size(), Prealloc(*o.preallocation));
     // A file that somebody lends stays open.
@@ -209,10 +224,10 @@ Result<std::string> print_create(Json options) {
 }
 
 // Clusters of tables for a full image: L1, L2, refcounts, header.
-u64 metadata_clusters(const Header& h, u64 size) {
+u64 metadata_clusters(const Header& h, u64 size, u64 luks) {
     u64 cluster = h.cluster_size(), data = div_up(size, cluster);
     u64 l2 = div_up(data, h.l2_entries()), l1 = div_up(std::max<u64>(l2, 1) * 8, cluster);
-    u64 fixed = 1 + l1 + l2, blocks = 0, table = 0;
+    u64 fixed = 1 + l1 + l2 + luks, blocks = 0, table = 0;
     for (;;) {
         u64 total = fixed + (h.external_data() ? 0 : data) + blocks + table;
         u64 need = div_up(total, h.refcounts_per_block()), clusters = div_up(need * 8, cluster);
@@ -246,7 +261,9 @@ Task<Result<Measurement>> measure(Context&, Json options, Node* source, u64 size
     o.size = size;
     CO_TRY(Header h, make_header(o));
     u64 cluster = h.cluster_size();
-    u64 tables = metadata_clusters(h, size) * cluster, full = h.external_data() ? 0 : round_up(size, cluster);
+    u64 luks = 0;
+    if (o.encrypt.format && *o.encrypt.format) { CO_TRY(luks, luks::Volume::room_for(o.encrypt)); }
+    u64 tables = metadata_clusters(h, size, div_up(luks, cluster)) * cluster, full = round_up(size, cluster);
     Measurement m{.required = tables, .fully_allocated = tables + full};
     Prealloc mode = Prealloc(o.preallocation.value_or(0));
     if (mode == Prealloc::falloc || mode == Prealloc::full)

@@ -28,6 +28,7 @@ constexpr FeatureName feature_names[] = {
     {2, 0, "bitmaps"},          {2, 1, "raw external data"},
 };
 constexpr size_t feature_entry = 48;
+constexpr u64 max_luks_bytes = 64u << 20; // eight slots of the most stripes and the longest key are 34 MiB
 
 // The names of bits that we don't know, from the image's own table where it has one.
 std::string unknown_features(u64 bits, std::span<const u8> table) {
@@ -53,6 +54,15 @@ Result<void> check_table(const Header& h, std::string_view what, u64 offset, u64
     return {};
 }
 
+Result<void> check_encryption(const Header& h) {
+    if (h.crypt > Crypt::luks) return Error::unsupported("Unsupported encryption method {}", u32(h.crypt));
+    if (h.encrypted() && h.size % 512)
+        return Error::invalid_argument("size {} of an encrypted image, expected a multiple of 512", h.size);
+    if (h.crypt == Crypt::luks && h.luks_length == 0)
+        return Error::invalid_argument("an image encrypted with LUKS has no encryption header");
+    return {};
+}
+
 Result<void> check_fields(const Header& h) {
     if (h.cluster_bits < min_cluster_bits || h.cluster_bits > max_cluster_bits)
         return Error::invalid_argument("Unsupported cluster size: 2^{}", h.cluster_bits);
@@ -61,9 +71,7 @@ Result<void> check_fields(const Header& h) {
                                        h.cluster_bits);
     if (h.refcount_order > 6)
         return Error::invalid_argument("Reference count entry width too large; may not exceed 64 bits");
-    if (h.crypt_method == 1) return Error::unsupported("images encrypted with AES are not supported");
-    if (h.crypt_method == 2) return Error::unsupported("images encrypted with LUKS are not supported yet");
-    if (h.crypt_method > 2) return Error::unsupported("Unsupported encryption method {}", h.crypt_method);
+    TRY(check_encryption(h));
     TRY(check_table(h, "Active L1 table", h.l1_offset, u64(h.l1_entries) * 8, max_l1_bytes));
     TRY(check_table(h, "Reference count table", h.refcount_table_offset,
                     u64(h.refcount_table_clusters) << h.cluster_bits, max_refcount_table_bytes));
@@ -85,7 +93,14 @@ Result<void> take_extension(Header& h, u32 type, std::span<const u8> data) {
     case ext_backing_format: h.backing_format = text(); return {};
     case ext_data_file: h.data_file = text(); return {};
     case ext_feature_names: return {};
-    case ext_luks: return {};
+    case ext_luks:
+        if (h.crypt < Crypt::luks)
+            return Error::invalid_argument("CRYPTO header extension only expected with LUKS encryption method");
+        if (data.size() != 16)
+            return Error::invalid_argument("CRYPTO header extension has {} bytes, expected 16", data.size());
+        h.luks_offset = get64(&data[0]);
+        h.luks_length = get64(&data[8]);
+        return check_table(h, "Encryption header", h.luks_offset, h.luks_length, max_luks_bytes);
     case ext_bitmaps:
         // Without the autoclear bit somebody wrote the image who doesn't know bitmaps: they are stale.
         if (!(h.autoclear & autoclear::bitmaps)) return {};
@@ -155,10 +170,16 @@ void append_extension(std::vector<u8>& out, u32 type, std::span<const u8> data) 
 }
 std::span<const u8> bytes_of(const std::string& s) { return {reinterpret_cast<const u8*>(s.data()), s.size()}; }
 
-void append_extensions(std::vector<u8>& out, const Header& h) {
+void append_extensions(std::vector<u8>& out, const Header& h, bool with_names) {
     if (!h.backing_format.empty()) append_extension(out, ext_backing_format, bytes_of(h.backing_format));
     if (h.external_data() && !h.data_file.empty()) append_extension(out, ext_data_file, bytes_of(h.data_file));
-    if (h.version >= 3) {
+    if (h.crypt == Crypt::luks) {
+        u8 data[16];
+        put64(data, h.luks_offset);
+        put64(data + 8, h.luks_length);
+        append_extension(out, ext_luks, data);
+    }
+    if (with_names) {
         std::vector<u8> table(std::size(feature_names) * feature_entry);
         for (size_t i = 0; i < std::size(feature_names); i++) {
             table[i * feature_entry] = feature_names[i].type;
@@ -203,7 +224,7 @@ Result<Header> parse(std::span<const u8> bytes) {
     u32 backing_length = get32(&bytes[16]);
     h.cluster_bits = get32(&bytes[20]);
     h.size = get64(&bytes[24]);
-    h.crypt_method = get32(&bytes[32]);
+    h.crypt = Crypt(get32(&bytes[32]));
     h.l1_entries = get32(&bytes[36]);
     h.l1_offset = get64(&bytes[40]);
     h.refcount_table_offset = get64(&bytes[48]);
@@ -234,14 +255,16 @@ Result<Header> parse(std::span<const u8> bytes) {
     return h;
 }
 
-Result<std::vector<u8>> serialize(const Header& h) {
+namespace {
+
+Result<std::vector<u8>> serialize_with(const Header& h, bool with_names) {
     u32 length = h.version == 2 ? v2_length : u32(own_length + h.later_fields.size());
     std::vector<u8> out(length);
     put32(&out[0], magic);
     put32(&out[4], h.version);
     put32(&out[20], h.cluster_bits);
     put64(&out[24], h.size);
-    put32(&out[32], h.crypt_method);
+    put32(&out[32], u32(h.crypt));
     put32(&out[36], h.l1_entries);
     put64(&out[40], h.l1_offset);
     put64(&out[48], h.refcount_table_offset);
@@ -257,7 +280,7 @@ Result<std::vector<u8>> serialize(const Header& h) {
         out[104] = u8(h.compression);
         std::ranges::copy(h.later_fields, out.begin() + own_length);
     }
-    append_extensions(out, h);
+    append_extensions(out, h, with_names);
     if (!h.backing_file.empty()) {
         if (h.backing_file.size() > max_backing_name)
             return Error::invalid_argument("Backing file name too long ({} bytes, expected at most {})",
@@ -271,6 +294,15 @@ Result<std::vector<u8>> serialize(const Header& h) {
         return Error::no_space("the qcow2 header needs {} bytes, expected at most one cluster of {}", out.size(),
                                h.cluster_size());
     return out;
+}
+
+} // namespace
+
+Result<std::vector<u8>> serialize(const Header& h) {
+    auto whole = serialize_with(h, h.version >= 3);
+    // The names of the features are there for people; small clusters have no room for them beside the rest.
+    if (!whole && whole.error().kind() == ErrorKind::no_space) return serialize_with(h, false);
+    return whole;
 }
 
 } // namespace mimic::block::qcow2

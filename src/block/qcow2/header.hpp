@@ -26,6 +26,8 @@ constexpr u64 max_backing_name = 1023;
 enum class Compression : u8 { zlib, zstd };
 constexpr std::string_view compression_names[] = {"zlib", "zstd"};
 
+enum class Crypt : u32 { none, aes, luks };
+
 struct Extension {
     u32 type;
     std::vector<u8> bytes;
@@ -35,7 +37,7 @@ struct Header {
     u32 version = 3;
     u32 cluster_bits = 16;
     u64 size = 0;
-    u32 crypt_method = 0;
+    Crypt crypt = Crypt::none;
     u32 l1_entries = 0;
     u64 l1_offset = 0;
     u64 refcount_table_offset = 0;
@@ -47,6 +49,7 @@ struct Header {
     Compression compression = Compression::zlib;
 
     std::string backing_file, backing_format, data_file;
+    u64 luks_offset = 0, luks_length = 0; // the header of Crypt::luks with its key slots
     bool has_bitmaps = false;
     u32 bitmap_count = 0;
     u64 bitmap_directory_size = 0, bitmap_directory_offset = 0;
@@ -55,6 +58,7 @@ struct Header {
 
     u64 cluster_size() const { return u64(1) << cluster_bits; }
     bool extended_l2() const { return incompatible & incompatible::extended_l2; }
+    bool encrypted() const { return crypt != Crypt::none; }
     bool external_data() const { return incompatible & incompatible::data_file; }
     bool raw_external() const { return autoclear & autoclear::data_file_raw; }
     u32 l2_entry_size() const { return extended_l2() ? 16 : 8; }

@@ -10,6 +10,7 @@
 // taken after metadata_, never the other way round); ranges_ for guest clusters, so that two writers don't copy the same one.
 #pragma once
 #include "block/driver.hpp"
+#include "block/formats/luks/luks.hpp"
 #include "block/qcow2/cache.hpp"
 #include "block/qcow2/header.hpp"
 #include "block/qcow2/refcounts.hpp"
@@ -26,7 +27,15 @@ constexpr u64 entry_offset = 0x00fffffffffffe00;
 struct Options {
     bool lazy_refcounts = false, has_lazy = false;
     u64 l2_cache_size = 0, refcount_cache_size = 0;
+    std::optional<std::string> key_secret, encryption; // encryption: the name of the method that is expected
 };
+
+// How a new image is encrypted.
+struct EncryptOptions : luks::VolumeOptions {
+    std::optional<u8> format;
+    void describe(OptionVisitor& v);
+};
+constexpr std::string_view crypt_names[] = {"", "aes", "luks"};
 
 struct Snapshot {
     SnapshotInfo info;
@@ -69,15 +78,17 @@ public:
     // What was never written is in no cluster; in an external file it is as that file was.
     bool has_zero_init() const override {
         Edge* data = child("data-file");
+        if (header_.encrypted() && header_.version < 3) return false; // preallocated clusters have no zero flag
         return !backing() && (!data || data->node().has_zero_init());
     }
     ImageInfo info() const override;
-    bool supports_compressed() const override { return !header_.external_data(); }
+    bool supports_compressed() const override { return !header_.external_data() && !header_.encrypted(); }
     u64 cluster_size() const override { return header_.cluster_size(); }
     Task<Result<CheckReport>> check(Fix fix) override;
     std::vector<SnapshotInfo> snapshots() const override;
     Task<Result<void>> snapshot_create(SnapshotInfo info) override;
     Task<Result<void>> snapshot_apply(const std::string& id_or_name) override;
+    Task<Result<void>> snapshot_apply(const SnapshotInfo& which) override;
     Task<Result<void>> snapshot_delete(const std::string& id_or_name) override;
     Task<Result<void>> snapshot_delete(const SnapshotInfo& which) override;
     bool supports_snapshots() const override { return !header_.external_data(); }
@@ -104,6 +115,8 @@ public:
     Task<Result<void>> switch_header(Header before);
     // For a new image: its L1 table and size.
     Task<Result<void>> set_up(u64 size);
+    // For a new image without data: its key. Errors: no such secret, the options don't fit.
+    Task<Result<void>> set_up_encryption(const EncryptOptions& o);
 
 protected:
     Task<Result<void>> do_read(u64 offset, const IoVec& memory) override;
@@ -149,6 +162,13 @@ private:
     Task<Result<void>> read_compressed(Run run, u64 offset, const IoVec& memory);
     Task<Result<void>> read_guest(u64 offset, const IoVec& memory);
 
+    // encryption.cpp: payload to what the file holds. `offset` is the disk's, host the file's.
+    Task<Result<void>> read_data(u64 host, u64 offset, const IoVec& memory);
+    Task<Result<void>> write_data(u64 host, u64 offset, const IoVec& memory);
+    const luks::SectorCipher* cipher() const;
+    Task<Result<void>> start_encryption();
+    Json encryption_info() const;
+
     // write.cpp
     Task<Result<u64>> write_in_place(u64 offset, const IoVec& memory);
     Task<Result<u64>> write_new(u64 offset, const IoVec& memory);
@@ -182,7 +202,8 @@ private:
 
     // snapshots.cpp
     Task<Result<void>> load_snapshots();
-    Task<Result<void>> write_snapshots(std::vector<Snapshot> list);
+    // `unsure`: set if the header may name the new table or the old one.
+    Task<Result<void>> write_snapshots(std::vector<Snapshot> list, bool* unsure = nullptr);
     struct Counted {
         u64 first, n;
     };
@@ -193,7 +214,10 @@ private:
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
     const Snapshot* find_snapshot(const SnapshotInfo& which) const;
+    Task<Result<void>> apply_snapshot(Snapshot s);
     Task<Result<void>> delete_snapshot(Snapshot s);
+    Task<Result<void>> delete_locked(Snapshot s);
+    Task<Result<void>> append_snapshot(SnapshotInfo info, u64& l1_offset, bool& unsure);
     // Where the state of machines starts: at the first L1 entry behind a disk of this size.
     u64 state_start(u64 disk_size) const { return header_.l1_entries_for(disk_size) * span_of_l2(); }
 
@@ -220,7 +244,9 @@ private:
 
     Header header_;
     Options own_;
-    u64 shown_size_ = 0; // the loaded snapshot's, if one is
+    std::optional<luks::Volume> volume_;              // of Crypt::luks
+    std::optional<luks::SectorCipher> legacy_cipher_; // of Crypt::aes, with its key
+    u64 shown_size_ = 0;                              // the loaded snapshot's, if one is
     std::vector<u64> l1_;
     u64 l1_dirty_first_ = UINT64_MAX, l1_dirty_end_ = 0;
     TableCache l2_cache_;

@@ -14,7 +14,7 @@ constexpr u64 most_cached_tables = 2048;
 struct OpenOptions {
     std::optional<bool> lazy_refcounts, pass_discard_request, pass_discard_snapshot, pass_discard_other;
     std::optional<u64> cache_size, l2_cache_size, refcount_cache_size;
-    std::optional<std::string> overlap_check;
+    std::optional<std::string> overlap_check, encryption, key_secret;
     void describe(OptionVisitor& v) {
         v.boolean("lazy-refcounts", lazy_refcounts, "Postpone refcount updates");
         v.boolean("pass-discard-request", pass_discard_request, "Pass guest discard requests to the layer below");
@@ -24,6 +24,8 @@ struct OpenOptions {
         v.size("cache-size", cache_size, "Maximum size of L2 tables and refcount blocks in memory");
         v.size("l2-cache-size", l2_cache_size, "Maximum size of L2 tables in memory");
         v.size("refcount-cache-size", refcount_cache_size, "Maximum size of refcount blocks in memory");
+        v.string("encrypt.format", encryption, "How the image is encrypted: 'aes' or 'luks'");
+        v.string("encrypt.key-secret", key_secret, "ID of the secret that provides the passphrase");
         v.string("overlap-check", overlap_check, "Which overlap checks to perform from a range of templates");
     }
 };
@@ -58,6 +60,8 @@ Task<Result<NodePtr>> open_qcow2(Context& context, OpenArguments& a) {
     Options own;
     own.has_lazy = o.lazy_refcounts.has_value();
     own.lazy_refcounts = o.lazy_refcounts.value_or(false);
+    own.encryption = o.encryption;
+    own.key_secret = o.key_secret;
     u64 refcount_cache = o.refcount_cache_size.value_or(o.cache_size.value_or(0) / 4);
     own.l2_cache_size = cache_limit(o.l2_cache_size.value_or(o.cache_size.value_or(0) - o.cache_size.value_or(0) / 4),
                                     default_l2_cache, cluster);
@@ -121,6 +125,7 @@ Task<Result<void>> Qcow2::start(bool no_io) {
     if (header_.refcount_table_clusters && header_.refcount_table_offset >= end)
         co_return Error::invalid_argument("Reference count table at {:#x} is past the end of the file ({} bytes)",
                                           header_.refcount_table_offset, end);
+    CO_CHECK(co_await start_encryption());
     CO_TRY(l1_, co_await load_l1(header_.l1_offset, header_.l1_entries));
     for (u64 e : l1_)
         if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
@@ -164,11 +169,13 @@ ImageInfo Qcow2::info() const {
     i.dirty = header_.incompatible & incompatible::dirty;
     i.backing_file = header_.backing_file;
     i.backing_format = header_.backing_format;
+    i.encrypted = header_.encrypted();
     Json data = Json::object();
     if (header_.version == 2) {
         data.set("compat", "0.10");
         data.set("compression-type", compression_names[size_t(header_.compression)]);
         data.set("refcount-bits", u64(header_.refcount_bits()));
+        if (header_.encrypted()) data.set("encrypt", encryption_info());
     } else {
         data.set("compat", "1.1");
         data.set("compression-type", compression_names[size_t(header_.compression)]);
@@ -188,10 +195,9 @@ ImageInfo Qcow2::info() const {
             data.set("bitmaps", std::move(list));
         }
         data.set("refcount-bits", u64(header_.refcount_bits()));
-        if (header_.external_data()) {
-            if (!header_.data_file.empty()) data.set("data-file", header_.data_file);
-            data.set("data-file-raw", header_.raw_external());
-        }
+        if (!header_.data_file.empty()) data.set("data-file", header_.data_file);
+        if (header_.encrypted()) data.set("encrypt", encryption_info());
+        if (header_.external_data()) data.set("data-file-raw", header_.raw_external());
         data.set("corrupt", (header_.incompatible & incompatible::corrupt) != 0);
         data.set("extended-l2", header_.extended_l2());
     }

@@ -342,6 +342,46 @@ TEST(Qcow2, InjectedErrorsArriveAndHarmNothing) {
     EXPECT_GT(reached, 50u) << "most faults are met";
 }
 
+// A snapshot that cannot be made is not there, and nothing is counted for it.
+TEST(Qcow2, ASnapshotThatFailsLeavesNothing) {
+    u64 failed = 0;
+    for (std::string type : {"write", "flush"})
+        for (int after = 0; after < 12; after++) {
+            Bench b;
+            ASSERT_TRUE(b.create("a.qcow2", "size=2M,cluster_size=4k"));
+            {
+                auto node = b.open("a.qcow2");
+                std::vector<u8> data(300000, 7);
+                IoVec memory{std::span<u8>(data)};
+                ASSERT_TRUE(b.loop->run((*node)->write(0, memory)));
+                ASSERT_TRUE(b.loop->run((*node)->close()));
+            }
+            OpenRequest r;
+            r.writable = true;
+            r.options = *parse_flat(fmt::format(
+                "driver=qcow2,file.driver=blkdebug,file.image.filename={},file.inject-error.0.iotype={},file."
+                "inject-error.0.errno=5,file.inject-error.0.after={},file.inject-error.0.once=on",
+                b.scratch.file("a.qcow2"), type, after));
+            auto node = b.loop->run(open_node(b.context, r));
+            if (!node) continue;
+            SnapshotInfo info;
+            info.name = "one";
+            bool made = bool(b.loop->run((*node)->snapshot_create(info)));
+            EXPECT_EQ((*node)->snapshots().size(), made ? 1u : 0u) << type << " after " << after;
+            failed += !made;
+            b.loop->run((*node)->close()).ignore(); // the fault may come here
+            node->reset();
+            if (made) continue;
+            auto again = b.open("a.qcow2");
+            ASSERT_TRUE(again) << again.error().message();
+            auto report = b.loop->run((*again)->check(Fix::none));
+            ASSERT_TRUE(report);
+            EXPECT_EQ(report->corruptions + report->leaks, 0u) << type << " after " << after;
+            ASSERT_TRUE(b.loop->run((*again)->close()));
+        }
+    EXPECT_GT(failed, 3u) << "faults are met";
+}
+
 // A header that claims much for a small file costs little and is refused or read with bounds.
 TEST(Qcow2, HostileHeaders) {
     Bench b;

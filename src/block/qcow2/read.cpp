@@ -40,7 +40,7 @@ Task<Result<void>> Qcow2::read_run(Run run, u64 offset, const IoVec& memory) {
     case Kind::compressed: co_return co_await read_compressed(run, offset, memory);
     case Kind::normal: break;
     }
-    co_return co_await data_node().read(run.host, memory);
+    co_return co_await read_data(run.host, offset, memory);
 }
 
 // Without the check of what is past the disk's end: snapshots keep machine state there.
@@ -102,6 +102,7 @@ Task<Result<Extent>> Qcow2::do_status(u64 offset, u64 length) {
         if (next.kind != run.kind || (e.has_offset ? next.host != run.host + e.length : next.host != 0)) break;
         e.length += next.length;
     }
+    if (header_.encrypted()) e.has_offset = false; // what lies there is not the data
     co_return e;
 }
 

@@ -18,7 +18,7 @@ Task<Result<void>> Qcow2::preallocate(u64 from, u64 to, Prealloc mode) {
     u64 cluster = header_.cluster_size(), file_end = 0;
     bool below = !header_.backing_file.empty();
     // Storage that isn't known to be zero must not be read before it is written.
-    bool zeroed = data_node().has_zero_init();
+    bool zeroed = data_node().has_zero_init() && !header_.encrypted();
     for (u64 at = round_down(from, cluster); at < to;) {
         CO_CHECK(co_await relieve());
         auto lock = co_await metadata_.lock();
@@ -164,6 +164,7 @@ namespace {
 constexpr std::string_view compat_names[] = {"0.10", "1.1", "v2", "v3"};
 
 struct AmendOptions {
+    luks::SlotOptions encryption;
     std::optional<std::string> backing_file, backing_format, data_file;
     std::optional<u8> compat;
     std::optional<bool> lazy_refcounts, data_file_raw;
@@ -177,6 +178,7 @@ struct AmendOptions {
         v.boolean("lazy_refcounts", lazy_refcounts, "Postpone refcount updates");
         v.number("refcount_bits", refcount_bits, "Width of a reference count entry in bits");
         v.size("size", size, "Virtual disk size");
+        encryption.describe(v, "encrypt.");
     }
 };
 
@@ -283,6 +285,11 @@ Task<Result<void>> Qcow2::amend(Json options) {
         co_return Error::invalid_argument("data-file can only be set for images that use an external data file");
     if (o.data_file_raw && *o.data_file_raw != header_.raw_external() && *o.data_file_raw)
         co_return Error::invalid_argument("data-file-raw cannot be set on existing images");
+    if (o.encryption.any()) {
+        if (header_.crypt != Crypt::luks || !volume_)
+            co_return Error::invalid_argument("'{}': only images encrypted with LUKS have key slots", filename());
+        CO_CHECK(co_await volume_->amend(context(), *file(), o.encryption));
+    }
     if (version > header_.version) {
         header_.version = 3;
         CO_CHECK(co_await write_header());

@@ -65,7 +65,7 @@ Task<Result<void>> Qcow2::load_snapshots() {
 }
 
 // Writes a new table and lets the header point to it. Under metadata_.
-Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list) {
+Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list, bool* unsure) {
     std::vector<u8> raw;
     for (auto& s : list) {
         size_t at = raw.size(), extra = icount_extra + s.extra.size();
@@ -96,17 +96,28 @@ Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list) {
     for (auto& s : snapshots_)
         old_bytes = round_up(old_bytes, 8) + fixed_bytes + icount_extra + s.extra.size() + s.info.id.size() +
                     s.info.name.size();
-    if (!raw.empty()) {
-        CO_TRY(offset, co_await refcounts_.allocate_bytes(raw.size()));
+    if (!raw.empty()) { CO_TRY(offset, co_await refcounts_.allocate_bytes(raw.size())); }
+    auto write_it = [&]() -> Task<Result<void>> {
         IoVec memory{std::span<u8>(raw)};
-        CO_CHECK(co_await file()->write(offset, memory));
+        if (!raw.empty()) CO_CHECK(co_await file()->write(offset, memory));
+        CO_CHECK(co_await flush_tables());
+        co_return co_await barrier();
+    };
+    Result<void> named = co_await write_it();
+    if (named) {
+        Header before = header_;
+        header_.snapshots_offset = offset;
+        header_.snapshot_count = u32(list.size());
+        named = co_await switch_header(std::move(before));
+        if (!named && !co_await write_header()) { // the old one
+            if (unsure) *unsure = true;
+            co_return named;
+        }
     }
-    CO_CHECK(co_await flush_tables());
-    CO_CHECK(co_await barrier());
-    Header before = header_;
-    header_.snapshots_offset = offset;
-    header_.snapshot_count = u32(list.size());
-    CO_CHECK(co_await switch_header(std::move(before)));
+    if (!named) {
+        if (!raw.empty()) refcounts_.release(cluster_of(offset), div_up(raw.size(), header_.cluster_size()));
+        co_return named;
+    }
     snapshots_ = std::move(list);
     CO_CHECK(co_await barrier());
     if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
@@ -222,21 +233,41 @@ Task<Result<void>> Qcow2::snapshot_create(SnapshotInfo info) {
         info.id = fmt::format("{}", largest + 1);
     }
     info.disk_size = size();
+    u64 before = snapshots_.size(), l1_offset = 0;
+    bool unsure = false;
     CO_CHECK(co_await flush_tables());
     // Counts up and COPIED off come first: should it end here, clusters have leaked and nothing more.
     Result<void> counted = co_await add_l1_references(l1_, true);
     if (!counted)
         co_return std::move(counted).error().in(fmt::format("'{}': count the snapshot's clusters", filename()));
+    Result<void> made = co_await append_snapshot(std::move(info), l1_offset, unsure);
+    // If both may be what the image says, clusters have leaked.
+    if (made || unsure) co_return made;
+    // It is not there, whatever became of the way to it: with an entry, that goes; without one, what was counted for it.
+    Result<void> undone;
+    if (snapshots_.size() > before)
+        undone = co_await delete_locked(snapshots_.back());
+    else
+        undone = co_await drop_l1(l1_, l1_offset, l1_offset ? l1_.size() * 8 : 0);
+    if (!undone)
+        context().warn(fmt::format("'{}': a snapshot that failed could not be taken back: {}", filename(),
+                                   undone.error().message()));
+    co_return made;
+}
+
+// The active table's clusters are counted for it. `l1_offset`: of its table, once that has clusters. Under metadata_.
+Task<Result<void>> Qcow2::append_snapshot(SnapshotInfo info, u64& l1_offset, bool& unsure) {
     Snapshot s;
     s.info = std::move(info);
     s.l1_entries = header_.l1_entries;
-    if (!l1_.empty()) { CO_TRY(s.l1_offset, co_await refcounts_.allocate_bytes(l1_.size() * 8)); }
+    if (!l1_.empty()) { CO_TRY(l1_offset, co_await refcounts_.allocate_bytes(l1_.size() * 8)); }
+    s.l1_offset = l1_offset;
     std::vector<u64> copy = l1_;
     for (auto& e : copy) e &= ~entry_copied;
     CO_CHECK(co_await write_l1_at(copy, s.l1_offset));
     std::vector<Snapshot> list = snapshots_;
     list.push_back(std::move(s));
-    CO_CHECK(co_await write_snapshots(std::move(list)));
+    CO_CHECK(co_await write_snapshots(std::move(list), &unsure));
     CO_CHECK(co_await flush_tables());
     CO_CHECK(co_await apply_releases());
     co_return co_await barrier();
@@ -246,7 +277,17 @@ Task<Result<void>> Qcow2::snapshot_apply(const std::string& id_or_name) {
     co_await drain();
     const Snapshot* found = find_snapshot(id_or_name);
     if (!found) co_return Error::not_found("'{}' has no snapshot '{}'", filename(), id_or_name);
-    Snapshot s = *found;
+    co_return co_await apply_snapshot(*found);
+}
+
+Task<Result<void>> Qcow2::snapshot_apply(const SnapshotInfo& which) {
+    co_await drain();
+    const Snapshot* found = find_snapshot(which);
+    if (!found) co_return Error::not_found("'{}' has no snapshot '{}' ({})", filename(), which.name, which.id);
+    co_return co_await apply_snapshot(*found);
+}
+
+Task<Result<void>> Qcow2::apply_snapshot(Snapshot s) {
     auto lock = co_await metadata_.lock();
     CO_CHECK(co_await before_change());
     CO_CHECK(co_await flush_tables());
@@ -302,6 +343,11 @@ Task<Result<void>> Qcow2::snapshot_delete(const SnapshotInfo& which) {
 
 Task<Result<void>> Qcow2::delete_snapshot(Snapshot s) {
     auto lock = co_await metadata_.lock();
+    co_return co_await delete_locked(std::move(s));
+}
+
+// Under metadata_.
+Task<Result<void>> Qcow2::delete_locked(Snapshot s) {
     CO_CHECK(co_await before_change());
     CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
     std::vector<Snapshot> list = snapshots_;

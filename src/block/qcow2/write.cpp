@@ -22,7 +22,9 @@ Result<void> Qcow2::check_overlap(u64 host, u64 length) {
         return host < start + round_up(bytes, header_.cluster_size()) && start < host + length;
     };
     std::string_view what;
-    if (hits(0, 1))
+    if (header_.luks_length && hits(header_.luks_offset, header_.luks_length))
+        what = "the encryption header";
+    else if (hits(0, 1))
         what = "the header";
     else if (hits(header_.l1_offset, u64(header_.l1_entries) * 8))
         what = "the active L1 table";
@@ -43,10 +45,10 @@ Task<Result<u64>> Qcow2::write_in_place(u64 offset, const IoVec& memory) {
     if (run.kind != Kind::normal || !run.copied) co_return u64(0);
     CO_CHECK(check_overlap(run.host, run.length));
     if (run.length == memory.length()) {
-        CO_CHECK(co_await data_node().write(run.host, memory));
+        CO_CHECK(co_await write_data(run.host, offset, memory));
     } else {
         IoVec part = memory.slice(0, run.length);
-        CO_CHECK(co_await data_node().write(run.host, part));
+        CO_CHECK(co_await write_data(run.host, offset, part));
     }
     co_return run.length;
 }
@@ -118,10 +120,10 @@ Task<Result<void>> Qcow2::write_with_copy(u64 offset, const IoVec& memory, const
     u64 head = offset - copy_start, tail = copy_end - end;
     u64 host = target.host + (copy_start - start_of_first);
     CO_CHECK(check_overlap(host, copy_end - copy_start));
-    if (head == 0 && tail == 0) co_return co_await data_node().write(host, memory);
+    if (head == 0 && tail == 0) co_return co_await write_data(host, offset, memory);
     // A part of the file that nobody ever wrote reads as zeros already.
     if (target.fresh && target.host >= (refcounts_.untouched_from() << header_.cluster_bits) &&
-        file()->has_zero_init() && !header_.external_data()) {
+        file()->has_zero_init() && !header_.external_data() && !header_.encrypted()) {
         CO_TRY(u64 zero_head, co_await reads_as_zero(copy_start, head));
         CO_TRY(u64 zero_tail, co_await reads_as_zero(end, tail));
         if (zero_head == head && zero_tail == tail) co_return co_await data_node().write(host + head, memory);
@@ -132,7 +134,7 @@ Task<Result<void>> Qcow2::write_with_copy(u64 offset, const IoVec& memory, const
     if (tail) CO_CHECK(co_await read_guest(end, after));
     before.append(memory);
     before.append(after);
-    co_return co_await data_node().write(host, before);
+    co_return co_await write_data(host, copy_start, before);
 }
 
 // The L2 entries of what has been written. Doesn't suspend: nobody sees half of it.
@@ -171,7 +173,7 @@ Task<Result<u64>> Qcow2::write_new(u64 offset, const IoVec& memory) {
     if (run.kind == Kind::normal && run.copied) {
         IoVec part = memory.slice(0, run.length);
         CO_CHECK(check_overlap(run.host, run.length));
-        CO_CHECK(co_await data_node().write(run.host, part));
+        CO_CHECK(co_await write_data(run.host, offset, part));
         co_return run.length;
     }
     Target target;

@@ -59,7 +59,7 @@ public:
             add(at_pac_mask, {"pauth_cmask", pauth, 8, "int", "system"});
         }
         add(register_tpidr, {"tpidr", tls, 8, "data_ptr", "system"});
-        for (u32 n = register_system; system && n < register_system + slot_sp_el0 - slot_system; ++n)
+        for (u32 n = register_system; system && n < register_system + u32(slot_sp_el0) - u32(slot_system); ++n)
             add(n, {names[n].name, system_feature, 8, "int", "system"});
     }
     std::string_view architecture() const override { return "aarch64"; }

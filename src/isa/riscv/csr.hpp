@@ -7,7 +7,21 @@
 
 namespace mimic::isa::riscv {
 
-enum class Csr : u16 { fflags = 0x001, frm = 0x002, fcsr = 0x003, cycle = 0xc00, time = 0xc01, instret = 0xc02 };
+enum class Csr : u16 {
+    fflags = 0x001,
+    frm = 0x002,
+    fcsr = 0x003,
+    vstart = 0x008,
+    vxsat = 0x009,
+    vxrm = 0x00a,
+    vcsr = 0x00f,
+    cycle = 0xc00,
+    time = 0xc01,
+    instret = 0xc02,
+    vl = 0xc20,
+    vtype = 0xc21,
+    vlenb = 0xc22,
+};
 
 // Volume II, 2.1: bits 11 and 10 both set means read-only.
 constexpr bool is_read_only(u32 number) { return number >> 10 == 3; }

@@ -2,8 +2,10 @@
 #include "isa/pattern_guest.hpp"
 #include "isa/riscv/system.hpp"
 #include "isa/riscv/tables.hpp"
+#include "isa/riscv/vector.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
+#include <fmt/core.h>
 
 namespace mimic::isa::riscv {
 
@@ -40,6 +42,11 @@ constexpr auto make_slots() {
     s[slot_res_address] = {"res_address", 512, Type::i64, SlotClass::sys, 0};
     s[slot_res_value] = {"res_value", 520, Type::i64, SlotClass::sys, 0};
     s[slot_frm] = {"frm", 528, Type::i32, SlotClass::sys, 0};
+    constexpr std::string_view config[] = {"vstart", "vl", "vtype", "vxrm"};
+    for (u32 n = 0; n < std::size(config); ++n)
+        s[slot_vstart + n] = {config[n], u16(vector_slots_at + 8 * n), Type::i64, SlotClass::sys, 0};
+    for (u32 n = 0; n < 32; ++n)
+        s[slot_v + n] = {v_names[n], u16(v_at + vlen_bytes * n), Type::v128, SlotClass::vec, 0};
     for (u32 n = slot_system; n < Count; ++n)
         s[n] = {system_names[n - slot_system], u16(system_slots_at + 8 * (n - slot_system)), Type::i64,
                 n < slot_csr_old ? SlotClass::sys : SlotClass::temp, 0};
@@ -53,26 +60,32 @@ constexpr u64 bit(Ext e) { return u64{1} << u32(e); }
 constexpr u64 aia_extensions = bit(Ext::smaia) | bit(Ext::ssaia);
 constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1, for_system = bit(Ext::system) | aia_extensions;
 constexpr Model models[] = {
-    {"rv64", all_extensions & ~for_system},
-    {"max", all_extensions & ~for_system},
+    {"rv64", all_extensions & ~for_system & ~bit(Ext::v)},
+    {"max", all_extensions & ~for_system & ~bit(Ext::v)},
 };
 constexpr Model system_models[] = {
-    {"rv64", all_extensions & ~aia_extensions},
-    {"max", all_extensions & ~aia_extensions},
+    {"rv64", all_extensions & ~aia_extensions & ~bit(Ext::v)},
+    {"max", all_extensions & ~aia_extensions & ~bit(Ext::v)},
 };
 // Properties of a model: what it lacks unless it is asked for.
-constexpr std::pair<std::string_view, Ext> model_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}};
+using Property = std::pair<std::string_view, Ext>;
+constexpr Property user_properties[] = {{"v", Ext::v}};
+constexpr Property system_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}};
 constexpr std::string_view model_names[] = {"rv64", "max"};
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
-constexpr Table<RiscV> const* all_tables[] = {&rv64i,    &zifencei, &zicsr,  &zicond, &rv64m,      &rv64a,  &zawrs,
-                                              &zacas,    &zicbom,   &zicboz, &zicbop, &rv64f,      &rv64d,  &zfhmin,
-                                              &zfhmin_d, &zfh,      &zfa,    &zfa_d,  &zfa_h,      &zca,    &zcd,
-                                              &zba,      &zbb,      &zbc,    &zbs,    &privileged, &svinval};
+constexpr Table<RiscV> const* all_tables[] = {
+    &rv64i,     &zifencei, &zicsr, &zicond,   &rv64m,     &rv64a,      &zawrs,  &zacas,    &zicbom,
+    &zicboz,    &zicbop,   &rv64f, &rv64d,    &zfhmin,    &zfhmin_d,   &zfh,    &zfa,      &zfa_d,
+    &zfa_h,     &zca,      &zcd,   &zba,      &zbb,       &zbc,        &zbs,    &v_config, &v_memory,
+    &v_integer, &v_fixed,  &v_fp,  &v_reduce, &v_permute, &privileged, &svinval};
 
 // x1 to x31, f0 to f31, fcsr, the reservation.
 constexpr u32 register_fcsr = 63, register_res = 64, register_count = 66;
-// Then, in the system form, what is kept of the privileged state.
+// Then of V, in the form for user mode: vstart, vl, vtype, vcsr, v0 to v31.
+constexpr u32 register_vector = register_count, register_vcsr = register_vector + 3, register_v = register_vector + 4,
+              register_vector_end = register_v + 32;
+// Or, in the system form, what is kept of the privileged state.
 constexpr u32 register_system = register_count, register_system_count = register_system + slot_csr_old - slot_system;
 constexpr auto make_registers() {
     constexpr std::string_view numbers[] = {
@@ -89,6 +102,15 @@ constexpr auto make_registers() {
     return r;
 }
 constexpr auto register_infos = make_registers();
+constexpr auto make_vector_registers() {
+    std::array<RegisterInfo, register_vector_end> r{};
+    for (u32 n = 0; n < register_vector; ++n) r[n] = register_infos[n];
+    r[register_vector] = {"vstart"}, r[register_vector + 1] = {"vl"}, r[register_vector + 2] = {"vtype"};
+    r[register_vcsr] = {.name = "vcsr", .bytes = 4};
+    for (u32 n = 0; n < 32; ++n) r[register_v + n] = {.name = v_names[n], .bytes = vlen_bytes};
+    return r;
+}
+constexpr auto vector_register_infos = make_vector_registers();
 
 class RiscVGuest final : public PatternGuest<RiscV> {
 public:
@@ -105,11 +127,12 @@ public:
     }
 
     std::span<const RegisterInfo> registers() const override {
-        return std::span(register_infos).first(has_system() ? register_system_count : register_count);
+        if (has_system()) return register_infos;
+        return std::span(vector_register_infos).first(model_.has(Ext::v) ? register_vector_end : register_count);
     }
     u32 find_register(std::string_view name) const override {
         for (u32 n = 0; n < registers().size(); ++n)
-            if (register_infos[n].name == name) return n;
+            if (registers()[n].name == name) return n;
         for (u32 n = 1; n < 32; ++n)
             if (x_names[n] == name) return n - 1;
         for (u32 n = 0; n < 32; ++n)
@@ -117,6 +140,7 @@ public:
         return name == "fp" ? 8 - 1 : no_register;
     }
     void read_register(ir::CpuHeader& cpu, u32 n, u8* out) const override {
+        if (is_vector(n)) return read_vector(cpu, n, out);
         if (n != register_fcsr) {
             std::memcpy(out, home(&cpu, system_slots[slot_of(n)]), 8);
             return;
@@ -127,6 +151,7 @@ public:
         std::memcpy(out, &fcsr, 4);
     }
     void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
+        if (is_vector(n)) return write_vector(cpu, n, in);
         if (n != register_fcsr) {
             std::memcpy(home(&cpu, system_slots[slot_of(n)]), in, 8);
             if (n >= register_system) State(cpu).refresh_mode();
@@ -136,8 +161,9 @@ public:
         std::memcpy(&fcsr, in, 4);
         u32 frm = fcsr >> 5 & 7;
         std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
-        cpu.fp = {.flags = ir::reversed_flags(fcsr), .mode = frm}; // 20.2: in the opposite order
-        cpu.mode = has_system() ? State(cpu).mode() : mode_of_frm(frm);
+        // 20.2: in the opposite order
+        cpu.fp = {.flags = ir::reversed_flags(fcsr) | (cpu.fp.flags & ir::fpflag::saturated), .mode = frm};
+        cpu.mode = has_system() ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
     }
 
 private:
@@ -146,6 +172,31 @@ private:
         return n < register_fcsr ? n + 1 : n - register_res + slot_res_address;
     }
     bool has_system() const { return model_.has(Ext::system); }
+    bool is_vector(u32 n) const { return !has_system() && n >= register_vector; }
+    // vtype as the guest reads it; vcsr is vxrm above vxsat.
+    void read_vector(ir::CpuHeader& cpu, u32 n, u8* out) const {
+        if (n >= register_v) return void(std::memcpy(out, home(&cpu, slots[slot_v + n - register_v]), vlen_bytes));
+        u64 value;
+        std::memcpy(&value, home(&cpu, slots[slot_vstart + n - register_vector]), 8);
+        if (n == register_vector + 2) value ^= vtype_vill;
+        if (n == register_vcsr) value = value << 1 | bool(cpu.fp.flags & ir::fpflag::saturated);
+        std::memcpy(out, &value, vector_register_infos[n].bytes);
+    }
+    void write_vector(ir::CpuHeader& cpu, u32 n, const u8* in) const {
+        if (n >= register_v) return void(std::memcpy(home(&cpu, slots[slot_v + n - register_v]), in, vlen_bytes));
+        u64 value = 0;
+        std::memcpy(&value, in, vector_register_infos[n].bytes);
+        if (n == register_vector + 2) {
+            value = vtype_slot(value);
+            cpu.mode = (cpu.mode & ~mode_v) | mode_of_vtype(value) << mode_v_at;
+        }
+        cpu.mode &= ~(mode_v_full << mode_v_at); // until the next vset
+        if (n == register_vcsr) {
+            cpu.fp.flags = (cpu.fp.flags & ~ir::fpflag::saturated) | (value & 1 ? ir::fpflag::saturated : 0);
+            value = value >> 1 & 3;
+        }
+        std::memcpy(home(&cpu, slots[slot_vstart + n - register_vector]), &value, 8);
+    }
     const Model model_;
 };
 
@@ -162,18 +213,19 @@ std::unique_ptr<Guest> make_of(const Model& m) {
     return std::make_unique<RiscVGuest>(m, std::move(decoder));
 }
 
-Result<std::unique_ptr<Guest>> make(std::string_view name) { return make_of(TRY(find_model(models, name))); }
-
 // NAME[,PROPERTY=on|off]...
-Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
+Result<std::unique_ptr<Guest>> make_with(std::string_view text, std::span<const Model> known,
+                                         std::span<const Property> properties) {
     std::string_view name = text.substr(0, text.find(','));
-    Model m = TRY(find_model(system_models, name));
+    Model m = TRY(find_model(known, name));
     for (std::string_view rest = text.substr(name.size()); !rest.empty();) {
         rest.remove_prefix(1);
         std::string_view property = rest.substr(0, rest.find(','));
         rest.remove_prefix(property.size());
         bool found = false;
-        for (auto [word, extension] : model_properties) {
+        std::string expected;
+        for (auto [word, extension] : properties) {
+            expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
             if (property.substr(0, property.find('=')) != word) continue;
             std::string_view value = property.substr(word.size());
             found = value == "=on" || value == "=off" || value == "=true" || value == "=false";
@@ -181,18 +233,25 @@ Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
             if (value == "=on" || value == "=true") m.extensions |= bit(extension);
         }
         if (!found)
-            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected smaia or ssaia =on or "
-                                           "=off",
-                                           property, name);
+            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected {} =on or =off",
+                                           property, name, expected);
     }
     return make_of(m);
+}
+Result<std::unique_ptr<Guest>> make(std::string_view text) { return make_with(text, models, user_properties); }
+Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
+    return make_with(text, system_models, system_properties);
 }
 
 } // namespace
 
 constinit const ir::GuestState state_rv64_system{
     "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};
-constinit const ir::GuestState state_rv64{"riscv64", slots, 536, &softfloat::env::riscv};
+constinit const ir::GuestState state_rv64{.name = "riscv64",
+                                          .slots = slots,
+                                          .bytes = system_slots_at,
+                                          .fp = &softfloat::env::riscv,
+                                          .fp_flags = 0x1f | ir::fpflag::saturated};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"riscv64", "rv64", model_names, make, make_system, "riscv"};
 

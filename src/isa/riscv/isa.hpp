@@ -36,6 +36,7 @@ enum class Ext : u32 {
     zfa,
     zacas,
     zawrs,
+    v, // of user mode only
     svinval,
     smaia,  // AIA at machine and supervisor level; of machines only
     ssaia,  // AIA at supervisor level
@@ -65,13 +66,19 @@ struct ModeFields {
     u32 privilege = 0;
     bool fs_off = false, fs_clean = false;
     u32 data = 0;
+    u32 v = 0; // mode_of_vtype
 };
+// Of V: vtype's vlmul and vsew with bit 5 above them, or 0 while vill is set, which makes most instructions illegal. Bit
+// 6: vl is VLMAX and vstart is 0, so that instructions without a mask have whole registers.
+inline constexpr u32 mode_v_at = 9, mode_v = 127 << mode_v_at, mode_v_valid = 32, mode_v_full = 64;
+constexpr u32 mode_of_vtype(u64 slot) { return slot & vtype_vill ? u32(slot & 31) | mode_v_valid : 0; }
 inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
 constexpr u32 mode_of(const ModeFields& f) {
-    return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6;
+    return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6 |
+           f.v << mode_v_at;
 }
 constexpr ModeFields mode_fields(u32 m) {
-    return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7};
+    return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7, m >> mode_v_at & 127};
 }
 // Indices of accesses: U, S, S with SUM, M; then U, S and S with SUM with MXR. Fetches have the first of their privilege.
 inline constexpr u32 data_indices = 7;
@@ -152,6 +159,10 @@ inline constexpr std::string_view f_names[32] = {
     "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0",  "fa1",  "fa2", "fa3", "fa4",  "fa5",
     "fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
 
+inline constexpr std::string_view v_names[32] = {
+    "v0",  "v1",  "v2",  "v3",  "v4",  "v5",  "v6",  "v7",  "v8",  "v9",  "v10", "v11", "v12", "v13", "v14", "v15",
+    "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"};
+
 // Fields: bits of the instruction word, named as the manual names them.
 inline constexpr Field rd{"rd", Kind::bits, {{7, 5}}}, rs1{"rs1", Kind::bits, {{15, 5}}},
     rs2{"rs2", Kind::bits, {{20, 5}}}, rs3{"rs3", Kind::bits, {{27, 5}}}, rm{"rm", Kind::bits, {{12, 3}}},
@@ -160,7 +171,9 @@ inline constexpr Field rd{"rd", Kind::bits, {{7, 5}}}, rs1{"rs1", Kind::bits, {{
     imm_j{"imm_j", Kind::pcrel, {{31, 1}, {12, 8}, {20, 1}, {21, 10}}, 1}, shamt{"shamt", Kind::bits, {{20, 6}}},
     shamtw{"shamtw", Kind::bits, {{20, 5}}}, pred{"pred", Kind::bits, {{24, 4}}}, succ{"succ", Kind::bits, {{20, 4}}},
     aq{"aq", Kind::bits, {{26, 1}}}, rl{"rl", Kind::bits, {{25, 1}}}, csr{"csr", Kind::bits, {{20, 12}}},
-    uimm{"uimm", Kind::bits, {{15, 5}}}, imm_p{"imm_p", Kind::integer, {{25, 7}}, 5};
+    uimm{"uimm", Kind::bits, {{15, 5}}}, simm{"simm", Kind::integer, {{15, 5}}}, vm{"vm", Kind::bits, {{25, 1}}},
+    nf{"nf", Kind::bits, {{29, 3}}}, width{"width", Kind::bits, {{12, 3}}}, zimm11{"zimm11", Kind::bits, {{20, 11}}},
+    zimm10{"zimm10", Kind::bits, {{20, 10}}}, imm_p{"imm_p", Kind::integer, {{25, 7}}, 5};
 
 // Fields of the compressed formats (27.2 to 27.5). Registers with a prime are x8 to x15 or f8 to f15.
 inline constexpr Field crs2{"crs2", Kind::bits, {{2, 5}}}, rs1_{"rs1'", Kind::bits, {{7, 3}}, 0, 8},
@@ -183,11 +196,13 @@ struct RiscV {
     struct Context {
         bool bad_frm = false, away = false;
         u8 fs = 0; // mode_fs_off, mode_fs_clean
+        u8 v = 0;  // mode_of_vtype
     };
     static Context context(u32 mode) {
         return {.bad_frm = bool(mode & mode_bad_frm),
                 .away = bool(mode & mode_away),
-                .fs = u8(mode & (mode_fs_off | mode_fs_clean))};
+                .fs = u8(mode & (mode_fs_off | mode_fs_clean)),
+                .v = u8(mode >> mode_v_at & 127)};
     }
     static void illegal(Rv& t) { t.illegal(); }
     static void emit(Rv& t, const Insn<RiscV>& i) {
@@ -199,16 +214,18 @@ struct RiscV {
     static constexpr Layout layout{.unit = 2, .big = false, .first_is_high = false};
     // 1.5: the lowest bits tell the length; 48 bits and more are reserved here and decode as illegal.
     static u32 length(u64 parcel, const Context&) { return (parcel & 3) == 3 ? 4 : 2; }
-    static constexpr std::array fields{&rd,     &rs1,       &rs2,       &rs3,       &rm,        &imm_i,     &imm_s,
-                                       &imm_b,  &imm_u,     &imm_j,     &shamt,     &shamtw,    &pred,      &succ,
-                                       &aq,     &rl,        &csr,       &uimm,      &imm_p,     &crs2,      &rs1_,
-                                       &rs2_,   &imm_ci,    &shamt_ci,  &imm_lui,   &imm_16sp,  &uimm_4spn, &uimm_w,
-                                       &uimm_d, &uimm_lwsp, &uimm_ldsp, &uimm_swsp, &uimm_sdsp, &imm_cj,    &imm_cb};
+    static constexpr std::array fields{&rd,        &rs1,       &rs2,       &rs3,       &rm,        &imm_i,  &imm_s,
+                                       &imm_b,     &imm_u,     &imm_j,     &shamt,     &shamtw,    &pred,   &succ,
+                                       &aq,        &rl,        &csr,       &uimm,      &simm,      &vm,     &nf,
+                                       &width,     &zimm11,    &zimm10,    &imm_p,     &crs2,      &rs1_,   &rs2_,
+                                       &imm_ci,    &shamt_ci,  &imm_lui,   &imm_16sp,  &uimm_4spn, &uimm_w, &uimm_d,
+                                       &uimm_lwsp, &uimm_ldsp, &uimm_swsp, &uimm_sdsp, &imm_cj,    &imm_cb};
     // Operands that do not print as plain numbers: text.cpp. fd, frs1 ... are the same fields, naming f registers.
-    static constexpr std::array<std::string_view, 21> operand_names{
-        "rd",    "rs1",  "rs2",  "crs2",  "rs1'",    "rs2'", "frd", "frs1",  "frs2", "frs3", "cfrs2",
-        "frs2'", "pred", "succ", "imm_u", "imm_lui", "aqrl", "rm",  "rmopt", "csr",  "fli"};
-    static const std::array<Operand<RiscV>, 21> operands;
+    static constexpr std::array<std::string_view, 31> operand_names{
+        "rd",    "rs1",  "rs2",  "crs2",  "rs1'",    "rs2'",    "frd", "frs1",  "frs2", "frs3", "cfrs2",
+        "frs2'", "pred", "succ", "imm_u", "imm_lui", "aqrl",    "rm",  "rmopt", "csr",  "fli",  "vd",
+        "vs1",   "vs2",  "vs3",  "vm",    "vtype11", "vtype10", "eew", "nf",    "nfr"};
+    static const std::array<Operand<RiscV>, 31> operands;
 };
 
 using I = Insn<RiscV>;

@@ -7,8 +7,20 @@ namespace mimic::isa::riscv {
 
 // Slot numbers: x0..x31 (x0 is never read or written), f0..f31; the reservation of lr (its address + 1, zero: none, and
 // the value read); frm as written. fflags and the rounding mode in force are CpuHeader::fp.
-inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_frm = 66,
-                     slot_count = 67;
+inline constexpr u16 slot_x = 0, slot_f = 32, slot_res_address = 64, slot_res_value = 65, slot_frm = 66;
+// Of V, chapter 31: vstart, vl; vtype with vill inverted, so that a state of zeros has no configuration; vxrm; v0 to v31,
+// in one piece, for groups. vxsat is fpflag::saturated in CpuHeader::fp.
+inline constexpr u16 slot_vstart = 67, slot_vl = 68, slot_vtype = 69, slot_vxrm = 70, slot_v = 71,
+                     slot_count = slot_v + 32;
+inline constexpr u16 vector_slots_at = 536, v_at = 576; // bytes from the first slot; 8 each, then the registers
+inline constexpr u32 vlen_bytes = 16;                   // VLEN / 8 of the models
+inline constexpr u64 vtype_vill = u64{1} << 63;
+// 31.3.4: the slot's value for a vtype that is asked for. Fractional LMUL must hold an element of ELEN.
+constexpr u64 vtype_slot(u64 asked) {
+    i32 lmul = i32(asked & 7), sew = i32(asked >> 3 & 7);
+    bool good = asked < 256 && lmul != 4 && sew < 4 && (lmul < 4 || sew + 8 - lmul <= 3);
+    return good ? asked | vtype_vill : 0;
+}
 
 // Privileged state, of the system form only. mip: the bits that software writes; mcycle and minstret: what to add to the
 // clock while they count, their value while mcountinhibit stops them; priv: 0 U, 1 S, 3 M. pmpaddr0 to 15 follow.
@@ -54,7 +66,7 @@ enum SystemSlot : u16 {
     slot_csr_detail,
     slot_system_end
 };
-inline constexpr u16 system_slots_at = 536; // bytes from the first slot; 8 each
+inline constexpr u16 system_slots_at = v_at + 32 * vlen_bytes; // bytes from the first slot; 8 each
 
 extern const ir::GuestState state_rv64, state_rv64_system;
 

@@ -133,9 +133,86 @@ constexpr Operand<RiscV> fli{[](std::string& out, const I& i) { out += fli_names
                                  return false;
                              }};
 
+template <const Field& F>
+constexpr Operand<RiscV> v_register{[](std::string& out, const I& i) { out += v_names[i[F]]; },
+                                    [](Cursor& in, I& i) {
+                                        i64 n;
+                                        return parse_register(in, n, v_names, 'v') && set_register(i, F, n);
+                                    }};
+
+// 31.5.3: the mask, with the comma before it; left out when there is none.
+constexpr Operand<RiscV> mask_operand{[](std::string& out, const I& i) {
+                                          if (!i[vm]) out += ", v0.t";
+                                      },
+                                      [](Cursor& in, I& i) {
+                                          i.set(vm, 1);
+                                          if (!in.eat(',')) return true;
+                                          in.skip_spaces();
+                                          i.set(vm, 0);
+                                          return in.word() == "v0.t";
+                                      }};
+
+// 31.3.4, 31.6: e32, m2, ta, ma; a number where the bits have no names.
+constexpr std::string_view sew_names[4] = {"e8", "e16", "e32", "e64"},
+                           lmul_names[8] = {"m1", "m2", "m4", "m8", "", "mf8", "mf4", "mf2"};
+template <const Field& F>
+constexpr Operand<RiscV> vtype_operand{[](std::string& out, const I& i) {
+                                           u32 v = u32(i[F]);
+                                           if (v >> 8 || v >> 3 & 4 || (v & 7) == 4)
+                                               return void(out += std::to_string(v));
+                                           out +=
+                                               fmt::format("{}, {}, {}, {}", sew_names[v >> 3 & 3], lmul_names[v & 7],
+                                                           v & 64 ? "ta" : "tu", v & 128 ? "ma" : "mu");
+                                       },
+                                       [](Cursor& in, I& i) {
+                                           i64 v;
+                                           if (in.number(v)) {
+                                               if (!F.fits(v)) return false;
+                                               i.set(F, v);
+                                               return true;
+                                           }
+                                           u32 sew = 0, lmul = 0, bits = 0;
+                                           for (std::string_view w = in.word(); sew < 4 && sew_names[sew] != w;) ++sew;
+                                           if (sew == 4) return false;
+                                           for (u32 n = 0; in.eat(','); ++n) {
+                                               in.skip_spaces();
+                                               std::string_view w = in.word();
+                                               u32 k = 0;
+                                               while (k < 8 && lmul_names[k] != w) ++k;
+                                               if (n == 0 && k < 8)
+                                                   lmul = k;
+                                               else if (w == "ta" || w == "ma")
+                                                   bits |= w == "ta" ? 64 : 128;
+                                               else if (w != "tu" && w != "mu")
+                                                   return false;
+                                           }
+                                           i.set(F, bits | sew << 3 | lmul);
+                                           return true;
+                                       }};
+
+// 31.7.3: bits of an element, and fields of a segment, in the middle of a name.
+constexpr Operand<RiscV> element_width{
+    [](std::string& out, const I& i) { out += std::to_string(8 << (i[width] & 3)); },
+    [](Cursor& in, I& i) {
+        static constexpr std::pair<std::string_view, u32> known[] = {{"8", 0}, {"16", 5}, {"32", 6}, {"64", 7}};
+        for (auto [text, code] : known)
+            if (in.eat(text)) return i.set(width, code), true;
+        return false;
+    }};
+// Least: 2 of segments; 1 of whole registers.
+template <i64 Least>
+constexpr Operand<RiscV> field_count{[](std::string& out, const I& i) { out += std::to_string(i[nf] + 1); },
+                                     [](Cursor& in, I& i) {
+                                         i64 n = in.peek() - '0';
+                                         if (n < Least || n > 8) return false;
+                                         ++in.at;
+                                         i.set(nf, n - 1);
+                                         return true;
+                                     }};
+
 } // namespace
 
-constinit const std::array<Operand<RiscV>, 21> RiscV::operands{x_register<rd>,
+constinit const std::array<Operand<RiscV>, 31> RiscV::operands{x_register<rd>,
                                                                x_register<rs1>,
                                                                x_register<rs2>,
                                                                x_register<crs2>,
@@ -155,6 +232,16 @@ constinit const std::array<Operand<RiscV>, 21> RiscV::operands{x_register<rd>,
                                                                rounding_mode<7>,
                                                                rounding_mode<0>,
                                                                csr_operand,
-                                                               fli};
+                                                               fli,
+                                                               v_register<rd>,
+                                                               v_register<rs1>,
+                                                               v_register<rs2>,
+                                                               v_register<rd>,
+                                                               mask_operand,
+                                                               vtype_operand<zimm11>,
+                                                               vtype_operand<zimm10>,
+                                                               element_width,
+                                                               field_count<2>,
+                                                               field_count<1>};
 
 } // namespace mimic::isa::riscv

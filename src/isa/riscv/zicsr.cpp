@@ -36,6 +36,16 @@ void frm(Rv& t, const I& i, Val v) {
     }
 }
 
+// ---- V, 31.3
+
+Val vxsat(Rv& t) { return t.op(ir::Op::fpflags, Type::i32).ubfx(std::countr_zero(ir::fpflag::saturated), 1); }
+void vxsat(Rv& t, Val v) {
+    Val flags = t.op(ir::Op::fpflags, Type::i32);
+    t.op(ir::Op::fpflags_set, Type::none, flags.bfi(v, std::countr_zero(ir::fpflag::saturated), 1));
+}
+Val vxrm(Rv& t) { return t.get(slot_vxrm, Type::i32); }
+void vxrm(Rv& t, Val v) { t.put(slot_vxrm, (v & 3).zext(Type::i64)); }
+
 // ---- Zicntr: user mode has one clock. It ticks at 1 GHz for cycle and instret, at 10 MHz for time.
 
 int read_clock(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
@@ -46,7 +56,7 @@ constexpr ir::Intrinsic clock_ns{.name = "clock_ns", .body = read_clock, .effect
 
 // ----
 
-// An i32 of fcsr's registers, an i64 of the counters.
+// An i32 of what can be written, an i64 of the rest.
 Val read(Rv& t, Csr number) {
     switch (number) {
     case Csr::fflags: return fflags(t);
@@ -55,6 +65,13 @@ Val read(Rv& t, Csr number) {
     case Csr::time: return t.call(clock_ns, Type::i64, {}).udiv(t.imm(100));
     case Csr::cycle:
     case Csr::instret: return t.call(clock_ns, Type::i64, {});
+    case Csr::vstart: return t.get(slot_vstart, Type::i32);
+    case Csr::vxsat: return vxsat(t);
+    case Csr::vxrm: return vxrm(t);
+    case Csr::vcsr: return vxrm(t).shl(1) | vxsat(t);
+    case Csr::vl: return t.get(slot_vl, Type::i64);
+    case Csr::vtype: return t.get(slot_vtype, Type::i64) ^ i64(vtype_vill);
+    case Csr::vlenb: return t.imm(vlen_bytes);
     }
     return {};
 }
@@ -63,6 +80,13 @@ void write(Rv& t, const I& i, Csr number, Val v) {
     case Csr::fflags: fflags(t, v); break;
     case Csr::frm: frm(t, i, v & 7); break;
     case Csr::fcsr: fflags(t, v), frm(t, i, v.ubfx(5, 3)); break;
+    case Csr::vstart:
+        t.put(slot_vstart, (v & i64(8 * vlen_bytes - 1)).zext(Type::i64));
+        if (u32 full = mode_v_full << mode_v_at; t.mode() & full) t.exit_to(t.next_pc(), t.mode() & ~full);
+        break;
+    case Csr::vxsat: vxsat(t, v); break;
+    case Csr::vxrm: vxrm(t, v); break;
+    case Csr::vcsr: vxsat(t, v), vxrm(t, v.lshr(1)); break;
     default: break;
     }
 }
@@ -74,6 +98,13 @@ bool exists(Rv& t, Csr number) {
     case Csr::cycle:
     case Csr::time:
     case Csr::instret: return t.model().has(Ext::zicntr);
+    case Csr::vstart:
+    case Csr::vxsat:
+    case Csr::vxrm:
+    case Csr::vcsr:
+    case Csr::vl:
+    case Csr::vtype:
+    case Csr::vlenb: return t.model().has(Ext::v);
     }
     return false;
 }

@@ -1,5 +1,5 @@
 // The disks of a machine. QEMU QMP reference manual, "Block devices"; nodes, jobs and exports are qmp/'s.
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "monitor/commands.hpp"
 #include "monitor/objects.hpp"
 #include "qmp/disks.hpp"

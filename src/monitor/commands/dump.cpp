@@ -19,7 +19,6 @@ Json result_of(const DumpState& s) {
 
 Task<Result<Json>> dump_guest_memory(Monitor& m, const Arguments& a) {
     std::string protocol = a.text("protocol"), path = protocol.starts_with("file:") ? protocol.substr(5) : "";
-    if (m.dump.status == "active") co_return Error::busy("There is a dump in process, please wait.");
     if (a.flag("paging"))
         co_return Error::unsupported("Parameter 'paging': true, expected false: addresses are physical");
     if (path.empty()) co_return Error::invalid_argument("Parameter 'protocol': '{}', expected file:PATH", protocol);
@@ -28,19 +27,21 @@ Task<Result<Json>> dump_guest_memory(Monitor& m, const Arguments& a) {
     if (a.has("begin") != a.has("length"))
         co_return Error::invalid_argument("Parameters 'begin' and 'length' are given together or not at all");
     u64 begin = a.number("begin"), length = a.number("length", ~u64{0});
+    CO_TRY(auto claim, m.run().claim(machines::Keeper::dump));
     if (a.flag("detach")) {
-        auto task = [](Monitor& monitor, std::string to, u64 from, u64 bytes) -> Task<Result<void>> {
-            Result<void> result = co_await dump(monitor, to, from, bytes);
+        auto task = [](Monitor& monitor, machines::RunControl::Claim own, std::string to, u64 from,
+                       u64 bytes) -> Task<Result<void>> {
+            Result<void> result = co_await dump(monitor, std::move(own), to, from, bytes);
             Json data = Json::object();
             data.set("result", result_of(monitor.dump));
             if (!result) data.set("error", result.error().message());
             monitor.event("DUMP_COMPLETED", std::move(data));
             co_return Result<void>();
         };
-        io::spawn(task(m, path, begin, length), [](const Error&) {});
+        io::spawn(task(m, std::move(claim), path, begin, length), [](const Error&) {});
         co_return Json::object();
     }
-    CO_CHECK(co_await dump(m, path, begin, length));
+    CO_CHECK(co_await dump(m, std::move(claim), path, begin, length));
     co_return Json::object();
 }
 

@@ -1,4 +1,5 @@
 // Saving and loading of machines. QEMU QMP reference manual, "Migration".
+#include "block/storage.hpp"
 #include "migration/migrator.hpp"
 #include "monitor/commands.hpp"
 
@@ -153,6 +154,23 @@ constexpr Command commands[] = {
 };
 
 } // namespace
+
+Result<void> can_share_disks(Monitor& m) {
+    for (const auto& [name, drive] : m.machine().drives) {
+        if (!drive.node || drive.read_only) continue;
+        const block::Node& image = *block::skip_filters(&drive.node->node());
+        if (image.file() && image.driver().name != "raw")
+            return Error::unsupported("disk '{}' is a writable {} image, expected raw: two processes would each keep "
+                                      "tables of it; file: and exec: move such a machine",
+                                      name, image.driver().name);
+    }
+    for (const auto& job : m.storage().jobs().all())
+        if (job->status() < block::JobStatus::concluded)
+            return Error::busy("job '{}' is under way, expected its end first", job->id());
+    for (const auto& e : m.storage().exports())
+        if (e.writable) return Error::busy("export '{}' is writable, expected it to be removed first", e.id);
+    return {};
+}
 
 constinit const Family migration_family{R"(
 enum MigrationStatus: none setup cancelling cancelled active postcopy-active postcopy-paused postcopy-recover completed failed colo pre-switchover device wait-unplug

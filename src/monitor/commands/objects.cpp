@@ -1,6 +1,6 @@
 // Objects and devices. QEMU QMP reference manual, "QEMU Object Model (QOM)" and "Device infrastructure (qdev)".
 #include "monitor/objects.hpp"
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "block/storage.hpp"
 #include "monitor/commands.hpp"
 #include <algorithm>

@@ -15,10 +15,12 @@ Result<Snapshots::Disks> named_disks(Monitor& m, const Arguments& a) {
     for (const Json& name : *a.value("devices").items()) {
         auto node = TRY(m.storage().find_node(*name.string()));
         for (const auto& d : disks)
-            if (d.node == node) return Error::invalid_argument("node '{}' is named twice", *name.string());
+            if (block::skip_filters(d.node.get()) == block::skip_filters(node.get()))
+                return Error::invalid_argument("node '{}' is the same image as '{}', expected each once",
+                                               *name.string(), d.name);
         if (!block::skip_filters(node.get())->supports_snapshots())
             return Error::unsupported("Device '{}' is writable but does not support snapshots", *name.string());
-        disks.push_back({*name.string(), std::move(node)});
+        disks.push_back({*name.string(), std::move(node), false});
     }
     if (disks.empty()) return Error::invalid_argument("At least one device must be provided");
     return disks;
@@ -27,7 +29,7 @@ Result<Snapshots::Disks> named_disks(Monitor& m, const Arguments& a) {
 Result<size_t> state_disk(Monitor& m, const Arguments& a, const Snapshots::Disks& disks) {
     auto node = TRY(m.storage().find_node(a.text("vmstate")));
     for (size_t i = 0; i < disks.size(); i++)
-        if (disks[i].node == node) return i;
+        if (block::skip_filters(disks[i].node.get()) == block::skip_filters(node.get())) return i;
     return Error::invalid_argument("vmstate block device '{}' does not exist among 'devices'", a.text("vmstate"));
 }
 

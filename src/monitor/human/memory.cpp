@@ -190,8 +190,8 @@ Result<void> dump_memory(HumanCall& c) {
         begin = TRY(c.expression());
         length = TRY(c.expression());
     }
-    if (c.m.dump.status == "active") return Error::busy("There is a dump in process, please wait.");
-    return c.m.machine().loop()->run(dump(c.m, path, begin, length));
+    auto claim = TRY(c.m.run().claim(machines::Keeper::dump));
+    return c.m.machine().loop()->run(dump(c.m, std::move(claim), path, begin, length));
 }
 
 constexpr HumanCommand commands[] = {

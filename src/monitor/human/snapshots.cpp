@@ -55,7 +55,7 @@ Result<void> show_snapshots(HumanCall& c) {
         for (block::SnapshotInfo& s : block::skip_filters(disks[i].node.get())->snapshots()) {
             bool loads = true;
             for (size_t k = 0; k < disks.size(); k++) {
-                auto there = migration::find_snapshot(*block::skip_filters(disks[k].node.get()), s.name);
+                auto there = migration::find_moment(*block::skip_filters(disks[k].node.get()), s);
                 loads &= there && (k != state || there->vm_state_size);
             }
             if (!loads) own.push_back(s);

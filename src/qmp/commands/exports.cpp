@@ -1,5 +1,5 @@
 // Exports. QEMU QMP reference manual, "Block device exports".
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include "qmp/disks.hpp"
 #include <charconv>
 

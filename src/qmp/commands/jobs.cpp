@@ -78,6 +78,15 @@ Result<Json> block_job_set_speed(Server& s, const Arguments& a) {
     TRY(j->set_speed(a.number("speed")));
     return Json::object();
 }
+Result<Json> block_job_change(Server& s, const Arguments& a) {
+    Job* j = TRY(find_disk_job(s, a.text("id")));
+    std::string_view type = block::job_type_names[u8(j->type())];
+    if (a.text("type") != type)
+        return Error::invalid_argument("Job '{}' is of type '{}', not '{}'", j->id(), type, a.text("type"));
+    if (!a.has("copy-mode")) return Error::invalid_argument("Parameter 'copy-mode' is missing");
+    TRY(j->set_copy_mode(a.text("copy-mode") == "write-blocking"));
+    return Json::object();
+}
 Result<Json> block_job_dismiss(Server& s, const Arguments& a) {
     Job* j = TRY(find_disk_job(s, a.text("id")));
     TRY(j->dismiss());
@@ -142,6 +151,8 @@ constexpr Command commands[] = {
      block_job_cancel},
     {"block-job-complete", "device str", "", "ends one that is ready", block_job_complete},
     {"block-job-set-speed", "device str, speed int", "", "bytes a second, 0 for no limit", block_job_set_speed},
+    {"block-job-change", "id str, type JobType, ?copy-mode MirrorCopyMode", "", "another copy mode of a mirror",
+     block_job_change},
     {"block-job-finalize", "id str", "", "makes the changes of one that is pending", nullptr, false,
      block_job_finalize},
     {"block-job-dismiss", "id str", "", "forgets one that is over", block_job_dismiss},

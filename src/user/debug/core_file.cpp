@@ -111,11 +111,13 @@ class Core {
 public:
     Core(Thread& t, int fd, u64 limit) : t_(t), abi_(t.abi()), notes_(t.abi().model), fd_(fd), limit_(limit) {
         pagemap_ = int(raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64("/proc/self/pagemap"), O_RDONLY | O_CLOEXEC));
+        memory_ = int(raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64("/proc/self/mem"), O_RDONLY | O_CLOEXEC));
         std::string filter = read_host("/proc/self/coredump_filter");
         if (!filter.empty()) filter_ = std::strtoul(filter.c_str(), nullptr, 16);
     }
     ~Core() {
-        if (pagemap_ >= 0) raw_syscall(SYS_close, u64(pagemap_));
+        for (int fd : {pagemap_, memory_})
+            if (fd >= 0) raw_syscall(SYS_close, u64(fd));
     }
     Core(const Core&) = delete;
     Core& operator=(const Core&) = delete;
@@ -196,15 +198,17 @@ private:
         return elf ? std::min<u64>(abi_.page, m.size()) : 0;
     }
 
-    // Entries of /proc/self/pagemap (proc(5)): bit 63 present, 62 in the swap space, 61 a page of a file or shared.
+    // Entries of /proc/self/pagemap (proc(5)): bit 63 present, 62 in the swap space, 61 a page of a file or shared. What
+    // other processes have put into shared memory is not in ours: all of it may be there.
     template <class F>
     bool each_present(const Mapping& m, F f) {
-        u64 entries[512];
+        std::vector<u64> entries(std::min<u64>(1 << 15, m.size() / host_page));
         u64 first = (t_.memory().base() + m.start) / host_page, count = m.size() / host_page;
         for (u64 done = 0; done < count;) {
-            u64 n = std::min<u64>(std::size(entries), count - done);
-            i64 got = raw_syscall(SYS_pread64, u64(pagemap_), u64(entries), n * 8, (first + done) * 8);
-            if (got != i64(n * 8)) std::fill_n(entries, n, u64(1) << 63); // unknown: as if they were there
+            u64 n = std::min<u64>(entries.size(), count - done);
+            i64 got =
+                m.shared ? -1 : raw_syscall(SYS_pread64, u64(pagemap_), u64(entries.data()), n * 8, (first + done) * 8);
+            if (got != i64(n * 8)) std::fill_n(entries.begin(), n, u64(1) << 63); // unknown: as if they were there
             for (u64 k = 0; k < n; k++)
                 if (entries[k] >> 62 && !f((done + k) * host_page, entries[k])) return false;
             done += n;
@@ -265,15 +269,20 @@ private:
         }
         return true;
     }
-    // Pages that were never touched are holes, which read as the zeros that they are.
+    // Of guest memory, also of what the program may not read now.
+    bool get_page(u64 address, u8* page) {
+        return t_.memory().read(address, page, host_page) ||
+               raw_syscall(SYS_pread64, u64(memory_), u64(page), host_page, t_.memory().base() + address) == host_page;
+    }
+    // Pages of zeros are holes, which read as what they are.
     bool put_memory(const Part& p) {
         if (p.size == 0) return true;
         bool good = true;
         u8 page[host_page];
         auto one = [&](u64 offset, u64) {
             if (offset >= p.size) return false;
-            // Pages that the program may not read are left out.
-            if (t_.memory().read(p.mapping.start + offset, page, host_page))
+            static constexpr u8 zeros[host_page] = {};
+            if (get_page(p.mapping.start + offset, page) && std::memcmp(page, zeros, host_page) != 0)
                 good = put(page, host_page, p.offset + offset);
             return good;
         };
@@ -288,7 +297,7 @@ private:
     const Abi& abi_;
     Record notes_;
     std::vector<Part> parts_;
-    int fd_, pagemap_ = -1;
+    int fd_, pagemap_ = -1, memory_ = -1;
     u64 limit_, filter_ = 0x33;
 };
 
@@ -298,7 +307,8 @@ std::string core_name(const std::string& exe) {
     localtime_r(&now, &local);
     char when[32];
     strftime(when, sizeof when, "%Y%m%d-%H%M%S", &local);
-    return fmt::format("mimic_{}_{}_{}.core", exe.substr(exe.rfind('/') + 1), when, raw_syscall(SYS_getpid));
+    constexpr size_t longest = 200; // NAME_MAX less the rest
+    return fmt::format("mimic_{}_{}_{}.core", exe.substr(exe.rfind('/') + 1, longest), when, raw_syscall(SYS_getpid));
 }
 
 } // namespace

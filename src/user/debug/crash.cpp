@@ -6,8 +6,10 @@
 #include "user/symbols.hpp"
 #include <csignal>
 #include <ctime>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 namespace mimic::user {
@@ -23,7 +25,8 @@ void wait_a_little() {
     raw_syscall(SYS_nanosleep, u64(&t), 0);
 }
 
-// The other threads, outside of guest code: those in system calls stay there.
+// The other threads, outside of guest code: those in system calls stay there. None of them begins or ends any more, as
+// Process::dying is set.
 std::vector<Thread*> stand_still(Thread& t) {
     std::vector<Thread*> all{&t};
     if (t.borrowed) return all;
@@ -31,11 +34,11 @@ std::vector<Thread*> stand_still(Thread& t) {
         std::lock_guard guard(t.process().members_lock);
         for (Thread* other : t.process().members)
             if (other != &t) all.push_back(other);
-        for (Thread* other : all) other->cpu().kick();
     }
     if (all.size() == 1) return all;
     bool moves = true;
     for (u32 n = 0; moves && n < 1000; n++) {
+        for (Thread* other : all) other->cpu().kick();
         wait_a_little();
         moves = std::any_of(all.begin() + 1, all.end(), [](Thread* o) { return o->cpu().inside(); });
     }
@@ -192,9 +195,21 @@ std::string fault_text(Thread& t, int signal, const siginfo_t& info) {
     return "the program's, or a wrong translation: see whether -accel interp ends the same way";
 }
 
+// The program may have put another file in the place of its standard error, which is not for us to write into.
+bool is_log(const RunOptions& options) {
+    struct stat st {};
+    return raw_syscall(SYS_fstat, u64(i64(options.log)), u64(&st)) == 0 && st.st_dev == options.log_file[0] &&
+           st.st_ino == options.log_file[1];
+}
+
+// A pipe that has room takes this much at once; a reader who does not read holds up no death.
 void write_all(int fd, std::string_view text) {
+    constexpr size_t most = 4096;
+    constexpr u64 patience = 1000; // ms
     while (!text.empty()) {
-        i64 n = raw_syscall(SYS_write, u64(i64(fd)), u64(text.data()), text.size());
+        pollfd p{fd, POLLOUT, 0};
+        if (raw_syscall(SYS_poll, u64(&p), 1, patience) != 1) return;
+        i64 n = raw_syscall(SYS_write, u64(i64(fd)), u64(text.data()), std::min(text.size(), most));
         if (n <= 0) return; // nobody is left to tell
         text.remove_prefix(size_t(n));
     }
@@ -253,10 +268,11 @@ void tell_crash(Thread& t, int signal, const siginfo_t& info) {
     if (cores) {
         auto written = write_core(t, threads, signal, info, limit.rlim_cur);
         core = written ? *written : fmt::format("none: {}", written.error().message());
-        rlimit none{0, limit.rlim_max};
-        raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, u64(&none), 0);
+        // Too little for a file, and what core(5)'s programs at a pipe take for "none", which 0 is not.
+        rlimit least{1, limit.rlim_max};
+        if (written) raw_syscall(SYS_prlimit64, 0, RLIMIT_CORE, u64(&least), 0);
     }
-    if (reports) write_all(t.process().options.log, crash_report(t, signal, info, core));
+    if (reports && is_log(t.process().options)) write_all(t.process().options.log, crash_report(t, signal, info, core));
 }
 
 } // namespace mimic::user

@@ -32,7 +32,7 @@ void Debugger::attach(Thread& t) {
     d->allowed = all_allowed_;
     t.tracee = d.get();
     tracees_.push_back(std::move(d));
-    if (!breaks_.data.empty()) watch_all();
+    if (!breaks_.data.empty()) watch(t);
 }
 
 void Debugger::leave(Thread& t) {
@@ -57,6 +57,17 @@ void Debugger::park(Lock& lock, Tracee& d) {
     d.parked = false;
 }
 
+// To a thread, by the kernel, since it is in the kernel itself or has another one to deliver already. deliver() knows it
+// by its value.
+void Debugger::send(Tracee& d, int signal) {
+    siginfo_t info{};
+    info.si_signo = signal;
+    info.si_code = SI_QUEUE;
+    info.si_pid = int(raw_syscall(SYS_getpid));
+    info.si_value.sival_ptr = &d;
+    raw_syscall(SYS_rt_tgsigqueueinfo, d.process ? d.process : pid_, u64(d.thread->tid()), u64(signal), u64(&info));
+}
+
 void Debugger::wake() {
     u64 one = 1;
     raw_syscall(SYS_write, u64(event_), u64(&one), 8); // it can't be full
@@ -70,7 +81,7 @@ void Debugger::stop_others() {
 void Debugger::report(Lock& lock, Tracee& d, Stop stop) {
     stop.thread = u64(d.thread->tid());
     d.step = d.stepped = d.entered = false;
-    d.signal = 0;
+    if (int signal = std::exchange(d.signal, 0)) send(d, signal); // after this one
     stopped_ = have_stop_ = true;
     stop_ = std::move(stop);
     stop_others();
@@ -143,6 +154,12 @@ int Debugger::deliver(Thread& t, int signal, siginfo_t& info) {
     Tracee* d = t.tracee;
     if (!d) return signal;
     Lock lock(sync_->mutex);
+    if (info.si_code == SI_QUEUE && info.si_value.sival_ptr == d) { // gdb's wish
+        info = {};
+        info.si_signo = signal;
+        info.si_pid = int(raw_syscall(SYS_getpid));
+        return signal;
+    }
     int number = gdb_signal(signal);
     if (!attached_ || passed_.contains(number)) return signal;
     park(lock, *d);
@@ -172,6 +189,7 @@ void Debugger::calls(Thread& t, u64 number) {
     park(lock, *d);
     if (attached_ && catches_ && (caught_.empty() || caught_.contains(number)))
         report(lock, *d, {.kind = Stop::Kind::call_entry, .address = number});
+    if (int signal = std::exchange(d->signal, 0)) send(*d, signal); // the call may take for ever
     d->in_call = true;
 }
 
@@ -185,15 +203,23 @@ void Debugger::returned(Thread& t, u64 number) {
         report(lock, *d, {.kind = Stop::Kind::call_return, .address = number});
 }
 
-// Told by the thread itself: the tracer ends with the process.
+// Told by the thread itself: the tracer ends with the process. A child in the memory of its parent leaves it to the
+// tracer, once the others stand. A stop that is not yet told comes first.
 void Debugger::ended(Thread& t, Stop stop) {
     Lock lock(sync_->mutex);
+    if (t.tracee) park(lock, *t.tracee);
     if (!t.borrowed) remove_socket();
     if (!attached_ || connection_ < 0) return;
+    if (t.borrowed && t.tracee->released) return drop(t);
     stop.thread = t.borrowed ? u64(t.tid()) : pid_;
     stopped_ = true;
-    on_stop(stop);
-    if (t.borrowed) drop(t);
+    if (!t.borrowed) return on_stop(stop);
+    t.tracee->parked = have_stop_ = true;
+    stop_ = stop;
+    stop_others();
+    wake();
+    sync_->go.wait(lock, [&] { return !attached_ || !have_stop_; });
+    drop(t);
 }
 
 void Debugger::exits(Thread& t, int status) {
@@ -203,6 +229,13 @@ void Debugger::exits(Thread& t, int status) {
 
 void Debugger::dies(Thread& t, int signal) {
     if (t.tracee && !t.tracee->released) ended(t, {.kind = Stop::Kind::killed, .signal = gdb_signal(signal)});
+}
+
+void Debugger::stands_for_ever(Thread& t) {
+    if (!t.tracee) return;
+    Lock lock(sync_->mutex);
+    t.tracee->parked = true;
+    sync_->stands.notify_all();
 }
 
 // With the lock.
@@ -222,7 +255,10 @@ void Debugger::settle(Lock& lock) {
     while (have_stop_ && attached_) {
         sync_->stands.wait(lock, [&] { return quiet(); });
         have_stop_ = false;
+        if (stop_.kind == Stop::Kind::forked)
+            if (auto child = children_.find(stop_.address); child != children_.end()) child->second.told = true;
         on_stop(stop_);
+        sync_->go.notify_all();
     }
 }
 
@@ -272,8 +308,13 @@ void Debugger::serve() {
         if (connection_ < 0) {
             int fd = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
             if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
+            if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+                poll(nullptr, 0, 100); // until the program has closed some
+                continue;
+            }
             if (fd < 0) return;
             Lock lock(sync_->mutex);
+            if (waits_for_gdb() && !tracees_.empty()) catch_fatal_signals(tracees_[0]->thread->signals(), true);
             set_connection(fd);
             attached_ = true;
             server_->connect();
@@ -282,12 +323,17 @@ void Debugger::serve() {
         }
         while (talk()) {}
         Lock lock(sync_->mutex);
-        if (handed_over_) return;
+        if (handed_over_) return stop_listening(); // it is the child's socket that gdb may meet again
         server_->disconnect();
         close_connection();
         go_free();
         if (listening_ < 0) return;
     }
+}
+
+void Debugger::stop_listening() {
+    remove_socket();
+    if (listening_ >= 0) process_.forget(listening_), close(std::exchange(listening_, -1));
 }
 
 // Waits for one thing to happen. False: the connection has ended.

@@ -9,8 +9,8 @@
 // answers.
 #pragma once
 #include "gdbstub/server.hpp"
+#include "user/debug/shared_lock.hpp"
 #include "user/linux/thread.hpp"
-#include <condition_variable>
 #include <map>
 #include <set>
 
@@ -23,7 +23,10 @@ struct DebugPlace {
     u16 port = 0;
     bool suspend = true;   // wait for gdb before the first instruction
     std::string inherited; // a connection that the program that executed this one had
+    std::string left;      // a socket of that program, to be removed
 };
+// Removes the socket of a program that has executed this one, where it is still there and nobody's.
+void forget_left(const std::string& path);
 // "PORT", "ADDRESS:PORT" or a path, then ",suspend=y|n"; "" : nobody debugs, which gives a place without a port or path.
 Result<DebugPlace> parse_debug_place(std::string_view text);
 
@@ -65,25 +68,29 @@ public:
     void returned(Thread& t, u64 number); // after it
     void exits(Thread& t, int status);    // the process ends
     void dies(Thread& t, int signal);
+    void stands_for_ever(Thread& t); // the process dies by another thread
 
     // Around fork, called by the forking thread. The child waits until the debugger has let it go or follows it.
     void before_fork(Thread& t);
     void after_fork_child(Thread& t);
     void after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child);
-    // A child runs in its parent's memory, told by the child; it does no more, told by the parent.
+    // A child runs in its parent's memory, told by the child; it does no more, told by the parent (null: there was none).
     void vforked(Thread& parent, Thread& child);
-    void vfork_done(Thread& parent, i64 pid);
+    void vfork_done(Thread& parent, Thread* child);
     // Words after `mimic run` for a program that is executed, which keeps the connection; exec_failed() when it was not.
     std::vector<std::string> before_exec(Thread& t);
     void exec_failed(Thread& t);
 
+    // Before start(): nobody has connected, and no instruction is executed until somebody does. He finds the signals that
+    // end the process with their default actions, and sets that right (catch_fatal_signals).
+    bool waits_for_gdb() const { return attached_ && connection_ < 0; }
     bool traces() const { return traces_; } // the tracer is there
     // Starts the tracer. With a connection that was inherited the first stop is told at once.
     Result<void> start();
 
 private:
     explicit Debugger(Process& process) : process_(process) {}
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<SharedLock>;
 
     void park(Lock& lock, Tracee& d);
     void report(Lock& lock, Tracee& d, gdb::Stop stop);
@@ -100,7 +107,10 @@ private:
     void remove_socket();
     void ended(Thread& t, gdb::Stop stop);
     void drop(Thread& t);
+    void watch(Thread& t); // one that does not run
     void watch_all();
+    void send(Tracee& d, int signal);
+    void stop_listening();
     Tracee* find(u64 thread) const;
 
     const isa::Guest& guest() const override { return *process_.engine.guest(); }
@@ -126,6 +136,7 @@ private:
     Result<std::string> object(u64 thread, std::string_view name, std::string_view annex) override;
     bool set_object(u64 thread, std::string_view name, u64 offset, std::string_view bytes) override;
     int open_file(const std::string& path) override;
+    void close_file(int fd) override;
     int read_link(const std::string& path, std::string& to) override;
     std::string thread_xml() const;
 
@@ -145,12 +156,13 @@ private:
         int control = -1; // a socket: what is written there is its fate
         std::unique_ptr<Vcpu> cpu;
         Breaks breaks;
+        bool told = false; // gdb knows of it
     };
     void tell(Child& child, std::string_view fate);
     // In memory that a forked child leaves alone, since others held and waited for it.
     struct Sync {
-        std::mutex mutex;
-        std::condition_variable go, stands; // of guest threads; of the tracer
+        SharedLock mutex;
+        SharedEvent go, stands; // of guest threads; of the tracer
     };
 
     Process& process_;

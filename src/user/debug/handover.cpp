@@ -6,8 +6,10 @@
 #include <charconv>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,8 +36,31 @@ bool port_of(std::string_view text, u16& port) {
     return error == std::errc() && end == text.data() + text.size() && port != 0;
 }
 
+sockaddr_un local_name(const std::string& path) {
+    sockaddr_un name{.sun_family = AF_UNIX};
+    std::memcpy(name.sun_path, path.data(), std::min(path.size(), sizeof name.sun_path - 1));
+    return name;
+}
+
+// Removes a socket that a process has left behind; any other file is somebody's. A connection of another kind than the
+// socket's is never made, so a program that waits there notices nothing: ECONNREFUSED says that nobody is there.
+Result<void> remove_left(const std::string& path) {
+    struct stat st;
+    if (lstat(path.c_str(), &st) != 0) return {};
+    if (!S_ISSOCK(st.st_mode))
+        return Error::invalid_argument("-g {}: expected a new name or a socket, a file is there", path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_un name = local_name(path);
+    int error = connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0 ? 0 : errno;
+    close(fd);
+    if (error != ECONNREFUSED)
+        return Error::invalid_argument("-g {}: expected a socket that is free, a process has this one", path);
+    if (unlink(path.c_str()) != 0) return Error::from_errno(errno, "-g {}", path);
+    return {};
+}
+
 Result<int> listen_at(const DebugPlace& place, std::string& path) {
-    sockaddr_un local{.sun_family = AF_UNIX};
+    sockaddr_un local{};
     sockaddr_in inet{.sin_family = AF_INET, .sin_port = htons(place.port)};
     std::string what;
     if (place.path.empty()) {
@@ -48,8 +73,9 @@ Result<int> listen_at(const DebugPlace& place, std::string& path) {
         if (path.size() >= sizeof local.sun_path)
             return Error::invalid_argument("-g {}: expected a path of at most {} bytes", what,
                                            sizeof local.sun_path - 1);
-        std::memcpy(local.sun_path, path.data(), path.size());
-        unlink(path.c_str());
+        TRY(remove_left(path));
+        local = local_name(path);
+        path = std::filesystem::absolute(path); // the program may go elsewhere before it is removed
     }
     bool inet_one = place.path.empty();
     int fd = socket(inet_one ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
@@ -69,6 +95,10 @@ Result<int> listen_at(const DebugPlace& place, std::string& path) {
 
 Result<DebugPlace> parse_debug_place(std::string_view text) {
     DebugPlace place;
+    if (text.starts_with("left:")) {
+        place.left = text.substr(5);
+        return place;
+    }
     std::string_view where = next(text, ',');
     if (where.starts_with("inherited:")) {
         place.inherited = where.substr(10);
@@ -95,6 +125,10 @@ Result<DebugPlace> parse_debug_place(std::string_view text) {
     return place;
 }
 
+void forget_left(const std::string& path) {
+    if (!path.empty()) (void)remove_left(path);
+}
+
 Result<std::unique_ptr<Debugger>> Debugger::open(Process& process, const DebugPlace& place) {
     if (!process.engine.guest() || !process.engine.guest()->debug())
         return Error::unsupported("-g: the registers of {} have no description for gdb", process.abi.name);
@@ -107,6 +141,7 @@ Result<std::unique_ptr<Debugger>> Debugger::open(Process& process, const DebugPl
         std::string_view number = next(text, ';');
         int fd = -1;
         std::from_chars(number.data(), number.data() + number.size(), fd);
+        if (std::string left; gdb::from_hex(next(text, ';'), left)) forget_left(left);
         if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
             return Error::invalid_argument("-g inherited:{}: expected what Mimic wrote", place.inherited);
         d->slot_ = d->connection_ = process.keep_there(fd);
@@ -196,7 +231,7 @@ void Debugger::after_fork_parent(Thread& t, i64 pid, std::unique_ptr<Vcpu> child
         if (control >= 0) process_.forget(control), close(control);
         return;
     }
-    children_[u64(pid)] = {control, std::move(child), breaks_};
+    children_[u64(pid)] = {control, std::move(child), breaks_, false};
     park(lock, *t.tracee);
     if (!attached_) return;
     report(lock, *t.tracee, {.kind = Stop::Kind::forked, .address = u64(pid)});
@@ -206,14 +241,15 @@ void Debugger::after_fork_child(Thread& t) {
     pid_ = u64(raw_syscall(SYS_getpid));
     traces_ = false;
     sync_ = new Sync; // the old one is held, and its waiters are not here
+    server_.reset();  // with the files that gdb has open in the parent
     int control = std::exchange(control_[1], -1);
     if (control_[0] >= 0) close(std::exchange(control_[0], -1));
     for (auto& [pid, child] : children_)
         process_.forget(child.control), close(child.control), (void)child.cpu.release();
     children_.clear();
     std::erase_if(tracees_, [&](auto& d) { return d.get() != t.tracee; });
-    if (listening_ >= 0) process_.forget(listening_), close(std::exchange(listening_, -1));
-    socket_path_.clear();
+    socket_path_.clear(); // the parent's
+    stop_listening();
     std::string fate(most_handed, 0);
     i64 n = -EINTR;
     while (control >= 0 && n == -EINTR) n = raw_syscall(SYS_read, u64(control), u64(fate.data()), fate.size());
@@ -263,8 +299,8 @@ void Debugger::tell(Child& child, std::string_view fate) {
 
 // gdb follows a child when it lets the parent go while the child waits.
 void Debugger::detach() {
-    if (!children_.empty()) {
-        auto child = children_.begin();
+    auto child = std::find_if(children_.begin(), children_.end(), [](auto& c) { return c.second.told; });
+    if (child != children_.end()) {
         tell(child->second, fmt::format("T{}", handover(child->second.breaks, 0)));
         children_.erase(child);
         close_connection();
@@ -285,7 +321,7 @@ void Debugger::vforked(Thread& parent, Thread& child) {
     d->parked = true;
     child.tracee = d.get();
     tracees_.push_back(std::move(d));
-    if (!breaks_.data.empty()) watch_all();
+    if (!breaks_.data.empty()) watch(child);
     parent.tracee->vforks = true;
     sync_->go.wait(lock, [&] { return !attached_ || !stopped_; });
     if (!attached_) return drop(child);
@@ -299,12 +335,14 @@ void Debugger::vforked(Thread& parent, Thread& child) {
 }
 
 // It has executed a program, which has the connection now, or has ended.
-void Debugger::vfork_done(Thread& parent, i64 pid) {
+void Debugger::vfork_done(Thread& parent, Thread* child) {
+    if (child) sync_->mutex.free_of(u32(child->tid())); // it may have been killed anywhere
     Tracee* p = parent.tracee;
     if (!p || !p->vforks) return;
     Lock lock(sync_->mutex);
     p->vforks = false;
-    std::erase_if(tracees_, [&](auto& d) { return d->process == u64(pid); });
+    std::erase_if(tracees_, [&](auto& d) { return d->thread == child; });
+    sync_->stands.notify_all();
     if (std::exchange(handing_, false)) {
         close_connection();
         handed_over_ = true;
@@ -325,14 +363,14 @@ std::vector<std::string> Debugger::before_exec(Thread& t) {
         fcntl(connection_, F_SETFD, 0);
         handing_ = true;
         wake();
-        return {"-g", fmt::format("inherited:{};{}", connection_, handover({}, pid_))};
+        return {"-g", fmt::format("inherited:{};;{}", connection_, handover({}, pid_))};
     }
     if (!t.tracee) return {"-g", ""}; // a variable of the environment is not meant for it
     sync_->mutex.lock();
-    remove_socket();
-    if (!attached_ || connection_ < 0) return {"-g", ""};
+    // The program that is executed removes the socket: this one may yet go on.
+    if (!attached_ || connection_ < 0) return {"-g", socket_path_.empty() ? "" : "left:" + socket_path_};
     fcntl(connection_, F_SETFD, 0);
-    return {"-g", fmt::format("inherited:{};{}", connection_, handover({}, 0))};
+    return {"-g", fmt::format("inherited:{};{};{}", connection_, gdb::to_hex(socket_path_), handover({}, 0))};
 }
 
 void Debugger::remove_socket() {

@@ -135,10 +135,15 @@ bool Debugger::write_memory(u64 thread, u64 address, std::span<const u8> in) {
 
 // ---- breakpoints ------------------------------------------------------------------------------------------------------
 
-void Debugger::watch_all() {
+void Debugger::watch(Thread& t) {
     std::vector<WatchRange> all;
     for (const auto& w : breaks_.data) all.push_back(w.where);
-    for (const auto& d : tracees_) d->thread->cpu().set_watches(all);
+    t.cpu().set_watches(all);
+}
+
+void Debugger::watch_all() {
+    for (const auto& d : tracees_)
+        if (!d->released) watch(*d->thread); // those run
 }
 
 bool Debugger::set_break(u64 thread, Break kind, u64 address, u64 bytes, bool on) {
@@ -188,17 +193,21 @@ void Debugger::catch_calls(bool on, std::span<const u64> numbers) {
 // ---- running ----------------------------------------------------------------------------------------------------------
 
 void Debugger::resume(std::span<const gdb::Resume> chosen) {
-    u64 running = 0;
+    all_allowed_ = true;
     for (const auto& d : tracees_) {
+        if (d->released) continue;
         auto r = std::find_if(chosen.begin(), chosen.end(),
                               [&](const auto& c) { return c.thread == u64(d->thread->tid()); });
         d->allowed = r != chosen.end();
         d->step = d->allowed && r->step;
-        d->signal = d->allowed ? signal_of_gdb(r->signal) : 0;
+        int signal = d->allowed ? signal_of_gdb(r->signal) : 0;
+        if (signal && (d->in_call || d->signal))
+            send(*d, signal);
+        else if (signal)
+            d->signal = signal;
         d->stepped = d->entered = false;
-        running += d->allowed;
+        all_allowed_ &= d->allowed;
     }
-    all_allowed_ = running == tracees_.size();
     stopped_ = false;
     sync_->go.notify_all();
 }
@@ -248,12 +257,20 @@ bool Debugger::set_object(u64 thread, std::string_view name, u64 offset, std::st
 int Debugger::open_file(const std::string& path) {
     std::string own = fmt::format("/proc/{}/", process(0));
     if (!tracees_.empty())
-        if (auto text = proc_text(*tracees_[0]->thread, path)) return file_of(*text);
+        if (auto text = proc_text(*tracees_[0]->thread, path)) {
+            int fd = file_of(*text);
+            return fd < 0 ? fd : process_.keep(fd);
+        }
     if (path == own + "smaps") return -ENOENT; // the maps are the program's
     std::string host = path == own + "exe" ? process_.exe : path;
     host = process_.paths.lookup(host);
     i64 fd = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    return int(fd);
+    return fd < 0 ? int(fd) : process_.keep(int(fd));
+}
+
+void Debugger::close_file(int fd) {
+    raw_syscall(SYS_close, u64(fd));
+    process_.forget(fd);
 }
 
 int Debugger::read_link(const std::string& path, std::string& to) {

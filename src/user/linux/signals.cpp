@@ -102,6 +102,8 @@ void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thre
 
 // Does its default action end the program here instead of in the kernel? A core file and a debugger want it.
 static bool ends_with_us(int signal, bool debugged) {
+    // The first process of a namespace has no default actions: the kernel drops such signals (pid_namespaces(7)).
+    if (raw_syscall(SYS_getpid) == 1) return false;
     return !(signal_bit(signal) & unblockable) && default_of(signal) == Default::terminate &&
            (debugged || dumps_core(signal));
 }
@@ -121,6 +123,12 @@ void catch_fatal_signals(SignalTable& signals, bool debugged) {
     std::lock_guard guard(signals.lock);
     for (int signal = 1; signal <= 64; signal++)
         if (signals.actions[signal].handler == sa::dfl && ends_with_us(signal, debugged)) catch_guest_signal(signal, 0);
+}
+
+void release_fatal_signals(SignalTable& signals) {
+    std::lock_guard guard(signals.lock);
+    for (int signal = 1; signal <= 64; signal++)
+        if (signals.actions[signal].handler == sa::dfl) set_host_disposition(signal, signals.actions[signal]);
 }
 
 void SignalTable::copy_to(SignalTable& other) {
@@ -237,7 +245,9 @@ void Thread::default_action(int signal, const siginfo_t& info) {
     switch (default_of(signal)) {
     case Default::ignore: return;
     case Default::stop: raw_syscall(SYS_kill, u64(raw_syscall(SYS_getpid)), SIGSTOP); return;
-    case Default::terminate: die(signal, info);
+    case Default::terminate:
+        if (raw_syscall(SYS_getpid) == 1) return; // those that an instruction causes don't come this way
+        die(signal, info);
     }
 }
 

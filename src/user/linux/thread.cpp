@@ -44,16 +44,20 @@ int Process::keep(int fd) {
     if (fd < 0) return -errno;
     struct rlimit limit {};
     getrlimit(RLIMIT_NOFILE, &limit);
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, int(std::clamp<u64>(limit.rlim_cur, 32, 1024)) - 16), error = errno;
+    int most = int(std::clamp<u64>(limit.rlim_cur, 32, 1024));
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, most - std::min(most / 2, int(kept.size()))), error = errno;
     close(fd);
     return high < 0 ? -error : keep_there(high);
 }
 int Process::keep_there(int fd) {
-    auto room = std::find(kept.begin() + 3, kept.end(), -1);
-    if (room == kept.end()) return close(fd), -EMFILE;
-    return *room = fd;
+    for (size_t n = 3; n < kept.size(); n++)
+        if (int none = -1; kept[n].fd.compare_exchange_strong(none, fd)) return fd;
+    return close(fd), -EMFILE;
 }
-void Process::forget(int fd) { std::replace(kept.begin(), kept.end(), fd, -1); }
+void Process::forget(int fd) {
+    for (KeptDescriptor& k : kept)
+        if (int now = fd; k.fd.compare_exchange_strong(now, -1)) return;
+}
 
 void Thread::adopt() {
     refresh_tid();
@@ -63,12 +67,18 @@ void Thread::adopt() {
 }
 
 void Process::join(Thread* t) {
-    std::lock_guard guard(members_lock);
-    members.push_back(t);
+    {
+        std::lock_guard guard(members_lock);
+        if (!dying) return members.push_back(t);
+    }
+    wait_for_death();
 }
 void Process::part(Thread* t) {
-    std::lock_guard guard(members_lock);
-    std::erase(members, t);
+    {
+        std::lock_guard guard(members_lock);
+        if (!dying || t->borrowed) return void(std::erase(members, t));
+    }
+    wait_for_death();
 }
 
 std::vector<Thread::Recent> Thread::recent_calls() const {
@@ -78,7 +88,8 @@ std::vector<Thread::Recent> Thread::recent_calls() const {
     return all;
 }
 
-void Thread::wait_for_death() {
+void wait_for_death() {
+    if (Thread* t = current_thread(); t && t->process().debugger) t->process().debugger->stands_for_ever(*t);
     for (;;) raw_syscall(SYS_pause);
 }
 
@@ -86,6 +97,9 @@ int Thread::run() {
     while (!leaving_) {
         if (pending_ != 0) deliver_signals();
         if (leaving_) break;
+        // Whoever dies sets it before he kicks, so that one kick that was lost above does no harm.
+        if (process_.dying.load() && !borrowed) [[unlikely]]
+            wait_for_death();
         header().fp_traps = !(mask_ & fp_signal);
         if (process_.debugger) [[unlikely]] {
             if (!process_.debugger->run(*this)) continue;

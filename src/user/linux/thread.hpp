@@ -45,7 +45,8 @@ struct RunOptions {
     bool strace = false;
     // When a signal ends the program: a report if an instruction caused it, always, or never.
     enum class Crash : u8 { faults, always, never } crash = Crash::faults;
-    int log = 2;                       // where strace lines go
+    int log = 2;                       // where strace lines and crash reports go
+    u64 log_file[2] = {};              // which file that was at the start: device and inode
     u64 stack_size = 0;                // -s; 0: RLIMIT_STACK
     std::vector<std::string> relaunch; // our own path and the options that a child gets when it executes a program
 };
@@ -58,6 +59,13 @@ struct SignalTable {
     void copy_to(SignalTable& other);
     // Handlers become the default action, here and on the host (exec, CLONE_CLEAR_SIGHAND).
     void reset_handlers();
+};
+
+// A descriptor of ours that the program may not close; -1: none. A debugger changes it while the program looks.
+struct KeptDescriptor {
+    std::atomic<int> fd{-1};
+    operator int() const { return fd.load(std::memory_order_relaxed); }
+    void operator=(int n) { fd.store(n, std::memory_order_relaxed); }
 };
 
 // What all threads of a process share.
@@ -79,7 +87,7 @@ struct Process {
     Owners* owners = nullptr; // pretended owners and devices; nullptr: the kernel's are told
     bool pretends = false;    // owners and ids are among what is pretended
     // Our own descriptors: Mimic's file, the database of owners, the log, then a debugger's.
-    std::array<int, 12> kept{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    std::array<KeptDescriptor, 64> kept;
     u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }
     bool keeps(int fd) const { return fd >= 0 && std::find(kept.begin(), kept.end(), fd) != kept.end(); }
@@ -91,9 +99,10 @@ struct Process {
     // Its threads, for whoever must look at all of them.
     std::mutex members_lock;
     std::vector<Thread*> members;
+    // Neither returns once the process dies: who looks at the others then may keep them.
     void join(Thread* t);
     void part(Thread* t);
-    std::atomic<bool> dying{false}; // no thread runs guest code any more
+    std::atomic<bool> dying{false}; // no thread runs guest code any more, but for the one that dies
     std::mutex aio_lock;
     std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
@@ -212,7 +221,6 @@ private:
     void deliver(int signal, siginfo_t info);
     bool may_deliver(int& signal, siginfo_t& info);
     void default_action(int signal, const siginfo_t& info);
-    [[noreturn]] void wait_for_death();
     bool enter_handler(int signal, const SigAction& action, const siginfo_t& info);
     [[noreturn]] void die(int signal, const siginfo_t& info);
 
@@ -236,6 +244,9 @@ private:
     process::SignalStack* stack_ = nullptr;
 };
 
+// For a thread of a process that dies by another.
+[[noreturn]] void wait_for_death();
+
 // The guest thread that this host thread runs, or nullptr.
 Thread* current_thread();
 void set_current_thread(Thread* thread);
@@ -245,6 +256,8 @@ void catch_guest_signal(int signal, u64 flags);
 int set_host_disposition(int signal, const SigAction& action);
 // Signals without a handler that would leave a core file, or with a debugger end the process, come to us first.
 void catch_fatal_signals(SignalTable& signals, bool debugged);
+// In the first process of a new namespace, which none of them ends.
+void release_fatal_signals(SignalTable& signals);
 // siginfo in the guest's layout; returns its size (128 on every ABI).
 u32 siginfo_to_guest(const Abi& abi, const siginfo_t& info, u8* to);
 void siginfo_from_guest(const Abi& abi, const u8* from, siginfo_t& info);

@@ -37,7 +37,7 @@ struct Options {
 // "undefined GLOB" of what objdump prints for bytes that are no instruction, "before N DIRECTIVE" for instructions of
 // N bytes, "comment WORD" for what begins a comment (default: #, // and the symbol in angle brackets).
 struct Tools {
-    std::string prefix, objdump, as, undefined;
+    std::string prefix, objdump, as, undefined, model; // model: of the CPU, empty for the default one
     std::map<u32, std::string> before;
     std::vector<std::string> comments;
 };
@@ -79,6 +79,7 @@ Tools read_tools(const std::string& folder) {
         if (name == "prefix") t.prefix = rest;
         if (name == "objdump") t.objdump = rest;
         if (name == "as") t.as = rest;
+        if (name == "model") t.model = rest;
         if (name == "undefined") t.undefined = rest;
         if (name == "comment") t.comments.push_back(rest);
     }
@@ -346,7 +347,7 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "guest_text: {}{} is needed\n", tools.prefix, tool);
         return 77;
     }
-    auto guest = info->make(info->default_model);
+    auto guest = info->make(tools.model.empty() ? info->default_model : tools.model);
     if (!guest) return fmt::print(stderr, "guest_text: {}\n", guest.error().message()), 2;
 
     std::string folder = (fs::temp_directory_path() / "guest_text_XXXXXX").string();

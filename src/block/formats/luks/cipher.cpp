@@ -1,5 +1,6 @@
 // Hashes, key derivation and encryption of sectors, on libcrypto's plain functions: its newer interface brings a thousand
 // pointers to relocate at each start of the program, which nobody but users of this format would need.
+#include "base/io/pool.hpp"
 #include "block/bytes.hpp"
 #include "block/formats/luks/aes.hpp"
 #include "block/formats/luks/luks.hpp"
@@ -226,6 +227,48 @@ void SectorCipher::run(bool encrypt, u64 number, std::span<u8> bytes) const {
             s.ecb(encrypt, part);
         }
     }
+}
+
+Result<SectorCipher> legacy_cipher(std::span<const u8> secret) {
+    Key key(secret.begin(), secret.begin() + long(std::min<size_t>(secret.size(), 16)));
+    key.resize(16);
+    auto cipher = SectorCipher::create({.cipher = 0, .mode = Mode::cbc, .ivgen = Ivgen::plain64}, key);
+    wipe(key);
+    return cipher;
+}
+
+constexpr u64 bounce_size = 1u << 20;
+
+Task<Result<void>> read_encrypted(const SectorCipher& cipher, Node& file, u64 place, u64 number, const IoVec& memory) {
+    CO_TRY(auto bounce, Buffer::create(std::min<u64>(memory.length(), bounce_size)));
+    for (u64 done = 0; done < memory.length();) {
+        u64 n = std::min<u64>(memory.length() - done, bounce.size());
+        IoVec part(bounce.data(), n);
+        CO_CHECK(co_await file.read(place + done, part));
+        co_await file.loop().compute().run(file.loop(), [&] {
+            cipher.run(false, number + done / sector, bounce.bytes().first(n));
+            return true;
+        });
+        memory.copy_from(done, bounce.data(), n);
+        done += n;
+    }
+    co_return Result<void>();
+}
+
+Task<Result<void>> write_encrypted(const SectorCipher& cipher, Node& file, u64 place, u64 number, const IoVec& memory) {
+    CO_TRY(auto bounce, Buffer::create(std::min<u64>(memory.length(), bounce_size)));
+    for (u64 done = 0; done < memory.length();) {
+        u64 n = std::min<u64>(memory.length() - done, bounce.size());
+        IoVec part(bounce.data(), n);
+        memory.copy_to(done, bounce.data(), n);
+        co_await file.loop().compute().run(file.loop(), [&] {
+            cipher.run(true, number + done / sector, bounce.bytes().first(n));
+            return true;
+        });
+        CO_CHECK(co_await file.write(place + done, part));
+        done += n;
+    }
+    co_return Result<void>();
 }
 
 } // namespace mimic::block::luks

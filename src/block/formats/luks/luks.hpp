@@ -1,5 +1,6 @@
-// luks: disks encrypted as Linux does it. Source: "LUKS On-Disk Format Specification", version 1.2.3 (LUKS1); ciphers and
-// generators of initial vectors as dm-crypt names them. Not there: LUKS2, detached headers, ciphers other than AES.
+// luks: disks encrypted as Linux does it, and the same inside other formats. Source: "LUKS On-Disk Format Specification",
+// version 1.2.3 (LUKS1); ciphers and generators of initial vectors as dm-crypt names them. Not there: LUKS2, detached headers,
+// ciphers other than AES.
 #pragma once
 #include "block/formats/image.hpp"
 #include <array>
@@ -55,6 +56,13 @@ private:
     std::unique_ptr<State> state_;
 };
 
+// The cipher of qcow's method 1: AES-128 in CBC with plain64, the key is the secret, cut or filled with zeros. Numbers are
+// the disk's sectors.
+Result<SectorCipher> legacy_cipher(std::span<const u8> secret);
+// Whole sectors at `place` of the file; `number` is that of the first for the cipher.
+Task<Result<void>> read_encrypted(const SectorCipher& cipher, Node& file, u64 place, u64 number, const IoVec& memory);
+Task<Result<void>> write_encrypted(const SectorCipher& cipher, Node& file, u64 place, u64 number, const IoVec& memory);
+
 // ---- header.cpp ----
 
 struct Slot {
@@ -81,17 +89,73 @@ Result<Header> new_header(const Algorithm& a);
 
 // ---- slots.cpp: keys and their slots ----
 
+// Where a header begins, in the file that has its slots too.
+struct Place {
+    Node& file;
+    u64 offset = 0;
+};
 // The slot that the secret opens, and the volume's key. Errors: none.
 struct Unlocked {
     size_t slot = 0;
     Key key;
 };
-Task<Result<Unlocked>> unlock(Node& file, const Header& h, std::span<const u8> secret, std::optional<size_t> only = {});
+Task<Result<Unlocked>> unlock(Place at, const Header& h, std::span<const u8> secret, std::optional<size_t> only = {});
 // Writes the key, split and encrypted by the secret, into the slot; the header is written by the caller afterwards.
-Task<Result<void>> fill_slot(Node& file, Header& h, size_t slot, std::span<const u8> key, std::span<const u8> secret,
+Task<Result<void>> fill_slot(Place at, Header& h, size_t slot, std::span<const u8> key, std::span<const u8> secret,
                              u64 milliseconds);
 // Overwrites the material, so that no secret opens it again.
-Task<Result<void>> erase_slot(Node& file, Header& h, size_t slot);
+Task<Result<void>> erase_slot(Place at, Header& h, size_t slot);
 Result<void> set_digest(Header& h, std::span<const u8> key, u64 milliseconds);
+
+// ---- volume.cpp: a header with its key, and the options that make and change it ----
+
+struct VolumeOptions {
+    std::optional<u64> iter_time; // milliseconds
+    std::optional<std::string> key_secret;
+    std::optional<u8> cipher, mode, ivgen, ivgen_hash, hash;
+    // prefix: "encrypt." where they are a part of another format's.
+    void describe(OptionVisitor& v, std::string_view prefix);
+    bool any() const { return cipher || mode || ivgen || ivgen_hash || hash || iter_time; }
+};
+
+struct SlotOptions {
+    std::optional<u8> state; // 0: inactive, 1: active
+    std::optional<std::string> new_secret, old_secret;
+    std::optional<u64> slot, iter_time;
+    void describe(OptionVisitor& v, std::string_view prefix);
+    bool any() const { return state || new_secret || old_secret || slot || iter_time; }
+};
+
+class Volume {
+public:
+    // Header and slots take `room` bytes of the file. Without a secret's name the volume only tells of itself. Errors: no
+    // such secret, it opens no slot, no valid header.
+    static Task<Result<Volume>> open(Context& context, Place at, u64 room, std::optional<std::string> secret);
+    // Header and one slot, written at the place; the rest of the room is left as it is. Errors: the options don't fit.
+    static Task<Result<Volume>> make(Context& context, Place at, const VolumeOptions& o);
+    // Bytes of header and slots.
+    static Result<u64> room_for(const VolumeOptions& o);
+    ~Volume() { wipe(key_); }
+    Volume(Volume&&) noexcept = default;
+    Volume& operator=(Volume&&) noexcept = default;
+
+    const Header& header() const { return h_; }
+    // None: it was opened without its secret.
+    const SectorCipher* cipher() const { return cipher_ ? &*cipher_ : nullptr; }
+    // What `info` shows of it. format: of a volume inside another format's image.
+    Json info(std::string_view format = {}) const;
+    Task<Result<void>> amend(Context& context, Node& file, const SlotOptions& o);
+
+private:
+    Volume(Header h, u64 offset) : h_(std::move(h)), offset_(offset) {}
+    Task<Result<void>> add_secret(Context& context, Place at, const SlotOptions& o);
+    Task<Result<void>> remove_secrets(Context& context, Place at, const SlotOptions& o);
+    Task<Result<void>> write_header(Place at) const;
+
+    Header h_;
+    u64 offset_ = 0;
+    Key key_;
+    std::optional<SectorCipher> cipher_;
+};
 
 } // namespace mimic::block::luks

@@ -77,12 +77,13 @@ Result<void> set_digest(Header& h, std::span<const u8> key, u64 milliseconds) {
     return {};
 }
 
-Task<Result<Unlocked>> unlock(Node& file, const Header& h, std::span<const u8> secret, std::optional<size_t> only) {
+Task<Result<Unlocked>> unlock(Place at, const Header& h, std::span<const u8> secret, std::optional<size_t> only) {
+    Node& file = at.file;
     for (size_t i = 0; i < slots; i++) {
         const Slot& s = h.slot[i];
         if (!s.active || (only && *only != i)) continue;
         CO_TRY(auto material,
-               co_await read_part(file, s.offset * sector, h.material_sectors(s) * sector, "key material"));
+               co_await read_part(file, at.offset + s.offset * sector, h.material_sectors(s) * sector, "key material"));
         // Deriving takes long on purpose: not on the loop's thread.
         auto opened = co_await file.loop().compute().run(file.loop(), [&]() -> Result<Key> {
             Key key = TRY(open_material(h, s, material, secret));
@@ -95,10 +96,11 @@ Task<Result<Unlocked>> unlock(Node& file, const Header& h, std::span<const u8> s
     co_return Error::permission("Invalid password, cannot unlock any keyslot");
 }
 
-Task<Result<void>> fill_slot(Node& file, Header& h, size_t number, std::span<const u8> key, std::span<const u8> secret,
+Task<Result<void>> fill_slot(Place at, Header& h, size_t number, std::span<const u8> key, std::span<const u8> secret,
                              u64 milliseconds) {
     Slot& s = h.slot[number];
     s.stripes = default_stripes;
+    Node& file = at.file;
     std::vector<u8> material(h.material_sectors(s) * sector);
     auto made = co_await file.loop().compute().run(file.loop(), [&]() -> Result<void> {
         TRY(random_bytes(s.salt));
@@ -111,19 +113,19 @@ Task<Result<void>> fill_slot(Node& file, Header& h, size_t number, std::span<con
         return {};
     });
     CO_CHECK(made);
-    CO_CHECK(co_await write_part(file, s.offset * sector, material));
+    CO_CHECK(co_await write_part(file, at.offset + s.offset * sector, material));
     CO_CHECK(co_await file.flush());
     s.active = true;
     co_return Result<void>();
 }
 
-Task<Result<void>> erase_slot(Node& file, Header& h, size_t number) {
+Task<Result<void>> erase_slot(Place at, Header& h, size_t number) {
     Slot& s = h.slot[number];
     std::vector<u8> noise(h.material_sectors(s) * sector);
     for (unsigned i = 0; i < erasures; i++) {
         CO_CHECK(random_bytes(noise));
-        CO_CHECK(co_await write_part(file, s.offset * sector, noise));
-        CO_CHECK(co_await file.flush());
+        CO_CHECK(co_await write_part(at.file, at.offset + s.offset * sector, noise));
+        CO_CHECK(co_await at.file.flush());
     }
     s.active = false;
     s.iterations = 0;

@@ -1,5 +1,6 @@
 // RISC-V 64 Linux (LP64D). The kernel's UAPI headers asm/ptrace.h, asm/ucontext.h, asm/sigcontext.h, asm/hwcap.h;
-// RISC-V ABIs Specification 1.0. Vector state in frames is not there.
+// RISC-V ABIs Specification 1.0. prctl's PR_RISCV_V_SET_CONTROL is not there.
+#include "isa/riscv/isa.hpp"
 #include "user/linux/abi.hpp"
 #include "user/linux/arch_calls.hpp"
 #include "user/memory/address_space.hpp"
@@ -15,7 +16,9 @@ constexpr std::string_view gpr[] = {"ra", "sp", "gp", "tp",  "t0",  "t1", "t2", 
 constexpr std::string_view fpr[] = {"ft0", "ft1", "ft2", "ft3", "ft4",  "ft5",  "ft6", "ft7", "fs0",  "fs1", "fa0",
                                     "fa1", "fa2", "fa3", "fa4", "fa5",  "fa6",  "fa7", "fs2", "fs3",  "fs4", "fs5",
                                     "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"};
-constexpr std::string_view other[] = {"res_address"}; // the reservation of lr.d, lost at every signal
+// The reservation of lr.d, lost at every signal; frm; V's registers, of which v0 is the first of 32 in one piece.
+constexpr std::string_view other[] = {"res_address", "frm", "vstart", "vl", "vtype", "vxrm", "v0"};
+enum : u32 { res_address, frm, vstart, vl, vtype, vxrm, v0 };
 
 // li a7, 139 (rt_sigreturn); ecall: the bytes that unwinders look for.
 constexpr u8 trampoline[] = {0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00};
@@ -24,6 +27,11 @@ constexpr u8 trampoline[] = {0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00};
 // user_regs (pc, 31 registers), union __riscv_fp_state}.
 constexpr u32 at_ucontext = 128, at_stack = at_ucontext + 16, at_mask = at_stack + 24, at_regs = at_ucontext + 176,
               at_fp = at_regs + 32 * 8, fp_bytes = 528, frame_bytes = at_fp + fp_bytes;
+// Where V is in use, a record of it follows: struct __riscv_ctx_hdr in the end of the union, struct __riscv_v_ext_state
+// with a pointer to the registers, which stand behind it, and a header of zeros.
+constexpr u32 at_v_header = at_fp + 520, at_v = frame_bytes, v_state_bytes = 48, at_v_data = at_v + v_state_bytes,
+              v_bytes = 32 * isa::riscv::vlen_bytes, frame_bytes_v = at_v_data + v_bytes + 8;
+constexpr u64 v_header = 0x53465457 | u64{8 + v_state_bytes + v_bytes} << 32;
 
 // fcsr (Unprivileged ISA, 20.2): fflags NX UF OF DZ NV from bit 0, frm in bits 5..7.
 u32 fcsr(const ir::FpEnv& fp) {
@@ -45,8 +53,40 @@ u64 get(const u8* frame, u32 at) {
     return v;
 }
 
+u8* vector_registers(const RegisterMap& map, ir::CpuHeader& cpu) {
+    return reinterpret_cast<u8*>(&reg(cpu, map.other[v0]));
+}
+bool uses_v(const RegisterMap& map, ir::CpuHeader& cpu) {
+    const u8* v = vector_registers(map, cpu);
+    return reg(cpu, map.other[vtype]) || std::any_of(v, v + v_bytes, [](u8 b) { return b != 0; });
+}
+void put_vectors(u8* frame, u64 at, const RegisterMap& map, ir::CpuHeader& cpu) {
+    put(frame, at_v_header, v_header);
+    put(frame, at_v, reg(cpu, map.other[vstart]));
+    put(frame, at_v + 8, reg(cpu, map.other[vl]));
+    put(frame, at_v + 16, reg(cpu, map.other[vtype]) ^ isa::riscv::vtype_vill);
+    put(frame, at_v + 24, reg(cpu, map.other[vxrm]) << 1 | bool(cpu.fp.flags & ir::fpflag::saturated));
+    put(frame, at_v + 32, isa::riscv::vlen_bytes);
+    put(frame, at_v + 40, at + at_v_data);
+    std::memcpy(frame + at_v_data, vector_registers(map, cpu), v_bytes);
+}
+bool get_vectors(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu) {
+    u8 state[v_state_bytes];
+    if (!memory.read(reg(cpu, map.sp) + at_v, state, v_state_bytes)) return false;
+    if (!memory.read(get(state, 40), vector_registers(map, cpu), v_bytes)) return false;
+    u64 vcsr = get(state, 24);
+    reg(cpu, map.other[vstart]) = get(state, 0) & (8 * isa::riscv::vlen_bytes - 1);
+    reg(cpu, map.other[vl]) = get(state, 8);
+    reg(cpu, map.other[vtype]) = isa::riscv::vtype_slot(get(state, 16));
+    reg(cpu, map.other[vxrm]) = vcsr >> 1 & 3;
+    cpu.fp.flags = (cpu.fp.flags & ~ir::fpflag::saturated) | (vcsr & 1 ? ir::fpflag::saturated : 0);
+    return true;
+}
+
 bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
-    u8 frame[frame_bytes] = {};
+    u8 frame[frame_bytes_v] = {};
+    const u32 bytes = uses_v(map, cpu) ? frame_bytes_v : frame_bytes;
+    u64 at = (r.sp - bytes) & ~15ull;
     std::memcpy(frame, r.info, r.info_bytes);
     put(frame, at_stack, r.altstack.sp);
     put(frame, at_stack + 8, u32(r.altstack.flags));
@@ -57,14 +97,14 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     for (u32 i = 0; i < map.frame_vec.size(); i++) put(frame, at_fp + 8 * i, reg(cpu, map.frame_vec[i]));
     u32 control = fcsr(cpu.fp);
     std::memcpy(frame + at_fp + 256, &control, 4);
-    u64 at = (r.sp - frame_bytes) & ~15ull;
-    if (at >= r.sp || !memory.write(at, frame, frame_bytes)) return false;
+    if (bytes == frame_bytes_v) put_vectors(frame, at, map, cpu);
+    if (at >= r.sp || !memory.write(at, frame, bytes)) return false;
     reg(cpu, map.sp) = at;
     reg(cpu, map.frame_gpr[0]) = r.trampoline; // ra
     reg(cpu, map.args[0]) = u64(r.signal);
     reg(cpu, map.args[1]) = at;
     reg(cpu, map.args[2]) = at + at_ucontext;
-    reg(cpu, map.other[0]) = 0;
+    reg(cpu, map.other[res_address]) = 0;
     cpu.pc = r.handler & ~1ull;
     return true;
 }
@@ -72,15 +112,21 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
 bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result) {
     u8 frame[frame_bytes];
     if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
+    u64 further = get(frame, at_v_header);
+    if (further && (further != v_header || !get_vectors(memory, map, cpu))) return false;
     for (u32 i = 0; i < map.frame_gpr.size(); i++) reg(cpu, map.frame_gpr[i]) = get(frame, at_regs + 8 + 8 * i);
     for (u32 i = 0; i < map.frame_vec.size(); i++) reg(cpu, map.frame_vec[i]) = get(frame, at_fp + 8 * i);
     u32 control;
     std::memcpy(&control, frame + at_fp + 256, 4);
     set_fcsr(cpu.fp, control);
+    u32 round = control >> 5 & 7;
+    std::memcpy(&reg(cpu, map.other[frm]), &round, 4);
+    cpu.mode = isa::riscv::mode_of_frm(round) | isa::riscv::mode_of_vtype(reg(cpu, map.other[vtype]))
+                                                    << isa::riscv::mode_v_at;
     cpu.pc = get(frame, at_regs);
     result.mask = get(frame, at_mask);
     result.altstack = {get(frame, at_stack), i32(get(frame, at_stack + 8)), get(frame, at_stack + 16)};
-    reg(cpu, map.other[0]) = 0;
+    reg(cpu, map.other[res_address]) = 0;
     return true;
 }
 
@@ -94,21 +140,23 @@ CoreRegisters core_registers(const RegisterMap& map, ir::CpuHeader& cpu, std::st
     return r;
 }
 
+bool has_v(std::string_view model) { return model.find(",v=on") != model.npos || model.find(",v=true") != model.npos; }
+
 // asm/hwcap.h: a bit per letter of the base extensions.
-u64 hwcap(std::string_view, int which) {
-    u64 bits = 0;
+u64 hwcap(std::string_view model, int which) {
+    u64 bits = has_v(model) ? 1ull << ('V' - 'A') : 0;
     for (char c : {'I', 'M', 'A', 'F', 'D', 'C'}) bits |= 1ull << (c - 'A');
     return which == 1 ? bits : 0;
 }
 
-std::string cpuinfo(std::string_view, u32 cpus) {
+std::string cpuinfo(std::string_view model, u32 cpus) {
     std::string text;
     for (u32 n = 0; n < cpus; n++) {
         std::string number = std::to_string(n);
-        text +=
-            "processor\t: " + number + "\nhart\t\t: " + number +
-            "\nisa\t\t: rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zawrs_zfa_zfh_zba_zbb_zbc_zbs\n"
-            "mmu\t\t: sv39\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n";
+        text += "processor\t: " + number + "\nhart\t\t: " + number + "\nisa\t\t: rv64imafdc" +
+                (has_v(model) ? "v" : "") +
+                "_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zawrs_zfa_zfh_zba_zbb_zbc_zbs\n"
+                "mmu\t\t: sv39\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\nmimpid\t\t: 0x0\n\n";
     }
     return text;
 }

@@ -125,11 +125,13 @@ void become_child(Thread& t, const Request& r) {
         raw_syscall(SYS_exit_group, 127);
     }
     t.process().threads = 1;
+    t.process().dying = false; // the parent may have been
     t.process().engine.set_single_threaded(true);
     t.refresh_tid();
     t.clear_child_tid = 0;
     t.robust_list = 0;
     if (r.flags & clear_sighand) t.signals().reset_handlers();
+    if (raw_syscall(SYS_getpid) == 1) release_fatal_signals(t.signals());
     set_registers(t, r);
     child_ids(t, r, false);
 }
@@ -238,7 +240,7 @@ i64 borrow_memory(Thread& t, const Request& r) {
     int pid = clone(borrowed_main, static_cast<u8*>(stack) + host_stack, int(flags | u64(r.exit_signal)), &b, &pidfd);
     int error = errno;
     // The child has its own memory now, or is dead; everything here is ours again.
-    if (t.process().debugger) t.process().debugger->vfork_done(t, pid);
+    if (t.process().debugger) t.process().debugger->vfork_done(t, b.thread ? &*b.thread : nullptr);
     b.thread.reset();
     set_current_thread(&t);
     ASAN_UNPOISON_MEMORY_REGION(stack, host_stack); // its frames never returned

@@ -341,8 +341,10 @@ i64 sys_keyctl(Thread& t, const Args& a) {
 i64 riscv_hwprobe(Thread& t, const Args& a) {
     if (a[4] != 0) return -EINVAL;
     if (a[2] == 0 && a[3] != 0) return -EINVAL;
-    constexpr u64 ext = (1 << 0) | (1 << 1) | (1 << 3) | (1 << 4) | (1 << 5) | (1 << 6) | // FD C ZBA ZBB ZBS ZICBOZ
-                        (1 << 7) | (1ull << 27) | (1ull << 32) | (1ull << 35);            // ZBC ZFH ZFA ZICOND
+    const bool has_v = t.abi().hwcap(t.process().options.cpu_model, 1) >> ('V' - 'A') & 1;
+    const u64 ext = u64{has_v} << 2 | (1 << 0) | (1 << 1) | (1 << 3) | (1 << 4) | (1 << 5) |
+                    (1 << 6) |                                             // FD C ZBA ZBB ZBS ZICBOZ
+                    (1 << 7) | (1ull << 27) | (1ull << 32) | (1ull << 35); // ZBC ZFH ZFA ZICOND
     for (u64 i = 0; i < a[1]; i++) {
         u8 raw[16];
         if (!t.memory().read(a[0] + 16 * i, raw, 16)) return -EFAULT;

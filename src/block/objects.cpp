@@ -1,4 +1,4 @@
-#include "block/secrets.hpp"
+#include "block/objects.hpp"
 #include <fstream>
 #include <sstream>
 

@@ -1,0 +1,81 @@
+// V: vsetvli, vsetivli, vsetvl. The RISC-V Instruction Set Manual, Volume I (20240411), 31.6.
+#include "isa/riscv/tables.hpp"
+#include "isa/riscv/vector.hpp"
+
+namespace mimic::isa::riscv {
+
+namespace {
+
+void set_vl(Rv& t, const I& i, Val vl) {
+    t.put(slot_vl, vl);
+    t.put(slot_vstart, t.imm(0));
+    t.x(i[rd], vl);
+}
+Val at_most(Rv& t, Val avl, u64 max) { return avl.ult(t.imm(max)).select(avl, t.imm(max)); }
+
+// Under a vtype that is known: the application's length from rs1, or as table 37 says when that is x0.
+void set_known(Rv& t, const I& i, u64 slot) {
+    t.put(slot_vtype, t.imm(slot));
+    if (!(slot & vtype_vill)) return set_vl(t, i, t.imm(0));
+    u64 max = vlmax(vconfig(mode_of_vtype(slot)));
+    if (i[rs1] != 0) return set_vl(t, i, at_most(t, t.x(i[rs1]), max));
+    set_vl(t, i, i[rd] != 0 ? t.imm(max) : at_most(t, t.get(slot_vl, Type::i64), max));
+}
+
+// All of a unit runs under one mode: goes on in line where the mode is that already, and else leaves.
+void go_on(Rv& t, u64 slot) {
+    const u32 others = t.mode() & ~mode_v, v = mode_of_vtype(slot), part = others | v << mode_v_at,
+              full = part | mode_v_full << mode_v_at;
+    auto is_all = [&] { return t.get(slot_vl, Type::i64) == i64(v ? vlmax(vconfig(v)) : ~u64{0}); };
+    if (t.mode() == full) return t.when(~is_all(), [&] { t.exit_to(t.next_pc(), part); });
+    if (v) t.when(is_all(), [&] { t.exit_to(t.next_pc(), full); });
+    if (t.mode() != part) t.exit_to(t.next_pc(), part);
+}
+
+void vsetvli(Rv& t, const I& i) {
+    u64 slot = vtype_slot(u64(i[zimm11]));
+    set_known(t, i, slot);
+    go_on(t, slot);
+}
+void vsetivli(Rv& t, const I& i) {
+    u64 slot = vtype_slot(u64(i[zimm10]));
+    t.put(slot_vtype, t.imm(slot));
+    u64 max = slot & vtype_vill ? vlmax(vconfig(mode_of_vtype(slot))) : 0;
+    set_vl(t, i, t.imm(std::min(u64(i[uimm]), max)));
+    go_on(t, slot);
+}
+
+// The code that follows depends on what rs2 holds: an exit for each vtype that may be.
+void vsetvl(Rv& t, const I& i) {
+    auto leave = [&](u64 slot) {
+        u32 mode = (t.mode() & ~mode_v) | mode_of_vtype(slot) << mode_v_at;
+        set_known(t, i, slot);
+        t.exit_to(t.next_pc(), mode);
+    };
+    for (u64 known = 0; known < 32; ++known) {
+        if (!vtype_slot(known)) continue;
+        Val asked = t.x(i[rs2]) & ~i64{0xc0};
+        t.when(asked == i64(known), [&] {
+            Val slot = t.x(i[rs2]) | i64(vtype_vill);
+            u32 mode = (t.mode() & ~mode_v) | mode_of_vtype(known | vtype_vill) << mode_v_at;
+            set_known(t, i, known | vtype_vill);
+            t.put(slot_vtype, slot);
+            t.exit_to(t.next_pc(), mode);
+        });
+    }
+    leave(0);
+}
+
+// clang-format off
+constexpr R rows[] = {
+    {"vsetvli  {rd}, {rs1}, {vtype11}",     "0 zimm11 rs1 111 rd 1010111",       vsetvli},
+    {"vsetivli {rd}, {uimm}, {vtype10}",    "11 zimm10 uimm 111 rd 1010111",     vsetivli},
+    {"vsetvl   {rd}, {rs1}, {rs2}",         "1000000 rs2 rs1 111 rd 1010111",    vsetvl},
+};
+// clang-format on
+
+} // namespace
+
+constinit const Table<RiscV> v_config{"V configuration", needs(Ext::v), rows};
+
+} // namespace mimic::isa::riscv
