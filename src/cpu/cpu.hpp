@@ -174,7 +174,9 @@ public:
     // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
     void set_breakpoint(u64 pc, bool on);
     // Gives all units that may go to a store, with the lock held; how many were made here so far.
-    void save_units(const std::function<void(const UnitToSave&)>& take);
+    // `ran`: places of which the store had no unit and that got none.
+    void save_units(const std::function<void(const UnitToSave&)>& take,
+                    const std::function<void(u64 pc, u32 mode)>& ran);
     u64 units_made() const;
     // What there is now is none of ours (UnitToSave::is_new).
     void units_are_saved();

@@ -47,12 +47,8 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
     t.code = code;
     t.bytes = u32(u.code.size());
-    t.guest_insns = u.head.guest_insns;
-    t.faults.reserve(u.faults.size());
-    for (const saved::Fault& f : u.faults) t.faults.push_back({f.offset, f.inst, u.head.low + f.pc, {}});
-    for (const saved::Owed& o : u.owed) t.faults[o.fault].owed = {o.what[0], o.what[1], o.what[2], o.what[3]};
-    t.references.reserve(u.references.size());
-    for (u32 r : u.references) t.references.push_back({r & ~saved::is_record, (r & saved::is_record) != 0});
+    t.stored_faults.assign(u.faults.begin(), u.faults.end());
+    t.stored_owed.assign(u.owed.begin(), u.owed.end());
     t.first_link = first_link;
     t.link_count = u32(u.edges.size());
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
@@ -132,17 +128,38 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     return Restored::yes;
 }
 
-bool CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
+CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     std::unique_lock lock(mutex);
     for (;;) {
-        if (find(mode, pc)) return true;
+        if (find(mode, pc)) return Stored::taken;
         const Restored r = restore(pc, mode);
-        if (r == Restored::no) return false;
-        if (r == Restored::no_room) {
-            if (cache->used() == 0) return false; // longer than a region
+        if (r == Restored::no_room && cache->used() != 0) { // else it is longer than a region
             next_region(lock);
+            continue;
         }
+        if (r == Restored::yes) continue;
+        if (options.store->has(pc, mode) == UnitStore::Has::ran) return Stored::ran;
+        if (ran.size() < most_ran) ran.push_back({pc, mode});
+        return Stored::nothing;
     }
+}
+
+// Of a fault at this offset of its code.
+jit::Emitted::Fault Translation::fault_at(u32 offset) const {
+    auto before = [offset](const auto& all) {
+        auto it = std::upper_bound(all.begin(), all.end(), offset, [](u32 o, const auto& f) { return o < f.offset; });
+        MIMIC_CHECK(it != all.begin(), "a fault at an instruction that may not fault");
+        return std::prev(it);
+    };
+    if (stored_faults.empty()) return *before(faults);
+    auto it = before(stored_faults);
+    jit::Emitted::Fault f{it->offset, it->inst, low + it->pc, {}};
+    const u32 number = u32(it - stored_faults.begin());
+    auto owed = std::lower_bound(stored_owed.begin(), stored_owed.end(), number,
+                                 [](const saved::Owed& o, u32 n) { return o.fault < n; });
+    if (owed != stored_owed.end() && owed->fault == number)
+        f.owed = {owed->what[0], owed->what[1], owed->what[2], owed->what[3]};
+    return f;
 }
 
 // Of a unit's code, for the store: the code itself and what it calls. False: a record can't be saved.
@@ -230,7 +247,8 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     return true;
 }
 
-void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take) {
+void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take,
+                           const std::function<void(u64 pc, u32 mode)>& ran) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
@@ -244,7 +262,9 @@ void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take) {
     UnitToSave u;
     for (const Region& r : s.regions)
         for (const auto& t : r.translations)
-            if (s.save(*t, u)) take(u);
+            if (t->made != 0 && s.save(*t, u)) take(u);
+    for (auto [pc, mode] : s.ran)
+        if (!s.find(mode, pc)) ran(pc, mode);
 }
 
 void CodeSpace::units_are_saved() {

@@ -78,6 +78,10 @@ public:
     virtual ~UnitStore() = default;
     // The bytes of a unit with an entry at pc, which are as they were saved; empty: there is none. They stay until the next call.
     virtual std::span<const u8> find(u64 pc, u32 mode) = 0;
+    // What is said to be kept for pc, nothing of which is looked at: a unit with an entry there, or that the place ran in an
+    // earlier process, too seldom for a translation.
+    enum class Has : u8 { nothing, ran, unit };
+    virtual Has has(u64 pc, u32 mode) = 0;
 };
 
 } // namespace mimic::cpu

@@ -85,7 +85,7 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     return n;
 }
 
-bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base) {
+bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent) {
     std::unique_lock lock(mutex);
     auto found = [&] {
         Node* n = find(mode, place);
@@ -100,7 +100,7 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base)
                 continue;
             }
         }
-        Made made = translate(pc, mode, place, second, base);
+        Made made = translate(pc, mode, place, second, base, extent);
         if (made == Made::reaches_on) return false;
         if (made == Made::no_room) next_region(lock);
     }
@@ -174,7 +174,8 @@ u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
            (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
-isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
+isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent extent) {
+    const bool whole = extent == Extent::whole;
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
     bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
@@ -186,6 +187,10 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
     if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
+    if (extent == Extent::ran) {
+        l.only_met = true;
+        l.met = [this, mode](u64 at) { return met.has(at) || options.store->has(at, mode) == UnitStore::Has::ran; };
+    }
     return l;
 }
 
@@ -203,7 +208,8 @@ void CodeSpace::Impl::place_ranges(Translation& t) {
     }
 }
 
-CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole) {
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent) {
+    const bool whole = extent == Extent::whole;
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
     bool remember = false; // the bytes that it is made from
@@ -217,7 +223,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
     if (region_is_full()) return Made::no_room;
     for (;;) {
         if (check && whole) return Made::yes;
-        limits = limits_at(pc, place, whole);
+        limits = limits_at(pc, mode, place, extent);
         if (second) limits.one_insn = true;
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
@@ -374,7 +380,7 @@ void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
     for (;;) {
         Node* n = find(mode, place);
         if (!n || n->second || n->translation->whole || n->translation->checked) return;
-        if (translate(pc, mode, place, 0, base, true) != Made::no_room) return;
+        if (translate(pc, mode, place, 0, base, Extent::whole) != Made::no_room) return;
         next_region(lock);
     }
 }

@@ -45,10 +45,14 @@ struct Translation {
     std::vector<u32> incoming;               // link words that point or pointed into it
     u32 first_link = 0, link_count = 0;      // of its own
     std::vector<jit::Emitted::Fault> faults;
+    std::vector<saved::Fault> stored_faults; // instead, of a unit from the store
+    std::vector<saved::Owed> stored_owed;
     u64 made = 0;                                    // of the units made here, in order; 0: from the store
     u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
     std::vector<jit::Emitted::Reference> references; // with a store
     std::unique_ptr<ir::Unit> unit;                  // for the interpreter
+
+    jit::Emitted::Fault fault_at(u32 offset) const;
 };
 
 // An entry of the look-up table. Freed with its region.
@@ -113,6 +117,9 @@ struct CodeSpace::Impl {
     ir::Unit checked;    // the unit with its check
     std::string text;    // of host code
     u64 older_units = 0; // Translation::made of the last one that is the parent's
+    // With a store: what it had no unit of when it was met. What gets none here, either, is saved as having run.
+    static constexpr u32 most_ran = 1 << 16;
+    std::vector<std::pair<u64, u32>> ran; // pc, mode
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -203,16 +210,18 @@ struct CodeSpace::Impl {
     Node* find(u32 mode, u64 place, u64 second = 0) const;
     bool exists(u32 mode, u64 place) const { return named.has(place) && find(mode, place); }
     enum class Made : u8 { yes, no_room, reaches_on };
+    // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.
+    enum class Extent : u8 { usual, whole, ran };
     // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
     // must be told. pc counts from `base`.
-    bool provide(u64 pc, u32 mode, u64 place, u64 second, u64 base);
-    Made translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole = false);
+    bool provide(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent = Extent::usual);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent = Extent::usual);
     void make_whole(u64 pc, u32 mode, u64 place, u64 base);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
     bool stops_at(u64 pc) const;
     u32 flavour_at(u64 pc, u64 place); // of the code there, and what bounds a unit that begins there
-    isa::Limits limits_at(u64 pc, u64 place, bool whole = false);
+    isa::Limits limits_at(u64 pc, u32 mode, u64 place, Extent extent = Extent::usual);
     bool takes_tags(u64 place) const;
     void note_tag(Translation& t);
     jit::AddressModel address_model() const;
@@ -230,7 +239,13 @@ struct CodeSpace::Impl {
 
     // restore.cpp
     enum class Restored : u8 { yes, no, no_room };
-    bool take_stored(u64 pc, u32 mode); // true: there is a unit at pc now
+    // Of code that is met: there is a unit at pc now; there is none; nor was there in an earlier process, which came here, too.
+    enum class Stored : u8 { taken, nothing, ran };
+    Stored take_stored(u64 pc, u32 mode);
+    // A child that was just forked does without, as it does without translations.
+    bool looks_in_store(u64 place) const {
+        return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
+    }
     Restored restore(u64 pc, u32 mode);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);

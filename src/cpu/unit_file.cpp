@@ -98,19 +98,29 @@ std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch) const {
     return unit;
 }
 
-std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
+u32 UnitFile::place_of(u64 pc, u32 mode) const {
     Bucket b;
     const u32 first = unit_bucket(pc, mode);
-    for (u32 n = first; n != first + most_probes && bucket(n, b); ++n) {
-        if (b.pc != pc || b.mode != mode) continue;
-        const std::span<const u8> unit = blob(b.at, scratch);
-        SavedUnit u;
-        const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
-                           std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
-        if (sound) return unit;
-        ++bad;
-        return {};
-    }
+    for (u32 n = first; n != first + most_probes && bucket(n, b); ++n)
+        if (b.pc == pc && b.mode == mode) return b.at;
+    return 0;
+}
+
+UnitStore::Has UnitFile::has(u64 pc, u32 mode) const {
+    using enum UnitStore::Has;
+    const u32 at = place_of(pc, mode);
+    return at == 0 ? nothing : at == Bucket::ran ? ran : unit;
+}
+
+std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
+    const u32 at = place_of(pc, mode);
+    if (at <= Bucket::ran) return {};
+    const std::span<const u8> unit = blob(at, scratch);
+    SavedUnit u;
+    const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
+                       std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
+    if (sound) return unit;
+    ++bad;
     return {};
 }
 
@@ -118,7 +128,7 @@ std::vector<u32> UnitFile::all_places() const {
     std::vector<u32> all;
     Bucket b;
     for (u32 n = 0; n < header_.buckets; ++n)
-        if (bucket(n, b)) all.push_back(b.at);
+        if (bucket(n, b) && b.at != Bucket::ran) all.push_back(b.at);
     std::sort(all.begin(), all.end());
     all.erase(std::unique(all.begin(), all.end()), all.end());
     return all;
@@ -145,7 +155,7 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
 
 std::vector<u8> UnitFileWriter::finish() {
     std::vector<Bucket> entries = own_; // these come first: so each unit is found by its own
-    entries.insert(entries.end(), inner_.begin(), inner_.end());
+    for (const auto* more : {&inner_, &ran_}) entries.insert(entries.end(), more->begin(), more->end());
     const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries.size()) * 2, 16));
     std::vector<Bucket> table(buckets);
     const u32 start = u32((sizeof(FileHeader) + u64(buckets) * sizeof(Bucket) + 15) / 16);
@@ -155,7 +165,7 @@ std::vector<u8> UnitFileWriter::finish() {
             Bucket& b = table[n & (buckets - 1)];
             if (b.at != 0 && b.pc == e.pc && b.mode == e.mode) break;
             if (b.at != 0) continue;
-            b = {e.pc, e.mode, e.at + start};
+            b = {e.pc, e.mode, e.at == Bucket::ran ? e.at : e.at + start}; // no blob begins at 16 of blobs_
             break;
         }
     }

@@ -17,7 +17,7 @@
 namespace mimic::cpu {
 
 struct FileHeader {
-    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 1};
+    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 2};
     u8 magic[8];
     Sha256Digest key; // of all that units depend on
     u64 bytes;        // of the file
@@ -27,7 +27,8 @@ struct FileHeader {
 struct Bucket {
     u64 pc = 0;
     u32 mode = 0;
-    u32 at = 0; // of a blob, in 16 bytes; 0: empty
+    static constexpr u32 ran = 1;
+    u32 at = 0; // of a blob, in 16 bytes; 0: empty; `ran`: there is none, but the place ran
 };
 struct BlobHeader {
     Sha256Digest hash;
@@ -52,11 +53,20 @@ public:
     u64 bytes() const { return bytes_.size(); }
     // The bytes of a unit, in `scratch`; empty: there is none at pc, or it is not what was saved (`bad` is raised).
     std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
+    // What the table says of pc.
+    UnitStore::Has has(u64 pc, u32 mode) const;
     // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all.
     template <class F>
     void for_each(UnitBytes& scratch, F f) const {
         std::vector<u32> places = all_places();
         for (u32 at : places) f(blob(at, scratch));
+    }
+    // Each place of which it is only known that it ran: f(pc, mode).
+    template <class F>
+    void for_each_ran(F f) const {
+        Bucket b;
+        for (u32 n = 0; n < header_.buckets; ++n)
+            if (bucket(n, b) && b.at == Bucket::ran) f(b.pc, b.mode);
     }
 
 private:
@@ -64,6 +74,7 @@ private:
     std::vector<u32> all_places() const;
     std::span<const u8> blob(u32 at, UnitBytes& scratch) const;
     bool bucket(u32 n, Bucket& out) const;
+    u32 place_of(u64 pc, u32 mode) const; // Bucket::at; 0: none
 
     std::span<const u8> bytes_;
     bool mapped_ = false;
@@ -76,6 +87,11 @@ public:
     explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
     // False: there is one with its first entry already, or it is none.
     bool add(std::span<const u8> unit);
+    // A place that ran and has no unit; what is beyond `most_ran` is left out.
+    static constexpr u32 most_ran = 1 << 16;
+    void add_ran(u64 pc, u32 mode) {
+        if (ran_.size() < most_ran) ran_.push_back({pc, mode, Bucket::ran});
+    }
     u32 units() const { return units_; }
     u64 bytes() const { return blobs_.size(); }
     std::vector<u8> finish();
@@ -86,6 +102,7 @@ private:
     Sha256Digest key_;
     std::vector<u8> blobs_;
     std::vector<Bucket> own_, inner_;     // entries; `at` within blobs_
+    std::vector<Bucket> ran_;
     std::set<std::pair<u64, u32>> known_; // first entries
     u32 units_ = 0;
 };

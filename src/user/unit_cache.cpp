@@ -183,6 +183,12 @@ std::span<const u8> UnitCache::find(u64 pc, u32 mode) {
     return unit;
 }
 
+cpu::UnitStore::Has UnitCache::has(u64 pc, u32 mode) {
+    std::lock_guard lock(mutex_);
+    Place* p = place_of(pc);
+    return p && p->file ? p->file->has(pc, mode) : Has::nothing;
+}
+
 void UnitCache::after_fork(cpu::CodeSpace& space) {
     forked_ = true;
     parents_units_ = space.units_made();
@@ -193,14 +199,20 @@ void UnitCache::save(cpu::CodeSpace& space) {
     if (space.units_made() - parents_units_ < least_new_units) return;
     NoSignals quiet;
     std::map<const Place*, Group> groups;
-    space.save_units([&](const cpu::UnitToSave& u) {
+    auto take = [&](const cpu::UnitToSave& u) {
         std::lock_guard lock(mutex_);
         const Place* p = place_of(u.head.low);
         auto m = p ? memory_.mapping(u.head.low) : std::nullopt;
         if (!m || u.head.high > m->end) return;
         Group& g = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)}).first->second;
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
-    });
+    };
+    auto ran = [&](u64 pc, u32 mode) { // after all units
+        std::lock_guard lock(mutex_);
+        auto g = groups.find(place_of(pc));
+        if (g != groups.end()) g->second.writer.add_ran(pc, mode);
+    };
+    space.save_units(take, ran);
     std::erase_if(groups, [this](auto& entry) {
         const Place& p = *entry.first;
         const u32 all = std::max(entry.second.writer.units(), p.file ? p.file->units() : 0);
@@ -218,10 +230,12 @@ void UnitCache::save(cpu::CodeSpace& space) {
 void UnitCache::write(Group& g, int directory) {
     const Place& p = *g.place;
     u32 bad = 0;
-    if (auto now = cpu::UnitFile::open(directory, p.name, p.key))
+    if (auto now = cpu::UnitFile::open(directory, p.name, p.key)) {
         now->for_each(scratch_, [&](std::span<const u8> unit) {
             if (g.writer.bytes() < most_file_bytes) bad += !g.writer.add(unit) && unit.empty();
         });
+        now->for_each_ran([&](u64 pc, u32 mode) { g.writer.add_ran(pc, mode); });
+    }
     auto done = g.writer.write(directory, p.name);
     if (done)
         log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),

@@ -49,6 +49,7 @@ public:
     void add_to_key(std::string_view text) { settings_.key += text; }
 
     std::span<const u8> find(u64 pc, u32 mode) override;
+    Has has(u64 pc, u32 mode) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
     // In a forked child: what its parent translated is the parent's to write.
