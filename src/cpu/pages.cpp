@@ -57,7 +57,8 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
     Watch all = Watch::as_before;
     for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
         CodePage& page = pages[number];
-        Watch w = source.protect_code(number << page_bits, page.busy);
+        const bool watched = page.hashed && !page.busy; // else nobody would believe the hash
+        Watch w = watched ? Watch::as_before : source.protect_code(number << page_bits, page.busy);
         if (w == Watch::not_watched && !page.busy) make_busy(page);
         if (w != Watch::as_before) page.hashed = false;
         if (w == Watch::from_now && options.paged) unsettle(number, page);

@@ -49,6 +49,7 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
     t.bytes = u32(u.code.size());
     t.stored_faults.assign(u.faults.begin(), u.faults.end());
     t.stored_owed.assign(u.owed.begin(), u.owed.end());
+    t.stored_entries.assign(u.entries.begin(), u.entries.end());
     t.first_link = first_link;
     t.link_count = u32(u.edges.size());
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
@@ -86,9 +87,21 @@ const Sha256Digest& CodeSpace::Impl::hash_of(u64 number) {
     return page.hash;
 }
 
+// Is there an entry at pc in a unit that was taken already?
+bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode) {
+    const u64 own = options.store->unit_of(pc, mode);
+    Node* n = own != 0 && own != pc ? find(mode, own) : nullptr;
+    if (!n) return false;
+    Translation& t = *n->translation;
+    for (const saved::Entry& e : t.stored_entries)
+        if (t.low + e.pc == pc) return add_node(pc, e.block, t.code + e.offset, &t) != nullptr;
+    return false;
+}
+
 // A unit of the store that may be entered at pc becomes ours. User mode only, where places are pcs.
 CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     if (guards || breakpoint_count) return Restored::no;
+    if (enter_restored(pc, mode)) return Restored::yes;
     SavedUnit u;
     if (!parse_saved_unit(options.store->find(pc, mode), u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
@@ -120,8 +133,9 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     cache->commit(u.code.size());
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
-    for (const saved::Entry& e : u.entries)
-        if (!find(mode, u.pc_of(e))) add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
+    for (const saved::Entry& e : u.entries) // the others when somebody comes: most are never entered
+        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !find(mode, u.pc_of(e)))
+            add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
     ++counters.restored;
     if (options.on_code) options.on_code(options.owner, t->code, t->bytes, t->pc);
     regions[current].translations.push_back(std::move(t));
@@ -247,22 +261,39 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     return true;
 }
 
-void CodeSpace::save_units(const std::function<void(const UnitToSave&)>& take,
+void CodeSpace::new_units(const std::function<void(u64 low)>& take) const {
+    const Impl& s = *impl_;
+    std::lock_guard lock(s.mutex);
+    for (const Region& r : s.regions)
+        for (const auto& t : r.translations)
+            if (t->made > s.older_units && t->valid) take(t->low);
+}
+
+void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
+                           const std::function<void(const UnitToSave&)>& take,
                            const std::function<void(u64 pc, u32 mode)>& ran) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
     // Writes by way of other mappings and of the file nobody tells: a page must be what it was when its code was translated.
-    for (auto& [number, page] : s.pages) {
-        if (!page.hashed) continue;
-        const Sha256Digest then = page.hash;
-        page.hashed = false;
-        page.hashed = s.hash_of(number) == then;
-    }
+    std::unordered_set<u64> checked;
+    auto check = [&](u64 low, u64 high) {
+        for (u64 n = low >> Impl::page_bits; high > low && n <= (high - 1) >> Impl::page_bits; ++n) {
+            auto page = s.pages.find(n);
+            if (page == s.pages.end() || !page->second.hashed || !checked.insert(n).second) continue;
+            const Sha256Digest then = page->second.hash;
+            page->second.hashed = false;
+            page->second.hashed = s.hash_of(n) == then;
+        }
+    };
     UnitToSave u;
     for (const Region& r : s.regions)
-        for (const auto& t : r.translations)
-            if (t->made != 0 && s.save(*t, u)) take(u);
+        for (const auto& t : r.translations) {
+            if (t->made == 0 || !t->valid || !wanted(t->low)) continue;
+            check(t->low, t->high);
+            for (const ExitFlags::Range& range : t->relies_on) check(range.low, range.high);
+            if (s.save(*t, u)) take(u);
+        }
     for (auto [pc, mode] : s.ran)
         if (!s.find(mode, pc)) ran(pc, mode);
 }

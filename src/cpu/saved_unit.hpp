@@ -82,6 +82,8 @@ public:
     // earlier process, too seldom for a translation.
     enum class Has : u8 { nothing, ran, unit };
     virtual Has has(u64 pc, u32 mode) = 0;
+    // Where the unit begins that find() would give, said by bytes that nobody checked; 0: there is none.
+    virtual u64 unit_of(u64 pc, u32 mode) = 0;
 };
 
 } // namespace mimic::cpu

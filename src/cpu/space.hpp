@@ -47,6 +47,7 @@ struct Translation {
     std::vector<jit::Emitted::Fault> faults;
     std::vector<saved::Fault> stored_faults; // instead, of a unit from the store
     std::vector<saved::Owed> stored_owed;
+    std::vector<saved::Entry> stored_entries;        // those without a node, too
     u64 made = 0;                                    // of the units made here, in order; 0: from the store
     u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
     std::vector<jit::Emitted::Reference> references; // with a store
@@ -247,6 +248,7 @@ struct CodeSpace::Impl {
         return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
     }
     Restored restore(u64 pc, u32 mode);
+    bool enter_restored(u64 pc, u32 mode);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
     void note_bytes(const Translation& t);

@@ -55,6 +55,7 @@ public:
     std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
     // What the table says of pc.
     UnitStore::Has has(u64 pc, u32 mode) const;
+    u64 unit_of(u64 pc, u32 mode) const;
     // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all.
     template <class F>
     void for_each(UnitBytes& scratch, F f) const {
@@ -101,7 +102,7 @@ public:
 private:
     Sha256Digest key_;
     std::vector<u8> blobs_;
-    std::vector<Bucket> own_, inner_;     // entries; `at` within blobs_
+    std::vector<Bucket> own_, inner_; // entries; `at` within blobs_
     std::vector<Bucket> ran_;
     std::set<std::pair<u64, u32>> known_; // first entries
     u32 units_ = 0;

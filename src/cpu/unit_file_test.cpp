@@ -87,6 +87,30 @@ TEST_F(UnitFiles, GiveWhatWasSavedByEachEntry) {
     EXPECT_EQ(bad, 0u);
 }
 
+TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
+    using enum UnitStore::Has;
+    UnitFileWriter w = writer();
+    w.add_ran(0x4000, 1);
+    w.add_ran(0x2008, 1); // a unit has an entry there
+    const auto bytes = w.finish();
+    auto f = UnitFile::read(bytes, key);
+    ASSERT_TRUE(f);
+    EXPECT_EQ(f->has(0x4000, 1), ran);
+    EXPECT_EQ(f->has(0x4000, 0), nothing);
+    EXPECT_EQ(f->has(0x2008, 1), unit);
+    EXPECT_EQ(f->unit_of(0x2008, 1), 0x2000u);
+    EXPECT_EQ(f->unit_of(0x4000, 1), 0u);
+    UnitBytes scratch;
+    u32 bad = 0, all = 0;
+    EXPECT_TRUE(f->find(0x4000, 1, scratch, bad).empty());
+    EXPECT_EQ(bad, 0u);
+    f->for_each(scratch, [&](std::span<const u8> unit) { all += !unit.empty(); });
+    EXPECT_EQ(all, 3u);
+    std::vector<u64> places;
+    f->for_each_ran([&](u64 pc, u32) { places.push_back(pc); });
+    EXPECT_EQ(places, std::vector<u64>{0x4000});
+}
+
 TEST_F(UnitFiles, FindUnitsByTheirOwnEntryFirst) {
     UnitFileWriter w(key);
     const auto within = unit_at(0x1008, 4);

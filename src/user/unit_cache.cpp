@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <map>
+#include <set>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ namespace mimic::user {
 namespace {
 
 // Worth a new version of a file: so many units, and a share of what there is.
-constexpr u32 least_new_units = 16, share_of_all = 16;
+constexpr u32 least_new_units = 8, share_of_all = 32;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr time_t temporary_seconds = 600;
 
@@ -189,16 +190,44 @@ cpu::UnitStore::Has UnitCache::has(u64 pc, u32 mode) {
     return p && p->file ? p->file->has(pc, mode) : Has::nothing;
 }
 
+u64 UnitCache::unit_of(u64 pc, u32 mode) {
+    std::lock_guard lock(mutex_);
+    Place* p = place_of(pc);
+    return p && p->file ? p->file->unit_of(pc, mode) : 0;
+}
+
 void UnitCache::after_fork(cpu::CodeSpace& space) {
     forked_ = true;
     parents_units_ = space.units_made();
     space.units_are_saved();
 }
 
+// Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
+// what is enough rises with what there is.
+std::set<const UnitCache::Place*> UnitCache::places_to_write(const cpu::CodeSpace& space) {
+    std::map<const Place*, u32> made;
+    space.new_units([&](u64 low) {
+        std::lock_guard lock(mutex_);
+        if (const Place* p = place_of(low)) ++made[p];
+    });
+    std::set<const Place*> chosen;
+    for (auto [p, units] : made) {
+        const u32 there = p->file ? p->file->units() : forked_ ? units : 0;
+        if (units >= least_new_units + there / share_of_all) chosen.insert(p);
+    }
+    return chosen;
+}
+
 void UnitCache::save(cpu::CodeSpace& space) {
     if (space.units_made() - parents_units_ < least_new_units) return;
     NoSignals quiet;
+    const std::set<const Place*> chosen = places_to_write(space);
+    if (chosen.empty()) return;
     std::map<const Place*, Group> groups;
+    auto wanted = [&](u64 low) {
+        std::lock_guard lock(mutex_);
+        return chosen.contains(place_of(low));
+    };
     auto take = [&](const cpu::UnitToSave& u) {
         std::lock_guard lock(mutex_);
         const Place* p = place_of(u.head.low);
@@ -212,12 +241,8 @@ void UnitCache::save(cpu::CodeSpace& space) {
         auto g = groups.find(place_of(pc));
         if (g != groups.end()) g->second.writer.add_ran(pc, mode);
     };
-    space.save_units(take, ran);
-    std::erase_if(groups, [this](auto& entry) {
-        const Place& p = *entry.first;
-        const u32 all = std::max(entry.second.writer.units(), p.file ? p.file->units() : 0);
-        return entry.second.made_here < least_new_units + (p.file || forked_ ? all / share_of_all : 0);
-    });
+    space.save_units(wanted, take, ran);
+    std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
     if (groups.empty()) return;
     auto directory = open_cache_directory(settings_.directory, true);
     if (!directory) return log("cache: not written: " + directory.error().message() + "\n");

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ public:
 
     std::span<const u8> find(u64 pc, u32 mode) override;
     Has has(u64 pc, u32 mode) override;
+    u64 unit_of(u64 pc, u32 mode) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
     // In a forked child: what its parent translated is the parent's to write.
@@ -69,6 +71,7 @@ private:
         u32 made_here = 0;
     };
     Place* place_of(u64 pc);
+    std::set<const Place*> places_to_write(const cpu::CodeSpace& space);
     void open(Place& p);
     void write(Group& g, int directory);
     void log(const std::string& text) const {
