@@ -377,8 +377,8 @@ Translation* Cpu::locate_fault() {
     u32 offset = u32(header_->host_pc - u64(t->code));
     const jit::Emitted::Fault fault = t->fault_at(offset);
     header_->pc = header_->code_base + fault.pc;
+    header_->mode = fault.mode;
     s.backend->settle(header_, fault.owed);
-    header_->mode = t->mode;
     header_->fault_address -= s.options.guest_base;
     return t;
 }

@@ -167,7 +167,7 @@ jit::Emitted::Fault Translation::fault_at(u32 offset) const {
     };
     if (stored_faults.empty()) return *before(faults);
     auto it = before(stored_faults);
-    jit::Emitted::Fault f{it->offset, it->inst, low + it->pc, {}};
+    jit::Emitted::Fault f{it->offset, it->mode, low + it->pc, {}};
     const u32 number = u32(it - stored_faults.begin());
     auto owed = std::lower_bound(stored_owed.begin(), stored_owed.end(), number,
                                  [](const saved::Owed& o, u32 n) { return o.fault < n; });
@@ -240,11 +240,11 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     saved::Head& h = out.head;
     h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
     for (const jit::Emitted::Fault& f : t.faults) {
-        if (f.inst > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
+        if (f.mode > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
         const jit::Emitted::Owed& o = f.owed;
         if (o.nans | o.f64 | o.bare | o.late)
             append(owed, saved::Owed{h.faults, {o.nans, o.f64, o.bare, o.late}}), ++h.owed;
-        append(faults, saved::Fault{f.offset, u16(f.pc - t.low), u16(f.inst)});
+        append(faults, saved::Fault{f.offset, u16(f.pc - t.low), u16(f.mode)});
         ++h.faults;
     }
     h.guest_insns = t.guest_insns, h.whole = t.whole;

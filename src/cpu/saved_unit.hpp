@@ -42,7 +42,7 @@ struct Entry {
 struct Fault { // jit::Emitted::Fault
     u32 offset = 0;
     u16 pc = 0; // from low on
-    u16 inst = 0;
+    u16 mode = 0;
 };
 struct Owed { // of a fault by number, when it isn't 0
     u32 fault = 0;

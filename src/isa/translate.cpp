@@ -115,6 +115,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
 }
 
 void Translator::returns_to(u64 pc, u32 mode) {
+    if (mode != unit_.key.mode) return; // a unit is entered under its own
     BlockId b = block_at(pc, mode);
     if (b != ir::none) unit_.blocks[b].entry = true;
 }

@@ -56,10 +56,15 @@ class Emulator:
     name: str
     program: dict  # guest -> file
     words: tuple = ()
+    vectors: str = ""  # the model of RISC-V that has vectors, for -cpu
 
     def command(self, row):
-        sysroot = ["-L", row.sysroot] if row.sysroot else []
-        return [self.program[row.guest], *self.words, *sysroot, *row.command]
+        words = [*self.words]
+        if row.vectors:
+            words += ["-cpu", self.vectors]
+        if row.sysroot:
+            words += ["-L", row.sysroot]
+        return [self.program[row.guest], *words, *row.command]
 
     def there(self, guest):
         return Path(self.program[guest]).exists()
@@ -67,11 +72,13 @@ class Emulator:
 
 def emulators(options):
     mimic = Path(options.mimic) if options.mimic else mimic_program()
-    columns = [Emulator("mimic", dict.fromkeys(corpus.GUESTS, mimic), ("run", *options.mimic_option))]
+    columns = [Emulator("mimic", dict.fromkeys(corpus.GUESTS, mimic), ("run", *options.mimic_option), "rv64,v=on")]
     if not options.no_references:
-        columns.append(Emulator("qemu 7.2", {guest: Path(f"/usr/bin/qemu-{guest}") for guest in corpus.GUESTS}))
+        columns.append(Emulator("qemu 7.2", {guest: Path(f"/usr/bin/qemu-{guest}") for guest in corpus.GUESTS},
+                                vectors="rv64,v=on,vext_spec=v1.0"))
         newer = inputs.INPUTS / "qemu-10" / "usr/bin"
-        columns.append(Emulator("qemu 10.0", {guest: newer / f"qemu-{guest}" for guest in corpus.GUESTS}))
+        columns.append(Emulator("qemu 10.0", {guest: newer / f"qemu-{guest}" for guest in corpus.GUESTS},
+                                vectors="rv64,v=on"))
     return columns
 
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 
 import inputs
-from common import BUILD, ROOT, DevError, run, say
+from common import BUILD, ROOT, DevError, output, run, say
 
 GUESTS = ("riscv64", "aarch64")
 PROGRAMS = ROOT / "bench" / "programs"
@@ -34,6 +34,7 @@ class Row:
     native_environment: dict = field(default_factory=dict)
     stdin: object = None
     repeat: int = 1
+    vectors: bool = False  # the guest's processor must have its vector extension, which its default model lacks
 
 
 def header(path):
@@ -55,21 +56,43 @@ def sources():
     return sorted([*PROGRAMS.glob("*.c"), *PROGRAMS.glob("*.cpp"), cold])
 
 
+def vector_compiler():
+    """The words that compile C to assembly with RISC-V's vectors: gcc 12 makes none, so Debian 13's compiler does it."""
+    root = inputs.INPUTS / "sysroot" / "amd64"
+    prefix = COMPILERS["riscv64"][0]
+    own = output([prefix + "gcc", "-print-file-name=include"]).strip()
+    return [root / "usr/lib64/ld-linux-x86-64.so.2", "--library-path", root / "usr/lib/x86_64-linux-gnu",
+            root / "usr/libexec/gcc-cross/riscv64-linux-gnu/14/cc1", "-quiet", "-isystem", own,
+            "-isystem", "/usr/riscv64-linux-gnu/include", "-march=rv64gcv", "-mabi=lp64d"]
+
+
+def needs_vectors(kind, target):
+    return kind == "simd" and target == "riscv64"
+
+
 def build(source, target):
     """Compiles a program for a guest or "native" unless that was done with the same words and text; returns the file."""
     program = OUT / target / source.stem
     prefix, *more = COMPILERS[target]
     plain_c = source.suffix == ".c"
-    compiler = prefix + ("gcc" if plain_c else "g++")
-    words = [compiler, *FLAGS, *more, "-std=gnu17" if plain_c else "-std=gnu++20", f"-I{PROGRAMS}", source,
-             "-o", program, "-lm"]
-    text = " ".join(map(str, words)).encode() + source.read_bytes() + b"".join(
+    compiler = [prefix + ("gcc" if plain_c else "g++")]
+    standard = "-std=gnu17" if plain_c else "-std=gnu++20"
+    steps = []
+    compiled = source
+    if needs_vectors(header(source)[0], target):
+        compiled = program.with_name(program.name + ".s")
+        flags = [word for word in FLAGS if word not in ("-static", "-pthread")]
+        steps.append([*vector_compiler(), *flags, standard, f"-I{PROGRAMS}", source, "-o", compiled])
+        more = ["-march=rv64gcv"]
+    steps.append([*compiler, *FLAGS, *more, standard, f"-I{PROGRAMS}", compiled, "-o", program, "-lm"])
+    text = " ".join(str(word) for step in steps for word in step).encode() + source.read_bytes() + b"".join(
         path.read_bytes() for path in sorted(PROGRAMS.glob("*.h")))
     stamp = program.with_name(program.name + ".stamp")
     digest = hashlib.sha256(text).hexdigest()
     if not program.exists() or not stamp.exists() or stamp.read_text() != digest:
         program.parent.mkdir(parents=True, exist_ok=True)
-        run(words)
+        for words in steps:
+            run(words)
         stamp.write_text(digest)
     return program
 
@@ -81,7 +104,7 @@ def own_rows(guest, options):
             continue
         arguments = [] if kind == "start" else [quick if options.quick else size]
         yield Row(source.stem, kind, guest, [build(source, guest), *arguments], [build(source, "native"), *arguments],
-                  repeat=20 if kind == "start" else 1)
+                  repeat=20 if kind == "start" else 1, vectors=needs_vectors(kind, guest))
 
 
 def translated_instructions(program):

@@ -72,6 +72,19 @@ struct ModeFields {
 // 6: vl is VLMAX and vstart is 0, so that instructions without a mask have whole registers.
 inline constexpr u32 mode_v_at = 9, mode_v = 127 << mode_v_at, mode_v_valid = 32, mode_v_full = 64;
 constexpr u32 mode_of_vtype(u64 slot) { return slot & vtype_vill ? u32(slot & 31) | mode_v_valid : 0; }
+// vtype as numbers: log2 of SEW in bytes and of LMUL.
+struct VConfig {
+    bool valid = false;
+    i32 sew = 0, lmul = 0;
+};
+constexpr VConfig vconfig(u32 mode) { // mode_of_vtype
+    i32 lmul = i32(mode & 7);
+    return {bool(mode & mode_v_valid), i32(mode >> 3 & 3), lmul < 4 ? lmul : lmul - 8};
+}
+constexpr u64 vlmax(VConfig c) {
+    u64 elements = vlen_bytes >> c.sew;
+    return c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
+}
 inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
 constexpr u32 mode_of(const ModeFields& f) {
     return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6 |
@@ -204,6 +217,11 @@ struct RiscV {
                 .fs = u8(mode & (mode_fs_off | mode_fs_clean)),
                 .v = u8(mode >> mode_v_at & 127)};
     }
+    // vset{i}vli's: the vtype that it sets, and the guess that vl is VLMAX behind it; code behind it goes on in line when it was right.
+    static u32 next_mode(u32 mode, const Insn<RiscV>& i) {
+        return (i.bits & 0x8000707f) == 0x7057 || (i.bits & 0xc000707f) == 0xc0007057 ? mode_after_vset(mode, i) : mode;
+    }
+    static u32 mode_after_vset(u32 mode, const Insn<RiscV>& i); // v_config.cpp
     static void illegal(Rv& t) { t.illegal(); }
     static void emit(Rv& t, const Insn<RiscV>& i) {
         if (i.context.fs && !may_use_fp(t, i)) return;

@@ -8,10 +8,13 @@ namespace {
 
 void set_vl(Rv& t, const I& i, Val vl) {
     t.put(slot_vl, vl);
-    t.put(slot_vstart, t.imm(0));
+    if (!is_full(i)) t.put(slot_vstart, t.imm(0));
     t.x(i[rd], vl);
 }
-Val at_most(Rv& t, Val avl, u64 max) { return avl.ult(t.imm(max)).select(avl, t.imm(max)); }
+Val at_most(Rv& t, Val avl, u64 max) {
+    if (avl.is_const()) return t.imm(std::min(avl.const_value(), max));
+    return avl.ult(t.imm(max)).select(avl, t.imm(max));
+}
 
 // Under a vtype that is known: the application's length from rs1, or as table 37 says when that is x0.
 void set_known(Rv& t, const I& i, u64 slot) {
@@ -19,17 +22,17 @@ void set_known(Rv& t, const I& i, u64 slot) {
     if (!(slot & vtype_vill)) return set_vl(t, i, t.imm(0));
     u64 max = vlmax(vconfig(mode_of_vtype(slot)));
     if (i[rs1] != 0) return set_vl(t, i, at_most(t, t.x(i[rs1]), max));
-    set_vl(t, i, i[rd] != 0 ? t.imm(max) : at_most(t, t.get(slot_vl, Type::i64), max));
+    Val present = is_full(i) ? t.imm(vlmax(vconfig(i))) : t.get(slot_vl, Type::i64);
+    set_vl(t, i, i[rd] != 0 ? t.imm(max) : at_most(t, present, max));
 }
 
-// All of a unit runs under one mode: goes on in line where the mode is that already, and else leaves.
+// The mode is what next_mode guessed: leaves where vl turns out otherwise.
 void go_on(Rv& t, u64 slot) {
-    const u32 others = t.mode() & ~mode_v, v = mode_of_vtype(slot), part = others | v << mode_v_at,
-              full = part | mode_v_full << mode_v_at;
-    auto is_all = [&] { return t.get(slot_vl, Type::i64) == i64(v ? vlmax(vconfig(v)) : ~u64{0}); };
-    if (t.mode() == full) return t.when(~is_all(), [&] { t.exit_to(t.next_pc(), part); });
-    if (v) t.when(is_all(), [&] { t.exit_to(t.next_pc(), full); });
-    if (t.mode() != part) t.exit_to(t.next_pc(), part);
+    const u32 v = mode_of_vtype(slot), full = mode_v_full << mode_v_at;
+    if (!v) return;
+    Val is_all = t.get(slot_vl, Type::i64) == i64(vlmax(vconfig(v))), wrong = t.mode() & full ? ~is_all : is_all;
+    if (wrong.is_const() && !wrong.const_value()) return;
+    t.when(wrong, [&] { t.exit_to(t.next_pc(), t.mode() ^ full); });
 }
 
 void vsetvli(Rv& t, const I& i) {
@@ -75,6 +78,24 @@ constexpr R rows[] = {
 // clang-format on
 
 } // namespace
+
+// As vl becomes what rs1 holds: where it was VLMAX, as in the turns of a loop but the last, it is so again.
+u32 RiscV::mode_after_vset(u32 mode, const I& i) {
+    const bool immediate = i.bits >> 30 == 3;
+    u32 v = mode_of_vtype(vtype_slot(u64(immediate ? i[zimm10] : i[zimm11])));
+    if (v) {
+        const u64 max = vlmax(vconfig(v)), now = vlmax(vconfig(i));
+        bool full = is_full(i);
+        if (immediate)
+            full = u64(i[uimm]) >= max;
+        else if (i[rs1] == 0)
+            full = i[rd] != 0 || (full && now >= max);
+        else
+            full |= !vconfig(i).valid;
+        if (full) v |= mode_v_full;
+    }
+    return (mode & ~mode_v) | v << mode_v_at;
+}
 
 constinit const Table<RiscV> v_config{"V configuration", needs(Ext::v), rows};
 

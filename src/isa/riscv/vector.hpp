@@ -12,21 +12,8 @@ namespace mimic::isa::riscv {
 
 using ir::Op;
 
-// vtype as numbers: log2 of SEW in bytes and of LMUL.
-struct VConfig {
-    bool valid = false;
-    i32 sew = 0, lmul = 0;
-};
-constexpr VConfig vconfig(u32 mode) { // mode_of_vtype
-    i32 lmul = i32(mode & 7);
-    return {bool(mode & mode_v_valid), i32(mode >> 3 & 3), lmul < 4 ? lmul : lmul - 8};
-}
 inline VConfig vconfig(const I& i) { return vconfig(i.context.v); }
 inline bool is_full(const I& i) { return i.context.v & mode_v_full; }
-constexpr u64 vlmax(VConfig c) {
-    u64 elements = vlen_bytes >> c.sew;
-    return c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
-}
 // Where the second source comes from.
 enum class From : u8 { vector, none, x, imm_signed, imm_unsigned, f };
 

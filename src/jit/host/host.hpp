@@ -44,7 +44,7 @@ struct Emitted {
     };
     struct Fault {
         u32 offset; // of a host instruction that may fault
-        u32 inst;   // IR instruction
+        u32 mode;   // of the guest instruction
         u64 pc;     // guest instruction
         Owed owed;  // for Backend::settle
     };
@@ -66,8 +66,8 @@ struct Emitted {
     std::vector<Reference> references;
 };
 
-// Of pcs whose upper 16 bits are alike; others must not be put into the cache. Modes below 64.
-constexpr u64 jump_key(u64 pc, u32 mode) { return pc ^ u64(mode) << 58; }
+// Of pcs whose upper 16 bits are alike; others must not be put into the cache. Modes below 65536.
+constexpr u64 jump_key(u64 pc, u32 mode) { return pc ^ u64(mode) << 48; }
 
 class Backend {
 public:

@@ -45,6 +45,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     place_.assign(unit.code.size(), {});
     active_.clear();
     labels_.assign(unit.blocks.size(), {});
+    modes_.assign(unit.blocks.size(), unit.key.mode);
     cold_.clear();
     literals_.clear();
 
@@ -60,13 +61,19 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         BlockId b = block_ = analysis.layout[n];
         const ir::Block& block = unit.blocks[b];
         pc_ = block.pc;
+        mode_ = modes_[b];
         if (analysis.loop_head[b]) a_.align(asmjit::AlignMode::kCode, 16);
         a_.bind(labels_[b]);
-        // State is at home at the start of every guest instruction's block: each may be entered from outside.
-        if (b == 0 || unit.code[block.begin].op == Op::insn) entry(b);
+        // State is at home at the start of every guest instruction's block: each may be entered from outside, under the
+        // unit's mode.
+        const IrInst& first = unit.code[block.begin];
+        if (b == 0 || (first.op == Op::insn && mode_of(first) == unit.key.mode)) entry(b);
         begin_block(block);
         copy_begin_ = u32(a_.offset());
         body(block);
+        const IrInst& last = unit.code[block.end - 1];
+        if (last.op == Op::br || last.op == Op::brcond) modes_[last.b] = mode_;
+        if (last.op == Op::brcond) modes_[last.c] = mode_;
         if (failed_) {
             out.refused = unit.code[now_].op;
             return false;
@@ -108,7 +115,7 @@ void Lowering::instruction(u32 n) {
     owed_before_ = {owed_, owed_f64_, bare_, late_};
     switch (i.op) {
     case Op::nop: return;
-    case Op::insn: pc_ = i.imm; return;
+    case Op::insn: pc_ = i.imm, mode_ = mode_of(i); return;
     case Op::constant: activate(n); return;
     case Op::code_address: {
         Gp d = def(n);

@@ -225,7 +225,7 @@ private:
     // lower_memory.cpp
     bool memory(u32 n);
     Mem address(ValueId a, i32 disp, u32 size);
-    void fault_site(u32 n);
+    void fault_site();
     void load(u32 n);
     void load_vector(Xmm d, Gp t, const Mem& mem, u32 bytes);
     void store_vector(Xmm v, Gp t, const Mem& mem, u32 bytes);
@@ -277,7 +277,7 @@ private:
     void edge(BlockId to, bool jump_always);
     void poll(BlockId to);
     void test_poll();
-    void leave_for_poll(Label stop, u64 pc);
+    void leave_for_poll(Label stop, BlockId to);
     Label label(BlockId b);
     asmjit::x86::CondCode last_condition(ValueId v, Label yes, Label no);
     void exit_direct(u64 pc, u32 mode, bool counted);
@@ -286,7 +286,9 @@ private:
     void trap(u32 n);
     void cold_code();
     void set_pc(u64 pc);
+    // The header has the unit's mode while its code runs; what leaves from under another one sets it.
     void set_mode(u32 mode);
+    u32 mode_of(const ir::Inst& i) const { return i.op == Op::insn && i.c != ir::none ? i.c : unit_->key.mode; }
     bool paged() const { return unit_->key.flavour & ir::flavour::paged; }
     void jump_host(u32 offset);
     void leave_host(u32 offset);
@@ -563,7 +565,9 @@ private:
     u32 locked_ = 0, vec_locked_ = 0;            // registers of the current instruction
     u8 gpr_count_[16] = {}, vec_count_[32] = {}; // active values in each register
     u64 spills_ = 0;                             // bit per used spill place
-    u64 pc_ = 0;
+    u64 pc_ = 0;                                 // of the guest instruction
+    u32 mode_ = 0;                               // it was translated under
+    std::vector<u32> modes_;                     // the same at the start of blocks inside instructions
     u32 now_ = 0;
     BlockId block_ = 0;
     bool failed_ = false;

@@ -59,9 +59,9 @@ void Lowering::call_out(u32 record, bool may_leave) {
     a_.test(eax, eax);
     Label leave = a_.newLabel();
     a_.jnz(leave);
-    u64 pc = pc_;
-    cold(leave, [=, this] {
+    cold(leave, [=, this, pc = pc_, mode = mode_] {
         set_pc(pc);
+        set_mode(mode);
         leave_host(offsetof(HostArea, stub_leave));
     });
 }

@@ -35,7 +35,7 @@ bool Lowering::control(u32 n) {
             test_poll();
             a_.jz(label(yes));
             a_.jmp(stop);
-            leave_for_poll(stop, unit_->blocks[yes].pc);
+            leave_for_poll(stop, yes);
             a_.bind(around);
             edge(no, false);
         } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
@@ -109,12 +109,13 @@ void Lowering::poll(BlockId to) {
     Label stop = a_.newLabel();
     test_poll();
     a_.jnz(stop);
-    leave_for_poll(stop, unit_->blocks[to].pc);
+    leave_for_poll(stop, to);
 }
 
-void Lowering::leave_for_poll(Label stop, u64 pc) {
+void Lowering::leave_for_poll(Label stop, BlockId to) {
     cold(stop, [=, this] {
-        set_pc(pc);
+        set_pc(unit_->blocks[to].pc);
+        set_mode(mode_of(inst(unit_->blocks[to].begin)));
         leave_host(offsetof(HostArea, stub_poll));
     });
 }
@@ -279,6 +280,7 @@ void Lowering::trap(u32 n) {
         a_.mov(arg, u32(i.sub));
     }
     set_pc(i.imm);
+    set_mode(mode_);
     leave_host(offsetof(HostArea, stub_trap));
 }
 

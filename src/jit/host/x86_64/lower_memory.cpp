@@ -44,7 +44,7 @@ bool Lowering::memory(u32 n) {
     }
 }
 
-void Lowering::fault_site(u32 n) { out_->faults.push_back({u32(a_.offset()), n, pc_, owed_before_}); }
+void Lowering::fault_site() { out_->faults.push_back({u32(a_.offset()), mode_, pc_, owed_before_}); }
 
 Mem Lowering::address(ValueId a, i32 disp, u32 size) {
     const IrInst& i = inst(a);
@@ -97,14 +97,14 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
     }
     m.align == ir::Align::atomic16 ? a_.ja(bad) : a_.jnz(bad);
     locked_ &= ~(1u << base.id()); // it may move before the access itself
-    u64 pc = pc_;
-    cold(bad, [=, this] {
+    cold(bad, [=, this, pc = pc_, mode = mode_] {
         a_.lea(rax, ptr(base, m.disp));
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_address))), rax);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));
         if (paged()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, misaligned_write)), 1), inst(n).op != Op::load);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_kind)), 4), u32(ir::ExitKind::fault));
         set_pc(pc);
+        set_mode(mode);
         leave_host(offsetof(HostArea, stub_leave));
     });
 }
@@ -119,7 +119,7 @@ void Lowering::load_sized(u32 n, Gp d, const Mem& m, const MemArg& arg) {
     u32 bytes = ir::size_of(arg.memory);
     bool s = arg.sign && !arg.big;
     log_access(Log::load, 0, bytes, m);
-    fault_site(n);
+    fault_site();
     bool q = inst(n).type == Type::i64;
     if (bytes == 1)
         s ? a_.movsx(q ? d : d.r32(), m) : a_.movzx(d.r32(), m);
@@ -174,7 +174,7 @@ void Lowering::load(u32 n) {
         Xmm d = unused ? vec_temp() : def_vec(n);
         Gp t = bytes < 4 ? temp() : Gp(rax);
         log_access(Log::load, 0, bytes, mem);
-        fault_site(n);
+        fault_site();
         load_vector(d, t, mem, bytes);
         known_[d.id()] = {.clear = u8(bytes <= 4 ? 32 : bytes == 8 ? 64 : 128)};
         log_value(offsetof(Log, value), d);
@@ -203,7 +203,7 @@ void Lowering::store(u32 n) {
         }
         log_access(Log::store, 0, bytes, mem);
         log_value(offsetof(Log, value), v);
-        fault_site(n);
+        fault_site();
         store_vector(v, t, mem, bytes);
         log_done();
         use(i.b);
@@ -213,7 +213,7 @@ void Lowering::store(u32 n) {
         if (bytes == 2) c = i16(c);
         log_access(Log::store, 0, bytes, mem);
         log_value(offsetof(Log, value), imm(c));
-        fault_site(n);
+        fault_site();
         a_.mov(mem, imm(c));
         log_done();
         use(i.b);
@@ -230,7 +230,7 @@ void Lowering::store(u32 n) {
         Gp x = bytes == 1 ? Gp(v.r8()) : bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v;
         log_access(Log::store, 0, bytes, mem);
         log_value(offsetof(Log, value), v);
-        fault_site(n);
+        fault_site();
         if (m.order == ir::Order::seq_cst)
             a_.xchg(mem, x);
         else
@@ -279,7 +279,7 @@ void Lowering::rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, cons
     Gp old = sized(rax), fresh = sized(rdx), edx_rdx = bytes == 8 ? Gp(rdx) : Gp(edx);
     log_access(Log::rmw, i.sub, bytes, mem);
     log_value(offsetof(Log, value), wide);
-    fault_site(n);
+    fault_site();
     a_.mov(old, mem);
     a_.bind(again);
     a_.mov(rdx, rax);
@@ -302,7 +302,7 @@ void Lowering::rmw_loop(u32 n, const Mem& mem, const asmjit::Operand& wide, cons
     case ir::Rmw::umax: pick(CondCode::kB); break;
     default: failed_ = true;
     }
-    fault_site(n);
+    fault_site();
     a_.lock();
     a_.cmpxchg(mem, fresh);
     a_.jne(again);
@@ -331,7 +331,7 @@ void Lowering::rmw(u32 n) {
         log_access(Log::rmw, i.sub, bytes, mem());
         log_value(offsetof(Log, value), t);
         if (op == ir::Rmw::sub) a_.neg(t);
-        fault_site(n);
+        fault_site();
         if (op == ir::Rmw::swap) {
             a_.xchg(mem(), sized(t));
         } else {
@@ -387,7 +387,7 @@ void Lowering::cas(u32 n) {
     log_access(Log::cas, 0, bytes, mem);
     log_value(offsetof(Log, value), rax);
     log_value(offsetof(Log, desired), desired);
-    fault_site(n);
+    fault_site();
     a_.lock();
     a_.cmpxchg(mem, x);
     log_value(offsetof(Log, old), rax);

@@ -123,8 +123,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
                         const asmjit::Operand& desired) {
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
-    u64 pc = pc_;
-    cold(s.slow, [=, this] {
+    cold(s.slow, [=, this, pc = pc_, mode = mode_] {
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
@@ -136,9 +135,11 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
         note_record();
+        set_mode(mode);
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
         take_over();
+        if (mode != unit_->key.mode) a_.mov(state(at_.header(offsetof(ir::CpuHeader, mode)), 4), unit_->key.mode);
         if (result.isReg()) {
             if (result.as<asmjit::BaseReg>().isGroup(asmjit::RegGroup::kGp))
                 a_.mov(gpq(result.id()), scratch(first_result, 8));

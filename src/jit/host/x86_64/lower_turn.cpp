@@ -96,6 +96,7 @@ bool Lowering::turn(u32 n) {
     if (steady && nan_rules_ == NanRules::canonical && by_host()) s.owed |= paid, s.owed_f64 |= settled_f64_ & paid;
     for (const Mirror& m : s.mirrors) s.owed &= ~bit(m.vec), s.owed_f64 &= ~bit(m.vec);
     const u64 pc = unit_->blocks[block_].pc;
+    const u32 mode = mode_of(inst(unit_->blocks[block_].begin));
     const BlockId b = block_;
     out_of_turn_ = a_.newLabel();
     Label around = way_out_of_turn(end), other = a_.newLabel(), on = a_.newLabel();
@@ -114,6 +115,7 @@ bool Lowering::turn(u32 n) {
             test_poll();
             a_.jz(label(b));
             set_pc(pc);
+            set_mode(mode);
             leave_host(offsetof(HostArea, stub_poll));
         });
     test_poll();
@@ -147,10 +149,11 @@ Label Lowering::way_out_of_turn(const Steady& s) {
 // Where a poll that stops goes.
 Label Lowering::stop_turn(const Steady& s) {
     Label stop = a_.newLabel();
-    cold(stop, [=, this, pc = unit_->blocks[block_].pc] {
+    cold(stop, [=, this, b = block_] {
         resume(s);
         settle();
-        set_pc(pc);
+        set_pc(unit_->blocks[b].pc);
+        set_mode(mode_of(inst(unit_->blocks[b].begin)));
         leave_host(offsetof(HostArea, stub_poll));
     });
     return stop;

@@ -76,8 +76,9 @@ bool get_vectors(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cp
     if (!memory.read(get(state, 40), vector_registers(map, cpu), v_bytes)) return false;
     u64 vcsr = get(state, 24);
     reg(cpu, map.other[vstart]) = get(state, 0) & (8 * isa::riscv::vlen_bytes - 1);
-    reg(cpu, map.other[vl]) = get(state, 8);
-    reg(cpu, map.other[vtype]) = isa::riscv::vtype_slot(get(state, 16));
+    u64 type = reg(cpu, map.other[vtype]) = isa::riscv::vtype_slot(get(state, 16));
+    u64 most = type ? isa::riscv::vlmax(isa::riscv::vconfig(isa::riscv::mode_of_vtype(type))) : 0;
+    reg(cpu, map.other[vl]) = std::min(get(state, 8), most);
     reg(cpu, map.other[vxrm]) = vcsr >> 1 & 3;
     cpu.fp.flags = (cpu.fp.flags & ~ir::fpflag::saturated) | (vcsr & 1 ? ir::fpflag::saturated : 0);
     return true;
@@ -105,6 +106,8 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     reg(cpu, map.args[1]) = at;
     reg(cpu, map.args[2]) = at + at_ucontext;
     reg(cpu, map.other[res_address]) = 0;
+    // An access that stopped in the midst of its elements: not all of them are meant until the next vset.
+    if (reg(cpu, map.other[vstart])) cpu.mode &= ~(isa::riscv::mode_v_full << isa::riscv::mode_v_at);
     cpu.pc = r.handler & ~1ull;
     return true;
 }
