@@ -112,6 +112,14 @@ UnitStore::Has UnitFile::has(u64 pc, u32 mode) const {
     return at == 0 ? nothing : at == Bucket::ran ? ran : unit;
 }
 
+u64 UnitFile::unit_of(u64 pc, u32 mode) const {
+    const u32 at = place_of(pc, mode);
+    const u64 offset = u64(at) * 16 + sizeof(BlobHeader);
+    saved::Head h;
+    if (at <= Bucket::ran || offset > bytes_.size() || bytes_.size() - offset < sizeof h) return 0;
+    return process::guarded_copy(&h, bytes_.data() + offset, sizeof h) == 0 ? h.pc : 0;
+}
+
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
     const u32 at = place_of(pc, mode);
     if (at <= Bucket::ran) return {};
@@ -153,7 +161,14 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
     return true;
 }
 
-std::vector<u8> UnitFileWriter::finish() {
+std::vector<u8> UnitFileWriter::finish() const {
+    std::vector<u8> all = beginning();
+    all.insert(all.end(), blobs_.begin(), blobs_.end());
+    return all;
+}
+
+// What comes before the blobs.
+std::vector<u8> UnitFileWriter::beginning() const {
     std::vector<Bucket> entries = own_; // these come first: so each unit is found by its own
     for (const auto* more : {&inner_, &ran_}) entries.insert(entries.end(), more->begin(), more->end());
     const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries.size()) * 2, 16));
@@ -172,29 +187,28 @@ std::vector<u8> UnitFileWriter::finish() {
     FileHeader h{.key = key_, .bytes = u64(start) * 16 + blobs_.size(), .buckets = buckets, .units = units_};
     std::copy_n(FileHeader::right_magic, sizeof h.magic, h.magic);
     h.own = header_hash(h);
-    std::vector<u8> all(h.bytes);
-    std::memcpy(all.data(), &h, sizeof h);
-    std::memcpy(all.data() + sizeof h, table.data(), table.size() * sizeof(Bucket));
-    if (!blobs_.empty()) std::memcpy(all.data() + u64(start) * 16, blobs_.data(), blobs_.size());
-    return all;
+    std::vector<u8> out(u64(start) * 16);
+    std::memcpy(out.data(), &h, sizeof h);
+    std::memcpy(out.data() + sizeof h, table.data(), table.size() * sizeof(Bucket));
+    return out;
 }
 
 Result<void> UnitFileWriter::write(int directory, const std::string& name) {
-    const std::vector<u8> all = finish();
+    const std::vector<u8> head = beginning();
     const std::string temporary = fmt::format("{}.{}.tmp", name, process::raw_syscall(SYS_gettid));
     unlinkat(directory, temporary.c_str(), 0); // of a process with this number that was killed
     const int fd =
         openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
     if (fd < 0) return Error::from_errno(errno, "{}", temporary);
-    u64 done = 0;
     int error = 0;
-    while (done < all.size() && error == 0) {
-        const ssize_t n = ::write(fd, all.data() + done, all.size() - done);
-        if (n > 0)
-            done += u64(n);
-        else if (n == 0 || errno != EINTR)
-            error = n == 0 ? ENOSPC : errno;
-    }
+    for (std::span<const u8> rest : {std::span<const u8>(head), std::span<const u8>(blobs_)})
+        while (!rest.empty() && error == 0) {
+            const ssize_t n = ::write(fd, rest.data(), rest.size());
+            if (n > 0)
+                rest = rest.subspan(u64(n));
+            else if (n == 0 || errno != EINTR)
+                error = n == 0 ? ENOSPC : errno;
+        }
     close(fd);
     if (error == 0 && renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) error = errno;
     if (error == 0) return {};

@@ -82,7 +82,7 @@ private:
     FileHeader header_;
 };
 
-// A new version of a file: units by their bytes. Put together in memory, so that a file is written by one call.
+// A new version of a file: units by their bytes. Put together in memory.
 class UnitFileWriter {
 public:
     explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
@@ -95,11 +95,13 @@ public:
     }
     u32 units() const { return units_; }
     u64 bytes() const { return blobs_.size(); }
-    std::vector<u8> finish();
+    std::vector<u8> finish() const;
     // Writes finish() to a file beside `name` that then takes its place.
     Result<void> write(int directory, const std::string& name);
 
 private:
+    std::vector<u8> beginning() const;
+
     Sha256Digest key_;
     std::vector<u8> blobs_;
     std::vector<Bucket> own_, inner_; // entries; `at` within blobs_

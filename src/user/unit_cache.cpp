@@ -88,17 +88,28 @@ std::string cache_directory(const char* (*environment)(const char*)) {
     return std::string(home) + "/.cache/mimic";
 }
 
+namespace {
+
+Result<int> checked(int fd, const std::string& name) {
+    if (fd < 0) return Error::from_errno(errno, "{}", name);
+    struct stat st;
+    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022)) return fd;
+    close(fd);
+    return Error::permission("{}: expected a directory that only its owner, this user, may write", name);
+}
+
+} // namespace
+
 Result<int> open_cache_directory(const std::string& path, bool make) {
     if (make) {
         mkdir(path.substr(0, path.rfind('/')).c_str(), 0700); // what is wrong with it is told by the next
         if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
     }
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return Error::from_errno(errno, "{}", path);
-    struct stat st;
-    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022)) return fd;
-    close(fd);
-    return Error::permission("{}: expected a directory that only its owner, this user, may write", path);
+    return checked(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path);
+}
+
+Result<int> open_cache_directory(int descriptor) {
+    return checked(openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "directory of the cache");
 }
 
 u64 evict(int directory, u64 most_bytes) {
@@ -157,8 +168,13 @@ UnitCache::Place* UnitCache::place_of(u64 pc) {
     return places_.emplace_back(std::move(p)).get();
 }
 
+Result<int> UnitCache::open_directory(bool make) const {
+    return settings_.descriptor >= 0 ? open_cache_directory(settings_.descriptor)
+                                     : open_cache_directory(settings_.directory, make);
+}
+
 void UnitCache::open(Place& p) {
-    auto directory = open_cache_directory(settings_.directory, false);
+    auto directory = open_directory(false);
     if (!directory) {
         if (directory.error().kind() != ErrorKind::not_found) log("cache: " + directory.error().message() + "\n");
         return;
@@ -244,7 +260,7 @@ void UnitCache::save(cpu::CodeSpace& space) {
     space.save_units(wanted, take, ran);
     std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
     if (groups.empty()) return;
-    auto directory = open_cache_directory(settings_.directory, true);
+    auto directory = open_directory(true);
     if (!directory) return log("cache: not written: " + directory.error().message() + "\n");
     for (auto& [place, group] : groups) write(group, *directory);
     evict(*directory, settings_.most_bytes);

@@ -32,6 +32,7 @@ std::string cache_directory(const char* (*environment)(const char*));
 // The cache's directory, opened: of the effective user, not writable by others, not by way of a link. `make`: it is made when
 // it isn't there, and its parent.
 Result<int> open_cache_directory(const std::string& path, bool make);
+Result<int> open_cache_directory(int descriptor); // again, of the same
 
 // Removes the files that were not written for longest until there are at most so many bytes (all with 0); how many went.
 u64 evict(int directory, u64 most_bytes);
@@ -40,6 +41,7 @@ class UnitCache final : public cpu::UnitStore {
 public:
     struct Settings {
         std::string directory;
+        int descriptor = -1;                       // of the directory, where its path leads elsewhere; -1: by the path
         u64 most_bytes = default_cache_bytes;      // of all files
         std::string key;                           // all that units depend on, beside the guest's file
         std::function<void(std::string_view)> log; // lines of `-d cache`; may be null
@@ -72,6 +74,7 @@ private:
     };
     Place* place_of(u64 pc);
     std::set<const Place*> places_to_write(const cpu::CodeSpace& space);
+    Result<int> open_directory(bool make) const;
     void open(Place& p);
     void write(Group& g, int directory);
     void log(const std::string& text) const {
