@@ -134,6 +134,8 @@ public:
     Val op(Op op, Type t, Val a = {}, Val b = {}, Val c = {}, u64 imm = 0, u8 sub = 0, Lane lane = Lane::i8);
     Val vbin(VBin kind, Lane lane, Val a, Val b);
     Val vun(VUn kind, Lane lane, Val a);
+    // Op::vlanes of 128 bits; where the bits came of lanes of ones and zeros, those.
+    Val vlanes(Lane lane, Val bits, u32 from);
     u64 table(const u8* bytes, u32 count); // for vshuffle: index of a table in Unit::wide
 
     // Intrinsics: `f` must live for ever.
@@ -214,6 +216,8 @@ private:
     Val rotation(Val a, Val b);
     Val low_half_shifted(Val a, u64 k);
     Val unary(Op op, Val a, Type t);
+    bool is_all_or_none(ValueId v, Lane lane) const;
+    bool bits_come_from(ValueId& v, u32& at, u32 count) const;
     Val convert(Op op, Val a, Type t);
     // Is an i64 the sign extension of its low half, by what made it?
     bool extends_low_half(Val v, u32 depth = 3);

@@ -36,6 +36,19 @@ TEST_F(Builder_, ShiftsUpAndDownOfTheLowHalfExtendIt) {
     EXPECT_EQ(t.imm(0x123456789abcdef0).shl(32).lshr(28).const_value(), 0x9abcdef00u);
 }
 
+TEST_F(Builder_, LanesOfBitsThatWereLanesAreThose) {
+    Val a = t.wide(1, 2, Type::v128), b = t.wide(3, 4, Type::v128);
+    Val lanes = t.op(Op::vcmp, Type::v128, a, b, {}, 0, u8(VRel::eq), Lane::i32);
+    Val word = (t.get(1, Type::i64) & ~i64{15}) | t.op(Op::vbits, Type::i64, lanes, {}, {}, 0, 0, Lane::i32);
+    Val mask = t.op(Op::vset, Type::v128, a, word, {}, 0, 0, Lane::i64);
+    Val back = t.op(Op::vget, Type::i64, mask, {}, {}, 0, 0, Lane::i64);
+    EXPECT_EQ(t.vlanes(Lane::i32, back, 0).id(), lanes.id());
+    EXPECT_EQ(t.inst(t.vlanes(Lane::i32, back, 4)).op, Op::vlanes);
+    EXPECT_EQ(t.inst(t.vlanes(Lane::i16, back, 0)).op, Op::vlanes);
+    Val sums = t.op(Op::vbits, Type::i64, t.vbin(VBin::add, Lane::i32, a, b), {}, {}, 0, 0, Lane::i32);
+    EXPECT_EQ(t.inst(t.vlanes(Lane::i32, sums, 0)).op, Op::vlanes); // signs alone
+}
+
 TEST_F(Builder_, ForwardsAPutToAGet) {
     Val v = t.get(1, Type::i64) + 1;
     t.put(2, v);

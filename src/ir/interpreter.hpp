@@ -25,6 +25,8 @@ public:
     // Would an access of `bytes` bytes fault? Touches nothing.
     virtual bool probe(CpuHeader& cpu, u64 address, u64 bytes, bool write) = 0;
     virtual void fence(u32 before, u32 after) = 0;
+    // Did the access that failed last fail for a watchpoint, where memory would have allowed it?
+    virtual bool met_watch() const { return false; }
     // Calls an impure intrinsic: what it reads comes from outside as memory does.
     virtual int call(const Intrinsic& f, CpuHeader& cpu, const Wide* args, Wide* results) {
         return f.body(&cpu, args, results);

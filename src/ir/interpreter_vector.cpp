@@ -365,6 +365,13 @@ void Run::moves(const Inst& i, Place& out) {
         std::memcpy(to, a, total);
         std::memcpy(to + i.imm * size, b, size);
         break;
+    case Op::vbits:
+        out.w[0] = 0;
+        for (u32 k = 0; k < bytes_of(type_of(i.a)) / size; ++k) out.w[0] |= u64(a[(k + 1) * size - 1] >> 7) << k;
+        break;
+    case Op::vlanes:
+        for (u32 k = 0; k < n; ++k) std::memset(to + k * size, value(i.a) >> (i.imm + k) & 1 ? 0xff : 0, size);
+        break;
     case Op::vshuffle:
         for (u32 k = 0; k < total; ++k) {
             u32 from = u8(unit.wide[i.imm + k / 8] >> k % 8 * 8);

@@ -472,6 +472,8 @@ private:
         case Op::vset:
             i.b = value(dice_.one_in(3) && weight(Group::fp) ? some_fp() : some_int()), i.imm = dice_.below(lanes);
             break;
+        case Op::vbits: i.type = Type::i64; break;
+        case Op::vlanes: i.a = value(Type::i64), i.imm = dice_.below(65 - std::min(lanes, 64u)); break;
         case Op::vshuffle:
             i.b = second(i.a, t), i.imm = unit_.wide.size();
             for (u32 k = 0; k < (bytes(t) + 7) / 8; ++k) unit_.wide.push_back(table_word(bytes(t)));

@@ -96,13 +96,15 @@ constexpr const char* syntax_of(Op op) {
     case Op::vcmp: return "labw";
     case Op::vsplat:
     case Op::vwiden: return "la";
-    case Op::vget: return "lai";
+    case Op::vget:
+    case Op::vlanes: return "lai";
     case Op::vset: return "labi";
     case Op::vshuffle: return "tabh";
     case Op::vtbl: return "tab";
     case Op::vnarrow: return "lab?f";
     case Op::vzip: return "lab";
     case Op::vext: return "tabi";
+    case Op::vbits:
     case Op::mask_lt:
     case Op::mask_count: return "La";
     case Op::mask_op: return "ab";

@@ -277,6 +277,7 @@ private:
         case Op::vcmp: return compare();
         case Op::vget: return extract();
         case Op::vreduce: return reduce();
+        case Op::vbits: return bits();
         case Op::vshuffle:
         case Op::vtbl:
         case Op::vext:
@@ -298,6 +299,7 @@ private:
             TRY(is('a', i_.a, t_));
             TRY(lane_number(t_));
             return scalar('b', i_.b);
+        case Op::vlanes: TRY(is('a', i_.a, Type::i64)); return lanes_in_bits(t_, i_.imm);
         case Op::vwiden: return widen();
         case Op::vnarrow: TRY(is('a', i_.a, t_)); return i_.b == none ? Result<void>{} : is('b', i_.b, t_);
         case Op::vzip: TRY(lane(bytes(t_) / lane_bytes(i_.lane) % 2 == 0, "an even number of lanes")); return same(2);
@@ -317,6 +319,19 @@ private:
         u32 lanes = bytes(vector) / lane_bytes(i_.lane);
         if (i_.imm >= lanes) return Error::invalid_argument("lane {} of {} lanes", i_.imm, lanes);
         return {};
+    }
+    // A bit for each lane, from bit `from` on.
+    Result<void> lanes_in_bits(Type vector, u64 from) {
+        TRY(lane(lane_bytes(i_.lane) <= 8 && bytes(vector) % lane_bytes(i_.lane) == 0,
+                 "one of at most 64 bits that divides its type"));
+        u32 lanes = bytes(vector) / lane_bytes(i_.lane);
+        if (from + lanes > 64) return Error::invalid_argument("{} lanes from bit {}, expected 64 bits", lanes, from);
+        return {};
+    }
+    Result<void> bits() {
+        TRY(type(t_ == Type::i64, "i64"));
+        TRY(that(is_vector(of(i_.a)), 'a', i_.a, "a vector"));
+        return lanes_in_bits(of(i_.a), 0);
     }
     Result<void> compare() {
         Type a = of(i_.a);

@@ -21,10 +21,10 @@ public:
     explicit UserAccess(AddressSpace& space) : space_(space) {}
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, const ir::MemArg&) override {
-        return process::guarded_load(host(address), out, bytes) || fault(cpu, space_.untagged(address), false);
+        return process::guarded_load(host(address), out, bytes) || fault(cpu, address, bytes, false);
     }
     bool store(ir::CpuHeader& cpu, u64 address, const void* in, u32 bytes, const ir::MemArg&) override {
-        return process::guarded_store(host(address), in, bytes) || fault(cpu, space_.untagged(address), true);
+        return process::guarded_store(host(address), in, bytes) || fault(cpu, address, bytes, true);
     }
     bool rmw(ir::CpuHeader& cpu, u64 address, ir::Rmw op, u64 operand, u64& old, u32 bytes,
              const ir::MemArg& m) override {
@@ -33,20 +33,18 @@ public:
         bool done = process::guarded_rmw(host(address), old, bytes,
                                          [&](u64 v) { return swap(ir::apply(op, swap(v), operand, bytes)); });
         old = swap(old);
-        return done || fault(cpu, space_.untagged(address), true);
+        return done || fault(cpu, address, bytes, true);
     }
     bool cas(ir::CpuHeader& cpu, u64 address, const void* expected, const void* desired, void* old, u32 bytes,
              const ir::MemArg&) override {
-        return process::guarded_cas(host(address), expected, desired, old, bytes) ||
-               fault(cpu, space_.untagged(address), true);
+        return process::guarded_cas(host(address), expected, desired, old, bytes) || fault(cpu, address, bytes, true);
     }
     bool probe(ir::CpuHeader& cpu, u64 address, u64 bytes, bool write) override {
-        constexpr u64 page = 4096;
         address = space_.untagged(address);
         for (u64 at = address; at - address < bytes; at = (at & ~(page - 1)) + page) {
             int p = space_.protection(at);
             if (p < 0 || !(p & (write ? prot::write : prot::read | prot::write | prot::exec)))
-                return fault(cpu, at, write);
+                return fault(cpu, at, 1, write);
         }
         return true;
     }
@@ -54,11 +52,21 @@ public:
 
 private:
     void* host(u64 address) const { return reinterpret_cast<u8*>(space_.base()) + space_.untagged(address); }
-    static bool fault(ir::CpuHeader& cpu, u64 address, bool write) {
-        cpu.fault_address = address;
+    // Of an access to two pages, the first of which allows it, the second's first byte is what faults.
+    bool fault(ir::CpuHeader& cpu, u64 address, u32 bytes, bool write) const {
+        const u64 last = address + bytes - 1;
+        if ((last & ~(page - 1)) > address) {
+            u64 old;
+            u8 byte;
+            const bool first = write ? process::guarded_rmw(host(address), old, 1, [](u64 v) { return v; })
+                                     : process::guarded_load(host(address), &byte, 1);
+            if (first) address = last & ~(page - 1);
+        }
+        cpu.fault_address = space_.untagged(address);
         cpu.fault_kind = write ? ir::FaultKind::write : ir::FaultKind::read;
         return false;
     }
+    static constexpr u64 page = 4096; // the host's
     AddressSpace& space_;
 };
 
@@ -197,6 +205,7 @@ public:
         return memory_.probe(cpu, address, bytes, write);
     }
     void fence(u32 before, u32 after) override { memory_.fence(before, after); }
+    bool met_watch() const override { return hit_ != nullptr; }
 
 private:
     bool meets(ir::CpuHeader& cpu, u64 address, u32 bytes, bool write) {

@@ -10,6 +10,8 @@ namespace mimic::tests {
 namespace {
 
 using cpu::Accel;
+using test::soak::BlockStart;
+using test::soak::SoakGuest;
 
 constexpr u64 low = 0x10000, bytes = 0x10000, code_at = low + 0x8000; // guest addresses [low, low + bytes)
 constexpr u64 reserve = u64{1} << 36;                                 // a guest's wild accesses hit nothing of ours
@@ -174,63 +176,112 @@ bool is_ours(const ir::CpuHeader& h, const Memory& memory) {
     return above_guard > reserve + guard - widest && host + widest < user_space + widest;
 }
 
+std::vector<u8> random_code(const isa::Guest& guest, const SoakGuest* shaping, const BlockStart& start,
+                            std::mt19937_64& random) {
+    std::vector<u8> code = start.code;
+    for (u32 n = 1 + u32(random() % 8); n-- > 0;) {
+        u32 row = u32(random() % guest.row_count());
+        auto i = guest.random_instance(row, random);
+        if (shaping && shaping->shape) shaping->shape(guest, row, start.setting, i, random);
+        if (code.size() + i.size() < 0xc0) code.insert(code.end(), i.begin(), i.end());
+    }
+    return code;
+}
+
+void fill_memory(std::span<Engine* const> engines, u64 at, const std::vector<u8>& code, std::mt19937_64& random) {
+    for (u64 n = low; n < low + 0x7000; n += 0x400) {
+        u64 w = random();
+        for (Engine* e : engines) std::memcpy(e->memory.base + n, &w, 8);
+    }
+    for (Engine* e : engines) {
+        e->space->invalidate(at, at + 0x100);
+        std::memset(e->memory.base + at, 0, 0x100);
+        std::memcpy(e->memory.base + at, code.data(), code.size());
+    }
+}
+
+void fill_state(const isa::Guest& guest, const BlockStart& start, std::span<Engine* const> engines, u64 pc,
+                std::mt19937_64& random) {
+    const ir::GuestState& s = guest.state();
+    for (u32 n = 0; n < s.slots.size(); ++n) {
+        u64 w[32] = {};
+        switch (s.slots[n].cls) {
+        case ir::SlotClass::gpr: w[0] = random_register(random); break;
+        case ir::SlotClass::fp: w[0] = random_double(random); break;
+        case ir::SlotClass::vec:
+            for (u32 k = 0; k < 2; ++k) w[k] = random() % 2 ? random_double(random) : random_word(random);
+            break;
+        case ir::SlotClass::flag: w[0] = random() & (s.slots[n].type == ir::Type::flags ? ir::flag::all : 1); break;
+        default: break;
+        }
+        for (Engine* e : engines)
+            std::memcpy(e->cpu->slot(ir::SlotId(n)), w,
+                        std::min<u32>(256, ir::size_of(s.slots[n].type, guest.vector_bytes())));
+    }
+    u32 mode = u32(random() % 4), flags = random() % 2 ? 0 : u32(random() & 0x1f);
+    for (Engine* e : engines) {
+        ir::CpuHeader& h = e->cpu->header();
+        h.pc = pc, h.mode = 0, h.fp = {flags, mode};
+        h.exit_arg = 0;
+        for (auto [reg, value] : start.registers) guest.write_register(h, reg, reinterpret_cast<const u8*>(&value));
+    }
+}
+
+// Both run unit by unit until they differ or leave the block; gives the difference.
+std::string run_both(const isa::Guest& guest, Engine& oracle, Engine& jit, u64 at, u64 code_bytes) {
+    constexpr u32 most_units = 8; // a block may jump into itself
+    for (u32 n = 0; n < most_units; ++n) {
+        oracle.cpu->run_unit();
+        jit.cpu->run_unit();
+        std::string d = state_difference(guest, *oracle.cpu, *jit.cpu);
+        const ir::CpuHeader& h = oracle.cpu->header();
+        if (!d.empty() || h.exit_kind >= ir::ExitKind::trap || h.pc - at >= code_bytes) return d;
+    }
+    return {};
+}
+
+std::string memory_difference(Engine& oracle, Engine& jit) {
+    u8 *a = oracle.memory.base, *b = jit.memory.base;
+    if (std::memcmp(a + low, b + low, bytes) == 0) return {};
+    u64 n = low;
+    while (a[n] == b[n]) ++n;
+    std::string d = fmt::format("  memory at {:#x}: {:#x} {:#x}\n", n, a[n], b[n]);
+    std::memcpy(b + low, a + low, bytes);
+    return d;
+}
+
+std::string listing(const isa::Guest& guest, u64 at, const std::vector<u8>& code) {
+    std::string out;
+    for (u32 o = 0; o < code.size();) {
+        u32 length = 0;
+        std::string text = guest.disassemble({code.data() + o, code.size() - o}, at + o, 0, length);
+        out += fmt::format("    {:#x}: {}\n", at + o, text);
+        o += std::max(length, 1u);
+    }
+    return out;
+}
+
 } // namespace
 
-BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 host_level, std::string& report) {
+BlockCounts compare_engines(const isa::Guest& guest, const SoakGuest* shaping, u64 seed, u64 count, u32 host_level,
+                            std::string& report) {
     process::SignalStack stack;
     std::mt19937_64 random(seed);
     Engine oracle(guest, Accel::interp, host_level), jit(guest, Accel::jit, host_level);
     Engine* engines[] = {&oracle, &jit};
-    const ir::GuestState& s = guest.state();
     BlockCounts counts;
     u64 reports = 0;
-    std::vector<u8> code;
     for (u64 k = 0; k < count; ++k) {
         u64 at = code_at + (k % 64) * 0x100;
         if (k % 64 == 0)
             for (Engine* e : engines) e->space->invalidate_all();
-        code.clear();
-        for (u32 n = 1 + u32(random() % 8); n-- > 0;) {
-            auto i = guest.random_instance(u32(random() % guest.row_count()), random);
-            if (code.size() + i.size() < 0xc0) code.insert(code.end(), i.begin(), i.end());
-        }
-        for (u64 n = low; n < low + 0x7000; n += 8) {
-            if (n % 0x400) continue;
-            u64 w = random();
-            for (Engine* e : engines) std::memcpy(e->memory.base + n, &w, 8);
-        }
-        for (Engine* e : engines) {
-            e->space->invalidate(at, at + 0x100);
-            std::memset(e->memory.base + at, 0, 0x100);
-            std::memcpy(e->memory.base + at, code.data(), code.size());
-        }
-        for (u32 n = 0; n < s.slots.size(); ++n) {
-            u64 w[32] = {};
-            switch (s.slots[n].cls) {
-            case ir::SlotClass::gpr: w[0] = random_register(random); break;
-            case ir::SlotClass::fp:
-            case ir::SlotClass::vec: w[0] = random_double(random), w[1] = random_double(random); break;
-            case ir::SlotClass::flag: w[0] = random() & (s.slots[n].type == ir::Type::flags ? ir::flag::all : 1); break;
-            default: break;
-            }
-            for (Engine* e : engines)
-                std::memcpy(e->cpu->slot(ir::SlotId(n)), w,
-                            std::min<u32>(256, ir::size_of(s.slots[n].type, guest.vector_bytes())));
-        }
-        u32 mode = u32(random() % 4), flags = random() % 2 ? 0 : u32(random() & 0x1f);
-        for (Engine* e : engines) {
-            ir::CpuHeader& h = e->cpu->header();
-            h.pc = at, h.mode = 0, h.fp = {flags, mode};
-            h.exit_arg = 0;
-        }
-        for (Engine* e : engines) e->cpu->run_unit();
-        std::string d = state_difference(guest, *oracle.cpu, *jit.cpu);
-        for (u64 n = low; n < low + bytes; ++n)
-            if (oracle.memory.base[n] != jit.memory.base[n]) {
-                d += fmt::format("  memory at {:#x}: {:#x} {:#x}\n", n, oracle.memory.base[n], jit.memory.base[n]);
-                std::memcpy(jit.memory.base + low, oracle.memory.base + low, bytes);
-                break;
-            }
+        BlockStart start;
+        if (shaping && shaping->begin_block) start = shaping->begin_block(guest, random);
+        std::vector<u8> code = random_code(guest, shaping, start, random);
+        fill_state(guest, start, engines, at, random);
+        fill_memory(engines, at, code, random);
+        std::string d = run_both(guest, oracle, jit, at, code.size());
+        d += memory_difference(oracle, jit);
         if (d.empty()) {
             ++counts.passed;
             continue;
@@ -246,14 +297,7 @@ BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 ho
         }
         ++counts.failed;
         if (++reports > 5) continue;
-        report += fmt::format("block {} of seed {} (interpreter, JIT):\n", k, seed);
-        for (u32 o = 0; o < code.size();) {
-            u32 length = 0;
-            std::string text = guest.disassemble({code.data() + o, code.size() - o}, at + o, 0, length);
-            report += fmt::format("    {:#x}: {}\n", at + o, text);
-            o += std::max(length, 1u);
-        }
-        report += d;
+        report += fmt::format("block {} of seed {} (interpreter, JIT):\n{}{}", k, seed, listing(guest, at, code), d);
     }
     cpu::CodeSpace::Counters c = jit.space->counters();
     counts.refused = c.refused;

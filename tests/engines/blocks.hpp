@@ -1,7 +1,8 @@
-// Random blocks of guest code run by both engines: state, memory and the way out must be equal. Knows no guest: the
-// instructions are random instances of the guest's rows.
+// Random blocks of guest code run by both engines: state, memory and the way out of each unit must be equal. Knows no
+// guest: the instructions are random instances of the guest's rows.
 #pragma once
 #include "cpu/cpu.hpp"
+#include "soak/soak.hpp"
 #include <string>
 
 namespace mimic::tests {
@@ -15,6 +16,8 @@ struct BlockCounts {
 
 // Runs `count` blocks made from the seed; appends a report of the first failures to `report`. `host_level`: of
 // cpu::Options.
-BlockCounts compare_engines(const isa::Guest& guest, u64 seed, u64 count, u32 host_level, std::string& report);
+// `shaping` (may be null): what the guest has to say about random blocks.
+BlockCounts compare_engines(const isa::Guest& guest, const test::soak::SoakGuest* shaping, u64 seed, u64 count,
+                            u32 host_level, std::string& report);
 
 } // namespace mimic::tests

@@ -24,9 +24,10 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "engine_soak: guest '{}' is unknown\n", guest);
         return 2;
     }
-    auto model = info->make(info->default_model);
+    const test::soak::SoakGuest* shaping = test::soak::find_soak_guest(guest);
+    auto model = info->make(shaping ? shaping->model : info->default_model);
     std::string report;
-    tests::BlockCounts c = tests::compare_engines(**model, seed, count, host_level, report);
+    tests::BlockCounts c = tests::compare_engines(**model, shaping, seed, count, host_level, report);
     fmt::print("{}{} units refused by the JIT\n{} blocks left the test's memory\n{} stored into their own code\n{} "
                "passed, {} failed\n",
                report, c.refused, c.wild, c.modified, c.passed, c.failed);

@@ -73,19 +73,6 @@ private:
     std::vector<DebugRegister> all_;
 };
 
-// fcsr is the guest's own register; fflags and frm are parts of it (20.2).
-u32 get_fcsr(ir::CpuHeader& cpu) {
-    u32 frm;
-    std::memcpy(&frm, ir::home(&cpu, state_rv64.slots[slot_frm]), 4);
-    return frm << 5 | ir::reversed_flags(cpu.fp.flags);
-}
-void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system) {
-    u32 frm = fcsr >> 5 & 7;
-    std::memcpy(ir::home(&cpu, state_rv64.slots[slot_frm]), &frm, 4);
-    cpu.fp = {.flags = ir::reversed_flags(fcsr), .mode = frm};
-    cpu.mode = system ? State(cpu).mode() : mode_of_frm(frm);
-}
-
 // With the rights of machine mode, whatever the vCPU's are.
 class AsMachine {
 public:

@@ -22,6 +22,20 @@ constexpr u8 priority_of_x(u32 n) {
     return n == 0 ? 0 : 50;
 }
 
+// Of 26 host registers, floating point alone has all but the least used; with V it has ten and v0 to v15 the others, in
+// turns, so that a host with fewer has some of both. Compilers take fa5 and v1 first.
+constexpr u8 priority_of_f(u32 n, bool vectors) {
+    if (!vectors) return n >= 8 && n < 18 ? 90 : 80;
+    constexpr u8 order[] = {15, 14, 10, 13, 12, 11, 16, 17, 8, 9};
+    for (u32 k = 0; k < sizeof order; ++k)
+        if (order[k] == n) return u8(99 - 3 * k);
+    return 40;
+}
+constexpr u8 priority_of_v(u32 n, bool vectors) {
+    if (!vectors) return 0;
+    return u8(n < 16 ? 100 - 2 * n : 60 - n);
+}
+
 constexpr std::string_view system_names[] = {
     "mstatus",   "medeleg",    "mideleg",   "mie",         "mip",           "mtvec",    "mcounteren", "menvcfg",
     "mscratch",  "mepc",       "mcause",    "mtval",       "mcountinhibit", "mseccfg",  "mcycle",     "minstret",
@@ -32,12 +46,12 @@ constexpr std::string_view system_names[] = {
     "miselect",  "siselect",   "csr_old",   "csr_outcome", "csr_detail"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
-template <u32 Count>
+template <u32 Count, bool Vectors>
 constexpr auto make_slots() {
     std::array<Slot, Count> s{};
     for (u32 n = 0; n < 32; ++n) {
         s[slot_x + n] = {x_names[n], u16(8 * n), Type::i64, SlotClass::gpr, priority_of_x(n)};
-        s[slot_f + n] = {f_names[n], u16(256 + 8 * n), Type::f64, SlotClass::fp, u8(n >= 8 && n < 18 ? 90 : 80)};
+        s[slot_f + n] = {f_names[n], u16(256 + 8 * n), Type::f64, SlotClass::fp, priority_of_f(n, Vectors)};
     }
     s[slot_res_address] = {"res_address", 512, Type::i64, SlotClass::sys, 0};
     s[slot_res_value] = {"res_value", 520, Type::i64, SlotClass::sys, 0};
@@ -46,14 +60,14 @@ constexpr auto make_slots() {
     for (u32 n = 0; n < std::size(config); ++n)
         s[slot_vstart + n] = {config[n], u16(vector_slots_at + 8 * n), Type::i64, SlotClass::sys, 0};
     for (u32 n = 0; n < 32; ++n)
-        s[slot_v + n] = {v_names[n], u16(v_at + vlen_bytes * n), Type::v128, SlotClass::vec, 0};
+        s[slot_v + n] = {v_names[n], u16(v_at + vlen_bytes * n), Type::v128, SlotClass::vec, priority_of_v(n, Vectors)};
     for (u32 n = slot_system; n < Count; ++n)
         s[n] = {system_names[n - slot_system], u16(system_slots_at + 8 * (n - slot_system)), Type::i64,
                 n < slot_csr_old ? SlotClass::sys : SlotClass::temp, 0};
     return s;
 }
-constexpr auto slots = make_slots<slot_count>();
-constexpr auto system_slots = make_slots<slot_system_end>();
+constexpr auto slots = make_slots<slot_count, false>(), vector_slots = make_slots<slot_count, true>();
+constexpr auto system_slots = make_slots<slot_system_end, false>();
 
 // Every extension there is; a model that lacks some takes them away.
 constexpr u64 bit(Ext e) { return u64{1} << u32(e); }
@@ -117,7 +131,7 @@ public:
     RiscVGuest(const Model& m, Decoder<RiscV> d) : PatternGuest(std::move(d)), model_(m) {}
     std::string_view name() const override { return "riscv64"; }
     std::string_view model() const override { return model_.name; }
-    const ir::GuestState& state() const override { return has_system() ? state_rv64_system : state_rv64; }
+    const ir::GuestState& state() const override { return state_of(model_); }
     const System* system() const override { return has_system() ? &system_of(model_) : nullptr; }
     const DebugView* debug() const override { return &debug_view(has_system(), aia_of(model_)); }
     u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
@@ -145,9 +159,7 @@ public:
             std::memcpy(out, home(&cpu, system_slots[slot_of(n)]), 8);
             return;
         }
-        u32 fcsr;
-        std::memcpy(&fcsr, home(&cpu, slots[slot_frm]), 4);
-        fcsr = fcsr << 5 | ir::reversed_flags(cpu.fp.flags);
+        const u32 fcsr = get_fcsr(cpu);
         std::memcpy(out, &fcsr, 4);
     }
     void write_register(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
@@ -159,11 +171,7 @@ public:
         }
         u32 fcsr;
         std::memcpy(&fcsr, in, 4);
-        u32 frm = fcsr >> 5 & 7;
-        std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
-        // 20.2: in the opposite order
-        cpu.fp = {.flags = ir::reversed_flags(fcsr) | (cpu.fp.flags & ir::fpflag::saturated), .mode = frm};
-        cpu.mode = has_system() ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
+        set_fcsr(cpu, fcsr, has_system());
     }
 
 private:
@@ -245,8 +253,25 @@ Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
 
 } // namespace
 
+u32 get_fcsr(ir::CpuHeader& cpu) {
+    u32 frm;
+    std::memcpy(&frm, home(&cpu, slots[slot_frm]), 4);
+    return frm << 5 | ir::reversed_flags(cpu.fp.flags); // 20.2: in the opposite order
+}
+void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system) {
+    const u32 frm = fcsr >> 5 & 7;
+    std::memcpy(home(&cpu, slots[slot_frm]), &frm, 4);
+    cpu.fp = {.flags = ir::reversed_flags(fcsr) | (cpu.fp.flags & ir::fpflag::saturated), .mode = frm};
+    cpu.mode = system ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
+}
+
 constinit const ir::GuestState state_rv64_system{
     "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};
+constinit const ir::GuestState state_rv64_vectors{.name = "riscv64",
+                                                  .slots = vector_slots,
+                                                  .bytes = system_slots_at,
+                                                  .fp = &softfloat::env::riscv,
+                                                  .fp_flags = 0x1f | ir::fpflag::saturated};
 constinit const ir::GuestState state_rv64{.name = "riscv64",
                                           .slots = slots,
                                           .bytes = system_slots_at,

@@ -50,6 +50,10 @@ struct Model {
     constexpr bool has(Ext e) const { return extensions >> u32(e) & 1; }
 };
 
+inline const ir::GuestState& state_of(const Model& m) {
+    return m.has(Ext::system) ? state_rv64_system : m.has(Ext::v) ? state_rv64_vectors : state_rv64;
+}
+
 // Feature of a table whose rows need one extension, or two together.
 constexpr u32 needs(Ext a, Ext b) { return u32(a) | u32(b) << 8; }
 constexpr u32 needs(Ext a) { return needs(a, a); }
@@ -103,9 +107,7 @@ constexpr u32 data_index(u32 privilege, bool sum, bool mxr) {
 // Meanings read and write state through it.
 class Rv : public ir::Builder {
 public:
-    Rv(ir::Unit& unit, const Model& model)
-        : Builder(unit, model.has(Ext::system) ? state_rv64_system : state_rv64)
-        , model_(model) {}
+    Rv(ir::Unit& unit, const Model& model) : Builder(unit, state_of(model)), model_(model) {}
     const Model& model() const { return model_; }
     bool has_system() const { return model_.has(Ext::system); }
 
@@ -203,6 +205,10 @@ inline constexpr Field crs2{"crs2", Kind::bits, {{2, 5}}}, rs1_{"rs1'", Kind::bi
 
 // What a compressed format leaves out: registers and an offset of no bits.
 inline constexpr Field zero{"zero", Kind::bits, {}}, ra{"ra", Kind::bits, {}, 0, 1}, sp{"sp", Kind::bits, {}, 0, 2};
+
+// fcsr (20.2), for who looks at the state from outside; `system`: the state has the privileged side.
+u32 get_fcsr(ir::CpuHeader& cpu);
+void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system);
 
 struct RiscV {
     using Ir = Rv;

@@ -68,6 +68,7 @@ enum SystemSlot : u16 {
 };
 inline constexpr u16 system_slots_at = v_at + 32 * vlen_bytes; // bytes from the first slot; 8 each
 
-extern const ir::GuestState state_rv64, state_rv64_system;
+// One layout; with vectors, V's registers have host registers, too.
+extern const ir::GuestState state_rv64, state_rv64_vectors, state_rv64_system;
 
 } // namespace mimic::isa::riscv

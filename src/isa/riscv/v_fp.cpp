@@ -2,6 +2,7 @@
 // 31.13; order as in its sections.
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector_ops.hpp"
+#include "isa/riscv/vector_whole.hpp"
 
 namespace mimic::isa::riscv {
 
@@ -16,10 +17,12 @@ constexpr Shape fp_same{.d_fp = true, .a_fp = true, .b_fp = true},
     fp_unary{.from = From::none, .d_fp = true, .a_fp = true}, fp_unary_to_int{.from = From::none, .a_fp = true},
     fp_from_int{.from = From::none, .d_fp = true}, fp_to_wide_int{.d = 1, .from = From::none, .a_fp = true},
     fp_wide_from_int{.d = 1, .from = From::none, .d_fp = true},
+    fp_wide_from_signed{.d = 1, .from = From::none, .a_signed = true, .d_fp = true},
     fp_widen{.d = 1, .from = From::none, .d_fp = true, .a_fp = true},
     fp_to_narrow_int{.a = 1, .from = From::none, .a_fp = true},
     fp_narrow_from_int{.a = 1, .from = From::none, .d_fp = true},
-    fp_narrow{.a = 1, .from = From::none, .d_fp = true, .a_fp = true};
+    fp_narrow{.a = 1, .from = From::none, .d_fp = true, .a_fp = true, .narrow = ir::VNarrow::fcvt},
+    fp_narrow_odd{.a = 1, .from = From::none, .d_fp = true, .a_fp = true, .narrow = ir::VNarrow::fcvt_odd};
 
 using softfloat::F32, softfloat::F64, softfloat::MulAdd, softfloat::Ordering;
 
@@ -224,18 +227,51 @@ u64 frec7(Vec& v, u64 a, u64, u64) {
     return x.number(2 * x.bias - 1 - x.exponent, reciprocal_at(x.top(7)));
 }
 
-// ---- on whole registers
+// ---- on whole registers: lanes that are not worked on are zeros, or what is divided by them ones
 
-Val move_whole(Rv&, const I&, Val, Val b, Val) { return b; }
-Val root_whole(Rv& t, const I& i, Val a, Val, Val) {
-    return t.op(Op::vun, Type::v128, a, {}, {}, dynamic_rounding, u8(ir::VUn::fsqrt), fp_lane(i));
+template <ir::VBin Kind>
+Val fbin(Rv& t, const I&, const Step& s) {
+    return t.op(Op::vbin, Type::v128, quiet(t, s, s.a), quiet(t, s, s.b), {}, dynamic_rounding, u8(Kind), s.fp());
+}
+template <ir::VBin Kind>
+Val fbin_reversed(Rv& t, const I&, const Step& s) {
+    return t.op(Op::vbin, Type::v128, quiet(t, s, s.b), quiet(t, s, s.a), {}, dynamic_rounding, u8(Kind), s.fp());
+}
+Val divided(Rv& t, const Step& s, Val a, Val b) {
+    if (s.active)
+        b = select_lanes(t, s.active, b, splat(t, s.lane(), t.imm(s.log == 3 ? 0x3ff0000000000000 : 0x3f800000)));
+    return t.op(Op::vbin, Type::v128, quiet(t, s, a), b, {}, dynamic_rounding, u8(ir::VBin::fdiv), s.fp());
+}
+Val fdiv_whole(Rv& t, const I&, const Step& s) { return divided(t, s, s.a, s.b); }
+Val frdiv_whole(Rv& t, const I&, const Step& s) { return divided(t, s, s.b, s.a); }
+template <ir::VUn Kind, ir::Round Rounding = ir::Round::dynamic>
+Val fun(Rv& t, const I&, const Step& s) {
+    u64 arg = ir::FpArg{.round = Rounding}.bits();
+    return t.op(Op::vun, Type::v128, quiet(t, s, s.a), {}, {}, arg, u8(Kind), s.fp());
 }
 template <bool NegateProduct, bool NegateAddend, bool TimesOld>
-Val fused_whole(Rv& t, const I& i, Val a, Val b, Val d) {
+Val fused_whole(Rv& t, const I&, const Step& s) {
     u64 arg = ir::FpArg{.round = ir::Round::dynamic, .neg_product = NegateProduct, .neg_addend = NegateAddend}.bits();
-    Val x = TimesOld ? d : a, z = TimesOld ? a : d;
-    return t.op(Op::vtern, Type::v128, b, x, z, arg, u8(ir::VTern::fmla), fp_lane(i));
+    Val x = quiet(t, s, TimesOld ? s.d : s.a), z = quiet(t, s, TimesOld ? s.a : s.d);
+    return t.op(Op::vtern, Type::v128, quiet(t, s, s.b), x, z, arg, u8(ir::VTern::fmla), s.fp());
 }
+// The sign of b, of its opposite, or of both joined.
+enum class Sign { of_b, opposite, joined };
+template <Sign Which>
+Val sign_whole(Rv& t, const I&, const Step& s) {
+    using ir::VBin, ir::Lane;
+    Val sign = splat(t, s.lane(), t.imm(u64{1} << ((8u << s.log) - 1)));
+    if (Which == Sign::joined) return t.vbin(VBin::xor_, Lane::i64, s.a, t.vbin(VBin::and_, Lane::i64, s.b, sign));
+    Val b = Which == Sign::of_b ? s.b : ones_complement(t, s.b);
+    return t.op(Op::vselect, Type::v128, sign, b, s.a);
+}
+template <ir::VRel Rel, bool Exchanged>
+Val fcompare(Rv& t, const I&, const Step& s) {
+    Val a = quiet(t, s, s.a), b = quiet(t, s, s.b);
+    return t.op(Op::vcmp, Type::v128, Exchanged ? b : a, Exchanged ? a : b, {}, 0, u8(Rel), s.fp());
+}
+Val fdiffer(Rv& t, const I& i, const Step& s) { return ones_complement(t, fcompare<ir::VRel::feq, false>(t, i, s)); }
+Val quiet_first(Rv& t, const I&, const Step& s) { return quiet(t, s, s.a); } // what narrows it may raise
 
 // clang-format off
 constexpr R rows[] = {
@@ -243,12 +279,12 @@ constexpr R rows[] = {
     {"vfadd.vf    {vd}, {vs2}, {frs1}{vm}",       "000000 vm rs2 rs1 101 rd 1010111",    elements<fadd, fp_same.with(From::f), fbin<ir::VBin::fadd>>},
     {"vfsub.vv    {vd}, {vs2}, {vs1}{vm}",        "000010 vm rs2 rs1 001 rd 1010111",    elements<fsub, fp_same, fbin<ir::VBin::fsub>>},
     {"vfsub.vf    {vd}, {vs2}, {frs1}{vm}",       "000010 vm rs2 rs1 101 rd 1010111",    elements<fsub, fp_same.with(From::f), fbin<ir::VBin::fsub>>},
-    {"vfrsub.vf   {vd}, {vs2}, {frs1}{vm}",       "100111 vm rs2 rs1 101 rd 1010111",    elements<frsub, fp_same.with(From::f)>},
+    {"vfrsub.vf   {vd}, {vs2}, {frs1}{vm}",       "100111 vm rs2 rs1 101 rd 1010111",    elements<frsub, fp_same.with(From::f), fbin_reversed<ir::VBin::fsub>>},
     {"vfmul.vv    {vd}, {vs2}, {vs1}{vm}",        "100100 vm rs2 rs1 001 rd 1010111",    elements<fmul, fp_same, fbin<ir::VBin::fmul>>},
     {"vfmul.vf    {vd}, {vs2}, {frs1}{vm}",       "100100 vm rs2 rs1 101 rd 1010111",    elements<fmul, fp_same.with(From::f), fbin<ir::VBin::fmul>>},
-    {"vfdiv.vv    {vd}, {vs2}, {vs1}{vm}",        "100000 vm rs2 rs1 001 rd 1010111",    elements<fdiv, fp_same, fbin<ir::VBin::fdiv>>},
-    {"vfdiv.vf    {vd}, {vs2}, {frs1}{vm}",       "100000 vm rs2 rs1 101 rd 1010111",    elements<fdiv, fp_same.with(From::f), fbin<ir::VBin::fdiv>>},
-    {"vfrdiv.vf   {vd}, {vs2}, {frs1}{vm}",       "100001 vm rs2 rs1 101 rd 1010111",    elements<frdiv, fp_same.with(From::f)>},
+    {"vfdiv.vv    {vd}, {vs2}, {vs1}{vm}",        "100000 vm rs2 rs1 001 rd 1010111",    elements<fdiv, fp_same, fdiv_whole>},
+    {"vfdiv.vf    {vd}, {vs2}, {frs1}{vm}",       "100000 vm rs2 rs1 101 rd 1010111",    elements<fdiv, fp_same.with(From::f), fdiv_whole>},
+    {"vfrdiv.vf   {vd}, {vs2}, {frs1}{vm}",       "100001 vm rs2 rs1 101 rd 1010111",    elements<frdiv, fp_same.with(From::f), frdiv_whole>},
     {"vfmadd.vv   {vd}, {vs1}, {vs2}{vm}",        "101000 vm rs2 rs1 001 rd 1010111",    elements<fmadd, fp_same, fused_whole<false, false, true>>},
     {"vfmadd.vf   {vd}, {frs1}, {vs2}{vm}",       "101000 vm rs2 rs1 101 rd 1010111",    elements<fmadd, fp_same.with(From::f), fused_whole<false, false, true>>},
     {"vfnmadd.vv  {vd}, {vs1}, {vs2}{vm}",        "101001 vm rs2 rs1 001 rd 1010111",    elements<fnmadd, fp_same, fused_whole<true, true, true>>},
@@ -269,70 +305,70 @@ constexpr R rows[] = {
     {"vfmin.vf    {vd}, {vs2}, {frs1}{vm}",       "000100 vm rs2 rs1 101 rd 1010111",    elements<fmin, fp_same.with(From::f), fbin<ir::VBin::fmin_number>>},
     {"vfmax.vv    {vd}, {vs2}, {vs1}{vm}",        "000110 vm rs2 rs1 001 rd 1010111",    elements<fmax, fp_same, fbin<ir::VBin::fmax_number>>},
     {"vfmax.vf    {vd}, {vs2}, {frs1}{vm}",       "000110 vm rs2 rs1 101 rd 1010111",    elements<fmax, fp_same.with(From::f), fbin<ir::VBin::fmax_number>>},
-    {"vfsgnj.vv   {vd}, {vs2}, {vs1}{vm}",        "001000 vm rs2 rs1 001 rd 1010111",    elements<fsgnj, fp_same>},
-    {"vfsgnj.vf   {vd}, {vs2}, {frs1}{vm}",       "001000 vm rs2 rs1 101 rd 1010111",    elements<fsgnj, fp_same.with(From::f)>},
-    {"vfsgnjn.vv  {vd}, {vs2}, {vs1}{vm}",        "001001 vm rs2 rs1 001 rd 1010111",    elements<fsgnjn, fp_same>},
-    {"vfsgnjn.vf  {vd}, {vs2}, {frs1}{vm}",       "001001 vm rs2 rs1 101 rd 1010111",    elements<fsgnjn, fp_same.with(From::f)>},
-    {"vfsgnjx.vv  {vd}, {vs2}, {vs1}{vm}",        "001010 vm rs2 rs1 001 rd 1010111",    elements<fsgnjx, fp_same>},
-    {"vfsgnjx.vf  {vd}, {vs2}, {frs1}{vm}",       "001010 vm rs2 rs1 101 rd 1010111",    elements<fsgnjx, fp_same.with(From::f)>},
+    {"vfsgnj.vv   {vd}, {vs2}, {vs1}{vm}",        "001000 vm rs2 rs1 001 rd 1010111",    elements<fsgnj, fp_same, sign_whole<Sign::of_b>>},
+    {"vfsgnj.vf   {vd}, {vs2}, {frs1}{vm}",       "001000 vm rs2 rs1 101 rd 1010111",    elements<fsgnj, fp_same.with(From::f), sign_whole<Sign::of_b>>},
+    {"vfsgnjn.vv  {vd}, {vs2}, {vs1}{vm}",        "001001 vm rs2 rs1 001 rd 1010111",    elements<fsgnjn, fp_same, sign_whole<Sign::opposite>>},
+    {"vfsgnjn.vf  {vd}, {vs2}, {frs1}{vm}",       "001001 vm rs2 rs1 101 rd 1010111",    elements<fsgnjn, fp_same.with(From::f), sign_whole<Sign::opposite>>},
+    {"vfsgnjx.vv  {vd}, {vs2}, {vs1}{vm}",        "001010 vm rs2 rs1 001 rd 1010111",    elements<fsgnjx, fp_same, sign_whole<Sign::joined>>},
+    {"vfsgnjx.vf  {vd}, {vs2}, {frs1}{vm}",       "001010 vm rs2 rs1 101 rd 1010111",    elements<fsgnjx, fp_same.with(From::f), sign_whole<Sign::joined>>},
 
-    {"vmfeq.vv    {vd}, {vs2}, {vs1}{vm}",        "011000 vm rs2 rs1 001 rd 1010111",    elements<feq, fp_compare>},
-    {"vmfeq.vf    {vd}, {vs2}, {frs1}{vm}",       "011000 vm rs2 rs1 101 rd 1010111",    elements<feq, fp_compare.with(From::f)>},
-    {"vmfle.vv    {vd}, {vs2}, {vs1}{vm}",        "011001 vm rs2 rs1 001 rd 1010111",    elements<fle, fp_compare>},
-    {"vmfle.vf    {vd}, {vs2}, {frs1}{vm}",       "011001 vm rs2 rs1 101 rd 1010111",    elements<fle, fp_compare.with(From::f)>},
-    {"vmflt.vv    {vd}, {vs2}, {vs1}{vm}",        "011011 vm rs2 rs1 001 rd 1010111",    elements<flt, fp_compare>},
-    {"vmflt.vf    {vd}, {vs2}, {frs1}{vm}",       "011011 vm rs2 rs1 101 rd 1010111",    elements<flt, fp_compare.with(From::f)>},
-    {"vmfne.vv    {vd}, {vs2}, {vs1}{vm}",        "011100 vm rs2 rs1 001 rd 1010111",    elements<fne, fp_compare>},
-    {"vmfne.vf    {vd}, {vs2}, {frs1}{vm}",       "011100 vm rs2 rs1 101 rd 1010111",    elements<fne, fp_compare.with(From::f)>},
-    {"vmfgt.vf    {vd}, {vs2}, {frs1}{vm}",       "011101 vm rs2 rs1 101 rd 1010111",    elements<fgt, fp_compare.with(From::f)>},
-    {"vmfge.vf    {vd}, {vs2}, {frs1}{vm}",       "011111 vm rs2 rs1 101 rd 1010111",    elements<fge, fp_compare.with(From::f)>},
-    {"vfmerge.vfm {vd}, {vs2}, {frs1}, v0",       "010111 0 rs2 rs1 101 rd 1010111",     elements<merge, fp_merge>},
-    {"vfmv.v.f    {vd}, {frs1}",                  "010111 1 00000 rs1 101 rd 1010111",   elements<second, fp_move, move_whole>},
+    {"vmfeq.vv    {vd}, {vs2}, {vs1}{vm}",        "011000 vm rs2 rs1 001 rd 1010111",    elements<feq, fp_compare, fcompare<ir::VRel::feq, false>>},
+    {"vmfeq.vf    {vd}, {vs2}, {frs1}{vm}",       "011000 vm rs2 rs1 101 rd 1010111",    elements<feq, fp_compare.with(From::f), fcompare<ir::VRel::feq, false>>},
+    {"vmfle.vv    {vd}, {vs2}, {vs1}{vm}",        "011001 vm rs2 rs1 001 rd 1010111",    elements<fle, fp_compare, fcompare<ir::VRel::fge, true>>},
+    {"vmfle.vf    {vd}, {vs2}, {frs1}{vm}",       "011001 vm rs2 rs1 101 rd 1010111",    elements<fle, fp_compare.with(From::f), fcompare<ir::VRel::fge, true>>},
+    {"vmflt.vv    {vd}, {vs2}, {vs1}{vm}",        "011011 vm rs2 rs1 001 rd 1010111",    elements<flt, fp_compare, fcompare<ir::VRel::fgt, true>>},
+    {"vmflt.vf    {vd}, {vs2}, {frs1}{vm}",       "011011 vm rs2 rs1 101 rd 1010111",    elements<flt, fp_compare.with(From::f), fcompare<ir::VRel::fgt, true>>},
+    {"vmfne.vv    {vd}, {vs2}, {vs1}{vm}",        "011100 vm rs2 rs1 001 rd 1010111",    elements<fne, fp_compare, fdiffer>},
+    {"vmfne.vf    {vd}, {vs2}, {frs1}{vm}",       "011100 vm rs2 rs1 101 rd 1010111",    elements<fne, fp_compare.with(From::f), fdiffer>},
+    {"vmfgt.vf    {vd}, {vs2}, {frs1}{vm}",       "011101 vm rs2 rs1 101 rd 1010111",    elements<fgt, fp_compare.with(From::f), fcompare<ir::VRel::fgt, false>>},
+    {"vmfge.vf    {vd}, {vs2}, {frs1}{vm}",       "011111 vm rs2 rs1 101 rd 1010111",    elements<fge, fp_compare.with(From::f), fcompare<ir::VRel::fge, false>>},
+    {"vfmerge.vfm {vd}, {vs2}, {frs1}, v0",       "010111 0 rs2 rs1 101 rd 1010111",     elements<merge, fp_merge, merge_whole>},
+    {"vfmv.v.f    {vd}, {frs1}",                  "010111 1 00000 rs1 101 rd 1010111",   elements<second, fp_move, second_whole>},
 
-    {"vfwadd.vv   {vd}, {vs2}, {vs1}{vm}",        "110000 vm rs2 rs1 001 rd 1010111",    elements<fadd_wide, fp_wide>},
-    {"vfwadd.vf   {vd}, {vs2}, {frs1}{vm}",       "110000 vm rs2 rs1 101 rd 1010111",    elements<fadd_wide, fp_wide.with(From::f)>},
-    {"vfwsub.vv   {vd}, {vs2}, {vs1}{vm}",        "110010 vm rs2 rs1 001 rd 1010111",    elements<fsub_wide, fp_wide>},
-    {"vfwsub.vf   {vd}, {vs2}, {frs1}{vm}",       "110010 vm rs2 rs1 101 rd 1010111",    elements<fsub_wide, fp_wide.with(From::f)>},
-    {"vfwadd.wv   {vd}, {vs2}, {vs1}{vm}",        "110100 vm rs2 rs1 001 rd 1010111",    elements<fadd_wider, fp_wider>},
-    {"vfwadd.wf   {vd}, {vs2}, {frs1}{vm}",       "110100 vm rs2 rs1 101 rd 1010111",    elements<fadd_wider, fp_wider.with(From::f)>},
-    {"vfwsub.wv   {vd}, {vs2}, {vs1}{vm}",        "110110 vm rs2 rs1 001 rd 1010111",    elements<fsub_wider, fp_wider>},
-    {"vfwsub.wf   {vd}, {vs2}, {frs1}{vm}",       "110110 vm rs2 rs1 101 rd 1010111",    elements<fsub_wider, fp_wider.with(From::f)>},
-    {"vfwmul.vv   {vd}, {vs2}, {vs1}{vm}",        "111000 vm rs2 rs1 001 rd 1010111",    elements<fmul_wide, fp_wide>},
-    {"vfwmul.vf   {vd}, {vs2}, {frs1}{vm}",       "111000 vm rs2 rs1 101 rd 1010111",    elements<fmul_wide, fp_wide.with(From::f)>},
-    {"vfwmacc.vv  {vd}, {vs1}, {vs2}{vm}",        "111100 vm rs2 rs1 001 rd 1010111",    elements<fwmacc, fp_wide_sum>},
-    {"vfwmacc.vf  {vd}, {frs1}, {vs2}{vm}",       "111100 vm rs2 rs1 101 rd 1010111",    elements<fwmacc, fp_wide_sum.with(From::f)>},
-    {"vfwnmacc.vv {vd}, {vs1}, {vs2}{vm}",        "111101 vm rs2 rs1 001 rd 1010111",    elements<fwnmacc, fp_wide_sum>},
-    {"vfwnmacc.vf {vd}, {frs1}, {vs2}{vm}",       "111101 vm rs2 rs1 101 rd 1010111",    elements<fwnmacc, fp_wide_sum.with(From::f)>},
-    {"vfwmsac.vv  {vd}, {vs1}, {vs2}{vm}",        "111110 vm rs2 rs1 001 rd 1010111",    elements<fwmsac, fp_wide_sum>},
-    {"vfwmsac.vf  {vd}, {frs1}, {vs2}{vm}",       "111110 vm rs2 rs1 101 rd 1010111",    elements<fwmsac, fp_wide_sum.with(From::f)>},
-    {"vfwnmsac.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 001 rd 1010111",    elements<fwnmsac, fp_wide_sum>},
-    {"vfwnmsac.vf {vd}, {frs1}, {vs2}{vm}",       "111111 vm rs2 rs1 101 rd 1010111",    elements<fwnmsac, fp_wide_sum.with(From::f)>},
+    {"vfwadd.vv   {vd}, {vs2}, {vs1}{vm}",        "110000 vm rs2 rs1 001 rd 1010111",    elements<fadd_wide, fp_wide, fbin<ir::VBin::fadd>>},
+    {"vfwadd.vf   {vd}, {vs2}, {frs1}{vm}",       "110000 vm rs2 rs1 101 rd 1010111",    elements<fadd_wide, fp_wide.with(From::f), fbin<ir::VBin::fadd>>},
+    {"vfwsub.vv   {vd}, {vs2}, {vs1}{vm}",        "110010 vm rs2 rs1 001 rd 1010111",    elements<fsub_wide, fp_wide, fbin<ir::VBin::fsub>>},
+    {"vfwsub.vf   {vd}, {vs2}, {frs1}{vm}",       "110010 vm rs2 rs1 101 rd 1010111",    elements<fsub_wide, fp_wide.with(From::f), fbin<ir::VBin::fsub>>},
+    {"vfwadd.wv   {vd}, {vs2}, {vs1}{vm}",        "110100 vm rs2 rs1 001 rd 1010111",    elements<fadd_wider, fp_wider, fbin<ir::VBin::fadd>>},
+    {"vfwadd.wf   {vd}, {vs2}, {frs1}{vm}",       "110100 vm rs2 rs1 101 rd 1010111",    elements<fadd_wider, fp_wider.with(From::f), fbin<ir::VBin::fadd>>},
+    {"vfwsub.wv   {vd}, {vs2}, {vs1}{vm}",        "110110 vm rs2 rs1 001 rd 1010111",    elements<fsub_wider, fp_wider, fbin<ir::VBin::fsub>>},
+    {"vfwsub.wf   {vd}, {vs2}, {frs1}{vm}",       "110110 vm rs2 rs1 101 rd 1010111",    elements<fsub_wider, fp_wider.with(From::f), fbin<ir::VBin::fsub>>},
+    {"vfwmul.vv   {vd}, {vs2}, {vs1}{vm}",        "111000 vm rs2 rs1 001 rd 1010111",    elements<fmul_wide, fp_wide, fbin<ir::VBin::fmul>>},
+    {"vfwmul.vf   {vd}, {vs2}, {frs1}{vm}",       "111000 vm rs2 rs1 101 rd 1010111",    elements<fmul_wide, fp_wide.with(From::f), fbin<ir::VBin::fmul>>},
+    {"vfwmacc.vv  {vd}, {vs1}, {vs2}{vm}",        "111100 vm rs2 rs1 001 rd 1010111",    elements<fwmacc, fp_wide_sum, fused_whole<false, false, false>>},
+    {"vfwmacc.vf  {vd}, {frs1}, {vs2}{vm}",       "111100 vm rs2 rs1 101 rd 1010111",    elements<fwmacc, fp_wide_sum.with(From::f), fused_whole<false, false, false>>},
+    {"vfwnmacc.vv {vd}, {vs1}, {vs2}{vm}",        "111101 vm rs2 rs1 001 rd 1010111",    elements<fwnmacc, fp_wide_sum, fused_whole<true, true, false>>},
+    {"vfwnmacc.vf {vd}, {frs1}, {vs2}{vm}",       "111101 vm rs2 rs1 101 rd 1010111",    elements<fwnmacc, fp_wide_sum.with(From::f), fused_whole<true, true, false>>},
+    {"vfwmsac.vv  {vd}, {vs1}, {vs2}{vm}",        "111110 vm rs2 rs1 001 rd 1010111",    elements<fwmsac, fp_wide_sum, fused_whole<false, true, false>>},
+    {"vfwmsac.vf  {vd}, {frs1}, {vs2}{vm}",       "111110 vm rs2 rs1 101 rd 1010111",    elements<fwmsac, fp_wide_sum.with(From::f), fused_whole<false, true, false>>},
+    {"vfwnmsac.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 001 rd 1010111",    elements<fwnmsac, fp_wide_sum, fused_whole<true, false, false>>},
+    {"vfwnmsac.vf {vd}, {frs1}, {vs2}{vm}",       "111111 vm rs2 rs1 101 rd 1010111",    elements<fwnmsac, fp_wide_sum.with(From::f), fused_whole<true, false, false>>},
 
-    {"vfsqrt.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00000 001 rd 1010111",  elements<fsqrt, fp_unary, root_whole>},
+    {"vfsqrt.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00000 001 rd 1010111",  elements<fsqrt, fp_unary, fun<ir::VUn::fsqrt>>},
     {"vfrsqrt7.v        {vd}, {vs2}{vm}",         "010011 vm rs2 00100 001 rd 1010111",  elements<frsqrt7, fp_unary>},
     {"vfrec7.v          {vd}, {vs2}{vm}",         "010011 vm rs2 00101 001 rd 1010111",  elements<frec7, fp_unary>},
     {"vfclass.v         {vd}, {vs2}{vm}",         "010011 vm rs2 10000 001 rd 1010111",  elements<fclass, fp_unary_to_int>},
-    {"vfcvt.xu.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 00000 001 rd 1010111",  elements<to_int<false, false>, fp_unary_to_int>},
-    {"vfcvt.x.f.v       {vd}, {vs2}{vm}",         "010010 vm rs2 00001 001 rd 1010111",  elements<to_int<true, false>, fp_unary_to_int>},
-    {"vfcvt.rtz.xu.f.v  {vd}, {vs2}{vm}",         "010010 vm rs2 00110 001 rd 1010111",  elements<to_int<false, true>, fp_unary_to_int>},
-    {"vfcvt.rtz.x.f.v   {vd}, {vs2}{vm}",         "010010 vm rs2 00111 001 rd 1010111",  elements<to_int<true, true>, fp_unary_to_int>},
-    {"vfcvt.f.xu.v      {vd}, {vs2}{vm}",         "010010 vm rs2 00010 001 rd 1010111",  elements<from_int<false>, fp_from_int>},
-    {"vfcvt.f.x.v       {vd}, {vs2}{vm}",         "010010 vm rs2 00011 001 rd 1010111",  elements<from_int<true>, fp_from_int>},
-    {"vfwcvt.xu.f.v     {vd}, {vs2}{vm}",         "010010 vm rs2 01000 001 rd 1010111",  elements<to_wide_int<false, false>, fp_to_wide_int>},
-    {"vfwcvt.x.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01001 001 rd 1010111",  elements<to_wide_int<true, false>, fp_to_wide_int>},
-    {"vfwcvt.rtz.xu.f.v {vd}, {vs2}{vm}",         "010010 vm rs2 01110 001 rd 1010111",  elements<to_wide_int<false, true>, fp_to_wide_int>},
-    {"vfwcvt.rtz.x.f.v  {vd}, {vs2}{vm}",         "010010 vm rs2 01111 001 rd 1010111",  elements<to_wide_int<true, true>, fp_to_wide_int>},
-    {"vfwcvt.f.xu.v     {vd}, {vs2}{vm}",         "010010 vm rs2 01010 001 rd 1010111",  elements<wide_from_int<false>, fp_wide_from_int>},
-    {"vfwcvt.f.x.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01011 001 rd 1010111",  elements<wide_from_int<true>, fp_wide_from_int>},
-    {"vfwcvt.f.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01100 001 rd 1010111",  elements<widen, fp_widen>},
+    {"vfcvt.xu.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 00000 001 rd 1010111",  elements<to_int<false, false>, fp_unary_to_int, fun<ir::VUn::ftou>>},
+    {"vfcvt.x.f.v       {vd}, {vs2}{vm}",         "010010 vm rs2 00001 001 rd 1010111",  elements<to_int<true, false>, fp_unary_to_int, fun<ir::VUn::ftos>>},
+    {"vfcvt.rtz.xu.f.v  {vd}, {vs2}{vm}",         "010010 vm rs2 00110 001 rd 1010111",  elements<to_int<false, true>, fp_unary_to_int, fun<ir::VUn::ftou, ir::Round::toward_zero>>},
+    {"vfcvt.rtz.x.f.v   {vd}, {vs2}{vm}",         "010010 vm rs2 00111 001 rd 1010111",  elements<to_int<true, true>, fp_unary_to_int, fun<ir::VUn::ftos, ir::Round::toward_zero>>},
+    {"vfcvt.f.xu.v      {vd}, {vs2}{vm}",         "010010 vm rs2 00010 001 rd 1010111",  elements<from_int<false>, fp_from_int, fun<ir::VUn::utof>>},
+    {"vfcvt.f.x.v       {vd}, {vs2}{vm}",         "010010 vm rs2 00011 001 rd 1010111",  elements<from_int<true>, fp_from_int, fun<ir::VUn::stof>>},
+    {"vfwcvt.xu.f.v     {vd}, {vs2}{vm}",         "010010 vm rs2 01000 001 rd 1010111",  elements<to_wide_int<false, false>, fp_to_wide_int, fun<ir::VUn::ftou>>},
+    {"vfwcvt.x.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01001 001 rd 1010111",  elements<to_wide_int<true, false>, fp_to_wide_int, fun<ir::VUn::ftos>>},
+    {"vfwcvt.rtz.xu.f.v {vd}, {vs2}{vm}",         "010010 vm rs2 01110 001 rd 1010111",  elements<to_wide_int<false, true>, fp_to_wide_int, fun<ir::VUn::ftou, ir::Round::toward_zero>>},
+    {"vfwcvt.rtz.x.f.v  {vd}, {vs2}{vm}",         "010010 vm rs2 01111 001 rd 1010111",  elements<to_wide_int<true, true>, fp_to_wide_int, fun<ir::VUn::ftos, ir::Round::toward_zero>>},
+    {"vfwcvt.f.xu.v     {vd}, {vs2}{vm}",         "010010 vm rs2 01010 001 rd 1010111",  elements<wide_from_int<false>, fp_wide_from_int, fun<ir::VUn::utof>>},
+    {"vfwcvt.f.x.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01011 001 rd 1010111",  elements<wide_from_int<true>, fp_wide_from_signed, fun<ir::VUn::stof>>},
+    {"vfwcvt.f.f.v      {vd}, {vs2}{vm}",         "010010 vm rs2 01100 001 rd 1010111",  elements<widen, fp_widen, quiet_first>},
     {"vfncvt.xu.f.w     {vd}, {vs2}{vm}",         "010010 vm rs2 10000 001 rd 1010111",  elements<to_narrow_int<false, false>, fp_to_narrow_int>},
     {"vfncvt.x.f.w      {vd}, {vs2}{vm}",         "010010 vm rs2 10001 001 rd 1010111",  elements<to_narrow_int<true, false>, fp_to_narrow_int>},
     {"vfncvt.rtz.xu.f.w {vd}, {vs2}{vm}",         "010010 vm rs2 10110 001 rd 1010111",  elements<to_narrow_int<false, true>, fp_to_narrow_int>},
     {"vfncvt.rtz.x.f.w  {vd}, {vs2}{vm}",         "010010 vm rs2 10111 001 rd 1010111",  elements<to_narrow_int<true, true>, fp_to_narrow_int>},
     {"vfncvt.f.xu.w     {vd}, {vs2}{vm}",         "010010 vm rs2 10010 001 rd 1010111",  elements<narrow_from_int<false>, fp_narrow_from_int>},
     {"vfncvt.f.x.w      {vd}, {vs2}{vm}",         "010010 vm rs2 10011 001 rd 1010111",  elements<narrow_from_int<true>, fp_narrow_from_int>},
-    {"vfncvt.f.f.w      {vd}, {vs2}{vm}",         "010010 vm rs2 10100 001 rd 1010111",  elements<narrow<false>, fp_narrow>},
-    {"vfncvt.rod.f.f.w  {vd}, {vs2}{vm}",         "010010 vm rs2 10101 001 rd 1010111",  elements<narrow<true>, fp_narrow>},
+    {"vfncvt.f.f.w      {vd}, {vs2}{vm}",         "010010 vm rs2 10100 001 rd 1010111",  elements<narrow<false>, fp_narrow, quiet_first>},
+    {"vfncvt.rod.f.f.w  {vd}, {vs2}{vm}",         "010010 vm rs2 10101 001 rd 1010111",  elements<narrow<true>, fp_narrow_odd, quiet_first>},
 };
 // clang-format on
 

@@ -1,6 +1,7 @@
 // V: integer arithmetic. The RISC-V Instruction Set Manual, Volume I (20240411), 31.11; order as in its sections.
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector_ops.hpp"
+#include "isa/riscv/vector_whole.hpp"
 
 namespace mimic::isa::riscv {
 
@@ -66,17 +67,51 @@ u64 nmsub(Vec&, u64 a, u64 b, u64 d) { return a - b * d; }
 
 // ---- on whole registers
 
-Val move_whole(Rv&, const I&, Val, Val b, Val) { return b; }
 template <ir::VBin ByLane, ir::VShift ByNumber>
-Val shift_whole(Rv& t, const I& i, Val a, Val b, Val) {
-    u64 most = (8u << vconfig(i).sew) - 1;
-    if (i[width] == 3) return t.op(Op::vshift, Type::v128, a, {}, {}, u64(i[uimm]) & most, u8(ByNumber), int_lane(i));
-    Val limit = t.op(Op::vsplat, Type::v128, t.imm(most), {}, {}, 0, 0, int_lane(i));
-    return t.vbin(ByLane, int_lane(i), a, t.vbin(ir::VBin::and_, int_lane(i), b, limit));
+Val shift_whole(Rv& t, const I& i, const Step& s) {
+    u64 most = (8u << s.log) - 1;
+    if (i[width] == 3) return t.op(Op::vshift, Type::v128, s.a, {}, {}, u64(i[uimm]) & most, u8(ByNumber), s.lane());
+    return t.vbin(ByLane, s.lane(), s.a, t.vbin(ir::VBin::and_, s.lane(), s.b, splat(t, s.lane(), t.imm(most))));
 }
-template <ir::VTern Kind>
-Val multiply_add(Rv& t, const I& i, Val a, Val b, Val d) {
-    return t.op(Op::vtern, Type::v128, a, b, d, 0, u8(Kind), int_lane(i));
+// The unsigned product is too great by b in the high half where a is negative.
+Val mulhsu_whole(Rv& t, const I&, const Step& s) {
+    Val high = t.vbin(ir::VBin::mulhu, s.lane(), s.a, s.b);
+    Val sign = t.op(Op::vshift, Type::v128, s.a, {}, {}, (8u << s.log) - 1, u8(ir::VShift::ashr), s.lane());
+    return t.vbin(ir::VBin::sub, s.lane(), high, t.vbin(ir::VBin::and_, s.lane(), s.b, sign));
+}
+template <ir::VTern Kind, bool TimesOld>
+Val multiply_add(Rv& t, const I&, const Step& s) {
+    return t.op(Op::vtern, Type::v128, s.b, TimesOld ? s.d : s.a, TimesOld ? s.a : s.d, 0, u8(Kind), s.lane());
+}
+Val compared(Rv& t, ir::VRel rel, const Step& s, Val a, Val b) {
+    return t.op(Op::vcmp, Type::v128, a, b, {}, 0, u8(rel), s.lane());
+}
+template <ir::VRel Rel, bool Exchanged>
+Val compare_whole(Rv& t, const I&, const Step& s) {
+    return Exchanged ? compared(t, Rel, s, s.b, s.a) : compared(t, Rel, s, s.a, s.b);
+}
+Val differ(Rv& t, const I&, const Step& s) { return ones_complement(t, compared(t, ir::VRel::eq, s, s.a, s.b)); }
+
+// A carry that is set is -1 in its lane.
+Val adc_whole(Rv& t, const I&, const Step& s) {
+    Val sum = t.vbin(ir::VBin::add, s.lane(), s.a, s.b);
+    return s.carry ? t.vbin(ir::VBin::sub, s.lane(), sum, s.carry) : sum;
+}
+Val sbc_whole(Rv& t, const I&, const Step& s) {
+    return t.vbin(ir::VBin::add, s.lane(), t.vbin(ir::VBin::sub, s.lane(), s.a, s.b), s.carry);
+}
+// Carries out: with one coming in, equal numbers count, too.
+Val with_equal(Rv& t, const Step& s, Val out, Val a, Val b) {
+    if (!s.carry) return out;
+    Val equal = t.vbin(ir::VBin::and_, ir::Lane::i64, compared(t, ir::VRel::eq, s, a, b), s.carry);
+    return t.vbin(ir::VBin::or_, ir::Lane::i64, out, equal);
+}
+Val madc_whole(Rv& t, const I& i, const Step& s) {
+    Val sum = adc_whole(t, i, s);
+    return with_equal(t, s, compared(t, ir::VRel::ugt, s, s.a, sum), s.a, sum);
+}
+Val msbc_whole(Rv& t, const I&, const Step& s) {
+    return with_equal(t, s, compared(t, ir::VRel::ugt, s, s.b, s.a), s.a, s.b);
 }
 
 // clang-format off
@@ -106,48 +141,48 @@ constexpr R rows[] = {
     {"vxor.vx    {vd}, {vs2}, {rs1}{vm}",         "001011 vm rs2 rs1 100 rd 1010111",    elements<xor_, same.with(From::x), vbin<ir::VBin::xor_>>},
     {"vxor.vi    {vd}, {vs2}, {simm}{vm}",        "001011 vm rs2 simm 011 rd 1010111",   elements<xor_, same.with(From::imm_signed), vbin<ir::VBin::xor_>>},
 
-    {"vadc.vvm   {vd}, {vs2}, {vs1}, v0",         "010000 0 rs2 rs1 000 rd 1010111",     elements<adc, with_carry>},
-    {"vadc.vxm   {vd}, {vs2}, {rs1}, v0",         "010000 0 rs2 rs1 100 rd 1010111",     elements<adc, with_carry.with(From::x)>},
-    {"vadc.vim   {vd}, {vs2}, {simm}, v0",        "010000 0 rs2 simm 011 rd 1010111",    elements<adc, with_carry.with(From::imm_signed)>},
-    {"vmadc.vvm  {vd}, {vs2}, {vs1}, v0",         "010001 0 rs2 rs1 000 rd 1010111",     elements<madc, carry_to_mask>},
-    {"vmadc.vxm  {vd}, {vs2}, {rs1}, v0",         "010001 0 rs2 rs1 100 rd 1010111",     elements<madc, carry_to_mask.with(From::x)>},
-    {"vmadc.vim  {vd}, {vs2}, {simm}, v0",        "010001 0 rs2 simm 011 rd 1010111",    elements<madc, carry_to_mask.with(From::imm_signed)>},
-    {"vmadc.vv   {vd}, {vs2}, {vs1}",             "010001 1 rs2 rs1 000 rd 1010111",     elements<madc, carry_to_mask>},
-    {"vmadc.vx   {vd}, {vs2}, {rs1}",             "010001 1 rs2 rs1 100 rd 1010111",     elements<madc, carry_to_mask.with(From::x)>},
-    {"vmadc.vi   {vd}, {vs2}, {simm}",            "010001 1 rs2 simm 011 rd 1010111",    elements<madc, carry_to_mask.with(From::imm_signed)>},
-    {"vsbc.vvm   {vd}, {vs2}, {vs1}, v0",         "010010 0 rs2 rs1 000 rd 1010111",     elements<sbc, with_carry>},
-    {"vsbc.vxm   {vd}, {vs2}, {rs1}, v0",         "010010 0 rs2 rs1 100 rd 1010111",     elements<sbc, with_carry.with(From::x)>},
-    {"vmsbc.vvm  {vd}, {vs2}, {vs1}, v0",         "010011 0 rs2 rs1 000 rd 1010111",     elements<msbc, carry_to_mask>},
-    {"vmsbc.vxm  {vd}, {vs2}, {rs1}, v0",         "010011 0 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x)>},
-    {"vmsbc.vv   {vd}, {vs2}, {vs1}",             "010011 1 rs2 rs1 000 rd 1010111",     elements<msbc, carry_to_mask>},
-    {"vmsbc.vx   {vd}, {vs2}, {rs1}",             "010011 1 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x)>},
-    {"vmerge.vvm {vd}, {vs2}, {vs1}, v0",         "010111 0 rs2 rs1 000 rd 1010111",     elements<merge, merged>},
-    {"vmerge.vxm {vd}, {vs2}, {rs1}, v0",         "010111 0 rs2 rs1 100 rd 1010111",     elements<merge, merged.with(From::x)>},
-    {"vmerge.vim {vd}, {vs2}, {simm}, v0",        "010111 0 rs2 simm 011 rd 1010111",    elements<merge, merged.with(From::imm_signed)>},
-    {"vmv.v.v    {vd}, {vs1}",                    "010111 1 00000 rs1 000 rd 1010111",   elements<second, move, move_whole>},
-    {"vmv.v.x    {vd}, {rs1}",                    "010111 1 00000 rs1 100 rd 1010111",   elements<second, move.with(From::x), move_whole>},
-    {"vmv.v.i    {vd}, {simm}",                   "010111 1 00000 simm 011 rd 1010111",  elements<second, move.with(From::imm_signed), move_whole>},
+    {"vadc.vvm   {vd}, {vs2}, {vs1}, v0",         "010000 0 rs2 rs1 000 rd 1010111",     elements<adc, with_carry, adc_whole>},
+    {"vadc.vxm   {vd}, {vs2}, {rs1}, v0",         "010000 0 rs2 rs1 100 rd 1010111",     elements<adc, with_carry.with(From::x), adc_whole>},
+    {"vadc.vim   {vd}, {vs2}, {simm}, v0",        "010000 0 rs2 simm 011 rd 1010111",    elements<adc, with_carry.with(From::imm_signed), adc_whole>},
+    {"vmadc.vvm  {vd}, {vs2}, {vs1}, v0",         "010001 0 rs2 rs1 000 rd 1010111",     elements<madc, carry_to_mask, madc_whole>},
+    {"vmadc.vxm  {vd}, {vs2}, {rs1}, v0",         "010001 0 rs2 rs1 100 rd 1010111",     elements<madc, carry_to_mask.with(From::x), madc_whole>},
+    {"vmadc.vim  {vd}, {vs2}, {simm}, v0",        "010001 0 rs2 simm 011 rd 1010111",    elements<madc, carry_to_mask.with(From::imm_signed), madc_whole>},
+    {"vmadc.vv   {vd}, {vs2}, {vs1}",             "010001 1 rs2 rs1 000 rd 1010111",     elements<madc, carry_to_mask, madc_whole>},
+    {"vmadc.vx   {vd}, {vs2}, {rs1}",             "010001 1 rs2 rs1 100 rd 1010111",     elements<madc, carry_to_mask.with(From::x), madc_whole>},
+    {"vmadc.vi   {vd}, {vs2}, {simm}",            "010001 1 rs2 simm 011 rd 1010111",    elements<madc, carry_to_mask.with(From::imm_signed), madc_whole>},
+    {"vsbc.vvm   {vd}, {vs2}, {vs1}, v0",         "010010 0 rs2 rs1 000 rd 1010111",     elements<sbc, with_carry, sbc_whole>},
+    {"vsbc.vxm   {vd}, {vs2}, {rs1}, v0",         "010010 0 rs2 rs1 100 rd 1010111",     elements<sbc, with_carry.with(From::x), sbc_whole>},
+    {"vmsbc.vvm  {vd}, {vs2}, {vs1}, v0",         "010011 0 rs2 rs1 000 rd 1010111",     elements<msbc, carry_to_mask, msbc_whole>},
+    {"vmsbc.vxm  {vd}, {vs2}, {rs1}, v0",         "010011 0 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x), msbc_whole>},
+    {"vmsbc.vv   {vd}, {vs2}, {vs1}",             "010011 1 rs2 rs1 000 rd 1010111",     elements<msbc, carry_to_mask, msbc_whole>},
+    {"vmsbc.vx   {vd}, {vs2}, {rs1}",             "010011 1 rs2 rs1 100 rd 1010111",     elements<msbc, carry_to_mask.with(From::x), msbc_whole>},
+    {"vmerge.vvm {vd}, {vs2}, {vs1}, v0",         "010111 0 rs2 rs1 000 rd 1010111",     elements<merge, merged, merge_whole>},
+    {"vmerge.vxm {vd}, {vs2}, {rs1}, v0",         "010111 0 rs2 rs1 100 rd 1010111",     elements<merge, merged.with(From::x), merge_whole>},
+    {"vmerge.vim {vd}, {vs2}, {simm}, v0",        "010111 0 rs2 simm 011 rd 1010111",    elements<merge, merged.with(From::imm_signed), merge_whole>},
+    {"vmv.v.v    {vd}, {vs1}",                    "010111 1 00000 rs1 000 rd 1010111",   elements<second, move, second_whole>},
+    {"vmv.v.x    {vd}, {rs1}",                    "010111 1 00000 rs1 100 rd 1010111",   elements<second, move.with(From::x), second_whole>},
+    {"vmv.v.i    {vd}, {simm}",                   "010111 1 00000 simm 011 rd 1010111",  elements<second, move.with(From::imm_signed), second_whole>},
 
-    {"vmseq.vv   {vd}, {vs2}, {vs1}{vm}",         "011000 vm rs2 rs1 000 rd 1010111",    elements<eq, compare>},
-    {"vmseq.vx   {vd}, {vs2}, {rs1}{vm}",         "011000 vm rs2 rs1 100 rd 1010111",    elements<eq, compare.with(From::x)>},
-    {"vmseq.vi   {vd}, {vs2}, {simm}{vm}",        "011000 vm rs2 simm 011 rd 1010111",   elements<eq, compare.with(From::imm_signed)>},
-    {"vmsne.vv   {vd}, {vs2}, {vs1}{vm}",         "011001 vm rs2 rs1 000 rd 1010111",    elements<ne, compare>},
-    {"vmsne.vx   {vd}, {vs2}, {rs1}{vm}",         "011001 vm rs2 rs1 100 rd 1010111",    elements<ne, compare.with(From::x)>},
-    {"vmsne.vi   {vd}, {vs2}, {simm}{vm}",        "011001 vm rs2 simm 011 rd 1010111",   elements<ne, compare.with(From::imm_signed)>},
-    {"vmsltu.vv  {vd}, {vs2}, {vs1}{vm}",         "011010 vm rs2 rs1 000 rd 1010111",    elements<ltu, compare>},
-    {"vmsltu.vx  {vd}, {vs2}, {rs1}{vm}",         "011010 vm rs2 rs1 100 rd 1010111",    elements<ltu, compare.with(From::x)>},
-    {"vmslt.vv   {vd}, {vs2}, {vs1}{vm}",         "011011 vm rs2 rs1 000 rd 1010111",    elements<lts, compare_signed>},
-    {"vmslt.vx   {vd}, {vs2}, {rs1}{vm}",         "011011 vm rs2 rs1 100 rd 1010111",    elements<lts, compare_signed.with(From::x)>},
-    {"vmsleu.vv  {vd}, {vs2}, {vs1}{vm}",         "011100 vm rs2 rs1 000 rd 1010111",    elements<leu, compare>},
-    {"vmsleu.vx  {vd}, {vs2}, {rs1}{vm}",         "011100 vm rs2 rs1 100 rd 1010111",    elements<leu, compare.with(From::x)>},
-    {"vmsleu.vi  {vd}, {vs2}, {simm}{vm}",        "011100 vm rs2 simm 011 rd 1010111",   elements<leu, compare.with(From::imm_signed)>},
-    {"vmsle.vv   {vd}, {vs2}, {vs1}{vm}",         "011101 vm rs2 rs1 000 rd 1010111",    elements<les, compare_signed>},
-    {"vmsle.vx   {vd}, {vs2}, {rs1}{vm}",         "011101 vm rs2 rs1 100 rd 1010111",    elements<les, compare_signed.with(From::x)>},
-    {"vmsle.vi   {vd}, {vs2}, {simm}{vm}",        "011101 vm rs2 simm 011 rd 1010111",   elements<les, compare_signed.with(From::imm_signed)>},
-    {"vmsgtu.vx  {vd}, {vs2}, {rs1}{vm}",         "011110 vm rs2 rs1 100 rd 1010111",    elements<gtu, compare.with(From::x)>},
-    {"vmsgtu.vi  {vd}, {vs2}, {simm}{vm}",        "011110 vm rs2 simm 011 rd 1010111",   elements<gtu, compare.with(From::imm_signed)>},
-    {"vmsgt.vx   {vd}, {vs2}, {rs1}{vm}",         "011111 vm rs2 rs1 100 rd 1010111",    elements<gts, compare_signed.with(From::x)>},
-    {"vmsgt.vi   {vd}, {vs2}, {simm}{vm}",        "011111 vm rs2 simm 011 rd 1010111",   elements<gts, compare_signed.with(From::imm_signed)>},
+    {"vmseq.vv   {vd}, {vs2}, {vs1}{vm}",         "011000 vm rs2 rs1 000 rd 1010111",    elements<eq, compare, compare_whole<ir::VRel::eq, false>>},
+    {"vmseq.vx   {vd}, {vs2}, {rs1}{vm}",         "011000 vm rs2 rs1 100 rd 1010111",    elements<eq, compare.with(From::x), compare_whole<ir::VRel::eq, false>>},
+    {"vmseq.vi   {vd}, {vs2}, {simm}{vm}",        "011000 vm rs2 simm 011 rd 1010111",   elements<eq, compare.with(From::imm_signed), compare_whole<ir::VRel::eq, false>>},
+    {"vmsne.vv   {vd}, {vs2}, {vs1}{vm}",         "011001 vm rs2 rs1 000 rd 1010111",    elements<ne, compare, differ>},
+    {"vmsne.vx   {vd}, {vs2}, {rs1}{vm}",         "011001 vm rs2 rs1 100 rd 1010111",    elements<ne, compare.with(From::x), differ>},
+    {"vmsne.vi   {vd}, {vs2}, {simm}{vm}",        "011001 vm rs2 simm 011 rd 1010111",   elements<ne, compare.with(From::imm_signed), differ>},
+    {"vmsltu.vv  {vd}, {vs2}, {vs1}{vm}",         "011010 vm rs2 rs1 000 rd 1010111",    elements<ltu, compare, compare_whole<ir::VRel::ugt, true>>},
+    {"vmsltu.vx  {vd}, {vs2}, {rs1}{vm}",         "011010 vm rs2 rs1 100 rd 1010111",    elements<ltu, compare.with(From::x), compare_whole<ir::VRel::ugt, true>>},
+    {"vmslt.vv   {vd}, {vs2}, {vs1}{vm}",         "011011 vm rs2 rs1 000 rd 1010111",    elements<lts, compare_signed, compare_whole<ir::VRel::sgt, true>>},
+    {"vmslt.vx   {vd}, {vs2}, {rs1}{vm}",         "011011 vm rs2 rs1 100 rd 1010111",    elements<lts, compare_signed.with(From::x), compare_whole<ir::VRel::sgt, true>>},
+    {"vmsleu.vv  {vd}, {vs2}, {vs1}{vm}",         "011100 vm rs2 rs1 000 rd 1010111",    elements<leu, compare, compare_whole<ir::VRel::uge, true>>},
+    {"vmsleu.vx  {vd}, {vs2}, {rs1}{vm}",         "011100 vm rs2 rs1 100 rd 1010111",    elements<leu, compare.with(From::x), compare_whole<ir::VRel::uge, true>>},
+    {"vmsleu.vi  {vd}, {vs2}, {simm}{vm}",        "011100 vm rs2 simm 011 rd 1010111",   elements<leu, compare.with(From::imm_signed), compare_whole<ir::VRel::uge, true>>},
+    {"vmsle.vv   {vd}, {vs2}, {vs1}{vm}",         "011101 vm rs2 rs1 000 rd 1010111",    elements<les, compare_signed, compare_whole<ir::VRel::sge, true>>},
+    {"vmsle.vx   {vd}, {vs2}, {rs1}{vm}",         "011101 vm rs2 rs1 100 rd 1010111",    elements<les, compare_signed.with(From::x), compare_whole<ir::VRel::sge, true>>},
+    {"vmsle.vi   {vd}, {vs2}, {simm}{vm}",        "011101 vm rs2 simm 011 rd 1010111",   elements<les, compare_signed.with(From::imm_signed), compare_whole<ir::VRel::sge, true>>},
+    {"vmsgtu.vx  {vd}, {vs2}, {rs1}{vm}",         "011110 vm rs2 rs1 100 rd 1010111",    elements<gtu, compare.with(From::x), compare_whole<ir::VRel::ugt, false>>},
+    {"vmsgtu.vi  {vd}, {vs2}, {simm}{vm}",        "011110 vm rs2 simm 011 rd 1010111",   elements<gtu, compare.with(From::imm_signed), compare_whole<ir::VRel::ugt, false>>},
+    {"vmsgt.vx   {vd}, {vs2}, {rs1}{vm}",         "011111 vm rs2 rs1 100 rd 1010111",    elements<gts, compare_signed.with(From::x), compare_whole<ir::VRel::sgt, false>>},
+    {"vmsgt.vi   {vd}, {vs2}, {simm}{vm}",        "011111 vm rs2 simm 011 rd 1010111",   elements<gts, compare_signed.with(From::imm_signed), compare_whole<ir::VRel::sgt, false>>},
 
     {"vsll.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 000 rd 1010111",    elements<sll, same, shift_whole<ir::VBin::shl, ir::VShift::shl>>},
     {"vsll.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 100 rd 1010111",    elements<sll, same.with(From::x), shift_whole<ir::VBin::shl, ir::VShift::shl>>},
@@ -158,21 +193,21 @@ constexpr R rows[] = {
     {"vsra.vv    {vd}, {vs2}, {vs1}{vm}",         "101001 vm rs2 rs1 000 rd 1010111",    elements<sra, first_signed, shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
     {"vsra.vx    {vd}, {vs2}, {rs1}{vm}",         "101001 vm rs2 rs1 100 rd 1010111",    elements<sra, first_signed.with(From::x), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
     {"vsra.vi    {vd}, {vs2}, {uimm}{vm}",        "101001 vm rs2 uimm 011 rd 1010111",   elements<sra, first_signed.with(From::imm_unsigned), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
-    {"vnsrl.wv   {vd}, {vs2}, {vs1}{vm}",         "101100 vm rs2 rs1 000 rd 1010111",    elements<nsrl, narrow>},
-    {"vnsrl.wx   {vd}, {vs2}, {rs1}{vm}",         "101100 vm rs2 rs1 100 rd 1010111",    elements<nsrl, narrow.with(From::x)>},
-    {"vnsrl.wi   {vd}, {vs2}, {uimm}{vm}",        "101100 vm rs2 uimm 011 rd 1010111",   elements<nsrl, narrow.with(From::imm_unsigned)>},
-    {"vnsra.wv   {vd}, {vs2}, {vs1}{vm}",         "101101 vm rs2 rs1 000 rd 1010111",    elements<nsra, narrow_signed>},
-    {"vnsra.wx   {vd}, {vs2}, {rs1}{vm}",         "101101 vm rs2 rs1 100 rd 1010111",    elements<nsra, narrow_signed.with(From::x)>},
-    {"vnsra.wi   {vd}, {vs2}, {uimm}{vm}",        "101101 vm rs2 uimm 011 rd 1010111",   elements<nsra, narrow_signed.with(From::imm_unsigned)>},
+    {"vnsrl.wv   {vd}, {vs2}, {vs1}{vm}",         "101100 vm rs2 rs1 000 rd 1010111",    elements<nsrl, narrow, shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vnsrl.wx   {vd}, {vs2}, {rs1}{vm}",         "101100 vm rs2 rs1 100 rd 1010111",    elements<nsrl, narrow.with(From::x), shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vnsrl.wi   {vd}, {vs2}, {uimm}{vm}",        "101100 vm rs2 uimm 011 rd 1010111",   elements<nsrl, narrow.with(From::imm_unsigned), shift_whole<ir::VBin::lshr, ir::VShift::lshr>>},
+    {"vnsra.wv   {vd}, {vs2}, {vs1}{vm}",         "101101 vm rs2 rs1 000 rd 1010111",    elements<nsra, narrow_signed, shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
+    {"vnsra.wx   {vd}, {vs2}, {rs1}{vm}",         "101101 vm rs2 rs1 100 rd 1010111",    elements<nsra, narrow_signed.with(From::x), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
+    {"vnsra.wi   {vd}, {vs2}, {uimm}{vm}",        "101101 vm rs2 uimm 011 rd 1010111",   elements<nsra, narrow_signed.with(From::imm_unsigned), shift_whole<ir::VBin::ashr, ir::VShift::ashr>>},
 
-    {"vmulhu.vv  {vd}, {vs2}, {vs1}{vm}",         "100100 vm rs2 rs1 010 rd 1010111",    elements<mulhu, same>},
-    {"vmulhu.vx  {vd}, {vs2}, {rs1}{vm}",         "100100 vm rs2 rs1 110 rd 1010111",    elements<mulhu, same.with(From::x)>},
+    {"vmulhu.vv  {vd}, {vs2}, {vs1}{vm}",         "100100 vm rs2 rs1 010 rd 1010111",    elements<mulhu, same, vbin<ir::VBin::mulhu>>},
+    {"vmulhu.vx  {vd}, {vs2}, {rs1}{vm}",         "100100 vm rs2 rs1 110 rd 1010111",    elements<mulhu, same.with(From::x), vbin<ir::VBin::mulhu>>},
     {"vmul.vv    {vd}, {vs2}, {vs1}{vm}",         "100101 vm rs2 rs1 010 rd 1010111",    elements<mul, same, vbin<ir::VBin::mul>>},
     {"vmul.vx    {vd}, {vs2}, {rs1}{vm}",         "100101 vm rs2 rs1 110 rd 1010111",    elements<mul, same.with(From::x), vbin<ir::VBin::mul>>},
-    {"vmulhsu.vv {vd}, {vs2}, {vs1}{vm}",         "100110 vm rs2 rs1 010 rd 1010111",    elements<mulhsu, first_signed>},
-    {"vmulhsu.vx {vd}, {vs2}, {rs1}{vm}",         "100110 vm rs2 rs1 110 rd 1010111",    elements<mulhsu, first_signed.with(From::x)>},
-    {"vmulh.vv   {vd}, {vs2}, {vs1}{vm}",         "100111 vm rs2 rs1 010 rd 1010111",    elements<mulh, same_signed>},
-    {"vmulh.vx   {vd}, {vs2}, {rs1}{vm}",         "100111 vm rs2 rs1 110 rd 1010111",    elements<mulh, same_signed.with(From::x)>},
+    {"vmulhsu.vv {vd}, {vs2}, {vs1}{vm}",         "100110 vm rs2 rs1 010 rd 1010111",    elements<mulhsu, first_signed, mulhsu_whole>},
+    {"vmulhsu.vx {vd}, {vs2}, {rs1}{vm}",         "100110 vm rs2 rs1 110 rd 1010111",    elements<mulhsu, first_signed.with(From::x), mulhsu_whole>},
+    {"vmulh.vv   {vd}, {vs2}, {vs1}{vm}",         "100111 vm rs2 rs1 010 rd 1010111",    elements<mulh, same_signed, vbin<ir::VBin::mulhs>>},
+    {"vmulh.vx   {vd}, {vs2}, {rs1}{vm}",         "100111 vm rs2 rs1 110 rd 1010111",    elements<mulh, same_signed.with(From::x), vbin<ir::VBin::mulhs>>},
     {"vdivu.vv   {vd}, {vs2}, {vs1}{vm}",         "100000 vm rs2 rs1 010 rd 1010111",    elements<divu, same>},
     {"vdivu.vx   {vd}, {vs2}, {rs1}{vm}",         "100000 vm rs2 rs1 110 rd 1010111",    elements<divu, same.with(From::x)>},
     {"vdiv.vv    {vd}, {vs2}, {vs1}{vm}",         "100001 vm rs2 rs1 010 rd 1010111",    elements<div_, same_signed>},
@@ -181,51 +216,51 @@ constexpr R rows[] = {
     {"vremu.vx   {vd}, {vs2}, {rs1}{vm}",         "100010 vm rs2 rs1 110 rd 1010111",    elements<remu, same.with(From::x)>},
     {"vrem.vv    {vd}, {vs2}, {vs1}{vm}",         "100011 vm rs2 rs1 010 rd 1010111",    elements<rem, same_signed>},
     {"vrem.vx    {vd}, {vs2}, {rs1}{vm}",         "100011 vm rs2 rs1 110 rd 1010111",    elements<rem, same_signed.with(From::x)>},
-    {"vmadd.vv   {vd}, {vs1}, {vs2}{vm}",         "101001 vm rs2 rs1 010 rd 1010111",    elements<madd, same>},
-    {"vmadd.vx   {vd}, {rs1}, {vs2}{vm}",         "101001 vm rs2 rs1 110 rd 1010111",    elements<madd, same.with(From::x)>},
-    {"vnmsub.vv  {vd}, {vs1}, {vs2}{vm}",         "101011 vm rs2 rs1 010 rd 1010111",    elements<nmsub, same>},
-    {"vnmsub.vx  {vd}, {rs1}, {vs2}{vm}",         "101011 vm rs2 rs1 110 rd 1010111",    elements<nmsub, same.with(From::x)>},
-    {"vmacc.vv   {vd}, {vs1}, {vs2}{vm}",         "101101 vm rs2 rs1 010 rd 1010111",    elements<macc, same, multiply_add<ir::VTern::mla>>},
-    {"vmacc.vx   {vd}, {rs1}, {vs2}{vm}",         "101101 vm rs2 rs1 110 rd 1010111",    elements<macc, same.with(From::x), multiply_add<ir::VTern::mla>>},
-    {"vnmsac.vv  {vd}, {vs1}, {vs2}{vm}",         "101111 vm rs2 rs1 010 rd 1010111",    elements<nmsac, same, multiply_add<ir::VTern::mls>>},
-    {"vnmsac.vx  {vd}, {rs1}, {vs2}{vm}",         "101111 vm rs2 rs1 110 rd 1010111",    elements<nmsac, same.with(From::x), multiply_add<ir::VTern::mls>>},
+    {"vmadd.vv   {vd}, {vs1}, {vs2}{vm}",         "101001 vm rs2 rs1 010 rd 1010111",    elements<madd, same, multiply_add<ir::VTern::mla, true>>},
+    {"vmadd.vx   {vd}, {rs1}, {vs2}{vm}",         "101001 vm rs2 rs1 110 rd 1010111",    elements<madd, same.with(From::x), multiply_add<ir::VTern::mla, true>>},
+    {"vnmsub.vv  {vd}, {vs1}, {vs2}{vm}",         "101011 vm rs2 rs1 010 rd 1010111",    elements<nmsub, same, multiply_add<ir::VTern::mls, true>>},
+    {"vnmsub.vx  {vd}, {rs1}, {vs2}{vm}",         "101011 vm rs2 rs1 110 rd 1010111",    elements<nmsub, same.with(From::x), multiply_add<ir::VTern::mls, true>>},
+    {"vmacc.vv   {vd}, {vs1}, {vs2}{vm}",         "101101 vm rs2 rs1 010 rd 1010111",    elements<macc, same, multiply_add<ir::VTern::mla, false>>},
+    {"vmacc.vx   {vd}, {rs1}, {vs2}{vm}",         "101101 vm rs2 rs1 110 rd 1010111",    elements<macc, same.with(From::x), multiply_add<ir::VTern::mla, false>>},
+    {"vnmsac.vv  {vd}, {vs1}, {vs2}{vm}",         "101111 vm rs2 rs1 010 rd 1010111",    elements<nmsac, same, multiply_add<ir::VTern::mls, false>>},
+    {"vnmsac.vx  {vd}, {rs1}, {vs2}{vm}",         "101111 vm rs2 rs1 110 rd 1010111",    elements<nmsac, same.with(From::x), multiply_add<ir::VTern::mls, false>>},
 
-    {"vwaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "110000 vm rs2 rs1 010 rd 1010111",    elements<add_, wide>},
-    {"vwaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "110000 vm rs2 rs1 110 rd 1010111",    elements<add_, wide.with(From::x)>},
-    {"vwadd.vv   {vd}, {vs2}, {vs1}{vm}",         "110001 vm rs2 rs1 010 rd 1010111",    elements<add_, wide_signed>},
-    {"vwadd.vx   {vd}, {vs2}, {rs1}{vm}",         "110001 vm rs2 rs1 110 rd 1010111",    elements<add_, wide_signed.with(From::x)>},
-    {"vwsubu.vv  {vd}, {vs2}, {vs1}{vm}",         "110010 vm rs2 rs1 010 rd 1010111",    elements<sub_, wide>},
-    {"vwsubu.vx  {vd}, {vs2}, {rs1}{vm}",         "110010 vm rs2 rs1 110 rd 1010111",    elements<sub_, wide.with(From::x)>},
-    {"vwsub.vv   {vd}, {vs2}, {vs1}{vm}",         "110011 vm rs2 rs1 010 rd 1010111",    elements<sub_, wide_signed>},
-    {"vwsub.vx   {vd}, {vs2}, {rs1}{vm}",         "110011 vm rs2 rs1 110 rd 1010111",    elements<sub_, wide_signed.with(From::x)>},
-    {"vwaddu.wv  {vd}, {vs2}, {vs1}{vm}",         "110100 vm rs2 rs1 010 rd 1010111",    elements<add_, wider>},
-    {"vwaddu.wx  {vd}, {vs2}, {rs1}{vm}",         "110100 vm rs2 rs1 110 rd 1010111",    elements<add_, wider.with(From::x)>},
-    {"vwadd.wv   {vd}, {vs2}, {vs1}{vm}",         "110101 vm rs2 rs1 010 rd 1010111",    elements<add_, wider_signed>},
-    {"vwadd.wx   {vd}, {vs2}, {rs1}{vm}",         "110101 vm rs2 rs1 110 rd 1010111",    elements<add_, wider_signed.with(From::x)>},
-    {"vwsubu.wv  {vd}, {vs2}, {vs1}{vm}",         "110110 vm rs2 rs1 010 rd 1010111",    elements<sub_, wider>},
-    {"vwsubu.wx  {vd}, {vs2}, {rs1}{vm}",         "110110 vm rs2 rs1 110 rd 1010111",    elements<sub_, wider.with(From::x)>},
-    {"vwsub.wv   {vd}, {vs2}, {vs1}{vm}",         "110111 vm rs2 rs1 010 rd 1010111",    elements<sub_, wider_signed>},
-    {"vwsub.wx   {vd}, {vs2}, {rs1}{vm}",         "110111 vm rs2 rs1 110 rd 1010111",    elements<sub_, wider_signed.with(From::x)>},
-    {"vwmulu.vv  {vd}, {vs2}, {vs1}{vm}",         "111000 vm rs2 rs1 010 rd 1010111",    elements<mul, wide>},
-    {"vwmulu.vx  {vd}, {vs2}, {rs1}{vm}",         "111000 vm rs2 rs1 110 rd 1010111",    elements<mul, wide.with(From::x)>},
-    {"vwmulsu.vv {vd}, {vs2}, {vs1}{vm}",         "111010 vm rs2 rs1 010 rd 1010111",    elements<mul, wide_mixed>},
-    {"vwmulsu.vx {vd}, {vs2}, {rs1}{vm}",         "111010 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_mixed.with(From::x)>},
-    {"vwmul.vv   {vd}, {vs2}, {vs1}{vm}",         "111011 vm rs2 rs1 010 rd 1010111",    elements<mul, wide_signed>},
-    {"vwmul.vx   {vd}, {vs2}, {rs1}{vm}",         "111011 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_signed.with(From::x)>},
-    {"vwmaccu.vv {vd}, {vs1}, {vs2}{vm}",         "111100 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum>},
-    {"vwmaccu.vx {vd}, {rs1}, {vs2}{vm}",         "111100 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum.with(From::x)>},
-    {"vwmacc.vv  {vd}, {vs1}, {vs2}{vm}",         "111101 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_signed>},
-    {"vwmacc.vx  {vd}, {rs1}, {vs2}{vm}",         "111101 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_signed.with(From::x)>},
-    {"vwmaccus.vx {vd}, {rs1}, {vs2}{vm}",        "111110 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed.with(From::x)>},
-    {"vwmaccsu.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_mixed_b>},
-    {"vwmaccsu.vx {vd}, {rs1}, {vs2}{vm}",        "111111 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed_b.with(From::x)>},
+    {"vwaddu.vv  {vd}, {vs2}, {vs1}{vm}",         "110000 vm rs2 rs1 010 rd 1010111",    elements<add_, wide, vbin<ir::VBin::add>>},
+    {"vwaddu.vx  {vd}, {vs2}, {rs1}{vm}",         "110000 vm rs2 rs1 110 rd 1010111",    elements<add_, wide.with(From::x), vbin<ir::VBin::add>>},
+    {"vwadd.vv   {vd}, {vs2}, {vs1}{vm}",         "110001 vm rs2 rs1 010 rd 1010111",    elements<add_, wide_signed, vbin<ir::VBin::add>>},
+    {"vwadd.vx   {vd}, {vs2}, {rs1}{vm}",         "110001 vm rs2 rs1 110 rd 1010111",    elements<add_, wide_signed.with(From::x), vbin<ir::VBin::add>>},
+    {"vwsubu.vv  {vd}, {vs2}, {vs1}{vm}",         "110010 vm rs2 rs1 010 rd 1010111",    elements<sub_, wide, vbin<ir::VBin::sub>>},
+    {"vwsubu.vx  {vd}, {vs2}, {rs1}{vm}",         "110010 vm rs2 rs1 110 rd 1010111",    elements<sub_, wide.with(From::x), vbin<ir::VBin::sub>>},
+    {"vwsub.vv   {vd}, {vs2}, {vs1}{vm}",         "110011 vm rs2 rs1 010 rd 1010111",    elements<sub_, wide_signed, vbin<ir::VBin::sub>>},
+    {"vwsub.vx   {vd}, {vs2}, {rs1}{vm}",         "110011 vm rs2 rs1 110 rd 1010111",    elements<sub_, wide_signed.with(From::x), vbin<ir::VBin::sub>>},
+    {"vwaddu.wv  {vd}, {vs2}, {vs1}{vm}",         "110100 vm rs2 rs1 010 rd 1010111",    elements<add_, wider, vbin<ir::VBin::add>>},
+    {"vwaddu.wx  {vd}, {vs2}, {rs1}{vm}",         "110100 vm rs2 rs1 110 rd 1010111",    elements<add_, wider.with(From::x), vbin<ir::VBin::add>>},
+    {"vwadd.wv   {vd}, {vs2}, {vs1}{vm}",         "110101 vm rs2 rs1 010 rd 1010111",    elements<add_, wider_signed, vbin<ir::VBin::add>>},
+    {"vwadd.wx   {vd}, {vs2}, {rs1}{vm}",         "110101 vm rs2 rs1 110 rd 1010111",    elements<add_, wider_signed.with(From::x), vbin<ir::VBin::add>>},
+    {"vwsubu.wv  {vd}, {vs2}, {vs1}{vm}",         "110110 vm rs2 rs1 010 rd 1010111",    elements<sub_, wider, vbin<ir::VBin::sub>>},
+    {"vwsubu.wx  {vd}, {vs2}, {rs1}{vm}",         "110110 vm rs2 rs1 110 rd 1010111",    elements<sub_, wider.with(From::x), vbin<ir::VBin::sub>>},
+    {"vwsub.wv   {vd}, {vs2}, {vs1}{vm}",         "110111 vm rs2 rs1 010 rd 1010111",    elements<sub_, wider_signed, vbin<ir::VBin::sub>>},
+    {"vwsub.wx   {vd}, {vs2}, {rs1}{vm}",         "110111 vm rs2 rs1 110 rd 1010111",    elements<sub_, wider_signed.with(From::x), vbin<ir::VBin::sub>>},
+    {"vwmulu.vv  {vd}, {vs2}, {vs1}{vm}",         "111000 vm rs2 rs1 010 rd 1010111",    elements<mul, wide, vbin<ir::VBin::mul>>},
+    {"vwmulu.vx  {vd}, {vs2}, {rs1}{vm}",         "111000 vm rs2 rs1 110 rd 1010111",    elements<mul, wide.with(From::x), vbin<ir::VBin::mul>>},
+    {"vwmulsu.vv {vd}, {vs2}, {vs1}{vm}",         "111010 vm rs2 rs1 010 rd 1010111",    elements<mul, wide_mixed, vbin<ir::VBin::mul>>},
+    {"vwmulsu.vx {vd}, {vs2}, {rs1}{vm}",         "111010 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_mixed.with(From::x), vbin<ir::VBin::mul>>},
+    {"vwmul.vv   {vd}, {vs2}, {vs1}{vm}",         "111011 vm rs2 rs1 010 rd 1010111",    elements<mul, wide_signed, vbin<ir::VBin::mul>>},
+    {"vwmul.vx   {vd}, {vs2}, {rs1}{vm}",         "111011 vm rs2 rs1 110 rd 1010111",    elements<mul, wide_signed.with(From::x), vbin<ir::VBin::mul>>},
+    {"vwmaccu.vv {vd}, {vs1}, {vs2}{vm}",         "111100 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum, multiply_add<ir::VTern::mla, false>>},
+    {"vwmaccu.vx {vd}, {rs1}, {vs2}{vm}",         "111100 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum.with(From::x), multiply_add<ir::VTern::mla, false>>},
+    {"vwmacc.vv  {vd}, {vs1}, {vs2}{vm}",         "111101 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_signed, multiply_add<ir::VTern::mla, false>>},
+    {"vwmacc.vx  {vd}, {rs1}, {vs2}{vm}",         "111101 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_signed.with(From::x), multiply_add<ir::VTern::mla, false>>},
+    {"vwmaccus.vx {vd}, {rs1}, {vs2}{vm}",        "111110 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed.with(From::x), multiply_add<ir::VTern::mla, false>>},
+    {"vwmaccsu.vv {vd}, {vs1}, {vs2}{vm}",        "111111 vm rs2 rs1 010 rd 1010111",    elements<macc, wide_sum_mixed_b, multiply_add<ir::VTern::mla, false>>},
+    {"vwmaccsu.vx {vd}, {rs1}, {vs2}{vm}",        "111111 vm rs2 rs1 110 rd 1010111",    elements<macc, wide_sum_mixed_b.with(From::x), multiply_add<ir::VTern::mla, false>>},
 
-    {"vzext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00010 010 rd 1010111",  elements<first, extended<3, false>>},
-    {"vsext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00011 010 rd 1010111",  elements<first, extended<3, true>>},
-    {"vzext.vf4  {vd}, {vs2}{vm}",                "010010 vm rs2 00100 010 rd 1010111",  elements<first, extended<2, false>>},
-    {"vsext.vf4  {vd}, {vs2}{vm}",                "010010 vm rs2 00101 010 rd 1010111",  elements<first, extended<2, true>>},
-    {"vzext.vf2  {vd}, {vs2}{vm}",                "010010 vm rs2 00110 010 rd 1010111",  elements<first, extended<1, false>>},
-    {"vsext.vf2  {vd}, {vs2}{vm}",                "010010 vm rs2 00111 010 rd 1010111",  elements<first, extended<1, true>>},
+    {"vzext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00010 010 rd 1010111",  elements<first, extended<3, false>, first_whole>},
+    {"vsext.vf8  {vd}, {vs2}{vm}",                "010010 vm rs2 00011 010 rd 1010111",  elements<first, extended<3, true>, first_whole>},
+    {"vzext.vf4  {vd}, {vs2}{vm}",                "010010 vm rs2 00100 010 rd 1010111",  elements<first, extended<2, false>, first_whole>},
+    {"vsext.vf4  {vd}, {vs2}{vm}",                "010010 vm rs2 00101 010 rd 1010111",  elements<first, extended<2, true>, first_whole>},
+    {"vzext.vf2  {vd}, {vs2}{vm}",                "010010 vm rs2 00110 010 rd 1010111",  elements<first, extended<1, false>, first_whole>},
+    {"vsext.vf2  {vd}, {vs2}{vm}",                "010010 vm rs2 00111 010 rd 1010111",  elements<first, extended<1, true>, first_whole>},
 };
 // clang-format on
 

@@ -3,6 +3,7 @@
 #include "ir/interpreter.hpp"
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector.hpp"
+#include <array>
 
 namespace mimic::isa::riscv {
 
@@ -57,7 +58,7 @@ int access_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide*) {
         if (masked && !v.active(n)) continue;
         u64 at = a.base + (How == Walk::indexed ? v.get(v.rs2, n, index_log) : n * stride);
         if (a.segment(at, n, fields, log, lmul)) continue;
-        if (How == Walk::first_fault && n > 0) {
+        if (How == Walk::first_fault && n > 0 && !cpu->access->met_watch()) {
             state(cpu, slot_vl) = n;
             break;
         }
@@ -93,13 +94,15 @@ bool direct_fits(const I& i) {
 // Registers as they are, when all elements are meant: vl is VLMAX, and there is no mask. A fault leaves vstart 0.
 template <bool Load>
 void whole_registers(Rv& t, const I& i, i64 count) {
+    std::array<Val, 8> loaded; // an instruction that may still fault has written no register
     for (i64 n = 0; n < count; ++n) {
         Val at = t.x(i[rs1]) + n * vlen_bytes;
         if (Load)
-            t.put(u16(slot_v + i[rd] + n), t.load(Type::v128, at, {.memory = Type::v128}));
+            loaded[n] = t.load(Type::v128, at, {.memory = Type::v128});
         else
             t.store(at, t.get(u16(slot_v + i[rd] + n), Type::v128), {.memory = Type::v128});
     }
+    for (i64 n = 0; Load && n < count; ++n) t.put(u16(slot_v + i[rd] + n), loaded[n]);
 }
 
 template <bool Load>

@@ -100,19 +100,6 @@ Val second_source(Rv& t, const I& i, From from) {
     }
 }
 
-void whole_registers(Rv& t, const I& i, WholeFn f, const Shape& s) {
-    Val b;
-    if (s.from != From::vector && s.from != From::none) {
-        Val scalar = second_source(t, i, s.from);
-        b = t.op(Op::vsplat, Type::v128, scalar, {}, {}, 0, 0, int_lane(i));
-    }
-    for (i64 n = 0; n < 1 << vconfig(i).lmul; ++n) {
-        auto reg = [&](const Field& r) { return t.get(u16(slot_v + i[r] + n), Type::v128); };
-        Val second = s.from == From::vector ? reg(rs1) : b;
-        t.put(u16(slot_v + i[rd] + n), f(t, i, s.no_a ? Val{} : reg(rs2), second, reg(rd)));
-    }
-}
-
 void leave_unless_full(Rv& t) {
     u32 full = mode_v_full << mode_v_at;
     if (!(t.mode() & full)) return;

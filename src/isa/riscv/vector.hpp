@@ -28,6 +28,7 @@ struct Shape {
     bool no_a = false;                       // there is no vs2
     bool d_read = false;                     // vd is a source, too (told where widths differ)
     bool d_fp = false, a_fp = false, b_fp = false;
+    ir::VNarrow narrow = ir::VNarrow::trunc; // how vd becomes of what is wider
     constexpr bool any_fp() const { return d_fp || a_fp || b_fp; }
     constexpr Shape with(From f) const {
         Shape s = *this;
@@ -114,32 +115,13 @@ int element_body(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide*) {
 template <ElementFn F, Shape S>
 inline constexpr ir::Intrinsic element_call{
     .name = "riscv_v_elements", .body = element_body<F, S>, .args = 2, .effects = vector_effects};
-// The same on whole registers, as IR: gives vd's from those of vs2, of the second source (splat) and the old one.
-inline const u64 dynamic_rounding = ir::FpArg{.round = ir::Round::dynamic}.bits();
-using WholeFn = Val (*)(Rv& t, const I& i, Val a, Val b, Val d);
-void whole_registers(Rv& t, const I& i, WholeFn f, const Shape& s);
-inline ir::Lane int_lane(const I& i) { return ir::Lane(vconfig(i).sew); }
-inline ir::Lane fp_lane(const I& i) { return vconfig(i).sew == 3 ? ir::Lane::f64 : ir::Lane::f32; }
-
-template <ElementFn F, Shape S, WholeFn Whole = nullptr>
-void elements(Rv& t, const I& i) {
-    if (!legal(i, S)) return t.illegal();
-    if constexpr (Whole != nullptr)
-        if (is_full(i) && i[vm] && vconfig(i).lmul >= 0 && !(S.any_fp() && i.context.away))
-            return whole_registers(t, i, Whole, S);
+template <ElementFn F, Shape S>
+void call_elements(Rv& t, const I& i) {
     t.call(element_call<F, S>, Type::i64, {what(t, i), second_source(t, i, S.from)});
 }
-template <ir::VBin Kind>
-Val vbin(Rv& t, const I& i, Val a, Val b, Val) {
-    return t.vbin(Kind, int_lane(i), a, b);
-}
-template <ir::VBin Kind>
-Val vbin_reversed(Rv& t, const I& i, Val a, Val b, Val) {
-    return t.vbin(Kind, int_lane(i), b, a);
-}
-template <ir::VBin Kind>
-Val fbin(Rv& t, const I& i, Val a, Val b, Val) {
-    return t.op(Op::vbin, Type::v128, a, b, {}, dynamic_rounding, u8(Kind), fp_lane(i));
+template <ElementFn F, Shape S>
+void elements(Rv& t, const I& i) {
+    legal(i, S) ? call_elements<F, S>(t, i) : t.illegal();
 }
 
 // An instruction with a body of its own. Legal says whether it is under its vtype; the result is the body's.

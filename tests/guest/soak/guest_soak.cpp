@@ -63,9 +63,7 @@ Result<Options> parse_options(int argc, char** argv) {
 }
 
 Registers zero_registers(const isa::Guest& guest) {
-    std::size_t count = 0;
-    for (auto& info : guest.registers()) count += !info.internal;
-    return {.value = std::vector<std::array<u8, 16>>(count)};
+    return {.value = std::vector<std::array<u8, 16>>(guest.registers().size())};
 }
 
 Result<Case> case_of(const Line& line, const isa::Guest& guest) {
@@ -73,7 +71,8 @@ Result<Case> case_of(const Line& line, const isa::Guest& guest) {
     if (c.code.size() > sizeof(case_head::insn)) return Error::invalid_argument("more than 24 bytes of code");
     for (const Assign& a : line.in) {
         if (a.reg != isa::Guest::no_register) {
-            if (a.reg >= c.in.value.size()) return Error::invalid_argument("internal registers are unknown there");
+            if (guest.registers()[a.reg].internal)
+                return Error::invalid_argument("internal registers are unknown there");
             c.in.value[a.reg] = a.value;
             continue;
         }
@@ -232,7 +231,7 @@ int run(int argc, char** argv) {
         fmt::print(stderr, "guest_soak: {} and {} are needed\n", o->reference, o->program);
         return 77;
     }
-    auto guest = info->make(info->default_model);
+    auto guest = info->make(g->model);
     if (!guest) return fmt::print(stderr, "guest_soak: {}\n", guest.error().message()), 2;
     Reference reference(o->reference, std::string(g->cpu), o->program, **guest);
     if (!o->answer.empty()) return answer_lines(*o, **guest, reference);

@@ -12,6 +12,10 @@
 static struct answer_head* answer;
 static uint64_t regs_bytes;
 
+/* volatile: or the compiler would call the C library. */
+static void clear_page(void* page) {
+    for (uint64_t k = 0; k < WINDOW_PAGE / 8; ++k) ((volatile uint64_t*)page)[k] = 0;
+}
 static void copy(void* to, const void* from, uint64_t n) {
     for (uint64_t k = 0; k < n; ++k) ((volatile char*)to)[k] = ((const char*)from)[k];
 }
@@ -56,6 +60,7 @@ void run(long argc, char** argv) {
     struct batch_head head;
     if (system_call(SYS_read, in, (long)&head, sizeof head, 0, 0, 0) != sizeof head) die(6);
     regs_bytes = head.regs_bytes;
+    if (regs_bytes != REGISTER_BYTES) die(7); /* another model's */
     uint64_t case_bytes = sizeof(struct case_head) + regs_bytes, answer_bytes = sizeof(struct answer_head) + regs_bytes;
     char* cases = map(0, sizeof head + head.count * case_bytes, PROT_READ, MAP_PRIVATE, (int)in);
     char* answers = map(0, head.count * answer_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, (int)out);
@@ -78,12 +83,14 @@ void run(long argc, char** argv) {
         copy(at, c->insn, c->insn_bytes);
         for (uint64_t n = c->insn_bytes; n < sizeof c->insn; n += sizeof breakpoint)
             copy(at + n, breakpoint, sizeof breakpoint);
+        clear_page(window);
         copy(window, c->memory, AREA_BYTES);
         copy(window + WINDOW_PAGE - AREA_BYTES, c->memory + AREA_BYTES, AREA_BYTES);
         flush_code(at, sizeof c->insn);
         enter(stub, (const uint64_t*)(c + 1));
         copy(answer->memory, window, AREA_BYTES);
         copy(answer->memory + AREA_BYTES, window + WINDOW_PAGE - AREA_BYTES, AREA_BYTES);
+        answer->between = window_sum(window);
     }
     die(0);
 }

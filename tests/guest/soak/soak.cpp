@@ -74,7 +74,8 @@ std::vector<u8> batch_of(std::span<const Case> cases, const isa::Guest& guest) {
         std::memcpy(h.insn, c.code.data(), c.code.size());
         std::memcpy(h.memory, c.memory.data(), c.memory.size());
         append(out, &h, sizeof h);
-        for (u32 n = 0; n < c.in.value.size(); ++n) append(out, c.in.value[n].data(), stride(guest.registers()[n]));
+        for (u32 n = 0; n < c.in.value.size(); ++n)
+            if (auto& r = guest.registers()[n]; !r.internal) append(out, c.in.value[n].data(), stride(r));
     }
     return out;
 }
@@ -83,11 +84,12 @@ Answer answer_of(const Case& c, const u8* p, const isa::Guest& guest) {
     answer_head h;
     std::memcpy(&h, p, sizeof h);
     p += sizeof h;
-    Answer a{.pc = h.pc, .address = h.address};
+    Answer a{.pc = h.pc, .address = h.address, .between = h.between};
     std::memcpy(a.memory.data(), h.memory, sizeof h.memory);
     a.out.value.resize(c.in.value.size());
     for (u32 n = 0; n < c.in.value.size(); ++n) {
         const isa::RegisterInfo& r = guest.registers()[n];
+        if (r.internal) continue;
         std::memcpy(a.out.value[n].data(), p, r.bytes);
         p += stride(r);
     }
@@ -152,21 +154,21 @@ Ours::Ours(const isa::Guest& guest, Engine& engine) : guest_(guest), engine_(eng
 
 Answer Ours::run(const Case& c) {
     Memory& m = machine_.memory();
+    std::memset(m.at(WINDOW), 0, WINDOW_PAGE);
     std::memcpy(m.at(WINDOW), c.memory.data(), AREA_BYTES);
     std::memcpy(m.at(WINDOW + WINDOW_PAGE - AREA_BYTES), c.memory.data() + AREA_BYTES, AREA_BYTES);
-    u32 n = 0;
-    for (; n < c.in.value.size(); ++n) machine_.set(n, c.in.value[n].data());
-    static constexpr u8 zeros[16] = {};
-    for (; n < guest_.registers().size(); ++n) machine_.set(n, zeros);
+    for (u32 n = 0; n < c.in.value.size(); ++n) machine_.set(n, c.in.value[n].data());
 
     Outcome o = machine_.run(c.code, CODE_START, engine_);
     Answer a{.stop = o.name(), .pc = o.pc, .address = o.address};
     if (a.stop == "load_page_fault" || a.stop == "store_page_fault") a.stop = "fault";
     if (a.stop == "flush_code" || a.stop == "wait") a.stop = "";
     a.out.value.resize(c.in.value.size());
-    for (n = 0; n < c.in.value.size(); ++n) guest_.read_register(machine_.cpu(), n, a.out.value[n].data());
+    for (u32 n = 0; n < c.in.value.size(); ++n)
+        if (!guest_.registers()[n].internal) guest_.read_register(machine_.cpu(), n, a.out.value[n].data());
     std::memcpy(a.memory.data(), m.at(WINDOW), AREA_BYTES);
     std::memcpy(a.memory.data() + AREA_BYTES, m.at(WINDOW + WINDOW_PAGE - AREA_BYTES), AREA_BYTES);
+    a.between = window_sum(m.at(WINDOW));
     return a;
 }
 
@@ -229,6 +231,9 @@ std::string compare(const Case& c, const Answer& ours, const Answer& reference, 
         if (std::memcmp(&ours.memory[at], &reference.memory[at], 8))
             out += fmt::format("  we have {}, the reference {}\n", print_assign(as_assign(ours.memory, at), guest),
                                print_assign(as_assign(reference.memory, at), guest));
+    if (ours.between != reference.between)
+        out += fmt::format("  the bytes between [{:#x}] and [{:#x}] differ\n", WINDOW + AREA_BYTES,
+                           WINDOW + WINDOW_PAGE - AREA_BYTES);
     return out;
 }
 
@@ -237,6 +242,7 @@ std::string as_line(const Case& c, const Answer& reference, const isa::Guest& gu
     auto add = [&](std::string& to, const Assign& a) { to += (to.empty() ? "" : " ") + print_assign(a, guest); };
     bool memory = c.text.find('(') != c.text.npos;
     std::vector<bool> named = named_in(c.text, guest);
+    for (u32 n : c.also) named[n] = true;
     for (u32 n = 0; n < c.in.value.size(); ++n) {
         bool changed = c.in.value[n] != reference.out.value[n], control = guest.registers()[n].bytes < 8;
         if ((named[n] || changed || control) && c.in.value[n] != std::array<u8, 16>{})

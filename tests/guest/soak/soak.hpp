@@ -8,7 +8,7 @@ namespace mimic::test::soak {
 
 using Random = std::mt19937_64;
 
-// Registers in the order of isa::Guest::registers(), internal ones left out; values of up to 16 bytes.
+// Registers in the order of isa::Guest::registers(), internal ones zero; values of up to 16 bytes.
 struct Registers {
     std::vector<std::array<u8, 16>> value;
     u64 low(u32 n) const;
@@ -21,6 +21,7 @@ struct Case {
     std::string text;
     Registers in;
     std::array<u8, 2 * AREA_BYTES> memory{};
+    std::vector<u32> also; // registers that it uses without naming them, for as_line
 };
 
 // What a machine made of a case. `stop` is "" when the pc left the code, else the name of the trap as lines have it, of
@@ -30,6 +31,7 @@ struct Answer {
     u64 pc = 0, address = 0;
     Registers out;
     std::array<u8, 2 * AREA_BYTES> memory{};
+    u64 between = 0; // window_sum of the window's bytes between the areas
 };
 
 // A difference that is the reference's fault, or of no consequence.
@@ -39,12 +41,24 @@ struct Exception {
     bool (*applies)(const Case& c, const Answer& ours, const Answer& reference); // null: always
 };
 
+// How a block of many random instructions begins, where what they mean depends on registers that few of them write.
+struct BlockStart {
+    std::vector<std::pair<u32, u64>> registers; // of isa::Guest::registers(), of at most 8 bytes
+    std::vector<u8> code;                       // to run first
+    u64 setting = 0;                            // for shape()
+};
+
 struct SoakGuest {
     std::string_view name;
-    std::string_view cpu; // -cpu of the reference
+    std::string_view model; // ours
+    std::string_view cpu;   // -cpu of the reference
     // A random instance of a row becomes a case: registers, memory, perhaps instructions before it. False: not to be run.
     bool (*prepare)(const isa::Guest& guest, Case& c, Random& random);
     std::span<const Exception> exceptions;
+    // For engine_soak. shape: an instance of a row gets operands that fit the block, or
+    // becomes empty. Null: instances are as they come.
+    BlockStart (*begin_block)(const isa::Guest& guest, Random& random) = nullptr;
+    void (*shape)(const isa::Guest& guest, u32 row, u64 setting, std::vector<u8>& code, Random& random) = nullptr;
 };
 const SoakGuest* find_soak_guest(std::string_view name);
 

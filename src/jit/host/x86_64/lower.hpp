@@ -457,6 +457,8 @@ private:
     bool splat(u32 n);
     bool lane_get(u32 n);
     bool lane_set(u32 n);
+    bool bits_of_lanes(u32 n);
+    bool lanes_of_bits(u32 n);
     bool shuffle(u32 n);
     bool table_lookup(u32 n);
     bool extract_bytes(u32 n);

@@ -31,6 +31,8 @@ bool Lowering::lane_moves(u32 n) {
     case Op::vsplat: return splat(n);
     case Op::vget: return lane_get(n);
     case Op::vset: return lane_set(n);
+    case Op::vbits: return bits_of_lanes(n);
+    case Op::vlanes: return lanes_of_bits(n);
     case Op::vshuffle: return shuffle(n);
     case Op::vtbl: return table_lookup(n);
     case Op::vext: return extract_bytes(n);
@@ -175,6 +177,71 @@ bool Lowering::lane_set(u32 n) {
     use(i.a);
     use(i.b);
     v_op(insert[L], def_vec(n), a, L == 3 ? b : Gp(b.r32()), at);
+    return true;
+}
+
+// ---- a bit a lane: the host's masks of AVX-512, or its moves of sign bits
+
+bool Lowering::bits_of_lanes(u32 n) {
+    const IrInst& i = inst(n);
+    const u32 L = lane_log(i.lane);
+    const bool half = type(i.a) == Type::v64;
+    Xmm a = vec(i.a);
+    if (f_.avx512vl) {
+        constexpr u32 to_mask[] = {X::kIdVpmovb2m, X::kIdVpmovw2m, X::kIdVpmovd2m, X::kIdVpmovq2m};
+        a_.emit(to_mask[L], k1, a);
+        use(i.a);
+        Gp d = def(n).r32();
+        L == 0 ? a_.kmovw(d, k1) : a_.kmovb(d, k1);
+        if (half) a_.and_(d, (1u << (8 >> L)) - 1);
+        return true;
+    }
+    Xmm from = a;
+    if (L == 1) {
+        from = vec_temp();
+        v_op({X::kIdPacksswb, X::kIdVpacksswb}, from, a, a);
+    }
+    use(i.a);
+    Gp d = def(n).r32();
+    constexpr Pair bytes{X::kIdPmovmskb, X::kIdVpmovmskb};
+    constexpr Pair signs[] = {bytes, bytes, {X::kIdMovmskps, X::kIdVmovmskps}, {X::kIdMovmskpd, X::kIdVmovmskpd}};
+    a_.emit(f_.avx ? signs[L].avx : signs[L].sse, d, from);
+    if (L == 1 || half) a_.and_(d, (1u << ((half ? 8 : 16) >> L)) - 1);
+    return true;
+}
+
+bool Lowering::lanes_of_bits(u32 n) {
+    const IrInst& i = inst(n);
+    const u32 L = lane_log(i.lane);
+    Gp bits = gpr(i.a);
+    if (i.imm) {
+        Gp t = temp();
+        f_.bmi2 ? void(a_.rorx(t, bits, u32(i.imm))) : void((a_.mov(t, bits), a_.shr(t, u32(i.imm))));
+        bits = t;
+    }
+    if (f_.avx512vl) {
+        constexpr u32 expand[] = {X::kIdVpmovm2b, X::kIdVpmovm2w, X::kIdVpmovm2d, X::kIdVpmovm2q};
+        a_.kmovd(k1, bits.r32());
+        use(i.a);
+        a_.emit(expand[L], def_vec(n), k1);
+        return true;
+    }
+    if (!room(2)) return false;
+    Xmm t = vec_temp(), mine = vec_temp(); // each lane's own bit, in a copy of all of them
+    v_one({X::kIdMovq, X::kIdVmovq}, t, bits);
+    constexpr u64 byte_bits = 0x8040201008040201;
+    constexpr u64 own[4][2] = {{byte_bits, byte_bits},
+                               {0x0008000400020001, 0x0080004000200010},
+                               {0x0000000200000001, 0x0000000800000004},
+                               {1, 2}};
+    v_move(mine, words(own[L][0], own[L][1]));
+    if (L == 0)
+        v_op({X::kIdPshufb, X::kIdVpshufb}, t, t, words(0, 0x0101010101010101));
+    else
+        v_op({X::kIdPshufb, X::kIdVpshufb}, t, t, lanes(1, 0x8000)); // words of eight bits: no more lanes than that
+    use(i.a);
+    v_op(and_ids, t, t, mine);
+    v_op(equal_ids[L], vec_out(n, t), t, mine);
     return true;
 }
 

@@ -300,6 +300,12 @@ TEST_P(VectorTest, EveryMove) {
                     ASSERT_NO_FATAL_FAILURE(try_one(engines, make, get, t));
                 }
             }
+            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vbits, .type = Type::i64, .lane = lane}, t));
+            i.op = Op::vlanes;
+            for (u64 from : {u64{0}, u64{1}, u64{13}, u64{64} - ir::size_of(t) / ir::lane_bytes(lane)}) {
+                i.imm = from;
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, Type::i64));
+            }
             i.op = Op::vselect, i.imm = 0;
             ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t, t, t));
         }

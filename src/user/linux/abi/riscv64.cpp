@@ -58,7 +58,9 @@ u8* vector_registers(const RegisterMap& map, ir::CpuHeader& cpu) {
 }
 bool uses_v(const RegisterMap& map, ir::CpuHeader& cpu) {
     const u8* v = vector_registers(map, cpu);
-    return reg(cpu, map.other[vtype]) || std::any_of(v, v + v_bytes, [](u8 b) { return b != 0; });
+    for (u32 control : {vstart, vl, vtype, vxrm})
+        if (reg(cpu, map.other[control])) return true;
+    return cpu.fp.flags & ir::fpflag::saturated || std::any_of(v, v + v_bytes, [](u8 b) { return b != 0; });
 }
 void put_vectors(u8* frame, u64 at, const RegisterMap& map, ir::CpuHeader& cpu) {
     put(frame, at_v_header, v_header);
@@ -71,8 +73,11 @@ void put_vectors(u8* frame, u64 at, const RegisterMap& map, ir::CpuHeader& cpu) 
     std::memcpy(frame + at_v_data, vector_registers(map, cpu), v_bytes);
 }
 bool get_vectors(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu) {
-    u8 state[v_state_bytes];
-    if (!memory.read(reg(cpu, map.sp) + at_v, state, v_state_bytes)) return false;
+    u8 state[v_state_bytes], end[8];
+    const u64 frame = reg(cpu, map.sp);
+    if (!memory.read(frame + at_v, state, v_state_bytes) || !memory.read(frame + at_v_data + v_bytes, end, 8))
+        return false;
+    if (get(end, 0) != 0) return false;
     if (!memory.read(get(state, 40), vector_registers(map, cpu), v_bytes)) return false;
     u64 vcsr = get(state, 24);
     reg(cpu, map.other[vstart]) = get(state, 0) & (8 * isa::riscv::vlen_bytes - 1);
@@ -115,6 +120,9 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
 bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, FrameResult& result) {
     u8 frame[frame_bytes];
     if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
+    u32 reserved;
+    std::memcpy(&reserved, frame + at_v_header - 4, 4);
+    if (reserved) return false;
     u64 further = get(frame, at_v_header);
     if (further && (further != v_header || !get_vectors(memory, map, cpu))) return false;
     for (u32 i = 0; i < map.frame_gpr.size(); i++) reg(cpu, map.frame_gpr[i]) = get(frame, at_regs + 8 + 8 * i);
@@ -143,7 +151,11 @@ CoreRegisters core_registers(const RegisterMap& map, ir::CpuHeader& cpu, std::st
     return r;
 }
 
-bool has_v(std::string_view model) { return model.find(",v=on") != model.npos || model.find(",v=true") != model.npos; }
+bool has_v(std::string_view model) { // the last word counts
+    const std::size_t at = model.rfind(",v=");
+    const std::string_view rest = at == model.npos ? "" : model.substr(at + 3);
+    return rest.starts_with("on") || rest.starts_with("true");
+}
 
 // asm/hwcap.h: a bit per letter of the base extensions.
 u64 hwcap(std::string_view model, int which) {

@@ -342,8 +342,8 @@ i64 riscv_hwprobe(Thread& t, const Args& a) {
     if (a[4] != 0) return -EINVAL;
     if (a[2] == 0 && a[3] != 0) return -EINVAL;
     const bool has_v = t.abi().hwcap(t.process().options.cpu_model, 1) >> ('V' - 'A') & 1;
-    const u64 ext = u64{has_v} << 2 | (1 << 0) | (1 << 1) | (1 << 3) | (1 << 4) | (1 << 5) |
-                    (1 << 6) |                                             // FD C ZBA ZBB ZBS ZICBOZ
+    const u64 ext = (has_v ? 1 << 2 | 0x1full << 37 : 0) | (1 << 0) | (1 << 1) | (1 << 3) | (1 << 4) | (1 << 5) |
+                    (1 << 6) |                                             // V ZVE32X to ZVE64D FD C ZBA ZBB ZBS ZICBOZ
                     (1 << 7) | (1ull << 27) | (1ull << 32) | (1ull << 35); // ZBC ZFH ZFA ZICOND
     for (u64 i = 0; i < a[1]; i++) {
         u8 raw[16];

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#define REGISTER_BYTES ((32 + 4) * 8 + 32 * 16)
+
 static const uint8_t breakpoint[4] = {0x00, 0x00, 0x20, 0xd4}; /* brk #0 */
 
 extern const char load_registers[], load_registers_end[];

@@ -364,6 +364,6 @@ constexpr Exception exceptions[] = {
 } // namespace
 
 extern const SoakGuest soak_aarch64;
-constinit const SoakGuest soak_aarch64{"aarch64", "max,sve=off,sme=off", prepare, exceptions};
+constinit const SoakGuest soak_aarch64{"aarch64", "max", "max,sve=off,sme=off", prepare, exceptions};
 
 } // namespace mimic::test::soak

@@ -1,9 +1,12 @@
-/* RISC-V 64 for soak/reference.c. Registers of a case: x1 to x31, f0 to f31, fcsr. */
+/* RISC-V 64 for soak/reference.c. Registers of a case: x1 to x31, f0 to f31, fcsr, vstart, vl,
+ * vtype, vcsr, v0 to v31 (16 bytes: VLEN is 128). */
 #pragma once
 #include "protocol.h"
 #include <stdint.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+
+#define REGISTER_BYTES ((31 + 32 + 1 + 4) * 8 + 32 * 16)
 
 static const uint8_t breakpoint[2] = {0x02, 0x90}; /* c.ebreak */
 
@@ -37,6 +40,14 @@ static inline uint64_t save_registers(uint64_t* to, void* context) {
     const mcontext_t* m = &((ucontext_t*)context)->uc_mcontext;
     for (int n = 1; n < 32; ++n) *to++ = m->__gregs[n];
     for (int n = 0; n < 32; ++n) *to++ = m->__fpregs.__d.__f[n];
-    *to = m->__fpregs.__d.__fcsr;
+    *to++ = m->__fpregs.__d.__fcsr;
+    /* The frame need not have V's state; the registers are still as they were. Whole stores begin at vstart. */
+    __asm__ volatile(".option push\n.option arch, +v\n"
+                     "csrr t0, vstart\n sd t0, 0(%0)\n csrr t0, vl\n sd t0, 8(%0)\n"
+                     "csrr t0, vtype\n sd t0, 16(%0)\n csrr t0, vcsr\n sd t0, 24(%0)\n"
+                     "csrw vstart, zero\n addi t0, %0, 32\n vs8r.v v0, (t0)\n addi t0, t0, 128\n vs8r.v v8, (t0)\n"
+                     "addi t0, t0, 128\n vs8r.v v16, (t0)\n addi t0, t0, 128\n vs8r.v v24, (t0)\n"
+                     ".option pop" ::"r"(to)
+                     : "t0", "memory");
     return m->__gregs[0];
 }

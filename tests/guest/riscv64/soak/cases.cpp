@@ -1,65 +1,20 @@
 // What random RISC-V instructions need to be interesting: edge values, NaN boxes good and bad, addresses at the edges of
-// the window, a reservation before sc.
-#include "soak/soak.hpp"
+// the window, a reservation before sc. What V needs is in vector.hpp.
+#include "values.hpp"
+#include "vector.hpp"
+#include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
 
 namespace mimic::test::soak {
 
+using namespace riscv;
+
 namespace {
 
-constexpr u32 first_f = 31, fcsr = 63;
-
-u64 edge_integer(Random& random) {
-    static constexpr u64 edges[] = {0,
-                                    1,
-                                    2,
-                                    ~u64{0},
-                                    0x7f,
-                                    0x80,
-                                    0xff,
-                                    0x7fff,
-                                    0x8000,
-                                    0xffff,
-                                    0x7fffffff,
-                                    0x80000000,
-                                    0xffffffff,
-                                    1ull << 32,
-                                    ~u64{0} >> 1,
-                                    1ull << 63,
-                                    0xffffffff80000000,
-                                    0xffffffff7fffffff,
-                                    0x5555555555555555};
-    u64 r = random();
-    switch (random() % 6) {
-    case 0: return r;
-    case 1: return u64(i64(i32(r)));
-    case 2: return r >> random() % 64;
-    case 3: return u64{1} << r % 64;
-    default: return edges[r % std::size(edges)];
-    }
-}
-
-u64 edge_fp(Random& random, u32 fraction, u32 exponent) {
-    u64 top = u64{1} << (fraction + exponent), infinity = (top - 1) >> fraction << fraction, r = random();
-    u64 one = infinity / 2 & ~((u64{1} << fraction) - 1);
-    u64 magnitudes[] = {0, 1, (u64{1} << fraction) - 1, u64{1} << fraction, infinity - 1, infinity, infinity | 1,
-                        infinity | u64{1} << (fraction - 1), one, one + (u64{1} << fraction), one + 1, one - 1,
-                        // around the ends of the integer types
-                        one + (u64{30} << fraction), one + (u64{31} << fraction), one + (u64{32} << fraction),
-                        one + (u64{62} << fraction), one + (u64{63} << fraction), one + (u64{64} << fraction)};
-    u64 sign = random() % 2 ? top : 0;
-    switch (random() % 4) {
-    case 0: return r & (2 * top - 1);
-    case 1: { // near one, with few bits
-        u64 e = one + ((random() % 9) << fraction) - (u64{4} << fraction);
-        return sign | (e + ((r % 16) << (fraction - 4)));
-    }
-    case 2: return sign | (magnitudes[r % std::size(magnitudes)] & (top - 1));
-    default: // any exponent
-        return sign | (r & (top - 1) & ~(random() % 2 ? (u64{1} << (fraction / 2)) - 1 : 0));
-    }
-}
+constexpr u32 first_f = 31, fcsr = 63, vstart = 66, first_v = 70;
+// fcsr and its parts; of V: vstart, vxsat, vxrm, vcsr, vl, vtype, vlenb
+constexpr u32 csrs[] = {1, 2, 3, 1, 2, 3, 8, 9, 10, 15, 0xc20, 0xc21, 0xc22};
 
 // The format by the instruction's text; now and then another, to break the box.
 u64 fp_register(Random& random, std::string_view text) {
@@ -71,6 +26,12 @@ u64 fp_register(Random& random, std::string_view text) {
     case 1: return edge_fp(random, 23, 8) | (random() % 32 ? ~u64{0} << 32 : random() << 32);
     default: return edge_fp(random, 10, 5) | (random() % 32 ? ~u64{0} << 16 : random() << 16);
     }
+}
+
+void fill_scalars(Case& c, Random& random) {
+    for (u32 n = 0; n < first_f; ++n) c.in.set(n, edge_integer(random));
+    for (u32 n = first_f; n < fcsr; ++n) c.in.set(n, fp_register(random, c.text));
+    c.in.set(fcsr, (random() % 2 ? 0 : random() % 32) | (random() % 16 ? random() % 5 : random() % 8) << 5);
 }
 
 // N of "...N(reg)" and the register's number; false: no memory operand.
@@ -105,7 +66,22 @@ u64 jump_target(Random& random) {
     }
 }
 
+bool prepare_vector(const isa::Guest& guest, Case& c, Random& random) {
+    VectorConfig config = shape_vector(guest.row(c.row).syntax, c.code, random);
+    u32 length;
+    c.text = guest.disassemble(c.code, CODE_START, 0, length);
+    fill_scalars(c, random);
+    fill_vector(guest, c, config, random);
+    std::vector<std::vector<u8>> before = before_vector(guest, c, config, random);
+    for (auto code = before.rbegin(); code != before.rend(); ++code) {
+        c.text.insert(0, guest.disassemble(*code, CODE_START, 0, length) + "; ");
+        c.code.insert(c.code.begin(), code->begin(), code->end());
+    }
+    return true;
+}
+
 bool prepare(const isa::Guest& guest, Case& c, Random& random) {
+    if (is_vector(guest.row(c.row).syntax)) return prepare_vector(guest, c, random);
     u32 length;
     c.text = guest.disassemble(c.code, CODE_START, 0, length);
     auto is = [&](std::string_view s) { return c.text.starts_with(s); };
@@ -115,12 +91,12 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
             if (c.text.find(counter) != c.text.npos) return false; // differ from run to run
         if (random() % 8) {                                        // most random numbers name nothing
             u32 word = u32(c.code[0] | c.code[1] << 8 | c.code[2] << 16 | u32(c.code[3]) << 24);
-            word = (word & 0xfffff) | u32(random() % 3 + 1) << 20;
+            word = (word & 0xfffff) | csrs[random() % std::size(csrs)] << 20;
             for (u32 k = 0; k < 4; ++k) c.code[k] = u8(word >> 8 * k);
         }
         u32 number = u32(c.code[3] << 4 | c.code[2] >> 4);
-        // Of extensions that the reference has and this model lacks: vstart and others, vl, vtype, vlenb.
-        if ((number > 3 && number < 0x100) || (number >= 0xc20 && number <= 0xc22)) return false;
+        // Of extensions that the reference has and this model lacks.
+        if (number < 0x100 && std::find(std::begin(csrs), std::end(csrs), number) == std::end(csrs)) return false;
         c.text = guest.disassemble(c.code, CODE_START, 0, length);
     }
 
@@ -129,9 +105,8 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
         std::from_chars(c.text.data() + at + 2, c.text.data() + c.text.size(), target, 16);
         if (target >= STUB - 16 && target < STUB + 4096) return false;
     }
-    for (u32 n = 0; n < first_f; ++n) c.in.set(n, edge_integer(random));
-    for (u32 n = first_f; n < fcsr; ++n) c.in.set(n, fp_register(random, c.text));
-    c.in.set(fcsr, (random() % 2 ? 0 : random() % 32) | (random() % 16 ? random() % 5 : random() % 8) << 5);
+    fill_scalars(c, random);
+    fill_other(guest, c, random);
 
     i64 offset;
     u32 base;
@@ -165,14 +140,47 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
     return true;
 }
 
+// With all elements and no mask we access whole registers, and a fault leaves the instruction to be begun again.
+bool both_fault_in_registers(const Case& c, const Answer& ours, const Answer& reference) {
+    bool same = ours.stop == "fault" && reference.stop == "fault" && ours.pc == reference.pc;
+    for (u32 n = 0; n < c.in.value.size(); ++n)
+        same &= ours.out.value[n] == (n < first_v ? reference.out.value[n] : c.in.value[n]) || n == vstart;
+    return same && ours.out.low(vstart) == 0;
+}
+bool both_fault_in_segment(const Case& c, const Answer& ours, const Answer& reference) {
+    bool same = ours.stop == reference.stop && ours.pc == reference.pc && c.text.find("ff.v") != c.text.npos;
+    for (u32 n = 0; n < first_v; ++n) same &= ours.out.value[n] == reference.out.value[n];
+    return same;
+}
+// A load that reduced vl stands before the instruction, and vl was VLMAX.
+bool vl_was_reduced(const Case& c, const Answer& ours, const Answer& reference) {
+    u64 vl = reference.out.low(vstart + 1);
+    return c.text.find("ff.v") < c.text.rfind("; ") && ours.pc == reference.pc && ours.out.low(vstart + 1) == vl &&
+           c.in.low(vstart + 1) > vl && c.in.low(vstart + 1) == vlmax_of(c.in.low(vstart + 2));
+}
+constexpr std::string_view whole = "of an access by whole registers that faults, vstart is 0 with us (31.16.1)";
+
 constexpr Exception exceptions[] = {
+    {"vl", whole, both_fault_in_registers},
+    {"vs", whole, both_fault_in_registers},
+    {"vlseg", "which fields of a segment that faults are loaded is the implementation's (31.7.8.1)",
+     both_fault_in_segment},
+    {"v", "of vl that a load reduced from VLMAX (31.7.7) the reference's next instructions know nothing",
+     vl_was_reduced},
     {"cbo.clean", "the reference keeps senvcfg.CBCFE clear; newer Linux sets it", nullptr},
     {"cbo.flush", "the reference keeps senvcfg.CBCFE clear; newer Linux sets it", nullptr},
 };
 
+void shape(const isa::Guest& guest, u32 row, u64 setting, std::vector<u8>& code, Random& random) {
+    std::string_view syntax = guest.row(row).syntax;
+    if (is_vector(syntax)) shape_under(syntax, setting, code, random);
+}
+
 } // namespace
 
 extern const SoakGuest soak_riscv64;
-constinit const SoakGuest soak_riscv64{"riscv64", "max,v=false", prepare, exceptions};
+constinit const SoakGuest soak_riscv64{"riscv64", "rv64,v=on", "max,v=true,vlen=128,zvfh=false,zvfhmin=false",
+                                       prepare,   exceptions,  begin_vector_block,
+                                       shape};
 
 } // namespace mimic::test::soak

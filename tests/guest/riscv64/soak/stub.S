@@ -16,6 +16,21 @@ load_registers:
     .irp r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     fld f\r, (31 + \r) * 8(x31)
     .endr
+    .option push
+    .option arch, +v
+    addi x1, x31, 68 * 8
+    .irp r, 0,8,16,24
+    vl8re8.v v\r, (x1)
+    addi x1, x1, 128
+    .endr
+    ld x1, 65 * 8(x31)
+    ld x2, 66 * 8(x31)
+    vsetvl x0, x1, x2
+    ld x1, 67 * 8(x31)
+    csrw vcsr, x1
+    ld x1, 64 * 8(x31)
+    csrw vstart, x1
+    .option pop
     ld x1, 63 * 8(x31)
     fscsr x1
     .irp r, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
