@@ -47,13 +47,23 @@ public:
         sigfillset(&all);
         for (int s : {SIGSEGV, SIGBUS}) sigdelset(&all, s); // of guarded accesses
         pthread_sigmask(SIG_BLOCK, &all, &before_);
+        sigset_t pending;
+        had_limit_ = sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1;
     }
-    ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    ~NoSignals() {
+        sigset_t limit; // our own write that was too long
+        sigemptyset(&limit);
+        sigaddset(&limit, SIGXFSZ);
+        constexpr timespec at_once{};
+        if (!had_limit_) sigtimedwait(&limit, nullptr, &at_once);
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
     NoSignals(const NoSignals&) = delete;
     NoSignals& operator=(const NoSignals&) = delete;
 
 private:
     sigset_t before_;
+    bool had_limit_;
 };
 
 } // namespace

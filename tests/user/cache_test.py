@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SYSROOTS = {"aarch64": "arm64", "riscv64": "riscv64"}
 SCRIPT = 'a=0; for i in {1..300}; do a=$((a + i * i % 7)); done; x=${a//1/one}; printf "%s %05d\\n" "$x" $a; f() { echo "$@" | cat; }; f 1 2'
+
+SCRIPT_OF_EXEC = "printf 'here\\n'"
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--guest", required=True, choices=SYSROOTS)
@@ -146,6 +149,25 @@ for turn in range(20):
         process.wait()
     expect("verify after a kill", tool("verify").returncode == 0)
     right("a run after a kill")
+
+# Nowhere to write: nothing is said, nothing changes. The last is a child's exec with a signal of a write too long behind it.
+for what, more in (("no home", {"XDG_CACHE_HOME": "/proc/nothing"}), ("a file as home", {"XDG_CACHE_HOME": __file__})):
+    result = run(**more)
+    expect(what, result.stdout == truth and not result.stderr and result.returncode == 0, result.stderr)
+shutil.rmtree(cache, ignore_errors=True)
+limited = subprocess.run(command()[:-1] + ["exec " + SCRIPT_OF_EXEC], capture_output=True, text=True, env=environment,
+                         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)))
+expect("files of 8 KiB at most", limited.stdout == "here\n" and limited.returncode == 0, limited)
+expect("no file was left half-written", not cache.exists() or not list(cache.iterdir()))
+
+# Inside a root, the cache is the caller's.
+if os.geteuid() == 0:
+    shutil.rmtree(cache, ignore_errors=True)
+    for turn in ("cold", "warm"):
+        inside = [options.mimic, "run", "-d", "cache", "--root", str(sysroot), "/bin/bash", "-c", SCRIPT]
+        result = subprocess.run(inside, capture_output=True, text=True, env=environment)
+        expect(f"in a root, {turn}", result.stdout == truth and result.returncode == 0, result)
+    expect("in a root it is read", result.stderr.count(" units in ") >= 2 and len(files()) >= 2, result.stderr)
 
 # Bounds.
 filled()
