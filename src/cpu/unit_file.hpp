@@ -86,6 +86,8 @@ private:
 class UnitFileWriter {
 public:
     explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
+    // So many more bytes are to come: growing by and by copies all, and touches pages that nobody needs.
+    void expect(u64 bytes) { blobs_.reserve(blobs_.size() + bytes); }
     // False: there is one with its first entry already, or it is none.
     bool add(std::span<const u8> unit);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 #include <link.h>
 #include <map>
-#include <set>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +25,7 @@ namespace {
 // Worth a new version of a file: so many units, and a share of what there is.
 constexpr u32 least_new_units = 8, share_of_all = 32;
 constexpr u64 most_file_bytes = 64 << 20;
+constexpr u64 usual_unit_bytes = 2048; // of blobs: 1850 in bash and python
 constexpr time_t temporary_seconds = 600;
 
 std::string hex(std::span<const u8> bytes) {
@@ -230,24 +230,24 @@ void UnitCache::after_fork(cpu::CodeSpace& space) {
 
 // Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
 // what is enough rises with what there is.
-std::set<const UnitCache::Place*> UnitCache::places_to_write(const cpu::CodeSpace& space) {
+std::map<const UnitCache::Place*, u32> UnitCache::places_to_write(const cpu::CodeSpace& space) {
     std::map<const Place*, u32> made;
     space.new_units([&](u64 low) {
         std::lock_guard lock(mutex_);
         if (const Place* p = place_of(low)) ++made[p];
     });
-    std::set<const Place*> chosen;
-    for (auto [p, units] : made) {
+    std::erase_if(made, [this](const auto& entry) {
+        auto [p, units] = entry;
         const u32 there = p->file ? p->file->units() : forked_ ? units : 0;
-        if (units >= least_new_units + there / share_of_all) chosen.insert(p);
-    }
-    return chosen;
+        return units < least_new_units + there / share_of_all;
+    });
+    return made;
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {
     if (space.units_made() - parents_units_ < least_new_units) return;
     NoSignals quiet;
-    const std::set<const Place*> chosen = places_to_write(space);
+    const std::map<const Place*, u32> chosen = places_to_write(space);
     if (chosen.empty()) return;
     std::map<const Place*, Group> groups;
     auto wanted = [&](u64 low) {
@@ -259,7 +259,9 @@ void UnitCache::save(cpu::CodeSpace& space) {
         const Place* p = place_of(u.head.low);
         auto m = p ? memory_.mapping(u.head.low) : std::nullopt;
         if (!m || u.head.high > m->end) return;
-        Group& g = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)}).first->second;
+        auto [at, first] = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)});
+        Group& g = at->second;
+        if (first) g.writer.expect((p->file ? p->file->bytes() : 0) + chosen.at(p) * usual_unit_bytes);
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
     };
     auto ran = [&](u64 pc, u32 mode) { // after all units

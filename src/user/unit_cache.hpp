@@ -9,10 +9,10 @@
 #include "cpu/unit_file.hpp"
 #include "user/memory/address_space.hpp"
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,7 +73,7 @@ private:
         u32 made_here = 0;
     };
     Place* place_of(u64 pc);
-    std::set<const Place*> places_to_write(const cpu::CodeSpace& space);
+    std::map<const Place*, u32> places_to_write(const cpu::CodeSpace& space); // and how many units are new
     Result<int> open_directory(bool make) const;
     void open(Place& p);
     void write(Group& g, int directory);
