@@ -6,9 +6,9 @@ usage: formats_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is 
 """
 import json, os, random, re, shutil, struct, subprocess, sys
 
-from harness import run_tests
+from harness import MIMIC, img, qemu, run, run_tests
 
-MIMIC, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+EXERCISE = os.path.abspath(sys.argv[2])
 if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
     print("qemu-img is not installed (package qemu-utils)")
     sys.exit(77)
@@ -20,21 +20,6 @@ TESTS = []
 def test(f):
     TESTS.append(f)
     return f
-
-
-def run(*command, ok=(0,), data=None):
-    p = subprocess.run([str(c) for c in command], input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-    if p.returncode not in ok:
-        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout.decode()}{p.stderr.decode()}")
-    return p
-
-
-def img(*args, ok=(0,)):
-    return run(MIMIC, "img", *args, ok=ok)
-
-
-def qemu(*args, ok=(0,)):
-    return run("qemu-img", *args, ok=ok)
 
 
 def io(image, *commands, fmt):

@@ -5,27 +5,12 @@ usage: img_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not 
 """
 import json, os, random, re, shutil, subprocess, sys
 
-from harness import run_tests
+from harness import MIMIC, img, qemu, run, run_tests
 
-MIMIC, EXERCISE = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+EXERCISE = os.path.abspath(sys.argv[2])
 if not shutil.which("qemu-img") or not shutil.which("qemu-io"):
     print("qemu-img is not installed (package qemu-utils)")
     sys.exit(77)
-
-
-def run(*command, ok=(0,)):
-    p = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
-    if ok is not None and p.returncode not in ok:
-        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout.decode()}{p.stderr.decode()}")
-    return p
-
-
-def img(*args, ok=(0,)):
-    return run(MIMIC, "img", *args, ok=ok)
-
-
-def qemu(*args, ok=(0,)):
-    return run("qemu-img", *args, ok=ok)
 
 
 def qemu_io(image, *commands, fmt="qcow2"):

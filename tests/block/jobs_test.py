@@ -3,22 +3,17 @@
 
 usage: jobs_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import json, os, random, shutil, signal, socket, subprocess, sys, time
+import functools, json, os, random, shutil, signal, socket, subprocess, sys, time
 
-from harness import run_tests
+import harness
+from harness import MIMIC, run_tests
 
-MIMIC = os.path.abspath(sys.argv[1])
+run = functools.partial(harness.run, text=True)
 missing = [p for p in ("nbdinfo", "nbdcopy", "qemu-img", "qemu-io", "qemu-storage-daemon") if not shutil.which(p)]
 if missing:
     print(f"not installed: {' '.join(missing)} (packages libnbd-bin, qemu-utils, qemu-system-common)")
     sys.exit(77)
 MIB = 1 << 20
-
-
-def run(*command, ok=(0,)):
-    p = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
-    assert ok is None or p.returncode in ok, f"{' '.join(map(str, command))}: exit {p.returncode}\n{p.stdout}{p.stderr}"
-    return p
 
 
 def same(a, b, fmt_a="qcow2", fmt_b="qcow2"):

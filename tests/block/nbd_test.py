@@ -3,26 +3,17 @@
 
 usage: nbd_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import contextlib, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, threading
+import contextlib, functools, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, threading
 
-from harness import run_tests
+import harness
+from harness import MIMIC, run_tests
 
-MIMIC = os.path.abspath(sys.argv[1])
+run = functools.partial(harness.run, text=True)
+img = functools.partial(harness.img, text=True)
 missing = [p for p in ("nbdinfo", "nbdcopy", "nbdkit", "qemu-nbd", "qemu-img", "qemu-io") if not shutil.which(p)]
 if missing:
     print(f"not installed: {' '.join(missing)} (packages libnbd-bin, nbdkit, qemu-utils)")
     sys.exit(77)
-
-
-def run(*command, ok=(0,), text=None):
-    p = subprocess.run([str(c) for c in command], input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True)
-    if ok is not None and p.returncode not in ok:
-        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout}{p.stderr}")
-    return p
-
-
-def img(*args, ok=(0,)):
-    return run(MIMIC, "img", *args, ok=ok)
 
 
 def io(image, *commands, fmt="raw", ok=(0,), options=()):
@@ -490,7 +481,7 @@ def io_lines():
                 p = run(*tool, "-f", fmt, *[x for c in commands for x in ("-c", c)], "i", ok=None)
                 seen.append((p.returncode, normal(p.stdout), p.stderr.replace("mimic io: ", "qemu-io: ")))
             assert seen[0] == seen[1], f"{fmt} {commands}\n{seen[0]}\n{seen[1]}"
-    p = run(MIMIC, "io", text="open -r i\nread 0 4k\nlength\nwrite 0 512\nclose\nquit\n")
+    p = run(MIMIC, "io", data="open -r i\nread 0 4k\nlength\nwrite 0 512\nclose\nquit\n")
     assert p.returncode == 0 and p.stdout.count("qemu-io> ") == 6 and "1 MiB" in p.stdout and "read-only" in p.stderr, p
     assert run(MIMIC, "io", "-f", "raw", "-r", "-c", "write 0 512", "i", ok=(1,)).stderr == "mimic io: Block node is read-only\n"
     assert "can't open" in run("qemu-io", "nothing", ok=(1,)).stderr and "nothing" in run(MIMIC, "io", "nothing", ok=(1,)).stderr

@@ -3,28 +3,18 @@
 
 usage: remote_test.py MIMIC [NAME...]     (exit 77: one of the servers is not there)
 """
-import base64, contextlib, hashlib, os, random, shutil, socket, subprocess, sys
+import base64, contextlib, functools, hashlib, http.server, os, random, shutil, socket, socketserver, subprocess, sys, threading
 
-from harness import run_tests
+import harness
+from harness import MIMIC, run_tests
 
-MIMIC = os.path.abspath(sys.argv[1])
+run = functools.partial(harness.run, text=True)
+img = functools.partial(harness.img, text=True)
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 missing = [p for p in ("nginx", "sshd", "ssh-agent", "ssh-keygen", "certtool", "qemu-img") if not shutil.which(p, path=PATH)]
 if missing:
     print(f"not installed: {' '.join(missing)} (packages nginx-light, openssh-server, gnutls-bin, qemu-utils)")
     sys.exit(77)
-
-
-def run(*command, ok=(0,), env=None):
-    p = subprocess.run([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=60, text=True, env={**os.environ, **(env or {})})
-    if p.returncode not in ok:
-        raise AssertionError(f"{' '.join(map(str, command))}: exit {p.returncode}, expected {ok}\n{p.stdout}{p.stderr}")
-    return p
-
-
-def img(*args, **more):
-    return run(MIMIC, "img", *args, **more)
 
 
 def free_port():
@@ -134,6 +124,108 @@ Subsystem sftp internal-sftp
 TESTS = []
 
 
+class Ftp(socketserver.StreamRequestHandler):
+    """One client of an FTP server (RFC 959, RFC 2428's EPSV) that shows the folder files/ to user ann."""
+
+    def handle(self):
+        self.offset, self.data = 0, None
+        self.say("220 here")
+        for line in iter(self.rfile.readline, b""):
+            word, _, rest = line.decode().strip().partition(" ")
+            method = getattr(self, "do_" + word.upper(), None)
+            if word.upper() == "QUIT":
+                return self.say("221 bye")
+            method(rest) if method else self.say("502 not here")
+
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\r\n")
+
+    def path(self, name):
+        return os.path.join(self.server.folder, os.path.basename(name))
+
+    def do_USER(self, name):
+        self.user = name
+        self.say("331 and the password?")
+
+    def do_PASS(self, word):
+        self.say("230 come in" if (self.user, word) == ("ann", "secret word") else "530 no")
+
+    def do_PWD(self, _):
+        self.say('257 "/"')
+
+    def do_TYPE(self, _):
+        self.say("200 all bytes are bytes")
+
+    def do_CWD(self, _):
+        self.say("250 the same folder")
+
+    def do_EPSV(self, _):
+        self.data = socket.create_server(("127.0.0.1", 0))
+        self.say(f"229 at (|||{self.data.getsockname()[1]}|)")
+
+    def do_SIZE(self, name):
+        there = os.path.exists(self.path(name))
+        self.say(f"213 {os.path.getsize(self.path(name))}" if there else "550 not there")
+
+    def do_REST(self, offset):
+        self.offset = int(offset)
+        self.say("350 from there")
+
+    def do_RETR(self, name):
+        if not os.path.exists(self.path(name)):
+            return self.say("550 not there")
+        self.say("150 it comes")
+        connection, _ = self.data.accept()
+        with connection, open(self.path(name), "rb") as f, contextlib.suppress(OSError):
+            f.seek(self.offset)
+            left = self.server.most
+            while left and (piece := f.read(min(left, 65536))):
+                connection.sendall(piece)
+                left -= len(piece)
+        self.data.close()
+        self.offset = 0
+        self.say("226 that was it")
+
+
+class Short(http.server.BaseHTTPRequestHandler):
+    """An HTTP server that says that it has a million bytes, and ends each answer in its middle."""
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+
+    def do_GET(self):
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/1000000")
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.end_headers()
+        self.wfile.write(bytes((last + 1 - first) // 2))
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """The server, in a thread of its own; `most` is how many bytes it sends of a file."""
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+    with Server(("127.0.0.1", 0), handler) as server:
+        server.folder, server.most = os.path.abspath("files"), 1 << 60
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test(f):
     TESTS.append(f)
     return f
@@ -185,6 +277,36 @@ def web():
             assert said in p.stderr, (words, p.stderr)
         p = run(MIMIC, "io", "-f", "raw", "-c", "write 0 4k", f"http://127.0.0.1:{plain}/a.raw", ok=(1,))
         assert "read-only" in p.stderr, p.stderr
+
+
+@test
+def files_over_ftp():
+    os.mkdir("files")
+    sample("files/a.raw", 1_000_448)
+    with serving(Ftp) as server:
+        url = f"ftp://127.0.0.1:{server.server_address[1]}/a.raw"
+        who = ("--object", "secret,id=p,data=secret word", "--image-opts")
+        disk = f"driver=ftp,url={url},username=ann,password-secret=p"
+        img("convert", *who, "-O", "raw", disk, "b.raw")
+        assert digest("b.raw") == digest("files/a.raw")
+        data = open("files/a.raw", "rb").read()
+        # Not from the beginning, and less than a segment.
+        img("convert", *who, "-O", "raw", f"driver=raw,offset=300032,size=4096,file.{disk.replace(',', ',file.')}", "b.raw")
+        assert open("b.raw", "rb").read() == data[300032:304128]
+        assert "denied" in img("info", url.replace("//", "//ann:wrong@"), ok=(1,)).stderr
+        p = img("info", *who, disk.replace("a.raw", "none"), ok=(1,))
+        assert "none" in p.stderr and len(p.stderr.splitlines()) == 1, p.stderr
+        # A transfer that ends early is an error, not zeros.
+        server.most = 1000
+        p = img("convert", *who, "-O", "raw", disk, "b.raw", ok=(1,))
+        assert "error while reading" in p.stderr and len(p.stderr.splitlines()) == 1, p.stderr
+
+
+@test
+def answers_that_end_early():
+    with serving(Short) as server:
+        p = img("convert", "-f", "raw", "-O", "raw", f"http://127.0.0.1:{server.server_address[1]}/a", "b.raw", ok=(1,))
+        assert "error while reading" in p.stderr and len(p.stderr.splitlines()) == 1, p.stderr
 
 
 @test

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import bench_images
 import corpus
 import inputs
 import packages
@@ -23,7 +24,8 @@ TIME_LIMIT = 300  # seconds of wall time for one run
 
 
 def add_options(parser):
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these programs (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these programs (default: all); "
+                        "'images [img|nbd]': the disk image tools in place of programs")
     parser.add_argument("--class", dest="classes", action="append", choices=corpus.CLASSES, help="only this class")
     parser.add_argument("--guest", action="append", choices=corpus.GUESTS, help="only this guest (default: both)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (default: 3; 1 with --quick)")
@@ -189,6 +191,8 @@ def bench(options):
     if options.rounds is not None and options.rounds < 1:
         raise DevError(f"--rounds {options.rounds}: expected 1 or more")
     packages.install()
+    if options.names[:1] == ["images"]:
+        return bench_images.bench(options, options.names[1:])
     inputs.fetch()
     result = measure_all(options)
     if not result["rows"]:

@@ -289,9 +289,8 @@ TEST_P(VectorTest, EveryMove) {
                 ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t));
                 ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, Type::v64));
             }
-            i.sub = 0;
             for (Type s : scalars) {
-                i.op = Op::vsplat, i.imm = 0;
+                i.op = Op::vsplat, i.sub = 0, i.imm = 0;
                 ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, s));
                 for (i.imm = 0; i.imm < ir::size_of(t) / ir::lane_bytes(lane); ++i.imm) {
                     i.op = Op::vset;
@@ -301,20 +300,16 @@ TEST_P(VectorTest, EveryMove) {
                 }
             }
             ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vbits, .type = Type::i64, .lane = lane}, t));
-            i.op = Op::vlanes;
-            for (u64 from : {u64{0}, u64{1}, u64{13}, u64{64} - ir::size_of(t) / ir::lane_bytes(lane)}) {
-                i.imm = from;
+            for (i.op = Op::vlanes, i.imm = 0; i.imm + ir::size_of(t) / ir::lane_bytes(lane) <= 64; i.imm += 16)
                 ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, Type::i64));
-            }
             i.op = Op::vselect, i.imm = 0;
             ASSERT_NO_FATAL_FAILURE(try_one(engines, make, i, t, t, t));
         }
         for (u32 imm = 0; imm <= ir::size_of(t); ++imm)
             ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vext, .type = t, .imm = imm}, t, t));
-        for (u32 k = 0; k < 20; ++k) {
-            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vshuffle, .type = t}, t, t));
-            ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = Op::vtbl, .type = t}, t, t));
-        }
+        for (u32 k = 0; k < 20; ++k)
+            for (Op op : {Op::vshuffle, Op::vtbl})
+                ASSERT_NO_FATAL_FAILURE(try_one(engines, make, {.op = op, .type = t}, t, t));
     }
     EXPECT_GT(done_, 2000u);
 }

@@ -2,6 +2,7 @@
 #include "values.hpp"
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 
 namespace mimic::test::soak::riscv {
@@ -120,9 +121,11 @@ VectorConfig random_config(Random& random, bool fp, bool other_width) {
 
 // Operands that fit the configuration, now and then any.
 void shape(std::string_view syntax, const VectorConfig& config, std::vector<u8>& code, Random& random) {
-    if (random() % 32 == 0) return;
     std::string_view m = mnemonic_of(syntax);
     u32 w = word_of(code);
+    // Never from address 0: the reference's program is at 0x10000.
+    if (is_memory(m) && field(w, rs1_at) == 0) put_word(code, w |= 10u << rs1_at);
+    if (random() % 32 == 0) return;
     Groups g = groups_of(m, w, config);
     bool masked = !(w >> 25 & 1) && random() % 16;
     auto align_at = [&](std::string_view name, u32 at, i32 log) {
@@ -224,7 +227,11 @@ u64 vector_address(Random& random) {
 u64 random_stride(Random& random) {
     static constexpr i64 strides[] = {0, 1, 2, 4, 8, 16, -1, -4, -8, 24};
     switch (random() % 8) {
-    case 0: return edge_integer(random);
+    case 0: {
+        // None that leads from the window to what else the reference's program has mapped.
+        const i64 far = i64(edge_integer(random));
+        return u64(std::abs(far >> 12) <= 1 || std::abs(far >> 36) > 1 ? far : far << 33);
+    }
     case 1:
     case 2: return random() % 128 - 64;
     default: return u64(strides[random() % std::size(strides)]);
