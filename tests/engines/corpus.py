@@ -43,9 +43,9 @@ def check(row, options, totals):
     native = run(row.native, row, bench.environment(row.native_environment))
     good = True
     for accelerator in ACCELERATORS:
-        sysroot = ["-L", row.sysroot] if row.sysroot else []
+        mimic = bench.mimic_column(options.mimic, ["-accel", accelerator])
         began = time.monotonic()
-        ours = run([options.mimic, "run", "-accel", accelerator, *sysroot, *row.command], row, bench.environment())
+        ours = run(mimic.command(row), row, bench.environment())
         same = ours[:2] == native[:2]
         part, whole = unverified(ours[2])
         totals[0] += part

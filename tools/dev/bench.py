@@ -72,9 +72,12 @@ class Emulator:
         return Path(self.program[guest]).exists()
 
 
+def mimic_column(program, options):
+    return Emulator("mimic", dict.fromkeys(corpus.GUESTS, Path(program)), ("run", *options), "rv64,v=on")
+
+
 def emulators(options):
-    mimic = Path(options.mimic) if options.mimic else mimic_program()
-    columns = [Emulator("mimic", dict.fromkeys(corpus.GUESTS, mimic), ("run", *options.mimic_option), "rv64,v=on")]
+    columns = [mimic_column(options.mimic or mimic_program(), options.mimic_option)]
     if not options.no_references:
         columns.append(Emulator("qemu 7.2", {guest: Path(f"/usr/bin/qemu-{guest}") for guest in corpus.GUESTS},
                                 vectors="rv64,v=on,vext_spec=v1.0"))
