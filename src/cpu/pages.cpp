@@ -57,10 +57,8 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
     Watch all = Watch::as_before;
     for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
         CodePage& page = pages[number];
-        const bool watched = page.hashed && !page.busy; // else nobody would believe the hash
-        Watch w = watched ? Watch::as_before : source.protect_code(number << page_bits, page.busy);
+        Watch w = source.protect_code(number << page_bits, page.busy);
         if (w == Watch::not_watched && !page.busy) make_busy(page);
-        if (w != Watch::as_before) page.hashed = false;
         if (w == Watch::from_now && options.paged) unsettle(number, page);
         if (page.busy) w = t.checked ? Watch::as_before : Watch::not_watched;
         all = std::max(all, w);
@@ -171,7 +169,6 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     bool any = false;
     u64 first = low >> Impl::page_bits, last = (high - 1) >> Impl::page_bits;
     auto page = [&](u64 number, CodePage& p) {
-        p.hashed = false;
         bool dropped = s.drop_in(p, low, high);
         if (s.options.paged && p.translations.empty()) s.source.release_code(number << Impl::page_bits);
         if (!dropped) return;

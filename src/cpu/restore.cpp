@@ -62,29 +62,24 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
     }
 }
 
-// A unit was translated: its pages' bytes as they are now.
-void CodeSpace::Impl::note_bytes(const Translation& t) {
-    auto note = [&](u64 low, u64 high) {
-        for (u64 n = low >> page_bits; high > low && n <= (high - 1) >> page_bits; ++n) hash_of(n);
+// saved::Head::made_from: of what the translation saw, or (seen is null) of what stands there now. Bytes between a unit's
+// blocks that nobody looked at are taken as they are; so all count alike.
+Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen) {
+    Sha256 hash;
+    auto add = [&](u64 low, u64 high) {
+        u8 bytes[512];
+        while (low < high) {
+            const std::span part(bytes, std::min<u64>(sizeof bytes, high - low));
+            const u32 n = source.fetch(low, part.data(), u32(part.size()));
+            std::memset(part.data() + n, 0, part.size() - n);
+            if (seen) seen->put_over(low, part);
+            hash.add(part);
+            low += part.size();
+        }
     };
-    note(t.low, t.high);
-    for (const ExitFlags::Range& r : t.relies_on) note(r.low, r.high);
-}
-
-// Of a page that is watched.
-const Sha256Digest& CodeSpace::Impl::hash_of(u64 number) {
-    CodePage& page = pages[number];
-    if (page.hashed) return page.hash;
-    u8 bytes[1 << page_bits];
-    u32 n = 0;
-    while (n < sizeof bytes) {
-        const u32 more = source.fetch((number << page_bits) + n, bytes + n, u32(sizeof bytes - n));
-        if (more == 0) break;
-        n += more;
-    }
-    page.hash = sha256({bytes, n});
-    page.hashed = true;
-    return page.hash;
+    add(t.low, t.high);
+    for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
+    return hash.digest();
 }
 
 // Is there an entry at pc in a unit that was taken already?
@@ -103,18 +98,14 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
     if (guards || breakpoint_count) return Restored::no;
     if (enter_restored(pc, mode)) return Restored::yes;
     SavedUnit u;
-    if (!parse_saved_unit(options.store->find(pc, mode), u) || u.head.mode != mode) return Restored::no;
+    if (!parse_saved_unit(options.store->find(pc, mode, stored_unit), u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
     auto t = std::make_unique<Translation>();
     t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour, t->whole = u.head.whole != 0;
     t->low = u.head.low, t->high = u.head.high;
-    for (const saved::Page& p : u.pages) // beyond its own, those that it relied on
-        if (p.number < t->low >> page_bits || p.number > (t->high - 1) >> page_bits)
-            t->relies_on.push_back({p.number << page_bits, (p.number + 1) << page_bits});
-    // Once they are watched, the pages' hashes stay true until somebody tells of a write.
-    bool same = enter_pages(*t) != Watch::not_watched;
-    for (const saved::Page& p : u.pages) same = same && hash_of(p.number) == p.hash;
-    if (!same) {
+    for (const saved::Range& r : u.ranges) t->relies_on.push_back({r.low, r.high});
+    // Once its pages are watched, what is found there stays true until somebody tells of a write.
+    if (enter_pages(*t) == Watch::not_watched || hash_of(*t, nullptr) != u.head.made_from) {
         discard(*t);
         return Restored::no;
     }
@@ -207,28 +198,12 @@ void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
     }
 }
 
-// 0: the bytes of one of them are not those that it was made from.
-u32 CodeSpace::Impl::save_pages(const Translation& t, std::vector<u8>& out) {
-    std::vector<u64> numbers;
-    auto add = [&](u64 low, u64 high) {
-        for (u64 n = low >> page_bits; high > low && n <= (high - 1) >> page_bits; ++n)
-            if (std::find(numbers.begin(), numbers.end(), n) == numbers.end()) numbers.push_back(n);
-    };
-    add(t.low, t.high);
-    for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
-    for (u64 n : numbers) {
-        if (!pages[n].hashed) return 0;
-        append(out, saved::Page{n, hash_of(n)});
-    }
-    return u32(numbers.size());
-}
-
 // False: it can't be saved.
 bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
     out.is_new = t.made > older_units;
     out.entries.clear();
-    std::vector<u8> edges, pages_of, entries, faults, owed, code, records;
+    std::vector<u8> edges, ranges, entries, faults, owed, code, records;
     for (const Node* n : t.nodes)
         if (n->valid && n->pc >= t.low && n->pc < t.high) {
             append(entries, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)});
@@ -248,15 +223,19 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
         ++h.faults;
     }
     h.guest_insns = t.guest_insns, h.whole = t.whole;
-    h.edges = t.link_count, h.pages = save_pages(t, pages_of), h.entries = u32(out.entries.size());
-    if (h.pages == 0) return false;
+    for (const ExitFlags::Range& r : t.relies_on) append(ranges, saved::Range{r.low, r.high});
+    h.ranges = u32(t.relies_on.size());
+    h.made_from = t.made_from;
+    h.edges = t.link_count, h.entries = u32(out.entries.size());
     h.references = u32(t.references.size()), h.record_bytes = u32(records.size()), h.code_bytes = t.bytes;
     std::vector<u8>& b = out.bytes;
     b.clear();
     append(b, h);
-    for (const auto* part : {&edges, &pages_of, &entries, &faults, &owed})
+    for (const auto* part : {&edges, &ranges, &entries, &faults, &owed})
         b.insert(b.end(), part->begin(), part->end());
-    for (const jit::Emitted::Reference& r : t.references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
+    std::vector<jit::Emitted::Reference> references = t.references;
+    std::sort(references.begin(), references.end(), [](auto& x, auto& y) { return x.offset < y.offset; });
+    for (const jit::Emitted::Reference& r : references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
     for (const auto* part : {&records, &code}) b.insert(b.end(), part->begin(), part->end());
     return true;
 }
@@ -275,23 +254,10 @@ void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
-    // Writes by way of other mappings and of the file nobody tells: a page must be what it was when its code was translated.
-    std::unordered_set<u64> checked;
-    auto check = [&](u64 low, u64 high) {
-        for (u64 n = low >> Impl::page_bits; high > low && n <= (high - 1) >> Impl::page_bits; ++n) {
-            auto page = s.pages.find(n);
-            if (page == s.pages.end() || !page->second.hashed || !checked.insert(n).second) continue;
-            const Sha256Digest then = page->second.hash;
-            page->second.hashed = false;
-            page->second.hashed = s.hash_of(n) == then;
-        }
-    };
     UnitToSave u;
     for (const Region& r : s.regions)
         for (const auto& t : r.translations) {
             if (t->made == 0 || !t->valid || !wanted(t->low)) continue;
-            check(t->low, t->high);
-            for (const ExitFlags::Range& range : t->relies_on) check(range.low, range.high);
             if (s.save(*t, u)) take(u);
         }
     for (auto [pc, mode] : s.ran)

@@ -32,7 +32,7 @@ bool is_sound(const SavedUnit& u) {
     const saved::Head& h = u.head;
     auto in_code = [&](u64 offset) { return offset < h.code_bytes; };
     if (h.low > h.pc || h.pc >= h.high || h.high - h.low > saved::most_guest_bytes || u.entries.empty()) return false;
-    if (u.pc_of(u.entries[0]) != h.pc || u.entries[0].block != 0 || u.pages.empty()) return false;
+    if (u.pc_of(u.entries[0]) != h.pc || u.entries[0].block != 0) return false;
     for (const saved::Entry& e : u.entries)
         if (!in_code(e.offset)) return false;
     for (u32 n = 0; n < u.edges.size(); ++n) {
@@ -46,22 +46,25 @@ bool is_sound(const SavedUnit& u) {
     if (!std::is_sorted(u.faults.begin(), u.faults.end(), rising)) return false;
     for (const saved::Owed& o : u.owed)
         if (o.fault >= h.faults) return false;
-    for (u32 r : u.references)
-        if (!in_code(u64(r & ~saved::is_record) + 3)) return false;
-    for (u64 page = h.low >> 12; page <= (h.high - 1) >> 12; ++page) // its own pages are among them
-        if (std::none_of(u.pages.begin(), u.pages.end(), [&](const saved::Page& p) { return p.number == page; }))
-            return false;
-    return true;
+    u64 free = 0; // behind the reference before
+    for (u32 r : u.references) {
+        const u64 at = r & ~saved::is_record;
+        if (at < free || !in_code(at + 3)) return false;
+        free = at + 4;
+    }
+    if (h.ranges > saved::most_ranges) return false;
+    return std::all_of(u.ranges.begin(), u.ranges.end(),
+                       [](const saved::Range& r) { return r.low < r.high && r.high - r.low <= saved::most_range_bytes; });
 }
 
 } // namespace
 
 bool parse_saved_unit(std::span<const u8> bytes, SavedUnit& out) {
-    if (bytes.size() < sizeof out.head || u64(bytes.data()) % 8) return false;
+    if (bytes.size() < sizeof out.head || bytes.size() > saved::most_bytes || u64(bytes.data()) % 8) return false;
     std::memcpy(&out.head, bytes.data(), sizeof out.head);
     const saved::Head& h = out.head;
     Reader r(bytes.subspan(sizeof out.head));
-    return r.take(h.edges, out.edges) && r.take(h.pages, out.pages) && r.take(h.entries, out.entries) &&
+    return r.take(h.edges, out.edges) && r.take(h.ranges, out.ranges) && r.take(h.entries, out.entries) &&
            r.take(h.faults, out.faults) && r.take(h.owed, out.owed) && r.take(h.references, out.references) &&
            r.take_bytes(h.record_bytes, out.records) && r.take_bytes(h.code_bytes, out.code) && r.at_end() &&
            is_sound(out);

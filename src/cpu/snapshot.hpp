@@ -37,6 +37,15 @@ public:
         return found == out.size();
     }
 
+    // Those of the bytes at pc that were fetched become what was fetched; the others stay.
+    void put_over(u64 pc, std::span<u8> out) const {
+        for (u32 n = 0; n < used_; ++n) {
+            const Window& w = windows_[n];
+            const u64 low = std::max(w.pc, pc), high = std::min(w.pc + w.count, pc + out.size());
+            if (low < high) std::memcpy(out.data() + (low - pc), w.bytes + (low - w.pc), high - low);
+        }
+    }
+
 private:
     struct Window {
         u64 pc = 0;

@@ -218,7 +218,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             if (!remember) return fetch_paged(*now, at, out);
             return snapshot.fetch(at, out, [&](u64 from, std::span<u8> to) { return fetch_paged(*now, from, to); });
         }
-        return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
+        return check || options.store ? snapshot.fetch(source, at, out)
+                                      : source.fetch(at, out.data(), u32(out.size()));
     };
     if (region_is_full()) return Made::no_room;
     for (;;) {
@@ -322,7 +323,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (options.store) {
         t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
         t.references = emitted.references;
-        if (!t.checked) note_bytes(t);
+        if (!t.checked) t.made_from = hash_of(t, &snapshot);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());

@@ -50,6 +50,7 @@ struct Translation {
     std::vector<saved::Entry> stored_entries;        // those without a node, too
     u64 made = 0;                                    // of the units made here, in order; 0: from the store
     u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
+    Sha256Digest made_from{};                        // with a store: see saved::Head
     std::vector<jit::Emitted::Reference> references; // with a store
     std::unique_ptr<ir::Unit> unit;                  // for the interpreter
 
@@ -93,8 +94,6 @@ struct CodePage {
     bool busy = false; // written so often that its units check themselves
     u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
     u64 calm_after = 4096;
-    bool hashed = false; // with a store: `hash` is of what stands there, until that changes
-    Sha256Digest hash;
 };
 
 struct CodeSpace::Impl {
@@ -114,13 +113,14 @@ struct CodeSpace::Impl {
     jit::Analysis analysis;
     jit::Emitted emitted;
     isa::Limits limits;
-    Snapshot snapshot;   // of a unit that gets a check
+    Snapshot snapshot;   // of a unit that gets a check or may go to the store
     ir::Unit checked;    // the unit with its check
     std::string text;    // of host code
     u64 older_units = 0; // Translation::made of the last one that is the parent's
     // With a store: what it had no unit of when it was met. What gets none here, either, is saved as having run.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<std::pair<u64, u32>> ran; // pc, mode
+    UnitBytes stored_unit;                // the one that is taken from the store
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -251,12 +251,10 @@ struct CodeSpace::Impl {
     bool enter_restored(u64 pc, u32 mode);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
-    void note_bytes(const Translation& t);
-    const Sha256Digest& hash_of(u64 number);
+    Sha256Digest hash_of(const Translation& t, const Snapshot* seen);
     bool save(const Translation& t, UnitToSave& out);
     bool save_code(const Translation& t, std::vector<u8>& code, std::vector<u8>& records);
     void save_edges(const Translation& t, std::vector<u8>& out);
-    u32 save_pages(const Translation& t, std::vector<u8>& out);
 
     // regions.cpp
     Result<void> start_cache();

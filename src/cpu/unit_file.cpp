@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -85,16 +86,17 @@ bool UnitFile::bucket(u32 n, Bucket& out) const {
     return process::guarded_copy(&out, at, sizeof out) == 0 && out.at != 0;
 }
 
-std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch) const {
+std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Sha256Digest* hash) const {
     const u64 offset = u64(at) * 16;
     BlobHeader h;
     if (offset > bytes_.size() || bytes_.size() - offset < sizeof h) return {};
     if (process::guarded_copy(&h, bytes_.data() + offset, sizeof h) != 0) return {};
-    if (h.bytes > bytes_.size() - offset - sizeof h || h.bytes == 0) return {};
+    if (h.bytes > bytes_.size() - offset - sizeof h || h.bytes == 0 || h.bytes > saved::most_bytes) return {};
     if (scratch.size() < h.bytes / 8 + 1) scratch.resize(h.bytes / 8 + 1);
     const std::span<u8> unit(reinterpret_cast<u8*>(scratch.data()), h.bytes);
     if (process::guarded_copy(unit.data(), bytes_.data() + offset + sizeof h, h.bytes) != 0) return {};
     if (h.hash != blob_hash(header_.key, unit)) return {};
+    if (hash) *hash = h.hash;
     return unit;
 }
 
@@ -144,7 +146,7 @@ std::vector<u32> UnitFile::all_places() const {
 
 // ---- writing
 
-bool UnitFileWriter::add(std::span<const u8> unit) {
+bool UnitFileWriter::add(std::span<const u8> unit, const Sha256Digest* hash) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u)) return false;
     if (!known_.emplace(u.head.pc, u.head.mode).second) return false;
@@ -152,7 +154,7 @@ bool UnitFileWriter::add(std::span<const u8> unit) {
         const Bucket b{u.pc_of(e), u.head.mode, u32(blobs_.size() / 16)};
         (&e == u.entries.data() ? own_ : inner_).push_back(b);
     }
-    const BlobHeader h{.hash = blob_hash(key_, unit), .bytes = unit.size()};
+    const BlobHeader h{.hash = hash ? *hash : blob_hash(key_, unit), .bytes = unit.size()};
     const auto head = bytes_of(h);
     blobs_.insert(blobs_.end(), head.begin(), head.end());
     blobs_.insert(blobs_.end(), unit.begin(), unit.end());
@@ -193,18 +195,35 @@ std::vector<u8> UnitFileWriter::beginning() const {
     return out;
 }
 
-Result<void> UnitFileWriter::write(int directory, const std::string& name) {
+CacheName cache_name(std::string_view name) {
+    constexpr std::string_view digits = "0123456789abcdef", units = ".units", temporary = ".tmp";
+    const std::size_t first = std::min(name.find_first_not_of(digits), name.size());
+    name.remove_prefix(first);
+    if (first != 40 || !name.starts_with(units)) return CacheName::other;
+    name.remove_prefix(units.size());
+    if (name.empty()) return CacheName::units;
+    if (!name.starts_with('.') || !name.ends_with(temporary)) return CacheName::other;
+    name = name.substr(1, name.size() - 1 - std::min(name.size() - 1, temporary.size()));
+    return !name.empty() && name.find_first_not_of(digits) == name.npos ? CacheName::temporary : CacheName::other;
+}
+
+Result<void> UnitFileWriter::write(int directory, const std::string& name, const std::function<bool()>& late) {
+    constexpr u64 part = 1 << 20;
     const std::vector<u8> head = beginning();
-    const std::string temporary = fmt::format("{}.{}.tmp", name, process::raw_syscall(SYS_gettid));
-    unlinkat(directory, temporary.c_str(), 0); // of a process with this number that was killed
+    u64 chance; // process numbers are others' elsewhere
+    if (process::raw_syscall(SYS_getrandom, u64(&chance), sizeof chance, GRND_NONBLOCK) != i64(sizeof chance))
+        return Error::from_errno(EAGAIN, "a name for {}", name);
+    const std::string temporary = fmt::format("{}.{:016x}.tmp", name, chance);
     const int fd =
         openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
     if (fd < 0) return Error::from_errno(errno, "{}", temporary);
     int error = 0;
     for (std::span<const u8> rest : {std::span<const u8>(head), std::span<const u8>(blobs_)})
         while (!rest.empty() && error == 0) {
-            const ssize_t n = ::write(fd, rest.data(), rest.size());
-            if (n > 0)
+            const ssize_t n = ::write(fd, rest.data(), std::min(rest.size(), part));
+            if (late && late())
+                error = ETIME;
+            else if (n > 0)
                 rest = rest.subspan(u64(n));
             else if (n == 0 || errno != EINTR)
                 error = n == 0 ? ENOSPC : errno;

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "base/sha256.hpp"
 #include "cpu/restore.hpp"
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@
 namespace mimic::cpu {
 
 struct FileHeader {
-    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 2};
+    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 3};
     u8 magic[8];
     Sha256Digest key; // of all that units depend on
     u64 bytes;        // of the file
@@ -34,9 +35,6 @@ struct BlobHeader {
     Sha256Digest hash;
     u64 bytes = 0, unused = 0;
 };
-
-// Of an aligned buffer, for units that are taken from a file.
-using UnitBytes = std::vector<u64>;
 
 class UnitFile {
 public:
@@ -56,11 +54,13 @@ public:
     // What the table says of pc.
     UnitStore::Has has(u64 pc, u32 mode) const;
     u64 unit_of(u64 pc, u32 mode) const;
-    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all.
+    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its hash) that
+    // says whether to go on.
     template <class F>
     void for_each(UnitBytes& scratch, F f) const {
-        std::vector<u32> places = all_places();
-        for (u32 at : places) f(blob(at, scratch));
+        Sha256Digest hash;
+        for (u32 at : all_places())
+            if (const auto unit = blob(at, scratch, &hash); !f(unit, hash)) return;
     }
     // Each place of which it is only known that it ran: f(pc, mode).
     template <class F>
@@ -73,7 +73,7 @@ public:
 private:
     UnitFile() = default;
     std::vector<u32> all_places() const;
-    std::span<const u8> blob(u32 at, UnitBytes& scratch) const;
+    std::span<const u8> blob(u32 at, UnitBytes& scratch, Sha256Digest* hash = nullptr) const;
     bool bucket(u32 n, Bucket& out) const;
     u32 place_of(u64 pc, u32 mode) const; // Bucket::at; 0: none
 
@@ -88,8 +88,8 @@ public:
     explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
     // So many more bytes are to come: growing by and by copies all, and touches pages that nobody needs.
     void expect(u64 bytes) { blobs_.reserve(blobs_.size() + bytes); }
-    // False: there is one with its first entry already, or it is none.
-    bool add(std::span<const u8> unit);
+    // False: there is one with its first entry already, or it is none. `hash`: from a file of the same key, as it was compared.
+    bool add(std::span<const u8> unit, const Sha256Digest* hash = nullptr);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.
     static constexpr u32 most_ran = 1 << 16;
     void add_ran(u64 pc, u32 mode) {
@@ -98,8 +98,8 @@ public:
     u32 units() const { return units_; }
     u64 bytes() const { return blobs_.size(); }
     std::vector<u8> finish() const;
-    // Writes finish() to a file beside `name` that then takes its place.
-    Result<void> write(int directory, const std::string& name);
+    // Writes finish() to a file beside `name` that then takes its place, unless `late` says, now and then, to give up.
+    Result<void> write(int directory, const std::string& name, const std::function<bool()>& late = {});
 
 private:
     std::vector<u8> beginning() const;
@@ -111,6 +111,10 @@ private:
     std::set<std::pair<u64, u32>> known_; // first entries
     u32 units_ = 0;
 };
+
+// Files of a cache: 40 hexadecimal digits and `.units`; one that is being written: more of them and `.tmp` behind that.
+enum class CacheName : u8 { other, units, temporary };
+CacheName cache_name(std::string_view name);
 
 constexpr u32 unit_bucket(u64 pc, u32 mode) { return u32((pc * 0x9e3779b97f4a7c15 >> 32) ^ mode); }
 

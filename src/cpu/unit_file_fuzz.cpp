@@ -26,6 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     if (!file) return 0;
     u32 bad = 0;
     for (u64 pc : {u64{0}, u64{0x1000}, u64{0x1008}}) look(file->find(pc, 1, scratch, bad));
-    file->for_each(scratch, look);
+    file->for_each(scratch, [&](auto unit, auto&) { return look(unit), true; });
     return 0;
 }

@@ -26,7 +26,7 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
                           .mode = 1,
                           .guest_insns = 8,
                           .edges = 1,
-                          .pages = 1,
+                          .ranges = 1,
                           .entries = 2,
                           .faults = 1,
                           .owed = 1,
@@ -34,7 +34,7 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
                           .record_bytes = 8,
                           .code_bytes = 16});
     append(b, saved::Edge{.pc = pc + 64, .stub = 12});
-    append(b, saved::Page{.number = pc >> 12});
+    append(b, saved::Range{.low = pc + 64, .high = pc + 68});
     append(b, saved::Entry{});
     append(b, saved::Entry{.offset = 4, .pc = 8, .block = 1});
     append(b, saved::Fault{.offset = 4, .pc = 8});
@@ -104,7 +104,7 @@ TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
     u32 bad = 0, all = 0;
     EXPECT_TRUE(f->find(0x4000, 1, scratch, bad).empty());
     EXPECT_EQ(bad, 0u);
-    f->for_each(scratch, [&](std::span<const u8> unit) { all += !unit.empty(); });
+    f->for_each(scratch, [&](std::span<const u8> unit, auto&) { return all += !unit.empty(), true; });
     EXPECT_EQ(all, 3u);
     std::vector<u64> places;
     f->for_each_ran([&](u64 pc, u32) { places.push_back(pc); });

@@ -60,9 +60,10 @@ Entry look_at(int directory, const std::string& name, bool all) {
     cpu::SavedUnit u;
     u32 sound = 0;
     if (all)
-        file->for_each(scratch, [&](std::span<const u8> unit) {
+        file->for_each(scratch, [&](std::span<const u8> unit, const Sha256Digest&) {
             const bool is = !unit.empty() && cpu::parse_saved_unit(unit, u);
             sound += is, e.bad += !is;
+            return true;
         });
     if (all && sound < e.units) e.bad = std::max(e.bad, e.units - sound);
     return e;
@@ -74,7 +75,7 @@ Result<std::vector<Entry>> list(int directory, bool all) {
     if (!d) return Error::from_errno(errno, "list the cache's directory");
     std::vector<Entry> entries;
     while (struct dirent* e = readdir(d))
-        if (std::string_view(e->d_name).ends_with(".units")) entries.push_back(look_at(directory, e->d_name, all));
+        if (cpu::cache_name(e->d_name) == cpu::CacheName::units) entries.push_back(look_at(directory, e->d_name, all));
     closedir(d);
     return entries;
 }

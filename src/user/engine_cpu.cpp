@@ -322,16 +322,25 @@ public:
         if (copy) cpu->cpu().copy_state(const_cast<CpuVcpu*>(static_cast<const CpuVcpu*>(copy))->cpu());
         return std::unique_ptr<Vcpu>(std::move(cpu));
     }
-    void before_fork() override { space_->before_fork(); }
-    void after_fork_parent() override { space_->after_fork_parent(); }
+    void before_fork() override {
+        if (cache_) cache_->before_fork();
+        space_->before_fork();
+    }
+    void after_fork_parent() override {
+        space_->after_fork_parent();
+        if (cache_) cache_->after_fork_parent();
+    }
     bool after_fork_child(Vcpu& survivor) override {
         bool ok = bool(space_->after_fork_child(static_cast<CpuVcpu&>(survivor).cpu()));
-        if (cache_) cache_->after_fork(*space_);
+        if (cache_) cache_->after_fork_child(*space_);
         if (ok && log_.perf_map() && log_.open_map()) space_->tell_code();
         return ok;
     }
     const isa::Guest* guest() const override { return guest_.get(); }
     void set_breakpoint(u64 pc, bool on) override { space_->set_breakpoint(pc, on); }
+    void set_single_threaded(bool alone) override {
+        if (cache_) cache_->set_alone(alone);
+    }
     void save_code() override {
         if (cache_) cache_->save(*space_);
     }
@@ -346,8 +355,8 @@ private:
     // What code depends on beside the guest's bytes.
     void open_cache(const EngineOptions& o) {
         const std::string build = build_id();
-        if ((o.cache.empty() && o.cache_directory < 0) || build.empty()) return;
-        UnitCache::Settings s{.directory = o.cache, .descriptor = o.cache_directory};
+        if (o.cache.empty() || build.empty()) return;
+        UnitCache::Settings s{.directory = o.cache};
         if (o.cache_bytes) s.most_bytes = o.cache_bytes;
         s.key = fmt::format("{} {} {} ", build, o.guest, o.model);
         if (o.log_cache) s.log = [this](std::string_view text) { log_.write(text); };

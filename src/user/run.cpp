@@ -213,10 +213,7 @@ std::string search_path(const std::string& name) {
 Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
     Inherited& i = c.inherited;
     if (!c.root.directory.empty()) {
-        const std::string cache = c.no_cache ? std::string() : cache_directory(variable);
-        auto directory = cache.empty() ? Result<int>(-1) : open_cache_directory(cache, true);
         EnteredRoot entered = TRY(enter_root(c.root));
-        if (directory && *directory >= 0) i.cache = std::max(keep_descriptor(*directory), -1);
         i.self = entered.self;
         if (entered.owners) i.owners = entered.owners->fd(), i.home = entered.owners->home();
         if (c.program.empty()) c.program = {"/bin/sh"};
@@ -253,8 +250,7 @@ Result<int> run_program(RunCommand& c) {
     auto made = make_space(c, abi);
     if (!made) return fail(made.error(), bad_option_status);
     auto space = std::move(*made);
-    // Inside a root it would lie among the root's files: there the caller's goes on by its descriptor.
-    c.engine.cache_directory = c.inherited.secure ? -1 : c.inherited.cache;
+    // Not inside a root: there it would lie among the root's files, and a descriptor of the caller's would be a way out.
     if (!c.no_cache && !c.inherited.any()) c.engine.cache = cache_directory(variable);
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
@@ -280,7 +276,6 @@ Result<int> run_program(RunCommand& c) {
     process.pretends = pretends;
     process.home = c.inherited.home;
     process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
-    process.kept[3] = c.inherited.cache;
     std::unique_ptr<Debugger> debugger;
     if (c.debugger) forget_left(c.debugger->left);
     if (c.debugger && c.debugger->left.empty()) {

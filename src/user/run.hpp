@@ -16,8 +16,7 @@ namespace mimic::user {
 // What a process that is already in a root gets from the one that executed it (-inherit): descriptors, ids.
 struct Inherited {
     int self = -1, owners = -1, log = -1;
-    int cache = -1; // directory of the cache of translated code
-    u64 home = 0;   // device of the root's files
+    u64 home = 0; // device of the root's files
     bool secure = false;
     Credentials ids;
 

@@ -11,9 +11,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <link.h>
+#include <linux/magic.h>
 #include <map>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/auxv.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 extern "C" const ElfW(Ehdr) __ehdr_start; // of this program, by the linker
@@ -27,6 +32,9 @@ constexpr u32 least_new_units = 8, share_of_all = 32;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr u64 usual_unit_bytes = 2048; // of blobs: 1850 in bash and python
 constexpr time_t temporary_seconds = 600;
+constexpr i64 most_save_seconds = 2;   // a program's end waits no longer
+constexpr u32 most_places = 128;
+constexpr u32 share_unseen = 32; // of all bytes: what may be written before somebody looks how many there are
 
 std::string hex(std::span<const u8> bytes) {
     std::string s;
@@ -90,22 +98,27 @@ std::string build_id() {
 
 std::string cache_directory(const char* (*environment)(const char*)) {
     if (getauxval(AT_SECURE)) return {};
-    const char* base = environment("XDG_CACHE_HOME");
-    if (base && base[0] == '/') return std::string(base) + "/mimic";
-    const char* home = environment("HOME");
     struct stat st;
+    const char* base = environment("XDG_CACHE_HOME");
+    if (base && base[0] == '/') {
+        if (stat(base, &st) == 0 && st.st_uid != geteuid()) return {};
+        return std::string(base) + "/mimic";
+    }
+    const char* home = environment("HOME");
     if (!home || home[0] != '/' || stat(home, &st) != 0 || st.st_uid != geteuid()) return {};
     return std::string(home) + "/.cache/mimic";
 }
 
 namespace {
 
-Result<int> checked(int fd, const std::string& name) {
-    if (fd < 0) return Error::from_errno(errno, "{}", name);
-    struct stat st;
-    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022)) return fd;
-    close(fd);
-    return Error::permission("{}: expected a directory that only its owner, this user, may write", name);
+// A program's end must not wait for a server.
+bool is_far(int fd) {
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0) return true;
+    constexpr u64 cifs = 0xff534d42, smb2 = 0xfe534d42, lustre = 0x0bd00bd0, gpfs = 0x47504653; // not in linux/magic.h
+    constexpr u64 far[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,  cifs,  smb2,   CODA_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC,
+                           V9FS_MAGIC,      FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, lustre, gpfs};
+    return std::find(std::begin(far), std::end(far), u64(u32(fs.f_type))) != std::end(far);
 }
 
 } // namespace
@@ -115,11 +128,14 @@ Result<int> open_cache_directory(const std::string& path, bool make) {
         mkdir(path.substr(0, path.rfind('/')).c_str(), 0700); // what is wrong with it is told by the next
         if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
     }
-    return checked(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path);
-}
-
-Result<int> open_cache_directory(int descriptor) {
-    return checked(openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "directory of the cache");
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return Error::from_errno(errno, "{}", path);
+    struct stat st;
+    const bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
+    if (ours && !is_far(fd)) return fd;
+    close(fd);
+    if (ours) return Error::unsupported("{}: expected a directory of this machine's, not of a network's or FUSE", path);
+    return Error::permission("{}: expected a directory that only its owner, this user, may write", path);
 }
 
 u64 evict(int directory, u64 most_bytes) {
@@ -137,8 +153,9 @@ u64 evict(int directory, u64 most_bytes) {
         struct stat st;
         if (fstatat(directory, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode)) continue;
         const std::string_view name(e->d_name);
-        const bool temporary = name.ends_with(".tmp");
-        if (!temporary && !name.ends_with(".units")) continue;
+        const cpu::CacheName kind = cpu::cache_name(name);
+        if (kind == cpu::CacheName::other) continue;
+        const bool temporary = kind == cpu::CacheName::temporary;
         // One that is being written is left alone; one that was left behind goes.
         if (temporary && most_bytes != 0 && st.st_mtim.tv_sec > time(nullptr) - temporary_seconds) continue;
         if (temporary)
@@ -157,13 +174,66 @@ u64 evict(int directory, u64 most_bytes) {
     return gone;
 }
 
+UnitCache::Identity UnitCache::identity(const char* path) {
+    struct stat st;
+    return lstat(path, &st) == 0 ? Identity{st.st_dev, st.st_ino} : Identity{};
+}
+
+UnitCache::UnitCache(AddressSpace& memory, Settings settings)
+    : memory_(memory)
+    , settings_(std::move(settings))
+    , user_(geteuid())
+    , root_(identity("/"))
+    , directory_(identity(settings_.directory.c_str())) {}
+
+// A descriptor is the lowest number that is free, which another thread of the guest may be about to get, and a child that
+// another one forks has it, too: so a thread opens it that has a table of its own.
+bool UnitCache::aside(const std::function<void()>& f) const {
+    if (alone_) return f(), true;
+    struct Work {
+        const std::function<void()>* f;
+        bool done;
+    } work{&f, false};
+    auto main = [](void* given) -> void* {
+        auto* w = static_cast<Work*>(given);
+        if (unshare(CLONE_FILES) == 0) (*w->f)(), w->done = true;
+        return nullptr;
+    };
+    NoSignals quiet; // which it inherits
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, main, &work) != 0) return false;
+    pthread_join(thread, nullptr);
+    return work.done;
+}
+
+Result<int> UnitCache::open_directory(bool make) {
+    if (geteuid() != user_ || identity("/") != root_)
+        return Error::permission("{}: the program has another user or root now", settings_.directory);
+    const int fd = TRY(open_cache_directory(settings_.directory, make));
+    struct stat st;
+    const bool known = fstat(fd, &st) == 0;
+    const Identity now = known ? Identity{st.st_dev, st.st_ino} : Identity{};
+    std::unique_lock lock(directory_lock_);
+    if (known && directory_ == Identity{}) directory_ = now;
+    if (known && directory_ == now) return fd;
+    lock.unlock();
+    close(fd);
+    return Error::permission("{}: another directory than when the program began", settings_.directory);
+}
+
 // Null: no executable pages of a file that the guest can't write there.
-UnitCache::Place* UnitCache::place_of(u64 pc) {
+const UnitCache::PlaceOf& UnitCache::place_of(u64 pc) {
+    static const PlaceOf nowhere;
     auto m = memory_.mapping(pc);
-    if (!m || !m->file || m->shared || !(m->prot & prot::exec) || m->prot & prot::write) return nullptr;
-    for (auto& p : places_)
-        if (p->start == m->start && p->offset == m->offset && p->id == m->id) return p.get();
-    auto p = std::make_unique<Place>();
+    if (!m || !m->file || m->shared || !(m->prot & prot::exec) || m->prot & prot::write) return nowhere;
+    auto at = std::find_if(places_.begin(), places_.end(), [&](const PlaceOf& p) {
+        return p->start == m->start && p->offset == m->offset && p->id == m->id;
+    });
+    if (at != places_.end()) {
+        std::rotate(places_.begin(), at, at + 1);
+        return places_.front();
+    }
+    auto p = std::make_shared<Place>();
     p->start = m->start, p->offset = m->offset, p->id = m->id;
     u8 page[4096];
     const u32 n = memory_.fetch(m->start, page, sizeof page);
@@ -174,13 +244,9 @@ UnitCache::Place* UnitCache::place_of(u64 pc) {
                  .add({page, n})
                  .digest();
     p->name = hex(std::span(p->key).first(20)) + ".units";
-    open(*p);
-    return places_.emplace_back(std::move(p)).get();
-}
-
-Result<int> UnitCache::open_directory(bool make) const {
-    return settings_.descriptor >= 0 ? open_cache_directory(settings_.descriptor)
-                                     : open_cache_directory(settings_.directory, make);
+    aside([&] { open(*p); });
+    if (places_.size() >= most_places) places_.pop_back();
+    return *places_.insert(places_.begin(), std::move(p));
 }
 
 void UnitCache::open(Place& p) {
@@ -199,102 +265,123 @@ void UnitCache::open(Place& p) {
     }
 }
 
-std::span<const u8> UnitCache::find(u64 pc, u32 mode) {
-    std::lock_guard lock(mutex_);
-    Place* p = place_of(pc);
+std::span<const u8> UnitCache::find(u64 pc, u32 mode, cpu::UnitBytes& into) {
+    const PlaceOf& p = place_of(pc);
     if (!p || !p->file) return {};
     const u32 before = p->bad;
-    auto unit = p->file->find(pc, mode, scratch_, p->bad);
+    auto unit = p->file->find(pc, mode, into, p->bad);
     if (p->bad != before)
         log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
     return unit;
 }
 
 cpu::UnitStore::Has UnitCache::has(u64 pc, u32 mode) {
-    std::lock_guard lock(mutex_);
-    Place* p = place_of(pc);
+    const PlaceOf& p = place_of(pc);
     return p && p->file ? p->file->has(pc, mode) : Has::nothing;
 }
 
 u64 UnitCache::unit_of(u64 pc, u32 mode) {
-    std::lock_guard lock(mutex_);
-    Place* p = place_of(pc);
+    const PlaceOf& p = place_of(pc);
     return p && p->file ? p->file->unit_of(pc, mode) : 0;
 }
 
-void UnitCache::after_fork(cpu::CodeSpace& space) {
+void UnitCache::after_fork_child(cpu::CodeSpace& space) {
+    saving_.unlock();
     forked_ = true;
-    parents_units_ = space.units_made();
+    older_units_ = space.units_made();
     space.units_are_saved();
 }
 
 // Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
 // what is enough rises with what there is.
-std::map<const UnitCache::Place*, u32> UnitCache::places_to_write(const cpu::CodeSpace& space) {
-    std::map<const Place*, u32> made;
+std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& space) {
+    std::map<PlaceOf, u32> made;
     space.new_units([&](u64 low) {
-        std::lock_guard lock(mutex_);
-        if (const Place* p = place_of(low)) ++made[p];
+        if (const PlaceOf& p = place_of(low)) ++made[p];
     });
     std::erase_if(made, [this](const auto& entry) {
-        auto [p, units] = entry;
+        auto& [p, units] = entry;
         const u32 there = p->file ? p->file->units() : forked_ ? units : 0;
         return units < least_new_units + there / share_of_all;
     });
     return made;
 }
 
-void UnitCache::save(cpu::CodeSpace& space) {
-    if (space.units_made() - parents_units_ < least_new_units) return;
-    NoSignals quiet;
-    const std::map<const Place*, u32> chosen = places_to_write(space);
-    if (chosen.empty()) return;
-    std::map<const Place*, Group> groups;
-    auto wanted = [&](u64 low) {
-        std::lock_guard lock(mutex_);
-        return chosen.contains(place_of(low));
-    };
+std::map<UnitCache::PlaceOf, UnitCache::Group> UnitCache::groups_to_write(cpu::CodeSpace& space,
+                                                                        const std::function<bool()>& late) {
+    const std::map<PlaceOf, u32> chosen = places_to_write(space);
+    std::map<PlaceOf, Group> groups;
+    if (chosen.empty()) return groups;
+    auto wanted = [&](u64 low) { return !late() && chosen.contains(place_of(low)); };
     auto take = [&](const cpu::UnitToSave& u) {
-        std::lock_guard lock(mutex_);
-        const Place* p = place_of(u.head.low);
+        const PlaceOf& p = place_of(u.head.low);
         auto m = p ? memory_.mapping(u.head.low) : std::nullopt;
-        if (!m || u.head.high > m->end) return;
+        if (!m || u.head.high > m->end || !chosen.contains(p)) return;
         auto [at, first] = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)});
         Group& g = at->second;
         if (first) g.writer.expect((p->file ? p->file->bytes() : 0) + chosen.at(p) * usual_unit_bytes);
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
     };
     auto ran = [&](u64 pc, u32 mode) { // after all units
-        std::lock_guard lock(mutex_);
         auto g = groups.find(place_of(pc));
         if (g != groups.end()) g->second.writer.add_ran(pc, mode);
     };
     space.save_units(wanted, take, ran);
     std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
-    if (groups.empty()) return;
+    return groups;
+}
+
+void UnitCache::save(cpu::CodeSpace& space) {
+    std::lock_guard saving(saving_);
+    const u64 made = space.units_made();
+    if (made - older_units_ < least_new_units) return;
+    NoSignals quiet;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const std::function<bool()> late = [end = now.tv_sec + most_save_seconds] {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return t.tv_sec > end;
+    };
+    auto groups = groups_to_write(space, late);
+    bool done = false;
+    if (!groups.empty()) aside([&] { done = write_all(groups, late); });
+    if (!done) return;
+    older_units_ = made;
+    space.units_are_saved();
+}
+
+bool UnitCache::write_all(std::map<PlaceOf, Group>& groups, const std::function<bool()>& late) {
     auto directory = open_directory(true);
-    if (!directory) return log("cache: not written: " + directory.error().message() + "\n");
-    for (auto& [place, group] : groups) write(group, *directory);
-    evict(*directory, settings_.most_bytes);
+    if (!directory) return log("cache: not written: " + directory.error().message() + "\n"), false;
+    u64 bytes = 0, chance = 0;
+    for (auto& [place, group] : groups) bytes += write(group, *directory, late);
+    // To look at all files takes its time.
+    const u64 unseen = settings_.most_bytes / share_unseen;
+    if (bytes >= unseen || getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0 || chance % unseen < bytes)
+        evict(*directory, settings_.most_bytes);
     close(*directory);
+    return bytes != 0;
 }
 
 // What others have put there meanwhile stays.
-void UnitCache::write(Group& g, int directory) {
+u64 UnitCache::write(Group& g, int directory, const std::function<bool()>& late) {
     const Place& p = *g.place;
     u32 bad = 0;
     if (auto now = cpu::UnitFile::open(directory, p.name, p.key)) {
-        now->for_each(scratch_, [&](std::span<const u8> unit) {
-            if (g.writer.bytes() < most_file_bytes) bad += !g.writer.add(unit) && unit.empty();
+        cpu::UnitBytes bytes;
+        now->for_each(bytes, [&](std::span<const u8> unit, const Sha256Digest& hash) {
+            if (g.writer.bytes() >= most_file_bytes || late()) return false;
+            bad += !g.writer.add(unit, &hash) && unit.empty();
+            return true;
         });
         now->for_each_ran([&](u64 pc, u32 mode) { g.writer.add_ran(pc, mode); });
     }
-    auto done = g.writer.write(directory, p.name);
-    if (done)
-        log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),
-                        p.name, g.made_here, bad));
-    else
-        log("cache: not written: " + done.error().message() + "\n");
+    auto done = late() ? Result<void>(Error::from_errno(ETIME, "{}", p.name)) : g.writer.write(directory, p.name, late);
+    if (!done) return log("cache: not written: " + done.error().message() + "\n"), 0;
+    log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(), p.name,
+                    g.made_here, bad));
+    return g.writer.bytes();
 }
 
 } // namespace mimic::user

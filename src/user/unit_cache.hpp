@@ -8,6 +8,7 @@
 #include "base/sha256.hpp"
 #include "cpu/unit_file.hpp"
 #include "user/memory/address_space.hpp"
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,13 +27,12 @@ namespace mimic::user {
 inline constexpr u64 default_cache_bytes = u64{256} << 20;
 
 // Where the cache is for a process with this environment: $XDG_CACHE_HOME/mimic, else $HOME/.cache/mimic of a home that is the
-// effective user's. Empty: nowhere, or the program is set-id.
+// effective user's, as the former must be. Empty: nowhere, or the program is set-id.
 std::string cache_directory(const char* (*environment)(const char*));
 
 // The cache's directory, opened: of the effective user, not writable by others, not by way of a link. `make`: it is made when
 // it isn't there, and its parent.
 Result<int> open_cache_directory(const std::string& path, bool make);
-Result<int> open_cache_directory(int descriptor); // again, of the same
 
 // Removes the files that were not written for longest until there are at most so many bytes (all with 0); how many went.
 u64 evict(int directory, u64 most_bytes);
@@ -41,23 +41,26 @@ class UnitCache final : public cpu::UnitStore {
 public:
     struct Settings {
         std::string directory;
-        int descriptor = -1;                       // of the directory, where its path leads elsewhere; -1: by the path
         u64 most_bytes = default_cache_bytes;      // of all files
         std::string key;                           // all that units depend on, beside the guest's file
         std::function<void(std::string_view)> log; // lines of `-d cache`; may be null
     };
-    UnitCache(AddressSpace& memory, Settings settings) : memory_(memory), settings_(std::move(settings)) {}
+    UnitCache(AddressSpace& memory, Settings settings);
 
     // Before the first use.
     void add_to_key(std::string_view text) { settings_.key += text; }
 
-    std::span<const u8> find(u64 pc, u32 mode) override;
+    std::span<const u8> find(u64 pc, u32 mode, cpu::UnitBytes& into) override;
     Has has(u64 pc, u32 mode) override;
     u64 unit_of(u64 pc, u32 mode) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
-    // In a forked child: what its parent translated is the parent's to write.
-    void after_fork(cpu::CodeSpace& space);
+    // The process has one thread.
+    void set_alone(bool alone) { alone_ = alone; }
+    // Around the code space's. In a child: what its parent translated is the parent's to write.
+    void before_fork() { saving_.lock(); }
+    void after_fork_parent() { saving_.unlock(); }
+    void after_fork_child(cpu::CodeSpace& space);
 
 private:
     struct Place { // of a mapping of executable pages of a file
@@ -67,26 +70,42 @@ private:
         std::optional<cpu::UnitFile> file;
         u32 bad = 0; // units that were not what was saved
     };
+    using PlaceOf = std::shared_ptr<Place>;
     struct Group { // of units that go into a file
-        const Place* place;
+        PlaceOf place;
         cpu::UnitFileWriter writer;
         u32 made_here = 0;
     };
-    Place* place_of(u64 pc);
-    std::map<const Place*, u32> places_to_write(const cpu::CodeSpace& space); // and how many units are new
-    Result<int> open_directory(bool make) const;
+    struct Identity { // of a file
+        u64 device = 0, inode = 0;
+        bool operator==(const Identity&) const = default;
+    };
+    static Identity identity(const char* path);
+    const PlaceOf& place_of(u64 pc);
+    std::map<PlaceOf, u32> places_to_write(cpu::CodeSpace& space); // and how many units are new
+    std::map<PlaceOf, Group> groups_to_write(cpu::CodeSpace& space, const std::function<bool()>& late);
+    // With descriptors that no thread of the guest sees. False: the host can't.
+    bool aside(const std::function<void()>& f) const;
+    Result<int> open_directory(bool make);
     void open(Place& p);
-    void write(Group& g, int directory);
+    u64 write(Group& g, int directory, const std::function<bool()>& late); // bytes
+    bool write_all(std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     void log(const std::string& text) const {
         if (settings_.log) settings_.log(text);
     }
 
     AddressSpace& memory_;
     Settings settings_;
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<Place>> places_;
-    cpu::UnitBytes scratch_;
-    u64 parents_units_ = 0;
+    // As they were when the program began: where it has changed its user or its root, there is no cache any more.
+    const u32 user_;
+    const Identity root_;
+    Identity directory_; // 0: it is not there yet
+    std::mutex directory_lock_;
+    std::mutex saving_; // save(); comes before the code space's lock
+    std::atomic<bool> alone_{true};
+    // With the code space's lock:
+    std::vector<PlaceOf> places_; // those used last come first
+    u64 older_units_ = 0;         // that are a parent's or were written
     bool forked_ = false;
 };
 

@@ -50,7 +50,7 @@ int Process::keep(int fd) {
     return high < 0 ? -error : keep_there(high);
 }
 int Process::keep_there(int fd) {
-    for (size_t n = 4; n < kept.size(); n++)
+    for (size_t n = 3; n < kept.size(); n++)
         if (int none = -1; kept[n].fd.compare_exchange_strong(none, fd)) return fd;
     return close(fd), -EMFILE;
 }

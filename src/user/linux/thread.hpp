@@ -86,8 +86,7 @@ struct Process {
     std::atomic<u32> threads{1};
     Owners* owners = nullptr; // pretended owners and devices; nullptr: the kernel's are told
     bool pretends = false;    // owners and ids are among what is pretended
-    // Our own descriptors: Mimic's file, the database of owners, the log, the directory of the cache of code, then a
-    // debugger's.
+    // Our own descriptors: Mimic's file, the database of owners, the log, then a debugger's.
     std::array<KeptDescriptor, 64> kept;
     u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }

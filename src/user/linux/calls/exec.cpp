@@ -102,12 +102,7 @@ i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
 // file system ids equal to the effective ones (execve(2)).
 Inherited handed_on(Thread& t, int fd) {
     Process& p = t.process();
-    Inherited i{.self = p.kept[0],
-                .owners = p.kept[1],
-                .log = p.kept[2],
-                .cache = p.kept[3],
-                .home = p.home,
-                .ids = t.credentials};
+    Inherited i{.self = p.kept[0], .owners = p.kept[1], .log = p.kept[2], .home = p.home, .ids = t.credentials};
     struct statx st;
     if (p.pretends_ids() && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
         if (st.stx_mode & S_ISUID) i.ids.uid.effective = st.stx_uid;
