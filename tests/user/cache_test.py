@@ -157,15 +157,6 @@ limited = subprocess.run([*command()[:-1], "ulimit -f 8; for i in {1..99}; do :;
 expect("files of 8 KiB at most", limited.stdout == "here\n" and limited.returncode == 0 and not limited.stderr, limited)
 expect("nothing was left half-written", not cache.exists() or not list(cache.iterdir()))
 
-# Inside a root, the cache is the caller's.
-if os.geteuid() == 0:
-    shutil.rmtree(cache, ignore_errors=True)
-    for turn in ("cold", "warm"):
-        inside = [options.mimic, "run", "-d", "cache", "--root", str(sysroot), "/bin/bash", "-c", SCRIPT]
-        result = subprocess.run(inside, capture_output=True, text=True, env=environment)
-        expect(f"in a root, {turn}", result.stdout == truth and result.returncode == 0, result)
-    expect("in a root it is read", result.stderr.count(" units in ") >= 2 and len(files()) >= 2, result.stderr)
-
 # Bounds.
 filled()
 right("a small bound", "--cache-size", "1M")
