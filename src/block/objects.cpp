@@ -49,7 +49,61 @@ Result<void> add_throttle_group(Context& context, Json options) {
     return {};
 }
 
+ThrottleGroup* group_at(const Context& context, std::string_view path) {
+    constexpr std::string_view folder = "/objects/";
+    if (path.starts_with(folder)) path.remove_prefix(folder.size());
+    auto at = context.throttle_groups.find(std::string(path));
+    return at == context.throttle_groups.end() ? nullptr : at->second.get();
+}
+
+// As ThrottleOptions names them.
+Json limits_of(const ThrottleLimits& limits) {
+    constexpr std::string_view scopes[] = {"total", "read", "write"};
+    Json all = Json::object();
+    auto one = [&](std::string_view unit, std::string_view scope, const ThrottleLimits::Rate& r) {
+        all.set(fmt::format("{}-{}", unit, scope), r.average);
+        all.set(fmt::format("{}-{}-max", unit, scope), r.max);
+        all.set(fmt::format("{}-{}-max-length", unit, scope), r.length);
+    };
+    for (unsigned s = 0; s < 3; s++) {
+        one("bps", scopes[s], limits.bytes[s]);
+        one("iops", scopes[s], limits.requests[s]);
+    }
+    all.set("iops-size", limits.request_size);
+    return all;
+}
+
 } // namespace
+
+std::optional<Result<Json>> get_property(const Context& context, std::string_view path, std::string_view name) {
+    ThrottleGroup* group = group_at(context, path);
+    if (!group) return std::nullopt;
+    if (name == "type") return Json("throttle-group");
+    Json limits = limits_of(group->limits());
+    if (name == "limits") return limits;
+    if (const Json* one = name.starts_with("x-") ? limits.find(name.substr(2)) : nullptr) return *one;
+    return Error::invalid_argument("Property 'throttle-group.{}' not found", name);
+}
+
+std::optional<Result<void>> set_property(Context& context, std::string_view path, std::string_view name, Json value) {
+    ThrottleGroup* group = group_at(context, path);
+    if (!group) return std::nullopt;
+    auto set = [&]() -> Result<void> {
+        TRY(*get_property(context, path, name));
+        if (name != "limits") return Error::invalid_argument("Property cannot be set after initialization");
+        Json nested = Json::object();
+        nested.set("limits", std::move(value));
+        ThrottleOptions given;
+        OptionReader reader(nested, "property 'limits'");
+        given.describe(reader, "limits.");
+        TRY(reader.finish());
+        ThrottleLimits limits = group->limits();
+        TRY(given.apply(limits));
+        group->set(limits);
+        return {};
+    };
+    return set();
+}
 
 Result<void> add_object(Context& context, Json options) {
     Json type = options.take("qom-type");

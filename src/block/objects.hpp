@@ -8,6 +8,10 @@ namespace mimic::block {
 Result<void> add_object(Context& context, Json options);
 // Errors: there is none of that id, or it is in use.
 Result<void> remove_object(Context& context, const std::string& id);
+// Properties of an object by its id or path ("/objects/ID"): a throttle group's "limits" (QMP's ThrottleLimits), which can be
+// changed, and each of them ("x-bps-total"). Nothing: no such object. Errors: no such property, limits that contradict each other.
+std::optional<Result<Json>> get_property(const Context& context, std::string_view path, std::string_view name);
+std::optional<Result<void>> set_property(Context& context, std::string_view path, std::string_view name, Json value);
 // The bytes of a secret. Errors: there is none of that id.
 Result<std::string> find_secret(const Context& context, const std::string& id);
 // A throttle group by its name; a new one, without limits, if there is none. It lives as long as it is used, or the object.

@@ -355,10 +355,10 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
 // Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
 // the one may go on to the other, wherever it is seen. Where a breakpoint may be, all come through C++.
 bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
-    if (l.pc != to.pc || l.mode != to.mode || l.mode != l.from->mode) return false;
-    if (!options.paged) return true;
+    if (l.pc != to.pc || l.mode != to.mode) return false;
+    if (!options.paged) return true; // code that leaves sets the mode
     if (breakpoint_count && stops_at(to.pc)) return false;
-    return (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
+    return l.mode == l.from->mode && (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
 // Whoever came to the old one comes to this one from now on. The old one's unit stays, for its other entries.

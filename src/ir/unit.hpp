@@ -211,7 +211,7 @@ struct Block {
 };
 
 // Identifies what a block was translated under: guest mode bits (byte order, privilege, IT state, vector length...) and
-// the flavour of code. Blocks of different keys never link directly.
+// the flavour of code. Units link directly only where what is entered has the key that was left to.
 struct BlockKey {
     u32 mode = 0; // the guest's own
     u32 flavour = 0;

@@ -349,6 +349,12 @@ def luks_volumes():
     assert b"cannot unlock any keyslot" in p.stderr, p.stderr
     img("resize", *secrets, *volume(), "20M")
     run("qemu-io", *secrets, *volume(), "-c", "write -P 3 19M 1M")
+    # A header that would keep us busy for an hour (slot 0's iterations; LUKS1 specification, figure 1).
+    with open("v.luks", "r+b") as f:
+        f.seek(208 + 4)
+        f.write(b"\xff" * 4)
+    p = img("convert", *secrets, *volume(), "-O", "raw", "back.raw", ok=(1,))
+    assert b"v.luks" in p.stderr and b"4294967295 iterations" in p.stderr and len(p.stderr.splitlines()) == 1, p.stderr
 
 
 # cluster_size=512: the header has no room for the names of features.

@@ -3,7 +3,7 @@
 
 usage: img_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
 """
-import json, os, random, re, shutil, subprocess, sys
+import json, os, random, re, shutil, struct, subprocess, sys
 
 from harness import MIMIC, img, qemu, run, run_tests
 
@@ -256,6 +256,14 @@ def measure_and_map():
         assert a == b, (args, [x for x in zip(a, b) if x[0] != x[1]][:3])
     qemu("convert", "-f", "raw", "-O", "qcow2", "a.raw", "m.img")
     assert img("map", "m.img").stdout == qemu("map", "m.img").stdout
+    # Places that were made ahead hold nothing until they are written, and are not read to be copied.
+    qemu("create", "-q", "-f", "qcow2", "-o", "preallocation=metadata", "m.img", "1G")
+    qemu_io("m.img", "write -P 1 3M 64k", "write -P 2 20M 1M", "write -P 3 1023M 1M", "write -P 4 700M 4k")
+    a, b = (json.loads(t("map", "--output=json", "m.img").stdout) for t in (img, qemu))
+    assert a == b, (a, b)
+    img("convert", "-f", "qcow2", "-O", "raw", "m.img", "b.raw")
+    same("m.img", "b.raw")
+    assert os.stat("b.raw").st_blocks * 512 < 3 << 20, os.stat("b.raw").st_blocks
 
 
 @test
@@ -297,6 +305,30 @@ def check_repairs():
     same("a.qcow2", "a.raw")
     img("check", "-f", "raw", "a.raw", ok=(63,))
     img("check", "nothere", ok=(1,))
+
+
+@test
+def clusters_named_too_often():
+    """All 16 entries of the L1 table name one L2 table, and all of that one's one cluster: 131,072 times, where a count holds 65,535."""
+    img("create", "-q", "-f", "qcow2", "a.qcow2", "8G")
+    run(MIMIC, "io", "-f", "qcow2", "-c", "write -P 1 0 64k", "a.qcow2")
+    with open("a.qcow2", "r+b") as f:
+        header = f.read(48)
+        entries, l1 = struct.unpack(">IQ", header[36:48])
+        f.seek(l1)
+        entry = f.read(8)
+        f.seek(l1)
+        f.write(entry * entries)
+        f.seek(struct.unpack(">Q", entry)[0] & 0x00fffffffffffe00)
+        cluster = f.read(8)
+        f.seek(-8, 1)
+        f.write(cluster * 8192)
+    ours, theirs = (json.loads(t("check", "--output=json", "a.qcow2", ok=(2,)).stdout) for t in (img, qemu))
+    for key in ("allocated-clusters", "fragmented-clusters", "total-clusters"):
+        assert ours[key] == theirs[key], (key, ours, theirs)
+    printed = img("check", "a.qcow2", ok=(2,)).stdout.decode()
+    assert "reference=16\n" in printed and "reference=131072" in printed, printed
+    img("check", "-r", "all", "a.qcow2", ok=(1, 2))  # what can't be counted isn't called repaired
 
 
 @test

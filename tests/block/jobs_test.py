@@ -385,12 +385,23 @@ def bitmaps_and_incremental_backups():
     clean("top.q", "t1.q")
 
 
+def changed_limits(d):
+    """The answers to changes of group g's limits, and to questions for them."""
+    d.run("qom-set", path="/objects/g", property="limits", value={"bps-read": 7, "iops-total-max": 200})
+    answers = [d.run("qom-get", path="g", property=name) for name in ("limits", "x-bps-read", "type")]
+    for path, name, value in (("g", "limits", {"iops-total": 0}), ("g", "x-bps-read", 5), ("g", "colour", 5), ("none", "limits", {})):
+        answers.append(d.refused("qom-set", path=path, property=name, value=value))
+    return [a if isinstance(a, dict) else {"value": a} for a in answers]
+
+
 @test
 def throttled():
     """Limits hold, groups are objects, and nobody who ends something waits for them."""
     run("qemu-img", "create", "-q", "-f", "raw", "t.r", "1M")
     group = ("--object", "throttle-group,id=g,x-iops-total=100")
     node = ("--blockdev", "throttle,node-name=n,throttle-group=g,file.driver=file,file.filename=t.r")
+    with Daemon(*group, program="qemu") as d:
+        expected = changed_limits(d)
     with Daemon(*group, *node, *export("n")) as d:
         began = time.monotonic()
         run("qemu-io", "-f", "raw", *[x for i in range(40) for x in ("-c", f"write -P 5 {i * 4}k 4k")], uri("n"))
@@ -401,6 +412,9 @@ def throttled():
         for limits, said in (({"bps-total": 5, "bps-read": 5}, "same time"), ({"bps-total-max": 5}, "require"), ({"colour": 5}, "limits.colour")):
             desc = d.refused("object-add", qom_type="throttle-group", id="h", limits=limits)["desc"]
             assert said in desc, (limits, desc)
+        # Limits can be changed, and are the reference's.
+        for ours, theirs in zip(changed_limits(d), expected, strict=True):
+            assert ours["class"] == theirs["class"] and theirs["desc"] in ours["desc"] if "desc" in theirs else ours == theirs, (ours, theirs)
         # A write that may take a quarter of an hour, and an end that does not.
         d.run("object-add", qom_type="throttle-group", id="slow", limits={"bps-total": 1000})
         assert "duplicate" in d.refused("object-add", qom_type="secret", id="slow", data="x")["desc"]

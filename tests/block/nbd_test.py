@@ -3,7 +3,7 @@
 
 usage: nbd_test.py MIMIC [NAME...]     (exit 77: one of the peers is not there)
 """
-import contextlib, functools, hashlib, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, threading
+import contextlib, functools, hashlib, json, os, random, re, shutil, signal, socket, ssl, struct, subprocess, sys, threading
 
 import harness
 from harness import MIMIC, run_tests
@@ -402,6 +402,27 @@ def tls_both_ways():
     with server("mimic", *creds("ca", "server"), "--tls-creds", "tls", "-f", "raw", "-t", "-e", "0", "a.raw"):
         run(MIMIC, "img", "convert", "-n", *creds("ca", "client"), "-f", "raw", "--target-image-opts", "z.raw", secure_node(",file.tls-hostname=disks.example"))
     assert digest("a.raw") == digest("z.raw")
+
+
+@test
+def tls_says_its_end():
+    """A client that leaves sees close_notify, not a connection that was cut (Python's ssl tells them apart)."""
+    certificates()
+    sample("a.raw", 100_352)
+    context = ssl.create_default_context(cafile="ca/ca-cert.pem")
+    context.load_cert_chain("ca/client-cert.pem", "ca/client-key.pem")
+    option = lambda number: struct.pack(">QII", 0x49484156454F5054, number, 0)
+    with server("mimic", *creds("ca", "server"), "--tls-creds", "tls", "-f", "raw", "-t", "a.raw"), socket.socket(socket.AF_UNIX) as s:
+        s.connect("s")
+        s.recv(18, socket.MSG_WAITALL)
+        s.sendall(struct.pack(">I", 3) + option(5))
+        assert s.recv(20, socket.MSG_WAITALL)[12:16] == struct.pack(">I", 1)
+        with context.wrap_socket(s, server_hostname="disks.example", suppress_ragged_eofs=False) as c:
+            c.sendall(option(2))
+            left = 20
+            while left:
+                left -= len(c.recv(left))
+            assert c.recv(1) == b""
 
 
 @test

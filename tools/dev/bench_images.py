@@ -222,7 +222,8 @@ def serve(command, path, rw, block, depth, options):
 
 def nbd_table(mimic, folder, options, rounds):
     image, path = folder / "nbd.raw", folder / "nbd.sock"
-    image.write_bytes(random.Random(4).randbytes(256 * MIB))
+    noise = random.Random(4)
+    image.write_bytes(b"".join(noise.randbytes(MIB) for _ in range(256)))
     yield NBD_HEAD
     for name, rw, block in NBD_KINDS:
         for depth in (1, 32):

@@ -1,5 +1,6 @@
 // convert: many readers, one order of writes; zeros become holes; compression on all cores; copy offload.
 #include "app/img/commands.hpp"
+#include "base/io/pool.hpp"
 #include "base/io/scope.hpp"
 #include <algorithm>
 #include <cstdio>
@@ -41,7 +42,11 @@ public:
         for (auto& source : sources_) total_ = std::max(total_, source.start + source.image->size());
         cluster_ = std::max<u64>(target->cluster_size(), 512);
         chunk_ = buffer_size;
-        if (s_.compress) chunk_ = std::max(cluster_, round_down(u64(1) << 19, cluster_));
+        // Enough clusters at a time that each processor has two to pack, and no more: each takes its memory twice.
+        if (s_.compress) {
+            u64 each = (u64(tool.loop.compute().limit()) * 2 + s.coroutines - 1) / s.coroutines;
+            chunk_ = std::max(cluster_, round_down(std::min(each * cluster_, u64(1) << 19), cluster_));
+        }
     }
     u64 total() const { return total_; }
     bool zero_target = false; // what is not written reads as zeros

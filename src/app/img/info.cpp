@@ -228,7 +228,8 @@ Task<int> cmd_check(Tool& tool) {
     auto r = co_await image->check(fix);
     if (!r) {
         bool none = r.error().kind() == ErrorKind::unsupported;
-        tool.error(none ? fmt::format("This image format does not support checks")
+        tool.error(none ? fmt::format("'{}': This image format ({}) does not support checks", args.names()[0],
+                                      image->driver().name)
                         : fmt::format("Check failed: {}", r.error().message()));
         co_await tool.close(image);
         co_return none ? 63 : 1;

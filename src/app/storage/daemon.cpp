@@ -42,12 +42,26 @@ Result<Json> object_del(Daemon& d, const Arguments& a) {
     return Json::object();
 }
 
+Result<Json> qom_get(Daemon& d, const Arguments& a) {
+    auto found = block::get_property(d.storage().context(), a.text("path"), a.text("property"));
+    return found ? *found : Error::not_found("Device '{}' not found", a.text("path"));
+}
+
+Result<Json> qom_set(Daemon& d, const Arguments& a) {
+    auto set = block::set_property(d.storage().context(), a.text("path"), a.text("property"), a.value("value"));
+    if (!set) return Error::not_found("Device '{}' not found", a.text("path"));
+    TRY(*set);
+    return Json::object();
+}
+
 constexpr qmp::Command commands[] = {
     {"quit", "", "", "ends the program", qmp::of<quit>},
     {"query-block", "", "[any]", "the disks of a machine: none", qmp::of<query_block>},
     {"query-blockstats", "?query-nodes bool", "[BlockStats]", "what was read and written", qmp::of<query_blockstats>},
     {"object-add", "qom-type str, id str, ...", "", "makes an object (a secret)", qmp::of<object_add>},
     {"object-del", "id str", "", "removes one", qmp::of<object_del>},
+    {"qom-get", "path str, property str", "any", "the value of a property", qmp::of<qom_get>},
+    {"qom-set", "path str, property str, value any", "", "changes a property that can change", qmp::of<qom_set>},
 };
 
 } // namespace

@@ -19,19 +19,10 @@ public:
         if (!overlay)
             co_return Error::invalid_argument("Could not find an overlay of '{}'", o_.top->options().node_name);
         overlay_ = overlay->shared_from_this();
-        FrozenChain chain;
-        {
-            auto frozen = FrozenChain::freeze(overlay, o_.base.get(), "block device is in use by block job: commit");
-            CO_CHECK(frozen ? Result<void>() : Result<void>(frozen.error()));
-            chain = std::move(*frozen);
-        }
-        auto relaxed = RelaxedChain::relax(source_.get(), o_.base.get());
-        CO_CHECK(relaxed ? Result<void>() : Result<void>(relaxed.error()));
-        relaxed_ = std::move(*relaxed);
-        base_was_read_only_ = o_.base->read_only();
-        overlay_was_read_only_ = overlay_->read_only();
-        if (base_was_read_only_) CO_CHECK(co_await set_writable(*skip_filters(o_.base.get()), true));
-        if (overlay_was_read_only_) CO_CHECK(co_await set_writable(*overlay_, true));
+        CO_TRY(FrozenChain chain, FrozenChain::freeze(overlay, o_.base.get(), busy_text));
+        CO_TRY(relaxed_, RelaxedChain::relax(source_.get(), o_.base.get()));
+        CO_CHECK(co_await writable_.take(*o_.base));
+        CO_CHECK(co_await writable_.take(*overlay_));
         if (o_.base->size() < source_->size()) CO_CHECK(co_await o_.base->truncate(source_->size()));
         CO_TRY(todo, DirtyBitmap::create({}, source_->size(), std::max<u64>(65536, o_.base->cluster_size())));
         todo->set(0, source_->size());
@@ -41,9 +32,7 @@ public:
         CO_CHECK(insert_filter(commit_top_driver, o_.filter_name, o_.base,
                                perm::consistent_read | perm::write | perm::resize,
                                perm::consistent_read | perm::write_unchanged));
-        auto again = FrozenChain::freeze(overlay, o_.base.get(), "block device is in use by block job: commit");
-        CO_CHECK(again ? Result<void>() : Result<void>(again.error()));
-        frozen_ = std::move(*again);
+        CO_TRY(frozen_, FrozenChain::freeze(overlay, o_.base.get(), busy_text));
         co_return Result<void>();
     }
 
@@ -52,7 +41,7 @@ public:
         frozen_.thaw();
         dismantle(source_);
         relaxed_.restore();
-        co_await back_to_read_only();
+        co_await writable_.give_back();
     }
 
 protected:
@@ -89,25 +78,15 @@ protected:
         NodePtr top = source_ptr();
         co_await remove_filter();
         relaxed_.restore();
-        co_await back_to_read_only();
+        co_await writable_.give_back();
         co_await let_go(top);
     }
 
 private:
-    Task<void> back_to_read_only() {
-        // What stays writable is not written by anybody.
-        if (base_was_read_only_) {
-            Result<void> r = co_await set_writable(*skip_filters(o_.base.get()), false);
-            std::move(r).ignore();
-        }
-        if (overlay_was_read_only_) {
-            Result<void> r = co_await set_writable(*overlay_, false);
-            std::move(r).ignore();
-        }
-    }
+    static constexpr std::string_view busy_text = "block device is in use by block job: commit";
     CommitOptions o_;
     NodePtr overlay_;
-    bool base_was_read_only_ = false, overlay_was_read_only_ = false;
+    MadeWritable writable_;
     RelaxedChain relaxed_;
 };
 
@@ -130,14 +109,7 @@ Task<Result<JobPtr>> make_commit(Jobs& jobs, CommitOptions o) {
         m.filter_name = o.filter_name;
         co_return co_await make_mirror(jobs, std::move(m));
     }
-    auto job = std::make_shared<CommitJob>(jobs, std::move(o));
-    Result<void> begun = co_await job->begin();
-    if (!begun) {
-        co_await job->give_up();
-        co_return std::move(begun).error();
-    }
-    jobs.add(job);
-    co_return JobPtr(job);
+    co_return co_await begun(jobs, std::make_shared<CommitJob>(jobs, std::move(o)));
 }
 
 } // namespace mimic::block

@@ -85,6 +85,20 @@ Task<Result<void>> set_writable(Node& node, bool writable) {
     co_return Result<void>();
 }
 
+Task<Result<void>> MadeWritable::take(Node& node) {
+    if (!node.read_only()) co_return Result<void>();
+    CO_CHECK(co_await set_writable(node, true));
+    nodes_.push_back(node.shared_from_this());
+    co_return Result<void>();
+}
+
+Task<void> MadeWritable::give_back() {
+    for (auto& node : std::exchange(nodes_, {})) {
+        Result<void> r = co_await set_writable(*node, false);
+        std::move(r).ignore(); // it stays writable; nobody writes
+    }
+}
+
 Task<Result<void>> DiskJob::copy_range(Node& from, Node& to, u64 offset, u64 length, bool& read_failed, u32 zero_flags,
                                        bool compress) {
     for (u64 end = offset + length; offset < end;) {

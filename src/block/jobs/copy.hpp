@@ -82,7 +82,29 @@ private:
 Task<Result<void>> change_backing(Node& overlay, NodePtr base, const std::string& name, const std::string& format);
 // Makes a node writable, or read-only again, with the file below it.
 Task<Result<void>> set_writable(Node& node, bool writable);
+// The nodes that a job writes to and that were read-only: writable, with the files below them, until give_back().
+class MadeWritable {
+public:
+    // Does nothing if it is writable.
+    Task<Result<void>> take(Node& node);
+    Task<void> give_back();
+
+private:
+    std::vector<NodePtr> nodes_;
+};
 // Closes a node that nobody uses any more.
 Task<void> let_go(NodePtr node);
+
+// The job, on the list, if what it needs of the graph was to be had; else all is as before.
+template <class J>
+Task<Result<JobPtr>> begun(Jobs& jobs, std::shared_ptr<J> job) {
+    Result<void> r = co_await job->begin();
+    if (!r) {
+        co_await job->give_up();
+        co_return std::move(r).error();
+    }
+    jobs.add(job);
+    co_return JobPtr(job);
+}
 
 } // namespace mimic::block

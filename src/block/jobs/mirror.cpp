@@ -39,10 +39,8 @@ public:
         CO_CHECK(insert_filter(o_.is_commit ? commit_top_driver : mirror_top_driver, o_.filter_name, o_.target,
                                perm::consistent_read | perm::write | perm::resize, shared));
         if (o_.is_commit) {
-            auto frozen =
-                FrozenChain::freeze(source_.get(), o_.target.get(), "block device is in use by block job: commit");
-            CO_CHECK(frozen ? Result<void>() : Result<void>(frozen.error()));
-            frozen_ = std::move(*frozen);
+            CO_TRY(frozen_,
+                   FrozenChain::freeze(source_.get(), o_.target.get(), "block device is in use by block job: commit"));
         }
         filter_->around_write = [this](u64 offset, u64 length, JobFilter::Change change, bool discard) {
             return user_write(offset, length, std::move(change), discard);
@@ -54,7 +52,7 @@ public:
         frozen_.thaw();
         dismantle(source_);
         relaxed_.restore();
-        co_await target_back();
+        co_await writable_.give_back();
     }
 
 protected:
@@ -134,25 +132,17 @@ protected:
         if (!old) old = source_ptr();
         co_await remove_filter(instead);
         if (!pivoted_ || !o_.is_commit) relaxed_.restore();
-        if (!took_over) co_await target_back();
+        if (!took_over) co_await writable_.give_back();
         if (pivoted_) co_await let_go(old);
     }
 
 private:
     Task<Result<void>> begin_commit() {
-        auto relaxed = RelaxedChain::relax(source_.get(), o_.target.get());
-        CO_CHECK(relaxed ? Result<void>() : Result<void>(relaxed.error()));
-        relaxed_ = std::move(*relaxed);
-        Node& base = *skip_filters(o_.target.get());
-        target_was_read_only_ = base.read_only();
-        if (target_was_read_only_) CO_CHECK(co_await set_writable(base, true));
+        CO_TRY(relaxed_, RelaxedChain::relax(source_.get(), o_.target.get()));
+        Node& base = *o_.target;
+        CO_CHECK(co_await writable_.take(base));
         if (base.size() < source_->size()) CO_CHECK(co_await base.truncate(source_->size()));
         co_return Result<void>();
-    }
-    Task<void> target_back() {
-        if (!target_was_read_only_) co_return;
-        Result<void> r = co_await set_writable(*skip_filters(o_.target.get()), false);
-        std::move(r).ignore(); // it stays writable; nobody writes
     }
 
     // Adds what is to be copied at first to the map.
@@ -228,7 +218,8 @@ private:
 
     MirrorOptions o_;
     u32 zero_flags_;
-    bool completing_ = false, pivoted_ = false, target_was_read_only_ = false;
+    bool completing_ = false, pivoted_ = false;
+    MadeWritable writable_;
     RelaxedChain relaxed_;
     Drained section_;
 };
@@ -241,14 +232,7 @@ Task<Result<JobPtr>> make_mirror(Jobs& jobs, MirrorOptions o) {
     if (o.node == o.target) co_return Error::invalid_argument("Can't mirror node into itself");
     if (!o.is_commit && o.target->read_only())
         co_return Error::permission("Node '{}' is read only", o.target->options().node_name);
-    auto job = std::make_shared<MirrorJob>(jobs, std::move(o));
-    Result<void> begun = co_await job->begin();
-    if (!begun) {
-        co_await job->give_up();
-        co_return std::move(begun).error();
-    }
-    jobs.add(job);
-    co_return JobPtr(job);
+    co_return co_await begun(jobs, std::make_shared<MirrorJob>(jobs, std::move(o)));
 }
 
 } // namespace mimic::block

@@ -17,14 +17,9 @@ public:
     Task<Result<void>> begin() {
         Node& node = *source_;
         if (o_.base) o_.base = skip_filters(o_.base.get())->shared_from_this();
-        was_read_only_ = source_->read_only();
-        FrozenChain chain;
-        {
-            auto frozen = FrozenChain::freeze(source_.get(), o_.base.get(), busy_text());
-            CO_CHECK(frozen ? Result<void>() : Result<void>(frozen.error()));
-            chain = std::move(*frozen);
-        }
-        if (was_read_only_) CO_CHECK(co_await set_writable(node, true));
+        CO_TRY(FrozenChain chain,
+               FrozenChain::freeze(source_.get(), o_.base.get(), "block device is in use by block job: stream"));
+        CO_CHECK(co_await writable_.take(node));
         u64 granularity = std::max<u64>(65536, node.cluster_size());
         CO_TRY(todo, DirtyBitmap::create({}, source_->size(), granularity));
         todo->set(0, source_->size());
@@ -37,6 +32,8 @@ public:
         };
         co_return Result<void>();
     }
+    // begin() failed on its way.
+    Task<void> give_up() { co_await writable_.give_back(); }
 
 protected:
     Task<Result<void>> run() override {
@@ -83,10 +80,7 @@ protected:
     }
     Task<void> clean() override {
         co_await remove_filter();
-        if (was_read_only_) {
-            Result<void> r = co_await set_writable(*source_, false);
-            std::move(r).ignore(); // it stays writable; nobody writes
-        }
+        co_await writable_.give_back();
     }
 
 private:
@@ -94,9 +88,8 @@ private:
         auto range = co_await f.ranges.lock(offset, length, false);
         co_return co_await change(*f.file());
     }
-    static std::string busy_text() { return "block device is in use by block job: stream"; }
     StreamOptions o_;
-    bool was_read_only_ = false;
+    MadeWritable writable_;
 };
 
 } // namespace
@@ -107,10 +100,7 @@ Task<Result<JobPtr>> make_stream(Jobs& jobs, StreamOptions o) {
     if (!below)
         co_return Error::invalid_argument("Node '{}' is not a backing image of '{}'", o.base->options().node_name,
                                           o.node->options().node_name);
-    auto job = std::make_shared<StreamJob>(jobs, std::move(o));
-    CO_CHECK(co_await job->begin());
-    jobs.add(job);
-    co_return JobPtr(job);
+    co_return co_await begun(jobs, std::make_shared<StreamJob>(jobs, std::move(o)));
 }
 
 } // namespace mimic::block

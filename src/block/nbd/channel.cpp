@@ -185,6 +185,14 @@ Task<Result<void>> Channel::secure(Security security) {
     co_return co_await above.start(std::move(below));
 }
 
+Task<void> Channel::finish() {
+    Result<void> sent = co_await flush();
+    if (sent)
+        co_await transport_->finish();
+    else
+        std::move(sent).ignore();
+}
+
 Task<void> Channel::close() {
     transport_->shut();
     while (pumping_) co_await progress_.wait();

@@ -53,6 +53,8 @@ public:
     Task<Result<void>> secure(Security security);
 
     void shut() { transport_->shut(); }
+    // Once all that was queued is sent, says that no more comes.
+    Task<void> finish();
     // Shuts the transport and waits for the sender.
     Task<void> close();
     static constexpr size_t buffer_size = 64u << 10;

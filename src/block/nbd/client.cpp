@@ -220,8 +220,7 @@ Task<void> Connection::close() {
         u8 bytes[request_bytes];
         r.write(bytes);
         channel_.queue(bytes);
-        Result<void> sent = co_await channel_.flush();
-        std::move(sent).ignore();
+        co_await channel_.finish();
     }
     channel_.shut();
     while (receiving_) co_await changed_.wait();

@@ -76,7 +76,10 @@ Task<bool> Server::serve(std::unique_ptr<Transport> transport) {
         end = agreed.error();
     // Replies that are queued still go out, unless the peer has gone.
     if (end) end = co_await channel.flush();
-    if (!end) log(end.error().message());
+    if (end)
+        co_await channel.finish();
+    else
+        log(end.error().message());
     co_await channel.close();
     std::erase_if(live_, [&](const Live& l) { return l.channel == &channel; });
     if (live_.empty()) leaving_.clear();

@@ -57,6 +57,12 @@ Task<Result<void>> TlsTransport::send(std::span<iovec> vectors) {
     co_return co_await flush();
 }
 
+Task<void> TlsTransport::finish() {
+    session_->finish();
+    Result<void> sent = co_await flush();
+    std::move(sent).ignore(); // a peer that has gone needs no good-bye
+}
+
 Task<Result<void>> TlsTransport::more() {
     CO_TRY(size_t got, co_await below_->receive(in_.data(), in_.size()));
     if (got == 0)

@@ -16,6 +16,8 @@ public:
 
     Task<Result<size_t>> receive(void* data, size_t length) override;
     Task<Result<void>> send(std::span<iovec> vectors) override;
+    // close_notify (RFC 8446, section 6.1): the peer can tell the end from a connection that was cut.
+    Task<void> finish() override;
     void shut() override { below_->shut(); }
 
 private:

@@ -16,6 +16,8 @@ public:
     // At least one byte, or 0 at the end of the stream.
     virtual Task<Result<size_t>> receive(void* data, size_t length) = 0;
     virtual Task<Result<void>> send(std::span<iovec> vectors) = 0;
+    // Says that no more is sent, where the stream has words for that.
+    virtual Task<void> finish() { co_return; }
     // Ends both directions; whoever waits gets the end or an error.
     virtual void shut() = 0;
 };

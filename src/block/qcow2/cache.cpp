@@ -21,8 +21,8 @@ Task<Result<TableCache::Ref>> TableCache::get(Node& file, u64 offset) {
         }
         co_await loaded_.wait();
     }
-    make_room();
-    CO_TRY(auto bytes, Buffer::create(table_size_));
+    Buffer bytes = make_room();
+    if (!bytes.data()) { CO_TRY(bytes, Buffer::create(table_size_)); }
     auto owned = std::make_unique<Table>();
     Table* table = owned.get();
     table->offset = offset;
@@ -43,10 +43,14 @@ Task<Result<TableCache::Ref>> TableCache::get(Node& file, u64 offset) {
 
 Result<TableCache::Ref> TableCache::create(u64 offset) {
     drop(offset);
-    make_room();
+    Buffer bytes = make_room();
     auto table = std::make_unique<Table>();
     table->offset = offset;
-    table->bytes = TRY(Buffer::zeroed(table_size_));
+    if (bytes.data())
+        std::memset(bytes.data(), 0, table_size_);
+    else
+        bytes = TRY(Buffer::zeroed(table_size_));
+    table->bytes = std::move(bytes);
     table->fresh = true;
     table->used = ++clock_;
     Ref ref(table.get());
@@ -84,7 +88,9 @@ void TableCache::clear() {
     for (auto& [offset, table] : tables_) dirty_ += table->dirty;
 }
 
-void TableCache::make_room() {
+// What goes leaves its memory to what comes: tables lie on pages, and as many of them come and go, the heap would have holes.
+Buffer TableCache::make_room() {
+    Buffer left;
     while (!tables_.empty() && (tables_.size() + 1) * table_size_ > limit_) {
         auto oldest = tables_.end();
         for (auto at = tables_.begin(); at != tables_.end(); ++at) {
@@ -92,9 +98,11 @@ void TableCache::make_room() {
             if (t.dirty || t.pins || t.loading) continue;
             if (oldest == tables_.end() || t.used < oldest->second->used) oldest = at;
         }
-        if (oldest == tables_.end()) return;
+        if (oldest == tables_.end()) break;
+        left = std::move(oldest->second->bytes);
         tables_.erase(oldest);
     }
+    return left;
 }
 
 } // namespace mimic::block::qcow2

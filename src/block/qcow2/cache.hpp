@@ -76,9 +76,12 @@ public:
         if (at != tables_.end() && !at->second->pins && !at->second->loading) drop(offset);
     }
     void clear();
+    // Bytes of tables to keep; the old limit. Less than there is now: they go as others come.
+    u64 set_limit(u64 bytes) { return std::exchange(limit_, bytes); }
+    u64 limit() const { return limit_; }
 
 private:
-    void make_room();
+    Buffer make_room();
 
     u64 table_size_, limit_, clock_ = 0, dirty_ = 0;
     std::unordered_map<u64, std::unique_ptr<Table>> tables_;

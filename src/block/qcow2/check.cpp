@@ -4,10 +4,11 @@
 namespace mimic::block::qcow2 {
 
 namespace {
-constexpr u32 count_limit = UINT32_MAX;
-}
+// Tables in memory while an image is checked: each is read in its turn, and few are needed twice.
+constexpr u64 checked_tables = 8;
+} // namespace
 
-void Checker::use(u64 offset, u64 length, std::string_view what) {
+void Checker::use(u64 offset, u64 length, std::string_view what, u32 times) {
     if (length == 0) return;
     u64 first = q_.cluster_of(offset), last = q_.cluster_of(offset + length - 1);
     if (offset + length < offset || offset >= file_end_) {
@@ -15,22 +16,20 @@ void Checker::use(u64 offset, u64 length, std::string_view what) {
         return;
     }
     last = std::min(last, q_.cluster_of(file_end_ - 1));
-    for (u64 c = first; c <= last; c++) {
-        u32& n = counts_.at(c);
-        if (n < count_limit) n++;
-        highest_ = std::max(highest_, c);
-    }
+    for (u64 c = first; c <= last; c++) counts_.add(c, times);
+    highest_ = std::max(highest_, last);
 }
 
-Task<Result<void>> Checker::count_l2(u64 l2_offset, bool active, std::string_view name) {
+Task<Result<void>> Checker::count_l2(const Table& table) {
     const Header& h = q_.header_;
-    CO_TRY(auto l2, co_await q_.l2_table(l2_offset));
+    CO_TRY(auto l2, co_await q_.l2_table(table.offset));
+    u64 contiguous = 0;
     for (u64 k = 0; k < h.l2_entries(); k++) {
         u8* p = l2.data() + k * h.l2_entry_size();
         u64 entry = get64(p), bits = h.extended_l2() ? get64(p + 8) : 0;
         if (entry & entry_compressed) {
             if (h.external_data()) {
-                corruption(fmt::format("compressed cluster in an image with an external data file ({})", name));
+                corruption(fmt::format("compressed cluster in an image with an external data file ({})", table.owner));
                 continue;
             }
             if (entry & entry_copied)
@@ -38,26 +37,24 @@ Task<Result<void>> Checker::count_l2(u64 l2_offset, bool active, std::string_vie
                                        entry & entry_offset));
             auto run = q_.entry_state(entry & ~entry_copied, 0, 0);
             if (!run) continue;
-            use(run->host, run->compressed, "compressed data");
-            if (active) {
-                report_.allocated_clusters++;
-                report_.compressed_clusters++;
-                report_.fragmented_clusters++;
-            }
+            use(run->host, run->compressed, "compressed data", table.times);
+            report_.allocated_clusters += table.active;
+            report_.compressed_clusters += table.active;
+            report_.fragmented_clusters += table.active;
             continue;
         }
         u64 host = entry & entry_offset;
         if (h.extended_l2() && (u32(bits) & u32(bits >> 32)))
             corruption(fmt::format("L2 entry at {:#x} has subclusters that are allocated and zero ({:#018x})",
-                                   l2_offset + k * 16, bits));
+                                   table.offset + k * 16, bits));
         if (host == 0) {
             if (h.extended_l2() && u32(bits) && !h.external_data())
-                corruption(
-                    fmt::format("L2 entry at {:#x} has allocated subclusters without a cluster", l2_offset + k * 16));
+                corruption(fmt::format("L2 entry at {:#x} has allocated subclusters without a cluster",
+                                       table.offset + k * 16));
             continue;
         }
         if (h.version >= 3 && h.external_data()) {
-            if (active) report_.allocated_clusters++;
+            report_.allocated_clusters += table.active;
             continue;
         }
         if (host & (h.cluster_size() - 1)) {
@@ -71,18 +68,19 @@ Task<Result<void>> Checker::count_l2(u64 l2_offset, bool active, std::string_vie
             }
             continue;
         }
-        use(host, h.cluster_size(), "data cluster");
+        use(host, h.cluster_size(), "data cluster", table.times);
         bool data = h.extended_l2() ? u32(bits) != 0 : !(h.version >= 3 && (entry & entry_zero));
-        if (active && data) {
-            report_.allocated_clusters++;
-            if (next_contiguous_ && host != next_contiguous_) report_.fragmented_clusters++;
-            next_contiguous_ = host + h.cluster_size();
+        if (table.active && data) {
+            report_.allocated_clusters += table.active;
+            if (contiguous && host != contiguous) report_.fragmented_clusters += table.active;
+            contiguous = host + h.cluster_size();
         }
     }
     co_return Result<void>();
 }
 
-Task<Result<void>> Checker::count_l1(u64 offset, const std::vector<u64>& l1, bool active, std::string_view name) {
+// Only notes which tables there are: one that many snapshots share is read once.
+void Checker::count_l1(u64 offset, const std::vector<u64>& l1, bool active, std::string_view name) {
     use(offset, l1.size() * 8, "L1 table");
     for (u64 entry : l1) {
         u64 l2_offset = entry & entry_offset;
@@ -96,11 +94,21 @@ Task<Result<void>> Checker::count_l1(u64 offset, const std::vector<u64>& l1, boo
             continue;
         }
         use(l2_offset, q_.header_.cluster_size(), "L2 table");
-        Result<void> r = co_await count_l2(l2_offset, active, name);
-        if (!r) {
-            report_.check_errors++;
-            report_.say(fmt::format("ERROR {}", r.error().message()));
-        }
+        auto [at, fresh] = table_at_.try_emplace(l2_offset, tables_.size());
+        if (fresh) tables_.push_back({.offset = l2_offset, .owner = std::string(name)});
+        Table& table = tables_[at->second];
+        if (table.times == UINT32_MAX) continue;
+        table.times++;
+        table.active += active;
+    }
+}
+
+Task<Result<void>> Checker::count_tables() {
+    for (auto& table : tables_) {
+        Result<void> r = co_await count_l2(table);
+        if (r) continue;
+        report_.check_errors++;
+        report_.say(fmt::format("ERROR {}", r.error().message()));
     }
     co_return Result<void>();
 }
@@ -129,8 +137,8 @@ Task<Result<void>> Checker::count_blocks() {
             rebuild_ = true;
         } else {
             use(offset, q_.header_.cluster_size(), "refcount block");
-            if (*counts_.find(q_.cluster_of(offset)) != 1) {
-                corruption(fmt::format("refcount block {} refcount={}", i, *counts_.find(q_.cluster_of(offset))));
+            if (counts_.get(q_.cluster_of(offset)) != 1) {
+                corruption(fmt::format("refcount block {} refcount={}", i, counts_.get(q_.cluster_of(offset))));
                 rebuild_ = true;
             }
         }
@@ -142,7 +150,7 @@ Task<Result<void>> Checker::count_metadata() {
     const Header& h = q_.header_;
     use(0, h.cluster_size(), "header");
     use(h.luks_offset, h.luks_length, "encryption header");
-    CO_CHECK(co_await count_l1(h.l1_offset, q_.l1_, true, "the active L1 table"));
+    count_l1(h.l1_offset, q_.l1_, true, "the active L1 table");
     if (h.snapshot_count) {
         u64 bytes = 0;
         for (auto& s : q_.snapshots_)
@@ -156,8 +164,9 @@ Task<Result<void>> Checker::count_metadata() {
         }
         CO_TRY(auto l1, co_await q_.load_l1(s.l1_offset, s.l1_entries));
         std::string name = fmt::format("snapshot '{}'", s.info.name);
-        CO_CHECK(co_await count_l1(s.l1_offset, l1, false, name));
+        count_l1(s.l1_offset, l1, false, name);
     }
+    CO_CHECK(co_await count_tables());
     CO_CHECK(co_await count_bitmaps());
     use(h.refcount_table_offset, u64(h.refcount_table_clusters) << h.cluster_bits, "refcount table");
     co_return co_await count_blocks();
@@ -175,10 +184,14 @@ Task<Result<void>> Checker::compare_block(u64 index) {
     for (u64 i = 0; i < per_block && index * per_block + i < file_clusters; i++) {
         u64 cluster = index * per_block + i;
         u64 have = block ? get_count(block.data(), i, h.refcount_order) : 0;
-        u32* counted = counts_.find(cluster);
-        u64 want = counted ? *counted : 0;
+        u64 want = counts_.get(cluster);
         if (have == want) continue;
-        if (want > h.refcount_max()) continue;
+        agree_ = false;
+        if (want > h.refcount_max()) {
+            corruption(fmt::format("cluster {} refcount={} reference={}, but its refcount has {} bits", cluster, have,
+                                   want, h.refcount_bits()));
+            continue;
+        }
         bool leak = have > want;
         if (leak)
             report_.leaks++;
@@ -216,10 +229,17 @@ Task<Result<void>> Checker::compare() {
     for (auto& [chunk, values] : counts_.chunks)
         for (u64 i = 0; i < values.size(); i++)
             if (values[i] && chunk * Counts::chunk + i >= blocks * per_block) {
-                corruption(fmt::format("cluster {} refcount=0 reference={}", chunk * Counts::chunk + i, values[i]));
+                corruption(fmt::format("cluster {} refcount=0 reference={}", chunk * Counts::chunk + i,
+                                       counts_.get(chunk * Counts::chunk + i)));
                 rebuild_ = true;
             }
     co_return Result<void>();
+}
+
+// The count that the image has; where all agree, the one that was found.
+Task<Result<u64>> Checker::count_of(u64 offset) {
+    if (agree_) co_return u64(counts_.get(q_.cluster_of(offset)));
+    co_return co_await q_.refcounts_.get(q_.cluster_of(offset));
 }
 
 // COPIED bits against the counts, in the active tables.
@@ -229,7 +249,7 @@ Task<Result<void>> Checker::check_copied() {
     for (u64 i = 0; i < q_.l1_.size(); i++) {
         u64 entry = q_.l1_[i], l2_offset = entry & entry_offset;
         if (!l2_offset || q_.in_cluster(l2_offset) || l2_offset >= file_end_) continue;
-        CO_TRY(u64 count, co_await q_.refcounts_.get(q_.cluster_of(l2_offset)));
+        CO_TRY(u64 count, co_await count_of(l2_offset));
         if ((count == 1) != ((entry & entry_copied) != 0)) {
             report_.corruptions++;
             report_.say(fmt::format("{} OFLAG_COPIED L2 cluster: l1_index={} l1_entry={:x} refcount={}",
@@ -246,7 +266,8 @@ Task<Result<void>> Checker::check_copied() {
             u8* p = l2->data() + k * h.l2_entry_size();
             u64 e = get64(p), host = e & entry_offset;
             if ((e & entry_compressed) || !host || q_.in_cluster(host) || host >= file_end_) continue;
-            CO_TRY(u64 n, co_await q_.refcounts_.get(q_.cluster_of(host)));
+            u64 n = counts_.get(q_.cluster_of(host));
+            if (!agree_) { CO_TRY(n, co_await count_of(host)); }
             if ((n == 1) == ((e & entry_copied) != 0)) continue;
             report_.corruptions++;
             report_.say(fmt::format("{} OFLAG_COPIED data cluster: l2_entry={:x} refcount={}",
@@ -265,16 +286,20 @@ Task<Result<void>> Checker::rebuild() {
     const Header& h = q_.header_;
     file_end_ = q_.file()->size();
     // The old blocks and table are not used any more; count again without them.
-    counts_.chunks.clear();
+    counts_.clear();
+    agree_ = false;
+    tables_.clear();
+    table_at_.clear();
     highest_ = 0;
     CheckReport saved = std::exchange(report_, {});
     use(0, h.cluster_size(), "header");
     use(h.luks_offset, h.luks_length, "encryption header");
-    CO_CHECK(co_await count_l1(h.l1_offset, q_.l1_, true, "the active L1 table"));
+    count_l1(h.l1_offset, q_.l1_, true, "the active L1 table");
     for (auto& s : q_.snapshots_) {
         auto l1 = co_await q_.load_l1(s.l1_offset, s.l1_entries);
-        if (l1) CO_CHECK(co_await count_l1(s.l1_offset, *l1, false, "a snapshot"));
+        if (l1) count_l1(s.l1_offset, *l1, false, "a snapshot");
     }
+    CO_CHECK(co_await count_tables());
     if (h.snapshot_count) {
         u64 bytes = 0;
         for (auto& s : q_.snapshots_)
@@ -295,17 +320,17 @@ Task<Result<void>> Checker::rebuild() {
     }
     if (table_clusters * h.cluster_size() > max_refcount_table_bytes)
         co_return Error::no_space("the image is too large for a refcount table");
-    for (u64 c = start; c < start + blocks + table_clusters; c++) counts_.at(c) = 1;
+    for (u64 c = start; c < start + blocks + table_clusters; c++) counts_.add(c, 1);
     std::vector<u8> table(table_clusters * h.cluster_size());
     for (u64 i = 0; i < blocks; i++) {
         std::vector<u8> block(h.cluster_size());
         for (u64 k = 0; k < per_block; k++) {
-            u32* n = counts_.find(i * per_block + k);
-            if (!n || !*n) continue;
-            if (*n > h.refcount_max())
+            u32 n = counts_.get(i * per_block + k);
+            if (!n) continue;
+            if (n > h.refcount_max())
                 co_return Error::unsupported("cluster {} is used {} times, but its refcount has {} bits",
-                                             i * per_block + k, *n, h.refcount_bits());
-            set_count(block.data(), k, h.refcount_order, *n);
+                                             i * per_block + k, n, h.refcount_bits());
+            set_count(block.data(), k, h.refcount_order, n);
         }
         u64 at = (start + i) << h.cluster_bits;
         IoVec memory{std::span<u8>(block)};
@@ -332,6 +357,8 @@ Task<Result<void>> Checker::once() {
     report_.total_clusters = div_up(h.size, h.cluster_size());
     CO_CHECK(co_await count_metadata());
     CO_CHECK(co_await compare());
+    // From here on the counts are looked up in the order of the disk, not of the file.
+    if (!agree_) q_.refcounts_.cache().set_limit(refcount_limit_);
     if (rebuild_ && fixes(Fix::errors)) {
         report_.say("Rebuilding refcount structure");
         CO_CHECK(co_await rebuild());
@@ -355,6 +382,17 @@ Task<Result<void>> Checker::once() {
 }
 
 Task<Result<CheckReport>> Checker::run() {
+    TableCache &tables = q_.l2_cache_, &counts = q_.refcounts_.cache();
+    u64 few = checked_tables * q_.header_.cluster_size();
+    u64 table_limit = tables.set_limit(std::min(tables.limit(), few));
+    refcount_limit_ = counts.set_limit(std::min(counts.limit(), few));
+    auto report = co_await run_in_little_memory();
+    tables.set_limit(table_limit);
+    counts.set_limit(refcount_limit_);
+    co_return report;
+}
+
+Task<Result<CheckReport>> Checker::run_in_little_memory() {
     CO_CHECK(co_await once());
     bool fixed = report_.corruptions_fixed || report_.leaks_fixed;
     if (fix_ == Fix::none || q_.read_only()) co_return std::move(report_);
@@ -363,6 +401,7 @@ Task<Result<CheckReport>> Checker::run() {
         CO_CHECK(co_await q_.barrier());
         // What counts is the state now.
         Checker again(q_, Fix::none);
+        again.refcount_limit_ = refcount_limit_;
         CO_CHECK(co_await q_.refcounts_.reload());
         CO_CHECK(co_await again.once());
         again.report_.corruptions_fixed = report_.corruptions_fixed;

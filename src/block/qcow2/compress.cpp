@@ -2,6 +2,7 @@
 #include "base/io/pool.hpp"
 #include "block/formats/deflate.hpp"
 #include "block/qcow2/image.hpp"
+#include <memory>
 #include <zstd.h>
 
 namespace mimic::block::qcow2 {
@@ -27,7 +28,11 @@ bool zstd_decompress(std::span<const u8> in, std::span<u8> out) {
 
 size_t compress_cluster(Compression type, std::span<const u8> in, std::span<u8> out) {
     if (type == Compression::zlib) return deflate_cluster(in, out);
-    size_t n = ZSTD_compress(out.data(), out.size(), in.data(), in.size(), ZSTD_CLEVEL_DEFAULT);
+    // A thread keeps its packer: making one costs as much as a small cluster.
+    thread_local std::unique_ptr<ZSTD_CCtx, size_t (*)(ZSTD_CCtx*)> packer(nullptr, ZSTD_freeCCtx);
+    if (!packer) packer.reset(ZSTD_createCCtx());
+    if (!packer) return 0;
+    size_t n = ZSTD_compressCCtx(packer.get(), out.data(), out.size(), in.data(), in.size(), ZSTD_CLEVEL_DEFAULT);
     return ZSTD_isError(n) ? 0 : n;
 }
 
@@ -64,11 +69,19 @@ Task<Result<u64>> Qcow2::allocate_compressed(u64 bytes) {
 
 Task<Result<void>> Qcow2::write_compressed_cluster(u64 offset, const IoVec& memory) {
     u64 cluster = header_.cluster_size();
-    CO_TRY(auto plain, Buffer::create(cluster));
+    // A whole cluster in one piece is packed from where it is.
+    Buffer copy;
+    const u8* plain = memory.length() == cluster ? memory.contiguous() : nullptr;
+    if (!plain) {
+        CO_TRY(copy, Buffer::create(cluster));
+        memory.copy_to(0, copy.data(), memory.length());
+        __builtin_memset(copy.data() + memory.length(), 0, cluster - memory.length());
+        plain = copy.data();
+    }
     CO_TRY(auto packed, Buffer::create(cluster));
-    memory.copy_to(0, plain.data(), memory.length());
-    __builtin_memset(plain.data() + memory.length(), 0, cluster - memory.length());
-    auto pack = [&] { return compress_cluster(header_.compression, plain.bytes(), packed.bytes().first(cluster - 1)); };
+    auto pack = [&] {
+        return compress_cluster(header_.compression, {plain, cluster}, packed.bytes().first(cluster - 1));
+    };
     size_t n = co_await loop().compute().run(loop(), pack);
     if (n == 0) co_return co_await do_write(offset, memory);
 

@@ -194,16 +194,18 @@ private:
         if (n >= register_v) return void(std::memcpy(home(&cpu, slots[slot_v + n - register_v]), in, vlen_bytes));
         u64 value = 0;
         std::memcpy(&value, in, vector_register_infos[n].bytes);
-        if (n == register_vector + 2) {
-            value = vtype_slot(value);
-            cpu.mode = (cpu.mode & ~mode_v) | mode_of_vtype(value) << mode_v_at;
-        }
-        cpu.mode &= ~(mode_v_full << mode_v_at); // until the next vset
+        if (n == register_vector + 2) value = vtype_slot(value);
         if (n == register_vcsr) {
             cpu.fp.flags = (cpu.fp.flags & ~ir::fpflag::saturated) | (value & 1 ? ir::fpflag::saturated : 0);
             value = value >> 1 & 3;
         }
         std::memcpy(home(&cpu, slots[slot_vstart + n - register_vector]), &value, 8);
+        auto slot = [&](u16 which) {
+            u64 v;
+            std::memcpy(&v, home(&cpu, slots[which]), 8);
+            return v;
+        };
+        cpu.mode = (cpu.mode & ~mode_v) | mode_of_v(slot(slot_vtype), slot(slot_vl), slot(slot_vstart));
     }
     const Model model_;
 };

@@ -89,6 +89,11 @@ constexpr u64 vlmax(VConfig c) {
     u64 elements = vlen_bytes >> c.sew;
     return c.lmul < 0 ? elements >> -c.lmul : elements << c.lmul;
 }
+// mode_v's bits for a state: vtype's slot, vl and vstart.
+constexpr u32 mode_of_v(u64 slot, u64 vl, u64 vstart) {
+    const u32 v = mode_of_vtype(slot);
+    return (v && vstart == 0 && vl == vlmax(vconfig(v)) ? v | mode_v_full : v) << mode_v_at;
+}
 inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
 constexpr u32 mode_of(const ModeFields& f) {
     return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6 |

@@ -60,9 +60,11 @@ void vsetvl(Rv& t, const I& i) {
         Val asked = t.x(i[rs2]) & ~i64{0xc0};
         t.when(asked == i64(known), [&] {
             Val slot = t.x(i[rs2]) | i64(vtype_vill);
-            u32 mode = (t.mode() & ~mode_v) | mode_of_vtype(known | vtype_vill) << mode_v_at;
+            const u32 v = mode_of_vtype(known | vtype_vill), mode = (t.mode() & ~mode_v) | v << mode_v_at;
             set_known(t, i, known | vtype_vill);
             t.put(slot_vtype, slot);
+            t.when(t.get(slot_vl, Type::i64) == i64(vlmax(vconfig(v))),
+                   [&] { t.exit_to(t.next_pc(), mode | mode_v_full << mode_v_at); });
             t.exit_to(t.next_pc(), mode);
         });
     }

@@ -66,8 +66,9 @@ struct Emitted {
     std::vector<Reference> references;
 };
 
-// Of pcs whose upper 16 bits are alike; others must not be put into the cache. Modes below 65536.
-constexpr u64 jump_key(u64 pc, u32 mode) { return pc ^ u64(mode) << 48; }
+// For the jump cache. Of pcs whose upper 16 bits are alike, and only these are put into it, no two have the same key; nor does one
+// that merely has other upper bits, as a pointer with a tag, have that of another mode. Modes below 65536.
+constexpr u64 jump_key(u64 pc, u32 mode) { return pc ^ (u64(mode) << 48 | u64(u16(mode * 0x9e37)) << 32); }
 
 class Backend {
 public:

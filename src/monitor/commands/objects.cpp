@@ -35,6 +35,7 @@ Result<Json> qom_list(Monitor& m, const Arguments& a) {
 }
 
 Result<Json> qom_get(Monitor& m, const Arguments& a) {
+    if (auto found = block::get_property(m.storage().context(), a.text("path"), a.text("property"))) return *found;
     Object o = TRY(find_object(m, a.text("path")));
     std::string name = a.text("property");
     if (name == "type") return Json(o.type);
@@ -56,6 +57,10 @@ Result<Json> qom_get(Monitor& m, const Arguments& a) {
 }
 
 Result<Json> qom_set(Monitor& m, const Arguments& a) {
+    if (auto set = block::set_property(m.storage().context(), a.text("path"), a.text("property"), a.value("value"))) {
+        TRY(*set);
+        return Json::object();
+    }
     Object o = TRY(find_object(m, a.text("path")));
     std::string name = a.text("property");
     if (o.device && devices::get_property(*o.device, name))

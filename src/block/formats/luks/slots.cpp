@@ -10,6 +10,8 @@ namespace mimic::block::luks {
 namespace {
 
 constexpr unsigned erasures = 3;
+// Of PBKDF2, to open a volume: minutes. The two seconds that a slot takes by default are some millions.
+constexpr u64 most_iterations = u64(1) << 30;
 
 // Each piece of the hash's length becomes the hash of its number and itself.
 void diffuse(u8 hash, std::span<u8> block) {
@@ -79,9 +81,16 @@ Result<void> set_digest(Header& h, std::span<const u8> key, u64 milliseconds) {
 
 Task<Result<Unlocked>> unlock(Place at, const Header& h, std::span<const u8> secret, std::optional<size_t> only) {
     Node& file = at.file;
+    u64 work = 0;
     for (size_t i = 0; i < slots; i++) {
         const Slot& s = h.slot[i];
         if (!s.active || (only && *only != i)) continue;
+        work += u64(s.iterations) + h.digest_iterations;
+        if (work > most_iterations)
+            co_return Error::corrupt(
+                "luks header of '{}': key slot {} has {} iterations and the digest {}, expected at "
+                "most {} in all that must be tried",
+                file.filename(), i, s.iterations, h.digest_iterations, most_iterations);
         CO_TRY(auto material,
                co_await read_part(file, at.offset + s.offset * sector, h.material_sectors(s) * sector, "key material"));
         // Deriving takes long on purpose: not on the loop's thread.

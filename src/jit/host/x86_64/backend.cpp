@@ -176,7 +176,7 @@ public:
     void clear_jump(CpuHeader* cpu, u64 pc) const override {
         for (u32 entries = first_jump_entries; entries <= jump_entries; entries *= 4) { // the mask may grow meanwhile
             u64* e = entry(cpu, pc, jump_mask(entries));
-            if ((__atomic_load_n(&e[0], __ATOMIC_RELAXED) ^ pc) << 16 == 0)
+            if ((__atomic_load_n(&e[0], __ATOMIC_RELAXED) ^ pc) << 32 == 0)
                 __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }

@@ -351,6 +351,11 @@ private:
     bool is_number(ValueId v) const;
     u32 owing() const { return owed_ | bare_; }
     void settle_nans();
+    std::vector<Kept> last_kept() const;
+    bool rounds_late(u32 n) const;
+    void check_smallest(Xmm r, bool f64);
+    void jump_if_smallest(Xmm r, Xmm t, bool f64, Label to);
+    static constexpr u64 smallest_f64 = u64{1} << 52, smallest_f32 = 1 << 23; // normal
     void settle();
     u32 roots() const;
     void compare_numbers(u32 x, u32 y, bool f64);

@@ -13,6 +13,7 @@ using IrInst = ir::Inst;
 using ir::FpArg;
 using ir::FRel;
 using ir::Round;
+using ir::VBin;
 
 namespace {
 namespace X = asmjit::x86::Inst;
@@ -254,6 +255,43 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
     if (keeps) kept_.back().reg = i8(r.id());
     if (watched) owe(r.id(), i.type == Type::f64, sources);
+    if (keeps && rounds_late(n)) check_smallest(r, i.type == Type::f64);
+}
+
+// May result n be tiny before it is rounded and not behind that, where the guest looks at it before (IEEE 754-2008, 7.5) and
+// the host behind? Sums that small are exact.
+bool Lowering::rounds_late(u32 n) const {
+    const IrInst& i = inst(n);
+    const bool narrows = (i.op == Op::fcvt && i.type == Type::f32) || i.op == Op::vnarrow;
+    const bool lanes =
+        (i.op == Op::vbin && (VBin(i.sub) == VBin::fmul || VBin(i.sub) == VBin::fdiv)) || i.op == Op::vtern;
+    return nan_rules_ == NanRules::guest && guest_.fp->tininess_before_rounding &&
+           (i.op == Op::fmul || i.op == Op::fdiv || i.op == Op::fma || narrows || lanes);
+}
+
+// Such a result is the least normal number: the operation again, by the interpreter's body, which tells. In line a part of the
+// fraction is looked at, which is zero for few.
+void Lowering::check_smallest(Xmm r, bool f64) {
+    Gp bits = temp();
+    Label round = a_.newLabel(), back = a_.newLabel();
+    if (f64) {
+        f_.avx ? a_.vmovq(bits, r) : a_.movq(bits, r);
+        a_.test(bits.r32(), bits.r32());
+    } else {
+        f_.avx ? a_.vmovd(bits.r32(), r) : a_.movd(bits.r32(), r);
+        a_.test(bits.r32(), u32(smallest_f32 - 1));
+    }
+    a_.jz(round);
+    a_.bind(back);
+    Mem least = words(2 * smallest_f64, 0);
+    least.setSize(8);
+    cold(round, [=, this, kept = last_kept()] {
+        f64 ? a_.add(bits, bits) : a_.add(bits.r32(), bits.r32());
+        f64 ? a_.cmp(bits, least) : a_.cmp(bits.r32(), u32(2 * smallest_f32));
+        a_.jne(back);
+        redo(kept);
+        a_.jmp(back);
+    });
 }
 
 bool Lowering::arithmetic(u32 n, FpArg arg) {

@@ -288,6 +288,26 @@ void Lowering::redo(const std::vector<Kept>& kept) {
     }
 }
 
+// The operation that was kept last, and of those before it what it takes to do it again: that its operands are numbers is
+// known, so what is still in registers is right.
+std::vector<Lowering::Kept> Lowering::last_kept() const {
+    std::vector<Kept> out;
+    auto take = [&](auto& self, u32 m, bool is_last) -> i8 {
+        Kept k = kept_[m];
+        for (u32 o = 0; o < k.count; ++o) {
+            const i8 source = k.from[o].kept;
+            if (source < 0) continue;
+            const i8 reg = kept_[u32(source)].reg;
+            k.from[o] = reg >= 0 ? Source{reg, -1} : Source{-1, self(self, u32(source), false)};
+        }
+        if (!is_last) k.reg = -1;
+        out.push_back(k);
+        return i8(out.size() - 1);
+    };
+    take(take, u32(kept_.size() - 1), true);
+    return out;
+}
+
 // What has to be tested: results that no other depends on, if somebody can still see them or what they depend on.
 u32 Lowering::roots() const {
     u32 out = 0;

@@ -134,6 +134,30 @@ void Lowering::jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to) {
     a_.jnz(to);
 }
 
+// Has a lane the least normal number, of either sign? t becomes something else, where there are no masks.
+void Lowering::jump_if_smallest(Xmm r, Xmm t, bool f64, Label to) {
+    const u64 least = f64 ? smallest_f64 : smallest_f32, sign = u64{1} << (f64 ? 63 : 31);
+    if (f_.avx512vl) { // few have no fraction
+        Label round = a_.newLabel(), back = a_.newLabel();
+        a_.emit(f64 ? X::kIdVptestnmq : X::kIdVptestnmd, k1, r, lanes(f64 ? 3 : 2, least - 1));
+        a_.kortestb(k1, k1);
+        a_.jnz(round);
+        a_.bind(back);
+        const Mem either[] = {lanes(f64 ? 3 : 2, least), lanes(f64 ? 3 : 2, least | sign)};
+        cold(round, [=, this] {
+            for (const Mem& m : either) {
+                a_.emit(f64 ? X::kIdVpcmpeqq : X::kIdVpcmpeqd, k1, r, m);
+                a_.kortestb(k1, k1);
+                a_.jnz(to);
+            }
+            a_.jmp(back);
+        });
+        return;
+    }
+    v_op({X::kIdAndps, X::kIdVandps}, t, r, lanes(f64 ? 3 : 2, ~u64{0} >> (f64 ? 1 : 33)));
+    jump_if_lane(t, t, f64 ? 3 : 2, least, to);
+}
+
 // ---- checks that wait: one comparison tells whether either of two results has a NaN. With AVX-512, which needs no
 // temporary for it.
 
@@ -240,7 +264,8 @@ bool Lowering::vector_fp_binary(u32 n) {
     const u32 copies = row->pairs            ? 2
                        : i.type == Type::v64 ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_))
                                              : 0;
-    if (!room(copies + (row->pairs || (f_.avx512vl && !extreme) ? 1 : 2))) return false;
+    const bool late = rounds_late(n);
+    if (!room(copies + (row->pairs || (f_.avx512vl && !extreme) ? 1 : 2) + (late && !f_.avx512vl))) return false;
     Xmm x = a, y = b;
     if (row->pairs) {
         x = vec_temp(), y = vec_temp();
@@ -258,6 +283,11 @@ bool Lowering::vector_fp_binary(u32 n) {
         Xmm spare = row->pairs ? x : vec_temp(), out = vec_out(n, spare), r = o.has(out) ? spare : out;
         Xmm t = row->pairs ? y : f_.avx512vl ? r : vec_temp();
         v_op(op, r, x, y);
+        if (late) {
+            Label rounded = a_.newLabel();
+            jump_if_smallest(r, f_.avx512vl ? r : vec_temp(), d, redo(o, r, rounded));
+            a_.bind(rounded);
+        }
         if (nan_rules_ != NanRules::host && joins) return check_nan(n, o, out, r, t, d), true;
         if (nan_rules_ != NanRules::host) jump_if_nan(r, r, t, d, redo(o, out, back));
         if (row->shape == Shape::absolute)
@@ -291,9 +321,10 @@ bool Lowering::vector_fma(u32 n) {
     join_check(n, d, !half);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const u32 copies = half ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_)) : 0;
-    if (!room(copies + 1 + !f_.avx512vl)) return false;
+    const bool late = rounds_late(n);
+    if (!room(copies + 1 + (f_.avx512vl ? 0 : 1 + late))) return false;
     Xmm x = both_halves(a, i.type), y = i.a == i.b ? x : both_halves(b, i.type);
-    Xmm spare = vec_temp(), t = f_.avx512vl ? spare : vec_temp();
+    Xmm spare = vec_temp(), t = f_.avx512vl ? spare : vec_temp(), absolute = late && !f_.avx512vl ? vec_temp() : t;
     Operands o = keep_operands(n);
     Xmm out = vec_out(n, spare), r = out;
     if (out.id() == c.id() && out.id() != a.id() && out.id() != b.id() && !half) {
@@ -304,6 +335,11 @@ bool Lowering::vector_fma(u32 n) {
         half ? v_double(r, c, c) : v_move(r, c);
     }
     a_.emit(id, r, x, y);
+    if (late) {
+        Label rounded = a_.newLabel();
+        jump_if_smallest(r, absolute, d, redo(o, r, rounded));
+        a_.bind(rounded);
+    }
     check_nan(n, o, out, r, t, d); // whatever the rules: of three NaNs another might win
     return true;
 }
@@ -440,7 +476,8 @@ bool Lowering::vector_fp_narrow(u32 n) {
         v_one(convert, t, b);
         v_double(r, r, t);
     }
-    Label back = a_.newLabel();
+    Label back = a_.newLabel(), rounded = a_.newLabel();
+    if (rounds_late(n)) jump_if_smallest(r, t, false, redo(o, r, rounded)), a_.bind(rounded);
     if (nan_rules_ != NanRules::host) jump_if_nan(r, r, t, false, redo(o, out, back));
     v_move(out, r);
     a_.bind(back);

@@ -132,8 +132,8 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     set_fcsr(cpu.fp, control);
     u32 round = control >> 5 & 7;
     std::memcpy(&reg(cpu, map.other[frm]), &round, 4);
-    cpu.mode = isa::riscv::mode_of_frm(round) | isa::riscv::mode_of_vtype(reg(cpu, map.other[vtype]))
-                                                    << isa::riscv::mode_v_at;
+    cpu.mode = isa::riscv::mode_of_frm(round) |
+               isa::riscv::mode_of_v(reg(cpu, map.other[vtype]), reg(cpu, map.other[vl]), reg(cpu, map.other[vstart]));
     cpu.pc = get(frame, at_regs);
     result.mask = get(frame, at_mask);
     result.altstack = {get(frame, at_stack), i32(get(frame, at_stack + 8)), get(frame, at_stack + 16)};

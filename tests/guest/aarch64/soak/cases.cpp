@@ -100,7 +100,8 @@ u64 window_address(Random& random) {
     case 1: return WINDOW + 2 * WINDOW_PAGE - AREA_BYTES + random() % (AREA_BYTES + 8);
     case 2: return WINDOW + WINDOW_PAGE - 8 + random() % 16;
     case 3: return WINDOW - 8 + random() % 16;
-    case 4: return random() >> 16; // tagged addresses are another matter
+    // Tagged addresses are another matter; below 2^47 is what else the reference has mapped.
+    case 4: return random() >> 16 | u64{1} << 47;
     default: return (random() % 2 ? WINDOW + within : WINDOW + WINDOW_PAGE - AREA_BYTES + within) & ~u64{15};
     }
 }

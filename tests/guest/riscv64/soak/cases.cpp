@@ -52,7 +52,7 @@ u64 window_address(Random& random) {
     case 1: return WINDOW + 2 * WINDOW_PAGE - AREA_BYTES + random() % (AREA_BYTES + 8);
     case 2: return WINDOW + WINDOW_PAGE - 8 + random() % 16;
     case 3: return WINDOW - 8 + random() % 16;
-    case 4: return random();
+    case 4: return random() | u64{1} << 47; // not what else the reference has mapped
     default: return (random() % 2 ? WINDOW + within : WINDOW + WINDOW_PAGE - AREA_BYTES + within) & ~u64{15};
     }
 }
