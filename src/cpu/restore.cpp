@@ -231,8 +231,7 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     std::vector<u8>& b = out.bytes;
     b.clear();
     append(b, h);
-    for (const auto* part : {&edges, &ranges, &entries, &faults, &owed})
-        b.insert(b.end(), part->begin(), part->end());
+    for (const auto* part : {&edges, &ranges, &entries, &faults, &owed}) b.insert(b.end(), part->begin(), part->end());
     std::vector<jit::Emitted::Reference> references = t.references;
     std::sort(references.begin(), references.end(), [](auto& x, auto& y) { return x.offset < y.offset; });
     for (const jit::Emitted::Reference& r : references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
@@ -269,7 +268,13 @@ void CodeSpace::units_are_saved() {
     impl_->older_units = impl_->counters.units;
 }
 
-std::string CodeSpace::host() const { return impl_->backend ? impl_->backend->host() : std::string(); }
+std::string CodeSpace::host() const {
+    const Impl& s = *impl_;
+    if (!s.backend) return {};
+    const Options& o = s.options;
+    return fmt::format("{} model {} whole after {} tags {} base {}", s.backend->host(), u32(s.address_model()),
+                       o.whole_after, o.top_byte_ignored, o.guest_base != 0);
+}
 
 u64 CodeSpace::units_made() const {
     std::lock_guard lock(impl_->mutex);

@@ -34,7 +34,7 @@ bool is_sound(const SavedUnit& u) {
     if (h.low > h.pc || h.pc >= h.high || h.high - h.low > saved::most_guest_bytes || u.entries.empty()) return false;
     if (u.pc_of(u.entries[0]) != h.pc || u.entries[0].block != 0) return false;
     for (const saved::Entry& e : u.entries)
-        if (!in_code(e.offset)) return false;
+        if (!in_code(e.offset) || u.pc_of(e) >= h.high) return false;
     for (u32 n = 0; n < u.edges.size(); ++n) {
         const saved::Edge& e = u.edges[n];
         if (!in_code(e.stub) || e.word > 2 || e.counted > 1) return false;
@@ -44,6 +44,8 @@ bool is_sound(const SavedUnit& u) {
     }
     auto rising = [](const saved::Fault& a, const saved::Fault& b) { return a.offset < b.offset; };
     if (!std::is_sorted(u.faults.begin(), u.faults.end(), rising)) return false;
+    for (const saved::Fault& f : u.faults)
+        if (h.low + f.pc >= h.high) return false;
     for (const saved::Owed& o : u.owed)
         if (o.fault >= h.faults) return false;
     u64 free = 0; // behind the reference before
@@ -53,8 +55,9 @@ bool is_sound(const SavedUnit& u) {
         free = at + 4;
     }
     if (h.ranges > saved::most_ranges) return false;
-    return std::all_of(u.ranges.begin(), u.ranges.end(),
-                       [](const saved::Range& r) { return r.low < r.high && r.high - r.low <= saved::most_range_bytes; });
+    return std::all_of(u.ranges.begin(), u.ranges.end(), [](const saved::Range& r) {
+        return r.low < r.high && r.high - r.low <= saved::most_range_bytes;
+    });
 }
 
 } // namespace

@@ -218,8 +218,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             if (!remember) return fetch_paged(*now, at, out);
             return snapshot.fetch(at, out, [&](u64 from, std::span<u8> to) { return fetch_paged(*now, from, to); });
         }
-        return check || options.store ? snapshot.fetch(source, at, out)
-                                      : source.fetch(at, out.data(), u32(out.size()));
+        return check || options.store ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
     if (region_is_full()) return Made::no_room;
     for (;;) {
@@ -358,7 +357,8 @@ bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
     if (l.pc != to.pc || l.mode != to.mode) return false;
     if (!options.paged) return true; // code that leaves sets the mode
     if (breakpoint_count && stops_at(to.pc)) return false;
-    return l.mode == l.from->mode && (l.pc ^ l.from->pc) < ir::code_page && to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
+    return l.mode == l.from->mode && (l.pc ^ l.from->pc) < ir::code_page &&
+           to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }
 
 // Whoever came to the old one comes to this one from now on. The old one's unit stays, for its other entries.

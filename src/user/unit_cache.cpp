@@ -32,7 +32,7 @@ constexpr u32 least_new_units = 8, share_of_all = 32;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr u64 usual_unit_bytes = 2048; // of blobs: 1850 in bash and python
 constexpr time_t temporary_seconds = 600;
-constexpr i64 most_save_seconds = 2;   // a program's end waits no longer
+constexpr i64 most_save_seconds = 2; // a program's end waits no longer
 constexpr u32 most_places = 128;
 constexpr u32 share_unseen = 32; // of all bytes: what may be written before somebody looks how many there are
 
@@ -116,8 +116,9 @@ bool is_far(int fd) {
     struct statfs fs;
     if (fstatfs(fd, &fs) != 0) return true;
     constexpr u64 cifs = 0xff534d42, smb2 = 0xfe534d42, lustre = 0x0bd00bd0, gpfs = 0x47504653; // not in linux/magic.h
-    constexpr u64 far[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,  cifs,  smb2,   CODA_SUPER_MAGIC, AFS_SUPER_MAGIC, AFS_FS_MAGIC,
-                           V9FS_MAGIC,      FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, lustre, gpfs};
+    constexpr u64 far[] = {NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,  cifs,         smb2,
+                           CODA_SUPER_MAGIC, AFS_SUPER_MAGIC,  AFS_FS_MAGIC, V9FS_MAGIC,
+                           FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, lustre,       gpfs};
     return std::find(std::begin(far), std::end(far), u64(u32(fs.f_type))) != std::end(far);
 }
 
@@ -308,7 +309,7 @@ std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& spa
 }
 
 std::map<UnitCache::PlaceOf, UnitCache::Group> UnitCache::groups_to_write(cpu::CodeSpace& space,
-                                                                        const std::function<bool()>& late) {
+                                                                          const std::function<bool()>& late) {
     const std::map<PlaceOf, u32> chosen = places_to_write(space);
     std::map<PlaceOf, Group> groups;
     if (chosen.empty()) return groups;
@@ -379,8 +380,8 @@ u64 UnitCache::write(Group& g, int directory, const std::function<bool()>& late)
     }
     auto done = late() ? Result<void>(Error::from_errno(ETIME, "{}", p.name)) : g.writer.write(directory, p.name, late);
     if (!done) return log("cache: not written: " + done.error().message() + "\n"), 0;
-    log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(), p.name,
-                    g.made_here, bad));
+    log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),
+                    p.name, g.made_here, bad));
     return g.writer.bytes();
 }
 

@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,92 @@ limited = subprocess.run([*command()[:-1], "ulimit -f 8; for i in {1..99}; do :;
                          text=True, env=environment)
 expect("files of 8 KiB at most", limited.stdout == "here\n" and limited.returncode == 0 and not limited.stderr, limited)
 expect("nothing was left half-written", not cache.exists() or not list(cache.iterdir()))
+
+# Programs that do what a cache may fall over (cache_probe.c). Each begins with the files of a run of another part of it.
+probe = work / "probe"
+subprocess.run([f"{options.guest}-linux-gnu-gcc", "-O1", "-static", "-pthread", str(Path(__file__).with_name("cache_probe.c")),
+                "-o", str(probe)], check=True)
+
+
+def probed(*words, options_of_run=()):
+    return subprocess.run([options.mimic, "run", "-d", "cache", *options_of_run, str(probe), *words], capture_output=True, text=True,
+                          env=environment, timeout=60)
+
+
+def probed_anew(*words):
+    shutil.rmtree(cache, ignore_errors=True)
+    result = probed(*words)
+    expect(f"probe {words}", result.returncode == 0 and not result.stdout, result)
+    return result
+
+
+right_sum = probed("all", options_of_run=("--no-cache",)).stdout
+expect("the probe's sum", len(right_sum) > 8, right_sum)
+probed_anew("part", "1000")
+known = work / "known"
+shutil.copytree(cache, known)
+for turn in range(12):
+    shutil.rmtree(cache)
+    shutil.copytree(known, cache)
+    result = probed("race", "600")
+    expect("an end beside a thread that reads", result.returncode == 0 and "ignored" not in result.stderr, result)
+    expect("it writes", " wrote " in result.stderr, result)
+    expect("verify after it", tool("verify").returncode == 0)
+    result = probed("all")
+    expect("the sum after it", result.stdout == right_sum and result.returncode == 0, result)
+for turn in range(4):
+    expect("a file is written beside", " wrote " in probed_anew("numbers").stderr)
+shutil.rmtree(cache)
+result = probed("vfork")
+expect("a vfork child writes nothing", result.returncode == -9 and not files(), result)
+if os.geteuid() == 0:
+    for what, where in (("chroot", work / "elsewhere"), ("setuid", "")):
+        (work / "elsewhere").mkdir(exist_ok=True)
+        shutil.rmtree(cache, ignore_errors=True)
+        result = probed(what, str(where))
+        expect(f"nothing is written after {what}", result.returncode == 0 and "another user or root" in result.stderr, result)
+        expect(f"no file after {what}", not files() and not list((work / "elsewhere").iterdir()))
+
+# Code of a file that changes meanwhile; each cold, then warm, then with other code in the file.
+def sums(*bases):
+    return sum(64 * base + 64 * 63 // 2 for base in bases)
+
+
+shutil.rmtree(cache, ignore_errors=True)
+changing = work / "changing"
+for base in (1, 1, 101, 1):
+    for what, value in (
+        ("late", sums(base)),
+        ("between", 32 * base + 32 * 31 // 2 + sums(base + 100)),
+        ("anew", sums(base, base + 200, base + 400)),
+    ):
+        result = probed(what, str(changing), str(base))
+        expect(f"code of a file, {what} from {base}", result.stdout == f"{value}\n" and result.returncode == 0, result)
+expect("its units are used", re.search("0x70000000: [0-9]+ units in", result.stderr), result)
+
+# Inside a root there is none: neither a directory's descriptor nor its files.
+if os.geteuid() == 0:
+    filled()
+    written = [f.stat().st_mtime_ns for f in files()]
+    inside = [options.mimic, "run", "-d", "cache", "--root", str(sysroot), "/bin/bash", "-c", SCRIPT]
+    result = subprocess.run(inside, capture_output=True, text=True, env=environment)
+    expect("in a root", result.stdout == truth and result.returncode == 0, result)
+    expect("no cache in a root", "cache: " not in result.stderr and written == [f.stat().st_mtime_ns for f in files()], result)
+
+# What isn't the cache's stays.
+filled()
+strange = [cache / name for name in ("a.units", "b.tmp", "0" * 40 + ".units.x.tmp", "0" * 39 + ".units")]
+left_behind = [cache / ("0" * 40 + ".units"), cache / ("0" * 40 + ".units.12ab.tmp")]
+for f in (*strange, *left_behind):
+    f.write_bytes(b"")
+tool("clear")
+expect("clear leaves what isn't its own", sorted(cache.iterdir()) == sorted(strange), list(cache.iterdir()))
+if os.geteuid() == 0:
+    shutil.rmtree(cache)
+    os.chown(work, 1, 1)
+    right("a home of another user's")
+    expect("it gets nothing", not cache.exists())
+    os.chown(work, 0, 0)
 
 # Bounds.
 filled()

@@ -150,7 +150,7 @@ public:
     void init(CpuHeader* cpu) const override;
     std::string host() const override { return features_.text(); }
     bool save_record(u32 record, std::vector<u8>& out) const override { return records_.save(record, out); }
-    bool load_record(std::span<const u8> saved, u32& record) override { return records_.load(saved, record); }
+    bool load_record(std::span<const u8> saved, u32& record) override { return records_.load(saved, guest_, record); }
     Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
     bool emit(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
               u64 room, const u64* first_link, Emitted& out) override {

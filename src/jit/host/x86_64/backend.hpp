@@ -27,7 +27,7 @@ public:
     u32 operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3]);
     // For another process of the same program; as Backend says.
     bool save(u32 record, std::vector<u8>& out) const;
-    bool load(std::span<const u8> saved, u32& record);
+    bool load(std::span<const u8> saved, const ir::GuestState& guest, u32& record);
     const Record& operator[](u32 n) const {
         return chunks_[n / chunk_size].load(std::memory_order_acquire)[n % chunk_size];
     }

@@ -1,9 +1,12 @@
 // Records of calls out, for code that another process executes: an operation as its fields; an intrinsic by its place in this
 // program's image, since both processes run the same build (who keeps the code sees to that).
+#include "base/process.hpp"
+#include "ir/verify.hpp"
 #include "jit/host/x86_64/backend.hpp"
 #include <cstring>
 
-extern "C" const char __executable_start, _end; // of the image, by the linker (ld: PROVIDE in its default script)
+extern "C" const char __executable_start, etext,
+    _end; // of the image, by the linker (ld: PROVIDE in its default script)
 
 namespace mimic::jit::x86 {
 
@@ -34,6 +37,48 @@ void append(std::vector<u8>& out, const T& t) {
 
 constexpr u32 most_words = 8; // as Records::operation takes
 
+bool is_in_image(const void* at) { return u64(at) >= u64(&__executable_start) && u64(at) < u64(&_end); }
+
+// Is what stands there an intrinsic? Its name and its body must be where such are; nothing else has both.
+bool is_intrinsic(const ir::Intrinsic* at) {
+    ir::Intrinsic f{};
+    if (process::guarded_copy(&f, at, sizeof f) != 0) return false;
+    char name[64];
+    if (f.name.empty() || f.name.size() > sizeof name || !is_in_image(f.name.data())) return false;
+    if (process::guarded_copy(name, f.name.data(), f.name.size()) != 0) return false;
+    for (char c : std::string_view(name, f.name.size()))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.'))
+            return false;
+    const void* body = reinterpret_cast<const void*>(f.body);
+    return is_in_image(body) && u64(body) < u64(&etext) && f.args <= 8 && f.results <= 8 && f.effects < 32;
+}
+
+// An operation with operands of these types, by the rules for units.
+bool is_operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3], const ir::GuestState& guest) {
+    ir::Unit whole;
+    whole.vector_bytes = unit.vector_bytes;
+    whole.wide = unit.wide;
+    ir::Inst copy = i;
+    const ir::Inst end{.op = ir::Op::trap, .sub = u8(ir::TrapKind::guest)};
+    whole.code.push_back(end);
+    whole.blocks.push_back({.begin = 0, .end = 1});
+    ir::Block block{.begin = 1};
+    u32 n = 0;
+    for (ir::ValueId* v : {&copy.a, &copy.b, &copy.c}) {
+        const ir::Type type = types[n++];
+        if (*v == ir::none) continue;
+        if (type == ir::Type::none || type > ir::Type::flags) return false;
+        *v = u32(whole.code.size());
+        whole.code.push_back({.op = ir::Op::arg, .type = type, .imm = block.args.size()});
+        block.args.push_back(type);
+    }
+    whole.code.push_back(copy);
+    whole.code.push_back(end);
+    block.end = u32(whole.code.size());
+    whole.blocks.push_back(block);
+    return bool(ir::verify(whole, guest));
+}
+
 } // namespace
 
 bool Records::save(u32 n, std::vector<u8>& out) const {
@@ -60,7 +105,7 @@ bool Records::save(u32 n, std::vector<u8>& out) const {
     return true;
 }
 
-bool Records::load(std::span<const u8> saved, u32& record) {
+bool Records::load(std::span<const u8> saved, const ir::GuestState& guest, u32& record) {
     Kind kind;
     if (saved.size() < sizeof kind) return false;
     std::memcpy(&kind, saved.data(), sizeof kind);
@@ -71,6 +116,7 @@ bool Records::load(std::span<const u8> saved, u32& record) {
         const u64 image = u64(&_end) - u64(&__executable_start);
         if (s.offset % alignof(ir::Intrinsic) || s.offset > image - sizeof(ir::Intrinsic)) return false;
         const auto* f = reinterpret_cast<const ir::Intrinsic*>(&__executable_start + s.offset);
+        if (!is_intrinsic(f)) return false;
         record = intrinsic(*f);
         return record != full;
     }
@@ -92,6 +138,7 @@ bool Records::load(std::span<const u8> saved, u32& record) {
                      .c = operand(2),
                      .imm = s.imm};
     const ir::Type types[3] = {ir::Type(s.types[0]), ir::Type(s.types[1]), ir::Type(s.types[2])};
+    if (!is_operation(unit, i, types, guest)) return false;
     record = operation(unit, i, types);
     return record != full;
 }
