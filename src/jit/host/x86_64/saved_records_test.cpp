@@ -25,7 +25,9 @@ struct SavedRecords : testing::Test {
         EXPECT_TRUE(records.save(record, bytes));
         return bytes;
     }
-    u32 add() { return records.operation({}, {.op = Op::add, .type = Type::i64, .a = 5, .b = 6}, {Type::i64, Type::i64, {}}); }
+    u32 add() {
+        return records.operation({}, {.op = Op::add, .type = Type::i64, .a = 5, .b = 6}, {Type::i64, Type::i64, {}});
+    }
     u32 shuffle() {
         ir::Unit unit;
         unit.wide = {0x0001020304050607, 0x1011121314151617};
@@ -59,7 +61,7 @@ TEST_F(SavedRecords, WithFieldsOutOfRangeAreNone) {
     };
     for (u32 at : {at_op, at_type, at_lane, at_types, at_types + 1}) EXPECT_FALSE(changed(add(), at, 0xff)) << at;
     EXPECT_FALSE(changed(add(), at_op, u8(Op::br)));
-    EXPECT_FALSE(changed(add(), at_operands, 1));       // b is missing
+    EXPECT_FALSE(changed(add(), at_operands, 1));         // b is missing
     EXPECT_FALSE(changed(add(), at_types, u8(Type::i8))); // not what is added
     EXPECT_FALSE(changed(add(), at_vector, 3));
     EXPECT_FALSE(changed(add(), at_vector + 1, 2)); // 528 bytes
@@ -75,7 +77,8 @@ TEST_F(SavedRecords, OfWhatIsNoIntrinsicAreNone) {
         at += u64(offset);
         std::memcpy(b.data() + 8, &at, 8);
         const bool taken = records.load(b, guest, number);
-        EXPECT_TRUE(!taken || offset % i64(sizeof call) == 0 || !offset) << offset; // others of this program may be near
+        EXPECT_TRUE(!taken || offset % i64(sizeof call) == 0 || !offset)
+            << offset; // others of this program may be near
         EXPECT_TRUE(taken || offset != 0);
     }
     std::vector<u8> b = bytes;
