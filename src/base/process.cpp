@@ -252,9 +252,11 @@ int set_ignored(int signal) {
 int set_fatal(int signal) { return set_action(signal, {}); }
 
 bool leave_restart_window(void* context) {
-    greg_t& pc = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
+    auto& g = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+    greg_t& pc = g[REG_RIP];
     if (u64(pc) < u64(mimic_restart_begin) || u64(pc) > u64(mimic_restart_end)) return false;
-    pc = greg_t(u64(mimic_restart_leave));
+    const bool entered = u64(pc) == u64(mimic_restart_end) && g[REG_RCX] != 0;
+    pc = greg_t(u64(entered ? mimic_restart_again : mimic_restart_leave));
     return true;
 }
 

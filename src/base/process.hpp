@@ -94,12 +94,14 @@ bool guarded_rmw(void* address, u64& old, u32 bytes, Update update) {
 // The system call `number`; returns its result or -errno. Never touches errno.
 i64 raw_syscall(long number, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0, u64 e = 0, u64 f = 0);
 
-// As raw_syscall, unless *pending is non-zero when the kernel would be entered: then it returns -restart without
-// entering it. A signal handler that sets *pending and calls leave_restart_window closes the race between the check and
-// the call. Calls that the kernel would restart (ERESTARTSYS) give -restart too when the handler has SA_RESTART.
+// As raw_syscall, unless *pending is non-zero when the kernel would be entered: then it returns -not_entered. A signal
+// handler that sets *pending and calls leave_restart_window closes the race between the check and the call. Calls that the
+// kernel would restart (ERESTARTSYS) give -restart when the handler has SA_RESTART.
 i64 interruptible_syscall(const u32* pending, long number, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0, u64 e = 0,
                           u64 f = 0);
-inline constexpr i64 restart = 512; // the kernel's own ERESTARTSYS, which user space never sees
+// The kernel's own ERESTARTSYS and ERESTARTNOINTR, which user space never sees.
+inline constexpr i64 restart = 512, not_entered = 513;
+constexpr bool is_made_again(i64 result) { return result == -restart || result == -not_entered; }
 
 // ---- signals ----------------------------------------------------------------------------------------------------
 
@@ -118,7 +120,7 @@ int leave_fpe_ignored(bool ignored);
 int set_fatal(int signal);
 
 // Called by a hook: if the thread was interrupted in the restart window of interruptible_syscall, it will return
-// -restart. Returns whether it was.
+// -not_entered, or -restart where the kernel was about to make the call again. Returns whether it was.
 bool leave_restart_window(void* context);
 // What sigprocmask will be when the handler returns.
 void set_return_mask(void* context, u64 mask);

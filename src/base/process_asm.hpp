@@ -7,7 +7,8 @@ using mimic::i64;
 using mimic::u32;
 using mimic::u64;
 [[gnu::visibility("hidden")]] extern const char mimic_guarded_begin[], mimic_guarded_end[];
-[[gnu::visibility("hidden")]] extern const char mimic_restart_begin[], mimic_restart_end[], mimic_restart_leave[];
+[[gnu::visibility("hidden")]] extern const char mimic_restart_begin[], mimic_restart_end[], mimic_restart_leave[],
+    mimic_restart_again[];
 // {begin, end, continue at}, offsets from the table; ends with zeros.
 [[gnu::visibility("hidden")]] extern const i64 mimic_guarded_table[][3];
 

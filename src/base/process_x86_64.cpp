@@ -173,6 +173,7 @@ ENTRY mimic_interruptible_syscall
     movq 24(%r11), %r10
     movq 32(%r11), %r8
     movq 40(%r11), %r9
+    xorl %ecx, %ecx          # the kernel leaves the pc behind the call in it, also when it backs up to it
     .globl mimic_restart_begin
     .hidden mimic_restart_begin
 mimic_restart_begin:
@@ -187,6 +188,12 @@ mimic_restart_end:           # the pc of the system call instruction: still insi
     .globl mimic_restart_leave
     .hidden mimic_restart_leave
 mimic_restart_leave:
+    movq $-513, %rax
+    popq %rbx
+    ret
+    .globl mimic_restart_again
+    .hidden mimic_restart_again
+mimic_restart_again:
     movq $-512, %rax
     popq %rbx
     ret

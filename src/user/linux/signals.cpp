@@ -254,7 +254,8 @@ void Thread::default_action(int signal, const siginfo_t& info) {
 bool Thread::enter_handler(int signal, const SigAction& action, const siginfo_t& info) {
     if (restarting_) {
         restarting_ = false;
-        if (!(action.flags & sa::restart)) {
+        // A wait that its own mask let be interrupted ends, whatever SA_RESTART says (ERESTARTNOHAND).
+        if (mask_saved_ || !(action.flags & sa::restart)) {
             header().pc += abi().syscall_bytes;
             set(process_.map.result, u64(-EINTR));
         }

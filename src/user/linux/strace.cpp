@@ -115,7 +115,7 @@ std::string head(Thread& t, const Args& a, i64 result, bool after) {
 }
 
 std::string tail(i64 r) {
-    if (r == -process::restart) return " = ? (to be restarted)\n";
+    if (r == -process::restart || r == -process::not_entered) return " = ? (to be restarted)\n";
     if (r == keep_registers) return " = ?\n";
     if (r >= 0 || r < -4095) return " = " + (r > 1 << 30 || r < -4095 ? hex(u64(r)) : std::to_string(r)) + "\n";
     const char* name = errno_name(int(-r));

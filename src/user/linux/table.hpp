@@ -55,7 +55,7 @@ struct CallRow {
 const CallRow* find_call(const Abi& abi, u64 number);
 std::span<const CallRow> all_calls();
 
-// Makes the call: its result, -errno (never -restart's neighbours by accident), -process::restart or keep_registers.
+// Makes the call: its result, -errno (never -restart's neighbours by accident), -process::restart, -process::not_entered or keep_registers.
 i64 call(Thread& t, const Args& a);
 // What programs do where a call answers ENOSYS; empty for calls that work.
 std::string_view call_note(std::string_view name);

@@ -187,9 +187,9 @@ void Thread::on_system_call() {
     i64 r = call(*this, a);
     kept.result = r;
     kept.done = true;
-    if (r == -process::restart) {
+    if (r == -process::restart || r == -process::not_entered) {
         header().pc -= abi().syscall_bytes;
-        restarting_ = true;
+        restarting_ = r == -process::restart;
     } else if (r != keep_registers) {
         set(map.result, u64(r));
     }

@@ -137,8 +137,8 @@ public:
     u64 sp() { return get(process_.map.sp); }
 
     // ---- system calls ----
-    // A call to the host's kernel that a signal may interrupt: result or -errno, -process::restart when it must be
-    // made again after the signal.
+    // A call to the host's kernel that a signal may interrupt: result or -errno; -process::restart when it must be
+    // made again after the signal, if its handler has SA_RESTART; -process::not_entered, whatever it has.
     template <class... A>
     i64 syscall(long number, A... a) {
         host_calls++;

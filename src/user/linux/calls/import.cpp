@@ -55,6 +55,8 @@ i64 TemporaryMask::set(u64 address, u64 size) {
 }
 
 i64 TemporaryMask::done(i64 result) {
+    // The mask let in what keeps the call from being made: it ends by that.
+    if (used_ && result == -process::not_entered) result = -process::restart;
     // Delivery restores the mask, or lets the handler's frame do so.
     bool interrupted = t_.pending_ != 0 && (result == -EINTR || result == -process::restart);
     if (used_ && !interrupted) t_.restore_mask();

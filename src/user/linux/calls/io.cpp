@@ -123,7 +123,7 @@ i64 sys_ppoll(Thread& t, const Args& a) {
     TemporaryMask mask(t);
     if (i64 r = mask.set(a[3], a[4])) return r;
     i64 r = poll_descriptors(t, a[0], a.u(1), timeout.host, mask);
-    if (r != -process::restart) timeout.write_back(t, a[2]);
+    if (!process::is_made_again(r)) timeout.write_back(t, a[2]);
     return r;
 }
 
@@ -157,7 +157,7 @@ i64 sys_pselect6(Thread& t, const Args& a) {
     } host_mask{mask.host(), 8};
     i64 r = mask.done(t.syscall(SYS_pselect6, n, sets[0].host(), sets[1].host(), sets[2].host(), timeout.host,
                                 mask.host() ? &host_mask : nullptr));
-    if (r != -process::restart) timeout.write_back(t, a[4]);
+    if (!process::is_made_again(r)) timeout.write_back(t, a[4]);
     if (r < 0) return r;
     for (u32 i = 0; i < 3; i++)
         if (i64 e = sets[i].write(t, a[1 + i], n)) return e;

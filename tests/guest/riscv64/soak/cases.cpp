@@ -1,6 +1,6 @@
 // What random RISC-V instructions need to be interesting: edge values, NaN boxes good and bad, addresses at the edges of
 // the window, a reservation before sc. What V needs is in vector.hpp.
-#include "values.hpp"
+#include "soak/values.hpp"
 #include "vector.hpp"
 #include <algorithm>
 #include <charconv>

@@ -1,5 +1,5 @@
 #include "vector.hpp"
-#include "values.hpp"
+#include "soak/values.hpp"
 #include <algorithm>
 #include <bit>
 #include <cstdlib>

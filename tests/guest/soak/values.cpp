@@ -1,7 +1,7 @@
-#include "values.hpp"
+#include "soak/values.hpp"
 #include <iterator>
 
-namespace mimic::test::soak::riscv {
+namespace mimic::test::soak {
 
 u64 edge_integer(Random& random) {
     static constexpr u64 edges[] = {0,
@@ -54,4 +54,4 @@ u64 edge_fp(Random& random, u32 fraction, u32 exponent) {
     }
 }
 
-} // namespace mimic::test::soak::riscv
+} // namespace mimic::test::soak
