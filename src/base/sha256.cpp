@@ -60,6 +60,7 @@ __attribute__((target("sha,sse4.1"))) void blocks_sha(u32 (&h)[8], const u8* at,
     for (; count; --count, at += 64) {
         const __m128i abef_before = abef, cdgh_before = cdgh;
         __m128i w[4];
+#    pragma GCC unroll 16 // so that w is in registers
         for (u32 t = 0; t < 16; ++t) {
             __m128i& now = w[t % 4];
             if (t < 4) {
