@@ -176,7 +176,7 @@ public:
     // Gives all units that may go to a store, with the lock held; how many were made here so far.
     // Those at whose beginning `wanted` is true. `ran`: places of which the store had no unit and that got none.
     void save_units(const std::function<bool(u64 low)>& wanted, const std::function<void(const UnitToSave&)>& take,
-                    const std::function<void(u64 pc, u32 mode)>& ran);
+                    const std::function<void(u64 pc)>& ran);
     // Where each unit begins that save_units would give and that is new, but for what makes it refuse one.
     void new_units(const std::function<void(u64 low)>& take) const;
     u64 units_made() const;

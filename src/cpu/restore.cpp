@@ -15,6 +15,14 @@ void append(std::vector<u8>& out, const T& t) {
     out.insert(out.end(), p, p + sizeof t);
 }
 
+// Room for so many more at the end, which must be fit for them.
+template <class T>
+T* grow(std::vector<u8>& out, u64 count) {
+    const u64 before = out.size();
+    out.resize(before + count * sizeof(T));
+    return reinterpret_cast<T*>(out.data() + before);
+}
+
 void add_at(u8* at, u32 more) {
     u32 v;
     std::memcpy(&v, at, 4);
@@ -67,15 +75,14 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
 Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen) {
     Sha256 hash;
     auto add = [&](u64 low, u64 high) {
-        u8 bytes[512];
-        while (low < high) {
-            const std::span part(bytes, std::min<u64>(sizeof bytes, high - low));
-            const u32 n = source.fetch(low, part.data(), u32(part.size()));
-            std::memset(part.data() + n, 0, part.size() - n);
-            if (seen) seen->put_over(low, part);
-            hash.add(part);
-            low += part.size();
+        hashed.resize(std::max<u64>(hashed.size(), high - low));
+        const std::span bytes(hashed.data(), high - low);
+        if (!seen || !seen->read(low, bytes)) {
+            const u32 n = source.fetch(low, bytes.data(), u32(bytes.size()));
+            std::memset(bytes.data() + n, 0, bytes.size() - n);
+            if (seen) seen->put_over(low, bytes);
         }
+        hash.add(bytes);
     };
     add(t.low, t.high);
     for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
@@ -83,9 +90,8 @@ Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen
 }
 
 // Is there an entry at pc in a unit that was taken already?
-bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode) {
-    const u64 own = options.store->unit_of(pc, mode);
-    Node* n = own != 0 && own != pc ? find(mode, own) : nullptr;
+bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode, u64 own) {
+    Node* n = own != pc ? find(mode, own) : nullptr;
     if (!n) return false;
     Translation& t = *n->translation;
     for (const saved::Entry& e : t.stored_entries)
@@ -93,10 +99,11 @@ bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode) {
     return false;
 }
 
-// A unit of the store that may be entered at pc becomes ours. User mode only, where places are pcs.
-CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode) {
-    if (guards || breakpoint_count) return Restored::no;
-    if (enter_restored(pc, mode)) return Restored::yes;
+// A unit of the store that may be entered at pc becomes ours, if it says that it has one. User mode only, where places are
+// pcs.
+CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitStore::Said& said) {
+    if (said.has != UnitStore::Has::unit || guards || breakpoint_count) return Restored::no;
+    if (enter_restored(pc, mode, said.unit)) return Restored::yes;
     SavedUnit u;
     if (!parse_saved_unit(options.store->find(pc, mode, stored_unit), u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
@@ -137,13 +144,14 @@ CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     std::unique_lock lock(mutex);
     for (;;) {
         if (find(mode, pc)) return Stored::taken;
-        const Restored r = restore(pc, mode);
+        const UnitStore::Said said = options.store->look(pc, mode);
+        const Restored r = restore(pc, mode, said);
         if (r == Restored::no_room && cache->used() != 0) { // else it is longer than a region
             next_region(lock);
             continue;
         }
         if (r == Restored::yes) continue;
-        if (options.store->has(pc, mode) == UnitStore::Has::ran) return Stored::ran;
+        if (said.has == UnitStore::Has::ran) return Stored::ran;
         if (ran.size() < most_ran) ran.push_back({pc, mode});
         return Stored::nothing;
     }
@@ -167,75 +175,88 @@ jit::Emitted::Fault Translation::fault_at(u32 offset) const {
     return f;
 }
 
-// Of a unit's code, for the store: the code itself and what it calls. False: a record can't be saved.
-bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& code, std::vector<u8>& records) {
-    code.assign(t.code, t.code + t.bytes);
-    const u32 distance = u32(u64(cache->links() + t.first_link) - u64(t.code));
+// Of a unit's code, for the store: what it calls, then the code itself. False: a record can't be saved.
+bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& out, saved::Head& h) {
+    const u64 records = out.size();
+    std::vector<u8> record;
+    std::vector<std::pair<u32, u32>> places; // in the code, and among the records
     for (const jit::Emitted::Reference& r : t.references) {
-        if (!r.is_record) {
-            add_at(code.data() + r.offset, -distance);
-            continue;
-        }
+        if (!r.is_record) continue;
         u32 number;
-        std::vector<u8> record;
-        std::memcpy(&number, code.data() + r.offset, 4);
+        std::memcpy(&number, t.code + r.offset, 4);
+        record.clear();
         if (!backend->save_record(number, record)) return false;
-        const u32 at = u32(records.size());
-        append(records, u32(record.size()));
-        records.insert(records.end(), record.begin(), record.end());
-        std::memcpy(code.data() + r.offset, &at, 4);
+        places.emplace_back(r.offset, u32(out.size() - records));
+        append(out, u32(record.size()));
+        out.insert(out.end(), record.begin(), record.end());
     }
+    h.record_bytes = u32(out.size() - records), h.code_bytes = t.bytes;
+    const u64 code = out.size();
+    out.insert(out.end(), t.code, t.code + t.bytes);
+    const u32 distance = u32(u64(cache->links() + t.first_link) - u64(t.code));
+    for (const jit::Emitted::Reference& r : t.references)
+        if (!r.is_record) add_at(out.data() + code + r.offset, -distance);
+    for (auto [offset, at] : places) std::memcpy(out.data() + code + offset, &at, 4);
     return true;
 }
 
 void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
     using Word = jit::Emitted::Word;
+    saved::Edge* to = grow<saved::Edge>(out, t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
         const Link& l = links[t.first_link + k];
         auto counted = [&](u32 back) { return k >= back && links[t.first_link + k - back].counted; };
         const Word word = counted(1) ? Word::counted : counted(2) ? Word::count : Word::target;
-        append(out, saved::Edge{l.pc, l.stub, u16(l.mode), u8(word), l.counted});
+        to[k] = {l.pc, l.stub, u16(l.mode), u8(word), l.counted};
     }
+}
+
+bool CodeSpace::Impl::save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h) {
+    h.faults = u32(t.faults.size());
+    saved::Fault* to = grow<saved::Fault>(out, h.faults);
+    for (const jit::Emitted::Fault& f : t.faults) {
+        if (f.mode > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
+        *to++ = {f.offset, u16(f.pc - t.low), u16(f.mode)};
+    }
+    for (u32 n = 0; n < h.faults; ++n) {
+        const jit::Emitted::Owed& o = t.faults[n].owed;
+        if ((o.nans | o.f64 | o.bare | o.late) == 0) continue;
+        append(out, saved::Owed{n, {o.nans, o.f64, o.bare, o.late}});
+        ++h.owed;
+    }
+    return true;
 }
 
 // False: it can't be saved.
 bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
     out.is_new = t.made > older_units;
-    out.entries.clear();
-    std::vector<u8> edges, ranges, entries, faults, owed, code, records;
-    for (const Node* n : t.nodes)
-        if (n->valid && n->pc >= t.low && n->pc < t.high) {
-            append(entries, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)});
-            out.entries.push_back(n->pc);
-        }
-    // Its own entry may have become another unit's, or have been one's before.
-    if (out.entries.empty() || out.entries[0] != t.pc || !save_code(t, code, records)) return false;
-    save_edges(t, edges);
     saved::Head& h = out.head;
     h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
-    for (const jit::Emitted::Fault& f : t.faults) {
-        if (f.mode > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
-        const jit::Emitted::Owed& o = f.owed;
-        if (o.nans | o.f64 | o.bare | o.late)
-            append(owed, saved::Owed{h.faults, {o.nans, o.f64, o.bare, o.late}}), ++h.owed;
-        append(faults, saved::Fault{f.offset, u16(f.pc - t.low), u16(f.mode)});
-        ++h.faults;
-    }
-    h.guest_insns = t.guest_insns, h.whole = t.whole;
-    for (const ExitFlags::Range& r : t.relies_on) append(ranges, saved::Range{r.low, r.high});
-    h.ranges = u32(t.relies_on.size());
-    h.made_from = t.made_from;
-    h.edges = t.link_count, h.entries = u32(out.entries.size());
-    h.references = u32(t.references.size()), h.record_bytes = u32(records.size()), h.code_bytes = t.bytes;
+    h.guest_insns = t.guest_insns, h.whole = t.whole, h.made_from = t.made_from;
+    h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.references.size());
     std::vector<u8>& b = out.bytes;
     b.clear();
-    append(b, h);
-    for (const auto* part : {&edges, &ranges, &entries, &faults, &owed}) b.insert(b.end(), part->begin(), part->end());
-    std::vector<jit::Emitted::Reference> references = t.references;
-    std::sort(references.begin(), references.end(), [](auto& x, auto& y) { return x.offset < y.offset; });
-    for (const jit::Emitted::Reference& r : references) append(b, r.offset | (r.is_record ? saved::is_record : 0));
-    for (const auto* part : {&records, &code}) b.insert(b.end(), part->begin(), part->end());
+    grow<saved::Head>(b, 1); // written last
+    save_edges(t, b);
+    saved::Range* ranges = grow<saved::Range>(b, h.ranges);
+    for (const ExitFlags::Range& r : t.relies_on) *ranges++ = {r.low, r.high};
+    u64 own = 0; // its own entry may have become another unit's, or have been one's before
+    saved::Entry* entries = grow<saved::Entry>(b, t.nodes.size());
+    for (const Node* n : t.nodes)
+        if (n->valid && n->pc >= t.low && n->pc < t.high) {
+            if (h.entries++ == 0) own = n->pc;
+            *entries++ = {u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)};
+        }
+    b.resize(b.size() - (t.nodes.size() - h.entries) * sizeof(saved::Entry));
+    if (h.entries == 0 || own != t.pc || !save_faults(t, b, h)) return false;
+    u32* references = grow<u32>(b, h.references);
+    for (const jit::Emitted::Reference& r : t.references)
+        *references++ = r.offset | (r.is_record ? saved::is_record : 0);
+    std::sort(references - h.references, references,
+              [](u32 x, u32 y) { return (x & ~saved::is_record) < (y & ~saved::is_record); });
+    if (!save_code(t, b, h)) return false;
+    std::memcpy(b.data(), &h, sizeof h);
     return true;
 }
 
@@ -248,8 +269,7 @@ void CodeSpace::new_units(const std::function<void(u64 low)>& take) const {
 }
 
 void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
-                           const std::function<void(const UnitToSave&)>& take,
-                           const std::function<void(u64 pc, u32 mode)>& ran) {
+                           const std::function<void(const UnitToSave&)>& take, const std::function<void(u64 pc)>& ran) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
@@ -260,7 +280,7 @@ void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
             if (s.save(*t, u)) take(u);
         }
     for (auto [pc, mode] : s.ran)
-        if (!s.find(mode, pc)) ran(pc, mode);
+        if (!s.exists(mode, pc)) ran(pc);
 }
 
 void CodeSpace::units_are_saved() {

@@ -7,9 +7,8 @@ namespace mimic::cpu {
 
 struct UnitToSave {
     saved::Head head;
-    std::vector<u64> entries; // pcs
-    std::vector<u8> bytes;    // see cpu/saved_unit.hpp
-    bool is_new = false;      // it was made here, not taken from the store
+    std::vector<u8> bytes; // see cpu/saved_unit.hpp
+    bool is_new = false;   // it was made here, not taken from the store
 };
 
 } // namespace mimic::cpu

@@ -87,9 +87,11 @@ public:
     // What is said to be kept for pc, nothing of which is looked at: a unit with an entry there, or that the place ran in an
     // earlier process, too seldom for a translation.
     enum class Has : u8 { nothing, ran, unit };
-    virtual Has has(u64 pc, u32 mode) = 0;
-    // Where the unit begins that find() would give, said by bytes that nobody checked; 0: there is none.
-    virtual u64 unit_of(u64 pc, u32 mode) = 0;
+    struct Said {
+        Has has = Has::nothing;
+        u64 unit = 0; // where the unit begins
+    };
+    virtual Said look(u64 pc, u32 mode) = 0;
 };
 
 } // namespace mimic::cpu

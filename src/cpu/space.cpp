@@ -93,7 +93,7 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base,
     };
     while (!found()) {
         if (options.store) { // an older unit here may have gone with its page, which is the same again
-            const Restored r = restore(pc, mode);
+            const Restored r = restore(pc, mode, options.store->look(pc, mode));
             if (r == Restored::yes) continue;
             if (r == Restored::no_room && cache->used() != 0) {
                 next_region(lock);
@@ -189,7 +189,9 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent exten
     if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
     if (extent == Extent::ran) {
         l.only_met = true;
-        l.met = [this, mode](u64 at) { return met.has(at) || options.store->has(at, mode) == UnitStore::Has::ran; };
+        l.met = [this, mode](u64 at) {
+            return met.has(at) || options.store->look(at, mode).has == UnitStore::Has::ran;
+        };
     }
     return l;
 }
@@ -322,7 +324,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     if (options.store) {
         t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
         t.references = emitted.references;
-        if (!t.checked) t.made_from = hash_of(t, &snapshot);
+        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.made_from = hash_of(t, &snapshot);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());

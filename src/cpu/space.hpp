@@ -121,6 +121,7 @@ struct CodeSpace::Impl {
     static constexpr u32 most_ran = 1 << 16;
     std::vector<std::pair<u64, u32>> ran; // pc, mode
     UnitBytes stored_unit;                // the one that is taken from the store
+    std::vector<u8> hashed;               // hash_of()
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -247,13 +248,14 @@ struct CodeSpace::Impl {
     bool looks_in_store(u64 place) const {
         return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
     }
-    Restored restore(u64 pc, u32 mode);
-    bool enter_restored(u64 pc, u32 mode);
+    Restored restore(u64 pc, u32 mode, const UnitStore::Said& said);
+    bool enter_restored(u64 pc, u32 mode, u64 own);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
     Sha256Digest hash_of(const Translation& t, const Snapshot* seen);
     bool save(const Translation& t, UnitToSave& out);
-    bool save_code(const Translation& t, std::vector<u8>& code, std::vector<u8>& records);
+    bool save_code(const Translation& t, std::vector<u8>& out, saved::Head& h);
+    bool save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h);
     void save_edges(const Translation& t, std::vector<u8>& out);
 
     // regions.cpp

@@ -1,7 +1,6 @@
 #include "cpu/unit_file.hpp"
 #include "base/process.hpp"
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -25,6 +24,13 @@ template <class T>
 std::span<const u8> bytes_of(const T& t) {
     return {reinterpret_cast<const u8*>(&t), sizeof t};
 }
+// Calls f of the numbers of buckets in which this place may be, until it says false.
+template <class F>
+void probe(u32 place, u32 buckets, F f) {
+    u32 n = bucket_of(place, buckets);
+    for (u32 left = std::min(most_probes, buckets); left != 0 && f(n); --left)
+        if (++n == buckets) n = 0;
+}
 Sha256Digest header_hash(const FileHeader& h) { return sha256(bytes_of(h).first(offsetof(FileHeader, own))); }
 Sha256Digest blob_hash(const Sha256Digest& key, std::span<const u8> unit) {
     return Sha256().add(key).add(unit).digest();
@@ -44,8 +50,9 @@ Result<UnitFile> UnitFile::read(std::span<const u8> bytes, const Sha256Digest& k
     if (h.own != header_hash(h)) return Error::corrupt("a header that was changed");
     if (h.key != key) return Error::corrupt("of another program, host or build than its name says");
     if (h.bytes != bytes.size()) return Error::corrupt("{} bytes, expected {}", bytes.size(), h.bytes);
-    const u64 most_buckets = (bytes.size() - sizeof h) / sizeof(Bucket);
-    if (!std::has_single_bit(h.buckets) || h.buckets > most_buckets) return Error::corrupt("a table beyond its end");
+    const u64 tables = u64(h.buckets) * sizeof(Bucket) + u64(h.ran_buckets) * sizeof(u32);
+    if (h.buckets == 0 || h.ran_buckets == 0 || tables > bytes.size() - sizeof h)
+        return Error::corrupt("tables of {} bytes in {}", tables, bytes.size());
     f.bytes_ = bytes;
     return f;
 }
@@ -82,8 +89,13 @@ UnitFile::~UnitFile() {
 }
 
 bool UnitFile::bucket(u32 n, Bucket& out) const {
-    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(n & (header_.buckets - 1)) * sizeof(Bucket);
+    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(n) * sizeof(Bucket);
     return process::guarded_copy(&out, at, sizeof out) == 0 && out.at != 0;
+}
+
+bool UnitFile::ran_bucket(u32 n, u32& out) const {
+    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(header_.buckets) * sizeof(Bucket) + u64(n) * sizeof out;
+    return process::guarded_copy(&out, at, sizeof out) == 0 && out != 0;
 }
 
 std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Sha256Digest* hash) const {
@@ -100,31 +112,42 @@ std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Sha256Digest* has
     return unit;
 }
 
-u32 UnitFile::place_of(u64 pc, u32 mode) const {
+u32 UnitFile::place_of(u64 pc, u32 mode, saved::Head& head) const {
+    const u64 place = pc - header_.start;
     Bucket b;
-    const u32 first = unit_bucket(pc, mode);
-    for (u32 n = first; n != first + most_probes && bucket(n, b); ++n)
-        if (b.pc == pc && b.mode == mode) return b.at;
-    return 0;
+    u32 found = 0;
+    if (place > ~u32{0}) return 0;
+    probe(u32(place), header_.buckets, [&](u32 n) {
+        if (!bucket(n, b)) return false;
+        const u64 offset = u64(b.at) * 16 + sizeof(BlobHeader);
+        if (b.pc != place || offset > bytes_.size() || bytes_.size() - offset < sizeof head) return true;
+        if (process::guarded_copy(&head, bytes_.data() + offset, sizeof head) != 0 || head.mode != mode) return true;
+        found = b.at;
+        return false;
+    });
+    return found;
 }
 
-UnitStore::Has UnitFile::has(u64 pc, u32 mode) const {
+UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     using enum UnitStore::Has;
-    const u32 at = place_of(pc, mode);
-    return at == 0 ? nothing : at == Bucket::ran ? ran : unit;
-}
-
-u64 UnitFile::unit_of(u64 pc, u32 mode) const {
-    const u32 at = place_of(pc, mode);
-    const u64 offset = u64(at) * 16 + sizeof(BlobHeader);
-    saved::Head h;
-    if (at <= Bucket::ran || offset > bytes_.size() || bytes_.size() - offset < sizeof h) return 0;
-    return process::guarded_copy(&h, bytes_.data() + offset, sizeof h) == 0 ? h.pc : 0;
+    saved::Head head;
+    if (place_of(pc, mode, head)) return {unit, head.pc};
+    const u64 place = pc - header_.start + 1;
+    UnitStore::Said said;
+    u32 there;
+    if (place != 0 && place <= ~u32{0})
+        probe(u32(place), header_.ran_buckets, [&](u32 n) {
+            if (!ran_bucket(n, there)) return false;
+            if (there == place) said.has = ran;
+            return there != place;
+        });
+    return said;
 }
 
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
-    const u32 at = place_of(pc, mode);
-    if (at <= Bucket::ran) return {};
+    saved::Head head;
+    const u32 at = place_of(pc, mode, head);
+    if (at == 0) return {};
     const std::span<const u8> unit = blob(at, scratch);
     SavedUnit u;
     const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
@@ -138,7 +161,7 @@ std::vector<u32> UnitFile::all_places() const {
     std::vector<u32> all;
     Bucket b;
     for (u32 n = 0; n < header_.buckets; ++n)
-        if (bucket(n, b) && b.at != Bucket::ran) all.push_back(b.at);
+        if (bucket(n, b)) all.push_back(b.at);
     std::sort(all.begin(), all.end());
     all.erase(std::unique(all.begin(), all.end()), all.end());
     return all;
@@ -148,10 +171,11 @@ std::vector<u32> UnitFile::all_places() const {
 
 bool UnitFileWriter::add(std::span<const u8> unit, const Sha256Digest* hash) {
     SavedUnit u;
-    if (!parse_saved_unit(unit, u)) return false;
-    if (!known_.emplace(u.head.pc, u.head.mode).second) return false;
+    if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
+    auto place = [this](u64 pc) { return u32(pc - start_); };
+    if (!known_.insert(u64{u.head.mode} << 32 | place(u.head.pc)).second) return false;
     for (const saved::Entry& e : u.entries) {
-        const Bucket b{u.pc_of(e), u.head.mode, u32(blobs_.size() / 16)};
+        const Entry b{place(u.pc_of(e)), u.head.mode, u32(blobs_.size() / 16)};
         (&e == u.entries.data() ? own_ : inner_).push_back(b);
     }
     const BlobHeader h{.hash = hash ? *hash : blob_hash(key_, unit), .bytes = unit.size()};
@@ -169,29 +193,38 @@ std::vector<u8> UnitFileWriter::finish() const {
     return all;
 }
 
-// What comes before the blobs.
+// What comes before the blobs. Tables are two thirds full: there are as many places again that are looked for in vain.
 std::vector<u8> UnitFileWriter::beginning() const {
-    std::vector<Bucket> entries = own_; // these come first: so each unit is found by its own
-    for (const auto* more : {&inner_, &ran_}) entries.insert(entries.end(), more->begin(), more->end());
-    const u32 buckets = std::bit_ceil(std::max<u32>(u32(entries.size()) * 2, 16));
-    std::vector<Bucket> table(buckets);
-    const u32 start = u32((sizeof(FileHeader) + u64(buckets) * sizeof(Bucket) + 15) / 16);
-    for (const Bucket& e : entries) {
-        const u32 first = unit_bucket(e.pc, e.mode);
-        for (u32 n = first; n != first + most_probes; ++n) {
-            Bucket& b = table[n & (buckets - 1)];
-            if (b.at != 0 && b.pc == e.pc && b.mode == e.mode) break;
-            if (b.at != 0) continue;
-            b = {e.pc, e.mode, e.at == Bucket::ran ? e.at : e.at + start}; // no blob begins at 16 of blobs_
-            break;
-        }
+    auto room = [](u64 count) { return u32(std::max<u64>(count * 3 / 2, 16)); };
+    FileHeader h{.key = key_, .start = start_, .units = units_};
+    h.buckets = room(own_.size() + inner_.size()), h.ran_buckets = room(ran_.size());
+    const u64 ran_at = sizeof h + u64(h.buckets) * sizeof(Bucket);
+    const u32 start = u32((ran_at + u64(h.ran_buckets) * sizeof(u32) + 15) / 16);
+    std::vector<u8> out(u64(start) * 16);
+    auto* table = reinterpret_cast<Bucket*>(out.data() + sizeof h);
+    std::vector<u32> modes(h.buckets);
+    for (const auto* entries : {&own_, &inner_}) // own ones first: so each unit is found by its own
+        for (const Entry& e : *entries)
+            probe(e.pc, h.buckets, [&](u32 n) {
+                if (table[n].at != 0) return table[n].pc != e.pc || modes[n] != e.mode;
+                table[n] = {e.pc, e.at + start}, modes[n] = e.mode;
+                return false;
+            });
+    auto* ran = reinterpret_cast<u32*>(out.data() + ran_at);
+    for (u32 pc : ran_) {
+        bool has_unit = false;
+        probe(pc, h.buckets, [&](u32 n) { return table[n].at != 0 && !(has_unit = table[n].pc == pc); });
+        if (has_unit) continue;
+        probe(pc + 1, h.ran_buckets, [&](u32 n) {
+            if (ran[n] != 0) return ran[n] != pc + 1;
+            ran[n] = pc + 1;
+            return false;
+        });
     }
-    FileHeader h{.key = key_, .bytes = u64(start) * 16 + blobs_.size(), .buckets = buckets, .units = units_};
+    h.bytes = u64(start) * 16 + blobs_.size();
     std::copy_n(FileHeader::right_magic, sizeof h.magic, h.magic);
     h.own = header_hash(h);
-    std::vector<u8> out(u64(start) * 16);
     std::memcpy(out.data(), &h, sizeof h);
-    std::memcpy(out.data() + sizeof h, table.data(), table.size() * sizeof(Bucket));
     return out;
 }
 

@@ -1,8 +1,9 @@
 // A file of saved units, as it is mapped by all processes that use it and never written again: a new version replaces it.
 //
-// Layout (host's byte order): FileHeader; `buckets` of Bucket, a table with open addressing by unit_bucket; blobs at multiples
-// of 16, each BlobHeader and a unit (cpu/saved_unit.hpp). The header has a hash of itself, each blob one of the file's key and
-// its bytes. The table has none: a blob says itself what it is of.
+// Layout (host's byte order): FileHeader; `buckets` of Bucket, a table with open addressing by bucket_of; `ran_buckets` of u32,
+// such a table of the places that ran without having a unit, each one more than its distance from `start`; blobs at multiples of
+// 16, each BlobHeader and a unit (cpu/saved_unit.hpp). The header has a hash of itself, each blob one of the file's key and its
+// bytes. The tables have none: a blob says itself what it is of.
 //
 //   auto file = TRY(UnitFile::open(directory, name, key));
 //   std::span<const u8> unit = file.find(pc, mode, scratch);     // copied, hash compared; empty: none that is sound
@@ -11,25 +12,24 @@
 #include "base/sha256.hpp"
 #include "cpu/restore.hpp"
 #include <functional>
-#include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace mimic::cpu {
 
 struct FileHeader {
-    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 3};
+    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 4};
     u8 magic[8];
     Sha256Digest key; // of all that units depend on
+    u64 start;        // all guest code is at most 4 GiB behind this
     u64 bytes;        // of the file
-    u32 buckets, units;
+    u32 buckets, ran_buckets, units, unused;
     Sha256Digest own; // of what stands above
 };
 struct Bucket {
-    u64 pc = 0;
-    u32 mode = 0;
-    static constexpr u32 ran = 1;
-    u32 at = 0; // of a blob, in 16 bytes; 0: empty; `ran`: there is none, but the place ran
+    u32 pc = 0; // from FileHeader::start on
+    u32 at = 0; // of a blob, in 16 bytes; 0: empty
 };
 struct BlobHeader {
     Sha256Digest hash;
@@ -52,8 +52,7 @@ public:
     // The bytes of a unit, in `scratch`; empty: there is none at pc, or it is not what was saved (`bad` is raised).
     std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
     // What the table says of pc.
-    UnitStore::Has has(u64 pc, u32 mode) const;
-    u64 unit_of(u64 pc, u32 mode) const;
+    UnitStore::Said look(u64 pc, u32 mode) const;
     // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its hash) that
     // says whether to go on.
     template <class F>
@@ -62,12 +61,12 @@ public:
         for (u32 at : all_places())
             if (const auto unit = blob(at, scratch, &hash); !f(unit, hash)) return;
     }
-    // Each place of which it is only known that it ran: f(pc, mode).
+    // Each place of which it is only known that it ran: f(pc).
     template <class F>
     void for_each_ran(F f) const {
-        Bucket b;
-        for (u32 n = 0; n < header_.buckets; ++n)
-            if (bucket(n, b) && b.at == Bucket::ran) f(b.pc, b.mode);
+        u32 place;
+        for (u32 n = 0; n < header_.ran_buckets; ++n)
+            if (ran_bucket(n, place)) f(header_.start + place - 1);
     }
 
 private:
@@ -75,7 +74,8 @@ private:
     std::vector<u32> all_places() const;
     std::span<const u8> blob(u32 at, UnitBytes& scratch, Sha256Digest* hash = nullptr) const;
     bool bucket(u32 n, Bucket& out) const;
-    u32 place_of(u64 pc, u32 mode) const; // Bucket::at; 0: none
+    bool ran_bucket(u32 n, u32& out) const;
+    u32 place_of(u64 pc, u32 mode, saved::Head& head) const; // Bucket::at and what stands there; 0: none
 
     std::span<const u8> bytes_;
     bool mapped_ = false;
@@ -85,15 +85,15 @@ private:
 // A new version of a file: units by their bytes. Put together in memory.
 class UnitFileWriter {
 public:
-    explicit UnitFileWriter(const Sha256Digest& key) : key_(key) {}
+    UnitFileWriter(const Sha256Digest& key, u64 start) : key_(key), start_(start) {}
     // So many more bytes are to come: growing by and by copies all, and touches pages that nobody needs.
     void expect(u64 bytes) { blobs_.reserve(blobs_.size() + bytes); }
-    // False: there is one with its first entry already, or it is none. `hash`: from a file of the same key, as it was compared.
+    // False: there is one with its first entry already, or it is none of this file. `hash`: from a file of the same key, as it was compared.
     bool add(std::span<const u8> unit, const Sha256Digest* hash = nullptr);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.
     static constexpr u32 most_ran = 1 << 16;
-    void add_ran(u64 pc, u32 mode) {
-        if (ran_.size() < most_ran) ran_.push_back({pc, mode, Bucket::ran});
+    void add_ran(u64 pc) {
+        if (ran_.size() < most_ran && pc - start_ <= most_distance) ran_.push_back(u32(pc - start_));
     }
     u32 units() const { return units_; }
     u64 bytes() const { return blobs_.size(); }
@@ -102,13 +102,18 @@ public:
     Result<void> write(int directory, const std::string& name, const std::function<bool()>& late = {});
 
 private:
+    static constexpr u64 most_distance = ~u32{0} - 1; // from start_ on
+    struct Entry {
+        u32 pc, mode, at; // `at` within blobs_
+    };
     std::vector<u8> beginning() const;
 
     Sha256Digest key_;
+    u64 start_;
     std::vector<u8> blobs_;
-    std::vector<Bucket> own_, inner_; // entries; `at` within blobs_
-    std::vector<Bucket> ran_;
-    std::set<std::pair<u64, u32>> known_; // first entries
+    std::vector<Entry> own_, inner_;
+    std::vector<u32> ran_;          // from start_ on
+    std::unordered_set<u64> known_; // first entries
     u32 units_ = 0;
 };
 
@@ -116,6 +121,7 @@ private:
 enum class CacheName : u8 { other, units, temporary };
 CacheName cache_name(std::string_view name);
 
-constexpr u32 unit_bucket(u64 pc, u32 mode) { return u32((pc * 0x9e3779b97f4a7c15 >> 32) ^ mode); }
+// Where a table of so many begins to be looked at for a pc; behind its last comes its first.
+constexpr u32 bucket_of(u32 pc, u32 buckets) { return u32(u64{pc * 0x9e3779b1u} * buckets >> 32); }
 
 } // namespace mimic::cpu

@@ -47,6 +47,7 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
 
 struct UnitFiles : testing::Test {
     const Sha256Digest key = sha256({});
+    static constexpr u64 start = 0x800;
     char path[32] = "/tmp/mimic-units-XXXXXX";
     int directory = -1;
     std::vector<u8> units[3] = {unit_at(0x1000, 1), unit_at(0x2000, 2), unit_at(0x3000, 3)};
@@ -65,7 +66,7 @@ struct UnitFiles : testing::Test {
         EXPECT_EQ(rmdir(path), 0); // nothing is left behind
     }
     UnitFileWriter writer() {
-        UnitFileWriter w(key);
+        UnitFileWriter w(key, start);
         for (auto& u : units) EXPECT_TRUE(w.add(u));
         return w;
     }
@@ -90,16 +91,19 @@ TEST_F(UnitFiles, GiveWhatWasSavedByEachEntry) {
 TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
     using enum UnitStore::Has;
     UnitFileWriter w = writer();
-    w.add_ran(0x4000, 1);
-    w.add_ran(0x2008, 1); // a unit has an entry there
+    w.add_ran(0x4000);
+    w.add_ran(0x2008); // a unit has an entry there
+    w.add_ran(start - 1);
+    w.add_ran(start + (u64{1} << 32));
     const auto bytes = w.finish();
     auto f = UnitFile::read(bytes, key);
     ASSERT_TRUE(f);
-    EXPECT_EQ(f->has(0x4000, 1), ran);
-    EXPECT_EQ(f->has(0x4000, 0), nothing);
-    EXPECT_EQ(f->has(0x2008, 1), unit);
-    EXPECT_EQ(f->unit_of(0x2008, 1), 0x2000u);
-    EXPECT_EQ(f->unit_of(0x4000, 1), 0u);
+    EXPECT_EQ(f->look(0x4000, 1).has, ran);
+    EXPECT_EQ(f->look(0x4004, 1).has, nothing);
+    EXPECT_EQ(f->look(0x2008, 0).has, nothing);
+    EXPECT_EQ(f->look(0x2008, 1).has, unit);
+    EXPECT_EQ(f->look(0x2008, 1).unit, 0x2000u);
+    for (u64 pc : {start - 1, start + ~u32{0}, start + (u64{1} << 32)}) EXPECT_EQ(f->look(pc, 1).has, nothing) << pc;
     UnitBytes scratch;
     u32 bad = 0, all = 0;
     EXPECT_TRUE(f->find(0x4000, 1, scratch, bad).empty());
@@ -107,12 +111,12 @@ TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
     f->for_each(scratch, [&](std::span<const u8> unit, auto&) { return all += !unit.empty(), true; });
     EXPECT_EQ(all, 3u);
     std::vector<u64> places;
-    f->for_each_ran([&](u64 pc, u32) { places.push_back(pc); });
+    f->for_each_ran([&](u64 pc) { places.push_back(pc); });
     EXPECT_EQ(places, std::vector<u64>{0x4000});
 }
 
 TEST_F(UnitFiles, FindUnitsByTheirOwnEntryFirst) {
-    UnitFileWriter w(key);
+    UnitFileWriter w(key, start);
     const auto within = unit_at(0x1008, 4);
     ASSERT_TRUE(w.add(units[0])); // may be entered there, too
     ASSERT_TRUE(w.add(within));

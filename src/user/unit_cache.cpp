@@ -225,6 +225,9 @@ Result<int> UnitCache::open_directory(bool make) {
 // Null: no executable pages of a file that the guest can't write there.
 const UnitCache::PlaceOf& UnitCache::place_of(u64 pc) {
     static const PlaceOf nowhere;
+    const u64 edits = memory_.mapping_edits();
+    for (const PlaceOf& p : places_)
+        if (pc - p->start < p->end - p->start && p->edits == edits) return p;
     auto m = memory_.mapping(pc);
     if (!m || !m->file || m->shared || !(m->prot & prot::exec) || m->prot & prot::write) return nowhere;
     auto at = std::find_if(places_.begin(), places_.end(), [&](const PlaceOf& p) {
@@ -232,10 +235,11 @@ const UnitCache::PlaceOf& UnitCache::place_of(u64 pc) {
     });
     if (at != places_.end()) {
         std::rotate(places_.begin(), at, at + 1);
+        places_.front()->end = m->end, places_.front()->edits = edits;
         return places_.front();
     }
     auto p = std::make_shared<Place>();
-    p->start = m->start, p->offset = m->offset, p->id = m->id;
+    p->start = m->start, p->end = m->end, p->offset = m->offset, p->id = m->id, p->edits = edits;
     u8 page[4096];
     const u32 n = memory_.fetch(m->start, page, sizeof page);
     const u64 shape[] = {m->start, m->end, m->offset, n};
@@ -276,14 +280,9 @@ std::span<const u8> UnitCache::find(u64 pc, u32 mode, cpu::UnitBytes& into) {
     return unit;
 }
 
-cpu::UnitStore::Has UnitCache::has(u64 pc, u32 mode) {
+cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
     const PlaceOf& p = place_of(pc);
-    return p && p->file ? p->file->has(pc, mode) : Has::nothing;
-}
-
-u64 UnitCache::unit_of(u64 pc, u32 mode) {
-    const PlaceOf& p = place_of(pc);
-    return p && p->file ? p->file->unit_of(pc, mode) : 0;
+    return p && p->file ? p->file->look(pc, mode) : Said{};
 }
 
 void UnitCache::after_fork_child(cpu::CodeSpace& space) {
@@ -316,16 +315,15 @@ std::map<UnitCache::PlaceOf, UnitCache::Group> UnitCache::groups_to_write(cpu::C
     auto wanted = [&](u64 low) { return !late() && chosen.contains(place_of(low)); };
     auto take = [&](const cpu::UnitToSave& u) {
         const PlaceOf& p = place_of(u.head.low);
-        auto m = p ? memory_.mapping(u.head.low) : std::nullopt;
-        if (!m || u.head.high > m->end || !chosen.contains(p)) return;
-        auto [at, first] = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key)});
+        if (!p || u.head.high > p->end || !chosen.contains(p)) return;
+        auto [at, first] = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key, p->start)});
         Group& g = at->second;
         if (first) g.writer.expect((p->file ? p->file->bytes() : 0) + chosen.at(p) * usual_unit_bytes);
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
     };
-    auto ran = [&](u64 pc, u32 mode) { // after all units
+    auto ran = [&](u64 pc) { // after all units
         auto g = groups.find(place_of(pc));
-        if (g != groups.end()) g->second.writer.add_ran(pc, mode);
+        if (g != groups.end()) g->second.writer.add_ran(pc);
     };
     space.save_units(wanted, take, ran);
     std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
@@ -376,7 +374,7 @@ u64 UnitCache::write(Group& g, int directory, const std::function<bool()>& late)
             bad += !g.writer.add(unit, &hash) && unit.empty();
             return true;
         });
-        now->for_each_ran([&](u64 pc, u32 mode) { g.writer.add_ran(pc, mode); });
+        now->for_each_ran([&](u64 pc) { g.writer.add_ran(pc); });
     }
     auto done = late() ? Result<void>(Error::from_errno(ETIME, "{}", p.name)) : g.writer.write(directory, p.name, late);
     if (!done) return log("cache: not written: " + done.error().message() + "\n"), 0;

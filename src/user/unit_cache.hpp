@@ -51,8 +51,7 @@ public:
     void add_to_key(std::string_view text) { settings_.key += text; }
 
     std::span<const u8> find(u64 pc, u32 mode, cpu::UnitBytes& into) override;
-    Has has(u64 pc, u32 mode) override;
-    u64 unit_of(u64 pc, u32 mode) override;
+    Said look(u64 pc, u32 mode) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
     // The process has one thread.
@@ -64,7 +63,8 @@ public:
 
 private:
     struct Place { // of a mapping of executable pages of a file
-        u64 start = 0, offset = 0, id = 0;
+        u64 start = 0, end = 0, offset = 0, id = 0;
+        u64 edits = 0; // AddressSpace::mapping_edits() when it was seen to be there
         Sha256Digest key;
         std::string name;
         std::optional<cpu::UnitFile> file;

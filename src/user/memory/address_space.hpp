@@ -117,6 +117,8 @@ public:
     int protection(u64 address);
     // The mapping that holds it; nothing when none does.
     std::optional<Mapping> mapping(u64 address);
+    // What mapping() said stays true while this number is as it was before it was asked.
+    u64 mapping_edits() const { return table_.edits(); }
 
     // ---- translated code (cpu's CodeSource) -----------------------------------------------------------------
     // Bytes that are mapped executable at pc, at most max; 0: none.
