@@ -143,7 +143,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
 CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     std::unique_lock lock(mutex);
     for (;;) {
-        if (find(mode, pc)) return Stored::taken;
+        if (exists(mode, pc)) return Stored::taken;
         const UnitStore::Said said = options.store->look(pc, mode);
         const Restored r = restore(pc, mode, said);
         if (r == Restored::no_room && cache->used() != 0) { // else it is longer than a region

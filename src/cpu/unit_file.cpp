@@ -19,10 +19,15 @@ namespace {
 
 constexpr u64 most_file_bytes = u64{1} << 32;
 constexpr u32 most_probes = 64;
+constexpr u64 usual_pending = 128 << 10, usual_blob = 2 << 10; // bytes: what stays in a core's own cache
 
 template <class T>
 std::span<const u8> bytes_of(const T& t) {
     return {reinterpret_cast<const u8*>(&t), sizeof t};
+}
+template <class T>
+std::span<const u8> bytes_of(const std::vector<T>& all) {
+    return {reinterpret_cast<const u8*>(all.data()), all.size() * sizeof(T)};
 }
 // Calls f of the numbers of buckets in which this place may be, until it says false.
 template <class F>
@@ -51,8 +56,9 @@ Result<UnitFile> UnitFile::read(std::span<const u8> bytes, const Sha256Digest& k
     if (h.key != key) return Error::corrupt("of another program, host or build than its name says");
     if (h.bytes != bytes.size()) return Error::corrupt("{} bytes, expected {}", bytes.size(), h.bytes);
     const u64 tables = u64(h.buckets) * sizeof(Bucket) + u64(h.ran_buckets) * sizeof(u32);
-    if (h.buckets == 0 || h.ran_buckets == 0 || tables > bytes.size() - sizeof h)
-        return Error::corrupt("tables of {} bytes in {}", tables, bytes.size());
+    const u64 behind = h.tables < bytes.size() ? bytes.size() - h.tables : 0;
+    if (h.buckets == 0 || h.ran_buckets == 0 || tables > behind)
+        return Error::corrupt("tables of {} bytes, where there are {}", tables, behind);
     f.bytes_ = bytes;
     return f;
 }
@@ -89,12 +95,12 @@ UnitFile::~UnitFile() {
 }
 
 bool UnitFile::bucket(u32 n, Bucket& out) const {
-    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(n) * sizeof(Bucket);
+    const u8* at = bytes_.data() + header_.tables + u64(n) * sizeof(Bucket);
     return process::guarded_copy(&out, at, sizeof out) == 0 && out.at != 0;
 }
 
 bool UnitFile::ran_bucket(u32 n, u32& out) const {
-    const u8* at = bytes_.data() + sizeof(FileHeader) + u64(header_.buckets) * sizeof(Bucket) + u64(n) * sizeof out;
+    const u8* at = bytes_.data() + header_.tables + u64(header_.buckets) * sizeof(Bucket) + u64(n) * sizeof out;
     return process::guarded_copy(&out, at, sizeof out) == 0 && out != 0;
 }
 
@@ -169,48 +175,66 @@ std::vector<u32> UnitFile::all_places() const {
 
 // ---- writing
 
+UnitFileWriter::UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late)
+    : file_(file)
+    , key_(key)
+    , start_(start)
+    , late_(std::move(late)) {
+    pending_.reserve(usual_pending);
+    pending_.resize((sizeof(FileHeader) + 15) & ~u64{15});
+}
+
+void UnitFileWriter::write_at(u64 at, std::span<const u8> bytes) {
+    while (!bytes.empty() && error_ == 0) {
+        const ssize_t n = pwrite(file_, bytes.data(), bytes.size(), off_t(at));
+        if (late_ && late_())
+            error_ = ETIME;
+        else if (n > 0)
+            bytes = bytes.subspan(u64(n)), at += u64(n);
+        else if (n == 0 || errno != EINTR)
+            error_ = n == 0 ? ENOSPC : errno;
+    }
+}
+
+void UnitFileWriter::write_pending() {
+    write_at(written_, pending_);
+    written_ += pending_.size();
+    pending_.clear();
+}
+
 bool UnitFileWriter::add(std::span<const u8> unit, const Sha256Digest* hash) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
+    if (bytes() > most_file_bytes - 2 * saved::most_bytes) return false;
     auto place = [this](u64 pc) { return u32(pc - start_); };
     if (!known_.insert(u64{u.head.mode} << 32 | place(u.head.pc)).second) return false;
-    for (const saved::Entry& e : u.entries) {
-        const Entry b{place(u.pc_of(e)), u.head.mode, u32(blobs_.size() / 16)};
-        (&e == u.entries.data() ? own_ : inner_).push_back(b);
-    }
+    const u32 at = u32(bytes() / 16);
+    for (const saved::Entry& e : u.entries)
+        (&e == u.entries.data() ? own_ : inner_).push_back({place(u.pc_of(e)), u.head.mode, at});
     const BlobHeader h{.hash = hash ? *hash : blob_hash(key_, unit), .bytes = unit.size()};
     const auto head = bytes_of(h);
-    blobs_.insert(blobs_.end(), head.begin(), head.end());
-    blobs_.insert(blobs_.end(), unit.begin(), unit.end());
-    blobs_.resize((blobs_.size() + 15) & ~u64{15});
+    pending_.insert(pending_.end(), head.begin(), head.end());
+    pending_.insert(pending_.end(), unit.begin(), unit.end());
+    pending_.resize((pending_.size() + 15) & ~u64{15});
     ++units_;
+    if (pending_.size() > usual_pending - 2 * usual_blob) write_pending();
     return true;
 }
 
-std::vector<u8> UnitFileWriter::finish() const {
-    std::vector<u8> all = beginning();
-    all.insert(all.end(), blobs_.begin(), blobs_.end());
-    return all;
-}
-
-// What comes before the blobs. Tables are two thirds full: there are as many places again that are looked for in vain.
-std::vector<u8> UnitFileWriter::beginning() const {
+// Tables are two thirds full: there are as many places again that are looked for in vain.
+void UnitFileWriter::add_tables(FileHeader& h) {
     auto room = [](u64 count) { return u32(std::max<u64>(count * 3 / 2, 16)); };
-    FileHeader h{.key = key_, .start = start_, .units = units_};
+    h.tables = bytes();
     h.buckets = room(own_.size() + inner_.size()), h.ran_buckets = room(ran_.size());
-    const u64 ran_at = sizeof h + u64(h.buckets) * sizeof(Bucket);
-    const u32 start = u32((ran_at + u64(h.ran_buckets) * sizeof(u32) + 15) / 16);
-    std::vector<u8> out(u64(start) * 16);
-    auto* table = reinterpret_cast<Bucket*>(out.data() + sizeof h);
-    std::vector<u32> modes(h.buckets);
+    std::vector<Bucket> table(h.buckets);
+    std::vector<u32> modes(h.buckets), ran(h.ran_buckets);
     for (const auto* entries : {&own_, &inner_}) // own ones first: so each unit is found by its own
         for (const Entry& e : *entries)
             probe(e.pc, h.buckets, [&](u32 n) {
                 if (table[n].at != 0) return table[n].pc != e.pc || modes[n] != e.mode;
-                table[n] = {e.pc, e.at + start}, modes[n] = e.mode;
+                table[n] = {e.pc, e.at}, modes[n] = e.mode;
                 return false;
             });
-    auto* ran = reinterpret_cast<u32*>(out.data() + ran_at);
     for (u32 pc : ran_) {
         bool has_unit = false;
         probe(pc, h.buckets, [&](u32 n) { return table[n].at != 0 && !(has_unit = table[n].pc == pc); });
@@ -221,11 +245,51 @@ std::vector<u8> UnitFileWriter::beginning() const {
             return false;
         });
     }
-    h.bytes = u64(start) * 16 + blobs_.size();
+    write_pending();
+    for (std::span<const u8> part : {bytes_of(table), bytes_of(ran)}) {
+        write_at(written_, part);
+        written_ += part.size();
+    }
+}
+
+Result<void> UnitFileWriter::finish() {
+    FileHeader h{.key = key_, .start = start_, .units = units_};
+    add_tables(h);
+    h.bytes = written_;
     std::copy_n(FileHeader::right_magic, sizeof h.magic, h.magic);
     h.own = header_hash(h);
-    std::memcpy(out.data(), &h, sizeof h);
-    return out;
+    write_at(0, bytes_of(h));
+    if (error_ == 0) return {};
+    return Error::from_errno(error_, "{} units", units_);
+}
+
+NewUnitFile::NewUnitFile(int directory, std::string name, std::string temporary, int fd)
+    : directory_(directory)
+    , name_(std::move(name))
+    , temporary_(std::move(temporary))
+    , fd_(fd) {}
+
+NewUnitFile::~NewUnitFile() {
+    close(fd_);
+    if (!temporary_.empty()) unlinkat(directory_, temporary_.c_str(), 0);
+}
+
+Result<std::unique_ptr<NewUnitFile>> NewUnitFile::create(int directory, const std::string& name) {
+    u64 chance; // process numbers are others' elsewhere
+    if (process::raw_syscall(SYS_getrandom, u64(&chance), sizeof chance, GRND_NONBLOCK) != i64(sizeof chance))
+        return Error::from_errno(EAGAIN, "a name for {}", name);
+    std::string temporary = fmt::format("{}.{:016x}.tmp", name, chance);
+    const int fd =
+        openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (fd < 0) return Error::from_errno(errno, "{}", temporary);
+    return std::unique_ptr<NewUnitFile>(new NewUnitFile(directory, name, std::move(temporary), fd));
+}
+
+Result<void> NewUnitFile::keep() {
+    if (renameat(directory_, temporary_.c_str(), directory_, name_.c_str()) != 0)
+        return Error::from_errno(errno, "{}", name_);
+    temporary_.clear();
+    return {};
 }
 
 CacheName cache_name(std::string_view name) {
@@ -238,34 +302,6 @@ CacheName cache_name(std::string_view name) {
     if (!name.starts_with('.') || !name.ends_with(temporary)) return CacheName::other;
     name = name.substr(1, name.size() - 1 - std::min(name.size() - 1, temporary.size()));
     return !name.empty() && name.find_first_not_of(digits) == name.npos ? CacheName::temporary : CacheName::other;
-}
-
-Result<void> UnitFileWriter::write(int directory, const std::string& name, const std::function<bool()>& late) {
-    constexpr u64 part = 1 << 20;
-    const std::vector<u8> head = beginning();
-    u64 chance; // process numbers are others' elsewhere
-    if (process::raw_syscall(SYS_getrandom, u64(&chance), sizeof chance, GRND_NONBLOCK) != i64(sizeof chance))
-        return Error::from_errno(EAGAIN, "a name for {}", name);
-    const std::string temporary = fmt::format("{}.{:016x}.tmp", name, chance);
-    const int fd =
-        openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-    if (fd < 0) return Error::from_errno(errno, "{}", temporary);
-    int error = 0;
-    for (std::span<const u8> rest : {std::span<const u8>(head), std::span<const u8>(blobs_)})
-        while (!rest.empty() && error == 0) {
-            const ssize_t n = ::write(fd, rest.data(), std::min(rest.size(), part));
-            if (late && late())
-                error = ETIME;
-            else if (n > 0)
-                rest = rest.subspan(u64(n));
-            else if (n == 0 || errno != EINTR)
-                error = n == 0 ? ENOSPC : errno;
-        }
-    close(fd);
-    if (error == 0 && renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) error = errno;
-    if (error == 0) return {};
-    unlinkat(directory, temporary.c_str(), 0);
-    return Error::from_errno(error, "{}", name);
 }
 
 } // namespace mimic::cpu

@@ -1,9 +1,9 @@
 // A file of saved units, as it is mapped by all processes that use it and never written again: a new version replaces it.
 //
-// Layout (host's byte order): FileHeader; `buckets` of Bucket, a table with open addressing by bucket_of; `ran_buckets` of u32,
-// such a table of the places that ran without having a unit, each one more than its distance from `start`; blobs at multiples of
-// 16, each BlobHeader and a unit (cpu/saved_unit.hpp). The header has a hash of itself, each blob one of the file's key and its
-// bytes. The tables have none: a blob says itself what it is of.
+// Layout (host's byte order): FileHeader; blobs at multiples of 16, each BlobHeader and a unit (cpu/saved_unit.hpp); from
+// `tables` on `buckets` of Bucket, a table with open addressing by bucket_of, and `ran_buckets` of u32, such a table of the places
+// that ran without having a unit, each one more than its distance from `start`. The header has a hash of itself, each blob one of
+// the file's key and its bytes. The tables have none: a blob says itself what it is of.
 //
 //   auto file = TRY(UnitFile::open(directory, name, key));
 //   std::span<const u8> unit = file.find(pc, mode, scratch);     // copied, hash compared; empty: none that is sound
@@ -12,6 +12,7 @@
 #include "base/sha256.hpp"
 #include "cpu/restore.hpp"
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -24,6 +25,7 @@ struct FileHeader {
     Sha256Digest key; // of all that units depend on
     u64 start;        // all guest code is at most 4 GiB behind this
     u64 bytes;        // of the file
+    u64 tables;       // where they begin
     u32 buckets, ran_buckets, units, unused;
     Sha256Digest own; // of what stands above
 };
@@ -82,13 +84,29 @@ private:
     FileHeader header_;
 };
 
-// A new version of a file: units by their bytes. Put together in memory.
+// A new file, beside the one whose name it shall have.
+class NewUnitFile {
+public:
+    static Result<std::unique_ptr<NewUnitFile>> create(int directory, const std::string& name);
+    ~NewUnitFile(); // it goes away, unless it was kept
+    int descriptor() const { return fd_; }
+    // It takes the place of what has its name.
+    Result<void> keep();
+
+private:
+    NewUnitFile(int directory, std::string name, std::string temporary, int fd);
+    int directory_;
+    std::string name_, temporary_;
+    int fd_;
+};
+
+// A file of units, written as they come; nothing of it is right before finish().
 class UnitFileWriter {
 public:
-    UnitFileWriter(const Sha256Digest& key, u64 start) : key_(key), start_(start) {}
-    // So many more bytes are to come: growing by and by copies all, and touches pages that nobody needs.
-    void expect(u64 bytes) { blobs_.reserve(blobs_.size() + bytes); }
-    // False: there is one with its first entry already, or it is none of this file. `hash`: from a file of the same key, as it was compared.
+    // `file`: an empty one. `late` says, now and then, to give up.
+    UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late = {});
+    // False: there is one with its first entry already, or it is none of this file. `hash`: from a file of the same key, as it
+    // was compared.
     bool add(std::span<const u8> unit, const Sha256Digest* hash = nullptr);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.
     static constexpr u32 most_ran = 1 << 16;
@@ -96,21 +114,26 @@ public:
         if (ran_.size() < most_ran && pc - start_ <= most_distance) ran_.push_back(u32(pc - start_));
     }
     u32 units() const { return units_; }
-    u64 bytes() const { return blobs_.size(); }
-    std::vector<u8> finish() const;
-    // Writes finish() to a file beside `name` that then takes its place, unless `late` says, now and then, to give up.
-    Result<void> write(int directory, const std::string& name, const std::function<bool()>& late = {});
+    u64 bytes() const { return written_ + pending_.size(); }
+    // What is missing; nothing may be added any more. Fails if something could not be written.
+    Result<void> finish();
 
 private:
     static constexpr u64 most_distance = ~u32{0} - 1; // from start_ on
     struct Entry {
-        u32 pc, mode, at; // `at` within blobs_
+        u32 pc, mode, at; // `at` as in Bucket
     };
-    std::vector<u8> beginning() const;
+    void write_pending();
+    void write_at(u64 at, std::span<const u8> bytes);
+    void add_tables(FileHeader& h);
 
+    int file_;
     Sha256Digest key_;
     u64 start_;
-    std::vector<u8> blobs_;
+    std::function<bool()> late_;
+    int error_ = 0;
+    std::vector<u8> pending_; // to be written at written_
+    u64 written_ = 0;
     std::vector<Entry> own_, inner_;
     std::vector<u32> ran_;          // from start_ on
     std::unordered_set<u64> known_; // first entries

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,17 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
     return b;
 }
 
+// A file in memory, and its bytes.
+struct Memory {
+    int fd = memfd_create("units", MFD_CLOEXEC);
+    ~Memory() { close(fd); }
+    std::vector<u8> bytes() const {
+        std::vector<u8> all(u64(lseek(fd, 0, SEEK_END)));
+        EXPECT_EQ(pread(fd, all.data(), all.size(), 0), ssize_t(all.size()));
+        return all;
+    }
+};
+
 struct UnitFiles : testing::Test {
     const Sha256Digest key = sha256({});
     static constexpr u64 start = 0x800;
@@ -57,16 +69,19 @@ struct UnitFiles : testing::Test {
         ASSERT_TRUE(mkdtemp(path));
         directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         ASSERT_GE(directory, 0);
-        UnitFileWriter w = writer();
-        ASSERT_TRUE(w.write(directory, "a"));
+        auto file = NewUnitFile::create(directory, "a");
+        ASSERT_TRUE(file);
+        UnitFileWriter w = writer((*file)->descriptor());
+        ASSERT_TRUE(w.finish());
+        ASSERT_TRUE((*file)->keep());
     }
     void TearDown() override {
         for (const char* name : {"a", "b"}) unlinkat(directory, name, 0);
         close(directory);
         EXPECT_EQ(rmdir(path), 0); // nothing is left behind
     }
-    UnitFileWriter writer() {
-        UnitFileWriter w(key, start);
+    UnitFileWriter writer(int fd) {
+        UnitFileWriter w(fd, key, start);
         for (auto& u : units) EXPECT_TRUE(w.add(u));
         return w;
     }
@@ -90,12 +105,14 @@ TEST_F(UnitFiles, GiveWhatWasSavedByEachEntry) {
 
 TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
     using enum UnitStore::Has;
-    UnitFileWriter w = writer();
+    Memory file;
+    UnitFileWriter w = writer(file.fd);
     w.add_ran(0x4000);
     w.add_ran(0x2008); // a unit has an entry there
     w.add_ran(start - 1);
     w.add_ran(start + (u64{1} << 32));
-    const auto bytes = w.finish();
+    ASSERT_TRUE(w.finish());
+    const auto bytes = file.bytes();
     auto f = UnitFile::read(bytes, key);
     ASSERT_TRUE(f);
     EXPECT_EQ(f->look(0x4000, 1).has, ran);
@@ -116,12 +133,14 @@ TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
 }
 
 TEST_F(UnitFiles, FindUnitsByTheirOwnEntryFirst) {
-    UnitFileWriter w(key, start);
+    Memory file;
+    UnitFileWriter w(file.fd, key, start);
     const auto within = unit_at(0x1008, 4);
     ASSERT_TRUE(w.add(units[0])); // may be entered there, too
     ASSERT_TRUE(w.add(within));
     ASSERT_FALSE(w.add(within));
-    const auto bytes = w.finish();
+    ASSERT_TRUE(w.finish());
+    const auto bytes = file.bytes();
     auto f = UnitFile::read(bytes, key);
     ASSERT_TRUE(f);
     UnitBytes scratch;
@@ -131,7 +150,9 @@ TEST_F(UnitFiles, FindUnitsByTheirOwnEntryFirst) {
 }
 
 TEST_F(UnitFiles, AFlippedBitGivesNoUnitOrTheRightOne) {
-    const std::vector<u8> sound = writer().finish();
+    Memory file;
+    ASSERT_TRUE(writer(file.fd).finish());
+    const std::vector<u8> sound = file.bytes();
     UnitBytes scratch;
     u32 refused = 0, missing = 0;
     for (u64 at = 0; at < sound.size(); ++at) {
@@ -153,7 +174,9 @@ TEST_F(UnitFiles, AFlippedBitGivesNoUnitOrTheRightOne) {
 }
 
 TEST_F(UnitFiles, AnyTruncationIsRefused) {
-    const std::vector<u8> sound = writer().finish();
+    Memory file;
+    ASSERT_TRUE(writer(file.fd).finish());
+    const std::vector<u8> sound = file.bytes();
     for (u64 n = 0; n < sound.size(); ++n) EXPECT_FALSE(UnitFile::read(std::span(sound).first(n), key)) << n;
 }
 
@@ -166,6 +189,32 @@ TEST_F(UnitFiles, ShrinkingInUseIsNoEnd) {
     UnitBytes scratch;
     u32 bad = 0;
     EXPECT_TRUE(f->find(0x2000, 1, scratch, bad).empty());
+}
+
+TEST_F(UnitFiles, NewOnesThatAreNotKeptLeaveTheOldOne) {
+    auto file = NewUnitFile::create(directory, "a");
+    ASSERT_TRUE(file);
+    UnitFileWriter late((*file)->descriptor(), key, start, [] { return true; });
+    EXPECT_TRUE(late.add(units[0]));
+    EXPECT_FALSE(late.finish());
+    file->reset();
+    auto old = UnitFile::open(directory, "a", key);
+    ASSERT_TRUE(old);
+    EXPECT_EQ(old->units(), 3u);
+}
+
+// More than is kept in memory until it is written.
+TEST_F(UnitFiles, MayBeLarge) {
+    Memory file;
+    UnitFileWriter w(file.fd, key, 0);
+    for (u64 n = 1; n <= 5000; ++n) ASSERT_TRUE(w.add(unit_at(n << 12, u8(n))));
+    ASSERT_TRUE(w.finish());
+    const auto bytes = file.bytes();
+    auto f = UnitFile::read(bytes, key);
+    ASSERT_TRUE(f);
+    UnitBytes scratch;
+    u32 bad = 0;
+    for (u64 n = 1; n <= 5000; ++n) ASSERT_TRUE(same(f->find((n << 12) + 8, 1, scratch, bad), unit_at(n << 12, u8(n))));
 }
 
 TEST_F(UnitFiles, OfAnotherKeyAreRefused) {

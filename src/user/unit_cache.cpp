@@ -30,7 +30,6 @@ namespace {
 // Worth a new version of a file: so many units, and a share of what there is.
 constexpr u32 least_new_units = 8, share_of_all = 32;
 constexpr u64 most_file_bytes = 64 << 20;
-constexpr u64 usual_unit_bytes = 2048; // of blobs: 1850 in bash and python
 constexpr time_t temporary_seconds = 600;
 constexpr i64 most_save_seconds = 2; // a program's end waits no longer
 constexpr u32 most_places = 128;
@@ -307,27 +306,22 @@ std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& spa
     return made;
 }
 
-std::map<UnitCache::PlaceOf, UnitCache::Group> UnitCache::groups_to_write(cpu::CodeSpace& space,
-                                                                          const std::function<bool()>& late) {
-    const std::map<PlaceOf, u32> chosen = places_to_write(space);
-    std::map<PlaceOf, Group> groups;
-    if (chosen.empty()) return groups;
-    auto wanted = [&](u64 low) { return !late() && chosen.contains(place_of(low)); };
+// What was translated here goes into the new files.
+void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups,
+                            const std::function<bool()>& late) {
+    auto wanted = [&](u64 low) { return !late() && groups.contains(place_of(low)); };
     auto take = [&](const cpu::UnitToSave& u) {
-        const PlaceOf& p = place_of(u.head.low);
-        if (!p || u.head.high > p->end || !chosen.contains(p)) return;
-        auto [at, first] = groups.try_emplace(p, Group{p, cpu::UnitFileWriter(p->key, p->start)});
+        auto at = groups.find(place_of(u.head.low));
+        if (at == groups.end() || u.head.high > at->first->end) return;
         Group& g = at->second;
-        if (first) g.writer.expect((p->file ? p->file->bytes() : 0) + chosen.at(p) * usual_unit_bytes);
         if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
     };
     auto ran = [&](u64 pc) { // after all units
-        auto g = groups.find(place_of(pc));
-        if (g != groups.end()) g->second.writer.add_ran(pc);
+        auto at = groups.find(place_of(pc));
+        if (at != groups.end()) at->second.writer.add_ran(pc);
     };
     space.save_units(wanted, take, ran);
     std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
-    return groups;
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {
@@ -342,19 +336,31 @@ void UnitCache::save(cpu::CodeSpace& space) {
         clock_gettime(CLOCK_MONOTONIC, &t);
         return t.tv_sec > end;
     };
-    auto groups = groups_to_write(space, late);
+    const std::map<PlaceOf, u32> chosen = places_to_write(space);
     bool done = false;
-    if (!groups.empty()) aside([&] { done = write_all(groups, late); });
+    if (!chosen.empty()) aside([&] { done = write(space, chosen, late); });
     if (!done) return;
     older_units_ = made;
     space.units_are_saved();
 }
 
-bool UnitCache::write_all(std::map<PlaceOf, Group>& groups, const std::function<bool()>& late) {
+bool UnitCache::write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late) {
     auto directory = open_directory(true);
     if (!directory) return log("cache: not written: " + directory.error().message() + "\n"), false;
+    std::map<PlaceOf, Group> groups;
+    for (auto& [place, units] : chosen) {
+        auto file = cpu::NewUnitFile::create(*directory, place->name);
+        if (!file) {
+            log("cache: not written: " + file.error().message() + "\n");
+            continue;
+        }
+        cpu::UnitFileWriter writer((*file)->descriptor(), place->key, place->start, late);
+        groups.emplace(place, Group{std::move(*file), std::move(writer)});
+    }
+    write_units(space, groups, late);
     u64 bytes = 0, chance = 0;
-    for (auto& [place, group] : groups) bytes += write(group, *directory, late);
+    for (auto& [place, group] : groups) bytes += complete(*place, group, *directory, late);
+    groups.clear();
     // To look at all files takes its time.
     const u64 unseen = settings_.most_bytes / share_unseen;
     if (bytes >= unseen || getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0 || chance % unseen < bytes)
@@ -364,8 +370,7 @@ bool UnitCache::write_all(std::map<PlaceOf, Group>& groups, const std::function<
 }
 
 // What others have put there meanwhile stays.
-u64 UnitCache::write(Group& g, int directory, const std::function<bool()>& late) {
-    const Place& p = *g.place;
+u64 UnitCache::complete(const Place& p, Group& g, int directory, const std::function<bool()>& late) {
     u32 bad = 0;
     if (auto now = cpu::UnitFile::open(directory, p.name, p.key)) {
         cpu::UnitBytes bytes;
@@ -376,8 +381,9 @@ u64 UnitCache::write(Group& g, int directory, const std::function<bool()>& late)
         });
         now->for_each_ran([&](u64 pc) { g.writer.add_ran(pc); });
     }
-    auto done = late() ? Result<void>(Error::from_errno(ETIME, "{}", p.name)) : g.writer.write(directory, p.name, late);
-    if (!done) return log("cache: not written: " + done.error().message() + "\n"), 0;
+    auto done = late() ? Result<void>(Error::from_errno(ETIME, "{}", p.name)) : g.writer.finish();
+    if (done) done = g.file->keep();
+    if (!done) return log(fmt::format("cache: not written: {}: {}\n", p.name, done.error().message())), 0;
     log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),
                     p.name, g.made_here, bad));
     return g.writer.bytes();

@@ -72,7 +72,7 @@ private:
     };
     using PlaceOf = std::shared_ptr<Place>;
     struct Group { // of units that go into a file
-        PlaceOf place;
+        std::unique_ptr<cpu::NewUnitFile> file;
         cpu::UnitFileWriter writer;
         u32 made_here = 0;
     };
@@ -83,13 +83,13 @@ private:
     static Identity identity(const char* path);
     const PlaceOf& place_of(u64 pc);
     std::map<PlaceOf, u32> places_to_write(cpu::CodeSpace& space); // and how many units are new
-    std::map<PlaceOf, Group> groups_to_write(cpu::CodeSpace& space, const std::function<bool()>& late);
     // With descriptors that no thread of the guest sees. False: the host can't.
     bool aside(const std::function<void()>& f) const;
     Result<int> open_directory(bool make);
     void open(Place& p);
-    u64 write(Group& g, int directory, const std::function<bool()>& late); // bytes
-    bool write_all(std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
+    void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
+    u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
+    bool write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late);
     void log(const std::string& text) const {
         if (settings_.log) settings_.log(text);
     }
