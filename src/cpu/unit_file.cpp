@@ -279,8 +279,14 @@ Result<std::unique_ptr<NewUnitFile>> NewUnitFile::create(int directory, const st
     if (process::raw_syscall(SYS_getrandom, u64(&chance), sizeof chance, GRND_NONBLOCK) != i64(sizeof chance))
         return Error::from_errno(EAGAIN, "a name for {}", name);
     std::string temporary = fmt::format("{}.{:016x}.tmp", name, chance);
-    const int fd =
+    int fd =
         openat(directory, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    if (fd >= 0 && fd <= STDERR_FILENO) { // free, since the guest closed it: what we say of its end would go there
+        const int low = fd;
+        fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        close(low);
+        if (fd < 0) unlinkat(directory, temporary.c_str(), 0);
+    }
     if (fd < 0) return Error::from_errno(errno, "{}", temporary);
     return std::unique_ptr<NewUnitFile>(new NewUnitFile(directory, name, std::move(temporary), fd));
 }
