@@ -2,6 +2,7 @@
 // meanwhile. Internal to the room.
 #pragma once
 #include "cpu/cpu.hpp"
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -15,12 +16,14 @@ public:
     }
     template <class From>
     u32 fetch(u64 pc, std::span<u8> out, From&& from) {
-        if (used_ == windows_.size()) windows_.emplace_back();
-        Window& w = windows_[used_++];
+        if (used_ == windows_.size()) windows_.emplace_back(), bytes_.emplace_back();
+        Window& w = windows_[used_];
+        u8* to = bytes_[used_].data();
         w.pc = pc;
-        w.count = from(pc, std::span(w.bytes).first(std::min(out.size(), sizeof w.bytes)));
-        for (u32 n = 0; n + 1 < used_; ++n) overlay(windows_[n], w);
-        std::memcpy(out.data(), w.bytes, w.count);
+        w.count = from(pc, std::span(to, std::min<u64>(out.size(), most_bytes)));
+        put_over(pc, std::span(to, w.count)); // by those before
+        ++used_;
+        std::memcpy(out.data(), to, w.count);
         return w.count;
     }
     // Bytes that were fetched. False: not all were.
@@ -30,7 +33,7 @@ public:
             const Window& w = windows_[n];
             if (pc + found < w.pc || pc + found >= w.pc + w.count) continue;
             u64 at = pc + found - w.pc, count = std::min<u64>(w.count - at, out.size() - found);
-            std::memcpy(out.data() + found, w.bytes + at, count);
+            std::memcpy(out.data() + found, bytes_[n].data() + at, count);
             found += count;
             n = ~0u; // the rest may be in any
         }
@@ -42,21 +45,18 @@ public:
         for (u32 n = 0; n < used_; ++n) {
             const Window& w = windows_[n];
             const u64 low = std::max(w.pc, pc), high = std::min(w.pc + w.count, pc + out.size());
-            if (low < high) std::memcpy(out.data() + (low - pc), w.bytes + (low - w.pc), high - low);
+            if (low < high) std::memcpy(out.data() + (low - pc), bytes_[n].data() + (low - w.pc), high - low);
         }
     }
 
 private:
+    static constexpr u64 most_bytes = 256; // of a window
     struct Window {
         u64 pc = 0;
         u32 count = 0;
-        u8 bytes[256];
     };
-    static void overlay(const Window& from, Window& to) {
-        u64 low = std::max(from.pc, to.pc), high = std::min(from.pc + from.count, to.pc + to.count);
-        if (low < high) std::memcpy(to.bytes + (low - to.pc), from.bytes + (low - from.pc), high - low);
-    }
-    std::vector<Window> windows_;
+    std::vector<Window> windows_; // looked through often: their bytes are elsewhere
+    std::vector<std::array<u8, most_bytes>> bytes_;
     u32 used_ = 0;
 };
 

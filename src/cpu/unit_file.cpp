@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
+#include <xxhash.h>
 
 namespace mimic::cpu {
 
@@ -37,8 +38,11 @@ void probe(u32 place, u32 buckets, F f) {
         if (++n == buckets) n = 0;
 }
 Sha256Digest header_hash(const FileHeader& h) { return sha256(bytes_of(h).first(offsetof(FileHeader, own))); }
-Sha256Digest blob_hash(const Sha256Digest& key, std::span<const u8> unit) {
-    return Sha256().add(key).add(unit).digest();
+Checksum checksum(const Sha256Digest& key, std::span<const u8> unit) {
+    u64 seed;
+    std::memcpy(&seed, key.data(), sizeof seed);
+    const XXH128_hash_t h = XXH3_128bits_withSeed(unit.data(), unit.size(), seed);
+    return {h.low64, h.high64};
 }
 
 } // namespace
@@ -104,7 +108,7 @@ bool UnitFile::ran_bucket(u32 n, u32& out) const {
     return process::guarded_copy(&out, at, sizeof out) == 0 && out != 0;
 }
 
-std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Sha256Digest* hash) const {
+std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Checksum* check) const {
     const u64 offset = u64(at) * 16;
     BlobHeader h;
     if (offset > bytes_.size() || bytes_.size() - offset < sizeof h) return {};
@@ -113,8 +117,8 @@ std::span<const u8> UnitFile::blob(u32 at, UnitBytes& scratch, Sha256Digest* has
     if (scratch.size() < h.bytes / 8 + 1) scratch.resize(h.bytes / 8 + 1);
     const std::span<u8> unit(reinterpret_cast<u8*>(scratch.data()), h.bytes);
     if (process::guarded_copy(unit.data(), bytes_.data() + offset + sizeof h, h.bytes) != 0) return {};
-    if (h.hash != blob_hash(header_.key, unit)) return {};
-    if (hash) *hash = h.hash;
+    if (h.check != checksum(header_.key, unit)) return {};
+    if (check) *check = h.check;
     return unit;
 }
 
@@ -202,7 +206,7 @@ void UnitFileWriter::write_pending() {
     pending_.clear();
 }
 
-bool UnitFileWriter::add(std::span<const u8> unit, const Sha256Digest* hash) {
+bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
     if (bytes() > most_file_bytes - 2 * saved::most_bytes) return false;
@@ -211,7 +215,7 @@ bool UnitFileWriter::add(std::span<const u8> unit, const Sha256Digest* hash) {
     const u32 at = u32(bytes() / 16);
     for (const saved::Entry& e : u.entries)
         (&e == u.entries.data() ? own_ : inner_).push_back({place(u.pc_of(e)), u.head.mode, at});
-    const BlobHeader h{.hash = hash ? *hash : blob_hash(key_, unit), .bytes = unit.size()};
+    const BlobHeader h{.check = check ? *check : checksum(key_, unit), .bytes = unit.size()};
     const auto head = bytes_of(h);
     pending_.insert(pending_.end(), head.begin(), head.end());
     pending_.insert(pending_.end(), unit.begin(), unit.end());

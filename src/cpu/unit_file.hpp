@@ -2,11 +2,11 @@
 //
 // Layout (host's byte order): FileHeader; blobs at multiples of 16, each BlobHeader and a unit (cpu/saved_unit.hpp); from
 // `tables` on `buckets` of Bucket, a table with open addressing by bucket_of, and `ran_buckets` of u32, such a table of the places
-// that ran without having a unit, each one more than its distance from `start`. The header has a hash of itself, each blob one of
-// the file's key and its bytes. The tables have none: a blob says itself what it is of.
+// that ran without having a unit, each one more than its distance from `start`. The header has a hash of itself, each blob a checksum.
+// The tables have none: a blob says itself what it is of.
 //
 //   auto file = TRY(UnitFile::open(directory, name, key));
-//   std::span<const u8> unit = file.find(pc, mode, scratch);     // copied, hash compared; empty: none that is sound
+//   std::span<const u8> unit = file.find(pc, mode, scratch);     // copied, checksum compared; empty: none that is sound
 #pragma once
 #include "base/result.hpp"
 #include "base/sha256.hpp"
@@ -33,8 +33,11 @@ struct Bucket {
     u32 pc = 0; // from FileHeader::start on
     u32 at = 0; // of a blob, in 16 bytes; 0: empty
 };
+// Of a blob, against damage only, since who may write the file may write this, too: XXH3, 128 bits, with the beginning of the
+// file's key as its seed (github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
+using Checksum = std::array<u64, 2>;
 struct BlobHeader {
-    Sha256Digest hash;
+    Checksum check;
     u64 bytes = 0, unused = 0;
 };
 
@@ -55,13 +58,13 @@ public:
     std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
     // What the table says of pc.
     UnitStore::Said look(u64 pc, u32 mode) const;
-    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its hash) that
+    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its checksum) that
     // says whether to go on.
     template <class F>
     void for_each(UnitBytes& scratch, F f) const {
-        Sha256Digest hash;
+        Checksum check;
         for (u32 at : all_places())
-            if (const auto unit = blob(at, scratch, &hash); !f(unit, hash)) return;
+            if (const auto unit = blob(at, scratch, &check); !f(unit, check)) return;
     }
     // Each place of which it is only known that it ran: f(pc).
     template <class F>
@@ -74,7 +77,7 @@ public:
 private:
     UnitFile() = default;
     std::vector<u32> all_places() const;
-    std::span<const u8> blob(u32 at, UnitBytes& scratch, Sha256Digest* hash = nullptr) const;
+    std::span<const u8> blob(u32 at, UnitBytes& scratch, Checksum* check = nullptr) const;
     bool bucket(u32 n, Bucket& out) const;
     bool ran_bucket(u32 n, u32& out) const;
     u32 place_of(u64 pc, u32 mode, saved::Head& head) const; // Bucket::at and what stands there; 0: none
@@ -105,9 +108,9 @@ class UnitFileWriter {
 public:
     // `file`: an empty one. `late` says, now and then, to give up.
     UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late = {});
-    // False: there is one with its first entry already, or it is none of this file. `hash`: from a file of the same key, as it
+    // False: there is one with its first entry already, or it is none of this file. `check`: from a file of the same key, as it
     // was compared.
-    bool add(std::span<const u8> unit, const Sha256Digest* hash = nullptr);
+    bool add(std::span<const u8> unit, const Checksum* check = nullptr);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.
     static constexpr u32 most_ran = 1 << 16;
     void add_ran(u64 pc) {

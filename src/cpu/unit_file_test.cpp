@@ -169,8 +169,8 @@ TEST_F(UnitFiles, AFlippedBitGivesNoUnitOrTheRightOne) {
         }
     }
     EXPECT_EQ(refused, sizeof(FileHeader)); // any of them
-    const u64 blobs = 3 * (units[0].size() + sizeof(Sha256Digest));
-    EXPECT_GE(missing, blobs); // any byte of a unit or its hash
+    const u64 blobs = 3 * (units[0].size() + sizeof(Checksum));
+    EXPECT_GE(missing, blobs); // any byte of a unit or its checksum
 }
 
 TEST_F(UnitFiles, AnyTruncationIsRefused) {

@@ -60,7 +60,7 @@ Entry look_at(int directory, const std::string& name, bool all) {
     cpu::SavedUnit u;
     u32 sound = 0;
     if (all)
-        file->for_each(scratch, [&](std::span<const u8> unit, const Sha256Digest&) {
+        file->for_each(scratch, [&](std::span<const u8> unit, const cpu::Checksum&) {
             const bool is = !unit.empty() && cpu::parse_saved_unit(unit, u);
             sound += is, e.bad += !is;
             return true;

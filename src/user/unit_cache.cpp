@@ -374,9 +374,9 @@ u64 UnitCache::complete(const Place& p, Group& g, int directory, const std::func
     u32 bad = 0;
     if (auto now = cpu::UnitFile::open(directory, p.name, p.key)) {
         cpu::UnitBytes bytes;
-        now->for_each(bytes, [&](std::span<const u8> unit, const Sha256Digest& hash) {
+        now->for_each(bytes, [&](std::span<const u8> unit, const cpu::Checksum& check) {
             if (g.writer.bytes() >= most_file_bytes || late()) return false;
-            bad += !g.writer.add(unit, &hash) && unit.empty();
+            bad += !g.writer.add(unit, &check) && unit.empty();
             return true;
         });
         now->for_each_ran([&](u64 pc) { g.writer.add_ran(pc); });
