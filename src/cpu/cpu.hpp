@@ -29,7 +29,9 @@ class Verifier;
 struct KeptBlock;
 struct Node;
 struct Translation;
-struct UnitToSave;
+namespace saved {
+struct Head;
+}
 
 // How a page of code is watched: it was already or cannot be written; it could be written until now, so what was fetched
 // may have changed; it is not, since the host cannot or need not.
@@ -173,14 +175,16 @@ public:
     std::string verify_report() const;
     // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
     void set_breakpoint(u64 pc, bool on);
-    // Gives all units that may go to a store, with the lock held; how many were made here so far.
-    // Those at whose beginning `wanted` is true. `ran`: places of which the store had no unit and that got none.
-    void save_units(const std::function<bool(u64 low)>& wanted, const std::function<void(const UnitToSave&)>& take,
+    // All units that may go to a store, with the lock held (cpu/saved_unit.hpp). `into` says from where a unit begins where its
+    // bytes are appended (null: nowhere), `take` that they are there, and whether it was made here and is new. `ran`: places
+    // of which the store had no unit and that got none.
+    void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
+                    const std::function<void(const saved::Head& head, bool is_new)>& take,
                     const std::function<void(u64 pc)>& ran);
-    // Where each unit begins that save_units would give and that is new, but for what makes it refuse one.
+    // Where each unit begins that was made here and is new; some may be gone.
     void new_units(const std::function<void(u64 low)>& take) const;
     u64 units_made() const;
-    // What there is now is none of ours (UnitToSave::is_new).
+    // What there is now is not new.
     void units_are_saved();
     // All of the host that code depends on, as text; empty without translation.
     std::string host() const;

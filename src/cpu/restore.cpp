@@ -1,5 +1,4 @@
 // Units from a store instead of a translation, and units for it.
-#include "cpu/restore.hpp"
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include <algorithm>
@@ -227,16 +226,13 @@ bool CodeSpace::Impl::save_faults(const Translation& t, std::vector<u8>& out, sa
     return true;
 }
 
-// False: it can't be saved.
-bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
+// Appends it. False: it can't be saved, and what was appended is for nothing.
+bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>& b) {
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
-    out.is_new = t.made > older_units;
-    saved::Head& h = out.head;
+    const u64 at = b.size();
     h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
     h.guest_insns = t.guest_insns, h.whole = t.whole, h.made_from = t.made_from;
     h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.references.size());
-    std::vector<u8>& b = out.bytes;
-    b.clear();
     grow<saved::Head>(b, 1); // written last
     save_edges(t, b);
     saved::Range* ranges = grow<saved::Range>(b, h.ranges);
@@ -256,28 +252,31 @@ bool CodeSpace::Impl::save(const Translation& t, UnitToSave& out) {
     std::sort(references - h.references, references,
               [](u32 x, u32 y) { return (x & ~saved::is_record) < (y & ~saved::is_record); });
     if (!save_code(t, b, h)) return false;
-    std::memcpy(b.data(), &h, sizeof h);
+    std::memcpy(b.data() + at, &h, sizeof h);
     return true;
 }
 
 void CodeSpace::new_units(const std::function<void(u64 low)>& take) const {
-    const Impl& s = *impl_;
-    std::lock_guard lock(s.mutex);
-    for (const Region& r : s.regions)
-        for (const auto& t : r.translations)
-            if (t->made > s.older_units && t->valid) take(t->low);
+    std::lock_guard lock(impl_->mutex);
+    for (u64 low : impl_->made_at) take(low);
 }
 
-void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
-                           const std::function<void(const UnitToSave&)>& take, const std::function<void(u64 pc)>& ran) {
+void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
+                           const std::function<void(const saved::Head& head, bool is_new)>& take,
+                           const std::function<void(u64 pc)>& ran) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
     if (!s.options.store || s.guards) return;
-    UnitToSave u;
+    saved::Head head;
     for (const Region& r : s.regions)
         for (const auto& t : r.translations) {
-            if (t->made == 0 || !t->valid || !wanted(t->low)) continue;
-            if (s.save(*t, u)) take(u);
+            std::vector<u8>* to = t->made != 0 && t->valid ? into(t->low) : nullptr;
+            if (!to) continue;
+            const u64 before = to->size();
+            if (s.save(*t, head, *to))
+                take(head, t->made > s.older_units);
+            else
+                to->resize(before);
         }
     for (auto [pc, mode] : s.ran)
         if (!s.exists(mode, pc)) ran(pc);
@@ -286,6 +285,7 @@ void CodeSpace::save_units(const std::function<bool(u64 low)>& wanted,
 void CodeSpace::units_are_saved() {
     std::lock_guard lock(impl_->mutex);
     impl_->older_units = impl_->counters.units;
+    impl_->made_at.clear();
 }
 
 std::string CodeSpace::host() const {

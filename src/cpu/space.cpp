@@ -251,6 +251,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         ir::narrow(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
         place_ranges(*t);
+        std::erase_if(t->relies_on, [&](auto& r) { return r.low >= t->low && r.high <= t->high; });
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
@@ -273,6 +274,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             return Made::yes;
         }
         t->made = ++counters.units;
+        if (options.store) made_at.push_back(t->low);
         counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);

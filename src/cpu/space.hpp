@@ -10,7 +10,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
-#include "cpu/restore.hpp"
+#include "cpu/saved_unit.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
@@ -113,10 +113,11 @@ struct CodeSpace::Impl {
     jit::Analysis analysis;
     jit::Emitted emitted;
     isa::Limits limits;
-    Snapshot snapshot;   // of a unit that gets a check or may go to the store
-    ir::Unit checked;    // the unit with its check
-    std::string text;    // of host code
-    u64 older_units = 0; // Translation::made of the last one that is the parent's
+    Snapshot snapshot;        // of a unit that gets a check or may go to the store
+    ir::Unit checked;         // the unit with its check
+    std::string text;         // of host code
+    u64 older_units = 0;      // Translation::made of the last one that is the parent's or was saved
+    std::vector<u64> made_at; // with a store: Translation::low of those made since then
     // With a store: what it had no unit of when it was met. What gets none here, either, is saved as having run.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<std::pair<u64, u32>> ran; // pc, mode
@@ -253,7 +254,7 @@ struct CodeSpace::Impl {
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
     Sha256Digest hash_of(const Translation& t, const Snapshot* seen);
-    bool save(const Translation& t, UnitToSave& out);
+    bool save(const Translation& t, saved::Head& h, std::vector<u8>& b);
     bool save_code(const Translation& t, std::vector<u8>& out, saved::Head& h);
     bool save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h);
     void save_edges(const Translation& t, std::vector<u8>& out);

@@ -206,7 +206,14 @@ void UnitFileWriter::write_pending() {
     pending_.clear();
 }
 
-bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
+std::vector<u8>& UnitFileWriter::begin() {
+    if (begun_) pending_.resize(*begun_);
+    begun_ = pending_.size();
+    pending_.resize(*begun_ + sizeof(BlobHeader));
+    return pending_;
+}
+
+bool UnitFileWriter::is_taken(std::span<const u8> unit) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
     if (bytes() > most_file_bytes - 2 * saved::most_bytes) return false;
@@ -215,18 +222,35 @@ bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
     const u32 at = u32(bytes() / 16);
     for (const saved::Entry& e : u.entries)
         (&e == u.entries.data() ? own_ : inner_).push_back({place(u.pc_of(e)), u.head.mode, at});
-    const BlobHeader h{.check = check ? *check : checksum(key_, unit), .bytes = unit.size()};
-    const auto head = bytes_of(h);
-    pending_.insert(pending_.end(), head.begin(), head.end());
-    pending_.insert(pending_.end(), unit.begin(), unit.end());
-    pending_.resize((pending_.size() + 15) & ~u64{15});
-    ++units_;
-    if (pending_.size() > usual_pending - 2 * usual_blob) write_pending();
     return true;
+}
+
+bool UnitFileWriter::end(const Checksum* check) {
+    const std::span<const u8> unit = std::span(pending_).subspan(*begun_ + sizeof(BlobHeader));
+    const bool taken = is_taken(unit);
+    if (taken) {
+        const BlobHeader h{.check = check ? *check : checksum(key_, unit), .bytes = unit.size()};
+        std::memcpy(pending_.data() + *begun_, &h, sizeof h);
+        pending_.resize((pending_.size() + 15) & ~u64{15});
+        ++units_;
+    } else {
+        pending_.resize(*begun_);
+    }
+    begun_.reset();
+    if (pending_.size() > usual_pending - 2 * usual_blob) write_pending();
+    return taken;
+}
+
+bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
+    std::vector<u8>& to = begin();
+    to.insert(to.end(), unit.begin(), unit.end());
+    return end(check);
 }
 
 // Tables are two thirds full: there are as many places again that are looked for in vain.
 void UnitFileWriter::add_tables(FileHeader& h) {
+    if (begun_) pending_.resize(*begun_);
+    begun_.reset();
     auto room = [](u64 count) { return u32(std::max<u64>(count * 3 / 2, 16)); };
     h.tables = bytes();
     h.buckets = room(own_.size() + inner_.size()), h.ran_buckets = room(ran_.size());

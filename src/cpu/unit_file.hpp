@@ -10,9 +10,10 @@
 #pragma once
 #include "base/result.hpp"
 #include "base/sha256.hpp"
-#include "cpu/restore.hpp"
+#include "cpu/saved_unit.hpp"
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -111,13 +112,16 @@ public:
     // False: there is one with its first entry already, or it is none of this file. `check`: from a file of the same key, as it
     // was compared.
     bool add(std::span<const u8> unit, const Checksum* check = nullptr);
+    // The same with the unit put together in its place: begin() gives where its bytes are to be appended.
+    std::vector<u8>& begin();
+    bool end(const Checksum* check = nullptr);
     // A place that ran and has no unit; what is beyond `most_ran` is left out.
     static constexpr u32 most_ran = 1 << 16;
     void add_ran(u64 pc) {
         if (ran_.size() < most_ran && pc - start_ <= most_distance) ran_.push_back(u32(pc - start_));
     }
     u32 units() const { return units_; }
-    u64 bytes() const { return written_ + pending_.size(); }
+    u64 bytes() const { return written_ + begun_.value_or(pending_.size()); }
     // What is missing; nothing may be added any more. Fails if something could not be written.
     Result<void> finish();
 
@@ -126,6 +130,7 @@ private:
     struct Entry {
         u32 pc, mode, at; // `at` as in Bucket
     };
+    bool is_taken(std::span<const u8> unit);
     void write_pending();
     void write_at(u64 at, std::span<const u8> bytes);
     void add_tables(FileHeader& h);
@@ -137,6 +142,7 @@ private:
     int error_ = 0;
     std::vector<u8> pending_; // to be written at written_
     u64 written_ = 0;
+    std::optional<u64> begun_; // a blob without an end: where in pending_ it begins
     std::vector<Entry> own_, inner_;
     std::vector<u32> ran_;          // from start_ on
     std::unordered_set<u64> known_; // first entries

@@ -309,18 +309,22 @@ std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& spa
 // What was translated here goes into the new files.
 void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups,
                             const std::function<bool()>& late) {
-    auto wanted = [&](u64 low) { return !late() && groups.contains(place_of(low)); };
-    auto take = [&](const cpu::UnitToSave& u) {
-        auto at = groups.find(place_of(u.head.low));
-        if (at == groups.end() || u.head.high > at->first->end) return;
-        Group& g = at->second;
-        if (g.writer.bytes() < most_file_bytes) g.made_here += g.writer.add(u.bytes) && u.is_new;
+    Group* group = nullptr;
+    u64 end = 0; // of its place
+    auto into = [&](u64 low) -> std::vector<u8>* {
+        auto at = late() ? groups.end() : groups.find(place_of(low));
+        if (at == groups.end() || at->second.writer.bytes() >= most_file_bytes) return nullptr;
+        group = &at->second, end = at->first->end;
+        return &group->writer.begin();
+    };
+    auto take = [&](const cpu::saved::Head& head, bool is_new) {
+        if (head.high <= end) group->made_here += group->writer.end() && is_new;
     };
     auto ran = [&](u64 pc) { // after all units
         auto at = groups.find(place_of(pc));
         if (at != groups.end()) at->second.writer.add_ran(pc);
     };
-    space.save_units(wanted, take, ran);
+    space.save_units(into, take, ran);
     std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
 }
 
