@@ -177,7 +177,7 @@ public:
     void set_breakpoint(u64 pc, bool on);
     // All units that may go to a store, with the lock held (cpu/saved_unit.hpp). `into` says from where a unit begins where its
     // bytes are appended (null: nowhere), `take` that they are there, and whether it was made here and is new. `ran`: places
-    // of which the store had no unit and that got none.
+    // of which the store had no unit when they were met.
     void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
                     const std::function<void(const saved::Head& head, bool is_new)>& take,
                     const std::function<void(u64 pc)>& ran);

@@ -151,7 +151,7 @@ CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
         }
         if (r == Restored::yes) continue;
         if (said.has == UnitStore::Has::ran) return Stored::ran;
-        if (ran.size() < most_ran) ran.push_back({pc, mode});
+        if (ran.size() < most_ran) ran.push_back(pc);
         return Stored::nothing;
     }
 }
@@ -278,8 +278,7 @@ void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
             else
                 to->resize(before);
         }
-    for (auto [pc, mode] : s.ran)
-        if (!s.exists(mode, pc)) ran(pc);
+    for (u64 pc : s.ran) ran(pc);
 }
 
 void CodeSpace::units_are_saved() {

@@ -118,11 +118,11 @@ struct CodeSpace::Impl {
     std::string text;         // of host code
     u64 older_units = 0;      // Translation::made of the last one that is the parent's or was saved
     std::vector<u64> made_at; // with a store: Translation::low of those made since then
-    // With a store: what it had no unit of when it was met. What gets none here, either, is saved as having run.
+    // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
-    std::vector<std::pair<u64, u32>> ran; // pc, mode
-    UnitBytes stored_unit;                // the one that is taken from the store
-    std::vector<u8> hashed;               // hash_of()
+    std::vector<u64> ran;
+    UnitBytes stored_unit;  // the one that is taken from the store
+    std::vector<u8> hashed; // hash_of()
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;

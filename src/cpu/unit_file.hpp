@@ -115,7 +115,7 @@ public:
     // The same with the unit put together in its place: begin() gives where its bytes are to be appended.
     std::vector<u8>& begin();
     bool end(const Checksum* check = nullptr);
-    // A place that ran and has no unit; what is beyond `most_ran` is left out.
+    // A place that ran; kept if it has no unit in the end, and of `most_ran` places.
     static constexpr u32 most_ran = 1 << 16;
     void add_ran(u64 pc) {
         if (ran_.size() < most_ran && pc - start_ <= most_distance) ran_.push_back(u32(pc - start_));
