@@ -38,14 +38,14 @@ void probe(u32 place, u32 buckets, F f) {
         if (++n == buckets) n = 0;
 }
 Sha256Digest header_hash(const FileHeader& h) { return sha256(bytes_of(h).first(offsetof(FileHeader, own))); }
+} // namespace
+
 Checksum checksum(const Sha256Digest& key, std::span<const u8> unit) {
     u64 seed;
     std::memcpy(&seed, key.data(), sizeof seed);
     const XXH128_hash_t h = XXH3_128bits_withSeed(unit.data(), unit.size(), seed);
     return {h.low64, h.high64};
 }
-
-} // namespace
 
 // ---- reading
 

@@ -37,6 +37,7 @@ struct Bucket {
 // Of a blob, against damage only, since who may write the file may write this, too: XXH3, 128 bits, with the beginning of the
 // file's key as its seed (github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
 using Checksum = std::array<u64, 2>;
+Checksum checksum(const Sha256Digest& key, std::span<const u8> unit);
 struct BlobHeader {
     Checksum check;
     u64 bytes = 0, unused = 0;

@@ -3,8 +3,32 @@
 #include "cpu/unit_file.hpp"
 #include <cstring>
 
+namespace {
+
+using namespace mimic;
+
+// Who writes such a file can give it the right checksums: in the header, and of the blobs that the table names.
+void give_sums(cpu::FileHeader h, std::span<u8> file) {
+    for (u64 n = 0; n < h.buckets && h.tables < file.size() && n < (file.size() - h.tables) / sizeof(cpu::Bucket);
+         ++n) {
+        cpu::Bucket b;
+        cpu::BlobHeader blob;
+        std::memcpy(&b, file.data() + h.tables + n * sizeof b, sizeof b);
+        const u64 at = u64(b.at) * 16;
+        if (at < sizeof h || at > file.size() || file.size() - at < sizeof blob) continue;
+        std::memcpy(&blob, file.data() + at, sizeof blob);
+        const std::span<const u8> rest = file.subspan(at + sizeof blob);
+        if (blob.bytes > rest.size()) continue;
+        blob.check = cpu::checksum(h.key, rest.first(blob.bytes));
+        std::memcpy(file.data() + at, &blob, sizeof blob);
+    }
+    h.own = sha256({reinterpret_cast<const u8*>(&h), offsetof(cpu::FileHeader, own)});
+    std::memcpy(file.data(), &h, sizeof h);
+}
+
+} // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-    using namespace mimic;
     cpu::UnitBytes aligned(size / 8 + 1), scratch;
     std::memcpy(aligned.data(), data, size);
     const std::span<const u8> bytes(reinterpret_cast<const u8*>(aligned.data()), size);
@@ -18,14 +42,16 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     look(bytes);
     cpu::FileHeader h;
     if (size < sizeof h) return 0;
-    // Who writes such a file can give it the right hash.
     std::memcpy(&h, bytes.data(), sizeof h);
-    h.own = sha256(bytes.first(offsetof(cpu::FileHeader, own)));
-    std::memcpy(reinterpret_cast<u8*>(aligned.data()), &h, sizeof h);
+    give_sums(h, {reinterpret_cast<u8*>(aligned.data()), size});
     auto file = cpu::UnitFile::read(bytes, h.key);
     if (!file) return 0;
     u32 bad = 0;
-    for (u64 pc : {u64{0}, u64{0x1000}, u64{0x1008}}) look(file->find(pc, 1, scratch, bad));
+    for (u64 pc : {h.start, h.start + 0x800, h.start + 0x808, u64{0}, ~u64{0}}) {
+        look(file->find(pc, 1, scratch, bad));
+        file->look(pc, 1);
+    }
+    file->for_each_ran([](u64) {});
     file->for_each(scratch, [&](auto unit, auto&) { return look(unit), true; });
     return 0;
 }
