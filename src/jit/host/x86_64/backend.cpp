@@ -264,6 +264,8 @@ void X86Backend::spill_plan(Assembler& a) const {
 void X86Backend::load_plan(Assembler& a) const {
     if (features_.avx512vl) {
         a.kxnorw(first_lane, first_lane, first_lane);
+        a.kshiftlw(not_two_lanes, first_lane, 2);
+        a.kshiftlw(not_four_lanes, first_lane, 4);
         a.kshiftrw(first_lane, first_lane, 15);
     }
     for (u32 n = 0; n < guest_.slots.size(); ++n) {
@@ -357,6 +359,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     // the same, from cold code: keeps the temporaries; the record is in exit_arg
     stub(&HostArea::stub_keep);
     a.sub(rsp, 8 + 32 + 16 * vec_temps(features_));
+    if (features_.avx512vl) a.kmovw(ptr(rsp, 24, 2), checks);
     a.mov(ptr(rsp, 0), rax);
     a.mov(ptr(rsp, 8), rcx);
     a.mov(ptr(rsp, 16), rdx);
@@ -369,6 +372,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.mov(rax, ptr(rsp, 0));
     a.mov(rcx, ptr(rsp, 8));
     a.mov(rdx, ptr(rsp, 16));
+    if (features_.avx512vl) a.kmovw(checks, ptr(rsp, 24, 2));
     a.add(rsp, 8 + 32 + 16 * vec_temps(features_));
     a.ret();
 
@@ -415,6 +419,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     both(proto_.nan_f64, 0x7ff8000000000000, 0);
     both(proto_.nan_f32, 0x7fc00000, 0);
     both(proto_.box_f32, 0xffffffff00000000, 0);
+    proto_.exponents_f64 = 0x7fe0000000000000;
     for (u32 n = 0; n < 64; ++n) proto_.reversed_flags[n] = u8(ir::reversed_flags(flags_of(n, softfloat::flag::ieee)));
     for (u32 n = 0; n < 32; ++n) proto_.flags_of_reversed[n] = u8(mxcsr_of({.flags = ir::reversed_flags(n)}) & 63);
     proto_.known_flags = -1;

@@ -111,9 +111,8 @@ void Lowering::body(const ir::Block& b) {
 void Lowering::instruction(u32 n) {
     const IrInst& i = inst(n);
     locked_ = vec_locked_ = 0;
-    if (waiting_.on && !check_may_wait(n)) check_now();
     if (i.op == Op::fpflags_set && silent(n)) return use(i.a);
-    if (owing() && !tolerates(n)) settle();
+    if (indebted() && !tolerates(n)) settle();
     owed_before_ = {owed_, owed_f64_, bare_, late_};
     switch (i.op) {
     case Op::nop: return;
@@ -134,8 +133,7 @@ void Lowering::instruction(u32 n) {
     default: break;
     }
     if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
-    if (waiting_.on) check_now();
-    if (owing()) settle();
+    if (indebted()) settle();
     evaluate(n);
 }
 

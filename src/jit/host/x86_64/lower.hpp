@@ -34,7 +34,10 @@ struct Features {
     std::string text() const; // a character each
 };
 
-inline const asmjit::x86::KReg first_lane = asmjit::x86::k7; // with AVX-512: always 1
+// With AVX-512: a bit of checks is set while every result that was looked at since it was begun is good in that lane; the
+// others are constant, one lane and the opposites of two and of four.
+inline const asmjit::x86::KReg checks = asmjit::x86::k2, first_lane = asmjit::x86::k7, not_two_lanes = asmjit::x86::k5,
+                               not_four_lanes = asmjit::x86::k6;
 
 // rbp points this far into the state block, so that short displacements reach the first 256 bytes of slots.
 // It is odd: see test_poll.
@@ -58,12 +61,13 @@ inline constexpr u32 mxcsr_ieee = 0x3d, mxcsr_denormal = 2, mxcsr_masks = 0x1f80
 // traps are armed seldom.
 inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16;
 // Offsets in the host area, which follows the guest's slots in the state block.
-inline constexpr u32 most_kept = 8; // operations that wait for one test of their results
+inline constexpr u32 most_kept = 12; // operations that wait for one test of their results
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_slow, stub_leave;
     u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
+    u64 exponents_f64;                            // the exponent's bits but the last
     u8 reversed_flags[64], flags_of_reversed[32]; // MXCSR's flags as Op::fpflags reversed has them, and back
     // The sticky flags as Op::fpflags reversed gives them, while those that are clear trap when they are raised; -1: not
     // known, and nothing traps. How many reads do not arm the traps, and how many shall not after the next one.
@@ -342,28 +346,35 @@ private:
         u32 record = 0, count = 0;
         Source from[3];
         i8 reg = -1; // where the result is; -1: overwritten
-        bool f64 = false;
+        u8 bytes = 4;
     };
     static u32 bit(u32 reg) { return 1u << reg; }
     void forget_owed();
     bool tolerates(u32 n) const; // may n be emitted while registers owe?
     bool clean(ValueId v) const;
     bool is_number(ValueId v) const;
+    bool are_numbers(ValueId v, bool f64) const;
+    bool indebted() const { return owing() | checked_; }
     u32 owing() const { return owed_ | bare_; }
     void settle_nans();
     std::vector<Kept> last_kept() const;
     bool rounds_late(u32 n) const;
+    void begin_group(u32 lanes);
     void check_smallest(Xmm r, bool f64);
+    void join_check(bool f64, Xmm a, const asmjit::Operand& b, u32 relation);
+    void join_smallest(Xmm r, bool f64);
+    i32 idle_temp() const;
     void jump_if_smallest(Xmm r, Xmm t, bool f64, Label to);
     static constexpr u64 smallest_f64 = u64{1} << 52, smallest_f32 = 1 << 23; // normal
     void settle();
     u32 roots() const;
     void compare_numbers(u32 x, u32 y, bool f64);
+    void test_numbers(u32 regs, u32 f64, Label fix);
     void redo(const std::vector<Kept>& kept);
     void make_canonical(u32 regs, u32 f64, u32 boxed);
     void redefined(u32 reg); // it gets another value: called before that is emitted
     u32 owed_sources(u32 n) const;
-    void owe(u32 reg, bool f64, u32 sources);
+    void owe(u32 n, u32 reg, u32 sources);
     void keep(u32 n);
     bool may_be_late(ValueId v) const;
     bool waits_in_temp(ValueId v) const;
@@ -403,6 +414,9 @@ private:
 
     bool owes(ValueId v) const { return place_[v].vec >= 0 && (owing() >> place_[v].vec & 1); }
     u32 owed_ = 0, owed_f64_ = 0; // registers whose value may be such a NaN; those of 64 bits
+    u32 owed_lanes_ = 0;          // those with one in any lane
+    u32 group_ = 0;               // lanes of the results that owe, which are alike: 1 (scalars), 2 or 4
+    bool checked_ = false;        // register `checks` speaks of a kept operation's result
     u32 bare_ = 0;                // registers that want ones in bits 32 to 63
     u32 in_kept_ = 0;             // registers that kept operations read
     u32 guards_ = 0;              // registers that no NaN may leave untested, for the sticky flags of kept operations
@@ -487,6 +501,8 @@ private:
     bool vector_fp_binary(u32 n);
     bool vector_fp_unary(u32 n);
     bool vector_fma(u32 n);
+    bool in_group(u32 n) const;
+    void lanes_result(u32 n, Pair op, Xmm a, Xmm b);
     bool vector_fp_compare(u32 n);
     bool vector_fp_widen(u32 n);
     bool vector_fp_narrow(u32 n);
@@ -504,19 +520,6 @@ private:
     Label redo(const Operands& o, Xmm out, Label back);
     void jump_if_nan(Xmm a, Xmm b, Xmm t, bool f64, Label to); // a or b has a NaN in a lane
     void jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to);
-    // A check for NaNs that waits to be made together with the next operation's. Until then nothing may use the result,
-    // and the operands stay where they are.
-    struct Waiting {
-        bool on = false, f64 = false;
-        Operands operands;
-        Xmm result;
-        u32 inst = 0, regs = 0; // bit per register of result and operands
-    };
-    void check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f64);
-    void join_check(u32 n, bool f64, bool able);
-    bool check_may_wait(u32 n) const; // n leaves the waiting check's registers alone, or joins it
-    void check_now();
-    Waiting waiting_;
     Xmm both_halves(Xmm a, Type t);
 
     // lower_call.cpp

@@ -238,13 +238,18 @@ void Lowering::widen_scalar(u32 n) {
 template <class Emit>
 void Lowering::fp_result(u32 n, Emit&& emit) {
     const IrInst& i = inst(n);
+    const bool lanes = i.type == Type::v128, f64 = lanes ? i.lane == ir::Lane::f64 : i.type == Type::f64;
     // Of three NaNs another might win; with a NaN added to infinity times zero, the flags differ.
-    const bool watched = nan_rules_ != NanRules::host || i.op == Op::fma;
-    const bool keeps = watched && (nan_rules_ != NanRules::canonical || i.op == Op::fma);
+    const bool watched = nan_rules_ != NanRules::host || i.op == Op::fma || i.op == Op::vtern;
+    const bool keeps = watched && (nan_rules_ != NanRules::canonical || i.op == Op::fma || lanes);
+    if (watched)
+        begin_group(!lanes ? 1 : f64 ? 2 : 4);
+    else if (owed_sources(n))
+        settle_nans(); // nobody would compute this again
     if (keeps) keep(n);
     const u32 sources = owed_sources(n);
     const ValueId operands[3] = {i.a, i.b, i.c};
-    for (u32 k = 0; k < ir::info(i.op).operands; ++k) use(operands[k]);
+    for (u32 k = 0; k < ir::info(i.op).operands && operands[k] != none; ++k) use(operands[k]);
     consumed_ = sources;
     pending_ = keeps;
     Xmm r = def_vec(n);
@@ -254,8 +259,8 @@ void Lowering::fp_result(u32 n, Emit&& emit) {
     if (i.type == Type::f64) known_[r.id()].clear = std::max<u8>(known_[r.id()].clear, 64); // an operand may be shorter
     if (i.type != Type::f32) known_[r.id()].boxed = false; // a box that was read as a NaN: another NaN may replace it
     if (keeps) kept_.back().reg = i8(r.id());
-    if (watched) owe(r.id(), i.type == Type::f64, sources);
-    if (keeps && rounds_late(n)) check_smallest(r, i.type == Type::f64);
+    if (watched) owe(n, r.id(), sources);
+    if (keeps && rounds_late(n)) lanes ? join_smallest(r, f64) : check_smallest(r, f64);
 }
 
 // May result n be tiny before it is rounded and not behind that, where the guest looks at it before (IEEE 754-2008, 7.5) and
@@ -269,17 +274,17 @@ bool Lowering::rounds_late(u32 n) const {
            (i.op == Op::fmul || i.op == Op::fdiv || i.op == Op::fma || narrows || lanes);
 }
 
-// Such a result is the least normal number: the operation again, by the interpreter's body, which tells. In line a part of the
-// fraction is looked at, which is zero for few.
+// Such a result is the least normal number: the operation again, by the interpreter's body, which tells. In line the exponent is
+// looked at, which is that small for few but zero. (Joined in the mask as those of lanes are, matmul takes a third more.)
 void Lowering::check_smallest(Xmm r, bool f64) {
     Gp bits = temp();
     Label round = a_.newLabel(), back = a_.newLabel();
     if (f64) {
         f_.avx ? a_.vmovq(bits, r) : a_.movq(bits, r);
-        a_.test(bits.r32(), bits.r32());
+        a_.test(state(at_.host(offsetof(HostArea, exponents_f64)), 8), bits);
     } else {
         f_.avx ? a_.vmovd(bits.r32(), r) : a_.movd(bits.r32(), r);
-        a_.test(bits.r32(), u32(smallest_f32 - 1));
+        a_.test(bits.r32(), 0x7f00'0000); // but the last bit
     }
     a_.jz(round);
     a_.bind(back);
@@ -352,12 +357,20 @@ bool Lowering::clears(u32 n, Known above) const {
            above.clear > (inst(n).type == Type::f64 ? 64 : 32);
 }
 
-// r = a * b + c in whatever form needs no copy.
+void Lowering::lanes_result(u32 n, Pair op, Xmm a, Xmm b) {
+    fp_result(n, [&](Xmm r) -> Known {
+        v_op(op, r, a, b);
+        return {};
+    });
+}
+
+// r = a * b + c in whatever form needs no copy, of scalars or of all lanes.
 void Lowering::fused(u32 n, FpArg arg) {
     const IrInst& i = inst(n);
-    const bool d = i.type == Type::f64;
+    const bool wide = i.type == Type::v128, d = wide ? i.lane == ir::Lane::f64 : i.type == Type::f64;
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     Known of_a = known_[a.id()], of_b = known_[b.id()], of_c = known_[c.id()];
+    if (wide) of_a = of_b = of_c = {};
     constexpr u32 table[2][2][2][2] = {
         {{{X::kIdVfmadd213ss, X::kIdVfmadd213sd}, {X::kIdVfmsub213ss, X::kIdVfmsub213sd}},
          {{X::kIdVfnmadd213ss, X::kIdVfnmadd213sd}, {X::kIdVfnmsub213ss, X::kIdVfnmsub213sd}}},
@@ -368,11 +381,11 @@ void Lowering::fused(u32 n, FpArg arg) {
          {{X::kIdVfnmadd213ps, X::kIdVfnmadd213pd}, {X::kIdVfnmsub213ps, X::kIdVfnmsub213pd}}},
         {{{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
          {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}}};
-    const bool zeros = nan_rules_ == NanRules::guest && clears(n, {});
+    const bool zeros = !wide && nan_rules_ == NanRules::guest && clears(n, {});
     fp_result(n, [&](Xmm r) {
         auto emit = [&](bool onto_addend, Xmm x, Xmm y) {
             if (zeros) a_.k(first_lane).z();
-            a_.emit((zeros ? packed : table)[onto_addend][arg.neg_product][arg.neg_addend][d], r, x, y);
+            a_.emit((zeros || wide ? packed : table)[onto_addend][arg.neg_product][arg.neg_addend][d], r, x, y);
             if (zeros) of_a.clear = of_b.clear = of_c.clear = d ? 64 : 32;
         };
         if (r.id() == a.id() && r.id() != c.id()) return emit(false, b, c), of_a;

@@ -7,6 +7,8 @@
 // whose sticky flags differ), the operations are kept and computed again by the interpreter's bodies, in order; an
 // operand that is overwritten is copied first. A loaded one that is overwritten soon stays in a temporary instead, and its
 // slot's register has an old value meanwhile: what may fault in between says so in Emitted::Fault.
+//
+// With AVX-512 lanes wait like scalars, and what is asked of their results is joined in a mask register, which is tested once.
 #include "jit/host/x86_64/backend.hpp"
 #include "jit/host/x86_64/lower.hpp"
 
@@ -25,7 +27,9 @@ void each_bit(u32 bits, F&& f) {
 } // namespace
 
 void Lowering::forget_owed() {
-    owed_ = owed_f64_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = asked_ = settled_ = late_ = 0;
+    owed_ = owed_f64_ = owed_lanes_ = bare_ = in_kept_ = lost_ = guards_ = consumed_ = asked_ = settled_ = late_ = 0;
+    group_ = 0;
+    checked_ = false;
     kept_.clear();
     std::fill(std::begin(known_), std::end(known_), Known{});
 }
@@ -37,7 +41,16 @@ bool Lowering::is_number(ValueId v) const {
     if (v == none || place_[v].vec < 0) return true;
     const u32 r = u32(place_[v].vec);
     const bool f64 = type(v) == Type::f64;
+    if (owed_lanes_ >> r & 1) return false;
     return !(bare_ >> r & 1 && type(v) != Type::f32) && !(owed_ >> r & 1 && (owed_f64_ >> r & 1) != f64);
+}
+
+// The same of a vector's lanes.
+bool Lowering::are_numbers(ValueId v, bool f64) const {
+    if (v == none || place_[v].vec < 0) return true;
+    const u32 r = u32(place_[v].vec);
+    const bool owes_alike = owed_lanes_ >> r & 1 && (owed_f64_ >> r & 1) == f64;
+    return type(v) == Type::v128 && !(bare_ >> r & 1) && (!(owed_ >> r & 1) || owes_alike);
 }
 
 // Does v, or what is computed at its use, show nothing that a register owes?
@@ -89,6 +102,13 @@ bool Lowering::tolerates(u32 n) const {
     case Op::flags_fcmp:
     case Op::fround:
     case Op::fcvt: return is_number(i.a) && is_number(i.b) && (i.op != Op::fma || is_number(i.c));
+    case Op::vbin:
+    case Op::vtern:
+    case Op::vcmp: {
+        const bool f64 = i.lane == ir::Lane::f64;
+        if (!in_group(n) && !(i.op == Op::vcmp && (f64 || i.lane == ir::Lane::f32))) break;
+        return are_numbers(i.a, f64) && are_numbers(i.b, f64) && (i.op != Op::vtern || are_numbers(i.c, f64));
+    }
     case Op::ftos:
     case Op::ftou: return is_number(i.a);
     case Op::fbox: return true; // box sees to it
@@ -144,7 +164,7 @@ void Lowering::redefined(u32 reg) {
             cover_[r] = cover_[reg] == i8(r) ? i8(-1) : cover_[reg];
             lost_ |= bit(r);
         });
-    owed_ &= ~b, owed_f64_ &= ~b, bare_ &= ~b;
+    owed_ &= ~b, owed_f64_ &= ~b, owed_lanes_ &= ~b, bare_ &= ~b;
     if (!(consumed_ & b)) guards_ &= ~b;
     asked_ &= ~b, settled_ &= ~b;
     known_[reg] = {};
@@ -160,6 +180,7 @@ void Lowering::move_owed(u32 from, u32 to) {
     if (!(owed_ & b)) return;
     owed_ = (owed_ & ~b) | bit(to);
     if (owed_f64_ & b) owed_f64_ = (owed_f64_ & ~b) | bit(to);
+    if (owed_lanes_ & b) owed_lanes_ = (owed_lanes_ & ~b) | bit(to);
     if (guards_ & b) guards_ = (guards_ & ~b) | bit(to);
     cover_[to] = cover_[from];
     each_bit(owed_, [&](u32 r) {
@@ -177,15 +198,26 @@ u32 Lowering::owed_sources(u32 n) const {
     return regs & owed_;
 }
 
-// The result in reg may be a NaN that is not the guest's; `sources` owed when it was computed from them.
-void Lowering::owe(u32 reg, bool f64, u32 sources) {
+// Results that owe together are of one shape, so that one test of a mask tells of all.
+void Lowering::begin_group(u32 lanes) {
+    if (group_ != lanes && (owed_ || checked_)) settle_nans();
+    group_ = lanes;
+}
+
+// Operation n's result in reg may be a NaN that is not the guest's; `sources` owed when it was computed from them.
+void Lowering::owe(u32 n, u32 reg, u32 sources) {
+    const IrInst& i = inst(n);
+    const bool lanes = i.type == Type::v128, f64 = lanes ? i.lane == ir::Lane::f64 : i.type == Type::f64;
     const u32 b = bit(reg);
     owed_ |= b;
     owed_f64_ = f64 ? owed_f64_ | b : owed_f64_ & ~b;
+    owed_lanes_ = lanes ? owed_lanes_ | b : owed_lanes_ & ~b;
     cover_[reg] = -1;
     each_bit(sources & owed_ & ~b, [&](u32 r) { cover_[r] = i8(reg); });
     if (sources & b) each_bit(lost_ & owed_, [&](u32 r) { cover_[r] = i8(reg); });
-    if (!kept_.empty() && kept_.back().reg == i8(reg) && nan_rules_ == NanRules::canonical) guards_ |= b;
+    // Infinity times zero and a NaN: the host raises nothing, and if all that reads the result asks whether it is one, or
+    // nothing does, it is not tested for anybody else's sake.
+    if (nan_rules_ != NanRules::host && (i.op == Op::fma || i.op == Op::vtern)) guards_ |= b;
 }
 
 // Operation n is about to be emitted, its operands in registers: what it takes to compute it again.
@@ -196,7 +228,7 @@ void Lowering::keep(u32 n) {
         for (u32 r = 0; r < vec_temps(f_); ++r) count += !vec_count_[r] && !((vec_locked_ | in_kept_) >> r & 1);
         return count;
     };
-    if (!owed_ || kept_.size() == most_kept || free() < 2) settle_nans();
+    if ((!owed_ && !checked_) || kept_.size() == most_kept || free() < 2) settle_nans();
     if (free() < 2) { // fewer when all operands are in temporaries, and then fewer are wanted
         const u32 locked = vec_locked_;
         for (u32 k = 0; k < 2 && room(1); ++k) vec_temp();
@@ -205,7 +237,7 @@ void Lowering::keep(u32 n) {
     Kept k;
     Type types[3] = {};
     const ValueId values[3] = {i.a, i.b, i.c};
-    for (u32 o = 0; o < ir::info(i.op).operands; ++o) {
+    for (u32 o = 0; o < ir::info(i.op).operands && values[o] != none; ++o) {
         const i8 r = place_[values[o]].vec;
         types[o] = type(values[o]);
         k.from[o].reg = r;
@@ -215,7 +247,7 @@ void Lowering::keep(u32 n) {
         k.count = o + 1;
     }
     k.record = records_->operation(*unit_, i, types);
-    k.f64 = type(n) == Type::f64;
+    k.bytes = u8(ir::size_of(type(n)));
     kept_.push_back(k);
 }
 
@@ -280,8 +312,10 @@ void Lowering::redo(const std::vector<Kept>& kept) {
         if (kept[m].reg < 0) continue;
         const Xmm r = xmm(u32(kept[m].reg));
         Mem from = redone(m); // zeros above
-        from.setSize(kept[m].f64 ? 8 : 4);
-        if (kept[m].f64)
+        from.setSize(kept[m].bytes);
+        if (kept[m].bytes == 16)
+            a_.emit(store, r, from);
+        else if (kept[m].bytes == 8)
             f_.avx ? a_.vmovq(r, from) : a_.movq(r, from);
         else
             f_.avx ? a_.vmovd(r, from) : a_.movd(r, from);
@@ -342,9 +376,63 @@ void Lowering::make_canonical(u32 regs, u32 f64, u32 boxed) {
     });
 }
 
+// A temporary that can be had without a word.
+i32 Lowering::idle_temp() const {
+    for (u32 r = 0; r < vec_temps(f_); ++r)
+        if (!vec_count_[r] && !((vec_locked_ | in_kept_ | owed_) >> r & 1) && !late_register(late_, r)) return i32(r);
+    return -1;
+}
+
+// Lanes stay good in which a is to b as the predicate of a comparison says: of numbers, or of integers of their width.
+void Lowering::join_check(bool f64, Xmm a, const asmjit::Operand& b, u32 relation) {
+    constexpr u32 ordered = 7;
+    if (checked_) a_.k(checks);
+    if (relation != ordered)
+        a_.emit(f64 ? X::kIdVpcmpq : X::kIdVpcmpd, checks, a, b, asmjit::imm(relation));
+    else
+        a_.emit(f64 ? X::kIdVcmppd : X::kIdVcmpps, checks, a, b, asmjit::imm(relation));
+    checked_ = true;
+}
+
+// See rounds_late: the result is good unless it is the least normal number, of either sign.
+void Lowering::join_smallest(Xmm r, bool f64) {
+    constexpr u32 differs = 4;
+    const u64 least = f64 ? smallest_f64 : smallest_f32;
+    const u32 L = f64 ? 3 : 2;
+    if (const i32 t = idle_temp(); t >= 0) {
+        redefined(u32(t));
+        a_.emit(f64 ? X::kIdVpaddq : X::kIdVpaddd, xmm(u32(t)), r, r); // without the sign
+        return join_check(f64, xmm(u32(t)), lanes(L, 2 * least), differs);
+    }
+    join_check(f64, r, lanes(L, least), differs);
+    join_check(f64, r, lanes(L, least | u64{1} << (f64 ? 63 : 31)), differs);
+}
+
+// Goes to `fix` when one of the registers has a NaN, or a result that was looked at is not good.
+void Lowering::test_numbers(u32 regs, u32 f64, Label fix) {
+    constexpr u32 ordered = 7;
+    for (u32 wide : {regs & f64, regs & ~f64})
+        while (wide) {
+            const u32 x = u32(std::countr_zero(wide));
+            wide &= wide - 1;
+            const u32 y = wide ? u32(std::countr_zero(wide)) : x;
+            wide &= wide - 1;
+            if (group_ > 1) {
+                join_check(f64 >> x & 1, xmm(x), xmm(y), ordered);
+                continue;
+            }
+            compare_numbers(x, y, f64 >> x & 1);
+            a_.jp(fix);
+        }
+    if (!checked_) return;
+    checked_ = false;
+    a_.kortestb(checks, group_ == 2 ? not_two_lanes : not_four_lanes);
+    a_.jnc(fix);
+}
+
 // Tests whether any owed register has a NaN, and repairs all when one has.
 void Lowering::settle_nans() {
-    const u32 all = owed_, f64 = owed_f64_, tested = roots();
+    const u32 all = owed_, f64 = owed_f64_, wide = owed_lanes_, tested = roots();
     std::vector<Kept> kept = std::move(kept_);
     kept_.clear();
     if (pending_) {
@@ -354,33 +442,25 @@ void Lowering::settle_nans() {
             if (last.from[o].kept >= 0) last.from[o] = {kept[u32(last.from[o].kept)].reg, -1};
         kept_.push_back(last);
     }
-    settled_f64_ = (settled_f64_ & ~all) | f64;
-    settled_ |= all;
-    owed_ = owed_f64_ = in_kept_ = guards_ = 0;
+    settled_f64_ = (settled_f64_ & ~all) | (f64 & ~wide);
+    settled_ |= all & ~wide;
+    owed_ = owed_f64_ = owed_lanes_ = in_kept_ = guards_ = 0;
     for (const Kept& k : kept_)
         for (u32 o = 0; o < k.count; ++o)
             if (k.from[o].reg >= 0) in_kept_ |= bit(u32(k.from[o].reg));
-    if (!tested) return;
+    if (!tested && !checked_) return;
     u32 boxed = 0, redone = 0;
     each_bit(all, [&](u32 r) { boxed |= known_[r].boxed ? bit(r) : 0; });
     for (const Kept& k : kept) redone |= k.reg >= 0 ? bit(u32(k.reg)) : 0;
     Label fix = a_.newLabel(), back = a_.newLabel();
-    for (u32 wide : {tested & f64, tested & ~f64})
-        while (wide) {
-            const u32 x = u32(std::countr_zero(wide));
-            wide &= wide - 1;
-            const u32 y = wide ? u32(std::countr_zero(wide)) : x;
-            wide &= wide - 1;
-            compare_numbers(x, y, f64 >> x & 1);
-            a_.jp(fix);
-        }
+    test_numbers(tested, f64, fix);
     a_.bind(back);
     cold(fix, [=, this, kept = std::move(kept)] {
         redo(kept);
         // what was computed again has zeros above, which may want ones
         const Mem ones = state(at_.host(offsetof(HostArea, box_f32)), 16);
         each_bit(redone & boxed, [&](u32 r) { v_op({X::kIdOrps, X::kIdVorps}, xmm(r), xmm(r), ones); });
-        if (nan_rules_ == NanRules::canonical) make_canonical(all & ~redone, f64, boxed);
+        if (nan_rules_ == NanRules::canonical) make_canonical(all & ~(redone | wide), f64, boxed);
         a_.jmp(back);
     });
 }

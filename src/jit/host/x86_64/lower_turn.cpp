@@ -78,6 +78,7 @@ bool Lowering::holds(const Steady& s) const {
 void Lowering::resume(const Steady& s) {
     forget_owed();
     owed_ = s.owed, owed_f64_ = s.owed_f64, bare_ = s.bare;
+    group_ = 1; // what was kept, lanes among it, has been settled
     std::copy(std::begin(s.known), std::end(s.known), std::begin(known_));
     std::fill(std::begin(cover_), std::end(cover_), i8(-1));
 }

@@ -57,6 +57,12 @@ constexpr FpRow fp_rows[] = {
 };
 #undef MIMIC_IDS
 
+const FpRow* row_of(VBin kind) {
+    for (const FpRow& r : fp_rows)
+        if (r.kind == kind) return &r;
+    return nullptr;
+}
+
 } // namespace
 
 bool Lowering::vector_fp(u32 n) {
@@ -137,104 +143,15 @@ void Lowering::jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to) {
 // Has a lane the least normal number, of either sign? t becomes something else, where there are no masks.
 void Lowering::jump_if_smallest(Xmm r, Xmm t, bool f64, Label to) {
     const u64 least = f64 ? smallest_f64 : smallest_f32, sign = u64{1} << (f64 ? 63 : 31);
-    if (f_.avx512vl) { // few have no fraction
-        Label round = a_.newLabel(), back = a_.newLabel();
-        a_.emit(f64 ? X::kIdVptestnmq : X::kIdVptestnmd, k1, r, lanes(f64 ? 3 : 2, least - 1));
-        a_.kortestb(k1, k1);
-        a_.jnz(round);
-        a_.bind(back);
-        const Mem either[] = {lanes(f64 ? 3 : 2, least), lanes(f64 ? 3 : 2, least | sign)};
-        cold(round, [=, this] {
-            for (const Mem& m : either) {
-                a_.emit(f64 ? X::kIdVpcmpeqq : X::kIdVpcmpeqd, k1, r, m);
-                a_.kortestb(k1, k1);
-                a_.jnz(to);
-            }
-            a_.jmp(back);
-        });
+    if (f_.avx512vl) {
+        a_.emit(f64 ? X::kIdVpcmpeqq : X::kIdVpcmpeqd, k1, r, lanes(f64 ? 3 : 2, least));
+        a_.emit(f64 ? X::kIdVpcmpeqq : X::kIdVpcmpeqd, k3, r, lanes(f64 ? 3 : 2, least | sign));
+        a_.kortestb(k1, k3);
+        a_.jnz(to);
         return;
     }
     v_op({X::kIdAndps, X::kIdVandps}, t, r, lanes(f64 ? 3 : 2, ~u64{0} >> (f64 ? 1 : 33)));
     jump_if_lane(t, t, f64 ? 3 : 2, least, to);
-}
-
-// ---- checks that wait: one comparison tells whether either of two results has a NaN. With AVX-512, which needs no
-// temporary for it.
-
-void Lowering::check_now() {
-    waiting_.on = false;
-    Label back = a_.newLabel();
-    const Xmm r = waiting_.result;
-    jump_if_nan(r, r, r, waiting_.f64, redo(waiting_.operands, r, back));
-    a_.bind(back);
-}
-
-bool Lowering::check_may_wait(u32 n) const {
-    const IrInst& i = inst(n);
-    switch (i.op) {
-    case Op::nop:
-    case Op::insn:
-    case Op::constant: return true;
-    case Op::get: { // no code: the value stands in its slot's register or home
-        const ir::SlotArg s = ir::SlotArg::from(i.imm);
-        if (plan_.vec[s.slot] >= 0) return in_vec(i.type) && s.offset == 0;
-        return plan_.gpr[s.slot] < 0 && in_vec(i.type);
-    }
-    case Op::put: { // no code: the result was computed in the slot's register
-        const ir::SlotArg s = ir::SlotArg::from(i.imm);
-        return i.a == waiting_.inst && s.offset == 0 && i.type == Type::v128 &&
-               plan_.vec[s.slot] == i8(waiting_.result.id()) && place_[i.a].vec == plan_.vec[s.slot];
-    }
-    default: return (i.op == Op::vbin || i.op == Op::vtern) && ir::is_fp_operation(i); // join_check looks closer
-    }
-}
-
-// Before operation n: the waiting check is made, or its registers are kept for one check after n. `able`: n is of a shape
-// that can join.
-void Lowering::join_check(u32 n, bool f64, bool able) {
-    if (!waiting_.on) return;
-    const IrInst& i = inst(n);
-    const i32 slot = an_->value[n].target;
-    const i8 target = slot >= 0 ? plan_.vec[u32(slot)] : i8(-1);
-    able = able && f64 == waiting_.f64 && (target < 0 || !(waiting_.regs >> target & 1));
-    // its addend is copied before the check
-    if (i.op == Op::vtern) able = able && place_[i.c].vec != i8(waiting_.result.id());
-    vec_locked_ |= waiting_.regs & ((1u << vec_temps(f_)) - 1);
-    u32 loads = 0;
-    const ValueId operands[3] = {i.a, i.b, i.op == Op::vtern ? i.c : i.a};
-    for (ValueId v : operands) {
-        if (i32 r = place_[v].vec; r < 0)
-            ++loads;
-        else if (r < i32(vec_temps(f_)))
-            vec_locked_ |= 1u << r;
-    }
-    if (able && room(loads + 1)) return;
-    vec_locked_ = 0;
-    check_now();
-}
-
-// The result is in r and goes to out, unless it has a NaN.
-void Lowering::check_nan(u32 n, const Operands& o, Xmm out, Xmm r, Xmm t, bool f64) {
-    Label back = a_.newLabel();
-    if (waiting_.on) {
-        const Waiting first = waiting_;
-        waiting_.on = false;
-        Label both = a_.newLabel();
-        cold(both, [=, this] { // in order: the first may be the second's operand
-            redo_body(first.operands, first.result);
-            redo_body(o, out);
-            a_.jmp(back);
-        });
-        jump_if_nan(first.result, r, r, f64, both);
-    } else if (f_.avx512vl && out.id() == r.id() && inst(n).type == Type::v128) {
-        waiting_ = {.on = true, .f64 = f64, .operands = o, .result = r, .inst = n, .regs = 1u << r.id()};
-        for (u32 k = 0; k < o.count; ++k) waiting_.regs |= 1u << o.regs[k].id();
-        return;
-    } else {
-        jump_if_nan(r, r, t, f64, redo(o, out, back));
-    }
-    v_move(out, r);
-    a_.bind(back);
 }
 
 // A 64-bit vector in both halves; a temporary changes in place, its upper half being nobody's.
@@ -248,19 +165,25 @@ Xmm Lowering::both_halves(Xmm a, Type t) {
 
 // ---- arithmetic
 
+// Does n's result wait for its checks as scalars' do? See lower_owed.cpp.
+bool Lowering::in_group(u32 n) const {
+    const IrInst& i = inst(n);
+    const bool fp = i.lane == Lane::f32 || i.lane == Lane::f64;
+    if (!f_.avx512vl || i.type != Type::v128 || !fp || FpArg::from(i.imm).round != Round::dynamic) return false;
+    const FpRow* row = i.op == Op::vbin && i.c == none ? row_of(VBin(i.sub)) : nullptr;
+    return i.op == Op::vtern ? f_.fma && ir::is_fp_operation(i) : row && row->shape == Shape::plain && !row->pairs;
+}
+
 bool Lowering::vector_fp_binary(u32 n) {
     const IrInst& i = inst(n);
     const bool d = i.lane == Lane::f64;
     if (FpArg::from(i.imm).round != Round::dynamic || i.c != none) return false;
-    const FpRow* row = nullptr;
-    for (const FpRow& r : fp_rows)
-        if (r.kind == VBin(i.sub)) row = &r;
+    const FpRow* row = row_of(VBin(i.sub));
     if (!row || (row->pairs && d && i.type == Type::v64)) return false;
     const Pair op{row->sse[d], row->avx[d]};
     const bool extreme = row->shape == Shape::minimum || row->shape == Shape::maximum;
-    const bool joins = row->shape == Shape::plain && !row->pairs && i.type == Type::v128;
-    join_check(n, d, joins);
     Xmm a = vec(i.a), b = vec(i.b);
+    if (in_group(n)) return lanes_result(n, op, a, b), true;
     const u32 copies = row->pairs            ? 2
                        : i.type == Type::v64 ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_))
                                              : 0;
@@ -288,7 +211,6 @@ bool Lowering::vector_fp_binary(u32 n) {
             jump_if_smallest(r, f_.avx512vl ? r : vec_temp(), d, redo(o, r, rounded));
             a_.bind(rounded);
         }
-        if (nan_rules_ != NanRules::host && joins) return check_nan(n, o, out, r, t, d), true;
         if (nan_rules_ != NanRules::host) jump_if_nan(r, r, t, d, redo(o, out, back));
         if (row->shape == Shape::absolute)
             v_op({X::kIdAndps, X::kIdVandps}, out, r, lanes(d ? 3 : 2, ~u64{0} >> (d ? 1 : 33)));
@@ -310,15 +232,16 @@ bool Lowering::vector_fp_binary(u32 n) {
 
 bool Lowering::vector_fma(u32 n) {
     const IrInst& i = inst(n);
-    const FpArg arg = FpArg::from(i.imm);
+    FpArg arg = FpArg::from(i.imm);
     const bool d = i.lane == Lane::f64, minus = (VTern(i.sub) == VTern::fmls) != arg.neg_product;
     if (!f_.fma || arg.round != Round::dynamic) return false;
+    arg.neg_product = minus;
+    if (in_group(n)) return fused(n, arg), true;
     constexpr u32 table[2][2][2] = {
         {{X::kIdVfmadd231ps, X::kIdVfmadd231pd}, {X::kIdVfmsub231ps, X::kIdVfmsub231pd}},
         {{X::kIdVfnmadd231ps, X::kIdVfnmadd231pd}, {X::kIdVfnmsub231ps, X::kIdVfnmsub231pd}}};
     const u32 id = table[minus][arg.neg_addend][d];
     const bool half = i.type == Type::v64;
-    join_check(n, d, !half);
     Xmm a = vec(i.a), b = vec(i.b), c = vec(i.c);
     const u32 copies = half ? u32(a.id() >= vec_temps(f_)) + u32(b.id() >= vec_temps(f_)) : 0;
     const bool late = rounds_late(n);
@@ -340,7 +263,10 @@ bool Lowering::vector_fma(u32 n) {
         jump_if_smallest(r, absolute, d, redo(o, r, rounded));
         a_.bind(rounded);
     }
-    check_nan(n, o, out, r, t, d); // whatever the rules: of three NaNs another might win
+    Label back = a_.newLabel();
+    jump_if_nan(r, r, t, d, redo(o, out, back)); // whatever the rules: of three NaNs another might win
+    v_move(out, r);
+    a_.bind(back);
     return true;
 }
 
@@ -384,7 +310,7 @@ bool Lowering::vector_fp_unary(u32 n) {
         Xmm integral = x;
         if (fixed) v_one(round_op, integral = r, x, modes[u32(round)] | (late ? 8 : 0));
         v_one(to[round != Round::dynamic][!is_signed][d], r, integral);
-        if (nan_rules_ != NanRules::host)
+        if (nan_rules_ != NanRules::host || late)
             jump_if_lane(r, t, d ? 3 : 2, is_signed ? u64{1} << (d ? 63 : 31) : ~u64{0}, redo(o, out, back));
         if (late) v_one(round_op, t, x, modes[u32(round)]);
     } else {

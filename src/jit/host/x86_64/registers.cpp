@@ -29,7 +29,6 @@ void Lowering::begin_block(const ir::Block&) {
     std::fill(std::begin(vec_count_), std::end(vec_count_), 0);
     spills_ = 0;
     locked_ = vec_locked_ = 0;
-    waiting_.on = false;
     forget_owed();
 }
 
