@@ -76,6 +76,12 @@ inline bool is_fp_operation(const Inst& i) {
     return i.sub < kinds.size() && kinds[i.sub].effect == 'F';
 }
 
+// May it have operands or a result too small to be normal? Integers are not.
+inline bool flushes(const Inst& i) {
+    if (i.op == Op::stof || i.op == Op::utof) return false;
+    return is_fp_operation(i) && !(i.op == Op::vun && (VUn(i.sub) == VUn::stof || VUn(i.sub) == VUn::utof));
+}
+
 // Is imm an FpArg?
 inline bool has_fp_arg(const Inst& i) {
     return is_fp_operation(i) && i.op != Op::fcmp && i.op != Op::vcmp && i.op != Op::vwiden && i.op != Op::flags_fcmp;

@@ -103,6 +103,10 @@ struct GuestState {
     // Mode bits that tell how a place was branched to (Arm's PSTATE.BTYPE): they are looked at when it is entered
     // (isa::Guest::may_enter), and units have them clear.
     u32 entry_mode = 0;
+    // Mode bits under which floating point is the guest's own: hosts would flush what is tiny to zero with other sticky flags
+    // (Arm's FPCR.FZ: underflow alone for a result, input denormal for an operand). Back ends let the interpreter's bodies
+    // compute there, and need no flushing of the host's for this guest. 0: they flush as FpEnv::mode says.
+    u32 fp_by_body = 0;
 };
 
 inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }

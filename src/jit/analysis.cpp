@@ -141,6 +141,14 @@ void mark_silent(const ir::Unit& unit, u32 begin, u32 set, std::vector<ValueInfo
     value[set].silent = true;
 }
 
+// Does any of the unit run under one of these mode bits?
+bool is_under(const ir::Unit& unit, u32 bits) {
+    if (!bits) return false;
+    return (unit.key.mode & bits) || std::any_of(unit.code.begin(), unit.code.end(), [&](const Inst& i) {
+               return i.op == Op::insn && i.c != ir::none && (i.c & bits);
+           });
+}
+
 // One way of a branch that leaves the unit; its pc is where it goes to.
 bool is_way_out(const ir::Unit& unit, ir::BlockId b) {
     const ir::Block& block = unit.blocks[b];
@@ -196,6 +204,7 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     wish_.assign(unit.code.size(), -1);
     if (want_.size() != guest.slots.size()) want_.assign(guest.slots.size(), ir::none);
     next_put_.assign(guest.slots.size(), ir::none);
+    fp_by_body = is_under(unit, guest.fp_by_body);
     order(unit);
     plan = base;
     exchanges.clear();
@@ -356,6 +365,7 @@ ir::ValueId Analysis::in_place_of(const ir::Unit& unit, const Inst& i) const {
 // Between `put` and `next`, which is the next one to its slot, are no other observers than loads.
 void Analysis::find_late(const ir::Unit& unit, u32 put, u32 next) {
     auto scalar = [&](ir::ValueId v) { return widens_in_place(unit, unit.code[v]) ? unit.code[v].a : v; };
+    if (fp_by_body) return;
     const ir::ValueId wide = unit.code[put].a, loaded = scalar(wide), result = scalar(unit.code[next].a);
     if (!is_plain_load(unit.code[loaded]) || !is_fp_arithmetic(unit.code[result])) return;
     if (value[loaded].last == result) value[put].late = value[wide].late = value[loaded].late = true;
@@ -379,7 +389,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
         }
         if (ir::minds_exceptions(i)) later = ir::none;
         if (ir::compares_fp(i)) later = n;
-        if (i.op == Op::fpflags_set) mark_silent(unit, b.begin, n, value);
+        if (i.op == Op::fpflags_set && !fp_by_body) mark_silent(unit, b.begin, n, value);
         // Does a put that follows want this value in its register?
         if (i.op == Op::put) {
             ir::SlotArg s = ir::SlotArg::from(i.imm);
@@ -416,6 +426,7 @@ void Analysis::block(const ir::Unit& unit, const ir::GuestState& guest, const ir
                 if (w.deferred) w.deferred = false, w.target = -1;
                 return;
             }
+            if (fp_by_body && d.op == Op::fcmp) return;
             if (is_condition(d) && takes_condition(i) && o == i.a && (i.op != Op::select || one_test(unit, d)))
                 w.deferred = true;
             if (i.op == Op::brcond && is_equality(d)) w.deferred = true;

@@ -44,7 +44,8 @@ struct Analysis {
     // By block, when there are exchanges: those (bit n: exchange n) whose slot `in` may have been put to between the
     // unit's entry and the block's end. The others' values are still at home.
     std::vector<u32> changed;
-    RegisterPlan plan; // in force inside the unit
+    RegisterPlan plan;       // in force inside the unit
+    bool fp_by_body = false; // FP operations are left to the interpreter's bodies (GuestState::fp_by_body)
 
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 

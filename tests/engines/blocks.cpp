@@ -1,5 +1,6 @@
 #include "blocks.hpp"
 #include "base/process.hpp"
+#include "soak/values.hpp"
 #include <cstring>
 #include <fmt/core.h>
 #include <random>
@@ -133,6 +134,16 @@ u64 random_double(std::mt19937_64& random) {
     }
 }
 
+// Of a vector register, which may hold numbers of either width.
+u64 random_lanes(std::mt19937_64& random) {
+    switch (random() % 4) {
+    case 0: return test::soak::edge_fp(random, 23, 8) | test::soak::edge_fp(random, 23, 8) << 32;
+    case 1: return test::soak::edge_fp(random, 52, 11);
+    case 2: return random_double(random);
+    default: return random_word(random);
+    }
+}
+
 std::string state_difference(const isa::Guest& guest, cpu::Cpu& a, cpu::Cpu& b) {
     std::string out;
     const ir::GuestState& s = guest.state();
@@ -209,7 +220,7 @@ void fill_state(const isa::Guest& guest, const BlockStart& start, std::span<Engi
         case ir::SlotClass::gpr: w[0] = random_register(random); break;
         case ir::SlotClass::fp: w[0] = random_double(random); break;
         case ir::SlotClass::vec:
-            for (u32 k = 0; k < 2; ++k) w[k] = random() % 2 ? random_double(random) : random_word(random);
+            for (u32 k = 0; k < 2; ++k) w[k] = random_lanes(random);
             break;
         case ir::SlotClass::flag: w[0] = random() & (s.slots[n].type == ir::Type::flags ? ir::flag::all : 1); break;
         default: break;

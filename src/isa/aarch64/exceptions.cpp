@@ -96,6 +96,7 @@ u32 State::mode() const {
     u32 el = level(), data = data_index_of(s);
     u32 m =
         mode_of({.level = el, .data = data, .unprivileged = unprivileged_index_of(s, data)}) | (cpu_.mode & mode_btype);
+    m |= mode_of_fpcr(at32(slot_fpcr));
     if (fp_traps_to()) m |= mode_fp_traps;
     if (aligned_only(s)) m |= mode_aligned;
     if (el < 2 && (hcr() & hcr::traps)) m |= mode_el1_traps;

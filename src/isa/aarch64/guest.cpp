@@ -171,6 +171,7 @@ public:
         case register_fpcr:
             value &= fpcr_bits(model_);
             cpu.fp.mode = fp_mode(value);
+            cpu.mode = (cpu.mode & ~mode_flush) | mode_of_fpcr(value);
             std::memcpy(home(&cpu, slots[slot_fpcr]), &value, 4);
             break;
         case register_fpsr: cpu.fp.flags = value & fpsr_bits; break;
@@ -243,10 +244,15 @@ Result<std::unique_ptr<Guest>> make_system(std::string_view text) {
 } // namespace
 
 constinit const ir::GuestState state_aarch64{"aarch64", slots,     state_bytes, &softfloat::env::aarch64,
-                                             nullptr,   fpsr_bits, mode_btype};
-constinit const ir::GuestState state_aarch64_system{
-    "aarch64", system_slots, state_bytes + 8 * (slot_system_end - slot_system), &softfloat::env::aarch64, nullptr,
-    fpsr_bits, mode_btype};
+                                             nullptr,   fpsr_bits, mode_btype,  mode_flush};
+constinit const ir::GuestState state_aarch64_system{"aarch64",
+                                                    system_slots,
+                                                    state_bytes + 8 * (slot_system_end - slot_system),
+                                                    &softfloat::env::aarch64,
+                                                    nullptr,
+                                                    fpsr_bits,
+                                                    mode_btype,
+                                                    mode_flush};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"aarch64", "max", model_names, make, make_system};
 

@@ -44,9 +44,12 @@ enum SystemSlot : u16 {
     slot_system_end
 };
 
-// CpuHeader::mode: PSTATE.BTYPE; in the system form also what decides how code is translated (State::mode).
+// CpuHeader::mode: PSTATE.BTYPE, and FPCR.FZ, which goes with the register (mode_of_fpcr); in the system form also what
+// else decides how code is translated (State::mode).
 inline constexpr u32 mode_btype = 3, mode_fp_traps = 16, mode_aligned = 32, mode_el1_traps = 1 << 14,
-                     mode_no_zva = 1 << 15, mode_no_counter = 1 << 16, mode_sp0 = 1 << 17, mode_illegal = 1 << 18;
+                     mode_flush = 1 << 15, mode_no_counter = 1 << 16, mode_sp0 = 1 << 17, mode_illegal = 1 << 18,
+                     mode_no_zva = 1 << 19;
+constexpr u32 mode_of_fpcr(u32 fpcr) { return fpcr >> 24 & 1 ? mode_flush : 0; }
 struct ModeFields {
     u32 level = 0;        // exception level
     u32 data = 0;         // index of data accesses

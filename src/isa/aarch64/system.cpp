@@ -25,7 +25,7 @@ void write_nzcv(A64& t, Val v) {
     t.nzcv(t.flags_from(f));
 }
 
-// As fp_mode says.
+// As fp_mode says. What follows goes on under the mode of the new FZ.
 void write_fpcr(A64& t, Val v) {
     v = v & i64(fpcr_bits(t.model()));
     t.put(slot_fpcr, v);
@@ -36,6 +36,10 @@ void write_fpcr(A64& t, Val v) {
     bit(26, ir::fpmode::alt_half);
     bit(19, ir::fpmode::flush_f16);
     t.op(Op::fpmode_set, Type::none, mode);
+    const bool flushes = t.mode() & mode_flush;
+    Val other = v.ubfx(24, 1) != i64(flushes);
+    if (other.is_const() && !other.const_value()) return;
+    t.when(other, [&] { t.exit_to(t.next_pc(), t.mode() ^ mode_flush); });
 }
 
 // ---- the generic timer's count

@@ -129,6 +129,10 @@ u32 mxcsr_of(const ir::FpEnv& fp) {
     if (fp.mode & ir::fpmode::flush_inputs) m |= 1u << 6;
     return m;
 }
+// Without the flushing that only the interpreter's bodies do.
+u32 mxcsr_of(const ir::FpEnv& fp, const ir::GuestState& guest) {
+    return mxcsr_of(fp) & ~(guest.fp_by_body ? mxcsr_flush : 0);
+}
 
 class X86Backend final : public Backend {
 public:
@@ -424,12 +428,12 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     for (u32 n = 0; n < 32; ++n) proto_.flags_of_reversed[n] = u8(mxcsr_of({.flags = ir::reversed_flags(n)}) & 63);
     proto_.known_flags = -1;
     proto_.next_unarmed_reads = first_unarmed_reads;
-    for (u32 n = 0; n < 8; ++n) proto_.mxcsr_rounding[n] = mxcsr_of({.mode = n}) & 0x6000;
+    for (u32 n = 0; n < 8; ++n) proto_.mxcsr_rounding[n] = mxcsr_of({.mode = n}) & mxcsr_rc;
     return u32(holder.codeSize());
 }
 
 void X86Backend::enter(CpuHeader* cpu, const u8* code) const {
-    cpu->mxcsr = mxcsr_of(cpu->fp);
+    cpu->mxcsr = mxcsr_of(cpu->fp, guest_);
     area(cpu)->known_flags = -1;
     reinterpret_cast<void (*)(CpuHeader*, const u8*)>(enter_)(cpu, code);
     cpu->fp.flags |= flags_of(cpu->mxcsr, guest_.fp_flags);
@@ -447,7 +451,7 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     } else {
         status = ir::evaluate(*r.unit, self->guest_, *cpu, cpu->access, args, args[8]);
     }
-    cpu->mxcsr = mxcsr_of(cpu->fp);
+    cpu->mxcsr = mxcsr_of(cpu->fp, self->guest_);
     self->area(cpu)->known_flags = -1;
     return status;
 }

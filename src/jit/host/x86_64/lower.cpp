@@ -1,6 +1,7 @@
 // The walk over a unit, and slots.
 #include "jit/host/x86_64/lower.hpp"
 #include "base/check.hpp"
+#include "ir/operands.hpp"
 #include "softfloat/env.hpp"
 #include <cstring>
 
@@ -132,7 +133,9 @@ void Lowering::instruction(u32 n) {
         return from_scratch(n, first_result + i.sub);
     default: break;
     }
-    if (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n)) return;
+    const bool flushes = an_->fp_by_body && ir::flushes(i);
+    if (flushes && fp_flushing(n)) return;
+    if (!flushes && (integer(n) || memory(n) || control(n) || flags(n) || fp(n) || vector(n))) return;
     if (indebted()) settle();
     evaluate(n);
 }

@@ -55,8 +55,9 @@ constexpr u32 late_register(u32 late, u32 temp) { return late >> 5 * temp & 31; 
 
 // Entries of the cache of indirect branches: in use at first, and at most, when misses show a large working set.
 inline constexpr u32 first_jump_entries = 1 << 10, jump_entries = 1 << 16;
-// MXCSR (Intel SDM vol. 1, figure 10-3): the five flags of IEEE 754, that of denormal operands, and the masks of the six.
-inline constexpr u32 mxcsr_ieee = 0x3d, mxcsr_denormal = 2, mxcsr_masks = 0x1f80;
+// MXCSR (Intel SDM vol. 1, figure 10-3): the flags of IEEE 754, that of denormal operands, all masks; rounding, flushing.
+inline constexpr u32 mxcsr_ieee = 0x3d, mxcsr_denormal = 2, mxcsr_masks = 0x1f80, mxcsr_rc = 0x6000,
+                     mxcsr_flush = 0x8040;
 // A trap takes some 10 000 cycles, asking for the flags 15 and more: where flags are cleared and raised again and again,
 // traps are armed seldom.
 inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16;
@@ -121,6 +122,7 @@ private:
     struct Known {          // of what a register holds
         u8 clear = 128;     // bits from here on are zero, 32 or 64; 128: who knows
         bool boxed = false; // bits 32 to 63 are ones
+        u8 normal = 0;      // no lane of this width is a denormal number: 32 or 64
     };
 
     // registers.cpp
@@ -223,6 +225,7 @@ private:
     void flags_value(u32 n);
     Gp read_host_flags(u32 n, u32 bits);
     void flags_of_fcmp(u32 n);
+    void fcmp_flags(Gp r, Gp x, bool inverted); // from the host's comparison; x is a temporary
     asmjit::x86::CondCode flag_condition(ValueId v);
     asmjit::x86::CondCode flag_bits_condition(const Inst& i);
 
@@ -521,6 +524,27 @@ private:
     void jump_if_nan(Xmm a, Xmm b, Xmm t, bool f64, Label to); // a or b has a NaN in a lane
     void jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to);
     Xmm both_halves(Xmm a, Type t);
+
+    // lower_fp_flush.cpp
+    bool fp_flushing(u32 n);
+    void look(Xmm x, bool f64, bool all, u32 classes);
+    void look_at_operands(const Operands& o, bool f64, bool all, u32 classes);
+    bool jump_if_found(Label to);
+    void jump_if_denormal(Xmm x, bool f64, bool all, Xmm t, Label to);
+    void jump_unless_above(Xmm t, bool f64, bool all, u64 limit, Label to);
+    void jump_if_result(Xmm r, bool f64, bool all, u32 classes, Xmm t, Label to);
+    void jump_if_small(u32 n, const Operands& from, bool f64, bool all, Xmm t, Xmm u, Label to);
+    bool check_operands(const Operands& o, bool f64, bool all, u32 classes, Xmm t, Label to);
+    void go_if_zeros(const Operands& from, Xmm t, u32 zero_of_a, u32 zero_of_b, bool f64, bool to_f64, bool all,
+                     Label go);
+    bool flushing_arithmetic(u32 n, bool all);
+    bool flushing_compare(u32 n);
+    bool flushing_to_int(u32 n);
+    bool flushing_extreme(u32 n);
+    bool flushing_round(u32 n);
+    bool flushing_lanes(u32 n);
+    void redo_body(const Operands& o, Gp out);
+    u32 looks_ = 0; // 1: k1 has what was found; 2: k3, too
 
     // lower_call.cpp
     static constexpr u32 first_result = 8; // scratch places 0..7 hold arguments

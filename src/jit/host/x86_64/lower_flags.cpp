@@ -158,6 +158,10 @@ void Lowering::flags_of_fcmp(u32 n) {
     use(i.b);
     if (an_->value[n].uses == 0) return; // for its exceptions alone
     Gp r = def(n), x = temp();
+    fcmp_flags(r, x, inverted);
+}
+
+void Lowering::fcmp_flags(Gp r, Gp x, bool inverted) {
     u32 not_less = inverted ? 0 : flag::c, less = inverted ? flag::c : 0;
     a_.mov(r.r32(), not_less);
     auto when = [&](CondCode c, u32 bits) {

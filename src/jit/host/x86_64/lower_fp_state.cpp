@@ -110,7 +110,7 @@ void Lowering::ask_fp_flags(Gp d, Gp t, Label back) {
     a_.jmp(back);
 }
 
-// Rounding and flushing: MXCSR changes when the mode does.
+// Rounding and flushing: MXCSR changes when the mode does. Flushing for guests whose own the host's is (GuestState::fp_by_body).
 void Lowering::fp_mode(u32 n) {
     const IrInst& i = inst(n);
     const Mem image = state(at_.header(offsetof(ir::CpuHeader, mxcsr)), 4);
@@ -119,18 +119,21 @@ void Lowering::fp_mode(u32 n) {
     a_.mov(t.r32(), v.r32());
     a_.and_(t.r32(), 7);
     a_.mov(t.r32(), ptr(rbp, t, 2, at_.host(offsetof(HostArea, mxcsr_rounding)), 4));
-    static_assert(ir::fpmode::flush_outputs == 1 << 3 && ir::fpmode::flush_inputs == 1 << 4);
-    a_.mov(u.r32(), v.r32());
-    a_.and_(u.r32(), ir::fpmode::flush_outputs);
-    a_.shl(u.r32(), 15 - 3);
-    a_.or_(t.r32(), u.r32());
-    a_.mov(u.r32(), v.r32());
-    a_.and_(u.r32(), ir::fpmode::flush_inputs);
-    a_.shl(u.r32(), 6 - 4);
-    a_.or_(t.r32(), u.r32());
+    const bool flushes = !guest_.fp_by_body;
+    if (flushes) {
+        static_assert(ir::fpmode::flush_outputs == 1 << 3 && ir::fpmode::flush_inputs == 1 << 4);
+        a_.mov(u.r32(), v.r32());
+        a_.and_(u.r32(), ir::fpmode::flush_outputs);
+        a_.shl(u.r32(), 15 - 3);
+        a_.or_(t.r32(), u.r32());
+        a_.mov(u.r32(), v.r32());
+        a_.and_(u.r32(), ir::fpmode::flush_inputs);
+        a_.shl(u.r32(), 6 - 4);
+        a_.or_(t.r32(), u.r32());
+    }
     a_.mov(u.r32(), image); // its flags are old, its modes are not
     a_.xor_(u.r32(), t.r32());
-    constexpr u32 modes = 0xe040;
+    const u32 modes = mxcsr_rc | (flushes ? mxcsr_flush : 0);
     a_.test(u.r32(), modes);
     use(i.a);
     Label other = a_.newLabel(), back = a_.newLabel();

@@ -32,6 +32,7 @@ Lowering::Steady Lowering::at_back_edge() const {
     s.owed = owed_ & pinned_vecs(), s.owed_f64 = owed_f64_ & s.owed, s.bare = bare_ & pinned_vecs();
     for (u32 r = vec_temps(f_); r < 32; ++r) {
         s.known[r] = known_[r];
+        s.known[r].normal = 0; // holds() does not look for it
         if (asked_ >> r & 1) s.known[r].boxed = true;
     }
     return s;

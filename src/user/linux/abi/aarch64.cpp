@@ -3,6 +3,8 @@
 #include "ir/unit.hpp"
 #include "isa/aarch64/models.hpp"
 #include "isa/aarch64/pauth.hpp"
+#include "isa/aarch64/state.hpp"
+#include "isa/aarch64/system.hpp"
 #include "user/linux/abi.hpp"
 #include "user/linux/thread.hpp"
 #include "user/memory/address_space.hpp"
@@ -50,6 +52,8 @@ T get(const u8* frame, u32 at) {
     return v;
 }
 
+using isa::aarch64::fp_mode, isa::aarch64::mode_btype, isa::aarch64::mode_of_fpcr;
+
 u32& word(ir::CpuHeader& cpu, u32 offset) { return *reinterpret_cast<u32*>(reinterpret_cast<u8*>(&cpu) + offset); }
 
 // PSTATE's N Z C V are bits 31..28; ir::flag has them where x86 does, and the guest keeps C inverted (a borrow).
@@ -60,14 +64,6 @@ u64 pstate_of(u32 flags) {
 u32 flags_of(u64 pstate) {
     return (pstate >> 31 & 1 ? ir::flag::n : 0) | (pstate >> 30 & 1 ? ir::flag::z : 0) |
            (pstate >> 29 & 1 ? 0 : ir::flag::c) | (pstate >> 28 & 1 ? ir::flag::v : 0);
-}
-// FPCR.RMode: 0 nearest, 1 up, 2 down, 3 zero; ir::Round: 0 nearest, 1 zero, 2 down, 3 up. FZ is bit 24, DN 25,
-// AHP 26, FZ16 19 (Arm ARM, FPCR).
-u32 mode_of(u32 fpcr) {
-    constexpr u8 round[] = {0, 3, 2, 1};
-    return round[fpcr >> 22 & 3] | (fpcr >> 24 & 1 ? (ir::fpmode::flush_outputs | ir::fpmode::flush_inputs) : 0) |
-           (fpcr >> 25 & 1 ? ir::fpmode::default_nan : 0) | (fpcr >> 26 & 1 ? ir::fpmode::alt_half : 0) |
-           (fpcr >> 19 & 1 ? ir::fpmode::flush_f16 : 0);
 }
 constexpr u32 fpsr_bits = 0x9f | ir::fpflag::saturated; // IOC DZC OFC UFC IXC, IDC; QC
 
@@ -82,7 +78,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     for (u32 i = 0; i < 31; i++) put(frame, at_regs + 8 * i, reg(cpu, map.frame_gpr[i]));
     put(frame, at_sp, reg(cpu, map.sp));
     put(frame, at_pc, cpu.pc);
-    put(frame, at_pstate, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & 3) << 10); // BTYPE
+    put(frame, at_pstate, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & mode_btype) << 10); // BTYPE
     u32 at_fp = at_records;
     put(frame, at_fp, fpsimd_magic);
     put(frame, at_fp + 4, fpsimd_bytes);
@@ -104,7 +100,7 @@ bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu
     reg(cpu, map.args[2]) = at + at_ucontext;
     reg(cpu, map.other[1]) = 0;
     cpu.pc = r.handler;
-    cpu.mode = 2; // as by BLR; without BTI nobody looks
+    cpu.mode = (cpu.mode & ~mode_btype) | 2; // as by BLR; without BTI nobody looks
     return true;
 }
 
@@ -112,6 +108,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     u8 frame[frame_bytes];
     if (!memory.read(reg(cpu, map.sp), frame, frame_bytes)) return false;
     bool fp_seen = false;
+    u32 fpcr = 0;
     // Records: {magic, size}, ended by zeros; a handler may have edited them.
     for (u32 at = at_records; at + 8 <= frame_bytes;) {
         u32 magic = get<u32>(frame, at), size = get<u32>(frame, at + 4);
@@ -121,8 +118,9 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
             if (size != fpsimd_bytes || fp_seen) return false;
             fp_seen = true;
             cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(frame, at + 8) & fpsr_bits);
-            word(cpu, map.other[2]) = get<u32>(frame, at + 12);
-            cpu.fp.mode = mode_of(get<u32>(frame, at + 12));
+            fpcr = get<u32>(frame, at + 12);
+            word(cpu, map.other[2]) = fpcr;
+            cpu.fp.mode = fp_mode(fpcr);
             for (u32 i = 0; i < 32; i++)
                 std::memcpy(reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], frame + at + 16 + 16 * i, 16);
         }
@@ -132,7 +130,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
     for (u32 i = 0; i < 31; i++) reg(cpu, map.frame_gpr[i]) = get<u64>(frame, at_regs + 8 * i);
     cpu.pc = get<u64>(frame, at_pc);
     word(cpu, map.other[0]) = flags_of(get<u64>(frame, at_pstate));
-    cpu.mode = u32(get<u64>(frame, at_pstate) >> 10 & 3);
+    cpu.mode = u32(get<u64>(frame, at_pstate) >> 10 & mode_btype) | mode_of_fpcr(fpcr);
     result.mask = get<u64>(frame, at_mask);
     result.altstack = {get<u64>(frame, at_stack), i32(get<u64>(frame, at_stack + 8)), get<u64>(frame, at_stack + 16)};
     reg(cpu, map.other[1]) = 0;
@@ -150,7 +148,7 @@ CoreRegisters core_registers(const RegisterMap& map, ir::CpuHeader& cpu, std::st
     for (u32 i = 0; i < 31; i++) put(g, 8 * i, reg(cpu, map.frame_gpr[i]));
     put(g, 31 * 8, reg(cpu, map.sp));
     put(g, 32 * 8, cpu.pc);
-    put(g, 33 * 8, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & 3) << 10);
+    put(g, 33 * 8, pstate_of(word(cpu, map.other[0])) | u64(cpu.mode & mode_btype) << 10);
     for (u32 i = 0; i < 32; i++) std::memcpy(f + 16 * i, reinterpret_cast<u8*>(&cpu) + map.frame_vec[i], 16);
     put(f, 512, cpu.fp.flags & fpsr_bits);
     put(f, 516, word(cpu, map.other[2]));

@@ -10,6 +10,11 @@ CODE(do_brk, "brk #0x456");
 CODE(do_udf, "udf #7");
 CODE(do_fp, "fmov d0, #1.0");
 CODE(do_fpcr, "mrs x0, fpcr");
+// Half of the least normal number; FPCR.FZ before or behind it.
+#define HALF "mov w1, #0x800000\nfmov s0, w1\nfmov s1, #0.5\nmsr fpsr, xzr\nfmul s2, s0, s1\nmrs x0, fpsr\n"
+CODE(do_flush, "mov x1, #1 << 24\nmsr fpcr, x1\n" HALF);
+CODE(do_half, HALF);
+CODE(do_end_flush, "msr fpcr, xzr\n" HALF);
 CODE(do_wfi, "wfi");
 CODE(do_wfe, "sevl\nwfe");
 CODE(do_ctr, "mrs x0, ctr_el0");
@@ -98,6 +103,12 @@ int main(void) {
     BOTH("fp for EL1", do_fp);
     write_sysreg(cpacr_el1, 3 << 20);
     BOTH("fp for all", do_fp);
+    for (int k = 0; k < 3; ++k) {
+        try("flush", do_flush, 0);
+        BOTH("still", do_half);
+        try("no more", do_end_flush, 1);
+        BOTH("half", do_half);
+    }
     u64 sctlr = read_sysreg(sctlr_el1) & ~(1ul << 9 | 1ul << 14 | 1ul << 15 | 1ul << 16 | 1ul << 18 | 1ul << 26);
     write_sysreg(sctlr_el1, sctlr);
     write_sysreg(cntkctl_el1, 0);

@@ -11,6 +11,7 @@ namespace mimic::test::soak {
 namespace {
 
 constexpr u32 first_v = 32, nzcv = 64, fpcr = 65, fpsr = 66, tpidr = 67;
+constexpr u64 fpcr_bits = 0x07c80000; // AHP, DN, FZ, RMode, FZ16
 
 // Lane width by the text: 8, 16, 32 or 64.
 u32 lane_bits(std::string_view text, Random& random) {
@@ -206,6 +207,14 @@ bool make_move(const isa::Guest& guest, Case& c, Random& random) {
     return true;
 }
 
+// MRS or MSR of a register that user mode has: most random numbers name nothing; the others tell what the machine is.
+u32 name_register(u32 w, Random& random) {
+    static constexpr u32 known[] = {0xd53b4200, 0xd53b4400, 0xd53b4420, 0xd53bd040, 0xd53b00e0};
+    const bool reads = w >> 21 & 1;
+    w = known[random() % (reads ? 5 : 4)] | (w & 31);
+    return reads ? w : w & ~(1u << 21);
+}
+
 bool prepare(const isa::Guest& guest, Case& c, Random& random) {
     u32 length;
     c.text = guest.disassemble(c.code, CODE_START, 0, length);
@@ -215,10 +224,7 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
     if ((w & 0x3b000000) == 0x18000000) return false;               // code is no data here: no literals
     if (is("hint") && w >> 5 & 0x7c && random() % 16) return false; // few of the many that do nothing
     if (is("mrs") || is("msr")) {
-        // Most random numbers name nothing; the others tell what the machine is.
-        static constexpr u32 known[] = {0xd53b4200, 0xd53b4400, 0xd53b4420, 0xd53bd040, 0xd53b00e0};
-        w = known[random() % (is("msr") ? 4 : 5)] | (w & 31) | (w & 31);
-        if (is("msr")) w &= ~(1u << 21);
+        w = name_register(w, random);
         std::memcpy(c.code.data(), &w, 4);
         c.text = guest.disassemble(c.code, CODE_START, 0, length);
     }
@@ -231,13 +237,13 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
     u32 bits = lane_bits(c.text, random);
     for (u32 n = first_v; n < nzcv; ++n) c.in.value[n] = vector(random, bits);
     c.in.set(nzcv, (random() & 15) << 28);
-    c.in.set(fpcr, random() % 2 ? 0 : (random() & 0x07c80000));
+    c.in.set(fpcr, random() % 2 ? 0 : (random() & fpcr_bits));
     c.in.set(fpsr, random() % 2 ? 0 : (random() & 0x0800009f));
     c.in.set(tpidr, random());
     if (is("msr")) {
         u64 v = random() & 0xf7c8009f; // bits that every such register has, or ignores
         if (w >> 5 & 1) v &= 0x0800009f;
-        if ((w & 0xffffffe0) == 0xd51b4400) v &= 0x07c80000;
+        if ((w & 0xffffffe0) == 0xd51b4400) v &= fpcr_bits;
         if ((w & 31) != 31) c.in.set(w & 31, v);
     }
     if (is_pointer_code(c.text)) return make_signed(guest, c, random);
@@ -250,6 +256,23 @@ bool prepare(const isa::Guest& guest, Case& c, Random& random) {
     else if (is("sys"))
         c.in.set(w & 31, window_address(random));
     return true;
+}
+
+// A third of blocks flushes; what else FPCR says is as likely as not to be said.
+BlockStart begin_block(const isa::Guest&, Random& random) {
+    constexpr u64 flush = 1 << 24;
+    u64 v = random() & fpcr_bits & ~flush;
+    if (random() % 2) v &= 3 << 22; // rounding alone
+    if (random() % 3 == 0) v |= flush;
+    return {.registers = {{fpcr, v}}};
+}
+void shape(const isa::Guest& guest, u32 row, u64, std::vector<u8>& code, Random& random) {
+    std::string_view syntax = guest.row(row).syntax;
+    if (!syntax.starts_with("mrs ") && !syntax.starts_with("msr ")) return;
+    u32 w;
+    std::memcpy(&w, code.data(), 4);
+    w = name_register(w, random);
+    std::memcpy(code.data(), &w, 4);
 }
 
 bool both_fault(const Case&, const Answer& ours, const Answer& reference) {
@@ -315,6 +338,7 @@ constexpr Exception exceptions[] = {
 } // namespace
 
 extern const SoakGuest soak_aarch64;
-constinit const SoakGuest soak_aarch64{"aarch64", "max", "max,sve=off,sme=off", prepare, exceptions};
+constinit const SoakGuest soak_aarch64{"aarch64",   "max", "max,sve=off,sme=off", prepare, exceptions,
+                                       begin_block, shape};
 
 } // namespace mimic::test::soak
