@@ -23,10 +23,11 @@ typedef unsigned long word;
     }
 #define NAME(n) f##n,
 #define OCT(f, n) f(n##0) f(n##1) f(n##2) f(n##3) f(n##4) f(n##5) f(n##6) f(n##7)
-#define OCT2(f, n) OCT(f, n##0) OCT(f, n##1) OCT(f, n##2) OCT(f, n##3) OCT(f, n##4) OCT(f, n##5) OCT(f, n##6) OCT(f, n##7)
-#define OCT3(f, n) OCT2(f, n##0) OCT2(f, n##1) OCT2(f, n##2) OCT2(f, n##3) OCT2(f, n##4) OCT2(f, n##5) OCT2(f, n##6) OCT2(f, n##7)
-OCT3(ONE, 0) OCT3(ONE, 1)
-static word (*const functions[])(word) = {OCT3(NAME, 0) OCT3(NAME, 1)};
+#define OCT2(f, n)                                                                                                     \
+    OCT(f, n##0) OCT(f, n##1) OCT(f, n##2) OCT(f, n##3) OCT(f, n##4) OCT(f, n##5) OCT(f, n##6) OCT(f, n##7)
+#define OCT3(f, n)                                                                                                     \
+    OCT2(f, n##0) OCT2(f, n##1) OCT2(f, n##2) OCT2(f, n##3) OCT2(f, n##4) OCT2(f, n##5) OCT2(f, n##6) OCT2(f, n##7)
+OCT3(ONE, 0) OCT3(ONE, 1) static word (*const functions[])(word) = {OCT3(NAME, 0) OCT3(NAME, 1)};
 enum { count = sizeof functions / sizeof functions[0] };
 
 static word run(int low, int high, int times) {
@@ -104,7 +105,7 @@ static void file(const char* name, unsigned base, const char* what) {
     unsigned char* at = mmap(place, 2 * page, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0);
     if (at != place) abort();
     unsigned sum = 0;
-    if (strcmp(what, "late") == 0) {         // what was run is other code in the file by the end
+    if (strcmp(what, "late") == 0) { // what was run is other code in the file by the end
         sum = call_all(at);
         fill(fd, base + 100);
     } else if (strcmp(what, "between") == 0) { // half of it runs before the file changes, all after
@@ -129,7 +130,8 @@ int main(int argc, char** argv) {
     const char* what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "all") == 0) {
         printf("%lx\n", run(0, count, 6));
-    } else if (strcmp(what, "race") == 0) { // new code up to A; ends while another thread meets what is known, from A on
+    } else if (strcmp(what, "race") ==
+               0) { // new code up to A; ends while another thread meets what is known, from A on
         first = atoi(argv[2]), last = count;
         run(0, first, 6);
         end_beside(meets);
