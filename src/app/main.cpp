@@ -10,6 +10,7 @@
 #include "isa/guest.hpp"
 #include "user/binfmt.hpp"
 #include "user/run.hpp"
+#include "user/unit_cache.hpp"
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -69,6 +70,7 @@ int run_tool(const Command& c, std::span<const std::string_view> words) {
 constexpr Command all[] = {
     {"run", {}, user::run_main, "run a Linux program of another architecture"},
     {"shell", {}, user::shell_main, "open a shell in a root file system of another architecture"},
+    {"cache", {}, user::cache_main, "show, clear or verify the cache of translated code"},
     {"binfmt", {}, user::binfmt_main, "register Mimic with the kernel for programs of other architectures"},
     {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},

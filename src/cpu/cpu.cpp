@@ -129,6 +129,15 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
         leave_unit();
         if (!n && interpret) {
             using enum CodeSpace::Impl::Met;
+            if (space_.looks_in_store(place)) {
+                const auto stored = space_.take_stored(pc, header_->mode);
+                if (stored == CodeSpace::Impl::Stored::taken) continue;
+                if (stored == CodeSpace::Impl::Stored::ran) {
+                    space_.met.add(place);
+                    space_.provide(pc, header_->mode, place, 0, 0, CodeSpace::Impl::Extent::ran);
+                    continue;
+                }
+            }
             const auto met = space_.meet(place, kept());
             if (met != often) return met == first ? Next::first : Next::again;
         }
@@ -222,7 +231,7 @@ ir::Unit* Cpu::translate_once(bool one_insn, Snapshot* seen) {
             return map_ ? s.fetch_paged(t, at, out) : s.source.fetch(at, out.data(), u32(out.size()));
         };
         isa::Fetch fetch = [&](u64 at, std::span<u8> out) { return seen ? seen->fetch(at, out, read) : read(at, out); };
-        isa::Limits limits = s.limits_at(t.pc, t.place);
+        isa::Limits limits = s.limits_at(t.pc, header_->mode, t.place);
         limits.blocks = 1;
         limits.one_insn |= one_insn || t.second;
         u32 flavour = s.flavour_at(t.pc, t.place) | (one_insn ? ir::flavour::one_insn : 0);
@@ -366,10 +375,7 @@ Translation* Cpu::locate_fault() {
     Translation* t = s.containing(header_->host_pc);
     MIMIC_CHECK(t, "a fault in translated code that no unit owns");
     u32 offset = u32(header_->host_pc - u64(t->code));
-    auto it = std::upper_bound(t->faults.begin(), t->faults.end(), offset,
-                               [](u32 o, const jit::Emitted::Fault& f) { return o < f.offset; });
-    MIMIC_CHECK(it != t->faults.begin(), "a fault at an instruction that may not fault");
-    const jit::Emitted::Fault& fault = *std::prev(it);
+    const jit::Emitted::Fault fault = t->fault_at(offset);
     header_->pc = header_->code_base + fault.pc;
     header_->mode = fault.mode;
     s.backend->settle(header_, fault.owed);

@@ -9,6 +9,7 @@
 #include "ir/interpreter.hpp"
 #include "isa/translate.hpp"
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,11 +23,15 @@ struct TlbView;
 namespace mimic::cpu {
 
 class KeptBlocks;
+class UnitStore;
 class Snapshot;
 class Verifier;
 struct KeptBlock;
 struct Node;
 struct Translation;
+namespace saved {
+struct Head;
+}
 
 // How a page of code is watched: it was already or cannot be written; it could be written until now, so what was fetched
 // may have changed; it is not, since the host cannot or need not.
@@ -103,6 +108,8 @@ struct Options {
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     // Of a jump back between units, after which the loop that it closes is translated as a whole; 0: never.
     u32 whole_after = 4096;
+    UnitStore* store =
+        nullptr; // of units that other processes made (user mode with interpret_first only); outlives the space
     u64 code_bytes = 64 << 20; // of translated code, 1 MiB to 1 GiB
     u64 guest_base = 0;        // host address of guest address 0 (user mode)
     // Guests may put what they like into the top byte of a 64-bit address below 2^55 (Arm's TBI). Accesses work
@@ -150,6 +157,7 @@ public:
 
     struct Counters {
         u64 units = 0, guest_insns = 0, code_bytes = 0; // translated
+        u64 restored = 0;                               // units taken from the store instead
         u64 whole_units = 0;                            // of them made of hot loops that were in pieces
         u64 evictions = 0, waits = 0;                   // regions given up; how often somebody had to wait for one
         u64 busy_pages = 0, stale_units = 0;            // pages found to be busy; units whose bytes had changed
@@ -167,6 +175,19 @@ public:
     std::string verify_report() const;
     // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
     void set_breakpoint(u64 pc, bool on);
+    // All units that may go to a store, with the lock held (cpu/saved_unit.hpp). `into` says from where a unit begins where its
+    // bytes are appended (null: nowhere), `take` that they are there, and whether it was made here and is new. `ran`: places
+    // of which the store had no unit when they were met.
+    void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
+                    const std::function<void(const saved::Head& head, bool is_new)>& take,
+                    const std::function<void(u64 pc)>& ran);
+    // Where each unit begins that was made here and is new; some may be gone.
+    void new_units(const std::function<void(u64 low)>& take) const;
+    u64 units_made() const;
+    // What there is now is not new.
+    void units_are_saved();
+    // All of the host that code depends on, as text; empty without translation.
+    std::string host() const;
     // Calls Options::on_code for all code there is.
     void tell_code();
 

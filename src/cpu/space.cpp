@@ -23,6 +23,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
     s.kept_left = i32(o.keep_blocks);
+    if (!s.interprets_first || o.paged) s.options.store = nullptr;
     s.regions.resize(1);
     if (o.accel == Accel::jit || o.verify) {
         s.backend = TRY(jit::make_backend(guest.state(), guest.min_insn_bytes(), o.host_level));
@@ -84,14 +85,22 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     return n;
 }
 
-bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base) {
+bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent) {
     std::unique_lock lock(mutex);
     auto found = [&] {
         Node* n = find(mode, place);
         return n && (n->second == 0 || find(mode, place, second));
     };
     while (!found()) {
-        Made made = translate(pc, mode, place, second, base);
+        if (options.store) { // an older unit here may have gone with its page, which is the same again
+            const Restored r = restore(pc, mode, options.store->look(pc, mode));
+            if (r == Restored::yes) continue;
+            if (r == Restored::no_room && cache->used() != 0) {
+                next_region(lock);
+                continue;
+            }
+        }
+        Made made = translate(pc, mode, place, second, base, extent);
         if (made == Made::reaches_on) return false;
         if (made == Made::no_room) next_region(lock);
     }
@@ -165,7 +174,8 @@ u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
            (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
-isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
+isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent extent) {
+    const bool whole = extent == Extent::whole;
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
     bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
@@ -177,6 +187,12 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u64 place, bool whole) {
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
     if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
+    if (extent == Extent::ran) {
+        l.only_met = true;
+        l.met = [this, mode](u64 at) {
+            return met.has(at) || options.store->look(at, mode).has == UnitStore::Has::ran;
+        };
+    }
     return l;
 }
 
@@ -194,7 +210,8 @@ void CodeSpace::Impl::place_ranges(Translation& t) {
     }
 }
 
-CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole) {
+CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent) {
+    const bool whole = extent == Extent::whole;
     bool check = busy && is_busy(place, place + 1);
     Translation* now = nullptr;
     bool remember = false; // the bytes that it is made from
@@ -203,12 +220,12 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             if (!remember) return fetch_paged(*now, at, out);
             return snapshot.fetch(at, out, [&](u64 from, std::span<u8> to) { return fetch_paged(*now, from, to); });
         }
-        return check ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
+        return check || options.store ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
     if (region_is_full()) return Made::no_room;
     for (;;) {
         if (check && whole) return Made::yes;
-        limits = limits_at(pc, place, whole);
+        limits = limits_at(pc, mode, place, extent);
         if (second) limits.one_insn = true;
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
@@ -234,6 +251,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         ir::narrow(*unit, guest.state(), scratch);
         if (!check) t->relies_on = exit_flags.ranges();
         place_ranges(*t);
+        std::erase_if(t->relies_on, [&](auto& r) { return r.low >= t->low && r.high <= t->high; });
         // Watched before anybody runs it.
         if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
@@ -255,7 +273,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             discard(*t);
             return Made::yes;
         }
-        ++counters.units;
+        t->made = ++counters.units;
+        if (options.store) made_at.push_back(t->low);
         counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);
@@ -304,6 +323,11 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     t.code = code;
     t.bytes = emitted.bytes;
     t.faults = emitted.faults;
+    if (options.store) {
+        t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
+        t.references = emitted.references;
+        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.made_from = hash_of(t, &snapshot);
+    }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
     if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
@@ -361,7 +385,7 @@ void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
     for (;;) {
         Node* n = find(mode, place);
         if (!n || n->second || n->translation->whole || n->translation->checked) return;
-        if (translate(pc, mode, place, 0, base, true) != Made::no_room) return;
+        if (translate(pc, mode, place, 0, base, Extent::whole) != Made::no_room) return;
         next_region(lock);
     }
 }

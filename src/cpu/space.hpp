@@ -10,6 +10,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
+#include "cpu/saved_unit.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
 #include "isa/translate.hpp"
@@ -44,7 +45,16 @@ struct Translation {
     std::vector<u32> incoming;               // link words that point or pointed into it
     u32 first_link = 0, link_count = 0;      // of its own
     std::vector<jit::Emitted::Fault> faults;
-    std::unique_ptr<ir::Unit> unit; // for the interpreter
+    std::vector<saved::Fault> stored_faults; // instead, of a unit from the store
+    std::vector<saved::Owed> stored_owed;
+    std::vector<saved::Entry> stored_entries;        // those without a node, too
+    u64 made = 0;                                    // of the units made here, in order; 0: from the store
+    u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
+    Sha256Digest made_from{};                        // with a store: see saved::Head
+    std::vector<jit::Emitted::Reference> references; // with a store
+    std::unique_ptr<ir::Unit> unit;                  // for the interpreter
+
+    jit::Emitted::Fault fault_at(u32 offset) const;
 };
 
 // An entry of the look-up table. Freed with its region.
@@ -103,9 +113,16 @@ struct CodeSpace::Impl {
     jit::Analysis analysis;
     jit::Emitted emitted;
     isa::Limits limits;
-    Snapshot snapshot; // of a unit that gets a check
-    ir::Unit checked;  // the unit with its check
-    std::string text;  // of host code
+    Snapshot snapshot;        // of a unit that gets a check or may go to the store
+    ir::Unit checked;         // the unit with its check
+    std::string text;         // of host code
+    u64 older_units = 0;      // Translation::made of the last one that is the parent's or was saved
+    std::vector<u64> made_at; // with a store: Translation::low of those made since then
+    // With a store: what it had no unit of when it was met.
+    static constexpr u32 most_ran = 1 << 16;
+    std::vector<u64> ran;
+    UnitBytes stored_unit;  // the one that is taken from the store
+    std::vector<u8> hashed; // hash_of()
     std::vector<Region> regions;
     u32 current = 0; // region
     std::vector<Link> links;
@@ -196,16 +213,18 @@ struct CodeSpace::Impl {
     Node* find(u32 mode, u64 place, u64 second = 0) const;
     bool exists(u32 mode, u64 place) const { return named.has(place) && find(mode, place); }
     enum class Made : u8 { yes, no_room, reaches_on };
+    // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.
+    enum class Extent : u8 { usual, whole, ran };
     // Makes a translation of pc, unless there is one. False: its first instruction reaches into the next page, whose place
     // must be told. pc counts from `base`.
-    bool provide(u64 pc, u32 mode, u64 place, u64 second, u64 base);
-    Made translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, bool whole = false);
+    bool provide(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent = Extent::usual);
+    Made translate(u64 pc, u32 mode, u64 place, u64 second, u64 base, Extent extent = Extent::usual);
     void make_whole(u64 pc, u32 mode, u64 place, u64 base);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
     bool stops_at(u64 pc) const;
     u32 flavour_at(u64 pc, u64 place); // of the code there, and what bounds a unit that begins there
-    isa::Limits limits_at(u64 pc, u64 place, bool whole = false);
+    isa::Limits limits_at(u64 pc, u32 mode, u64 place, Extent extent = Extent::usual);
     bool takes_tags(u64 place) const;
     void note_tag(Translation& t);
     jit::AddressModel address_model() const;
@@ -220,6 +239,25 @@ struct CodeSpace::Impl {
     static bool redirect(void* owner, process::Fault& fault);
 
     bool has_breakpoint(u64 pc) const; // at the guest's address; with the lock
+
+    // restore.cpp
+    enum class Restored : u8 { yes, no, no_room };
+    // Of code that is met: there is a unit at pc now; there is none; nor was there in an earlier process, which came here, too.
+    enum class Stored : u8 { taken, nothing, ran };
+    Stored take_stored(u64 pc, u32 mode);
+    // A child that was just forked does without, as it does without translations.
+    bool looks_in_store(u64 place) const {
+        return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
+    }
+    Restored restore(u64 pc, u32 mode, const UnitStore::Said& said);
+    bool enter_restored(u64 pc, u32 mode, u64 own);
+    bool place_code(const SavedUnit& u, u8* code, u32 first_link);
+    void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
+    Sha256Digest hash_of(const Translation& t, const Snapshot* seen);
+    bool save(const Translation& t, saved::Head& h, std::vector<u8>& b);
+    bool save_code(const Translation& t, std::vector<u8>& out, saved::Head& h);
+    bool save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h);
+    void save_edges(const Translation& t, std::vector<u8>& out);
 
     // regions.cpp
     Result<void> start_cache();

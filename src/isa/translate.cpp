@@ -97,6 +97,7 @@ BlockId Translator::block_at(u64 pc, u32 mode) {
             if (g.pc == pc && g.mode == mode) return g.block;
     if (limits_->one_insn || blocks_.size() >= limits_->blocks) return ir::none;
     const bool met = limits_->met && limits_->met(pc);
+    if (limits_->only_met && !met) return ir::none;
     if (unit_.guest_insns >= room(pc, met)) return ir::none;
     if (pc - unit_.pc + limits_->reach >= 2 * limits_->reach) return ir::none;
     if (limits_->high && (pc < limits_->low || pc >= limits_->high)) return ir::none;

@@ -16,6 +16,7 @@ struct Limits {
     std::function<bool(u64 pc, u32 mode)> exists;
     // Did this pc run before? Such blocks come first; null: nothing is known.
     std::function<bool(u64 pc)> met;
+    bool only_met = false; // other blocks are left out
 };
 
 // Copies up to out.size() bytes of code at pc; fewer at the end of what may be executed.

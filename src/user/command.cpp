@@ -130,6 +130,7 @@ constexpr LogItem items[] = {
     {"nochain", 0, "no effect: exec and cpu turn links off themselves"},
     {"int", cpu::log::interrupts, "traps and faults that take the program out of its code"},
     {"crash", 0, "what is known of a program that a signal ends, also one that it sent itself (abort)"},
+    {"cache", 0, "what is read from and written to the cache of translated code, and what of it is ignored"},
     {"guest_error", cpu::log::guest_error, "what the program did wrong: illegal instructions, jumps to nowhere"},
 };
 
@@ -153,6 +154,7 @@ Result<void> log_items(RunCommand& c, std::string_view text) {
         }
         c.engine.log |= item->bit;
         if (item->name == "strace") c.options.strace = true;
+        if (item->name == "cache") c.engine.log_cache = true;
         if (item->name == "crash") c.options.crash = RunOptions::Crash::always;
         c.log_items.append(c.log_items.empty() ? "" : ",").append(word);
     }
@@ -372,6 +374,19 @@ constexpr Option options[] = {
          return Result<void>();
      },
      false, "", "write /tmp/perf-PID.map, so that perf names translated code"},
+    {"--no-cache", "NO_CACHE",
+     [](RunCommand& c, std::string_view) {
+         c.no_cache = true;
+         return Result<void>();
+     },
+     false, "", "neither read nor write the cache of translated code (mimic cache)"},
+    {"--cache-size", "CACHE_SIZE",
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.engine.cache_bytes = TRY(number("--cache-size", v));
+         if (c.engine.cache_bytes < 1 << 20) return Error::invalid_argument("--cache-size {}: expected at least 1M", v);
+         return {};
+     },
+     true, "SIZE", "of all files of that cache together (default: 256M)"},
     {"-D", "LOG_FILENAME",
      [](RunCommand& c, std::string_view v) {
          c.log_file = v;

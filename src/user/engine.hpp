@@ -60,6 +60,8 @@ public:
     virtual void set_single_threaded(bool) {}
     // The process is about to end: what is to be told about the run is told now.
     virtual void finish() {}
+    // ...or its program is, and the code made for it may serve others.
+    virtual void save_code() {}
     // Null: there is none (tests).
     virtual const isa::Guest* guest() const { return nullptr; }
     // run() of any vCPU stops before the instruction at pc.

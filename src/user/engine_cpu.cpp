@@ -3,6 +3,7 @@
 #include "cpu/cpu.hpp"
 #include "ir/rmw.hpp"
 #include "user/symbols.hpp"
+#include "user/unit_cache.hpp"
 #include <atomic>
 #include <cerrno>
 #include <ctime>
@@ -306,7 +307,10 @@ public:
             o.on_code = [](void* log, const void* code, u64 bytes, u64 pc) {
                 static_cast<Log*>(log)->map(code, bytes, pc);
             };
+        open_cache(options);
+        o.store = cache_.get();
         space_ = TRY(cpu::CodeSpace::create(*guest_, source_, o));
+        if (cache_) cache_->add_to_key(space_->host());
         return {};
     }
 
@@ -318,27 +322,53 @@ public:
         if (copy) cpu->cpu().copy_state(const_cast<CpuVcpu*>(static_cast<const CpuVcpu*>(copy))->cpu());
         return std::unique_ptr<Vcpu>(std::move(cpu));
     }
-    void before_fork() override { space_->before_fork(); }
-    void after_fork_parent() override { space_->after_fork_parent(); }
+    void before_fork() override {
+        if (cache_) cache_->before_fork();
+        space_->before_fork();
+    }
+    void after_fork_parent() override {
+        space_->after_fork_parent();
+        if (cache_) cache_->after_fork_parent();
+    }
     bool after_fork_child(Vcpu& survivor) override {
         bool ok = bool(space_->after_fork_child(static_cast<CpuVcpu&>(survivor).cpu()));
+        if (cache_) cache_->after_fork_child(*space_);
         if (ok && log_.perf_map() && log_.open_map()) space_->tell_code();
         return ok;
     }
     const isa::Guest* guest() const override { return guest_.get(); }
     void set_breakpoint(u64 pc, bool on) override { space_->set_breakpoint(pc, on); }
+    void set_single_threaded(bool alone) override {
+        if (cache_) cache_->set_alone(alone);
+    }
+    void save_code() override {
+        if (cache_) cache_->save(*space_);
+    }
     void finish() override {
+        save_code();
         if (!space_->options().verify) return;
         std::string report = space_->verify_report();
         if (!report.empty()) log_.write(report);
     }
 
 private:
+    // What code depends on beside the guest's bytes.
+    void open_cache(const EngineOptions& o) {
+        const std::string build = build_id();
+        if (o.cache.empty() || build.empty()) return;
+        UnitCache::Settings s{.directory = o.cache};
+        if (o.cache_bytes) s.most_bytes = o.cache_bytes;
+        s.key = fmt::format("{} {} {} ", build, o.guest, o.model);
+        if (o.log_cache) s.log = [this](std::string_view text) { log_.write(text); };
+        cache_ = std::make_unique<UnitCache>(memory_, std::move(s));
+    }
+
     UserAccess access_;
-    const AddressSpace& memory_;
+    AddressSpace& memory_;
     Source source_;
     Log log_;
     std::unique_ptr<isa::Guest> guest_;
+    std::unique_ptr<UnitCache> cache_;
     std::unique_ptr<cpu::CodeSpace> space_;
 };
 

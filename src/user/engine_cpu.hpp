@@ -10,9 +10,12 @@ namespace mimic::user {
 struct EngineOptions {
     std::string guest, model; // "riscv64", CPU model; empty: the default
     bool interpreter = false, verify = false, one_insn = false;
-    bool perf_map = false; // tell perf(1) what code is where
-    u64 code_bytes = 0;    // of translated code; 0: the default
-    u32 log = 0;           // cpu::log bits
+    bool perf_map = false;  // tell perf(1) what code is where
+    u64 code_bytes = 0;     // of translated code; 0: the default
+    std::string cache;      // directory of the cache of translated code; empty: none
+    u64 cache_bytes = 0;    // all its files may have; 0: the default
+    bool log_cache = false; // `-d cache`
+    u32 log = 0;            // cpu::log bits
     std::vector<cpu::Range> log_ranges;
     int log_fd = 2; // where they go
 };

@@ -1,6 +1,7 @@
 #include "user/run.hpp"
 #include "user/loader/program.hpp"
 #include "user/proc_start.hpp"
+#include "user/unit_cache.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -111,6 +112,8 @@ std::vector<std::string> environment(const RunCommand& c) {
     return result;
 }
 
+const char* variable(const char* name) { return getenv(name); }
+
 // What a child of ours gets in front of its program.
 std::vector<std::string> relaunch(RunCommand& c) {
     char self[4096];
@@ -138,6 +141,8 @@ std::vector<std::string> relaunch(RunCommand& c) {
     if (c.engine.one_insn) words.emplace_back("-one-insn-per-tb");
     if (getenv("MIMIC_GDB") || getenv("QEMU_GDB")) words.insert(words.end(), {"-g", ""}); // it was for this program
     std::string accel = c.engine.interpreter ? "interp" : "jit";
+    if (c.no_cache) words.emplace_back("--no-cache");
+    if (c.engine.cache_bytes) add("--cache-size", std::to_string(c.engine.cache_bytes));
     if (c.engine.verify) accel += ",verify=on";
     if (c.engine.code_bytes) accel += ",tb-size=" + std::to_string(c.engine.code_bytes >> 20);
     if (accel != "jit") add("-accel", accel);
@@ -245,6 +250,8 @@ Result<int> run_program(RunCommand& c) {
     auto made = make_space(c, abi);
     if (!made) return fail(made.error(), bad_option_status);
     auto space = std::move(*made);
+    // Not inside a root: there it would lie among the root's files, and a descriptor of the caller's would be a way out.
+    if (!c.no_cache && !c.inherited.any()) c.engine.cache = cache_directory(variable);
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
     auto made_engine = make_engine(c.engine, *space);
@@ -329,8 +336,6 @@ int run_command(Result<RunCommand> command) {
     auto status = run_program(*command);
     return status ? *status : fail(status.error(), exit_status_of(status.error()));
 }
-
-const char* variable(const char* name) { return getenv(name); }
 
 // The shell of root in text like /etc/passwd.
 std::string root_shell(const std::string& directory) {

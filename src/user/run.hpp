@@ -37,6 +37,7 @@ struct RunCommand {
     std::string log_items, log_filter;  // -d, -dfilter, as given
     u64 base_address = 0, reserved = 0; // -B, -R
     bool has_base = false;
+    bool no_cache = false;              // --no-cache
     std::optional<u64> seed;            // -seed
     u32 page = 0;                       // -p; 0: the ABI's
     std::optional<DebugPlace> debugger; // -g

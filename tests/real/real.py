@@ -1,6 +1,6 @@
 """Runs Debian's own programs under `mimic run` and holds them against the native builds of the same versions.
 
-    real.py --guest aarch64 --mimic FILE --build DIR [--full | --size MB] [CASE...]
+    real.py --guest aarch64 --mimic FILE --build DIR [--full | --size MB] [--cache] [CASE...]
 
 The cases are in table.py. The native side of arm64 programs is the host's own Debian release, that of riscv64 programs
 the amd64 root through its own loader.
@@ -146,8 +146,9 @@ def differences(native, guest):
 
 
 class Runner:
-    def __init__(self, guest, mimic, build, full, size):
+    def __init__(self, guest, mimic, build, full, size, cache):
         self.guest, self.mimic, self.build, self.full, self.size = guest, mimic.resolve(), build.resolve(), full, size
+        self.cache = cache
         self.root = inputs.sysroot(guest).resolve()
         twin = corpus.TWINS[guest]
         if not (self.root / ".stamp").exists():
@@ -182,20 +183,40 @@ class Runner:
         limit = 60 * 60 if self.full else 280
         folder = self.build / self.guest / case.name
         native = run([*self.native_command, case.script], folder / "native", self.native_environment | given, limit)
-        guest = run([*self.guest_command, case.script], folder / "guest", self.guest_environment | given, limit)
+        agree = True
+        for kind in ("cold", "warm") if self.cache else ("guest",):
+            if kind == "cold":
+                given["XDG_CACHE_HOME"] = str(folder / "cache")
+                shutil.rmtree(folder / "cache", ignore_errors=True)
+                (folder / "cache").mkdir(parents=True)
+            guest = run([*self.guest_command, case.script], folder / kind, self.guest_environment | given, limit)
+            agree &= self.compare(case, f"{size} MB", native, kind, guest)
+        if agree and self.cache:
+            agree = self.check_cache(case, given)
+        if agree:
+            shutil.rmtree(folder)
+        return agree
+
+    def compare(self, case, what, native, kind, guest):
         lines = differences(native, guest)
         if not native.stdout.strip() and not native.files:
             lines.append("natively it does nothing")
         verdict = "FAILED" if lines else "ok"
-        print(f"{self.guest} {case.name}: {verdict}, {size} MB, native {native.seconds:.1f} s, guest {guest.seconds:.1f} s")
+        print(f"{self.guest} {case.name}: {verdict}, {what}, native {native.seconds:.1f} s, {kind} {guest.seconds:.1f} s")
         if lines:
             print("\n".join(lines[:LINES_SHOWN]))
-            for name, outcome in (("native", native), ("guest", guest)):
+            for name, outcome in (("native", native), (kind, guest)):
                 print(f"--- standard error, {name}\n{outcome.stderr.decode('utf-8', 'backslashreplace')[-2000:]}")
-        else:
-            shutil.rmtree(folder)
         sys.stdout.flush()
         return not lines
+
+    def check_cache(self, case, given):
+        """The runs left sound files in the cache."""
+        done = subprocess.run([self.mimic, "cache", "verify"], env=given, capture_output=True, text=True)
+        sound = done.returncode == 0 and any(Path(given["XDG_CACHE_HOME"]).glob("mimic/*.units"))
+        if not sound:
+            print(f"{self.guest} {case.name}: FAILED, the cache: {done.stdout}{done.stderr}")
+        return sound
 
 
 def main():
@@ -207,6 +228,8 @@ def main():
     parser.add_argument("--build", type=Path, help="where inputs are made and programs run")
     parser.add_argument("--full", action="store_true", help="the soak's sizes instead of CI's")
     parser.add_argument("--size", type=int, metavar="MB", help="this size for all")
+    parser.add_argument("--cache", action="store_true",
+                        help="with a cache of translated code of the case's own: one cold run, one warm")
     options = parser.parse_args()
     if options.list:
         print("\n".join(f"{guest} {case.name}" for case in CASES for guest in case.guests))
@@ -218,7 +241,7 @@ def main():
     if unknown:
         parser.error(f"no such case: {' '.join(sorted(unknown))}; there are: {' '.join(c.name for c in CASES)}")
     options.build.mkdir(parents=True, exist_ok=True)
-    runner = Runner(options.guest, options.mimic, options.build, options.full, options.size)
+    runner = Runner(options.guest, options.mimic, options.build, options.full, options.size, options.cache)
     failed = [case.name for case in chosen if not runner.case(case)]
     if failed:
         print(f"{len(failed)} of {len(chosen)} failed: {' '.join(failed)}")

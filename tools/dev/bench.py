@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import tables
 from common import BUILD, DevError, mimic_program, output, run, say
 
 TIME_LIMIT = 300  # seconds of wall time for one run
+WARMING_RUNS = 4  # after which a cache of translated code does not grow any more
 
 
 def add_options(parser):
@@ -124,14 +126,23 @@ class Meter:
                       hashlib.sha256(out).hexdigest(), tail)
 
 
-def environment(more=()):
-    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C", "PYTHONHASHSEED": "0", **dict(more)}
+def environment(more=(), cache=None):
+    """Of a run; `cache`: the folder of Mimic's cache of translated code, which it is to do without otherwise."""
+    more = {**dict(more), **({"XDG_CACHE_HOME": str(cache)} if cache else {"MIMIC_NO_CACHE": "1"})}
+    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C", "PYTHONHASHSEED": "0", **more}
 
 
 def measure_row(meter, row, columns, rounds):
     """{column: result} of a row; a result has seconds, every round's time, resident memory and, if it failed, why."""
     runs = {"native": (row.native, environment(row.native_environment))}
     runs |= {column.name: (column.command(row), environment()) for column in columns if column.there(row.guest)}
+    if row.cache:
+        folder = BUILD / "bench" / "cache" / f"{row.guest}-{row.name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        runs["mimic"] = (runs["mimic"][0], environment(cache=folder))
+        for _ in range(WARMING_RUNS):
+            meter.measure(runs["mimic"][0], row, runs["mimic"][1])
     samples = {name: [] for name in runs}
     for _ in range(rounds):
         for name, (command, variables) in runs.items():

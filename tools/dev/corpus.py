@@ -15,7 +15,7 @@ PROGRAMS = ROOT / "bench" / "programs"
 REAL = ROOT / "bench" / "real"
 OUT = BUILD / "bench"
 COLD_FUNCTIONS = 20000
-CLASSES = ("integer", "calls", "fp", "simd", "strings", "threads", "system", "cold", "start", "real")
+CLASSES = ("integer", "calls", "fp", "simd", "strings", "threads", "system", "cold", "start", "warm", "real")
 
 # The same source for all: no vectoriser and no fused multiply-add, so that results and work are the same.
 FLAGS = ["-O2", "-fno-tree-vectorize", "-ffp-contract=off", "-static", "-pthread"]
@@ -34,6 +34,7 @@ class Row:
     native_environment: dict = field(default_factory=dict)
     stdin: object = None
     repeat: int = 1
+    cache: bool = False  # Mimic's cache of translated code is there, and warm; else there is none
     vectors: bool = False  # the guest's processor must have its vector extension, which its default model lacks
 
 
@@ -164,11 +165,16 @@ def native_twin(guest, path):
             {"PYTHONHOME": f"{root}/usr", "PERL5LIB": perl})
 
 
+def preprocessed_input(functions):
+    """A C file for cc1."""
+    compiled = made(f"compiled-{functions}.c", [sys.executable, ROOT / "bench/make_cold.py", functions])
+    return made(f"compiled-{functions}.i", ["gcc", "-E", "-P", f"-I{PROGRAMS}", "-D__extension__=", compiled])
+
+
 def real_commands(quick):
     """(name, path, arguments, standard input) of each real program."""
     scale = 8 if quick else 1
-    compiled = made(f"compiled-{scale}.c", [sys.executable, ROOT / "bench/make_cold.py", 400 // scale])
-    preprocessed = made(f"compiled-{scale}.i", ["gcc", "-E", "-P", f"-I{PROGRAMS}", "-D__extension__=", compiled])
+    preprocessed = preprocessed_input(400 // scale)
     sql = OUT / "inputs" / f"work-{scale}.sql"
     sql.write_text((REAL / "work.sql").read_text().replace("SIZE", str(120000 // scale)))
     text = text_input("text", 3_000_000 // scale)
@@ -195,27 +201,42 @@ def made_xz(path):
     return packed
 
 
-def real_rows(guest, options):
-    """Debian's own builds for the guest, beside the native builds of the same versions."""
+def real_row(guest, name, kind, path, arguments, **more):
+    """Of Debian's own build for the guest, beside the native build of the same version."""
     root = inputs.sysroot(guest)
-    twin = TWINS[guest]
-    if not (root / ".stamp").exists():
-        say(f"{root}: not there, real programs are left out; './dev setup' fetches it")
-        return
+    native_path = path
+    if path == "cc1":
+        twin = TWINS[guest]
+        folder = "lib" if guest == "aarch64" else "libexec"
+        path = f"/usr/{folder}/gcc/{twin['triplet']}/{twin['gcc']}/cc1"
+        native_path = f"/usr/{folder}/gcc-cross/{twin['triplet']}/{twin['gcc']}/cc1"
+    native, environment = native_twin(guest, native_path)
+    return Row(name, kind, guest, [f"{root}{path}", *arguments], [*native, *arguments], sysroot=root,
+               native_environment=environment, **more)
+
+
+def real_rows(guest, options):
     for name, path, arguments, stdin in real_commands(options.quick):
-        if not options.wants(name, "real"):
-            continue
-        native_path = path
-        if name == "cc1":
-            path = f"/usr/lib/gcc/{twin['triplet']}/{twin['gcc']}/cc1"
-            native_path = f"/usr/{'lib' if guest == 'aarch64' else 'libexec'}/gcc-cross/{twin['triplet']}/{twin['gcc']}/cc1"
-            path = path if guest == "aarch64" else path.replace("/lib/", "/libexec/")
-        native, environment = native_twin(guest, native_path)
-        yield Row(name, "real", guest, [f"{root}{path}", *arguments], [*native, *arguments], sysroot=root,
-                  native_environment=environment, stdin=stdin)
+        if options.wants(name, "real"):
+            yield real_row(guest, name, "real", path, arguments, stdin=stdin)
+
+
+def warm_rows(guest, options):
+    """Programs that do little, without a cache of translated code and with a warm one."""
+    compiled = ["-quiet", "-O2", "-fno-ident", "-fpreprocessed", preprocessed_input(50), "-o", "/dev/stdout"]
+    for program, path, arguments in (("python3", "/usr/bin/python3", ["-B", "-c", "pass"]),
+                                     ("bash", "/bin/bash", ["--norc", "-c", ":"]), ("cc1", "cc1", compiled)):
+        for name, cache in ((f"start-{program}", False), (f"warm-{program}", True)):
+            if options.wants(name, "warm"):
+                yield real_row(guest, name, "warm", path, arguments, cache=cache)
 
 
 def rows(guest, options):
     yield from own_rows(guest, options)
+    if not (inputs.sysroot(guest) / ".stamp").exists():
+        say(f"{inputs.sysroot(guest)}: not there, real programs are left out; './dev setup' fetches it")
+        return
+    if options.wants_class("warm"):
+        yield from warm_rows(guest, options)
     if options.wants_class("real"):
         yield from real_rows(guest, options)

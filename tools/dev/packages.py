@@ -8,7 +8,7 @@ from common import as_root, output, run, say
 PACKAGES = {
     "build": "g++ cmake ninja-build ccache pkg-config git",
     "libraries": """libfmt-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev libasmjit-dev libzydis-dev libasio-dev
-                    liburing-dev libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libbz2-dev
+                    liburing-dev libslirp-dev libfdt-dev zlib1g-dev libzstd-dev libbz2-dev libxxhash-dev
                     libssl-dev libgnutls28-dev libcurl4-openssl-dev libssh-dev""",
     "checks": "clang clang-format clang-tidy valgrind",
     "guest compilers": """gcc-riscv64-linux-gnu g++-riscv64-linux-gnu gcc-aarch64-linux-gnu g++-aarch64-linux-gnu

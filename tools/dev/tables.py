@@ -54,7 +54,7 @@ def sections(result):
     for guest in dict.fromkeys(row["guest"] for row in rows):
         mine = [row for row in rows if row["guest"] == guest]
         lines = []
-        speed = [row for row in mine if row["class"] not in ("start", "cold")]
+        speed = [row for row in mine if row["class"] not in ("start", "cold", "warm")]
         for kind in classes(speed):
             members = [row for row in speed if row["class"] == kind]
             lines += [lines_of(row) for row in members]
@@ -68,13 +68,15 @@ def sections(result):
 
 
 def cost_lines(row):
-    """Start-up time and memory from the hello program, translation from the cold one."""
+    """Start-up time and memory from the hello program, start-up of real ones, translation from the cold one."""
     columns = (NATIVE, OURS, *REFERENCES)
     times = [seconds(row, column) for column in columns]
     if row["class"] == "start":
         yield [f"{row['guest']}: start-up, ms of CPU", *(number(t and t * 1000) for t in times)]
         yield [f"{row['guest']}: start-up, MiB resident",
                *(number(t and row["columns"][column]["resident_kib"] / 1024) for t, column in zip(times, columns))]
+    if row["class"] == "warm":
+        yield [f"{row['guest']}: {row['name']}, ms of CPU", *(number(t and t * 1000) for t in times)]
     if row["class"] == "cold":
         count = row["guest_instructions"]
         yield [f"{row['guest']}: cold code, us per guest instruction ({count})",

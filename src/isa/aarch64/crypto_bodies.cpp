@@ -87,7 +87,7 @@ constexpr auto sm4_box = [] {
     std::array<u8, 256> box{};
     for (u32 n = 0; n < 256; ++n) {
         u8 x = affine(u8(n)), inverse = 1;
-        for (u32 k = 0; k < 254; ++k) inverse = times(inverse, x); // x^254
+        for (u32 k = 1; k < 8; ++k) x = times(x, x), inverse = times(inverse, x); // x^254 = x^2 x^4 ... x^128
         box[n] = affine(inverse);
     }
     return box;

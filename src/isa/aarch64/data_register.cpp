@@ -32,7 +32,7 @@ int crc_body(ir::CpuHeader*, const ir::Wide* args, ir::Wide* results) {
 }
 constexpr u32 reversed_crc32 = 0xedb88320, reversed_crc32c = 0x82f63b78;
 template <u32 Polynomial, u32 Bytes>
-constexpr ir::Intrinsic crc_intrinsic;
+constexpr ir::Intrinsic crc_intrinsic{};
 #define MIMIC_CRC(polynomial, bytes, text)                                                                             \
     template <>                                                                                                        \
     constexpr ir::Intrinsic crc_intrinsic<polynomial, bytes>{                                                          \

@@ -7,6 +7,8 @@
 #include "jit/analysis.hpp"
 #include "jit/tlb.hpp"
 #include <memory>
+#include <span>
+#include <string>
 
 namespace mimic::jit {
 
@@ -46,6 +48,12 @@ struct Emitted {
         u64 pc;     // guest instruction
         Owed owed;  // for Backend::settle
     };
+    // What stands in the code of where it lies or what it was made with: 4 bytes at `offset`, the distance of a link word from
+    // what follows the instruction, or (is_record) the number of what is called (Backend::save_record).
+    struct Reference {
+        u32 offset;
+        bool is_record;
+    };
     static constexpr u32 words_a_block = 3; // at most
     u32 bytes = 0;
     bool no_room = false;         // emission failed, since the code is longer than the room
@@ -55,6 +63,7 @@ struct Emitted {
     std::vector<Entry> entries;
     std::vector<Edge> edges;
     std::vector<Fault> faults; // by rising offset
+    std::vector<Reference> references;
 };
 
 // For the jump cache. Of pcs whose upper 16 bits are alike, and only these are put into it, no two have the same key; nor does one
@@ -69,6 +78,12 @@ public:
     // Bytes the back end wants in the state block behind the guest's slots, and their initial contents.
     virtual u32 host_area() const = 0;
     virtual void init(ir::CpuHeader* cpu) const = 0;
+    // Names all of the host that code depends on, beside its architecture.
+    virtual std::string host() const { return {}; }
+    // Code that another process of the same program executes: what a record number in it (Emitted::Reference) stands for,
+    // appended to `out`; and the number here of what was saved. False: it can't be saved; it makes no sense.
+    virtual bool save_record(u32 /*record*/, std::vector<u8>& /*out*/) const { return false; }
+    virtual bool load_record(std::span<const u8> /*saved*/, u32& /*record*/) { return false; }
 
     // Writes the routines that all units share (enter, leave, calls out) to the start of the code memory; bytes used.
     virtual Result<u32> emit_shared(const u8* code, u8* writable, u32 room) = 0;

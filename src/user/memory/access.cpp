@@ -144,6 +144,12 @@ int AddressSpace::protection(u64 address) {
     return m ? m->prot : -1;
 }
 
+std::optional<Mapping> AddressSpace::mapping(u64 address) {
+    std::lock_guard table(table_lock_);
+    auto* m = table_.find(address);
+    return m ? std::optional(*m) : std::nullopt;
+}
+
 u32 AddressSpace::fetch(u64 pc, u8* out, u32 max) {
     u32 readable = 0;
     {
@@ -161,10 +167,10 @@ u32 AddressSpace::fetch(u64 pc, u8* out, u32 max) {
 AddressSpace::CodeWatch AddressSpace::protect_code(u64 address, bool stays_writable) {
     u64 page = page_of(address);
     std::lock_guard table(table_lock_);
+    CodePage& code = code_pages_[page]; // also where nothing is mapped: what comes there is told
+    code.generation++;
     auto* m = table_.find(page);
     if (!m) return CodeWatch::as_before;
-    CodePage& code = code_pages_[page];
-    code.generation++;
     if (code.write_protected || !(m->prot & prot::write)) return CodeWatch::as_before;
     if (stays_writable) return CodeWatch::not_watched;
     if (raw_syscall(SYS_mprotect, base_ + page, host_page, PROT_READ) != 0) return CodeWatch::not_watched;

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace mimic::user {
@@ -114,6 +115,10 @@ public:
     }
     // The protection of the page at `address`, or -1 when nothing is mapped.
     int protection(u64 address);
+    // The mapping that holds it; nothing when none does.
+    std::optional<Mapping> mapping(u64 address);
+    // What mapping() said stays true while this number is as it was before it was asked.
+    u64 mapping_edits() const { return table_.edits(); }
 
     // ---- translated code (cpu's CodeSource) -----------------------------------------------------------------
     // Bytes that are mapped executable at pc, at most max; 0: none.

@@ -187,6 +187,14 @@ TEST_P(Space, AWriteToACodePageInvalidatesIt) {
     EXPECT_EQ(sink_.calls.size(), 3u); // no code there any more
 }
 
+TEST_P(Space, WhatComesWhereCodeWasLookedForIsTold) {
+    const u64 at = 0x40000000;
+    EXPECT_EQ(space_->protect_code(at), AddressSpace::CodeWatch::as_before);
+    EXPECT_EQ(space_->map(at, page_, rwx, anon | mapflag::fixed), i64(at));
+    ASSERT_EQ(sink_.calls.size(), 1u);
+    EXPECT_EQ(sink_.calls[0], std::pair(at, at + page_));
+}
+
 TEST_P(Space, MprotectDropsCodeAndFetchNeedsExec) {
     u64 a = u64(space_->map(0, 2 * page_, prot::read | prot::exec, anon));
     u8 out[16];

@@ -65,6 +65,7 @@ void PageTable::merge_around(Map::iterator it) {
 
 void PageTable::erase(u64 low, u64 high) {
     if (low >= high) return;
+    edits_.fetch_add(1, std::memory_order_acq_rel); // protect() and insert() come here, too
     split(low);
     split(high);
     map_.erase(map_.lower_bound(low), map_.lower_bound(high));

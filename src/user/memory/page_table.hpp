@@ -4,6 +4,7 @@
 // shows.
 #pragma once
 #include "base/types.hpp"
+#include <atomic>
 #include <map>
 #include <span>
 #include <vector>
@@ -49,6 +50,8 @@ public:
     // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none.
     u64 find_gap(u64 size, u64 align, u64 low, u64 high) const;
     u64 count() const { return map_.size(); }
+    // Another number when there was an edit; may be read while one is made, and is higher then or behind it.
+    u64 edits() const { return edits_.load(std::memory_order_acquire); }
     // Bytes mapped in all.
     u64 bytes() const;
     auto begin() const { return map_.begin(); }
@@ -59,6 +62,7 @@ private:
     void split(u64 at);
     void merge_around(Map::iterator it);
     Map map_; // by start
+    std::atomic<u64> edits_{0};
 };
 
 } // namespace mimic::user

@@ -16,6 +16,7 @@ constexpr std::pair<std::string_view, std::string_view> libraries[] = {
     {"liburing", "MIT"},
     {"zlib", "Zlib"},
     {"zstd", "BSD-3-Clause"},
+    {"xxhash", "BSD-2-Clause"},
     {"libfdt", "BSD-2-Clause"},
     {"libslirp (opened on first use)", "BSD-3-Clause"},
 };

@@ -43,6 +43,15 @@ Features Features::probe(u32 level) {
     return f;
 }
 
+std::string Features::text() const {
+    std::string s = "x86-64 ";
+    for (bool f : {avx,  avx2, bmi1,   bmi2, lzcnt,    fma,    avx512vl, movbe, sse41, popcnt,
+                   lahf, aes,  pclmul, sha,  avx512cd, bitalg, gfni,     vbmi,  vaes,  vpclmul})
+        s += f ? '1' : '0';
+    static_assert(sizeof(Features) == 20, "one is missing above");
+    return s;
+}
+
 // ---- records
 
 Records::~Records() {
@@ -143,6 +152,9 @@ public:
         return u32(layout_.area + bias) - ir::slots_offset - guest_.bytes + sizeof(HostArea) + 16 * jump_entries;
     }
     void init(CpuHeader* cpu) const override;
+    std::string host() const override { return features_.text(); }
+    bool save_record(u32 record, std::vector<u8>& out) const override { return records_.save(record, out); }
+    bool load_record(std::span<const u8> saved, u32& record) override { return records_.load(saved, guest_, record); }
     Result<u32> emit_shared(const u8* code, u8* writable, u32 room) override;
     bool emit(const ir::Unit& unit, const Analysis& analysis, AddressModel model, const u8* code, u8* writable,
               u64 room, const u64* first_link, Emitted& out) override {

@@ -4,7 +4,9 @@
 #include "jit/host/x86_64/lower.hpp"
 #include <atomic>
 #include <memory>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 namespace mimic::jit::x86 {
 
@@ -23,6 +25,9 @@ public:
     ~Records();
     u32 intrinsic(const ir::Intrinsic& f);
     u32 operation(const ir::Unit& unit, const ir::Inst& i, const ir::Type (&types)[3]);
+    // For another process of the same program; as Backend says.
+    bool save(u32 record, std::vector<u8>& out) const;
+    bool load(std::span<const u8> saved, const ir::GuestState& guest, u32& record);
     const Record& operator[](u32 n) const {
         return chunks_[n / chunk_size].load(std::memory_order_acquire)[n % chunk_size];
     }

@@ -40,6 +40,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     out.entries.clear();
     out.edges.clear();
     out.faults.clear();
+    out.references.clear();
     out.no_room = false;
     out.refused = Op::nop;
     place_.assign(unit.code.size(), {});
@@ -89,6 +90,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         return false;
     out.no_room = holder_.codeSize() > room;
     if (out.no_room) return false;
+    // It may run elsewhere, too: what depends on its place is in Emitted::references.
+    MIMIC_CHECK(!holder_.hasRelocEntries(), "code that names its own place");
     if (holder_.relocateToBase(u64(code)) != asmjit::kErrorOk) return false;
     out.bytes = u32(holder_.codeSize());
     if (out.text) out.text->assign(logger.data(), logger.dataSize());

@@ -31,6 +31,7 @@ struct Features {
     bool avx512cd = false, bitalg = false, gfni = false, vbmi = false, vaes = false, vpclmul = false;
     // What the host has, of the x86-64 microarchitecture levels up to `level` (x86-64 psABI, table 3.1).
     static Features probe(u32 level);
+    std::string text() const; // a character each
 };
 
 // With AVX-512: a bit of checks is set while every result that was looked at since it was begun is good in that lane; the
@@ -549,6 +550,7 @@ private:
     static constexpr u32 first_result = 8; // scratch places 0..7 hold arguments
     void call(u32 n);
     void call_out(u32 record, bool may_leave);
+    void note_record();
     void call_keeping(u32 record); // in cold code: every register but the result's place survives
     void evaluate(u32 n);          // what has no lowering: the interpreter's body
     void to_scratch(ValueId v, u32 word);

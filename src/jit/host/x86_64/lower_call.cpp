@@ -52,6 +52,7 @@ void Lowering::call_out(u32 record, bool may_leave) {
     asked_ = settled_ = 0;
     give_back();
     a_.mov(eax, record);
+    note_record();
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));
     take_over();
     if (!may_leave) return;
@@ -65,9 +66,13 @@ void Lowering::call_out(u32 record, bool may_leave) {
     });
 }
 
+// The instruction just made ends with a record's number.
+void Lowering::note_record() { out_->references.push_back({u32(a_.offset()) - 4, true}); }
+
 void Lowering::call_keeping(u32 record) {
     if (record == Records::full) return void(failed_ = true);
     a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
+    note_record();
     give_back();
     a_.call(state(at_.host(offsetof(HostArea, stub_keep))));
     take_over();

@@ -183,6 +183,7 @@ void Lowering::entry(BlockId b) {
 void Lowering::embed_relative(std::span<const u8> opcode, const u64* word, u32 behind) {
     a_.embed(opcode.data(), opcode.size());
     i32 disp = i32(i64(word) - i64(code_ + a_.offset() + 4 + behind));
+    out_->references.push_back({u32(a_.offset()), false});
     a_.embed(&disp, 4);
 }
 

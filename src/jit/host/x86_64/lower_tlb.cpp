@@ -134,6 +134,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
+        note_record();
         set_mode(mode);
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));

@@ -338,7 +338,7 @@ i64 sys_exit(Thread& t, const Args& a) {
 // Other threads must not see this one's end before their own: only the last cleans up.
 i64 sys_exit_group(Thread& t, const Args& a) {
     if (t.borrowed || t.process().threads.load() == 1) t.finish_thread();
-    t.process().engine.finish();
+    if (!t.borrowed) t.process().engine.finish(); // else the process goes on, and this is its parent's memory
     if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;

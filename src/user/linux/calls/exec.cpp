@@ -129,6 +129,7 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
         auto more = debugger->before_exec(t);
         words.insert(words.begin() + 2, more.begin(), more.end());
     }
+    if (!t.borrowed) t.process().engine.save_code();
     auto arguments = pointers(words), environment = pointers(envp);
     i64 r;
     // In a root our own file is open; elsewhere the kernel has a name for it, and the path is for where /proc isn't.
