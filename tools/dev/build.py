@@ -68,6 +68,10 @@ SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
 
 
 SAVES = "machines_save"
+# Programs that soak one guest: their further arguments.
+BY_GUEST = {"engine_soak": lambda guest: [],
+            "guest_soak": lambda guest: ["--reference", inputs.INPUTS / "qemu-10" / "usr/bin" / f"qemu-{guest}"]}
+GUESTS = ("riscv64", "aarch64")
 
 
 def programs(kind, preset):
@@ -104,7 +108,7 @@ def soak_script(name, options):
     compile_targets(options.preset, [target])
     size = ["--size", str(options.count)] if name == "real" and options.count is not None else []
     failed = False
-    for guest in ("riscv64", "aarch64"):
+    for guest in GUESTS:
         command = [sys.executable, "-B", *words, "--guest", guest, "--mimic", mimic_program(options.preset),
                    "--build", preset_dir(options.preset) / name, *size]
         failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
@@ -133,11 +137,14 @@ def soak(options):
         return soak_script(options.name, options)
     name, program = chosen(options.name, "soak", options.preset)
     compile_targets(options.preset, [name])
-    command = [program, "--seed", options.seed]
-    if options.count is not None:
-        command += ["--count", options.count]
-    run(command)
-    return 0
+    how = ["--seed", options.seed, *([] if options.count is None else ["--count", options.count])]
+    if name not in BY_GUEST:
+        run([program, *how])
+        return 0
+    inputs.fetch()
+    commands = [[program, guest, *how, *BY_GUEST[name](guest)] for guest in GUESTS]
+    failed = [subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode for command in commands]
+    return 1 if any(failed) else 0
 
 
 def fuzz(options):
