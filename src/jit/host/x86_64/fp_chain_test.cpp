@@ -29,6 +29,7 @@ public:
             add(lane, operation(lane));
             if (below(6) == 0) only_asked(lane);
             if (below(3) == 0) put();
+            if (scalars_ && below(6) == 0) halve(any(lane));
             if (below(4) == 0) add(lane, constant(lane));
             if (below(5) == 0 && !scalars_) add(lane, slot(Op::get, ir::none));
         }
@@ -72,6 +73,16 @@ private:
         u32 v = any(below(2) ? Lane::f32 : Lane::f64);
         if (scalars_) v = push({.op = Op::bitcast, .type = Type::v128, .a = v});
         push(slot(Op::put, v));
+    }
+    // Part of a number is no number of its own.
+    void halve(u32 v) {
+        const u64 to = ir::SlotArg{ir::SlotId(below(vectors))}.bits(),
+                  half_to = ir::SlotArg{ir::SlotId(below(vectors))}.bits();
+        push(
+            {.op = Op::put, .type = Type::v128, .a = push({.op = Op::bitcast, .type = Type::v128, .a = v}), .imm = to});
+        const u32 half = push({.op = Op::get, .type = Type::f16, .imm = to});
+        const u32 wide = push({.op = Op::bitcast, .type = Type::v128, .a = half});
+        push({.op = Op::put, .type = Type::v128, .a = wide, .imm = half_to});
     }
     Inst fused(Lane lane, u32 a, u32 b, u32 c) {
         Inst i{.op = Op::fma, .type = type(lane), .a = a, .b = b, .c = c, .imm = ir::FpArg{}.bits()};

@@ -41,7 +41,7 @@ bool Lowering::is_number(ValueId v) const {
     if (v == none || place_[v].vec < 0) return true;
     const u32 r = u32(place_[v].vec);
     const bool f64 = type(v) == Type::f64;
-    if (owed_lanes_ >> r & 1) return false;
+    if (owed_lanes_ >> r & 1 || (owed_ >> r & 1 && type(v) == Type::f16)) return false;
     return !(bare_ >> r & 1 && type(v) != Type::f32) && !(owed_ >> r & 1 && (owed_f64_ >> r & 1) != f64);
 }
 
