@@ -125,7 +125,9 @@ bool is_far(int fd) {
 
 Result<int> open_cache_directory(const std::string& path, bool make) {
     if (make) {
-        mkdir(path.substr(0, path.rfind('/')).c_str(), 0700); // what is wrong with it is told by the next
+        // What is missing above is made, too (XDG Base Directory Specification); what is wrong there is told by the next.
+        for (u64 at = path.find('/', 1); at != path.npos; at = path.find('/', at + 1))
+            mkdir(path.substr(0, at).c_str(), 0700);
         if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
     }
     const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -148,6 +148,11 @@ for turn in range(20):
     expect("verify after a kill", tool("verify").returncode == 0)
     right("a run after a kill")
 
+# What is missing of XDG_CACHE_HOME is made.
+deep = work / "not" / "there"
+right("a missing XDG_CACHE_HOME", XDG_CACHE_HOME=str(deep))
+expect("a missing XDG_CACHE_HOME is made", list(deep.glob("mimic/*.units")) and deep.stat().st_mode & 0o777 == 0o700)
+
 # Nowhere to write: nothing is said, nothing changes. In the end the kernel lets no file have more than 8 KiB.
 for what, more in (("no home", {"XDG_CACHE_HOME": "/proc/nothing"}), ("a file as home", {"XDG_CACHE_HOME": __file__})):
     result = run(**more)

@@ -92,7 +92,7 @@ def build(source, target):
     digest = hashlib.sha256(text).hexdigest()
     if not program.exists() or not stamp.exists() or stamp.read_text() != digest:
         program.parent.mkdir(parents=True, exist_ok=True)
-        say(f"compiling {source.stem} for {target}" + (" (a minute or more)" if source.stem == "cold" else ""))
+        say(f"compiling {source.stem} for {target}")
         for words in steps:
             run(words)
         stamp.write_text(digest)

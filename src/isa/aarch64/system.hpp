@@ -26,7 +26,8 @@ constexpr u32 flags_of_nzcv(u32 v) { return (v >> 30) << 6 | (~v >> 29 & 1) | (v
 
 // FPCR (C5.2.7): AHP 26, DN 25, FZ 24, RMode 23:22, FZ16 19. FPSR (C5.2.8): QC 27, IDC 7, IXC to IOC 4 to 0, the places
 // of ir::fpflag and softfloat::flag.
-constexpr u32 fpcr_bits(const Model& m) { return 0x07c00000 | (m.has(Feature::fp16) ? 1u << 19 : 0); }
+inline constexpr u32 any_fpcr_bits = 0x07c80000; // of any model
+constexpr u32 fpcr_bits(const Model& m) { return any_fpcr_bits & ~(m.has(Feature::fp16) ? 0 : 1u << 19); }
 inline constexpr u32 fpsr_bits = 0x0800009f;
 // FpEnv::mode of an FPCR. RMode counts nearest, up, down, zero; Round nearest, zero, down, up.
 constexpr u32 fp_mode(u32 fpcr) {

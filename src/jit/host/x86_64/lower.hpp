@@ -520,6 +520,14 @@ private:
     };
     Operands keep_operands(u32 n); // their uses are over, their registers stay theirs for this instruction
     void redo_body(const Operands& o, Xmm out);
+    // In cold code, at `entry`: the body computes `out` instead.
+    template <class Register>
+    void redo_at(Label entry, const Operands& o, Register out, Label back) {
+        cold(entry, [=, this] {
+            redo_body(o, out);
+            a_.jmp(back);
+        });
+    }
     Label redo(const Operands& o, Xmm out, Label back);
     void jump_if_nan(Xmm a, Xmm b, Xmm t, bool f64, Label to); // a or b has a NaN in a lane
     void jump_if_lane(Xmm r, Xmm t, u32 L, u64 value, Label to);

@@ -283,10 +283,7 @@ bool Lowering::flushing_arithmetic(u32 n, bool all) {
         jump_if_result(r, to_f64, all, host->result == exact || host->is_fma ? exact : is_nan, t, body);
         v_move(out, r);
         a_.bind(back);
-        cold(body, [=, this] {
-            redo_body(o, out);
-            a_.jmp(back);
-        });
+        redo_at(body, o, out, back);
         return true;
     }
     look_at_operands(from, d, all, host->operand);
@@ -368,10 +365,7 @@ bool Lowering::flushing_compare(u32 n) {
     }
     a_.bind(back);
     if (!looked) return true;
-    cold(body, [=, this] {
-        redo_body(o, r);
-        a_.jmp(back);
-    });
+    redo_at(body, o, r, back);
     return true;
 }
 
@@ -394,10 +388,7 @@ bool Lowering::flushing_to_int(u32 n) {
     a_.cmp(x, is_signed ? 1 : -1);
     is_signed ? a_.jo(body) : a_.je(body);
     a_.bind(back);
-    cold(body, [=, this] {
-        redo_body(o, r);
-        a_.jmp(back);
-    });
+    redo_at(body, o, r, back);
     return true;
 }
 
@@ -417,10 +408,7 @@ bool Lowering::flushing_extreme(u32 n) {
     a_.emit(ids[least][d], r, o.regs[0], o.regs[1]);
     a_.emit(least ? X::kIdVorps : X::kIdVandps, out, r, s);
     a_.bind(back);
-    cold(body, [=, this] {
-        redo_body(o, out);
-        a_.jmp(back);
-    });
+    redo_at(body, o, out, back);
     return true;
 }
 
@@ -436,10 +424,7 @@ bool Lowering::flushing_round(u32 n) {
     check_operands(o, d, false, is_denormal | is_nan, t, body);
     v_round(out, o.regs[0], arg.round, d, arg.exact, {});
     a_.bind(back);
-    cold(body, [=, this] {
-        redo_body(o, out);
-        a_.jmp(back);
-    });
+    redo_at(body, o, out, back);
     return true;
 }
 
@@ -462,10 +447,7 @@ bool Lowering::flushing_lanes(u32 n) {
     if (!vector_fp(n)) return failed_ = true;
     a_.bind(back);
     if (!looked) return true;
-    cold(body, [=, this, out = xmm(u32(place_[n].vec))] {
-        redo_body(o, out);
-        a_.jmp(back);
-    });
+    redo_at(body, o, xmm(u32(place_[n].vec)), back);
     return true;
 }
 

@@ -107,10 +107,7 @@ void Lowering::redo_body(const Operands& o, Xmm out) {
 }
 Label Lowering::redo(const Operands& o, Xmm out, Label back) {
     Label entry = a_.newLabel();
-    cold(entry, [=, this] {
-        redo_body(o, out);
-        a_.jmp(back);
-    });
+    redo_at(entry, o, out, back);
     return entry;
 }
 

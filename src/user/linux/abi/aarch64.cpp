@@ -65,7 +65,6 @@ u32 flags_of(u64 pstate) {
     return (pstate >> 31 & 1 ? ir::flag::n : 0) | (pstate >> 30 & 1 ? ir::flag::z : 0) |
            (pstate >> 29 & 1 ? 0 : ir::flag::c) | (pstate >> 28 & 1 ? ir::flag::v : 0);
 }
-constexpr u32 fpcr_bits = 0x07c80000;                   // AHP, DN, FZ, RMode, FZ16
 constexpr u32 fpsr_bits = 0x9f | ir::fpflag::saturated; // IOC DZC OFC UFC IXC, IDC; QC
 
 bool push_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu, const FrameRequest& r) {
@@ -121,7 +120,7 @@ bool pop_frame(AddressSpace& memory, const RegisterMap& map, ir::CpuHeader& cpu,
         at += size;
     }
     if (!fp) return false;
-    const u32 fpcr = get<u32>(fp, 12) & fpcr_bits;
+    const u32 fpcr = get<u32>(fp, 12) & isa::aarch64::any_fpcr_bits;
     cpu.fp.flags = (cpu.fp.flags & ~fpsr_bits) | (get<u32>(fp, 8) & fpsr_bits);
     cpu.fp.mode = fp_mode(fpcr);
     word(cpu, map.other[2]) = fpcr;
