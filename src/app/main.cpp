@@ -74,6 +74,7 @@ constexpr Command all[] = {
     {"binfmt", {}, user::binfmt_main, "register Mimic with the kernel for programs of other architectures"},
     {"root", {}, user::root_main, "write a root file system with its owners as an archive"},
     {"syscalls", {}, user::syscalls_main, "print which system calls of a guest work"},
+    {"bugreport", {}, user::bugreport_main, "collect what a report of a bug needs, or run a program for it"},
     {"img", {}, img::img_main, "create, convert, check and compare disk images", true},
     {"nbd", {}, nbd::nbd_main, "serve a disk image over the network (NBD)", true},
     {"io", {}, io_tool::io_main, "read, write and discard single ranges of a disk image", true},

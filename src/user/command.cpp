@@ -121,6 +121,7 @@ struct LogItem {
 };
 constexpr LogItem items[] = {
     {"strace", 0, "system calls and signals"},
+    {"calls", 0, "the same without the data that calls move"},
     {"in_asm", cpu::log::in_asm, "guest instructions of each unit that is translated"},
     {"op", cpu::log::op, "its IR"},
     {"op_opt", cpu::log::op_opt, "its IR after the passes"},
@@ -154,6 +155,7 @@ Result<void> log_items(RunCommand& c, std::string_view text) {
         }
         c.engine.log |= item->bit;
         if (item->name == "strace") c.options.strace = true;
+        if (item->name == "calls") c.options.strace = c.options.strace_brief = true;
         if (item->name == "cache") c.engine.log_cache = true;
         if (item->name == "crash") c.options.crash = RunOptions::Crash::always;
         c.log_items.append(c.log_items.empty() ? "" : ",").append(word);
@@ -250,13 +252,16 @@ constexpr Option options[] = {
      true, "SIZE", "size of the stack (k, M, G: units of 1024; at least what arguments need)"},
     {"-cpu", "CPU",
      [](RunCommand& c, std::string_view v) {
-         if (v == "help" || v == "?")
+         const std::string_view last = v.substr(v.rfind(',') + 1); // the whole, where there is no comma
+         if (last == "help" || last == "?") {
              c.action = RunCommand::Action::list_cpus;
-         else
+             c.options.cpu_model = v.substr(0, v.size() - last.size() - (last.size() < v.size()));
+         } else {
              c.options.cpu_model = v;
+         }
          return Result<void>();
      },
-     true, "MODEL", "CPU model, or help for a list"},
+     true, "MODEL", "CPU model and properties, or help for a list (MODEL,help: of properties)"},
     {"-E", "SET_ENV",
      [](RunCommand& c, std::string_view v) -> Result<void> {
          for (auto& s : split(v)) {

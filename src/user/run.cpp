@@ -1,4 +1,5 @@
 #include "user/run.hpp"
+#include "isa/guest.hpp"
 #include "user/loader/program.hpp"
 #include "user/proc_start.hpp"
 #include "user/unit_cache.hpp"
@@ -72,9 +73,13 @@ Result<const Abi*> abi_of(const ElfIdentity& id) {
 // Follows "#!" lines to an ELF program.
 Result<Found> find_program(const Paths& paths, std::vector<std::string> arguments, std::string path) {
     Found found;
+    std::string script; // that wants the one at `path`
     for (u32 depth = 0; depth < 5; depth++) {
         found.path = path;
-        found.fd = TRY(open_program(paths, path, found.host));
+        auto opened = open_program(paths, path, found.host);
+        if (!opened && !script.empty())
+            return std::move(opened).error().in(fmt::format("interpreter of script {}", script));
+        found.fd = TRY(std::move(opened));
         char start[256];
         ssize_t n = pread(found.fd, start, sizeof start, 0);
         if (n < 0) return Error::from_errno(errno, "read {}", path);
@@ -91,6 +96,7 @@ Result<Found> find_program(const Paths& paths, std::vector<std::string> argument
         words.push_back(path);
         words.insert(words.end(), arguments.begin() + 1, arguments.end());
         arguments = std::move(words);
+        script = path;
         path = line.interpreter;
     }
     return Error::from_errno(ELOOP, "{}: too many scripts that run scripts", path);
@@ -240,7 +246,7 @@ Result<int> run_program(RunCommand& c) {
     Found found = TRY(find_program(paths, std::move(arguments), c.program[0]));
     if (!c.guest.empty() && found.abi->name != c.guest)
         return fail(
-            Error::unsupported("{}: program is for {}, expected a {} program", found.path, found.abi->name, c.guest),
+            Error::unsupported("{}: program is for {}, expected one for {}", found.path, found.abi->name, c.guest),
             other_guest_status);
 
     SignalTable signals;
@@ -310,6 +316,19 @@ Result<int> open_log(RunCommand& c) {
     return fd;
 }
 
+// -cpu MODEL,help: what the guests that have the model say of such a property.
+std::string list_properties(std::string_view words) {
+    const std::string model(words.substr(0, words.find(',')));
+    std::string text;
+    for (const isa::GuestInfo* g : isa::guests())
+        if (std::find(g->models.begin(), g->models.end(), model) != g->models.end())
+            if (auto made = g->make(model + ",help"); !made) {
+                const bool none = made.error().message().find("is unknown") != std::string::npos;
+                text += fmt::format("{} {}:\n{}\n", g->name, model, none ? "no properties" : made.error().message());
+            }
+    return text;
+}
+
 std::string list_all_models() {
     std::string text;
     for (const Abi* abi : abis()) {
@@ -327,7 +346,15 @@ int run_command(Result<RunCommand> command) {
     switch (command->action) {
     case RunCommand::Action::help: print(1, run_help()); return 0;
     case RunCommand::Action::version: print(1, "mimic version 0.1 (user mode)\n"); return 0;
-    case RunCommand::Action::list_cpus: print(1, list_all_models()); return 0;
+    case RunCommand::Action::list_cpus: {
+        if (command->options.cpu_model.empty()) return print(1, list_all_models()), 0;
+        const std::string properties = list_properties(command->options.cpu_model);
+        if (properties.empty())
+            return fail(
+                Error::invalid_argument("-cpu {},help: expected a model of -cpu help", command->options.cpu_model),
+                bad_option_status);
+        return print(1, properties), 0;
+    }
     case RunCommand::Action::list_log_items: print(1, list_log_items()); return 0;
     case RunCommand::Action::list_accels: print(1, list_accels()); return 0;
     case RunCommand::Action::run: break;

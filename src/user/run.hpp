@@ -70,6 +70,8 @@ int shell_main(std::span<const std::string_view> words);
 
 // `mimic root export DIR -o FILE`: a root as an archive.
 int root_main(std::span<const std::string_view> words);
+// `mimic bugreport [OPTIONS] [PROGRAM...]`: a text for a report of a bug; 0, or 1 after one line on standard error.
+int bugreport_main(std::span<const std::string_view> words);
 // `mimic syscalls [--guest NAME] [--json]`: prints the table of system calls; 0, or 1 for a wrong option.
 int syscalls_main(std::span<const std::string_view> words);
 

@@ -106,6 +106,44 @@ SymbolTable read_symbols(const FileBytes& file) {
     return out;
 }
 
+namespace {
+
+// The notes of a segment, each {name size, description size, type}, name, description, padded to 4.
+std::string build_id_in(const Words& w, u64 at, u64 end) {
+    constexpr u32 type_build_id = 3, head = 12, longest = 64; // NT_GNU_BUILD_ID
+    while (at < end && end - at >= head) {
+        const u64 name = w.at(at, 4), bytes = w.at(at + 4, 4), type = w.at(at + 8, 4);
+        const u64 text = at + head + ((name + 3) & ~u64{3});
+        if (name == 4 && type == type_build_id &&
+            w.at(at + head, 4) == load_int(reinterpret_cast<const u8*>("GNU"), 4, w.id.big)) {
+            std::string id;
+            for (u64 n = 0; n < std::min<u64>(bytes, longest); n++) id += fmt::format("{:02x}", w.at(text + n, 1));
+            return id;
+        }
+        at = text + ((bytes + 3) & ~u64{3});
+    }
+    return {};
+}
+
+} // namespace
+
+std::string elf_build_id(const FileBytes& file) {
+    constexpr u32 pt_note = 4, most = 1 << 16;
+    auto id = identify_elf(file);
+    if (!id) return {};
+    Words w{file, *id};
+    const u64 headers = w.native(28, 32);
+    const u32 bytes = u32(w.at(w.wide() ? 54 : 42, 2)), count = u32(w.at(w.wide() ? 56 : 44, 2));
+    for (u32 n = 0; n < std::min(count, max_program_headers); ++n) {
+        const u64 at = headers + u64(n) * bytes;
+        if (w.at(at, 4) != pt_note) continue;
+        const u64 offset = w.native(at + 4, at + 8), size = std::min<u64>(w.native(at + 16, at + 32), most);
+        if (offset >= file.size()) continue;
+        if (std::string found = build_id_in(w, offset, offset + size); !found.empty()) return found;
+    }
+    return {};
+}
+
 const GuestSymbols::Mapped* GuestSymbols::mapped(u64 pc) {
     auto look = [&]() -> const Mapped* {
         for (const Mapped& m : mapped_)

@@ -33,6 +33,8 @@ inline constexpr u64 max_symbols = 1 << 20, max_symbol_names = 64 << 20;
 
 // Reads untrusted bytes: what makes no sense gives fewer names, never an error.
 SymbolTable read_symbols(const FileBytes& file);
+// Its GNU build id in hexadecimal digits; empty: it has none.
+std::string elf_build_id(const FileBytes& file);
 
 // Names of places in guest memory.
 class GuestSymbols {

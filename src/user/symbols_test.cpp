@@ -53,6 +53,17 @@ TEST(Symbols, FunctionsAreFoundByAnyAddressInThem) {
     EXPECT_EQ(t.address_of(0x1ff), ~u64{0});
 }
 
+TEST(Symbols, ABuildIdIsFoundInItsNote) {
+    Maker m;
+    EXPECT_EQ(elf_build_id(MemoryBytes(m.bytes)), "");
+    m.put(64, 4, 4), m.put(72, 8, 0x200), m.put(96, 8, 0x40);                              // PT_NOTE
+    m.put(0x200, 4, 4), m.put(0x204, 4, 2), m.put(0x208, 4, 1), m.put(0x20c, 4, 0x554e47); // another of GNU's
+    m.put(0x214, 4, 4), m.put(0x218, 4, 3), m.put(0x21c, 4, 3), m.put(0x220, 4, 0x554e47), m.put(0x224, 4, 0xefcdab);
+    EXPECT_EQ(elf_build_id(MemoryBytes(m.bytes)), "abcdef");
+    m.put(0x204, 4, 0xfffffff0);
+    EXPECT_EQ(elf_build_id(MemoryBytes(m.bytes)), "");
+}
+
 TEST(Symbols, DamagedFilesGiveFewerNames) {
     Maker good;
     good.add("first", 0x10200, 0x40);
@@ -63,6 +74,7 @@ TEST(Symbols, DamagedFilesGiveFewerNames) {
         if (n % 4 == 0) m.bytes.resize(random() % m.bytes.size());
         SymbolTable t = m.read();
         EXPECT_LE(t.functions.size(), m.bytes.size());
+        EXPECT_LE(elf_build_id(MemoryBytes(m.bytes)).size(), 128u);
     }
 }
 

@@ -17,13 +17,19 @@ import run
 
 SOURCE = """
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <unistd.h>
 int main(int argc, char **argv) {
     char line[100] = "nothing";
     if (argc > 1 && !strcmp(argv[1], "random")) {
         const unsigned long *random = (const unsigned long *)getauxval(AT_RANDOM);
         sprintf(line, "%lx %lx", random[0], random[1]);
+    } else if (argc > 1 && !strcmp(argv[1], "abort")) {
+        abort();
+    } else if (argc > 1 && !strcmp(argv[1], "hang")) {
+        for (;;) pause();
     } else if (argc > 1) {
         FILE *file = fopen(argv[1], "r");
         if (!file || !fgets(line, sizeof line, file)) return 3;
@@ -78,6 +84,41 @@ class Options(unittest.TestCase):
                 (["-guest", "frob"], "-guest frob: expected ")):
             self.refused(1, text, *words, self.program)
 
+    def test_what_a_cpu_has_may_be_asked_for(self):
+        for model in {"riscv64": ["rv64,v=true,vlen=128,elen=64,vext_spec=v1.0,zba=true", "max,g=on,c=true,v=off"],
+                      "aarch64": ["max", "cortex-a72"]}[options.guest]:
+            self.assertEqual(self.output("-cpu", model, self.program), "nothing")
+            self.assertIn(options.guest, self.output("-cpu", model.split(",")[0] + ",help"))
+        for words, text in {"riscv64": [("rv64,vlen=256", "property 'vlen=256' of riscv64 CPU rv64: expected v =on or =off"),
+                                        ("rv64,zba=off", "what it has always"), ("rv64,zvkn=true", "'zvkn=true'")],
+                            "aarch64": [("max,sve=on", "aarch64 CPU max: expected a model without properties")]}[options.guest]:
+            self.refused(1, text, "-cpu", words, self.program)
+        self.refused(1, "-cpu frob,help: expected a model", "-cpu", "frob,help")
+
+    def test_a_bug_report_has_what_is_needed_and_no_secrets(self):
+        os.environ["MIMIC_SET_ENV"], os.environ["UNRELATED"] = "KEY=hidden", "hidden"
+        self.addCleanup(os.environ.pop, "MIMIC_SET_ENV"), self.addCleanup(os.environ.pop, "UNRELATED")
+        report = self.folder / "report"
+        process = self.run_words("-o", report, "-E", "TOKEN=hidden", self.program, "abort", program=[options.mimic, "bugreport"])
+        self.assertEqual(process.returncode, 0, process.stderr)
+        text = report.read_text()
+        for part in ("[mimic]\nversion ", "[host]\nkernel Linux", "Max open files", "MIMIC_SET_ENV=(left out)",
+                     f"mimic run -E TOKEN=... {self.program} abort", f"{self.program}: ", "sha256 ", "signal 6 (ABRT)",
+                     "ends by SIGABRT", "registers:", "rt_sigaction("):
+            self.assertIn(part, text)
+        self.assertNotIn("hidden", text)
+        self.assertEqual(report.stat().st_mode & 0o777, 0o600)
+        self.refused(1, f"-o {report}: expected a new file", "-o", report, program=[options.mimic, "bugreport"])
+        self.refused(1, "--lines many: expected a number", "--lines", "many", program=[options.mimic, "bugreport"])
+        process = self.run_words("-o", "-", "--timeout", "1", self.program, "hang", program=[options.mimic, "bugreport"])
+        self.assertIn("which were too many: signal 3 (QUIT)", process.stdout)
+
+    def test_a_script_without_its_interpreter_is_named(self):
+        script = self.folder / "script"
+        script.write_text("#!/no/such\n")
+        script.chmod(0o755)
+        self.refused(127, f"interpreter of script {script}: /no/such: No such file", script)
+
     def test_a_program_that_cannot_run_exits_as_in_a_shell(self):
         self.refused(127, "/nonexistent", "/nonexistent")
         self.refused(126, "executable", self.folder)
@@ -87,7 +128,7 @@ class Options(unittest.TestCase):
             own, other = (self.folder / (prefix + guest) for guest in (options.guest, OTHER[options.guest]))
             own.symlink_to(options.mimic), other.symlink_to(options.mimic)
             self.assertEqual(self.run_words(self.program, program=[own]).stdout, "nothing\n")
-            self.refused(255, f"expected a {OTHER[options.guest]} program", self.program, program=[other])
+            self.refused(255, f"expected one for {OTHER[options.guest]}", self.program, program=[other])
 
     def test_a_command_that_is_not_there(self):
         self.refused(1, "did you mean 'syscalls'?", program=[options.mimic, "syscall"])

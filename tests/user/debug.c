@@ -62,6 +62,15 @@ static void spawn(char* program, char* argument) {
     printf("spawned %d\n", error ? -error : WEXITSTATUS(status));
 }
 
+// More mappings than a core file's header can count. (The kernel would allow fewer, but pages that a guest may execute are
+// nothing special to it.)
+static void areas(void) {
+    enum { count = 66000, page = 4096 };
+    char* p = mmap(NULL, (size_t)count * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (size_t i = 0; i < count; i += 2) mprotect(p + i * page, page, PROT_READ | PROT_EXEC);
+    abort();
+}
+
 static void crash(void) {
     pthread_t t;
     heap = strdup("on the heap");
@@ -157,6 +166,7 @@ int main(int argc, char** argv) {
         spawn(argv[0], "executed");
     }
     if (!strcmp(what, "spin")) thread_main(0);
+    if (!strcmp(what, "areas")) areas();
     if (!strcmp(what, "crash")) crash();
     if (!strcmp(what, "exec")) execute(argv[0]);
     if (!strcmp(what, "first")) return first_process();

@@ -445,6 +445,12 @@ class Crashes(unittest.TestCase):
                 self.assertIn("terminated with signal SIGABRT", core)
                 self.assertIn("in main (", core)
 
+    def test_core_files_of_many_mappings(self):
+        result, core = self.run_it("riscv64", "areas", core=resource.RLIM_INFINITY)
+        self.assertEqual(result.returncode, -signal.SIGABRT)
+        self.assertIn("terminated with signal SIGABRT", core)
+        self.assertIn("in areas (", core)
+
     def test_core_files_end_at_the_limit(self):
         result, core = self.run_it("riscv64", "crash", core=65536)
         self.assertEqual(result.returncode, -signal.SIGSEGV)

@@ -68,6 +68,7 @@ def run_tests(preset, label="all", names=()):
 # Soaks that are scripts: NAME to (target that they need, command). The --count of `real` is a size in megabytes.
 SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
+           "calls": ("mimic", [ROOT / "tests" / "user" / "soak" / "calls_soak.py"]),
            "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"])}
 
 
@@ -111,6 +112,8 @@ def soak_script(name, options):
     inputs.fetch()
     compile_targets(options.preset, [target])
     size = ["--size", str(options.count)] if name == "real" and options.count is not None else []
+    if name == "calls":
+        size = ["--seed", options.seed, "--count", options.count or 5000]
     failed = False
     for guest in GUESTS:
         command = [sys.executable, "-B", *words, "--guest", guest, "--mimic", mimic_program(options.preset),

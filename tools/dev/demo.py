@@ -49,7 +49,7 @@ def install(mimic):
     while not question and (more := os.read(machine.stdout.fileno(), 65536)):
         shown += more
         question = re.search(rb"\[!!\] [\w ]+", shown)
-    machine.terminate()
+    machine.kill()  # nothing of it is to be kept, and SIGTERM would be told
     machine.wait()
     if not question:
         raise DevError(f"the installer left without a question: {shown[-2000:].decode(errors='replace')}")

@@ -207,6 +207,10 @@ Error unknown_model(std::string_view name) {
 
 Result<std::unique_ptr<Guest>> make(std::string_view name) {
     const Model* m = find_model(name);
+    if (!m && find_model(name.substr(0, name.find(','))) && name.ends_with(",help"))
+        return Error::invalid_argument("no properties in user mode");
+    if (!m && find_model(name.substr(0, name.find(','))))
+        return Error::invalid_argument("aarch64 CPU {}: expected a model without properties in user mode", name);
     if (!m) return unknown_model(name);
     return std::unique_ptr<Guest>(new AArch64Guest(*m, decoder_of(*m)));
 }

@@ -4,6 +4,7 @@
 #include "isa/riscv/tables.hpp"
 #include "isa/riscv/vector.hpp"
 #include "softfloat/env.hpp"
+#include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
 
@@ -86,6 +87,22 @@ using Property = std::pair<std::string_view, Ext>;
 constexpr Property user_properties[] = {{"v", Ext::v}};
 constexpr Property system_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}};
 constexpr std::string_view model_names[] = {"rv64", "max"};
+// What every model has, by the names that others give it: asked for, it is granted.
+constexpr Property always[] = {
+    {"i", Ext::i},           {"m", Ext::m},           {"a", Ext::a},           {"f", Ext::f},
+    {"d", Ext::d},           {"g", Ext::d},           {"c", Ext::zca},         {"zca", Ext::zca},
+    {"zcd", Ext::zcd},       {"zba", Ext::zba},       {"zbb", Ext::zbb},       {"zbc", Ext::zbc},
+    {"zbs", Ext::zbs},       {"zicond", Ext::zicond}, {"zicsr", Ext::zicsr},   {"zifencei", Ext::zifencei},
+    {"zicntr", Ext::zicntr}, {"zicbom", Ext::zicbom}, {"zicboz", Ext::zicboz}, {"zicbop", Ext::zicbop},
+    {"zfhmin", Ext::zfhmin}, {"zfh", Ext::zfh},       {"zfa", Ext::zfa},       {"zacas", Ext::zacas},
+    {"zawrs", Ext::zawrs}};
+constexpr std::string_view fixed_values[] = {"vlen=128",          "elen=64",           "vext_spec=v1.0",
+                                             "cbom_blocksize=64", "cbop_blocksize=64", "cboz_blocksize=64"};
+static_assert(vlen_bytes == 16);
+constexpr std::string_view granted_words =
+    "i m a f d g c zca zcd zba zbb zbc zbs zicond zicsr zifencei zicntr zicbom zicboz zicbop zfhmin zfh zfa zacas "
+    "zawrs =on, "
+    "vlen=128, elen=64, vext_spec=v1.0, cbom_blocksize=64, cbop_blocksize=64, cboz_blocksize=64";
 
 // In the manual's order; a row that stands in another's encoding space has more fixed bits.
 constexpr Table<RiscV> const* all_tables[] = {
@@ -223,7 +240,38 @@ std::unique_ptr<Guest> make_of(const Model& m) {
     return std::make_unique<RiscVGuest>(m, std::move(decoder));
 }
 
-// NAME[,PROPERTY=on|off]...
+bool is_on(std::string_view value) { return value == "on" || value == "true"; }
+bool is_off(std::string_view value) { return value == "off" || value == "false"; }
+
+bool is_granted(std::string_view name, std::string_view value) {
+    for (auto [word, extension] : always)
+        if (word == name) return is_on(value);
+    return std::any_of(std::begin(fixed_values), std::end(fixed_values), [&](std::string_view fixed) {
+        return fixed.substr(0, fixed.find('=')) == name && fixed.substr(fixed.find('=') + 1) == value;
+    });
+}
+
+Result<void> set_property(Model& m, std::string_view property, std::span<const Property> properties) {
+    const size_t equals = property.find('=');
+    const std::string_view name = property.substr(0, equals),
+                           value = equals == property.npos ? std::string_view() : property.substr(equals + 1);
+    std::string expected;
+    for (auto [word, extension] : properties) {
+        expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
+        if (name != word || !(is_on(value) || is_off(value))) continue;
+        m.extensions = is_on(value) ? m.extensions | bit(extension) : m.extensions & ~bit(extension);
+        return {};
+    }
+    if (is_granted(name, value)) return {};
+    if (property == "help") // as for a model that is not there: what there is
+        return Error::invalid_argument("{} =on or =off\nwhat every model has, and accepts: {}", expected,
+                                       granted_words);
+    return Error::invalid_argument(
+        "property '{}' of riscv64 CPU {}: expected {} =on or =off, or what it has always: {}", property, m.name,
+        expected, granted_words);
+}
+
+// NAME[,PROPERTY=VALUE]...
 Result<std::unique_ptr<Guest>> make_with(std::string_view text, std::span<const Model> known,
                                          std::span<const Property> properties) {
     std::string_view name = text.substr(0, text.find(','));
@@ -232,19 +280,7 @@ Result<std::unique_ptr<Guest>> make_with(std::string_view text, std::span<const 
         rest.remove_prefix(1);
         std::string_view property = rest.substr(0, rest.find(','));
         rest.remove_prefix(property.size());
-        bool found = false;
-        std::string expected;
-        for (auto [word, extension] : properties) {
-            expected += fmt::format("{}{}", expected.empty() ? "" : " or ", word);
-            if (property.substr(0, property.find('=')) != word) continue;
-            std::string_view value = property.substr(word.size());
-            found = value == "=on" || value == "=off" || value == "=true" || value == "=false";
-            m.extensions &= ~bit(extension);
-            if (value == "=on" || value == "=true") m.extensions |= bit(extension);
-        }
-        if (!found)
-            return Error::invalid_argument("property '{}' of riscv64 CPU {} is unknown, expected {} =on or =off",
-                                           property, name, expected);
+        TRY(set_property(m, property, properties));
     }
     return make_of(m);
 }

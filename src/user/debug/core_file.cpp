@@ -126,17 +126,19 @@ public:
         choose();
         for (Thread* one : threads) add_thread(*one, signal, one == &t_ ? &info : nullptr);
         u64 headers = abi_.is_64bit() ? 64 : 52, entry = abi_.is_64bit() ? 56 : 32;
-        u64 notes_at = headers + entry * (parts_.size() + 1), at = notes_at + notes_.bytes.size();
+        u64 sections = headers + entry * (parts_.size() + 1);
+        u64 notes_at = sections + (is_extended() ? section_bytes() : 0), at = notes_at + notes_.bytes.size();
         at = (at + abi_.page - 1) / abi_.page * abi_.page;
         for (Part& p : parts_) p.offset = at, at += p.size;
         Record head(abi_.model);
-        put_header(head, headers, entry);
+        put_header(head, headers, entry, sections);
         put_segment(head, PT_NOTE, 0, notes_at, 0, notes_.bytes.size(), 0, 0);
         for (const Part& p : parts_) {
             u32 flags = (p.mapping.prot & prot::read ? PF_R : 0) | (p.mapping.prot & prot::write ? PF_W : 0) |
                         (p.mapping.prot & prot::exec ? PF_X : 0);
             put_segment(head, PT_LOAD, flags, p.offset, p.mapping.start, p.size, p.mapping.size(), abi_.page);
         }
+        if (is_extended()) put_count(head);
         head.raw(notes_.bytes);
         bool good = put(head.bytes.data(), head.bytes.size(), 0);
         for (const Part& p : parts_) good = good && put_memory(p);
@@ -241,14 +243,22 @@ private:
         for (const CoreNote& n : r.notes) add_note("LINUX", n.type, n.bytes);
     }
 
-    void put_header(Record& r, u64 size, u64 entry) {
+    // More program headers than e_phnum tells: it is PN_XNUM, and their number is sh_info of the only section (gABI, 4).
+    bool is_extended() const { return parts_.size() + 1 >= PN_XNUM; }
+    u64 section_bytes() const { return abi_.is_64bit() ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr); }
+    void put_count(Record& r) {
+        r.number(0, 4), r.number(0, 4);                                       // name, SHT_NULL
+        for (u32 n = 0; n < 4; n++) r.word(n == 3);                           // flags, address, offset, size: sections
+        r.number(0, 4), r.number(parts_.size() + 1, 4), r.word(0), r.word(0); // link, info, alignment, entries
+    }
+    void put_header(Record& r, u64 size, u64 entry, u64 sections) {
         const u8 id[16] = {0x7f, 'E', 'L', 'F', abi_.elf_class, u8(abi_.model.big ? 2 : 1), EV_CURRENT};
         r.raw(id);
         r.number(ET_CORE, 2), r.number(abi_.elf_machine, 2), r.number(EV_CURRENT, 4);
-        r.word(0), r.word(size), r.word(0); // entry, program headers, sections
+        r.word(0), r.word(size), r.word(is_extended() ? sections : 0); // entry, program headers, sections
         r.number(0, 4), r.number(size, 2), r.number(entry, 2);
         r.number(std::min<u64>(parts_.size() + 1, PN_XNUM), 2);
-        for (u32 n = 0; n < 3; n++) r.number(0, 2);
+        r.number(is_extended() ? section_bytes() : 0, 2), r.number(is_extended(), 2), r.number(0, 2);
     }
     void put_segment(Record& r, u32 type, u32 flags, u64 offset, u64 address, u64 in_file, u64 in_memory, u64 align) {
         bool wide = abi_.is_64bit();

@@ -161,8 +161,9 @@ void Thread::on_host_signal(int signal, siginfo_t* info, void* context) {
     process::leave_restart_window(context);
 }
 
+// But for faults: one of ours in the meantime, in memory that the guest named, would be the process's end.
 u64 Thread::block_all() {
-    u64 all = ~0ull, old = 0;
+    u64 all = ~own_signals, old = 0;
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, u64(&all), u64(&old), 8);
     return old;
 }

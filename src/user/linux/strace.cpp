@@ -75,6 +75,7 @@ std::string bytes_at(Thread& t, u64 address, u64 length) {
     u64 n = std::min(length, shown);
     char raw[shown];
     if (address == 0) return "NULL";
+    if (t.process().options.strace_brief) return hex(address);
     return t.memory().read(address, raw, n) ? quote({raw, size_t(n)}, n < length) : hex(address);
 }
 

@@ -41,10 +41,10 @@ struct Args {
 inline constexpr i64 keep_registers = -(1 << 20);
 
 struct RunOptions {
-    std::string sysroot;       // -L
-    std::string cpu_model;     // -cpu
-    std::string uname_release; // -r
-    bool strace = false;
+    std::string sysroot;                       // -L
+    std::string cpu_model;                     // -cpu
+    std::string uname_release;                 // -r
+    bool strace = false, strace_brief = false; // brief: without the data that calls move
     // When a signal ends the program: a report if an instruction caused it, always, or never.
     enum class Crash : u8 { faults, always, never } crash = Crash::faults;
     int log = 2;                       // where strace lines and crash reports go
@@ -209,7 +209,7 @@ public:
     // The process ends by the signal, whatever it wants to make of it.
     [[noreturn]] void die(int signal, const siginfo_t& info);
     i64 sigreturn();
-    // Blocks everything on the host while a thread or process is made; returns what unblock_all takes.
+    // Blocks everything that is not ours on the host while a thread or process is made; returns what unblock_all takes.
     static u64 block_all();
     static void unblock(u64 host_mask);
 

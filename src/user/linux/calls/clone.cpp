@@ -252,7 +252,14 @@ i64 borrow_memory(Thread& t, const Request& r) {
     return pid < 0 ? -error : pid;
 }
 
+// Where the descriptor of a child goes must be writable before there is one.
+bool takes_pidfd(Thread& t, const Request& r) {
+    i32 before;
+    return t.read(S::i32, r.pidfd, &before) && t.write(S::i32, r.pidfd, &before);
+}
+
 i64 start(Thread& t, const Request& r) {
+    if (r.flags & CLONE_PIDFD && !takes_pidfd(t, r)) return -EFAULT;
     if (r.exit_signal < 0 || r.exit_signal > 64) return -EINVAL;
     if (r.flags & CLONE_SIGHAND && !(r.flags & CLONE_VM)) return -EINVAL;
     if (r.flags & CLONE_THREAD && !(r.flags & CLONE_SIGHAND)) return -EINVAL;
