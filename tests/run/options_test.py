@@ -104,7 +104,7 @@ class Options(unittest.TestCase):
         text = report.read_text()
         for part in ("[mimic]\nversion ", "[host]\nkernel Linux", "Max open files", "MIMIC_SET_ENV=(left out)",
                      f"mimic run -E TOKEN=... {self.program} abort", f"{self.program}: ", "sha256 ", "signal 6 (ABRT)",
-                     "ends by SIGABRT", "registers:", "rt_sigaction("):
+                     "ends by SIGABRT", "registers:", "tgkill("):
             self.assertIn(part, text)
         self.assertNotIn("hidden", text)
         self.assertEqual(report.stat().st_mode & 0o777, 0o600)
