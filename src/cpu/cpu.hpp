@@ -17,7 +17,7 @@
 namespace mimic::jit {
 class Backend;
 struct JumpEntry;
-struct TlbView;
+struct TlbViews;
 } // namespace mimic::jit
 
 namespace mimic::cpu {
@@ -68,7 +68,7 @@ public:
     virtual const jit::JumpEntry* no_jumps() const = 0;
     virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
     virtual void forget_jump(u64 offset) = 0;
-    virtual void show(jit::TlbView* views) = 0;
+    virtual void show(jit::TlbViews* views) = 0;
 };
 
 enum class Accel : u8 { jit, interp };

@@ -107,6 +107,8 @@ struct GuestState {
     // (Arm's FPCR.FZ: underflow alone for a result, input denormal for an operand). Back ends let the interpreter's bodies
     // compute there, and need no flushing of the host's for this guest. 0: they flush as FpEnv::mode says.
     u32 fp_by_body = 0;
+    // The slot that points to the stack by the guest's ABI, whose accesses meet one page for long; none: back ends know nothing.
+    u32 stack = ~u32{0};
 };
 
 inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }

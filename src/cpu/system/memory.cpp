@@ -151,7 +151,7 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
                                     .fetch = t.mapping.fetch});
     if (!write) return;
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!block.writes_are_free(in_block)) Tlb::take_write(e, address);
+    if (!block.writes_are_free(in_block)) Tlb::take_write(e);
 }
 
 bool MachineMemory::read(u64 address, u32 bytes, u64& value) {

@@ -51,7 +51,7 @@ public:
         jumps_.add(table, pc, code, reaches_on);
     }
     void forget_jump(u64 offset) override { jumps_.forget(offset); }
-    void show(jit::TlbView* views) override { tlb_.show(views); }
+    void show(jit::TlbViews* views) override { tlb_.show(views); }
     // Up to out.size() bytes of code at pc, without an exception.
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.

@@ -193,7 +193,7 @@ public:
                 if (__atomic_load_n(&e[0], __ATOMIC_RELAXED)) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }
-    TlbView* tlb_views(CpuHeader* cpu) const override { return area(cpu)->tlb; }
+    TlbViews* tlb_views(CpuHeader* cpu) const override { return &area(cpu)->tlb; }
     void use_jumps(CpuHeader* cpu, const JumpEntry* table) const override {
         __atomic_store_n(&area(cpu)->paged_jumps, u64(table), __ATOMIC_RELAXED);
     }

@@ -80,7 +80,7 @@ struct HostArea {
     alignas(16) u64 spill[2 * 64];
     alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
     u64 paged_jumps;                              // const JumpEntry*
-    TlbView tlb[tlb_indices];
+    TlbViews tlb;
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
@@ -256,7 +256,8 @@ private:
     bool sum_fits(ValueId base, ValueId index) const;
     Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
-    TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
+    TlbSite tlb_check(u32 n, Gp address, u32 index, u32 bytes, bool write);
+    void tlb_look(const TlbSite& s, u32 index, u32 bytes);
     u32 tlb_record(u32 n);
     void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
                   const asmjit::Operand& desired = {});
