@@ -408,6 +408,20 @@ constexpr Option options[] = {
          return {};
      },
      true, "", ""},
+    {"-limits", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (OwnLimits limits; !limits.parse(v))
+             return Error::invalid_argument("-limits {}: expected what Mimic wrote", v);
+         c.limits_text = v;
+         return {};
+     },
+     true, "", ""},
+    {"-seccomp", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.filters += v;
+         return {};
+     },
+     true, "", ""},
     {"-help", nullptr,
      [](RunCommand& c, std::string_view) {
          c.action = RunCommand::Action::help;
