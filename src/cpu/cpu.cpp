@@ -210,7 +210,7 @@ void Cpu::execute(Node& n) {
     if (n.code)
         space_.backend->enter(header_, n.code);
     else
-        interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
+        interpreter_.run(*n.translation->own->unit, state_, *header_, *header_->access);
 }
 
 // What stands at pc, for the interpreter, made of the bytes that `seen` then has; nothing of it is watched or dropped. Null:

@@ -141,7 +141,7 @@ u32 UnitFile::place_of(u64 pc, u32 mode, saved::Head& head) const {
 UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     using enum UnitStore::Has;
     saved::Head head;
-    if (place_of(pc, mode, head)) return {unit, head.pc};
+    if (const u32 at = place_of(pc, mode, head)) return {unit, head.pc, at};
     const u64 place = pc - header_.start + 1;
     UnitStore::Said said;
     u32 there;
@@ -155,11 +155,14 @@ UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
 }
 
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
-    saved::Head head;
-    const u32 at = place_of(pc, mode, head);
-    if (at == 0) return {};
-    const std::span<const u8> unit = blob(at, scratch);
+    const UnitStore::Said said = look(pc, mode);
     SavedUnit u;
+    return said.has == UnitStore::Has::unit ? take(said, pc, mode, scratch, u, bad) : std::span<const u8>();
+}
+
+std::span<const u8> UnitFile::take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& u,
+                                   u32& bad) const {
+    const std::span<const u8> unit = blob(said.at, scratch);
     const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
                        std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
     if (sound) return unit;

@@ -271,14 +271,12 @@ void UnitCache::open(Place& p) {
     }
 }
 
-std::span<const u8> UnitCache::find(u64 pc, u32 mode, cpu::UnitBytes& into) {
+bool UnitCache::take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) {
     const PlaceOf& p = place_of(pc);
-    if (!p || !p->file) return {};
-    const u32 before = p->bad;
-    auto unit = p->file->find(pc, mode, into, p->bad);
-    if (p->bad != before)
-        log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
-    return unit;
+    if (!p || !p->file) return false;
+    if (!p->file->take(said, pc, mode, into, unit, p->bad).empty()) return true;
+    log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
+    return false;
 }
 
 cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {

@@ -50,8 +50,8 @@ public:
     // Before the first use.
     void add_to_key(std::string_view text) { settings_.key += text; }
 
-    std::span<const u8> find(u64 pc, u32 mode, cpu::UnitBytes& into) override;
     Said look(u64 pc, u32 mode) override;
+    bool take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
     // The process has one thread.
