@@ -342,7 +342,11 @@ public:
         if (cache_) cache_->set_alone(alone);
     }
     void save_code() override {
-        if (cache_) cache_->save(*space_);
+        if (!cache_) return;
+        const cpu::CodeSpace::Counters c = space_->counters();
+        cache_->log(fmt::format("cache: {} units taken, {} translated; {} blocks interpreted\n", c.restored, c.units,
+                                c.interpreted));
+        cache_->save(*space_);
     }
     void finish() override {
         save_code();

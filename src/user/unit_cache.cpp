@@ -27,8 +27,9 @@ namespace mimic::user {
 
 namespace {
 
-// Worth a new version of a file: so many units, and a share of what there is.
-constexpr u32 least_new_units = 8, share_of_all = 32;
+// Worth a file: so many units. Worth a new version of it: a share of what there is, since to translate a unit in each run takes
+// as long as to write some thirty once.
+constexpr u32 least_new_units = 8, share_of_all = 256;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr time_t temporary_seconds = 600;
 constexpr i64 most_save_seconds = 2; // a program's end waits no longer
@@ -286,7 +287,6 @@ cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
 
 void UnitCache::after_fork_child(cpu::CodeSpace& space) {
     saving_.unlock();
-    forked_ = true;
     older_units_ = space.units_made();
     space.units_are_saved();
 }
@@ -298,10 +298,10 @@ std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& spa
     space.new_units([&](u64 low) {
         if (const PlaceOf& p = place_of(low)) ++made[p];
     });
-    std::erase_if(made, [this](const auto& entry) {
+    std::erase_if(made, [](const auto& entry) {
         auto& [p, units] = entry;
-        const u32 there = p->file ? p->file->units() : forked_ ? units : 0;
-        return units < least_new_units + there / share_of_all;
+        const u32 there = p->file ? p->file->units() : 0;
+        return there == 0 ? units < least_new_units : units <= there / share_of_all;
     });
     return made;
 }
@@ -325,13 +325,13 @@ void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& gro
         if (at != groups.end()) at->second.writer.add_ran(pc);
     };
     space.save_units(into, take, ran);
-    std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
+    std::erase_if(groups, [](auto& entry) { return entry.second.made_here == 0; });
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {
     std::lock_guard saving(saving_);
     const u64 made = space.units_made();
-    if (made - older_units_ < least_new_units) return;
+    if (made == older_units_) return;
     NoSignals quiet;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -54,6 +54,9 @@ public:
     bool take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
+    void log(const std::string& text) const {
+        if (settings_.log) settings_.log(text);
+    }
     // The process has one thread.
     void set_alone(bool alone) { alone_ = alone; }
     // Around the code space's. In a child: what its parent translated is the parent's to write.
@@ -90,10 +93,6 @@ private:
     void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
     bool write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late);
-    void log(const std::string& text) const {
-        if (settings_.log) settings_.log(text);
-    }
-
     AddressSpace& memory_;
     Settings settings_;
     // As they were when the program began: where it has changed its user or its root, there is no cache any more.
@@ -106,7 +105,6 @@ private:
     // With the code space's lock:
     std::vector<PlaceOf> places_; // those used last come first
     u64 older_units_ = 0;         // that are a parent's or were written
-    bool forked_ = false;
 };
 
 // This build of Mimic: its build id in hexadecimal; empty: it was linked without one.
