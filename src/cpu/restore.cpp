@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace mimic::cpu {
@@ -161,11 +162,24 @@ u8* CodeSpace::Impl::stored_room(u64 bytes) {
 
 // What the unit goes on to, too: it is met next. False: no more for now.
 bool CodeSpace::Impl::restore_next(Translation& t) {
-    for (u32 k = 0; k < t.link_count; ++k) {
-        const Link l = (*links)[t.first_link + k];
+    struct Next {
+        u64 pc;
+        u32 mode;
+        UnitStore::Said said;
+    };
+    std::array<Next, 16> next; // more edges have few
+    u32 count = 0;
+    for (u32 k = 0; k < t.link_count && count < next.size(); ++k) {
+        const Link& l = (*links)[t.first_link + k];
         if (exists(l.mode, l.pc)) continue;
-        if (restore(l.pc, l.mode, options.store->look(l.pc, l.mode)) == Restored::no_room) return false;
-        if (taken.size() >= most_taken) return false;
+        Next& n = next[count] = {l.pc, l.mode, options.store->look(l.pc, l.mode)};
+        if (n.said.has != UnitStore::Has::unit) continue;
+        options.store->fetch(n.said);
+        ++count;
+    }
+    for (const Next& n : std::span(next).first(count)) {
+        if (exists(n.mode, n.pc)) continue; // two edges go there
+        if (restore(n.pc, n.mode, n.said) == Restored::no_room || taken.size() >= most_taken) return false;
     }
     return true;
 }

@@ -91,6 +91,8 @@ public:
         u32 at = 0;   // where it is kept
     };
     virtual Said look(u64 pc, u32 mode) = 0;
+    // The unit that was told of will be taken soon.
+    virtual void fetch(const Said&) {}
     // The unit that was told of last, which has an entry at pc; put into `into`, as it was saved. False: it is not what was saved.
     virtual bool take(const Said& said, u64 pc, u32 mode, UnitBytes& into, SavedUnit& unit) = 0;
 };

@@ -19,6 +19,7 @@ namespace mimic::cpu {
 namespace {
 
 constexpr u64 most_file_bytes = u64{1} << 32;
+constexpr u64 most_mapped_at_once = 8 << 20; // little of a larger one may be wanted
 constexpr u32 most_probes = 64;
 constexpr u64 usual_pending = 128 << 10, usual_blob = 2 << 10; // bytes: what stays in a core's own cache
 
@@ -80,6 +81,7 @@ Result<UnitFile> UnitFile::open(int directory, const std::string& name, const Sh
     if (!ours) return Error::permission("{}: expected a plain file that only its owner, this user, may write", name);
     if (p == MAP_FAILED) return Error::corrupt("{}: {} bytes, which can't be mapped", name, st.st_size);
     const std::span<const u8> bytes(static_cast<const u8*>(p), u64(st.st_size));
+    if (bytes.size() <= most_mapped_at_once) madvise(p, bytes.size(), MADV_POPULATE_READ); // for its speed only
     auto file = read(bytes, key);
     if (!file) {
         munmap(p, bytes.size());
@@ -152,6 +154,12 @@ UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
             return there != place;
         });
     return said;
+}
+
+void UnitFile::fetch(const UnitStore::Said& said) const {
+    constexpr u64 line = 64, usual_lines = 20;
+    const u8* at = bytes_.data() + u64(said.at) * 16;
+    for (u64 n = 0; n < usual_lines; ++n) __builtin_prefetch(at + n * line); // never faults
 }
 
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {

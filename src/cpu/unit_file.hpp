@@ -58,6 +58,8 @@ public:
     u64 bytes() const { return bytes_.size(); }
     // What the table says of pc.
     UnitStore::Said look(u64 pc, u32 mode) const;
+    // Its bytes come to the processor's cache, while something else is done.
+    void fetch(const UnitStore::Said& said) const;
     // The unit that it said of this, copied to `scratch`; empty: it is not what was saved (`bad` is raised).
     std::span<const u8> take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& unit,
                              u32& bad) const;

@@ -272,6 +272,11 @@ void UnitCache::open(Place& p) {
     }
 }
 
+void UnitCache::fetch(const Said& said) {
+    const PlaceOf& p = place_of(said.unit);
+    if (p && p->file) p->file->fetch(said);
+}
+
 bool UnitCache::take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) {
     const PlaceOf& p = place_of(pc);
     if (!p || !p->file) return false;
