@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -77,6 +78,9 @@ Result<UnitFile> UnitFile::open(int directory, const std::string& name, const Sh
     void* p = MAP_FAILED;
     if (ours && st.st_size > 0 && u64(st.st_size) < most_file_bytes)
         p = mmap(nullptr, u64(st.st_size), PROT_READ, MAP_SHARED, fd, 0);
+    // Eviction goes by this time.
+    constexpr time_t renewed_after = 3600;
+    if (ours && st.st_mtime < time(nullptr) - renewed_after) futimens(fd, nullptr);
     close(fd);
     if (!ours) return Error::permission("{}: expected a plain file that only its owner, this user, may write", name);
     if (p == MAP_FAILED) return Error::corrupt("{}: {} bytes, which can't be mapped", name, st.st_size);

@@ -311,6 +311,9 @@ public:
         o.store = cache_.get();
         space_ = TRY(cpu::CodeSpace::create(*guest_, source_, o));
         if (cache_) cache_->add_to_key(space_->host());
+        if (cache_ && !space_->options().store)
+            cache_->log(
+                "cache: there is none: it is for -accel jit without verify=on, -one-insn-per-tb and logs of code\n");
         return {};
     }
 

@@ -34,7 +34,7 @@ std::string cache_directory(const char* (*environment)(const char*));
 // it isn't there, and its parent.
 Result<int> open_cache_directory(const std::string& path, bool make);
 
-// Removes the files that were not written for longest until there are at most so many bytes (all with 0); how many went.
+// Removes the files that were not used for longest until there are at most so many bytes (all with 0); how many went.
 u64 evict(int directory, u64 most_bytes);
 
 class UnitCache final : public cpu::UnitStore {
