@@ -317,9 +317,10 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     return true;
 }
 
-void CodeSpace::new_units(const std::function<void(u64 low)>& take) const {
+void CodeSpace::new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const {
     std::lock_guard lock(impl_->mutex);
     for (u64 low : impl_->made_at) take(low);
+    for (u64 pc : impl_->ran) ran(pc);
 }
 
 void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
@@ -346,6 +347,7 @@ void CodeSpace::units_are_saved() {
     std::lock_guard lock(impl_->mutex);
     impl_->older_units = impl_->counters.units;
     impl_->made_at.clear();
+    impl_->ran.clear();
 }
 
 std::string CodeSpace::host() const {
@@ -354,11 +356,6 @@ std::string CodeSpace::host() const {
     const Options& o = s.options;
     return fmt::format("{} model {} whole after {} tags {} base {}", s.backend->host(), u32(s.address_model()),
                        o.whole_after, o.top_byte_ignored, o.guest_base != 0);
-}
-
-u64 CodeSpace::units_made() const {
-    std::lock_guard lock(impl_->mutex);
-    return impl_->counters.units;
 }
 
 } // namespace mimic::cpu

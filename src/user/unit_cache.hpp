@@ -86,14 +86,14 @@ private:
     };
     static Identity identity(const char* path);
     const PlaceOf& place_of(u64 pc);
-    std::map<PlaceOf, u32> places_to_write(cpu::CodeSpace& space); // and how many units are new
+    std::vector<PlaceOf> places_to_write(cpu::CodeSpace& space);
     // With descriptors that no thread of the guest sees. False: the host can't.
     bool aside(const std::function<void()>& f) const;
     Result<int> open_directory(bool make);
     void open(Place& p);
     void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
-    bool write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late);
+    bool write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
     AddressSpace& memory_;
     Settings settings_;
     // As they were when the program began: where it has changed its user or its root, there is no cache any more.
@@ -105,7 +105,6 @@ private:
     std::atomic<bool> alone_{true};
     // With the code space's lock:
     std::vector<PlaceOf> places_; // those used last come first
-    u64 older_units_ = 0;         // that are a parent's or were written
 };
 
 // This build of Mimic: its build id in hexadecimal; empty: it was linked without one.
