@@ -123,8 +123,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        // Most of what is met for the first time has touched no page of the table yet.
-        Node* n = space_.named.has(place) ? space_.find(header_->mode, place) : nullptr;
+        Node* n = space_.known(header_->mode, place);
         if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();

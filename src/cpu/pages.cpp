@@ -56,7 +56,7 @@ Watch CodeSpace::Impl::enter_pages(Translation& t) {
 Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
     Watch all = Watch::as_before;
     for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
-        CodePage& page = pages[number];
+        CodePage& page = page_of(number);
         const auto& there = page.translations;
         // Whoever ends the watching drops all code of the page.
         const bool watched = !options.paged && !page.busy && !there.empty() && there.back()->valid;
@@ -72,6 +72,7 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
 
 // Forgets what was dropped, before it is freed.
 void CodeSpace::Impl::leave_pages() {
+    last_page = {};
     for (auto it = pages.begin(); it != pages.end();) {
         CodePage& page = it->second;
         std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
@@ -207,7 +208,7 @@ void CodeSpace::invalidate_all() {
     for (Region& r : s.regions)
         for (auto* list : {&r.translations, &r.plain})
             for (auto& t : *list) s.drop(t.get());
-    s.pages.clear();
+    s.pages.clear(), s.last_page = {};
     s.unsettled.clear(), s.unsettled_count = 0;
     s.busy = 0;
     s.kick_inside();

@@ -95,7 +95,7 @@ Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen
 
 // Is there an entry at pc in a unit that was taken already?
 bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode, u64 own) {
-    Node* n = own != pc ? find(mode, own) : nullptr;
+    Node* n = own != pc ? known(mode, own) : nullptr;
     if (!n) return false;
     Translation& t = *n->translation;
     for (const saved::Entry& e : t.stored_entries)
@@ -136,7 +136,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
     for (const saved::Entry& e : u.entries) // the others when somebody comes: most are never entered
-        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !find(mode, u.pc_of(e)))
+        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !known(mode, u.pc_of(e)))
             add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
     ++counters.restored;
     if (options.on_code) options.on_code(options.owner, t->code, t->bytes, t->pc);
@@ -189,7 +189,7 @@ void CodeSpace::Impl::link_restored() {
     for (Translation* t : taken)
         for (u32 k = t->first_link; k < t->first_link + t->link_count; ++k) {
             const Link& l = (*links)[k];
-            Node* to = exists(l.mode, l.pc) ? find(l.mode, l.pc) : nullptr;
+            Node* to = known(l.mode, l.pc);
             const u32 next = l.counted ? 2 : 0; // its further words
             if (to && to->code && may_link(l, *to)) set_link(k, *to);
             k += next;

@@ -158,6 +158,11 @@ struct CodeSpace::Impl {
     u32 current = 0;                         // region
     std::optional<Pages<Link>> links;        // by word
     std::unordered_map<u64, CodePage> pages; // by page number
+    std::pair<u64, CodePage*> last_page{};   // the one that was asked for last; null: none
+    CodePage& page_of(u64 number) {
+        if (!last_page.second || last_page.first != number) last_page = {number, &pages[number]};
+        return *last_page.second;
+    }
     std::atomic<u32> busy{0};                // pages
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
@@ -223,7 +228,9 @@ struct CodeSpace::Impl {
     static u32 bucket(u64 place) { return u32(place >> 6 ^ place >> 25) & (buckets - 1); }
     // second: that of a unit that reaches into the next page; 0: any.
     Node* find(u32 mode, u64 place, u64 second = 0) const;
-    bool exists(u32 mode, u64 place) const { return named.has(place) && find(mode, place); }
+    // Most of what is looked for and isn't there has touched no page of the table.
+    Node* known(u32 mode, u64 place) const { return named.has(place) ? find(mode, place) : nullptr; }
+    bool exists(u32 mode, u64 place) const { return known(mode, place); }
     enum class Made : u8 { yes, no_room, reaches_on };
     // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.
     enum class Extent : u8 { usual, whole, ran };
