@@ -123,7 +123,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        Node* n = space_.find(header_->mode, place);
+        Node* n = space_.known(header_->mode, place);
         if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
@@ -210,7 +210,7 @@ void Cpu::execute(Node& n) {
     if (n.code)
         space_.backend->enter(header_, n.code);
     else
-        interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
+        interpreter_.run(*n.translation->own->unit, state_, *header_, *header_->access);
 }
 
 // What stands at pc, for the interpreter, made of the bytes that `seen` then has; nothing of it is watched or dropped. Null:

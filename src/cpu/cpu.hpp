@@ -187,9 +187,8 @@ public:
     void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
                     const std::function<void(const saved::Head& head, bool is_new)>& take,
                     const std::function<void(u64 pc)>& ran);
-    // Where each unit begins that was made here and is new; some may be gone.
-    void new_units(const std::function<void(u64 low)>& take) const;
-    u64 units_made() const;
+    // Where each unit begins that was made here and is new; some may be gone. And each place that ran without one.
+    void new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const;
     // What there is now is not new.
     void units_are_saved();
     // All of the host that code depends on, as text; empty without translation.

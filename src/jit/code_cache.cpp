@@ -56,12 +56,13 @@ CodeCache::~CodeCache() {
 
 // New pages behind both views; what was there stays with whoever else maps it.
 Result<void> CodeCache::map_fresh(u64 from, u64 to) {
-    // No file: RLIMIT_FSIZE would hold for it. mremap of no bytes maps shared pages a second time.
-    u64 n = to - from;
-    bool ok = mmap(write_ + from, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-                   0) != MAP_FAILED &&
-              mremap(write_ + from, 0, n, MREMAP_MAYMOVE | MREMAP_FIXED, code_ + from) != MAP_FAILED &&
-              mprotect(code_ + from, n, PROT_READ | PROT_EXEC) == 0;
+    const u64 n = to - from;
+    constexpr int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    // No file, whose size a limit of the program may bound (RLIMIT_FSIZE). A shared mapping of which none is moved is mapped a
+    // second time, with its protection: mremap(2).
+    const bool ok = mmap(write_ + from, n, PROT_READ | PROT_WRITE, shared, -1, 0) != MAP_FAILED &&
+                    mremap(write_ + from, 0, n, MREMAP_MAYMOVE | MREMAP_FIXED, code_ + from) != MAP_FAILED &&
+                    mprotect(code_ + from, n, PROT_READ | PROT_EXEC) == 0;
     if (!ok) return Error::from_errno(errno, "map {} bytes for translated code", n);
     return {};
 }

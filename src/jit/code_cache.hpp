@@ -39,6 +39,7 @@ public:
     u64* links() const { return links_; }
     u32 next_link() const;
     u32 links_left() const;
+    u32 all_links() const { return links_a_region_ * regions(); } // words there are
     void commit_links(u32 count) { region_[current_].links += count; }
 
     // Goes on with the region after the current one. Nobody may execute what is there; memory that another process may
