@@ -62,7 +62,9 @@ Result<void> set_accel(SystemOptions& o, std::string_view value) {
     t.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
     o.board.accelerator = name;
     constexpr std::string_view threads[] = {"multi", "single"};
+    o.many_threads = keys.has("thread");
     o.board.single_thread = keys.choice("thread", threads, 0) == 1;
+    o.many_threads &= !o.board.single_thread;
     t.verify = keys.flag("verify", false);
     t.one_insn = keys.flag("one-insn-per-tb", false);
     keys.flag("split-wx", true); // code is never writable where it is executed
@@ -236,6 +238,48 @@ Result<void> only_none(std::string_view option, std::string_view value) {
     return Error::unsupported("{}: '{}', expected none", option, value);
 }
 
+// "shift=N|auto[,align=on|off][,sleep=on|off]"
+Result<void> set_icount(SystemOptions& o, std::string_view value) {
+    Keys keys("-icount", value, "shift");
+    cpu::CountOptions c;
+    const std::string shift = keys.text("shift", "auto");
+    c.automatic = shift == "auto";
+    const bool one = shift.size() == 1 && shift[0] >= '0' && shift[0] <= '9';
+    if (!c.automatic && !one && shift != "10")
+        return Error::invalid_argument("-icount shift: '{}', expected 0 to {} or auto", shift,
+                                       cpu::CountedClock::most_shift);
+    c.shift = c.automatic ? 0 : u32(std::stoul(shift));
+    c.align = keys.flag("align", false);
+    c.sleep = keys.flag("sleep", true);
+    for (std::string_view replay : {"rr", "rrfile", "rrsnapshot"})
+        if (keys.has(replay)) return Error::unsupported("-icount {}: recording and replaying are not there", replay);
+    TRY(keys.finish());
+    if (c.align && c.automatic) return Error::invalid_argument("-icount align: on, expected off with shift=auto");
+    if (c.align && !c.sleep) return Error::invalid_argument("-icount align: on, expected off with sleep=off");
+    o.board.icount = c;
+    o.board.machine.counted = true;
+    return {};
+}
+
+Result<void> set_seed(SystemOptions& o, std::string_view value) {
+    Keys keys("-seed", value, "seed");
+    const u64 seed = keys.number("seed", 0, 0, ~u64{0} >> 1);
+    TRY(keys.finish());
+    o.board.machine.random_seed = seed + 1; // 0 is none
+    return {};
+}
+
+// What options mean for each other.
+Result<void> settle(SystemOptions& o) {
+    if (!o.board.icount) return {};
+    if (o.many_threads) return Error::invalid_argument("-icount: not with -accel thread=multi, expected thread=single");
+    if (o.board.accelerator == "qtest") return Error::invalid_argument("-icount: not with -accel qtest");
+    if (o.board.translation.verify) return Error::invalid_argument("-icount: not with -accel verify=on");
+    o.board.single_thread = true;
+    if (!o.board.machine.random_seed) o.board.machine.random_seed = 1; // one that is the same each time
+    return {};
+}
+
 Result<void> set_rtc(SystemOptions& o, std::string_view value) {
     Keys keys("-rtc", value);
     std::string base = keys.text("base", "utc");
@@ -245,17 +289,20 @@ Result<void> set_rtc(SystemOptions& o, std::string_view value) {
     TRY(keys.finish());
     time_t now = time(nullptr);
     tm t{};
+    o.board.machine.rtc_start = now; // of time that is not the host's
     if (base == "utc") return {};
     if (base == "localtime") {
         localtime_r(&now, &t);
         o.board.machine.rtc_offset = t.tm_gmtoff;
+        o.board.machine.rtc_start += t.tm_gmtoff;
         return {};
     }
     const char* end = strptime(base.c_str(), "%Y-%m-%dT%H:%M:%S", &t);
     if (!end) end = strptime(base.c_str(), "%Y-%m-%d", &t);
     if (!end || *end)
         return Error::invalid_argument("-rtc base: '{}', expected utc, localtime or 2006-06-17T16:01:21", base);
-    o.board.machine.rtc_offset = timegm(&t) - now;
+    o.board.machine.rtc_start = timegm(&t);
+    o.board.machine.rtc_offset = o.board.machine.rtc_start - now;
     return {};
 }
 
@@ -436,6 +483,9 @@ constexpr Row rows[] = {
          o.objects.emplace_back(v);
          return {};
      }},
+    {"icount", "[shift=]N|auto[,align=on|off][,sleep=on|off]",
+     "guest time counts instructions, 2^N ns each; the same each time", set_icount},
+    {"seed", "N", "the guest's random numbers are those of a generator that begins there", set_seed},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},
@@ -557,6 +607,7 @@ Result<SystemOptions> parse_options(std::string program, std::string guest, std:
         TRY(row->apply(o, value));
         if (o.help != Help::none && o.help != Help::machine) return o;
     }
+    TRY(settle(o));
     return o;
 }
 

@@ -58,9 +58,11 @@ void TimerKeeper::run() {
 MachineAccelerator::MachineAccelerator(std::string_view name, AcceleratorOptions options)
     : name_(name)
     , options_(std::move(options))
-    , timers_(options_.clock) {}
+    , timers_(options_.clock)
+    , counted_(options_.counted ? std::make_unique<CountedThread>(*options_.counted) : nullptr) {}
 
 MachineAccelerator::~MachineAccelerator() {
+    counted_.reset();
     for (memory::RamBlock* b : blocks_) b->on_code_write = nullptr;
     for (memory::AddressSpace* s : spaces_) s->remove(*this);
 }
@@ -75,6 +77,8 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
     o.paged = true;
     o.interpret_first = true;
     o.guest_base = 0;
+    o.counted = a->options_.counted;
+    if (o.counted && o.verify) return Error::unsupported("verify=on counts no instructions, expected it without -icount");
     a->space_ = TRY(CodeSpace::create(*a->options_.guest, *a, o));
     return std::unique_ptr<Accelerator>(std::move(a));
 }
@@ -87,12 +91,12 @@ Result<std::unique_ptr<Vcpu>> MachineAccelerator::make_vcpu(const VcpuOptions& o
         cpu->address_space().add(*this);
     }
     cpus_.push_back(cpu.get());
-    timers_.add(*cpu);
+    counted_ ? counted_->add(*cpu) : timers_.add(*cpu);
     return std::unique_ptr<Vcpu>(std::move(cpu));
 }
 
 void MachineAccelerator::remove(MachineCpu& cpu) {
-    timers_.remove(cpu);
+    counted_ ? counted_->remove(cpu) : timers_.remove(cpu);
     std::lock_guard lock(mutex_);
     std::erase(cpus_, &cpu);
 }
