@@ -154,8 +154,10 @@ void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
     running_ = true;
     machine_.thaw();
     machine_.set_running(true);
+    if (counted_) counted_->clock.hold(); // all begin at the same count
     for (auto& vcpu : vcpus_)
         if (!which || which(*vcpu)) vcpu->start();
+    if (counted_) counted_->clock.release();
 }
 
 void Board::stop() {
