@@ -49,6 +49,7 @@ struct Board::Counted final : devices::CountedTime, cpu::CountedClock::Events {
         clock.events = this;
         machine.count_time(*this);
     }
+    ~Counted() override { machine.end_count(); }
     u64 now() override { return clock.now(); }
     u64 count() override { return clock.count(); }
     void set(u64 nanoseconds, u64 count) override { clock.set(nanoseconds, count); }

@@ -123,7 +123,9 @@ void MachineAccelerator::settle_flushes(MachineCpu& from) {
 
 std::string MachineAccelerator::statistics() const {
     CodeSpace::Counters c = space_->counters();
-    return fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
+    std::string count;
+    if (counted_) count = fmt::format("instructions {}\ntime {} ns\n", counted_->clock().count(), counted_->clock().now());
+    return count + fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
                        "units left to the interpreter {}\n",
                        c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
 }

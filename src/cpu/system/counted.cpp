@@ -138,7 +138,7 @@ void CountedThread::run() {
 }
 
 void CountedThread::begin() {
-    host_start_ = host_now(), guest_start_ = clock_.now();
+    host_start_ = host_now(), guest_start_ = clock_.now(), adapted_at_ = 0, lag_ = 0;
     next_told_ = (clock_.count() / period + 1) * period;
 }
 
@@ -203,9 +203,9 @@ void CountedThread::turn(u32 seen) {
 // All processors wait. Nothing happens but what comes from outside until the next event.
 void CountedThread::wait_for_event(u32 seen) {
     if (event_.now() != seen) return; // somebody, perhaps this thread itself, has said something since
-    const u64 at = next_time();
-    if (at != CountedClock::never && !clock_.options().sleep) return clock_.advance_to(at);
     const u64 start = host_now(), guest = clock_.now();
+    const u64 at = std::max(next_time(), guest + (u64{1} << clock_.shift())); // whatever devices ask for, time goes on
+    if (at != CountedClock::never && !clock_.options().sleep) return clock_.advance_to(at);
     u64 slept = 0;
     while (event_.now() == seen && (at == CountedClock::never || slept < at - guest)) {
         event_.wait(seen, at == CountedClock::never ? at : at - guest - slept);
@@ -224,11 +224,12 @@ void CountedThread::follow_host(u32 seen) {
         if (guest > host + allowed) event_.wait(seen, guest - host);
         return;
     }
-    if (host < adapted_at_) adapted_at_ = 0;
     if (host - adapted_at_ < every) return;
     adapted_at_ = host;
-    if (guest + every < host && clock_.shift() < CountedClock::most_shift) clock_.set_shift(clock_.shift() + 1);
-    if (guest > host + every && clock_.shift() > 0) clock_.set_shift(clock_.shift() - 1);
+    const i64 lag = i64(host - guest), before = std::exchange(lag_, lag);
+    if (lag > i64(every) && lag > before && clock_.shift() < CountedClock::most_shift)
+        clock_.set_shift(clock_.shift() + 1);
+    if (lag < -i64(every) && lag < before && clock_.shift() > 0) clock_.set_shift(clock_.shift() - 1);
 }
 
 } // namespace mimic::cpu

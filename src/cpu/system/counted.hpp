@@ -50,7 +50,9 @@ private:
     u32 current_ = 0;
     u64 slice_left_ = slice, next_told_ = period;
     bool ran_ = false;
-    u64 host_start_ = 0, guest_start_ = 0, adapted_at_ = 0; // align, auto: host and guest time at the last start
+    // align, auto: host and guest time at the last start; since then, when the shift was looked at and how late the guest was.
+    u64 host_start_ = 0, guest_start_ = 0, adapted_at_ = 0;
+    i64 lag_ = 0;
     Event event_;
     std::atomic<bool> quit_{false}, paused_{false};
     std::atomic<long> id_{0};

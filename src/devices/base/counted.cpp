@@ -12,8 +12,9 @@ u64 Agenda::next() const {
 }
 
 u64 Agenda::expect(u64 delay) {
+    if (!time_) return 0;
     std::lock_guard lock(mutex_);
-    items_[{time_.now() + delay, ++last_}] = {};
+    items_[{time_->now() + delay, ++last_}] = {};
     return last_;
 }
 
@@ -25,7 +26,7 @@ void Agenda::answer(u64 number, Port port, Device& device, std::function<void()>
     {
         std::lock_guard lock(mutex_);
         auto at = find(number);
-        if (at != items_.end() && !hurried_) {
+        if (at != items_.end() && !hurried_ && time_) {
             at->second.port = port, at->second.device = &device, at->second.then = std::move(f);
             at->second.ready = true;
             changed_.notify_all();
@@ -37,9 +38,9 @@ void Agenda::answer(u64 number, Port port, Device& device, std::function<void()>
 }
 
 void Agenda::ask(Port port, std::function<void()> f) {
-    if (!time_.here()) return machine_.post(std::move(f)); // nothing that the guest did
+    if (!time_ || !time_->here()) return machine_.post(std::move(f)); // nothing that the guest did
     std::lock_guard lock(mutex_);
-    Item& i = items_[{time_.now() + network_delay, ++last_}];
+    Item& i = items_[{time_->now() + network_delay, ++last_}];
     i.port = port, i.work = std::move(f);
 }
 
@@ -52,7 +53,7 @@ void Agenda::done(u64 number) {
 bool Agenda::run(const std::function<bool()>& stop) {
     for (;;) {
         std::unique_lock lock(mutex_);
-        if (items_.empty() || items_.begin()->first.first > time_.now()) return true;
+        if (items_.empty() || items_.begin()->first.first > time_->now()) return true;
         const Key key = items_.begin()->first;
         Item& item = items_.begin()->second;
         if (auto work = std::exchange(item.work, nullptr)) {
@@ -68,7 +69,7 @@ bool Agenda::run(const std::function<bool()>& stop) {
         const Item i = std::move(item);
         items_.erase(key);
         lock.unlock();
-        time_.note(i.port);
+        time_->note(i.port);
         if (i.then) machine_.arrive(i.port, *i.device, i.then);
     }
 }
@@ -93,11 +94,21 @@ void Agenda::hurry(bool on) {
     for (Item& i : ready) machine_.arrive(i.port, *i.device, i.then);
 }
 
+void Agenda::end() {
+    hurry(true);
+    time_ = nullptr;
+}
+
 // ---- what the machine has of it
 
 void Machine::count_time(CountedTime& time) {
     counted_ = &time;
     agenda_ = std::make_unique<Agenda>(*this, time);
+}
+
+void Machine::end_count() {
+    agenda_->end();
+    counted_ = nullptr;
 }
 
 u64 Machine::count() const { return counted_ ? counted_->count() : 0; }

@@ -28,7 +28,9 @@ public:
     // Nanoseconds from a request to its end; longer than most hosts take, so that they are seldom waited for.
     static constexpr u64 block_delay = 100'000, network_delay = 50'000;
 
-    Agenda(Machine& machine, CountedTime& time) : machine_(machine), time_(time) {}
+    Agenda(Machine& machine, CountedTime& time) : machine_(machine), time_(&time) {}
+    // There is no time any more: the machine goes, and what the host still works at ends at once.
+    void end();
     u64 next() const; // Timer::never: nothing is to come
     // Something will be answered with this number. On the time's thread, or while the machine is stopped.
     u64 expect(u64 delay);
@@ -55,7 +57,7 @@ private:
     void done(u64 number);
 
     Machine& machine_;
-    CountedTime& time_;
+    CountedTime* time_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::map<Key, Item> items_;

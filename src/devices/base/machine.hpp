@@ -63,6 +63,7 @@ public:
     // ---- counted time (counted.hpp)
     bool is_counted() const { return options_.counted; }
     void count_time(CountedTime& time); // before anything runs
+    void end_count();                   // before `time` goes; nothing runs
     u64 count() const;                  // instructions; 0: not counted
     // A guest's request was made: its answer() comes, with this number, when it is there, or at its time when that is counted.
     // Inside the device's context.
