@@ -86,6 +86,12 @@ struct Range {
     bool contains(u64 at) const { return at >= low && (high == 0 || at < high); }
 };
 
+namespace log {
+// The value of -dfilter: START+LENGTH, START-LENGTH (the LENGTH bytes before START) or START..END (END included), several with
+// commas; decimal, hexadecimal with 0x or octal with 0. Fails naming the range that is none.
+Result<std::vector<Range>> parse_ranges(std::string_view text);
+} // namespace log
+
 // verify=on found a difference between the engines.
 struct Mismatch {
     u64 pc = 0;             // of the unit

@@ -431,6 +431,16 @@ constexpr Row rows[] = {
     {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
     {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},
     {"D", "FILE", "the log's file (default: standard error)", set_text<&SystemOptions::log_file>},
+    {"dfilter", "RANGE,...", "log code in these ranges only: START+LENGTH, START-LENGTH, START..END",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.board.translation.log_ranges = TRY(cpu::log::parse_ranges(v).in("-dfilter"));
+         return {};
+     }},
+    {"perfmap", "", "write /tmp/perf-PID.map, so that perf names translated code",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.perf_map = true;
+         return {};
+     }},
     {"trace", "[enable=]GLOB", "write trace events to the log; 'help' lists them",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          if (asks_help(v)) {
@@ -470,6 +480,8 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
                               {"op_opt", cpu::log::op_opt},
                               {"out_asm", cpu::log::out_asm},
                               {"exec", cpu::log::exec},
+                              {"cpu", cpu::log::registers},
+                              {"nochain", 0}, // no effect: exec and cpu turn links off themselves
                               {"int", cpu::log::interrupts},
                               {"guest_errors", cpu::log::guest_error},
                               {"unimp", cpu::log::guest_error}};
@@ -487,8 +499,8 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
         }
         auto it = std::find_if(std::begin(items), std::end(items), [&](const Item& i) { return i.name == item; });
         if (it == std::end(items))
-            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, int, guest_errors, "
-                                           "unimp or trace:GLOB",
+            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, "
+                                           "guest_errors, unimp or trace:GLOB",
                                            item);
         o.log |= it->bits;
         if (it->bits == cpu::log::guest_error) o.guest_errors = true;
