@@ -102,7 +102,12 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (!watches_.empty() && watched_page(address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
-    if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
+    if (t.place.kind == Place::Kind::device) {
+        if (!stops_ || type == AccessType::fetch) return true;
+        met_device_ = true;
+        return fail(cpu, address, type, {});
+    }
+    if (!t.mapping.small) fill(address, index, t);
     return true;
 }
 

@@ -338,6 +338,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     leave_with(&HostArea::stub_link, ExitKind::link);
     leave_with(&HostArea::stub_lookup, ExitKind::lookup);
     leave_with(&HostArea::stub_poll, ExitKind::poll);
+    leave_with(&HostArea::stub_budget, ExitKind::budget);
     leave_with(&HostArea::stub_trap, ExitKind::trap);
     leave_with(&HostArea::stub_fault, ExitKind::fault);
 

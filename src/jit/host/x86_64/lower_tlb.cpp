@@ -149,7 +149,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
                         const asmjit::Operand& desired) {
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
-    cold(s.slow, [=, this, pc = pc_, mode = mode_] {
+    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_] {
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
@@ -162,6 +162,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
         note_record();
         set_mode(mode);
+        tell_behind(behind);
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
         take_over();
