@@ -183,7 +183,7 @@ void CodeSpace::invalidate(u64 low, u64 high) {
         for (u64 number = first; number <= last; ++number)
             if (auto it = s.pages.find(number); it != s.pages.end()) page(number, it->second);
     }
-    if (any) s.kick_inside();
+    if (any) s.poll_inside();
 }
 
 void CodeSpace::guard_pages() {
@@ -208,9 +208,17 @@ void CodeSpace::invalidate_all() {
     s.pages.clear();
     s.unsettled.clear(), s.unsettled_count = 0;
     s.busy_pages.clear(), s.busy = 0;
-    s.kick_inside();
+    s.poll_inside();
 }
 
+// Whoever runs a unit that was dropped leaves it: by its next branch to another one, which is no dropped one, or where its loops
+// poll. The jump caches have lost it (hide), so a program's stay as they are: filling them anew costs more than the rest.
+void CodeSpace::Impl::poll_inside() {
+    for (Cpu* c : cpus)
+        if (c->inside_.load(std::memory_order_seq_cst)) c->map_ ? c->request(Cpu::internal) : c->poll(Cpu::internal);
+}
+
+// Everybody comes out of translated code.
 void CodeSpace::Impl::kick_inside() {
     for (Cpu* c : cpus)
         if (c->inside_.load(std::memory_order_seq_cst)) c->request(Cpu::internal);

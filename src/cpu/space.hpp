@@ -283,6 +283,7 @@ struct CodeSpace::Impl {
     void calm_down();
     void leave_pages();
     void discard(Translation& t);
+    void poll_inside();
     void kick_inside();
 
     // logs.cpp

@@ -17,28 +17,12 @@ class Row:
     minutes: int = 60
     twin: str = ""
     guests: tuple = ("aarch64", "riscv64")
-    again: int = 20  # runs of --full
 
 
 def collector(name, options, guests=("aarch64", "riscv64")):
     return Row(f"jvm-{name}", "openjdk-{java}-jdk-headless",
                f"javac -d . Collect.java; java -Xmx192m {options} -cp . Collect 4 20000", folder="jvm", guests=guests)
 
-
-# Results of each case, without times. A test of CPython's that crashes or hangs is a line, too.
-CPYTHON = """
-    cd /usr/lib/python3*/test
-    python3 -m test -j2 --timeout 1500 --junit-xml /tmp/results.xml >/tmp/cpython.log 2>&1 || true
-    tail -n 60 /tmp/cpython.log >&2
-    python3 - <<'END'
-import re, xml.etree.ElementTree as xml
-for case in sorted(xml.parse("/tmp/results.xml").iter("testcase"), key=lambda case: case.get("name")):
-    kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-    print(case.get("name"), *(kinds or ["ok"]))
-for line in sorted(set(re.findall(r"test_\\w+ (?:failed|crashed|timed out|worker)[^\\n]*", open("/tmp/cpython.log").read()))):
-    print(re.sub(r" [0-9.]+ (sec|min).*", "", line))
-END
-"""
 
 # What the compiler made, by the hash that Go writes into its archives, is the same on all machines.
 GO = """
@@ -103,7 +87,7 @@ END
 """
 
 ROWS = (
-    Row("cpython", "python3 libpython{python}-testsuite", CPYTHON, minutes=600, again=1),
+    Row("cpython", "python3 libpython{python}-testsuite", "python3 run.py", folder="cpython", minutes=600),
     Row("go", "golang-go", GO.format(run="go run hello.go"),
         twin="export GOARCH={goarch}\n" + GO.format(run="GOARCH= go run hello.go")),
     Row("node", "nodejs npm", "export HOME=$PWD; npm ci --no-fund --no-audit >&2; npm test 2>&1 | grep -E '✔|✓|passing|failing' | "
