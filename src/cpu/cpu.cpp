@@ -84,13 +84,17 @@ void Cpu::bind_thread() {
 
 // Loops of indirect branches do not poll: without the jump cache they come back to C++. Async-signal-safe.
 void Cpu::request(Request r) {
-    requests_.fetch_or(r, std::memory_order_seq_cst);
-    __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
+    poll(r);
     if (!space_.backend) return;
     if (map_)
         space_.backend->use_jumps(header_, map_->no_jumps());
     else if (inside_.load(std::memory_order_seq_cst))
         space_.backend->clear_jumps(header_);
+}
+
+void Cpu::poll(Request r) {
+    requests_.fetch_or(r, std::memory_order_seq_cst);
+    __atomic_store_n(&header_->poll, 1u, __ATOMIC_SEQ_CST);
 }
 
 // Unit by unit, poll is always set: loops leave at each turn.

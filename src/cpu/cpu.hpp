@@ -250,6 +250,7 @@ private:
     friend struct CodeSpace::Impl;
     enum Request : u32 { external = 1, internal = 2 }; // internal: the code space wants us out of translated code
     void request(Request r);
+    void poll(Request r); // where loops poll, alone
     bool done(u32 which); // true: nothing else is wanted
     bool wanted() const { return requests_.load(std::memory_order_seq_cst) != 0; }
     void bind_thread();

@@ -68,7 +68,8 @@ def run_tests(preset, label="all", names=()):
 # Soaks that are scripts: NAME to (target that they need, command). The --count of `real` is a size in megabytes.
 SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
-           "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"])}
+           "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"]),
+           "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"])}
 
 
 SAVES = "machines_save"
@@ -111,11 +112,13 @@ def soak_script(name, options):
     target, words = SCRIPTS[name]
     inputs.fetch()
     compile_targets(options.preset, [target])
-    size = ["--size", str(options.count)] if name == "real" and options.count is not None else []
+    count = {"real": "--size", "matrix": "--runs"}.get(name)
+    more = [count, str(options.count)] if count and options.count is not None else []
+    more += options.rows
     failed = False
-    for guest in GUESTS:
+    for guest in options.guest or GUESTS:
         command = [sys.executable, "-B", *words, "--guest", guest, "--mimic", mimic_program(options.preset),
-                   "--build", preset_dir(options.preset) / name, *size]
+                   "--build", preset_dir(options.preset) / name, *more]
         failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
     return 1 if failed else 0
 
@@ -147,6 +150,8 @@ def soak(options):
     packages.install()
     if not options.name:
         return listing("soak", options.preset, [*SCRIPTS, SAVES, COUNTED])
+    if options.rows and options.name != "matrix":
+        raise DevError(f"{options.name} takes no rows: {' '.join(options.rows)}")
     if options.name == SAVES:
         return soak_saves(options)
     if options.name == COUNTED:
