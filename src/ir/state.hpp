@@ -18,9 +18,9 @@ enum class ExitKind : u32 {
     link,   // at an edge without a target: pc is where to go on, exit_arg the link word
     lookup, // indirect branch that missed the jump cache
     poll,   // `poll` was set
-    budget, // counted code: the block at pc has more guest instructions than the budget
     trap,   // a trap op: exit_arg holds TrapKind | detail << 8, fault_address the detail in full
     fault,  // a memory access faulted: fault_* tell
+    budget, // counted code: the block at pc has more guest instructions than the budget
 };
 
 // The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
