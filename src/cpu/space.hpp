@@ -162,7 +162,8 @@ struct CodeSpace::Impl {
         if (!last_page.second || last_page.first != number) last_page = {number, &pages[number]};
         return *last_page.second;
     }
-    std::atomic<u32> busy{0}; // pages
+    std::vector<u64> busy_pages; // their numbers
+    std::atomic<u32> busy{0};    // how many
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;
@@ -297,12 +298,13 @@ struct CodeSpace::Impl {
     Watch enter_pages(Translation& t);
     Watch enter_range(Translation& t, u64 low, u64 high);
     bool is_busy(u64 low, u64 high);
-    void note_write(CodePage& page);
-    void make_busy(CodePage& page);
+    void note_write(u64 number, CodePage& page);
+    void make_busy(u64 number, CodePage& page);
     void unit_changed(u64 place, u32 mode);
     void calm_down();
     void leave_pages();
     void discard(Translation& t);
+    void poll_inside();
     void kick_inside();
 
     // logs.cpp

@@ -27,7 +27,16 @@ void Run::go(BlockId from) {
         if (insn_mode != none) cpu.mode = insn_mode;
         leave(kind, to);
     };
-    auto jump = [&](BlockId to) { // false: leave with poll
+    const bool counted = unit.key.flavour & flavour::icount;
+    auto pay = [&] { // for the block that is entered; false: leave with budget
+        cpu.behind = count_insns(unit, *block);
+        if (cpu.budget >= cpu.behind) return cpu.budget -= cpu.behind, true;
+        cpu.behind = 0;
+        insn_mode = code[block->begin].c;
+        leave_insn(ExitKind::budget, block->pc);
+        return false;
+    };
+    auto jump = [&](BlockId to) { // false: leave with poll or budget
         const Block* target = &unit.blocks[to];
         if (target->pc <= block->pc && std::atomic_ref(cpu.poll).load(std::memory_order_relaxed) &&
             polls_on(unit, block->pc, to)) [[unlikely]] {
@@ -39,8 +48,9 @@ void Run::go(BlockId from) {
         at = code + block->begin;
         place = frame + block->begin;
         arena_top = 0;
-        return true;
+        return !counted || pay();
     };
+    if (counted && !pay()) return;
 
 #define A value(i.a)
 #define B value(i.b)
@@ -147,6 +157,7 @@ void Run::go(BlockId from) {
             pc = i.imm;
             insn_mode = i.c;
             ++guest_insns;
+            if (counted) --cpu.behind;
             break;
         case Op::br:
             if (i.imm) pass_arguments(i);

@@ -169,30 +169,8 @@ Result<void> crash_report(RunCommand& c, std::string_view v) {
     return {};
 }
 
-// START+LENGTH, START-LENGTH (the LENGTH bytes before START) or START..END (END included).
 Result<void> log_filter(RunCommand& c, std::string_view text) {
-    std::vector<cpu::Range> ranges;
-    for (auto& word : split(text)) {
-        std::string_view w = word;
-        size_t dots = w.find(".."), sign = w.find_first_of("+-");
-        size_t at = dots != std::string::npos ? dots : sign;
-        auto bad = Error::invalid_argument("-dfilter {}: expected START+LENGTH, START-LENGTH or START..END", word);
-        if (at == std::string::npos || at == 0) return bad;
-        auto first = number("", w.substr(0, at)),
-             second = number("", w.substr(at + (dots != std::string::npos ? 2 : 1)));
-        if (!first || !second) return bad;
-        if (dots != std::string::npos) {
-            if (*second < *first) return bad;
-            ranges.push_back({*first, *second + 1});
-        } else if (w[at] == '+') {
-            if (*second == 0 || *first + *second - 1 < *first) return bad;
-            ranges.push_back({*first, *first + *second});
-        } else {
-            if (*second == 0 || *second > *first) return bad;
-            ranges.push_back({*first - *second, *first});
-        }
-    }
-    c.engine.log_ranges = std::move(ranges);
+    c.engine.log_ranges = TRY(cpu::log::parse_ranges(text).in("-dfilter"));
     c.log_filter = text;
     return {};
 }
@@ -427,6 +405,20 @@ constexpr Option options[] = {
     {"-inherit", nullptr,
      [](RunCommand& c, std::string_view v) -> Result<void> {
          if (!c.inherited.parse(v)) return Error::invalid_argument("-inherit {}: expected what Mimic wrote", v);
+         return {};
+     },
+     true, "", ""},
+    {"-limits", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (OwnLimits limits; !limits.parse(v))
+             return Error::invalid_argument("-limits {}: expected what Mimic wrote", v);
+         c.limits_text = v;
+         return {};
+     },
+     true, "", ""},
+    {"-seccomp", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.filters += v;
          return {};
      },
      true, "", ""},

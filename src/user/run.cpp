@@ -285,6 +285,10 @@ Result<int> run_program(RunCommand& c) {
     process.owners = owners.get();
     process.pretends = pretends;
     process.home = c.inherited.home;
+    if (c.limits_text.empty())
+        process.limits.from_kernel();
+    else
+        process.limits.parse(c.limits_text);
     process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
     std::unique_ptr<Debugger> debugger;
     if (c.debugger) forget_left(c.debugger->left);
@@ -293,6 +297,7 @@ Result<int> run_program(RunCommand& c) {
         process.debugger = debugger.get();
     }
     start.credentials = c.inherited.ids;
+    start.filters = TRY(filters_from_text(c.filters));
     return start_process(process, signals, mask, program, start);
 }
 

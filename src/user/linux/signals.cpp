@@ -180,6 +180,16 @@ void Thread::set_mask(u64 mask) {
     if (arrived_.load(std::memory_order_relaxed) & ~mask_) pending_ = 1;
 }
 
+i64 Thread::write_own(int fd, const void* from, u64 bytes) {
+    i64 n = process::raw_syscall(SYS_write, u64(i64(fd)), u64(from), bytes);
+    if (n != -EFBIG) return n;
+    const u64 set = signal_bit(SIGXFSZ); // which was sent to this thread: it came, or it is blocked and waits
+    const timespec now{};
+    arrived_.fetch_and(~set, std::memory_order_relaxed);
+    process::raw_syscall(SYS_rt_sigtimedwait, u64(&set), 0, u64(&now), 8);
+    return n;
+}
+
 void Thread::suspend_mask(u64 mask) {
     saved_mask_ = mask_;
     mask_saved_ = true;
@@ -306,7 +316,13 @@ void Thread::force_signal(int signal, int code, u64 address) {
     info.si_signo = signal;
     info.si_code = code;
     info.si_addr = reinterpret_cast<void*>(address);
-    int wanted = signal;
+    force_signal(info);
+}
+
+void Thread::force_signal(const siginfo_t& given) {
+    siginfo_t info = given;
+    const int wanted = info.si_signo;
+    int signal = wanted;
     if (!may_deliver(signal, info)) return;
     if (signal != wanted) return deliver_now(signal, info);
     bool caught;
