@@ -36,6 +36,7 @@ void CodeSpace::Impl::next_region(std::unique_lock<std::mutex>& lock) {
             if (current != at) return;
         }
     }
+    r.translations.clear(), r.plain.clear(); // their memory is the arena's
     r = {};
     current = next;
     if (cache) {

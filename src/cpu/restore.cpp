@@ -55,7 +55,7 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
     t.code = code;
     t.bytes = u32(u.code.size());
-    u8* room = stored_room(u.faults.size_bytes() + u.owed.size_bytes() + u.entries.size_bytes());
+    u8* room = regions[current].arena.room(u.faults.size_bytes() + u.owed.size_bytes() + u.entries.size_bytes());
     auto keep = [&room]<class T>(std::span<const T> what) {
         std::memcpy(room, what.data(), what.size_bytes());
         const auto* at = reinterpret_cast<const T*>(room);
@@ -111,27 +111,28 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     SavedUnit u;
     if (!options.store->take(said, pc, mode, stored_unit, u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
-    auto t = std::make_unique<Translation>();
+    Arena& arena = regions[current].arena;
+    u8* mark = arena.mark();
+    TranslationOf t(arena.make<Translation>());
+    auto without = [&](Restored why) {
+        discard(*t);
+        t.reset();
+        arena.back_to(mark);
+        return why;
+    };
     t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour, t->whole = u.head.whole != 0;
     t->low = u.head.low, t->high = u.head.high;
     for (const saved::Range& r : u.ranges) t->relies_on.push_back({r.low, r.high});
     // Once its pages are watched, what is found there stays true until somebody tells of a write.
     if (enter_pages(*t) == Watch::not_watched || hash_of(*t, nullptr) != u.head.made_from) {
-        discard(*t);
-        return Restored::no;
+        return without(Restored::no);
     }
     u64 room = 0;
     auto space = cache->room(room);
     MIMIC_CHECK(space, "memory for translated code cannot be mapped again");
-    if (room < u.code.size() || cache->links_left() < u.edges.size()) {
-        discard(*t);
-        return Restored::no_room;
-    }
+    if (room < u.code.size() || cache->links_left() < u.edges.size()) { return without(Restored::no_room); }
     const u32 first_link = cache->next_link();
-    if (!place_code(u, *space, first_link)) {
-        discard(*t);
-        return Restored::no;
-    }
+    if (!place_code(u, *space, first_link)) { return without(Restored::no); }
     cache->commit(u.code.size());
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
@@ -143,21 +144,6 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     taken.push_back(t.get());
     regions[current].translations.push_back(std::move(t));
     return Restored::yes;
-}
-
-// Room for what a unit from the store has beside its code, as long as the current region is in use.
-u8* CodeSpace::Impl::stored_room(u64 bytes) {
-    constexpr u64 usual = 32 << 10;
-    Region& r = regions[current];
-    bytes = (bytes + 7) & ~u64{7};
-    if (bytes > r.stored_left || r.stored.empty()) {
-        r.stored_left = std::max(usual, bytes);
-        r.stored.push_back(std::make_unique_for_overwrite<u8[]>(r.stored_left));
-        r.stored_end = r.stored.back().get() + r.stored_left;
-    }
-    u8* at = r.stored_end - r.stored_left;
-    r.stored_left -= bytes;
-    return at;
 }
 
 // What the unit goes on to, too: it is met next. False: no more for now.

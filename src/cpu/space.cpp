@@ -6,12 +6,6 @@
 
 namespace mimic::cpu {
 
-namespace {
-
-constexpr u32 nodes_a_block = 64;
-
-} // namespace
-
 Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, CodeSource& source, const Options& o) {
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
@@ -75,8 +69,7 @@ Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
 
 Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t) {
     Region& r = regions[current];
-    if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
-    Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
+    Node* n = r.arena.make<Node>();
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
     n->place = pc - t->pc + t->place, n->second = t->second;
     named.add(n->place);
@@ -235,7 +228,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
         remember = options.paged && is_unsettled(place, second);
-        auto t = std::make_unique<Translation>();
+        TranslationOf t(regions[current].arena.make<Translation>());
         t->own = std::make_unique<Translation::Made>();
         now = t.get();
         t->pc = pc, t->base = base, t->place = place, t->second = second, t->mode = mode, t->whole = whole;

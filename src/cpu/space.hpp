@@ -7,6 +7,7 @@
 // in practice nobody ever waits.
 #pragma once
 #include "base/process.hpp"
+#include "cpu/arena.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
@@ -62,6 +63,8 @@ struct Translation {
     jit::Emitted::Fault fault_at(u32 offset) const;
 };
 
+using TranslationOf = std::unique_ptr<Translation, Destroy>;
+
 // An entry of the look-up table. Freed with its region.
 struct Node {
     u64 pc = 0;
@@ -84,15 +87,11 @@ struct Link { // by link word
 };
 
 struct Region {
-    std::vector<std::unique_ptr<Translation>> translations; // by rising code address, then
-    std::vector<std::unique_ptr<Translation>> plain;        // those without code
-    std::vector<std::unique_ptr<Node[]>> node_blocks;
-    u32 node_used = 0;
-    std::vector<std::unique_ptr<u8[]>> stored; // what units from the store have beside their code
-    u8* stored_end = nullptr;                  // of the last
-    u64 stored_left = 0;                       // bytes before that
-    u64 plain_bytes = 0;                       // of IR that is kept
-    u64 given_up = 0;                          // epoch when it was; 0: in use or empty
+    Arena arena; // of these and their nodes, and what units from the store have beside their code
+    std::vector<TranslationOf> translations; // by rising code address, then
+    std::vector<TranslationOf> plain;        // those without code
+    u64 plain_bytes = 0;                     // of IR that is kept
+    u64 given_up = 0;                        // epoch when it was; 0: in use or empty
 };
 
 // A guest page that code was made from.
@@ -163,8 +162,8 @@ struct CodeSpace::Impl {
         if (!last_page.second || last_page.first != number) last_page = {number, &pages[number]};
         return *last_page.second;
     }
-    std::vector<u64> busy_pages;             // their numbers
-    std::atomic<u32> busy{0};                // how many
+    std::vector<u64> busy_pages; // their numbers
+    std::atomic<u32> busy{0};    // how many
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;
@@ -273,7 +272,6 @@ struct CodeSpace::Impl {
     Restored restore(u64 pc, u32 mode, const UnitStore::Said& said);
     bool restore_next(Translation& t);
     void link_restored();
-    u8* stored_room(u64 bytes);
     bool enter_restored(u64 pc, u32 mode, u64 own);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);

@@ -67,6 +67,17 @@ Result<void> CodeCache::map_fresh(u64 from, u64 to) {
     return {};
 }
 
+// Pages that code is about to be written to, for both views at once: each would fault twice. A failure costs speed only.
+void CodeCache::prepare() {
+    Region& r = region_[current_];
+    constexpr u64 least = 4 * page, most = 64 * page, share = 8;
+    const u64 from = up(r.used),
+              n = std::min(std::clamp(up((r.used - r.own) / share), least, most), region_bytes_ - from);
+    r.prepared = from + n;
+    const u64 start = start_of(current_) + from;
+    if (n != 0 && madvise(write_ + start, n, MADV_POPULATE_WRITE) == 0) madvise(code_ + start, n, MADV_POPULATE_READ);
+}
+
 Result<u8*> CodeCache::room(u64& bytes) {
     Region& r = region_[current_];
     u64 start = start_of(current_), end = start + region_bytes_;
@@ -74,8 +85,10 @@ Result<u8*> CodeCache::room(u64& bytes) {
         // The page that `used` lies in is the parent's, which goes on writing there.
         r.used = std::min(up(start + r.used) - start, region_bytes_);
         if (r.used < region_bytes_) TRY(map_fresh(start + r.used, end));
+        r.own = r.prepared = r.used;
         tail_shared_ = false;
     }
+    if (r.prepared < r.used + page) prepare();
     bytes = region_bytes_ - r.used;
     return code_ + start + r.used;
 }
