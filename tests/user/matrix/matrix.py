@@ -30,6 +30,12 @@ VALUES = {"aarch64": {"python": "3.11", "java": "17", "goarch": "arm64"}, "riscv
 CERTIFICATES = "/usr/local/share/machine.crt"  # the host's own, for npm inside, where it has some
 
 
+def plain_signals():
+    """What a shell in the background or nohup would have programs inherit, tests of signals don't expect."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Root:
     """A Debian, foreign or native, and what has been installed in it."""
 
@@ -81,7 +87,7 @@ class Root:
         begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         with open(self.folder / f"{row.name}.out", "wb") as out, open(self.folder / f"{row.name}.err", "wb") as err:
             program = subprocess.Popen(self.command(script, inside), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                       env=self.environment(), start_new_session=True)
+                                       env=self.environment(), start_new_session=True, preexec_fn=plain_signals)
             try:
                 status = f"status {program.wait(row.minutes * 60)}"
             except subprocess.TimeoutExpired:
