@@ -56,9 +56,10 @@ class Root:
         if self.architecture != NATIVE:
             words = [self.mimic, "run", "--mount", "proc,dev,sys,resolv", "--root", self.path, "--work", work, *inside]
             return [str(word) for word in words]
-        mounts = f"cd {self.path}; mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
-        mounts += "touch etc/resolv.conf; mount --bind /etc/resolv.conf etc/resolv.conf;"
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", f'{mounts} exec chroot . sh -ec "$0"',
+        # A new root, and not by chroot: there the kernel allows no user namespaces.
+        mounts = f"mount --bind {self.path} {self.path}; cd {self.path}; mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
+        mounts += "touch etc/resolv.conf; mount --bind /etc/resolv.conf etc/resolv.conf; pivot_root . mnt; cd /; umount -l mnt;"
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", f'{mounts} exec sh -ec "$0"',
                 f"cd {work}; {script}"]
 
     def environment(self):
