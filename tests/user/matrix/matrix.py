@@ -30,6 +30,12 @@ VALUES = {"aarch64": {"python": "3.11", "java": "17", "goarch": "arm64"}, "riscv
 CERTIFICATES = "/usr/local/share/machine.crt"  # the host's own, for npm inside, where it has some
 
 
+def plain_signals():
+    """What a shell in the background or nohup would have programs inherit, tests of signals don't expect."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Root:
     """A Debian, foreign or native, and what has been installed in it."""
 
@@ -50,9 +56,10 @@ class Root:
         if self.architecture != NATIVE:
             words = [self.mimic, "run", "--mount", "proc,dev,sys,resolv", "--root", self.path, "--work", work, *inside]
             return [str(word) for word in words]
-        mounts = f"cd {self.path}; mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
-        mounts += "touch etc/resolv.conf; mount --bind /etc/resolv.conf etc/resolv.conf;"
-        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", f'{mounts} exec chroot . sh -ec "$0"',
+        # A new root, and not by chroot: there the kernel allows no user namespaces.
+        mounts = f"mount --bind {self.path} {self.path}; cd {self.path}; mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
+        mounts += "touch etc/resolv.conf; mount --bind /etc/resolv.conf etc/resolv.conf; pivot_root . mnt; cd /; umount -l mnt;"
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", f'{mounts} exec sh -ec "$0"',
                 f"cd {work}; {script}"]
 
     def environment(self):
@@ -81,7 +88,7 @@ class Root:
         begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         with open(self.folder / f"{row.name}.out", "wb") as out, open(self.folder / f"{row.name}.err", "wb") as err:
             program = subprocess.Popen(self.command(script, inside), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                       env=self.environment(), start_new_session=True)
+                                       env=self.environment(), start_new_session=True, preexec_fn=plain_signals)
             try:
                 status = f"status {program.wait(row.minutes * 60)}"
             except subprocess.TimeoutExpired:
