@@ -94,8 +94,13 @@ struct Round {
         IoVec memory{std::span<u8>(data)};
         Result<void> r;
         unsigned tries = 0;
-        do r = zero ? co_await zeroes(offset, length) : co_await guest->write(offset, memory);
-        while (again(r, tries));
+        // (g++ 12 destroys twice what an awaited branch of ?: gives.)
+        do {
+            if (zero)
+                r = co_await zeroes(offset, length);
+            else
+                r = co_await guest->write(offset, memory);
+        } while (again(r, tries));
         if (!r) co_return std::move(r).error().in("guest write");
         std::memcpy(&model[offset], data.data(), length);
         co_return r;
