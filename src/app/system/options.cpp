@@ -410,7 +410,8 @@ constexpr Row rows[] = {
          o.debugger = "tcp::1234";
          return {};
      }},
-    {"object", "TYPE,id=ID[,...]", "secret, throttle-group, tls-creds-x509, tls-creds-psk, tls-creds-anon",
+    {"object", "TYPE,id=ID[,...]",
+     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          o.objects.emplace_back(v);
          return {};
