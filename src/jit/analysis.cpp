@@ -305,21 +305,21 @@ namespace {
 // A value that is what a slot held plus a constant.
 struct Step {
     u32 slot = ir::none; // none: it is something else
-    i64 by = 0;
+    u64 by = 0;          // modulo 2^64
 };
 Step step_of(const ir::Unit& unit, ir::ValueId v) {
     Step s;
     for (const Inst* i = &unit.code[v];; i = &unit.code[i->a]) {
         if (i->op == Op::get) return s.slot = ir::SlotArg::from(i->imm).slot, s;
         if (i->op != Op::add || unit.code[i->b].op != Op::constant) return {};
-        s.by += i64(unit.code[i->b].imm);
+        s.by += unit.code[i->b].imm;
     }
 }
 
 } // namespace
 
 void Analysis::weigh_steps(const ir::Unit& unit) {
-    constexpr i64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
+    constexpr u64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
     for (u32 n = 0; n < layout.size(); ++n) {
         const ir::Block& b = unit.blocks[layout[n]];
         for (u32 k = b.begin; k < b.end; ++k) {
@@ -327,7 +327,7 @@ void Analysis::weigh_steps(const ir::Unit& unit) {
             if (i.op != Op::put) continue;
             const u32 slot = ir::SlotArg::from(i.imm).slot;
             const Step s = step_of(unit, i.a);
-            if (s.slot != slot || s.by > small || s.by < -small) jumps_[slot] = std::max(jumps_[slot], weight_[n]);
+            if (s.slot != slot || s.by + small > 2 * small) jumps_[slot] = std::max(jumps_[slot], weight_[n]);
         }
     }
 }

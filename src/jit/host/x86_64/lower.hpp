@@ -253,6 +253,7 @@ private:
         Label slow, back;
         Gp offset, entry; // of the page; of the TLB, then the host's page
         i32 right = 0;
+        bool writes() const { return right == i32(offsetof(TlbEntry, write)); }
     };
     bool sum_fits(ValueId base, ValueId index) const;
     Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);

@@ -81,13 +81,15 @@ Lowering::TlbSite Lowering::tlb_check(u32 n, Gp address, u32 index, u32 bytes, b
     const u32 word = index * tlb_recent + u32(recent);
     const i32 place = at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbEntry*) * word));
     a_.mov(s.entry, state(place));
-    a_.sub(address, ptr(s.entry, s.right));
+    a_.mov(s.entry, ptr(s.entry, s.right)); // once: another thread may take it
+    a_.sub(address, s.entry);
     a_.cmp(address, (1 << tlb_page_bits) - i32(bytes));
     a_.ja(look);
+    a_.mov(s.entry, state(place));
     a_.bind(found);
     a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
     cold(look, [=, this] {
-        a_.add(address, ptr(s.entry, s.right));
+        a_.add(address, s.entry);
         tlb_look(s, index, bytes);
         a_.mov(state(place), s.entry);
         a_.jmp(found);
@@ -109,6 +111,8 @@ Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 by
 // The address becomes the offset in the page of the table's entry, or it is a slow access.
 void Lowering::tlb_look(const TlbSite& s, u32 index, u32 bytes) {
     const i32 view = at_.host(i32(offsetof(HostArea, tlb) + sizeof(TlbView) * index));
+    // Another thread may take the right to write meanwhile: what was subtracted is not known then.
+    if (s.writes()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, scratch))), s.offset);
     a_.mov(s.entry.r32(), s.offset.r32());
     a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
     a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
@@ -153,10 +157,10 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
-        a_.add(s.offset, ptr(s.entry, s.right)); // the address again
-        tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
+        if (!s.writes()) a_.add(s.offset, ptr(s.entry, s.right)); // the address again
+        tlb_operand(1, value, s.entry);                           // a constant may stand in the place of the address
         tlb_operand(2, desired, s.entry);
-        a_.mov(scratch(0, 8), s.offset);
+        if (!s.writes()) a_.mov(scratch(0, 8), s.offset);
         load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
