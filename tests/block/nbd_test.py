@@ -507,12 +507,12 @@ def tls_authz():
     certificates('organization = "Disks, Inc"\ncountry = "GB"\n')
     sample("a.raw", 100_352)
     rules = lambda policy, *all: json.dumps({"policy": policy, "rules": [dict(zip(("match", "policy", "format"), r)) for r in all]})
-    me = "CN=a user,O=Disks\\, Inc,C=GB"
+    me = "C=GB,O=Disks\\, Inc,CN=a user"
     cases = {"authz-simple,identity=" + me.replace(",", ",,"): True,
              "authz-simple,identity=CN=a user": False,
-             "authz-list,policy=deny,rules.0.match=CN=a user*,rules.0.policy=allow,rules.0.format=glob": True,
-             "authz-list,policy=deny,rules.0.match=CN=a user*,rules.0.policy=allow": False,
-             "authz-list,policy=allow,rules.0.match=*C=GB,rules.0.policy=deny,rules.0.format=glob": False,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow,rules.0.format=glob": True,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow": False,
+             "authz-list,policy=allow,rules.0.match=*CN=a user,rules.0.policy=deny,rules.0.format=glob": False,
              "authz-list,policy=allow": True}
     for i, (text, allowed) in enumerate(((rules("allow"), True), (rules("allow", (me, "deny", "exact")), False),
                                          (rules("deny", ("*X*", "deny", "glob"), ("*Inc*", "allow", "glob")), True))):
