@@ -521,8 +521,8 @@ def tls_authz():
     ask = lambda allowed: run(MIMIC, "img", "info", *creds("ca", "client"), "--image-opts", secure_node(",file.tls-hostname=disks.example"),
                               ok=(0,) if allowed else (1,))
     for text, allowed in cases.items():
-        for theirs in ("mimic", "qemu"):
-            kind, _, rest = text.partition(",")
+        kind, _, rest = text.partition(",")
+        for theirs in ("mimic", "qemu")[:1 if kind == "authz-listfile" else 2]:  # (Debian's qemu-nbd is without that one.)
             with server(theirs, *creds("ca", "server"), "--object", f"{kind},id=who,{rest}", "--tls-creds", "tls", "--tls-authz", "who",
                         "-f", "raw", "-t", "a.raw"):
                 ask(allowed)
