@@ -9,7 +9,7 @@ namespace mimic::tls {
 class Authorization {
 public:
     virtual ~Authorization() = default;
-    // identity: a distinguished name (RFC 4514). Errors: the rules can't be read.
+    // identity: a distinguished name as Session::peer() has it. Errors: the rules can't be read.
     virtual Result<bool> allows(const std::string& identity) const = 0;
 };
 

@@ -507,12 +507,12 @@ def tls_authz():
     certificates('organization = "Disks, Inc"\ncountry = "GB"\n')
     sample("a.raw", 100_352)
     rules = lambda policy, *all: json.dumps({"policy": policy, "rules": [dict(zip(("match", "policy", "format"), r)) for r in all]})
-    me = "CN=a user,O=Disks\\, Inc,C=GB"
+    me = "C=GB,O=Disks\\, Inc,CN=a user"
     cases = {"authz-simple,identity=" + me.replace(",", ",,"): True,
              "authz-simple,identity=CN=a user": False,
-             "authz-list,policy=deny,rules.0.match=CN=a user*,rules.0.policy=allow,rules.0.format=glob": True,
-             "authz-list,policy=deny,rules.0.match=CN=a user*,rules.0.policy=allow": False,
-             "authz-list,policy=allow,rules.0.match=*C=GB,rules.0.policy=deny,rules.0.format=glob": False,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow,rules.0.format=glob": True,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow": False,
+             "authz-list,policy=allow,rules.0.match=*CN=a user,rules.0.policy=deny,rules.0.format=glob": False,
              "authz-list,policy=allow": True}
     for i, (text, allowed) in enumerate(((rules("allow"), True), (rules("allow", (me, "deny", "exact")), False),
                                          (rules("deny", ("*X*", "deny", "glob"), ("*Inc*", "allow", "glob")), True))):
@@ -521,8 +521,8 @@ def tls_authz():
     ask = lambda allowed: run(MIMIC, "img", "info", *creds("ca", "client"), "--image-opts", secure_node(",file.tls-hostname=disks.example"),
                               ok=(0,) if allowed else (1,))
     for text, allowed in cases.items():
-        for theirs in ("mimic", "qemu"):
-            kind, _, rest = text.partition(",")
+        kind, _, rest = text.partition(",")
+        for theirs in ("mimic", "qemu")[:1 if kind == "authz-listfile" else 2]:  # (Debian's qemu-nbd is without that one.)
             with server(theirs, *creds("ca", "server"), "--object", f"{kind},id=who,{rest}", "--tls-creds", "tls", "--tls-authz", "who",
                         "-f", "raw", "-t", "a.raw"):
                 ask(allowed)

@@ -18,6 +18,7 @@ namespace {
 
 // Linux moves at most this much a call (read(2), NOTES), rounded down to a page.
 constexpr u64 most_bytes = 0x7ffff000;
+constexpr u64 longest_read = 1u << 20; // that is done at once
 
 // The pieces [offset, ...) of the memory, at most IOV_MAX of them.
 IoVec part_of(const IoVec& memory, u64 offset) {
@@ -110,8 +111,12 @@ Result<u64> File::allocated() const {
 }
 
 i64 File::at_once(bool write, u64 offset, const IoVec& part) {
-    if (!(write ? writes_at_once_ : reads_at_once_) || part.length() > small_transfer || !loop_->go_on())
-        return -EAGAIN;
+    if (!(write ? writes_at_once_ : reads_at_once_)) return -EAGAIN;
+    // A long read is copied on this thread by the ring, too, where the page cache has it; and handed to a thread of the kernel
+    // for each piece where the file is in memory, which costs more than copying.
+    if (part.length() > (write || threads_ ? small_transfer : longest_read)) return -EAGAIN;
+    for (u64 n = 0; n <= part.length() / small_transfer; n++)
+        if (!loop_->go_on()) return -EAGAIN;
     auto pieces = part.pieces();
     // Memory's own files know no RWF_NOWAIT and need none.
     ssize_t n = write

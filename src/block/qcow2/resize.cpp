@@ -143,9 +143,11 @@ Task<Result<void>> Qcow2::cut_file() {
     CO_CHECK(co_await apply_releases());
     CO_CHECK(co_await flush_tables());
     u64 per_block = header_.refcounts_per_block(), end = div_up(file()->size(), header_.cluster_size());
+    // What no table counts is nobody's, however far a hole reaches.
+    end = std::min(end, refcounts_.table().size() * per_block);
     while (end > 0) {
         u64 index = (end - 1) / per_block;
-        if (index >= refcounts_.table().size() || !refcounts_.table()[index]) {
+        if (!refcounts_.table()[index]) {
             end = index * per_block;
             continue;
         }

@@ -96,7 +96,7 @@ Task<Result<Json>> block_resize(Server& s, const Arguments& a) {
 
 Result<Json> set_write_threshold(Server& s, const Arguments& a) {
     auto node = s.storage().find_node(a.text("node-name"));
-    if (!node) return Error::not_found("Device '{}' not found", a.text("node-name"));
+    if (!node) return Error::invalid_argument("Device '{}' not found", a.text("node-name"));
     (*node)->set_write_threshold(a.number("write-threshold"));
     return Json::object();
 }

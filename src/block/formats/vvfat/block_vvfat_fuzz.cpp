@@ -47,12 +47,22 @@ void make_tree(const fs::path& top, std::span<const u8> input) {
     }
 }
 
+Task<void> look(Context& context, OpenArguments& a) {
+    auto node = co_await find_driver("vvfat")->open(context, a);
+    if (!node) co_return;
+    co_await fuzz::look(**node);
+    auto r = co_await (*node)->close();
+    std::move(r).ignore();
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     if (size < 1 || size > 65536) return 0;
     constexpr u64 types[] = {12, 16, 32};
-    static const fs::path top = fs::temp_directory_path() / fmt::format("mimic-vvfat-{}", getpid());
+    // In memory, if there is such a place: thousands of files come and go.
+    static const fs::path top = (fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
+                                fmt::format("mimic-vvfat-{}", getpid());
     fs::remove_all(top);
     fs::create_directory(top);
     make_tree(top, {data + 1, size - 1});
@@ -63,14 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     a.options.set("dir", top.string());
     a.options.set("fat-type", types[data[0] % 3]);
     a.options.set("floppy", (data[0] & 4) != 0);
-    auto use = [&]() -> Task<void> {
-        auto node = co_await find_driver("vvfat")->open(context, a);
-        if (!node) co_return;
-        co_await fuzz::look(**node);
-        auto r = co_await (*node)->close();
-        std::move(r).ignore();
-    };
-    fuzz::loop().run(use());
+    fuzz::loop().run(look(context, a));
     fs::remove_all(top);
     return 0;
 }
