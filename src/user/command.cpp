@@ -358,8 +358,8 @@ constexpr Option options[] = {
      },
      false, "", "write /tmp/perf-PID.map, so that perf names translated code"},
     {"--no-cache", "NO_CACHE",
-     [](RunCommand& c, std::string_view) {
-         c.no_cache = true;
+     [](RunCommand& c, std::string_view v) {
+         c.no_cache = v != "0"; // of the variable
          return Result<void>();
      },
      false, "", "neither read nor write the cache of translated code (mimic cache)"},
@@ -453,10 +453,11 @@ const Option* find(std::string_view word) {
 Result<void> from_environment(RunCommand& c, const char* (*environment)(const char*)) {
     for (const Option& o : options) {
         if (!o.variable) continue;
-        const char* value = environment((std::string("MIMIC_") + o.variable).c_str());
-        if (!value) value = environment((std::string("QEMU_") + o.variable).c_str());
+        std::string name = std::string("MIMIC_") + o.variable;
+        const char* value = environment(name.c_str());
+        if (!value) value = environment((name = std::string("QEMU_") + o.variable).c_str());
         if (!value || (!o.has_value && !*value)) continue;
-        TRY(o.apply(c, value).in("environment"));
+        TRY(o.apply(c, value).in("{}", name));
     }
     return {};
 }
@@ -568,10 +569,14 @@ Result<RunCommand> parse_run(std::span<const std::string_view> words, const char
             break;
         }
         if (word.size() < 2 || word[0] != '-') break;
-        const Option* o = find(word);
-        if (!o) return unknown_option(word);
+        const size_t equals = word.starts_with("--") ? word.find('=') : word.npos;
+        const Option* o = find(word.substr(0, equals));
+        if (!o) return unknown_option(word.substr(0, equals));
         std::string_view value;
-        if (o->has_value) {
+        if (equals != word.npos) {
+            if (!o->has_value) return Error::invalid_argument("option {} takes no value", word.substr(0, equals));
+            value = word.substr(equals + 1);
+        } else if (o->has_value) {
             if (++i == words.size()) return Error::invalid_argument("option {} needs {}", word, o->value_name);
             value = words[i];
         }

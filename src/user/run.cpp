@@ -236,6 +236,15 @@ Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
     return owners;
 }
 
+std::string no_cache_text(const RunCommand& c) {
+    return fmt::format("cache: there is none: {}\n",
+                       c.no_cache ? "by --no-cache or MIMIC_NO_CACHE"
+                       : c.inherited.any()
+                           ? "the program is in a root of its own"
+                           : "expected XDG_CACHE_HOME, or HOME, to be a directory of this user's, and no "
+                             "set-id program");
+}
+
 Result<int> run_program(RunCommand& c) {
     std::unique_ptr<Owners> owners = TRY(go_in(c));
     Paths paths;
@@ -258,6 +267,7 @@ Result<int> run_program(RunCommand& c) {
     auto space = std::move(*made);
     // Not inside a root: there it would lie among the root's files, and a descriptor of the caller's would be a way out.
     if (!c.no_cache && !c.inherited.any()) c.engine.cache = cache_directory(variable);
+    if (c.engine.log_cache && c.engine.cache.empty()) print(c.engine.log_fd, no_cache_text(c));
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
     auto made_engine = make_engine(c.engine, *space);

@@ -91,7 +91,7 @@ class Options(unittest.TestCase):
             self.assertIn(options.guest, self.output("-cpu", model.split(",")[0] + ",help"))
         for words, text in {"riscv64": [("rv64,vlen=256", "property 'vlen=256' of riscv64 CPU rv64: expected v =on or =off"),
                                         ("rv64,zba=off", "what it has always"), ("rv64,zvkn=true", "'zvkn=true'")],
-                            "aarch64": [("max,sve=on", "aarch64 CPU max: expected a model without properties")]}[options.guest]:
+                            "aarch64": [("max,sve=on", "aarch64 CPU max,sve=on: expected a model without properties")]}[options.guest]:
             self.refused(1, text, "-cpu", words, self.program)
         self.refused(1, "-cpu frob,help: expected a model", "-cpu", "frob,help")
 

@@ -69,10 +69,12 @@ def run_tests(preset, label="all", names=()):
 SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
            "calls": ("mimic", [ROOT / "tests" / "user" / "soak" / "calls_soak.py"]),
-           "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"])}
+           "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"]),
+           "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"])}
 
 
 SAVES = "machines_save"
+COUNTED = "icount"
 # Programs that soak one guest: their further arguments.
 BY_GUEST = {"engine_soak": lambda guest: [],
             "guest_soak": lambda guest: ["--reference", inputs.INPUTS / "qemu-10" / "usr/bin" / f"qemu-{guest}"]}
@@ -111,13 +113,15 @@ def soak_script(name, options):
     target, words = SCRIPTS[name]
     inputs.fetch()
     compile_targets(options.preset, [target])
-    size = ["--size", str(options.count)] if name == "real" and options.count is not None else []
+    count = {"real": "--size", "matrix": "--runs"}.get(name)
+    more = [count, str(options.count)] if count and options.count is not None else []
     if name == "calls":
-        size = ["--seed", options.seed, "--count", options.count or 5000]
+        more = ["--seed", options.seed, "--count", options.count or 5000]
+    more += options.rows
     failed = False
-    for guest in GUESTS:
+    for guest in options.guest or GUESTS:
         command = [sys.executable, "-B", *words, "--guest", guest, "--mimic", mimic_program(options.preset),
-                   "--build", preset_dir(options.preset) / name, *size]
+                   "--build", preset_dir(options.preset) / name, *more]
         failed |= subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode != 0
     return 1 if failed else 0
 
@@ -134,12 +138,27 @@ def soak_saves(options):
     return 1 if failed else 0
 
 
+def soak_counted(options):
+    """Boots with counted time, ten of each guest by default, which must all be the same."""
+    inputs.fetch()
+    compile_targets(options.preset, ["mimic-system"])
+    commands = [[sys.executable, "-B", ROOT / "tests" / "machines" / "icount_test.py",
+                 preset_dir(options.preset) / "mimic-system", "--guest", guest, "--count", options.count or 10]
+                for guest in GUESTS]
+    failed = [subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode for command in commands]
+    return 1 if any(failed) else 0
+
+
 def soak(options):
     packages.install()
     if not options.name:
-        return listing("soak", options.preset, [*SCRIPTS, SAVES])
+        return listing("soak", options.preset, [*SCRIPTS, SAVES, COUNTED])
+    if options.rows and options.name != "matrix":
+        raise DevError(f"{options.name} takes no rows: {' '.join(options.rows)}")
     if options.name == SAVES:
         return soak_saves(options)
+    if options.name == COUNTED:
+        return soak_counted(options)
     if options.name in SCRIPTS:
         return soak_script(options.name, options)
     name, program = chosen(options.name, "soak", options.preset)

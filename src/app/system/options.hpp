@@ -74,6 +74,7 @@ struct SystemOptions {
     std::vector<std::string> trace; // globs
     u32 log = 0;                    // cpu::log bits
     bool guest_errors = false, perf_map = false;
+    bool many_threads = false; // -accel thread=multi was asked for
     bool nographic = false, no_defaults = false, paused = false, daemonize = false;
     Help help = Help::none;
     std::string help_about; // of machine and device

@@ -102,10 +102,9 @@ void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thre
 
 // Does its default action end the program here instead of in the kernel? A core file and a debugger want it.
 static bool ends_with_us(int signal, bool debugged) {
+    if (signal_bit(signal) & unblockable || default_of(signal) != Default::terminate) return false;
     // The first process of a namespace has no default actions: the kernel drops such signals (pid_namespaces(7)).
-    if (raw_syscall(SYS_getpid) == 1) return false;
-    return !(signal_bit(signal) & unblockable) && default_of(signal) == Default::terminate &&
-           (debugged || dumps_core(signal));
+    return (debugged || dumps_core(signal)) && raw_syscall(SYS_getpid) != 1;
 }
 
 int set_host_disposition(int signal, const SigAction& action) {

@@ -107,9 +107,9 @@ void AddressSpace::lift_protection(u64 address, u64 length) {
         u64 page;
         {
             std::lock_guard table(table_lock_);
-            auto it = code_pages_.lower_bound(from);
-            while (it != code_pages_.end() && !it->second.write_protected) ++it;
-            if (it == code_pages_.end() || it->first >= address + length) return;
+            auto it = code_pages_.lower_bound(from), end = code_pages_.lower_bound(address + length);
+            while (it != end && !it->second.write_protected) ++it;
+            if (it == end) return;
             page = it->first;
         }
         lift_page(page);

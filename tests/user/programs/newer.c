@@ -156,6 +156,21 @@ static void mounts(void) {
     SHOW(syscall(SYS_quotactl_fd, fd, 0x80000700, 0, buffer) < 0); // Q_GETQUOTA of users
 }
 
+// How libnuma finds the number of nodes, and that whole longs are written, as many as were asked for.
+static void policy(void) {
+    unsigned long nodes[520];
+    int mode = -1;
+    static const unsigned long bits[] = {0, 1, 64, 65, 128, 1025, 2048, 32768};
+    for (unsigned n = 0; n < sizeof bits / sizeof *bits; n++) {
+        memset(nodes, 0xff, sizeof nodes);
+        SHOW(syscall(SYS_get_mempolicy, &mode, nodes, bits[n], 0, 0));
+        unsigned written = 0;
+        while (written < 520 && nodes[written] != -1ul) written++;
+        printf("%lu bits: mode %d, %u longs\n", bits[n], mode, written);
+    }
+    SHOW(syscall(SYS_get_mempolicy, &mode, NULL, 0, 0, 0));
+}
+
 int main(void) {
     char dir[] = "/tmp/mimic-newer-XXXXXX";
     if (!mkdtemp(dir) || chdir(dir)) return 1;
@@ -163,6 +178,7 @@ int main(void) {
     futex();
     attributes();
     mounts();
+    policy();
     unlink("f"), unlink("l"), chdir("/"), rmdir(dir);
     return 0;
 }

@@ -1,11 +1,12 @@
 """A whole Debian of another architecture, made and used inside `mimic run --root`, without binfmt_misc.
 
-    debootstrap.py --guest aarch64 --mimic FILE --build DIR [--full] [--user nobody|root|both]
+    debootstrap.py --guest aarch64 --mimic FILE --build DIR [--full] [--user nobody|root|both] [--keep DIR]
 
 debootstrap's first stage runs natively (an ordinary user's under fakeroot), its second inside; then apt-get update,
 apt-get install build-essential, and a package that is built from its Debian source and passes its own tests. --full does
 so as root and as an ordinary user, else as an ordinary user alone. Needs the network, and the host's debootstrap and
-fakeroot. Roots are left in /var/tmp when something fails.
+fakeroot. Roots are left in /var/tmp when something fails; --keep DIR makes them in DIR/nobody and DIR/root and leaves
+them always (tests/user/matrix goes on in such a root).
 """
 
 import argparse
@@ -29,11 +30,16 @@ BUILD = "apt-get build-dep -y {0} && mkdir -p /home/build && cd /home/build && a
 
 
 class Maker:
-    def __init__(self, options, folder, uid):
-        self.mimic = folder / "mimic"
-        shutil.copy2(options.mimic, self.mimic)
-        self.architecture, self.suite = GUESTS[options.guest]
+    """Makes a Debian below `folder`, as user `uid`. `enter`: the words of a command for a script of the root's shell, if
+    not Mimic's."""
+
+    def __init__(self, mimic, folder, uid, architecture, suite, enter=None):
+        self.architecture, self.suite = architecture, suite
         self.uid = uid
+        self.enter = enter or (lambda script: [self.mimic, "run", "--mount", "proc,dev,sys,resolv", "--root", self.root,
+                                               "/bin/sh", "-ec", script])
+        self.mimic = folder / "mimic"  # a copy, since a build may replace the file
+        shutil.copy2(mimic, self.mimic)
         self.root = folder / self.architecture
         self.log = folder / "log"
 
@@ -55,9 +61,9 @@ class Maker:
             raise SystemExit(f"{what} failed; all output is in {self.log}, the root in {self.root}")
 
     def inside(self, what, script):
-        self.step(what, [self.mimic, "run", "--mount", "proc,dev,sys,resolv", "--root", self.root, "/bin/sh", "-ec", script])
+        self.step(what, self.enter(script))
 
-    def make(self):
+    def debian(self):
         mirror = inputs.mirror()
         fake = ["fakeroot"] if self.uid != 0 else []
         self.step("first stage", [*fake, "debootstrap", "--foreign", f"--arch={self.architecture}", "--keyring", KEYRING,
@@ -66,6 +72,9 @@ class Maker:
         sources = "".join(f"{kind} {mirror} {self.suite} main\n" for kind in ("deb", "deb-src"))
         self.inside("sources", f"printf '%s' '{sources}' > /etc/apt/sources.list")
         self.inside("apt-get update", "apt-get update")
+
+    def make(self):
+        self.debian()
         self.inside("build-essential", "apt-get install -y build-essential")
         self.inside("hello from its source", BUILD.format("hello"))
 
@@ -77,6 +86,7 @@ def main():
     parser.add_argument("--build", type=Path, help="not used: roots lie in /var/tmp, where an ordinary user may write")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--user", choices=("nobody", "root", "both"))
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="make the roots in DIR and leave them")
     options = parser.parse_args()
     for tool in ("debootstrap", "fakeroot"):
         if not shutil.which(tool):
@@ -88,13 +98,18 @@ def main():
         wanted = options.user or ("both" if options.full else "nobody")
         users = [user for user in users if wanted in ("both", user[0])]
     for name, uid in users:
-        folder = Path(tempfile.mkdtemp(prefix="mimic-debootstrap-", dir="/var/tmp"))
+        if options.keep:
+            folder = options.keep.resolve() / name
+            folder.mkdir(parents=True)
+        else:
+            folder = Path(tempfile.mkdtemp(prefix="mimic-debootstrap-", dir="/var/tmp"))
         if uid != os.geteuid():
             os.chown(folder, uid, uid)
         folder.chmod(0o755)
         print(f"--- {options.guest} as {name}", flush=True)
-        Maker(options, folder, uid).make()
-        subprocess.run(["rm", "-rf", folder], check=False)
+        Maker(options.mimic, folder, uid, *GUESTS[options.guest]).make()
+        if not options.keep:
+            subprocess.run(["rm", "-rf", folder], check=False)
     return 0
 
 

@@ -331,6 +331,7 @@ i64 sys_exit(Thread& t, const Args& a) {
             t.leave(a.i(0));
             return keep_registers;
         }
+        t.process().engine.finish();
         if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
         raw_syscall(SYS_exit_group, u64(a.i(0)));
     }
@@ -339,6 +340,7 @@ i64 sys_exit(Thread& t, const Args& a) {
         Thread::block_all();
         raw_syscall(SYS_exit, u64(a.i(0)));
     }
+    t.process().engine.finish();
     if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;

@@ -125,16 +125,20 @@ i64 sys_set_mempolicy(Thread& t, const Args& a) {
     if (a[1] != 0 && !t.read_word(a[1], mask)) return -EFAULT;
     return t.syscall(SYS_set_mempolicy, a.i(0), a[1] ? &mask : nullptr, std::min<u64>(a[2], 64));
 }
+// The kernel writes whole longs, enough for `count` - 1 bits; libnuma asks for as many as it finds room for.
 i64 sys_get_mempolicy(Thread& t, const Args& a) {
-    u64 mask[16] = {};
+    u64 count = a[1] ? a[2] : 0, per = t.word_bytes() * 8;
+    std::vector<u64> nodes;
+    if (i64 r = read_nodes(t, 0, count, nodes)) return r;
     i32 mode = 0;
-    if (a[2] > 1024) return -EINVAL;
     void* address = a[3] ? t.reading(a[3], 1) : nullptr;
-    i64 r = t.syscall(SYS_get_mempolicy, &mode, a[1] ? mask : nullptr, a[2], address, a[4]);
+    i64 r = t.syscall(SYS_get_mempolicy, &mode, a[1] ? nodes.data() : nullptr, count, address, a[4]);
     if (r < 0) return r;
     if (a[0] && !t.write(S::i32, a[0], &mode)) return -EFAULT;
-    for (u64 i = 0; a[1] && i * 64 < a[2]; i++)
-        if (!t.write(S::ulong, a[1] + i * t.word_bytes(), &mask[i])) return -EFAULT;
+    for (u64 i = 0; i * per + 1 < count; i++) {
+        u64 word = nodes[i * per / 64] >> (i * per % 64);
+        if (!t.write(S::ulong, a[1] + i * t.word_bytes(), &word)) return -EFAULT;
+    }
     return 0;
 }
 
