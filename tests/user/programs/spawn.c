@@ -1,4 +1,5 @@
 // Many children by posix_spawn (clone with CLONE_VFORK): they run, fail to start, and leave nothing behind in the parent.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -32,6 +33,27 @@ static void nowhere(const char* what, unsigned long long flags) {
     printf("%s nowhere: %s, %x\n", what, pid > 0 ? "made" : strerror(errno), status);
 }
 
+// A child whose end is told by a signal that faults have, too.
+static volatile int bus, bus_code;
+static void on_bus(int s, siginfo_t* info, void* context) { bus++, bus_code = info->si_code; }
+static void told_by_bus(void) {
+    unsigned long long a[8] = {[4] = SIGBUS};
+    struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
+    int status = -1;
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGBUS);
+    sigaction(SIGBUS, &action, NULL);
+    fflush(stdout);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    long pid = syscall(435, a, sizeof a); // clone3
+    if (pid == 0) _exit(9);
+    while (!bus) sigsuspend(&before);
+    pid_t got = waitpid((pid_t)pid, &status, __WALL);
+    printf("SIGBUS by a child: %d, code %d, status %x\n", got == pid, bus_code, status);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 // Megabytes of address space, by a name of statm that is the host's, to which all of the translator's memory counts.
 static long size(void) {
     long pages = 0;
@@ -53,6 +75,7 @@ int main(void) {
     nowhere("CLONE_CHILD_SETTID", 0x01000000);
     nowhere("CLONE_CHILD_CLEARTID", 0x00200000);
     nowhere("CLONE_PIDFD", 0x00001000);
+    told_by_bus();
     for (int i = 0; i < 20; i++) run("/bin/sh", ":");
     long before = size();
     int failed = 0;
