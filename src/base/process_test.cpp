@@ -81,6 +81,24 @@ TEST_F(Edge, CopyTellsHowMuchWasLeft) {
     EXPECT_EQ(hole()[-16], 0);
 }
 
+// Each way through the copy, ended by a fault at each of its bytes, on either side.
+TEST_F(Edge, CopiesOfAnyLengthGoUpToTheFault) {
+    char source[80], buffer[81];
+    for (u32 n = 0; n < sizeof source; ++n) source[n] = char(n + 1);
+    for (u64 n = 0; n <= sizeof source; ++n)
+        for (u64 there = 0; there <= n; ++there) {
+            std::memset(buffer, 0, sizeof buffer);
+            std::memcpy(hole() - there, source, there);
+            ASSERT_EQ(guarded_copy(buffer, hole() - there, n), n - there);
+            ASSERT_EQ(std::memcmp(buffer, source, there), 0) << n << " " << there;
+            ASSERT_EQ(buffer[there], 0);
+            std::memset(hole() - there - 1, 0, there + 1);
+            ASSERT_EQ(guarded_copy(hole() - there, source, n), n - there);
+            ASSERT_EQ(std::memcmp(hole() - there, source, there), 0) << n << " " << there;
+            ASSERT_EQ(hole()[-i64(there) - 1], 0);
+        }
+}
+
 TEST_F(Edge, StringsEndOrFault) {
     std::memcpy(hole() - 4, "abc", 4);
     EXPECT_EQ(guarded_strnlen(reinterpret_cast<char*>(hole() - 4), 100), 3);

@@ -125,9 +125,52 @@ mimic_guarded_cas16_fail:
     movl $1, %eax
     ret
 
-    # (to, from, n): bytes left
+    # (to, from, n): bytes left. Most copies are short, for which rep movsb takes long to begin; it goes on where a wider
+    # access faults, so that what there is up to the fault is copied.
 ENTRY mimic_guarded_copy
     movq %rdx, %rcx
+    movq %rdi, %r8
+    cmpq $2048, %rcx
+    ja mimic_guarded_copy_at
+mimic_guarded_wide_at:
+    subq $16, %rcx
+    jb 2f
+1:  movups (%rsi), %xmm0
+    movups %xmm0, (%rdi)
+    addq $16, %rsi
+    addq $16, %rdi
+    subq $16, %rcx
+    jae 1b
+2:  addq $16, %rcx
+    testb $8, %cl
+    je 3f
+    movq (%rsi), %rax
+    movq %rax, (%rdi)
+    addq $8, %rsi
+    addq $8, %rdi
+    subq $8, %rcx
+3:  testb $4, %cl
+    je 4f
+    movl (%rsi), %eax
+    movl %eax, (%rdi)
+    addq $4, %rsi
+    addq $4, %rdi
+    subq $4, %rcx
+4:  jrcxz 6f
+5:  movzbl (%rsi), %eax
+    movb %al, (%rdi)
+    incq %rsi
+    incq %rdi
+    decq %rcx
+    jne 5b
+6:  xorl %eax, %eax
+    ret
+mimic_guarded_wide_end:
+mimic_guarded_wide_fail:
+    movq %rdi, %rax          # rcx is off by 16 in the loop: from what is done, instead
+    subq %r8, %rax
+    movq %rdx, %rcx
+    subq %rax, %rcx
 mimic_guarded_copy_at:
     rep movsb
 mimic_guarded_copy_end:
@@ -209,6 +252,7 @@ ENTRY mimic_signal_restorer
 mimic_guarded_table:
     .quad mimic_guarded_begin - mimic_guarded_table, mimic_guarded_simple_end - mimic_guarded_table, mimic_guarded_fail - mimic_guarded_table
     .quad mimic_guarded_cas16_at - mimic_guarded_table, mimic_guarded_cas16_end - mimic_guarded_table, mimic_guarded_cas16_fail - mimic_guarded_table
+    .quad mimic_guarded_wide_at - mimic_guarded_table, mimic_guarded_wide_end - mimic_guarded_table, mimic_guarded_wide_fail - mimic_guarded_table
     .quad mimic_guarded_copy_at - mimic_guarded_table, mimic_guarded_copy_end - mimic_guarded_table, mimic_guarded_copy_end - mimic_guarded_table
     .quad mimic_guarded_zero_at - mimic_guarded_table, mimic_guarded_zero_end - mimic_guarded_table, mimic_guarded_zero_end - mimic_guarded_table
     .quad mimic_guarded_strnlen_at - mimic_guarded_table, mimic_guarded_strnlen_end - mimic_guarded_table, mimic_guarded_strnlen_fail - mimic_guarded_table

@@ -4,6 +4,7 @@
 #include "block/node.hpp"
 #include "block/options.hpp"
 #include "block/throttle.hpp"
+#include "crypto/authz.hpp"
 #include "crypto/tls.hpp"
 #include <functional>
 #include <map>
@@ -17,6 +18,8 @@ struct Context {
     std::map<std::string, std::string> secrets;
     // `--object tls-creds-x509` and its like.
     std::map<std::string, std::shared_ptr<tls::Credentials>> credentials;
+    // `--object authz-list` and its like.
+    std::map<std::string, std::shared_ptr<tls::Authorization>> authorizations;
     // `--object throttle-group`.
     std::map<std::string, std::shared_ptr<ThrottleGroup>> throttle_groups;
     // Those that only disks name.
@@ -25,6 +28,8 @@ struct Context {
     std::function<void(const std::string&)> warn = [](const std::string&) {};
     // Where a driver may give hints of its progress: done and total of a phase.
     std::function<void(u64, u64)> progress = [](u64, u64) {};
+    // A write passed a node's threshold by so many bytes.
+    std::function<void(const Node&, u64 exceeded, u64 threshold)> on_threshold = [](const Node&, u64, u64) {};
     // Open nodes by node-name.
     std::map<std::string, Node*, std::less<>> names;
     unsigned next_name = 0;
@@ -80,6 +85,8 @@ struct Driver {
 // All drivers, sorted by name.
 std::span<const Driver* const> drivers();
 const Driver* find_driver(std::string_view name);
+// "raw, qcow2, ...", for messages: those that can create images, or all.
+std::string driver_names(bool creating);
 
 struct OpenRequest {
     // A filename (with its prefixes), or empty if options say everything.

@@ -49,6 +49,14 @@ Result<void> Node::check_write(u64 offset, u64 length) const {
     return {};
 }
 
+Result<void> Node::begin_write(u64 offset, u64 length) {
+    TRY(check_write(offset, length));
+    if (!write_threshold_ || offset + length <= write_threshold_) return {};
+    u64 threshold = std::exchange(write_threshold_, 0);
+    context_.on_threshold(*this, offset + length - threshold, threshold);
+    return {};
+}
+
 Task<Result<void>> Node::read(u64 offset, const IoVec& memory) {
     InFlight guard(*this);
     u64 length = memory.length();
@@ -88,7 +96,7 @@ Task<Result<void>> Node::read_unaligned(u64 offset, const IoVec& memory) {
 
 Task<Result<void>> Node::write(u64 offset, const IoVec& memory, u32 flags) {
     InFlight guard(*this);
-    CO_CHECK(check_write(offset, memory.length()));
+    CO_CHECK(begin_write(offset, memory.length()));
     Result<void> result;
     if (options_.detect_zeroes != DetectZeroes::off && memory.length() && memory.is_zero()) {
         bool unmap = options_.detect_zeroes == DetectZeroes::unmap && options_.discard == DiscardMode::unmap;
@@ -161,7 +169,7 @@ Task<Result<void>> Node::write_zero_buffers(u64 offset, u64 length) {
 
 Task<Result<void>> Node::write_zeroes(u64 offset, u64 length, u32 flags) {
     InFlight guard(*this);
-    CO_CHECK(check_write(offset, length));
+    CO_CHECK(begin_write(offset, length));
     if (options_.discard == DiscardMode::ignore) flags &= ~flag::may_unmap;
     u64 alignment = limits_.request_alignment;
     Result<void> result;
@@ -189,7 +197,7 @@ Task<Result<void>> Node::write_zeroes(u64 offset, u64 length, u32 flags) {
 
 Task<Result<void>> Node::write_compressed(u64 offset, const IoVec& memory) {
     InFlight guard(*this);
-    CO_CHECK(check_write(offset, memory.length()));
+    CO_CHECK(begin_write(offset, memory.length()));
     auto result = co_await do_write_compressed(offset, memory);
     count(statistics_.write, memory.length(), result);
     mark_dirty(offset, memory.length());
@@ -244,7 +252,7 @@ Task<Result<void>> Node::truncate(u64 new_size, Prealloc prealloc) {
 
 Task<Result<void>> Node::copy_to(u64 offset, Node& target, u64 target_offset, u64 length) {
     InFlight guard(*this), other(target);
-    CO_CHECK(target.check_write(target_offset, length));
+    CO_CHECK(target.begin_write(target_offset, length));
     Result<void> result = co_await do_copy_to(offset, target, target_offset, length);
     target.mark_dirty(target_offset, length);
     co_return result;

@@ -94,6 +94,9 @@ public:
     void set_filename(std::string name) { filename_ = std::move(name); }
     const Limits& limits() const { return limits_; }
     const Statistics& statistics() const { return statistics_; }
+    // A write that ends behind so many bytes is told to Context::on_threshold, once; 0: none is.
+    u64 write_threshold() const { return write_threshold_; }
+    void set_write_threshold(u64 bytes) { write_threshold_ = bytes; }
 
     virtual u64 size() const = 0;
 
@@ -230,6 +233,8 @@ protected:
 
 private:
     Result<void> check_write(u64 offset, u64 length) const;
+    // check_write(), and it will be tried.
+    Result<void> begin_write(u64 offset, u64 length);
     Task<Result<void>> read_unaligned(u64 offset, const IoVec& memory);
     Task<Result<void>> write_unaligned(u64 offset, const IoVec& memory);
     Task<Result<void>> write_split(u64 offset, const IoVec& memory);
@@ -239,6 +244,7 @@ private:
     const Driver& driver_;
     std::string filename_;
     Statistics statistics_;
+    u64 write_threshold_ = 0;
     unsigned in_flight_ = 0;
     io::WaitList idle_;
     // Writes that read, change and write back exclude all others; only taken where requests must be aligned.

@@ -10,7 +10,7 @@ namespace {
 Result<void> check_free(const Context& context, const std::string& id) {
     auto implicit = context.implicit_groups.find(id);
     bool taken = context.secrets.contains(id) || context.credentials.contains(id) ||
-                 context.throttle_groups.contains(id) ||
+                 context.authorizations.contains(id) || context.throttle_groups.contains(id) ||
                  (implicit != context.implicit_groups.end() && !implicit->second.expired());
     if (taken) return Error::exists("attempt to add duplicate object '{}'", id);
     return {};
@@ -26,6 +26,16 @@ Result<void> add_credentials(Context& context, std::string_view type, Json optio
     };
     auto made = TRY(tls::make_credentials(type, options, secret));
     context.credentials.emplace(*id.string(), std::move(made));
+    return {};
+}
+
+Result<void> add_authorization(Context& context, std::string_view type, Json options) {
+    Json id = options.take("id");
+    if (!id.string()) return Error::invalid_argument("object '{}' expects id=", type);
+    TRY(check_free(context, *id.string()));
+    Json tree = TRY(nest(std::move(options)));
+    auto made = TRY(tls::make_authorization(type, tree));
+    context.authorizations.emplace(*id.string(), std::move(made));
     return {};
 }
 
@@ -109,11 +119,13 @@ Result<void> add_object(Context& context, Json options) {
     Json type = options.take("qom-type");
     if (type.string() && tls::is_credentials(*type.string()))
         return add_credentials(context, *type.string(), std::move(options));
+    if (type.string() && tls::is_authorization(*type.string()))
+        return add_authorization(context, *type.string(), std::move(options));
     if (type.string() && *type.string() == "throttle-group") return add_throttle_group(context, std::move(options));
     if (!type.string() || *type.string() != "secret")
         return Error::invalid_argument(
-            "object type '{}' is not known here, expected secret, throttle-group, tls-creds-x509, tls-creds-psk or "
-            "tls-creds-anon",
+            "object type '{}' is not known here, expected secret, throttle-group, tls-creds-x509, tls-creds-psk, "
+            "tls-creds-anon, authz-simple, authz-list or authz-listfile",
             type.string() ? *type.string() : "");
     std::optional<std::string> id, data, file, encoding;
     OptionReader reader(options, "object 'secret'");
@@ -141,8 +153,16 @@ Result<void> remove_object(Context& context, const std::string& id) {
         context.throttle_groups.erase(at);
         return {};
     }
-    if (context.secrets.erase(id) || context.credentials.erase(id)) return {};
+    if (context.secrets.erase(id) || context.credentials.erase(id) || context.authorizations.erase(id)) return {};
     return Error::not_found("object '{}' not found", id);
+}
+
+Result<std::shared_ptr<tls::Authorization>> find_authorization(const Context& context, const std::string& id) {
+    auto at = context.authorizations.find(id);
+    if (at == context.authorizations.end())
+        return Error::not_found(
+            "No authorization with id '{}', expected an object authz-simple, authz-list or authz-listfile", id);
+    return at->second;
 }
 
 Result<std::string> find_secret(const Context& context, const std::string& id) {

@@ -20,4 +20,7 @@ std::shared_ptr<ThrottleGroup> throttle_group(Context& context, const std::strin
 Result<std::shared_ptr<tls::Credentials>> find_credentials(const Context& context, const std::string& id,
                                                            tls::Endpoint endpoint);
 
+// Errors: there is none.
+Result<std::shared_ptr<tls::Authorization>> find_authorization(const Context& context, const std::string& id);
+
 } // namespace mimic::block

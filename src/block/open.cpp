@@ -79,7 +79,10 @@ Result<Protocol> protocol_of(const std::string& name) {
         std::string_view prefix = std::string_view(name).substr(0, name.find(':'));
         for (auto* d : all_drivers)
             if (std::ranges::find(d->schemes, prefix) != d->schemes.end()) return Protocol{d, name};
-        return Error::not_found("Could not open '{}': Unknown protocol '{}'", name, prefix);
+        std::string known = "file";
+        for (auto* d : all_drivers)
+            for (auto scheme : d->schemes) known += ", " + std::string(scheme);
+        return Error::not_found("Could not open '{}': Unknown protocol '{}', expected {}", name, prefix, known);
     }
     return Protocol{is_block_device(name) ? &host_device_driver : &file_driver, name};
 }
@@ -95,7 +98,7 @@ Task<Result<NodePtr>> open_protocol_tree(Context& context, Json options, NodeOpt
     Json driver_name = options.take("driver");
     if (auto* name = driver_name.string()) {
         driver = find_driver(*name);
-        if (!driver) co_return Error::not_found("Unknown driver '{}'", *name);
+        if (!driver) co_return Error::not_found("Unknown driver '{}', expected {}", *name, driver_names(false));
     } else if (const Json* filename = options.find("filename"); filename && filename->string()) {
         CO_TRY(Protocol p, protocol_of(*filename->string()));
         driver = p.driver;
@@ -169,7 +172,7 @@ Task<Result<NodePtr>> open_tree(Context& context, OpenRequest& request) {
     }
     if (!format.empty()) {
         driver = find_driver(format);
-        if (!driver) co_return Error::not_found("Unknown driver '{}'", format);
+        if (!driver) co_return Error::not_found("Unknown driver '{}', expected {}", format, driver_names(false));
     }
     if (driver && driver->is_protocol) {
         // A protocol as the top: its options may stand beside or in "file".
@@ -227,6 +230,13 @@ const Driver* find_driver(std::string_view name) {
     for (auto* d : all_drivers)
         if (d->name == name) return d;
     return nullptr;
+}
+
+std::string driver_names(bool creating) {
+    std::string all;
+    for (auto* d : all_drivers)
+        if (!creating || (d->create && !d->is_protocol)) all += (all.empty() ? "" : ", ") + std::string(d->name);
+    return all;
 }
 
 const Driver& probe_format(std::span<const u8> head) {

@@ -10,9 +10,18 @@ Storage::Storage(Context& context)
     , server_(context.loop)
     , clients_(context.loop)
     , changed_(context.loop) {
+    context_.on_threshold = [this](const Node& node, u64 exceeded, u64 threshold) {
+        Json data = Json::object();
+        data.set("node-name", node.options().node_name);
+        data.set("amount-exceeded", exceeded);
+        data.set("write-threshold", threshold);
+        on_event("BLOCK_WRITE_THRESHOLD", std::move(data));
+    };
     jobs_.on_event = [this](std::string_view name, Json data) { on_event(name, std::move(data)); };
 }
-Storage::~Storage() = default;
+Storage::~Storage() {
+    context_.on_threshold = [](const Node&, u64, u64) {};
+}
 
 // ---- nodes ------------------------------------------------------------------------------------------------------------
 

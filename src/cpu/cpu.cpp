@@ -121,13 +121,13 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     }
     u64 place = header_->pc, second = 0;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return no_code();
-    if (interpret_only_) return leave_unit(), Next::first;
+    if (interpret_only_ || rest_) return leave_unit(), Next::first;
     const u64 pc = space_.pc_in_unit(header_->pc);
     header_->code_base = header_->pc - pc;
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        Node* n = space_.find(header_->mode, place);
+        Node* n = space_.known(header_->mode, place);
         if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();
@@ -155,7 +155,17 @@ Cpu::Next Cpu::no_code() {
     leave_unit();
     header_->exit_kind = ExitKind::fault;
     header_->host_pc = 0;
+    if (counted()) --header_->budget; // else a handler that is not there would go on for ever, in no time
     return Next::left;
+}
+
+bool Cpu::counted() const { return space_.options.counted; }
+
+// What was paid for and not begun goes back.
+void Cpu::settle_count() {
+    if (!counted()) return;
+    if (header_->exit_kind >= ExitKind::trap) header_->budget += header_->behind;
+    header_->behind = 0;
 }
 
 // The bits of the mode that tell how the pc was branched to have done their duty when this is true. Else it is an illegal
@@ -214,7 +224,8 @@ void Cpu::execute(Node& n) {
     if (n.code)
         space_.backend->enter(header_, n.code);
     else
-        interpreter_.run(*n.translation->unit, state_, *header_, *header_->access);
+        interpreter_.run(*n.translation->own->unit, state_, *header_, *header_->access);
+    settle_count();
 }
 
 // What stands at pc, for the interpreter, made of the bytes that `seen` then has; nothing of it is watched or dropped. Null:
@@ -238,6 +249,7 @@ ir::Unit* Cpu::translate_once(bool one_insn, Snapshot* seen) {
         isa::Limits limits = s.limits_at(t.pc, header_->mode, t.place);
         limits.blocks = 1;
         limits.one_insn |= one_insn || t.second;
+        if (rest_) limits.insns = limits.met_insns = u32(header_->budget);
         u32 flavour = s.flavour_at(t.pc, t.place) | (one_insn ? ir::flavour::one_insn : 0);
         if (seen) seen->clear();
         ir::Unit& unit = first_->translate(t.pc, {header_->mode, flavour}, fetch, limits);
@@ -285,6 +297,7 @@ void Cpu::run_once(bool keep) {
     inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
     header_->host_pc = 0;
     interpreter_.run(*unit, state_, *header_, *header_->access);
+    settle_count();
     interpreted_.store(interpreted_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     interpreted_insns_.store(interpreted_insns_.load(std::memory_order_relaxed) + interpreter_.guest_insns(),
                              std::memory_order_relaxed);
@@ -295,8 +308,9 @@ void Cpu::run() {
     at_breakpoint_ = false;
     CodeSpace::Impl& s = space_;
     word_ = nullptr;
+    rest_ = false;
     for (;;) {
-        if (wanted() && !done(internal)) {
+        if ((wanted() && !done(internal)) || (s.options.counted && header_->budget <= 0)) {
             leave_unit();
             header_->exit_kind = ExitKind::poll;
             return;
@@ -309,6 +323,7 @@ void Cpu::run() {
         if (next == Next::left) return;
         if (next == Next::first || next == Next::again) {
             run_once(next == Next::again);
+            rest_ = false;
             word_ = nullptr;
         } else if (s.stepwise) {
             step(*n);
@@ -337,6 +352,7 @@ void Cpu::run() {
             break;
         case ExitKind::lookup: break;
         case ExitKind::poll: break; // the reason is looked at above
+        case ExitKind::budget: rest_ = true; break;
         case ExitKind::trap:
             if (header_->exit_arg != u32(ir::TrapKind::stale_code)) return;
             s.unit_changed(header_->pc, header_->mode);
@@ -367,6 +383,7 @@ void Cpu::step_instruction() {
     if (!unit) return;
     inside_.store(space_.epoch.load(std::memory_order_seq_cst), std::memory_order_seq_cst);
     interpreter_.run(*unit, state_, *header_, *header_->access);
+    settle_count();
     leave_unit();
 }
 

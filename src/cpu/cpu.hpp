@@ -17,7 +17,7 @@
 namespace mimic::jit {
 class Backend;
 struct JumpEntry;
-struct TlbView;
+struct TlbViews;
 } // namespace mimic::jit
 
 namespace mimic::cpu {
@@ -68,7 +68,7 @@ public:
     virtual const jit::JumpEntry* no_jumps() const = 0;
     virtual void add_jump(jit::JumpEntry* table, u64 pc, const u8* code, bool reaches_on) = 0;
     virtual void forget_jump(u64 offset) = 0;
-    virtual void show(jit::TlbView* views) = 0;
+    virtual void show(jit::TlbViews* views) = 0;
 };
 
 enum class Accel : u8 { jit, interp };
@@ -85,6 +85,12 @@ struct Range {
     u64 low = 0, high = 0;
     bool contains(u64 at) const { return at >= low && (high == 0 || at < high); }
 };
+
+namespace log {
+// The value of -dfilter: START+LENGTH, START-LENGTH (the LENGTH bytes before START) or START..END (END included), several with
+// commas; decimal, hexadecimal with 0x or octal with 0. Fails naming the range that is none.
+Result<std::vector<Range>> parse_ranges(std::string_view text);
+} // namespace log
 
 // verify=on found a difference between the engines.
 struct Mismatch {
@@ -105,6 +111,7 @@ struct Options {
     // costs as much as some 16 of them (measured on a static hello). 0 blocks: what is met again is translated.
     u32 keep_blocks = 256, keep_runs = 16;
     bool paged = false;        // a machine: vCPUs have a CodeMap, `CodeSource` and invalidate() deal in places
+    bool counted = false;      // paged only, not with verify: guest instructions are counted (see Cpu::settle_count)
     bool stop_at_known = true; // a unit ends where a translation is already; off: units don't depend on what was run
     // Of a jump back between units, after which the loop that it closes is translated as a whole; 0: never.
     u32 whole_after = 4096;
@@ -181,9 +188,8 @@ public:
     void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
                     const std::function<void(const saved::Head& head, bool is_new)>& take,
                     const std::function<void(u64 pc)>& ran);
-    // Where each unit begins that was made here and is new; some may be gone.
-    void new_units(const std::function<void(u64 low)>& take) const;
-    u64 units_made() const;
+    // Where each unit begins that was made here and is new; some may be gone. And each place that ran without one.
+    void new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const;
     // What there is now is not new.
     void units_are_saved();
     // All of the host that code depends on, as text; empty without translation.
@@ -227,6 +233,9 @@ public:
     // From now on run() executes in the interpreter alone, whose accesses all go through header().access (watchpoints);
     // only while the vCPU is outside.
     void interpret_only(bool on) { interpret_only_ = on; }
+    // Counted code runs while CpuHeader::budget is above 0; then run() leaves with poll. Every instruction that was begun has
+    // been paid, one that ends with a trap or fault, too, and CpuHeader::behind is 0 whenever run() or step_instruction() has left.
+    bool counted() const;
     // In, or about to enter, translated or interpreted code; from any thread.
     bool inside() const { return inside_.load(std::memory_order_seq_cst) != 0; }
     // run() left with poll since there is a breakpoint at the pc.
@@ -264,6 +273,7 @@ private:
     void verify(Node& n);
     Translation* locate_fault();
     void explain_fault();
+    void settle_count();
 
     CodeSpace::Impl& space_;
     CodeMap* map_ = nullptr;
@@ -282,6 +292,7 @@ private:
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
     bool at_breakpoint_ = false, interpret_only_ = false;
+    bool rest_ = false;         // counted: the budget ends inside the block that comes next
     const u64* word_ = nullptr; // link word that generated code left through
 };
 

@@ -67,7 +67,7 @@ void CodeSpace::Impl::log_host_code(const Translation& t) {
 
 // The unit is emitted once more for its text; what is written behind the used code is not kept.
 std::string CodeSpace::Impl::report_mismatch(Node& n, const std::string& states) {
-    const ir::Unit& unit = *n.translation->unit;
+    const ir::Unit& unit = *n.translation->own->unit;
     std::string s =
         fmt::format("guest code of the unit at {:#x}, entered at {:#x}:\n{}\nIR:\n{}\n", n.translation->base + unit.pc,
                     n.translation->base + n.pc, guest_code(unit, *n.translation), ir::print(unit, guest.state()));

@@ -35,9 +35,9 @@ void CodeSpace::Impl::hide(Node& n) {
 void CodeSpace::Impl::drop(Translation* t) {
     if (!t->valid) return;
     t->valid = false;
-    for (Node* n : t->nodes) hide(*n);
+    for (Node* n = t->first_node; n; n = n->sibling) hide(*n);
     for (u32 k : t->incoming) {
-        const Link& l = links[k];
+        const Link& l = (*links)[k];
         u64 target = __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED);
         if (l.from && target - u64(t->code) < t->bytes)
             __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
@@ -56,19 +56,23 @@ Watch CodeSpace::Impl::enter_pages(Translation& t) {
 Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
     Watch all = Watch::as_before;
     for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
-        CodePage& page = pages[number];
-        Watch w = source.protect_code(number << page_bits, page.busy);
+        CodePage& page = page_of(number);
+        const auto& there = page.translations;
+        // Whoever ends the watching drops all code of the page.
+        const bool watched = !options.paged && !page.busy && !there.empty() && there.back()->valid;
+        Watch w = watched ? Watch::as_before : source.protect_code(number << page_bits, page.busy);
         if (w == Watch::not_watched && !page.busy) make_busy(number, page);
         if (w == Watch::from_now && options.paged) unsettle(number, page);
         if (page.busy) w = t.checked ? Watch::as_before : Watch::not_watched;
         all = std::max(all, w);
-        if (page.translations.empty() || page.translations.back() != &t) page.translations.push_back(&t);
+        if (there.empty() || there.back() != &t) page.translations.push_back(&t);
     }
     return all;
 }
 
 // Forgets what was dropped, before it is freed.
 void CodeSpace::Impl::leave_pages() {
+    last_page = {};
     for (auto it = pages.begin(); it != pages.end();) {
         CodePage& page = it->second;
         std::erase_if(page.translations, [](Translation* t) { return !t->valid; });
@@ -105,9 +109,9 @@ bool CodeSpace::Impl::is_unsettled(u64 place, u64 second) const {
 }
 
 bool CodeSpace::Impl::changed(const Translation& t) {
-    std::vector<u8> now(t.seen.size());
+    std::vector<u8> now(t.own->seen.size());
     fetch_paged(t, t.low - t.place + t.pc, now);
-    return now != t.seen;
+    return now != t.own->seen;
 }
 
 void CodeSpace::settle() {
@@ -121,7 +125,7 @@ void CodeSpace::settle() {
         bool all_told = s.quiescent(page.unsettled); // before the bytes are looked at
         std::atomic_thread_fence(std::memory_order_seq_cst);
         std::erase_if(page.translations, [&](Translation* t) {
-            if (t->valid && !t->seen.empty() && s.changed(*t)) s.drop(t);
+            if (t->valid && !t->own->seen.empty() && s.changed(*t)) s.drop(t);
             return !t->valid;
         });
         if (all_told) page.unsettled = 0;
@@ -205,7 +209,7 @@ void CodeSpace::invalidate_all() {
     for (Region& r : s.regions)
         for (auto* list : {&r.translations, &r.plain})
             for (auto& t : *list) s.drop(t.get());
-    s.pages.clear();
+    s.pages.clear(), s.last_page = {};
     s.unsettled.clear(), s.unsettled_count = 0;
     s.busy_pages.clear(), s.busy = 0;
     s.poll_inside();

@@ -36,6 +36,7 @@ void CodeSpace::Impl::next_region(std::unique_lock<std::mutex>& lock) {
             if (current != at) return;
         }
     }
+    r.translations.clear(), r.plain.clear(); // their memory is the arena's
     r = {};
     current = next;
     if (cache) {
@@ -63,7 +64,7 @@ void CodeSpace::Impl::give_up(Region& r) {
         for (auto& t : *list) drop(t.get());
     leave_pages();
     for (auto& t : r.translations)
-        for (u32 k = 0; k < t->link_count; ++k) links[t->first_link + k].from = nullptr;
+        for (u32 k = 0; k < t->link_count; ++k) (*links)[t->first_link + k].from = nullptr;
     r.given_up = epoch.fetch_add(1, std::memory_order_seq_cst) + 1;
 }
 

@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace mimic::cpu {
@@ -54,16 +55,20 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
     t.code = code;
     t.bytes = u32(u.code.size());
-    t.stored_faults.assign(u.faults.begin(), u.faults.end());
-    t.stored_owed.assign(u.owed.begin(), u.owed.end());
-    t.stored_entries.assign(u.entries.begin(), u.entries.end());
+    u8* room = regions[current].arena.room(u.faults.size_bytes() + u.owed.size_bytes() + u.entries.size_bytes());
+    auto keep = [&room]<class T>(std::span<const T> what) {
+        std::memcpy(room, what.data(), what.size_bytes());
+        const auto* at = reinterpret_cast<const T*>(room);
+        room += what.size_bytes();
+        return std::span(at, what.size());
+    };
+    t.stored_faults = keep(u.faults), t.stored_owed = keep(u.owed), t.stored_entries = keep(u.entries);
     t.first_link = first_link;
     t.link_count = u32(u.edges.size());
-    if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
         const saved::Edge& e = u.edges[k];
         const bool counts = jit::Emitted::Word(e.word) == jit::Emitted::Word::count;
-        links[first_link + k] = {&t, e.pc, e.mode, e.stub, e.counted != 0};
+        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.counted != 0};
         __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
                          __ATOMIC_RELEASE);
     }
@@ -90,7 +95,7 @@ Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen
 
 // Is there an entry at pc in a unit that was taken already?
 bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode, u64 own) {
-    Node* n = own != pc ? find(mode, own) : nullptr;
+    Node* n = own != pc ? known(mode, own) : nullptr;
     if (!n) return false;
     Translation& t = *n->translation;
     for (const saved::Entry& e : t.stored_entries)
@@ -104,39 +109,78 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     if (said.has != UnitStore::Has::unit || guards || breakpoint_count) return Restored::no;
     if (enter_restored(pc, mode, said.unit)) return Restored::yes;
     SavedUnit u;
-    if (!parse_saved_unit(options.store->find(pc, mode, stored_unit), u) || u.head.mode != mode) return Restored::no;
+    if (!options.store->take(said, pc, mode, stored_unit, u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
-    auto t = std::make_unique<Translation>();
+    Arena& arena = regions[current].arena;
+    u8* mark = arena.mark();
+    TranslationOf t(arena.make<Translation>());
+    auto without = [&](Restored why) {
+        discard(*t);
+        t.reset();
+        arena.back_to(mark);
+        return why;
+    };
     t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour, t->whole = u.head.whole != 0;
     t->low = u.head.low, t->high = u.head.high;
     for (const saved::Range& r : u.ranges) t->relies_on.push_back({r.low, r.high});
     // Once its pages are watched, what is found there stays true until somebody tells of a write.
     if (enter_pages(*t) == Watch::not_watched || hash_of(*t, nullptr) != u.head.made_from) {
-        discard(*t);
-        return Restored::no;
+        return without(Restored::no);
     }
     u64 room = 0;
     auto space = cache->room(room);
     MIMIC_CHECK(space, "memory for translated code cannot be mapped again");
-    if (room < u.code.size() || cache->links_left() < u.edges.size()) {
-        discard(*t);
-        return Restored::no_room;
-    }
+    if (room < u.code.size() || cache->links_left() < u.edges.size()) { return without(Restored::no_room); }
     const u32 first_link = cache->next_link();
-    if (!place_code(u, *space, first_link)) {
-        discard(*t);
-        return Restored::no;
-    }
+    if (!place_code(u, *space, first_link)) { return without(Restored::no); }
     cache->commit(u.code.size());
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
     for (const saved::Entry& e : u.entries) // the others when somebody comes: most are never entered
-        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !find(mode, u.pc_of(e)))
+        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !known(mode, u.pc_of(e)))
             add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
     ++counters.restored;
     if (options.on_code) options.on_code(options.owner, t->code, t->bytes, t->pc);
+    taken.push_back(t.get());
     regions[current].translations.push_back(std::move(t));
     return Restored::yes;
+}
+
+// What the unit goes on to, too: it is met next. False: no more for now.
+bool CodeSpace::Impl::restore_next(Translation& t) {
+    struct Next {
+        u64 pc;
+        u32 mode;
+        UnitStore::Said said;
+    };
+    std::array<Next, 16> next; // more edges have few
+    u32 count = 0;
+    for (u32 k = 0; k < t.link_count && count < next.size(); ++k) {
+        const Link& l = (*links)[t.first_link + k];
+        if (exists(l.mode, l.pc)) continue;
+        Next& n = next[count] = {l.pc, l.mode, options.store->look(l.pc, l.mode)};
+        if (n.said.has != UnitStore::Has::unit) continue;
+        options.store->fetch(n.said);
+        ++count;
+    }
+    for (const Next& n : std::span(next).first(count)) {
+        if (exists(n.mode, n.pc)) continue; // two edges go there
+        if (restore(n.pc, n.mode, n.said) == Restored::no_room || taken.size() >= most_taken) return false;
+    }
+    return true;
+}
+
+// The edges of what was taken go to their targets at once, where these are there: each would come back to C++ for it.
+void CodeSpace::Impl::link_restored() {
+    for (Translation* t : taken)
+        for (u32 k = t->first_link; k < t->first_link + t->link_count; ++k) {
+            const Link& l = (*links)[k];
+            Node* to = known(l.mode, l.pc);
+            const u32 next = l.counted ? 2 : 0; // its further words
+            if (to && to->code && may_link(l, *to)) set_link(k, *to);
+            k += next;
+        }
+    taken.clear();
 }
 
 CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
@@ -149,7 +193,11 @@ CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
             next_region(lock);
             continue;
         }
-        if (r == Restored::yes) continue;
+        if (r == Restored::yes) {
+            for (u32 n = 0; n < taken.size() && restore_next(*taken[n]); ++n) {}
+            link_restored();
+            continue;
+        }
         if (said.has == UnitStore::Has::ran) return Stored::ran;
         if (ran.size() < most_ran) ran.push_back(pc);
         return Stored::nothing;
@@ -163,7 +211,7 @@ jit::Emitted::Fault Translation::fault_at(u32 offset) const {
         MIMIC_CHECK(it != all.begin(), "a fault at an instruction that may not fault");
         return std::prev(it);
     };
-    if (stored_faults.empty()) return *before(faults);
+    if (own) return *before(own->faults);
     auto it = before(stored_faults);
     jit::Emitted::Fault f{it->offset, it->mode, low + it->pc, {}};
     const u32 number = u32(it - stored_faults.begin());
@@ -179,7 +227,7 @@ bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& out, save
     const u64 records = out.size();
     std::vector<u8> record;
     std::vector<std::pair<u32, u32>> places; // in the code, and among the records
-    for (const jit::Emitted::Reference& r : t.references) {
+    for (const jit::Emitted::Reference& r : t.own->references) {
         if (!r.is_record) continue;
         u32 number;
         std::memcpy(&number, t.code + r.offset, 4);
@@ -193,7 +241,7 @@ bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& out, save
     const u64 code = out.size();
     out.insert(out.end(), t.code, t.code + t.bytes);
     const u32 distance = u32(u64(cache->links() + t.first_link) - u64(t.code));
-    for (const jit::Emitted::Reference& r : t.references)
+    for (const jit::Emitted::Reference& r : t.own->references)
         if (!r.is_record) add_at(out.data() + code + r.offset, -distance);
     for (auto [offset, at] : places) std::memcpy(out.data() + code + offset, &at, 4);
     return true;
@@ -203,22 +251,23 @@ void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
     using Word = jit::Emitted::Word;
     saved::Edge* to = grow<saved::Edge>(out, t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
-        const Link& l = links[t.first_link + k];
-        auto counted = [&](u32 back) { return k >= back && links[t.first_link + k - back].counted; };
+        const Link& l = (*links)[t.first_link + k];
+        auto counted = [&](u32 back) { return k >= back && (*links)[t.first_link + k - back].counted; };
         const Word word = counted(1) ? Word::counted : counted(2) ? Word::count : Word::target;
-        to[k] = {l.pc, l.stub, u16(l.mode), u8(word), l.counted};
+        to[k] = {l.pc, l.stub, u16(l.mode), u8(word), u8(l.counted)};
     }
 }
 
 bool CodeSpace::Impl::save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h) {
-    h.faults = u32(t.faults.size());
+    const auto& faults = t.own->faults;
+    h.faults = u32(faults.size());
     saved::Fault* to = grow<saved::Fault>(out, h.faults);
-    for (const jit::Emitted::Fault& f : t.faults) {
+    for (const jit::Emitted::Fault& f : faults) {
         if (f.mode > 0xffff || f.pc < t.low || f.pc >= t.high) return false;
         *to++ = {f.offset, u16(f.pc - t.low), u16(f.mode)};
     }
     for (u32 n = 0; n < h.faults; ++n) {
-        const jit::Emitted::Owed& o = t.faults[n].owed;
+        const jit::Emitted::Owed& o = faults[n].owed;
         if ((o.nans | o.f64 | o.bare | o.late) == 0) continue;
         append(out, saved::Owed{n, {o.nans, o.f64, o.bare, o.late}});
         ++h.owed;
@@ -231,23 +280,21 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
     const u64 at = b.size();
     h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
-    h.guest_insns = t.guest_insns, h.whole = t.whole, h.made_from = t.made_from;
-    h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.references.size());
+    h.guest_insns = t.guest_insns, h.whole = t.whole, h.made_from = t.own->made_from;
+    h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.own->references.size());
     grow<saved::Head>(b, 1); // written last
     save_edges(t, b);
     saved::Range* ranges = grow<saved::Range>(b, h.ranges);
     for (const ExitFlags::Range& r : t.relies_on) *ranges++ = {r.low, r.high};
     u64 own = 0; // its own entry may have become another unit's, or have been one's before
-    saved::Entry* entries = grow<saved::Entry>(b, t.nodes.size());
-    for (const Node* n : t.nodes)
+    for (const Node* n = t.first_node; n; n = n->sibling)
         if (n->valid && n->pc >= t.low && n->pc < t.high) {
             if (h.entries++ == 0) own = n->pc;
-            *entries++ = {u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)};
+            append(b, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)});
         }
-    b.resize(b.size() - (t.nodes.size() - h.entries) * sizeof(saved::Entry));
     if (h.entries == 0 || own != t.pc || !save_faults(t, b, h)) return false;
     u32* references = grow<u32>(b, h.references);
-    for (const jit::Emitted::Reference& r : t.references)
+    for (const jit::Emitted::Reference& r : t.own->references)
         *references++ = r.offset | (r.is_record ? saved::is_record : 0);
     std::sort(references - h.references, references,
               [](u32 x, u32 y) { return (x & ~saved::is_record) < (y & ~saved::is_record); });
@@ -256,9 +303,10 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     return true;
 }
 
-void CodeSpace::new_units(const std::function<void(u64 low)>& take) const {
+void CodeSpace::new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const {
     std::lock_guard lock(impl_->mutex);
     for (u64 low : impl_->made_at) take(low);
+    for (u64 pc : impl_->ran) ran(pc);
 }
 
 void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
@@ -285,6 +333,7 @@ void CodeSpace::units_are_saved() {
     std::lock_guard lock(impl_->mutex);
     impl_->older_units = impl_->counters.units;
     impl_->made_at.clear();
+    impl_->ran.clear();
 }
 
 std::string CodeSpace::host() const {
@@ -293,11 +342,6 @@ std::string CodeSpace::host() const {
     const Options& o = s.options;
     return fmt::format("{} model {} whole after {} tags {} base {}", s.backend->host(), u32(s.address_model()),
                        o.whole_after, o.top_byte_ignored, o.guest_base != 0);
-}
-
-u64 CodeSpace::units_made() const {
-    std::lock_guard lock(impl_->mutex);
-    return impl_->counters.units;
 }
 
 } // namespace mimic::cpu

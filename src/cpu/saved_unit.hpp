@@ -82,16 +82,19 @@ using UnitBytes = std::vector<u64>;
 class UnitStore {
 public:
     virtual ~UnitStore() = default;
-    // The bytes of a unit with an entry at pc, which are as they were saved, put into `into`; empty: there is none.
-    virtual std::span<const u8> find(u64 pc, u32 mode, UnitBytes& into) = 0;
     // What is said to be kept for pc, nothing of which is looked at: a unit with an entry there, or that the place ran in an
     // earlier process, too seldom for a translation.
     enum class Has : u8 { nothing, ran, unit };
     struct Said {
         Has has = Has::nothing;
         u64 unit = 0; // where the unit begins
+        u32 at = 0;   // where it is kept
     };
     virtual Said look(u64 pc, u32 mode) = 0;
+    // The unit that was told of will be taken soon.
+    virtual void fetch(const Said&) {}
+    // The unit that was told of last, which has an entry at pc; put into `into`, as it was saved. False: it is not what was saved.
+    virtual bool take(const Said& said, u64 pc, u32 mode, UnitBytes& into, SavedUnit& unit) = 0;
 };
 
 } // namespace mimic::cpu

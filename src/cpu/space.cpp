@@ -6,12 +6,6 @@
 
 namespace mimic::cpu {
 
-namespace {
-
-constexpr u32 nodes_a_block = 64;
-
-} // namespace
-
 Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, CodeSource& source, const Options& o) {
     auto space = std::unique_ptr<CodeSpace>(new CodeSpace);
     space->impl_ = std::make_unique<Impl>(guest, source, o);
@@ -30,6 +24,8 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
         if (o.wrap_backend) s.backend = o.wrap_backend(std::move(s.backend));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
         s.regions.resize(s.cache->regions());
+        s.links.emplace(s.cache->all_links());
+        if (!*s.links) return Error::system(ENOMEM, "no memory for the links of translations");
         TRY(s.start_cache());
         const u8* code = s.cache->code();
         TRY(process::register_code_range({code, code + s.cache->size(), Impl::redirect, &s}));
@@ -73,15 +69,15 @@ Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
 
 Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t) {
     Region& r = regions[current];
-    if (r.node_used % nodes_a_block == 0) r.node_blocks.push_back(std::make_unique<Node[]>(nodes_a_block));
-    Node* n = &r.node_blocks.back()[r.node_used++ % nodes_a_block];
+    Node* n = r.arena.make<Node>();
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
     n->place = pc - t->pc + t->place, n->second = t->second;
     named.add(n->place);
     std::atomic<Node*>& head = table[bucket(n->place)];
     n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     head.store(n, std::memory_order_release);
-    t->nodes.push_back(n);
+    (t->last_node ? t->last_node->sibling : t->first_node) = n;
+    t->last_node = n;
     return n;
 }
 
@@ -94,6 +90,7 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base,
     while (!found()) {
         if (options.store) { // an older unit here may have gone with its page, which is the same again
             const Restored r = restore(pc, mode, options.store->look(pc, mode));
+            link_restored();
             if (r == Restored::yes) continue;
             if (r == Restored::no_room && cache->used() != 0) {
                 next_region(lock);
@@ -170,8 +167,8 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
 
 u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
     return (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0) |
-           (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
-           (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+           (options.counted ? ir::flavour::icount : 0) | (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) |
+           (guards ? ir::flavour::entry_mode : 0) | (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
 isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent extent) {
@@ -230,7 +227,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         if (check) limits.insns = limits.met_insns = checked_insns, limits.reach = checked_reach;
         snapshot.clear();
         remember = options.paged && is_unsettled(place, second);
-        auto t = std::make_unique<Translation>();
+        TranslationOf t(regions[current].arena.make<Translation>());
+        t->own = std::make_unique<Translation::Made>();
         now = t.get();
         t->pc = pc, t->base = base, t->place = place, t->second = second, t->mode = mode, t->whole = whole;
         ir::Unit* unit = &translator.translate(pc, {mode, flavour_at(pc, place)}, fetch, limits);
@@ -239,8 +237,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
         t->checked = check;
         if (remember) {
-            t->seen.resize(t->high - t->low);
-            snapshot.read(unit->guest_low, t->seen);
+            t->own->seen.resize(t->high - t->low);
+            snapshot.read(unit->guest_low, t->own->seen);
         }
         bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, base + pc);
         std::string untouched = log ? text_of(*unit, *t) : std::string();
@@ -287,7 +285,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
 }
 
 void CodeSpace::Impl::keep(const ir::Unit& unit, Translation& t) {
-    t.unit = std::make_unique<ir::Unit>(unit);
+    t.own->unit = std::make_unique<ir::Unit>(unit);
     regions[current].plain_bytes += unit.code.size() * sizeof(ir::Inst) + sizeof(Translation);
 }
 
@@ -322,19 +320,18 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     counters.code_bytes += emitted.bytes;
     t.code = code;
     t.bytes = emitted.bytes;
-    t.faults = emitted.faults;
+    t.own->faults = emitted.faults;
     if (options.store) {
         t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
-        t.references = emitted.references;
-        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.made_from = hash_of(t, &snapshot);
+        t.own->references = emitted.references;
+        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.own->made_from = hash_of(t, &snapshot);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
-    if (links.size() < first_link + t.link_count) links.resize(first_link + t.link_count);
     for (u32 k = 0; k < t.link_count; ++k) {
         const jit::Emitted::Edge& e = emitted.edges[k];
         const bool counts = e.word == jit::Emitted::Word::count;
-        links[first_link + k] = {&t, e.pc, e.mode, e.stub, e.is_counted};
+        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.is_counted};
         __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
                          __ATOMIC_RELEASE);
     }
@@ -371,8 +368,8 @@ void CodeSpace::Impl::replace(Node& old, Node& now) {
     if (!old.code) return;
     for (u32 k : old.translation->incoming) {
         u64* word = &cache->links()[k];
-        if (!links[k].from || !links[k].from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code))
-            continue;
+        const Link& l = (*links)[k];
+        if (!l.from || !l.from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) continue;
         now.translation->incoming.push_back(k);
         __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
     }
@@ -395,8 +392,8 @@ void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
 bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     std::lock_guard lock(mutex);
     u32 k = u32(word - cache->links());
-    if (k >= links.size() || !to.valid.load() || !to.code) return false;
-    const Link& l = links[k];
+    if (k >= cache->all_links() || !to.valid.load() || !to.code) return false;
+    const Link& l = (*links)[k];
     if (!l.from || !l.from->valid || !may_link(l, to)) return false;
     Translation& t = *to.translation;
     if (l.counted && !t.whole && !t.checked) {
@@ -404,8 +401,15 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
         const bool hot = i64(__atomic_load_n(count, __ATOMIC_RELAXED)) <= 0;
         // Should it fail, it is tried again after as many turns.
         if (hot) return __atomic_store_n(count, options.whole_after, __ATOMIC_RELAXED), true;
-        ++k;
     }
+    set_link(k, to);
+    return false;
+}
+
+// The edge of a link word goes to this entry from now on; a counted one while it is counted.
+void CodeSpace::Impl::set_link(u32 k, Node& to) {
+    Translation& t = *to.translation;
+    if ((*links)[k].counted && !t.whole && !t.checked) ++k;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {
             u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);
@@ -413,7 +417,6 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
         });
     t.incoming.push_back(k);
     __atomic_store_n(&cache->links()[k], u64(to.code), __ATOMIC_RELEASE);
-    return false;
 }
 
 Translation* CodeSpace::Impl::containing(u64 host_pc) {

@@ -7,6 +7,7 @@
 // in practice nobody ever waits.
 #pragma once
 #include "base/process.hpp"
+#include "cpu/arena.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
@@ -19,6 +20,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <sys/mman.h>
 #include <unordered_map>
 #include <unordered_set>
@@ -36,26 +38,32 @@ struct Translation {
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
-    bool whole = false;                      // made of a hot loop, whatever was known before; or cannot be
-    bool checked = false;                    // compares its guest bytes itself
-    std::vector<u8> seen;                    // of an unsettled page: the bytes it was made from
-    std::vector<ExitFlags::Range> relies_on; // code outside that was looked at
-    ir::Op refused = ir::Op::nop;            // why there is no code
-    std::vector<Node*> nodes;                // the entry's first
-    std::vector<u32> incoming;               // link words that point or pointed into it
-    u32 first_link = 0, link_count = 0;      // of its own
-    std::vector<jit::Emitted::Fault> faults;
-    std::vector<saved::Fault> stored_faults; // instead, of a unit from the store
-    std::vector<saved::Owed> stored_owed;
-    std::vector<saved::Entry> stored_entries;        // those without a node, too
-    u64 made = 0;                                    // of the units made here, in order; 0: from the store
-    u32 flavour = 0, guest_insns = 0;                // with a store: what it wants to know of the unit
-    Sha256Digest made_from{};                        // with a store: see saved::Head
-    std::vector<jit::Emitted::Reference> references; // with a store
-    std::unique_ptr<ir::Unit> unit;                  // for the interpreter
+    bool whole = false;                               // made of a hot loop, whatever was known before; or cannot be
+    bool checked = false;                             // compares its guest bytes itself
+    ir::Op refused = ir::Op::nop;                     // why there is no code
+    u32 first_link = 0, link_count = 0;               // of its own
+    Node *first_node = nullptr, *last_node = nullptr; // the entry's first
+    std::vector<ExitFlags::Range> relies_on;          // code outside that was looked at
+    std::vector<u32> incoming;                        // link words that point or pointed into it
+    u64 made = 0;                                     // of the units made here, in order; 0: from the store
+    u32 flavour = 0, guest_insns = 0;                 // with a store: what it wants to know of the unit
+    // Of a unit from the store, in the region's memory; entries: those without a node, too.
+    std::span<const saved::Fault> stored_faults;
+    std::span<const saved::Owed> stored_owed;
+    std::span<const saved::Entry> stored_entries;
+    struct Made { // what only units have that were made here
+        std::vector<jit::Emitted::Fault> faults;
+        std::vector<u8> seen;                            // of an unsettled page: the bytes it was made from
+        Sha256Digest made_from{};                        // with a store: see saved::Head
+        std::vector<jit::Emitted::Reference> references; // with a store
+        std::unique_ptr<ir::Unit> unit;                  // for the interpreter
+    };
+    std::unique_ptr<Made> own;
 
     jit::Emitted::Fault fault_at(u32 offset) const;
 };
+
+using TranslationOf = std::unique_ptr<Translation, Destroy>;
 
 // An entry of the look-up table. Freed with its region.
 struct Node {
@@ -65,6 +73,7 @@ struct Node {
     ir::BlockId block = 0;
     const u8* code = nullptr;
     Translation* translation = nullptr;
+    Node* sibling = nullptr; // of the same translation
     std::atomic<Node*> next{nullptr};
     std::atomic<bool> valid{true};
 };
@@ -73,17 +82,16 @@ struct Link { // by link word
     Translation* from = nullptr;
     u64 pc = 0;
     u32 mode = 0;
-    u32 stub = 0;
-    bool counted = false; // see jit::Emitted::Word
+    u32 stub : 31 = 0;
+    u32 counted : 1 = false; // see jit::Emitted::Word
 };
 
 struct Region {
-    std::vector<std::unique_ptr<Translation>> translations; // by rising code address, then
-    std::vector<std::unique_ptr<Translation>> plain;        // those without code
-    std::vector<std::unique_ptr<Node[]>> node_blocks;
-    u32 node_used = 0;
-    u64 plain_bytes = 0; // of IR that is kept
-    u64 given_up = 0;    // epoch when it was; 0: in use or empty
+    Arena arena; // of these and their nodes, and what units from the store have beside their code
+    std::vector<TranslationOf> translations; // by rising code address, then
+    std::vector<TranslationOf> plain;        // those without code
+    u64 plain_bytes = 0;                     // of IR that is kept
+    u64 given_up = 0;                        // epoch when it was; 0: in use or empty
 };
 
 // A guest page that code was made from.
@@ -97,6 +105,26 @@ struct CodePage {
 };
 
 struct CodeSpace::Impl {
+    // Zeroes in pages that the host gives as they are touched; calloc might take what was freed and touch all of it.
+    template <class T>
+    class Pages {
+    public:
+        explicit Pages(u64 count)
+            : bytes_(count * sizeof(T))
+            , at_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+        Pages(const Pages&) = delete;
+        Pages& operator=(const Pages&) = delete;
+        ~Pages() {
+            if (*this) munmap(at_, bytes_);
+        }
+        explicit operator bool() const { return at_ != MAP_FAILED; }
+        T& operator[](u64 n) const { return static_cast<T*>(at_)[n]; }
+
+    private:
+        u64 bytes_;
+        void* at_;
+    };
+
     static constexpr u64 page_bits = 12; // granularity of invalidation; guest pages are multiples of it
     const isa::Guest& guest;
     CodeSource& source;
@@ -121,14 +149,21 @@ struct CodeSpace::Impl {
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<u64> ran;
-    UnitBytes stored_unit;  // the one that is taken from the store
-    std::vector<u8> hashed; // hash_of()
+    UnitBytes stored_unit;                // the one that is taken from the store
+    std::vector<Translation*> taken;      // from it just now; they are not linked yet
+    static constexpr u32 most_taken = 64; // with what is met
+    std::vector<u8> hashed;               // hash_of()
     std::vector<Region> regions;
-    u32 current = 0; // region
-    std::vector<Link> links;
+    u32 current = 0;                         // region
+    std::optional<Pages<Link>> links;        // by word
     std::unordered_map<u64, CodePage> pages; // by page number
-    std::vector<u64> busy_pages;             // their numbers
-    std::atomic<u32> busy{0};                // how many
+    std::pair<u64, CodePage*> last_page{};   // the one that was asked for last; null: none
+    CodePage& page_of(u64 number) {
+        if (!last_page.second || last_page.first != number) last_page = {number, &pages[number]};
+        return *last_page.second;
+    }
+    std::vector<u64> busy_pages; // their numbers
+    std::atomic<u32> busy{0};    // how many
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;
@@ -140,25 +175,6 @@ struct CodeSpace::Impl {
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
-    // Zeroes in pages that the host gives as they are touched; calloc might take what was freed and touch all of it.
-    template <class T>
-    class Pages {
-    public:
-        explicit Pages(u64 count)
-            : bytes_(count * sizeof(T))
-            , at_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
-        Pages(const Pages&) = delete;
-        Pages& operator=(const Pages&) = delete;
-        ~Pages() {
-            if (*this) munmap(at_, bytes_);
-        }
-        explicit operator bool() const { return at_ != MAP_FAILED; }
-        T& operator[](u64 n) const { return static_cast<T*>(at_)[n]; }
-
-    private:
-        u64 bytes_;
-        void* at_;
-    };
     // Neighbours in code are neighbours here.
     static constexpr u32 buckets = 1 << 19;
     Pages<std::atomic<Node*>> table{buckets};
@@ -212,7 +228,9 @@ struct CodeSpace::Impl {
     static u32 bucket(u64 place) { return u32(place >> 6 ^ place >> 25) & (buckets - 1); }
     // second: that of a unit that reaches into the next page; 0: any.
     Node* find(u32 mode, u64 place, u64 second = 0) const;
-    bool exists(u32 mode, u64 place) const { return named.has(place) && find(mode, place); }
+    // Most of what is looked for and isn't there has touched no page of the table.
+    Node* known(u32 mode, u64 place) const { return named.has(place) ? find(mode, place) : nullptr; }
+    bool exists(u32 mode, u64 place) const { return known(mode, place); }
     enum class Made : u8 { yes, no_room, reaches_on };
     // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.
     enum class Extent : u8 { usual, whole, ran };
@@ -236,6 +254,7 @@ struct CodeSpace::Impl {
     bool may_link(const Link& l, const Node& to) const;
     void replace(Node& old, Node& now);
     bool follow_link(const u64* word, Node& to);
+    void set_link(u32 k, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
@@ -251,6 +270,8 @@ struct CodeSpace::Impl {
         return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
     }
     Restored restore(u64 pc, u32 mode, const UnitStore::Said& said);
+    bool restore_next(Translation& t);
+    void link_restored();
     bool enter_restored(u64 pc, u32 mode, u64 own);
     bool place_code(const SavedUnit& u, u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);

@@ -44,7 +44,7 @@ void Cpu::verify(Node& n) {
     execute(n);
     bool host_fault = header_->exit_kind == ExitKind::fault && header_->host_pc;
     if (host_fault) locate_fault();
-    auto outcome = verifier_->check(*t.unit, n.block, *header_);
+    auto outcome = verifier_->check(*t.own->unit, n.block, *header_);
     if (outcome == Verifier::Outcome::log_full) {
         std::lock_guard lock(s.mutex);
         s.counters.unverified_insns += verifier_->guest_insns();

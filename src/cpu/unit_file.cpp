@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -19,6 +20,7 @@ namespace mimic::cpu {
 namespace {
 
 constexpr u64 most_file_bytes = u64{1} << 32;
+constexpr u64 most_mapped_at_once = 8 << 20; // little of a larger one may be wanted
 constexpr u32 most_probes = 64;
 constexpr u64 usual_pending = 128 << 10, usual_blob = 2 << 10; // bytes: what stays in a core's own cache
 
@@ -76,10 +78,14 @@ Result<UnitFile> UnitFile::open(int directory, const std::string& name, const Sh
     void* p = MAP_FAILED;
     if (ours && st.st_size > 0 && u64(st.st_size) < most_file_bytes)
         p = mmap(nullptr, u64(st.st_size), PROT_READ, MAP_SHARED, fd, 0);
+    // Eviction goes by this time.
+    constexpr time_t renewed_after = 3600;
+    if (ours && st.st_mtime < time(nullptr) - renewed_after) futimens(fd, nullptr);
     close(fd);
     if (!ours) return Error::permission("{}: expected a plain file that only its owner, this user, may write", name);
     if (p == MAP_FAILED) return Error::corrupt("{}: {} bytes, which can't be mapped", name, st.st_size);
     const std::span<const u8> bytes(static_cast<const u8*>(p), u64(st.st_size));
+    if (bytes.size() <= most_mapped_at_once) madvise(p, bytes.size(), MADV_POPULATE_READ); // for its speed only
     auto file = read(bytes, key);
     if (!file) {
         munmap(p, bytes.size());
@@ -141,7 +147,7 @@ u32 UnitFile::place_of(u64 pc, u32 mode, saved::Head& head) const {
 UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     using enum UnitStore::Has;
     saved::Head head;
-    if (place_of(pc, mode, head)) return {unit, head.pc};
+    if (const u32 at = place_of(pc, mode, head)) return {unit, head.pc, at};
     const u64 place = pc - header_.start + 1;
     UnitStore::Said said;
     u32 there;
@@ -154,12 +160,21 @@ UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     return said;
 }
 
+void UnitFile::fetch(const UnitStore::Said& said) const {
+    constexpr u64 line = 64, usual_lines = 20;
+    const u8* at = bytes_.data() + u64(said.at) * 16;
+    for (u64 n = 0; n < usual_lines; ++n) __builtin_prefetch(at + n * line); // never faults
+}
+
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
-    saved::Head head;
-    const u32 at = place_of(pc, mode, head);
-    if (at == 0) return {};
-    const std::span<const u8> unit = blob(at, scratch);
+    const UnitStore::Said said = look(pc, mode);
     SavedUnit u;
+    return said.has == UnitStore::Has::unit ? take(said, pc, mode, scratch, u, bad) : std::span<const u8>();
+}
+
+std::span<const u8> UnitFile::take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& u,
+                                   u32& bad) const {
+    const std::span<const u8> unit = blob(said.at, scratch);
     const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
                        std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
     if (sound) return unit;

@@ -56,10 +56,15 @@ public:
 
     u32 units() const { return header_.units; }
     u64 bytes() const { return bytes_.size(); }
-    // The bytes of a unit, in `scratch`; empty: there is none at pc, or it is not what was saved (`bad` is raised).
-    std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
     // What the table says of pc.
     UnitStore::Said look(u64 pc, u32 mode) const;
+    // Its bytes come to the processor's cache, while something else is done.
+    void fetch(const UnitStore::Said& said) const;
+    // The unit that it said of this, copied to `scratch`; empty: it is not what was saved (`bad` is raised).
+    std::span<const u8> take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& unit,
+                             u32& bad) const;
+    // Both: the bytes of a unit; empty: there is none at pc, or it is not what was saved.
+    std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
     // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its checksum) that
     // says whether to go on.
     template <class F>

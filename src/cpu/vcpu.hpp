@@ -23,6 +23,7 @@ public:
     virtual u64 now() = 0;
 };
 
+class CountedClock;
 class Vcpu;
 
 // What a board answers for processors, on the vCPU's thread between two instructions: nothing is locked, the vCPU's header
@@ -117,6 +118,8 @@ struct AcceleratorOptions {
     const isa::Guest* guest = nullptr;
     memory::AddressSpace* memory = nullptr;
     Clock* clock = nullptr;
+    CountedClock* counted =
+        nullptr; // the same one, when it counts instructions (cpu/counted.hpp): one thread runs all vCPUs
     bool (*random)(ir::CpuHeader&, u64&) = nullptr;
     // `-accel NAME,KEY=VALUE...`: thread, tb-size, one-insn-per-tb, verify, split-wx as user mode has them.
     Options translation;

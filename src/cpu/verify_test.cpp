@@ -37,7 +37,7 @@ public:
     void set_jump(ir::CpuHeader* cpu, u64 pc, const u8* code) const override { real_->set_jump(cpu, pc, code); }
     void clear_jump(ir::CpuHeader* cpu, u64 pc) const override { real_->clear_jump(cpu, pc); }
     void clear_jumps(ir::CpuHeader* cpu) const override { real_->clear_jumps(cpu); }
-    jit::TlbView* tlb_views(ir::CpuHeader* cpu) const override { return real_->tlb_views(cpu); }
+    jit::TlbViews* tlb_views(ir::CpuHeader* cpu) const override { return real_->tlb_views(cpu); }
     void use_jumps(ir::CpuHeader* cpu, const jit::JumpEntry* table) const override { real_->use_jumps(cpu, table); }
 
 private:

@@ -33,7 +33,7 @@ public:
     virtual std::span<const u8> pending() const = 0;
     virtual void sent(size_t bytes) = 0;
     virtual const std::string& error() const = 0;
-    // The peer's distinguished name (RFC 4514); empty: it showed no certificate.
+    // The peer's distinguished name (RFC 4514, but in the certificate's own order); empty: it showed no certificate.
     virtual std::string peer() const = 0;
 };
 

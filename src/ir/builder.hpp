@@ -145,6 +145,11 @@ public:
     // Control. Inside an instruction: new_block, br, brcond, start_block. Values do not cross
     // blocks: use a slot of class temp.
     BlockId new_block();
+    // Has the present block operations without one of its own that begins an instruction?
+    bool inside_insn() const {
+        const u32 begin = unit_.blocks[current_].begin;
+        return begin < unit_.code.size() && unit_.code[begin].op != Op::insn;
+    }
     void br(BlockId to);
     void brcond(Val c, BlockId yes, BlockId no);
     void start_block(BlockId b);

@@ -27,7 +27,17 @@ void Run::go(BlockId from) {
         if (insn_mode != none) cpu.mode = insn_mode;
         leave(kind, to);
     };
-    auto jump = [&](BlockId to) { // false: leave with poll
+    const bool counted = unit.key.flavour & flavour::icount;
+    u32 paid = 0;    // counted: what guest_insns will be at the end of the block
+    auto pay = [&] { // for the block that is entered; false: leave with budget
+        const u32 n = count_insns(unit, *block);
+        paid = guest_insns + n;
+        if (cpu.budget >= n) return cpu.budget -= n, true;
+        insn_mode = code[block->begin].c;
+        leave_insn(ExitKind::budget, block->pc);
+        return false;
+    };
+    auto jump = [&](BlockId to) { // false: leave with poll or budget
         const Block* target = &unit.blocks[to];
         if (target->pc <= block->pc && std::atomic_ref(cpu.poll).load(std::memory_order_relaxed) &&
             polls_on(unit, block->pc, to)) [[unlikely]] {
@@ -39,8 +49,9 @@ void Run::go(BlockId from) {
         at = code + block->begin;
         place = frame + block->begin;
         arena_top = 0;
-        return true;
+        return !counted || pay();
     };
+    if (counted && !pay()) return;
 
 #define A value(i.a)
 #define B value(i.b)
@@ -139,6 +150,8 @@ void Run::go(BlockId from) {
         case Op::gather:
         case Op::scatter:
         case Op::load_ff:
+            if (counted) [[unlikely]]
+                cpu.behind = paid - guest_insns;
             if (!access(i, out)) [[unlikely]]
                 return leave_insn(ExitKind::fault, pc);
             break;
@@ -167,9 +180,12 @@ void Run::go(BlockId from) {
             u64 detail = i.b == none ? 0 : B;
             cpu.exit_arg = i.sub | detail << 8;
             cpu.fault_address = detail;
+            cpu.behind = 0;
             return leave_insn(ExitKind::trap, i.imm);
         }
         case Op::call:
+            if (counted) [[unlikely]]
+                cpu.behind = paid - guest_insns;
             if (!call(i, out)) [[unlikely]] {
                 leave_insn(cpu.exit_kind, pc);
                 return;

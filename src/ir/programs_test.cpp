@@ -121,6 +121,8 @@ struct Machine {
                : name == "fault"    ? u64(h.fault_kind)
                : name == "mode"     ? h.mode
                : name == "poll"     ? h.poll
+               : name == "budget"   ? u64(h.budget)
+               : name == "behind"   ? h.behind
                : name == "fpflags"  ? h.fp.flags
                : name == "fpmode"   ? h.fp.mode
                : name == "fp80mode" ? h.fp80.mode
@@ -130,9 +132,9 @@ struct Machine {
 };
 
 u64 number(const std::string& s) {
-    constexpr std::string_view exits[] = {"none", "link", "lookup", "poll", "trap", "fault"};
+    constexpr std::string_view exits[] = {"none", "link", "lookup", "poll", "budget", "trap", "fault"};
     constexpr std::string_view faults[] = {"read", "write", "fetch", "misaligned"};
-    for (u64 n = 0; n < 6; ++n)
+    for (u64 n = 0; n < std::size(exits); ++n)
         if (exits[n] == s) return n;
     for (u64 n = 0; n < 4; ++n)
         if (faults[n] == s) return n;
@@ -168,6 +170,9 @@ void run(const Program& p) {
     for (auto& [name, value] : pairs(p.in)) {
         if (name == "base") {
             m.cpu.header.code_base = number(value);
+            continue;
+        } else if (name == "budget") {
+            m.cpu.header.budget = i64(number(value));
             continue;
         } else if (name == "poll") {
             m.cpu.header.poll = u32(number(value));

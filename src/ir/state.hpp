@@ -20,6 +20,7 @@ enum class ExitKind : u32 {
     poll,   // `poll` was set
     trap,   // a trap op: exit_arg holds TrapKind | detail << 8, fault_address the detail in full
     fault,  // a memory access faulted: fault_* tell
+    budget, // counted code: the block at pc has more guest instructions than the budget
 };
 
 // The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
@@ -71,6 +72,10 @@ struct CpuHeader {
     AccessEntry* log_next = nullptr;            // where code that logs its accesses writes the next one, and
     AccessEntry* log_end = nullptr;             // where it stops: the entry there is written again and again
     u64 code_base = 0; // what pcs in the running unit count from: the page of its code (flavour::paged), else 0
+    // Of counted code (flavour::icount): guest instructions that may still be begun, paid by whole blocks at their entry; and
+    // those of the present block behind the present instruction, where generated code calls out or faults. The vCPU's thread.
+    i64 budget = 0;
+    u32 behind = 0;
     alignas(16) u64 scratch[16 * 2] = {}; // arguments and results of intrinsics, spills
 };
 
@@ -107,6 +112,8 @@ struct GuestState {
     // (Arm's FPCR.FZ: underflow alone for a result, input denormal for an operand). Back ends let the interpreter's bodies
     // compute there, and need no flushing of the host's for this guest. 0: they flush as FpEnv::mode says.
     u32 fp_by_body = 0;
+    // The slot that points to the stack by the guest's ABI, whose accesses meet one page for long; none: back ends know nothing.
+    u32 stack = ~u32{0};
 };
 
 inline u8* home(CpuHeader* cpu, const Slot& slot) { return reinterpret_cast<u8*>(cpu) + slots_offset + slot.offset; }

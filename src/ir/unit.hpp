@@ -218,7 +218,11 @@ struct BlockKey {
     bool operator==(const BlockKey&) const = default;
 };
 namespace flavour {
-inline constexpr u32 verify = 1, one_insn = 2, icount = 4, single_thread = 8;
+inline constexpr u32 verify = 1, one_insn = 2, single_thread = 8;
+// Instructions are counted: a block that begins one takes its number of them from CpuHeader::budget when it is entered, and
+// leaves with ExitKind::budget, before anything of it is done, when there are fewer left. Blocks that begin inside an
+// instruction end with it.
+inline constexpr u32 icount = 4;
 // The top byte of addresses does not count and is replaced by bit 55 before each access (Arm's TBI).
 inline constexpr u32 top_byte_ignored = 16;
 // Indirect branches set the mode bits of GuestState::entry_mode; the unit's code lies in guarded pages.
@@ -253,6 +257,13 @@ struct Unit {
 inline bool polls_on(const Unit& unit, u64 from, BlockId to) {
     const Block& b = unit.blocks[to];
     return b.pc <= from && b.args.empty() && b.begin < b.end && unit.code[b.begin].op == Op::insn;
+}
+
+// Guest instructions that begin in a block.
+inline u32 count_insns(const Unit& unit, const Block& b) {
+    u32 n = 0;
+    for (u32 k = b.begin; k < b.end; ++k) n += unit.code[k].op == Op::insn;
+    return n;
 }
 
 } // namespace mimic::ir

@@ -7,6 +7,8 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -45,7 +47,8 @@ public:
     using R = Row<Isa>;
     using I = Insn<Isa>;
 
-    // Rows of tables whose feature `has` accepts. Every start of a program pays for this: all is sorted by counting.
+    // Rows of tables whose feature `has` accepts. The index is made by the first decode: a program whose code is all in a cache
+    // needs none.
     template <class Has>
     Decoder(std::span<const Table<Isa>> tables, Has&& has) {
         u32 count = 0;
@@ -55,21 +58,6 @@ public:
         for (const Run& run : runs_)
             for (const R& r : run.rows) rows_.push_back(&r);
         std::sort(runs_.begin(), runs_.end(), [](auto& a, auto& b) { return a.rows.data() < b.rows.data(); });
-        // By width; a row that is a special case of another has more fixed bits: it is tried first.
-        constexpr u32 keys = 65;
-        std::array<u32, 9 * keys + 1> place{};
-        auto key = [](const R* r) { return r->bits / 8 * keys + 64 - r->fixed; };
-        for (const R* r : rows_) ++place[key(r) + 1];
-        for (std::size_t k = 1; k < place.size(); ++k) place[k] += place[k - 1];
-        std::array<u32, 10> begin;
-        for (u32 w = 0; w <= 9; ++w) begin[w] = place[w * keys];
-        std::vector<Choice> choices(rows_.size()), other(rows_.size());
-        for (u32 n = 0; n < rows_.size(); ++n) choices[place[key(rows_[n])]++] = {n};
-        leaf_.reserve(rows_.size());
-        child_.reserve(16 * rows_.size() + 4096); // room that is not used costs nothing, growing does
-        for (u32 w = 1; w <= 8; ++w)
-            if (begin[w] != begin[w + 1])
-                root_[w] = build(std::span(choices).subspan(begin[w], begin[w + 1] - begin[w]), other.data(), 0);
     }
 
     std::span<const R* const> rows() const { return rows_; }
@@ -91,8 +79,9 @@ public:
             out.length = Isa::length(pack_bits(code.data(), unit.unit, unit), context);
             return code.size() >= out.length && out.length <= 8 && match(out.length, code, out);
         } else {
+            const Index& x = index();
             for (u32 w = 1; w <= 8; ++w) {
-                if (root_[w] == none_) continue;
+                if (x.root[w] == none_) continue;
                 if (code.size() < w && could_match(w, code)) {
                     out.length = w;
                     return false;
@@ -221,54 +210,85 @@ private:
     };
     static u32 runs_of(u64 bits) { return u32(std::popcount(bits & ~(bits << 1))); }
 
+    struct Index {
+        std::vector<const R*> leaf;
+        std::vector<Node> nodes;
+        std::vector<Ref> child;
+        Ref root[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};
+        std::once_flag made;
+    };
+    const Index& index() const {
+        std::call_once(index_->made, [this] { make(*index_); });
+        return *index_;
+    }
+    // All is sorted by counting: most starts of a program pay for this.
+    void make(Index& x) const {
+        // By width; a row that is a special case of another has more fixed bits: it is tried first.
+        constexpr u32 keys = 65;
+        std::array<u32, 9 * keys + 1> place{};
+        auto key = [](const R* r) { return r->bits / 8 * keys + 64 - r->fixed; };
+        for (const R* r : rows_) ++place[key(r) + 1];
+        for (std::size_t k = 1; k < place.size(); ++k) place[k] += place[k - 1];
+        std::array<u32, 10> begin;
+        for (u32 w = 0; w <= 9; ++w) begin[w] = place[w * keys];
+        std::vector<Choice> choices(rows_.size()), other(rows_.size());
+        for (u32 n = 0; n < rows_.size(); ++n) choices[place[key(rows_[n])]++] = {n};
+        x.leaf.reserve(rows_.size());
+        x.child.reserve(16 * rows_.size() + 4096); // room that is not used costs nothing, growing does
+        for (u32 w = 1; w <= 8; ++w)
+            if (begin[w] != begin[w + 1])
+                x.root[w] = build(x, std::span(choices).subspan(begin[w], begin[w + 1] - begin[w]), other.data(), 0);
+    }
+
     // Sorts the rows by child where they stand, which keeps the order within a child. `other`: room for as many.
-    Ref build(std::span<Choice> rows, Choice* other, u64 used) {
-        if (rows.size() <= leaf_rows && leaf_.size() < leaf_places) {
-            const Ref ref = leaf | u32(rows.size()) << 24 | u32(leaf_.size());
-            for (const Choice& r : rows) leaf_.push_back(rows_[r.row]);
+    Ref build(Index& x, std::span<Choice> rows, Choice* other, u64 used) const {
+        if (rows.size() <= leaf_rows && x.leaf.size() < leaf_places) {
+            const Ref ref = leaf | u32(rows.size()) << 24 | u32(x.leaf.size());
+            for (const Choice& r : rows) x.leaf.push_back(rows_[r.row]);
             return ref;
         }
         u64 common = ~used;
         for (const Choice& r : rows) common &= rows_[r.row]->mask;
         while (std::popcount(common) > int(max_bits) || runs_of(common) > max_runs) common &= common - 1;
-        u32 id = u32(nodes_.size());
-        nodes_.emplace_back(common);
+        u32 id = u32(x.nodes.size());
+        x.nodes.emplace_back(common);
         if (!common) {
-            nodes_[id].first = u32(leaf_.size()), nodes_[id].count = u32(rows.size());
-            for (const Choice& r : rows) leaf_.push_back(rows_[r.row]);
+            x.nodes[id].first = u32(x.leaf.size()), x.nodes[id].count = u32(rows.size());
+            for (const Choice& r : rows) x.leaf.push_back(rows_[r.row]);
             return id;
         }
-        const u32 first = u32(child_.size()), count = 1u << std::popcount(common);
-        nodes_[id].first = first, nodes_[id].count = count;
-        child_.resize(first + count, 0);
-        for (Choice& r : rows) ++child_[first + (r.child = nodes_[id].child(rows_[r.row]->match))];
-        for (u32 c = 0, at = 0; c < count; ++c) at += std::exchange(child_[first + c], at); // now each child's place
+        const u32 first = u32(x.child.size()), count = 1u << std::popcount(common);
+        x.nodes[id].first = first, x.nodes[id].count = count;
+        x.child.resize(first + count, 0);
+        for (Choice& r : rows) ++x.child[first + (r.child = x.nodes[id].child(rows_[r.row]->match))];
+        for (u32 c = 0, at = 0; c < count; ++c) at += std::exchange(x.child[first + c], at); // now each child's place
         std::copy(rows.begin(), rows.end(), other);
-        for (std::size_t k = 0; k < rows.size(); ++k) rows[child_[first + other[k].child]++] = other[k];
-        std::fill_n(child_.begin() + first, count, none_);
+        for (std::size_t k = 0; k < rows.size(); ++k) rows[x.child[first + other[k].child]++] = other[k];
+        std::fill_n(x.child.begin() + first, count, none_);
         for (std::size_t k = 0, end; k < rows.size(); k = end) {
             const u32 child = rows[k].child;
             for (end = k; end < rows.size() && rows[end].child == child;) ++end;
-            const Ref c = build(rows.subspan(k, end - k), other, used | common); // child_ may move
-            child_[first + child] = c;
+            const Ref c = build(x, rows.subspan(k, end - k), other, used | common); // x.child may move
+            x.child[first + child] = c;
         }
         return id;
     }
-    std::span<const R* const> find(Ref at, u64 word) const {
+    static std::span<const R* const> find(const Index& x, Ref at, u64 word) {
         while (!(at & leaf)) {
-            const Node& n = nodes_[at];
-            if (n.runs == 0) return std::span(leaf_).subspan(n.first, n.count);
-            at = child_[n.first + n.child(word)];
+            const Node& n = x.nodes[at];
+            if (n.runs == 0) return std::span(x.leaf).subspan(n.first, n.count);
+            at = x.child[n.first + n.child(word)];
         }
         if (at == none_) return {};
-        return {leaf_.data() + at % leaf_places, (at & ~leaf) / leaf_places};
+        return {x.leaf.data() + at % leaf_places, (at & ~leaf) / leaf_places};
     }
 
     // Finds the row of the w bytes that stand at `code`, and takes its extension words.
     bool match(u32 w, std::span<const u8> code, I& out) const {
-        if (root_[w] == none_) return false;
+        const Index& x = index();
+        if (x.root[w] == none_) return false;
         out.bits = pack_bits(code.data(), w, Isa::layout);
-        for (const R* r : find(root_[w], out.bits)) {
+        for (const R* r : find(x, x.root[w], out.bits)) {
             if ((out.bits & r->mask) != r->match) continue;
             out.row = r;
             out.length = w;
@@ -327,11 +347,9 @@ private:
         return true;
     }
 
-    std::vector<const R*> rows_, leaf_;
+    std::vector<const R*> rows_;
     std::vector<Run> runs_; // by address
-    std::vector<Node> nodes_;
-    std::vector<Ref> child_;
-    Ref root_[9] = {none_, none_, none_, none_, none_, none_, none_, none_, none_};
+    std::unique_ptr<Index> index_ = std::make_unique<Index>();
 };
 
 } // namespace mimic::isa

@@ -178,6 +178,11 @@ void Translator::translate_block(u32 n) {
             window_pc_ = pc;
             window_bytes_ = (*fetch_)(pc, window_);
         }
+        // A block that began inside an instruction (Builder::when) ends with it.
+        if (!first && (unit_.key.flavour & ir::flavour::icount) && t.inside_insn()) {
+            t.goto_pc(pc);
+            break;
+        }
         u32 at = u32(pc - window_pc_);
         blocks_[n].end = pc + 1; // so that a branch of this very instruction to a place inside it is seen as such
         t.set_mode(mode);

@@ -47,6 +47,9 @@ struct Analysis {
     RegisterPlan plan;       // in force inside the unit
     bool fp_by_body = false; // FP operations are left to the interpreter's bodies (GuestState::fp_by_body)
 
+    // By instruction, of units of paged code: which of the vCPU's recent pages a load or store asks first; -1: none.
+    std::vector<i8> recent;
+
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 
 private:
@@ -55,6 +58,9 @@ private:
     bool find_loops(const ir::Unit& unit);
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
     void find_changes(const ir::Unit& unit);
+    void find_recent(const ir::Unit& unit, const ir::GuestState& guest);
+    void weigh_steps(const ir::Unit& unit);
+    std::vector<u32> jumps_; // by slot: the weight of the heaviest block that moves it otherwise than by small steps
     ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early

@@ -56,16 +56,26 @@ CodeCache::~CodeCache() {
 
 // New pages behind both views; what was there stays with whoever else maps it.
 Result<void> CodeCache::map_fresh(u64 from, u64 to) {
-    int fd = memfd_create("mimic-code", MFD_CLOEXEC);
-    if (fd < 0) return Error::from_errno(errno, "create memory for translated code");
-    u64 n = to - from;
-    bool ok = ftruncate(fd, off_t(n)) == 0 &&
-              mmap(code_ + from, n, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
-              mmap(write_ + from, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
-    int error = errno;
-    close(fd);
-    if (!ok) return Error::from_errno(error, "map {} bytes for translated code", n);
+    const u64 n = to - from;
+    constexpr int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    // No file, whose size a limit of the program may bound (RLIMIT_FSIZE). A shared mapping of which none is moved is mapped a
+    // second time, with its protection: mremap(2).
+    const bool ok = mmap(write_ + from, n, PROT_READ | PROT_WRITE, shared, -1, 0) != MAP_FAILED &&
+                    mremap(write_ + from, 0, n, MREMAP_MAYMOVE | MREMAP_FIXED, code_ + from) != MAP_FAILED &&
+                    mprotect(code_ + from, n, PROT_READ | PROT_EXEC) == 0;
+    if (!ok) return Error::from_errno(errno, "map {} bytes for translated code", n);
     return {};
+}
+
+// Pages that code is about to be written to, for both views at once: each would fault twice. A failure costs speed only.
+void CodeCache::prepare() {
+    Region& r = region_[current_];
+    constexpr u64 least = 4 * page, most = 64 * page, share = 8;
+    const u64 from = up(r.used),
+              n = std::min(std::clamp(up((r.used - r.own) / share), least, most), region_bytes_ - from);
+    r.prepared = from + n;
+    const u64 start = start_of(current_) + from;
+    if (n != 0 && madvise(write_ + start, n, MADV_POPULATE_WRITE) == 0) madvise(code_ + start, n, MADV_POPULATE_READ);
 }
 
 Result<u8*> CodeCache::room(u64& bytes) {
@@ -75,8 +85,10 @@ Result<u8*> CodeCache::room(u64& bytes) {
         // The page that `used` lies in is the parent's, which goes on writing there.
         r.used = std::min(up(start + r.used) - start, region_bytes_);
         if (r.used < region_bytes_) TRY(map_fresh(start + r.used, end));
+        r.own = r.prepared = r.used;
         tail_shared_ = false;
     }
+    if (r.prepared < r.used + page) prepare();
     bytes = region_bytes_ - r.used;
     return code_ + start + r.used;
 }

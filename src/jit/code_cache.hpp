@@ -39,6 +39,7 @@ public:
     u64* links() const { return links_; }
     u32 next_link() const;
     u32 links_left() const;
+    u32 all_links() const { return links_a_region_ * regions(); } // words there are
     void commit_links(u32 count) { region_[current_].links += count; }
 
     // Goes on with the region after the current one. Nobody may execute what is there; memory that another process may
@@ -53,10 +54,13 @@ public:
 private:
     CodeCache() = default;
     Result<void> map_fresh(u64 from, u64 to);
+    void prepare();
     u64 start_of(u32 region) const { return head_bytes + region * region_bytes_; }
 
     struct Region {
-        u64 used = 0; // bytes
+        u64 used = 0;     // bytes
+        u64 own = 0;      // where what this process wrote begins
+        u64 prepared = 0; // how far the pages are there
         u32 links = 0;
         bool shared = false;
     };

@@ -1,5 +1,6 @@
 #include "machines/board.hpp"
 #include "base/nearest.hpp"
+#include "devices/base/counted.hpp"
 #include "isa/system.hpp"
 #include <algorithm>
 
@@ -40,6 +41,31 @@ struct Board::Clock final : cpu::Clock {
     u64 now() override { return machine.now(); }
 };
 
+// Counted time: the processors' side and the machine's.
+struct Board::Counted final : devices::CountedTime, cpu::CountedClock::Events {
+    devices::Machine& machine;
+    cpu::CountedClock clock;
+    Counted(devices::Machine& m, const cpu::CountOptions& o) : machine(m), clock(o) {
+        clock.events = this;
+        machine.count_time(*this);
+    }
+    ~Counted() override { machine.end_count(); }
+    u64 now() override { return clock.now(); }
+    u64 count() override { return clock.count(); }
+    void set(u64 nanoseconds, u64 count) override { clock.set(nanoseconds, count); }
+    bool here() const override { return clock.here(); }
+    void changed() override { clock.changed(); }
+    void hold() override { clock.hold(); }
+    void release() override { clock.release(); }
+    void note(devices::Port port) override {
+        clock.fold(u64(port));
+        clock.fold(clock.count());
+    }
+    u64 next() override { return machine.next_event(); }
+    bool run(const std::function<bool()>& stop) override { return machine.run_events(stop); }
+    void wake() override { machine.wake_events(); }
+};
+
 struct Board::Lines final : devices::LineSink {
     cpu::Vcpu& vcpu;
     explicit Lines(cpu::Vcpu& v) : vcpu(v) {}
@@ -50,7 +76,8 @@ Board::Board(const BoardOptions& options)
     : options_(options)
     , machine_(options.machine)
     , loader_(machine_.memory())
-    , clock_(std::make_unique<Clock>(machine_)) {}
+    , clock_(std::make_unique<Clock>(machine_))
+    , counted_(options.icount ? std::make_unique<Counted>(machine_, *options.icount) : nullptr) {}
 
 Board::~Board() {
     stop();
@@ -67,7 +94,8 @@ Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_
     cpu::AcceleratorOptions o;
     o.guest = guest_.get();
     o.memory = &machine_.memory();
-    o.clock = clock_.get();
+    o.clock = counted_ ? static_cast<cpu::Clock*>(&counted_->clock) : clock_.get();
+    if (counted_) o.counted = &counted_->clock;
     o.translation = options_.translation;
     o.single_thread = options_.single_thread;
     o.port = port();
@@ -127,8 +155,10 @@ void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
     running_ = true;
     machine_.thaw();
     machine_.set_running(true);
+    if (counted_) counted_->clock.hold(); // all begin at the same count
     for (auto& vcpu : vcpus_)
         if (!which || which(*vcpu)) vcpu->start();
+    if (counted_) counted_->clock.release();
 }
 
 void Board::stop() {

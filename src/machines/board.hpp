@@ -6,7 +6,7 @@
 //   board->reset(devices::ResetKind::power_on);
 //   board->start();  ...  board->stop();
 #pragma once
-#include "cpu/vcpu.hpp"
+#include "cpu/counted.hpp"
 #include "devices/base/machine.hpp"
 #include "machines/boot/loader.hpp"
 
@@ -35,6 +35,7 @@ struct BoardOptions {
     std::string accelerator = "jit";
     cpu::Options translation;
     bool single_thread = false;
+    std::optional<cpu::CountOptions> icount; // with machine.counted
 };
 
 class Board {
@@ -96,8 +97,10 @@ protected:
 
 private:
     struct Clock;
+    struct Counted;
     struct Lines;
     std::unique_ptr<Clock> clock_;
+    std::unique_ptr<Counted> counted_; // null: time is the host's
     std::unique_ptr<cpu::Accelerator> accelerator_;
     std::vector<std::unique_ptr<cpu::Vcpu>> vcpus_;
     std::vector<std::unique_ptr<Lines>> lines_;

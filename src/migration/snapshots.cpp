@@ -254,6 +254,7 @@ Task<Result<void>> Snapshots::save(std::string tag, Disks disks, size_t state, b
     info.date_sec = u32(now.tv_sec);
     info.date_nsec = u32(now.tv_nsec);
     info.vm_clock_nsec = run_.board().machine().now();
+    if (run_.board().machine().is_counted()) info.icount = run_.board().machine().count();
     std::vector<std::vector<SnapshotInfo>> old;
     for (const Disk& d : disks) old.push_back(all_of(image_of(d), tag));
     Node& keeper = image_of(disks[state]);

@@ -77,6 +77,7 @@ Saved save_state(machines::Board& board, bool running) {
     Saved s{Json::object(), {}, board.machine().save()};
     s.moment.set("running", running);
     s.moment.set("clock", board.machine().now());
+    s.moment.set("count", board.machine().count());
     s.moment.set("random", board.machine().random_state());
     for (const auto& vcpu : board.vcpus()) s.cpus.push_back(save_cpu(*vcpu));
     return s;
@@ -245,10 +246,12 @@ Result<void> Loading::load_cpu(std::span<const u8> payload, std::vector<bool>& d
 
 Result<bool> Loading::finish() {
     clear_unseen();
-    u64 clock = 0, random = 0;
+    u64 clock = 0, random = 0, count = 0; // count: of instructions, where they are counted
     moment_.find("clock")->get(clock);
+    if (const Json* c = moment_.find("count"); c && (!c->get(count) || count >> 62))
+        return Error::corrupt("section 'moment': 'count' is no number of instructions");
     moment_.find("random")->get(random);
-    board_.machine().set_now(clock);
+    board_.machine().set_now(clock, count);
     board_.machine().set_random_state(random);
     std::vector<bool> done(board_.vcpus().size());
     for (const auto& cpu : cpus_) TRY(load_cpu(cpu, done).in("section 'cpu'"));

@@ -107,7 +107,7 @@ public:
         std::string name;
         gnutls_datum_t text{};
         if (gnutls_x509_crt_import(certificate, &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
-            gnutls_x509_crt_get_dn3(certificate, &text, 0) >= 0) {
+            gnutls_x509_crt_get_dn3(certificate, &text, GNUTLS_X509_DN_FLAG_COMPAT) >= 0) {
             name.assign(reinterpret_cast<char*>(text.data), text.size);
             gnutls_free(text.data);
         }

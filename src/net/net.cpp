@@ -14,9 +14,10 @@ void BackEnd::attach(FrontEnd* front) {
 }
 
 void BackEnd::call(void (BackEnd::*f)()) {
-    loop_.call([this, alive = alive_, f] {
+    auto call = [this, alive = alive_, f] {
         if (*alive) (this->*f)();
-    });
+    };
+    caller_ ? caller_(call) : loop_.call(call);
 }
 
 bool BackEnd::send(Frame&& frame) {

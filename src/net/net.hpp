@@ -48,6 +48,9 @@ public:
     // The front end has room again. Any thread.
     void accept_input();
     u64 dropped() const { return dropped_; } // frames for the guest
+    // What the guest does reaches the loop's thread by `caller`, which runs it there at a time of the guest's. Answers come with
+    // it; nothing comes that only time led to.
+    void pace(std::function<void(std::function<void()>)> caller) { caller_ = std::move(caller); }
 
 protected:
     // A frame of the guest, on the loop's thread.
@@ -57,6 +60,7 @@ protected:
     // A frame for the guest, on the loop's thread. It waits if the front end has no room, and is dropped if too many do.
     void deliver(std::span<const u8> frame);
     io::Loop& loop() const { return loop_; }
+    bool paced() const { return caller_ != nullptr; }
 
 private:
     void flush_out();
@@ -73,6 +77,7 @@ private:
     std::atomic<bool> in_waits_{false};
     u64 dropped_ = 0;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+    std::function<void(std::function<void()>)> caller_;
 };
 
 // "user,id=n0,hostfwd=a,hostfwd=b": the kind, and names with their values; ",," is a comma of a value.

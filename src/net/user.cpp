@@ -249,6 +249,7 @@ void User::look() {
 }
 
 void User::run_alarms() {
+    if (paced()) return;
     i64 now = now_ns() / 1000000;
     for (size_t i = 0; i < alarms_.size(); i++) {
         Alarm& a = *alarms_[i];
@@ -291,7 +292,7 @@ void User::refill() {
     }
     i64 now = now_ns() / 1000000;
     for (auto& a : alarms_)
-        if (a->due >= 0) timeout = std::min(timeout, u32(std::clamp<i64>(a->due - now, 0, 1 << 30)));
+        if (a->due >= 0 && !paced()) timeout = std::min(timeout, u32(std::clamp<i64>(a->due - now, 0, 1 << 30)));
     set_timer(timeout);
 }
 

@@ -58,7 +58,7 @@ Json device_info(block::Node& n, bool read_only, bool flat, const block::Throttl
     cache.set("direct", o.cache_direct);
     cache.set("no-flush", o.cache_no_flush);
     j.set("cache", std::move(cache));
-    j.set("write_threshold", 0);
+    j.set("write_threshold", n.write_threshold());
     j.set("image", image_info(n, flat));
     Json bitmaps = Json::array();
     for (auto& b : n.dirty_bitmaps()) {
@@ -115,7 +115,9 @@ io::Task<Result<block::NodePtr>> open_target(Server& s, TargetFile t) {
     block::Context& context = s.storage().context();
     if (t.format.empty()) t.format = "qcow2";
     const block::Driver* driver = block::find_driver(t.format);
-    if (!driver) co_return Error::invalid_argument("Invalid block driver '{}'", t.format);
+    if (!driver)
+        co_return Error::invalid_argument("Invalid block driver '{}', expected {}", t.format,
+                                          block::driver_names(false));
     if (t.mode != "existing") {
         if (!driver->create) co_return Error::unsupported("Block driver '{}' can't create images", t.format);
         block::CreateArguments create{t.file, Json::object()};

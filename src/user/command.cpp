@@ -169,30 +169,8 @@ Result<void> crash_report(RunCommand& c, std::string_view v) {
     return {};
 }
 
-// START+LENGTH, START-LENGTH (the LENGTH bytes before START) or START..END (END included).
 Result<void> log_filter(RunCommand& c, std::string_view text) {
-    std::vector<cpu::Range> ranges;
-    for (auto& word : split(text)) {
-        std::string_view w = word;
-        size_t dots = w.find(".."), sign = w.find_first_of("+-");
-        size_t at = dots != std::string::npos ? dots : sign;
-        auto bad = Error::invalid_argument("-dfilter {}: expected START+LENGTH, START-LENGTH or START..END", word);
-        if (at == std::string::npos || at == 0) return bad;
-        auto first = number("", w.substr(0, at)),
-             second = number("", w.substr(at + (dots != std::string::npos ? 2 : 1)));
-        if (!first || !second) return bad;
-        if (dots != std::string::npos) {
-            if (*second < *first) return bad;
-            ranges.push_back({*first, *second + 1});
-        } else if (w[at] == '+') {
-            if (*second == 0 || *first + *second - 1 < *first) return bad;
-            ranges.push_back({*first, *first + *second});
-        } else {
-            if (*second == 0 || *second > *first) return bad;
-            ranges.push_back({*first - *second, *first});
-        }
-    }
-    c.engine.log_ranges = std::move(ranges);
+    c.engine.log_ranges = TRY(cpu::log::parse_ranges(text).in("-dfilter"));
     c.log_filter = text;
     return {};
 }
@@ -375,8 +353,8 @@ constexpr Option options[] = {
      },
      false, "", "write /tmp/perf-PID.map, so that perf names translated code"},
     {"--no-cache", "NO_CACHE",
-     [](RunCommand& c, std::string_view) {
-         c.no_cache = true;
+     [](RunCommand& c, std::string_view v) {
+         c.no_cache = v != "0"; // of the variable
          return Result<void>();
      },
      false, "", "neither read nor write the cache of translated code (mimic cache)"},
@@ -430,6 +408,20 @@ constexpr Option options[] = {
          return {};
      },
      true, "", ""},
+    {"-limits", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (OwnLimits limits; !limits.parse(v))
+             return Error::invalid_argument("-limits {}: expected what Mimic wrote", v);
+         c.limits_text = v;
+         return {};
+     },
+     true, "", ""},
+    {"-seccomp", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         c.filters += v;
+         return {};
+     },
+     true, "", ""},
     {"-help", nullptr,
      [](RunCommand& c, std::string_view) {
          c.action = RunCommand::Action::help;
@@ -456,10 +448,11 @@ const Option* find(std::string_view word) {
 Result<void> from_environment(RunCommand& c, const char* (*environment)(const char*)) {
     for (const Option& o : options) {
         if (!o.variable) continue;
-        const char* value = environment((std::string("MIMIC_") + o.variable).c_str());
-        if (!value) value = environment((std::string("QEMU_") + o.variable).c_str());
+        std::string name = std::string("MIMIC_") + o.variable;
+        const char* value = environment(name.c_str());
+        if (!value) value = environment((name = std::string("QEMU_") + o.variable).c_str());
         if (!value || (!o.has_value && !*value)) continue;
-        TRY(o.apply(c, value).in("environment"));
+        TRY(o.apply(c, value).in("{}", name));
     }
     return {};
 }
@@ -571,10 +564,14 @@ Result<RunCommand> parse_run(std::span<const std::string_view> words, const char
             break;
         }
         if (word.size() < 2 || word[0] != '-') break;
-        const Option* o = find(word);
-        if (!o) return unknown_option(word);
+        const size_t equals = word.starts_with("--") ? word.find('=') : word.npos;
+        const Option* o = find(word.substr(0, equals));
+        if (!o) return unknown_option(word.substr(0, equals));
         std::string_view value;
-        if (o->has_value) {
+        if (equals != word.npos) {
+            if (!o->has_value) return Error::invalid_argument("option {} takes no value", word.substr(0, equals));
+            value = word.substr(equals + 1);
+        } else if (o->has_value) {
             if (++i == words.size()) return Error::invalid_argument("option {} needs {}", word, o->value_name);
             value = words[i];
         }

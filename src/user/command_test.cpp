@@ -96,6 +96,9 @@ TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({"-B", "0x1234", "x"}), "-B 0x1234: expected a multiple of 4096 below 2^47");
     EXPECT_EQ(error({"-R", "1T", "x"}), "-R 1T" + number);
     EXPECT_EQ(error({"-R", "1000001", "x"}), "-R 1000001: expected a multiple of 4096 from 1M to 2^47, or 0");
+    EXPECT_EQ(error({"--cache-size=1k", "x"}), "--cache-size 1k: expected at least 1M");
+    EXPECT_EQ(error({"--no-cache=1", "x"}), "option --no-cache takes no value");
+    EXPECT_EQ(parse({"--cache-size=10M", "x"})->engine.cache_bytes, 10u << 20);
     EXPECT_EQ(error({"-seed", "x", "x"}), "-seed x" + number);
     EXPECT_EQ(error({"-p", "4294971392", "x"}), "-p 4294971392: expected 4096, 8192, 16384, 32768 or 65536");
     EXPECT_EQ(error({"-guest", "frob", "x"}).find("-guest frob: expected "), 0u);
@@ -109,6 +112,15 @@ TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({"-accel", "jit,tb-size=9999999999", "x"}), "-accel tb-size=9999999999: expected 1 to 1024 (MiB)");
     for (auto filter : {"", "0x1000", "+0x10", "0x1000+", "0x1000+0", "0x10-0x20", "0x2000..0x1000", "a..b", "1..2,"})
         EXPECT_EQ(error({"-dfilter", filter, "x"}).find("-dfilter"), 0u) << filter;
+}
+
+TEST(Command, VariablesAreNamedInErrorsAndMaySayNo) {
+    auto small = [](const char* name) { return std::string_view(name) == "MIMIC_CACHE_SIZE" ? "1k" : nullptr; };
+    EXPECT_EQ(parse({"x"}, small).error().message(), "MIMIC_CACHE_SIZE: --cache-size 1k: expected at least 1M");
+    auto off = [](const char* name) { return std::string_view(name) == "MIMIC_NO_CACHE" ? "0" : nullptr; };
+    EXPECT_FALSE(parse({"x"}, off)->no_cache);
+    auto on = [](const char* name) { return std::string_view(name) == "MIMIC_NO_CACHE" ? "1" : nullptr; };
+    EXPECT_TRUE(parse({"x"}, on)->no_cache);
 }
 
 TEST(Command, LogItemsAndRanges) {

@@ -311,6 +311,9 @@ public:
         o.store = cache_.get();
         space_ = TRY(cpu::CodeSpace::create(*guest_, source_, o));
         if (cache_) cache_->add_to_key(space_->host());
+        if (cache_ && !space_->options().store)
+            cache_->log(
+                "cache: there is none: it is for -accel jit without verify=on, -one-insn-per-tb and logs of code\n");
         return {};
     }
 
@@ -342,7 +345,11 @@ public:
         if (cache_) cache_->set_alone(alone);
     }
     void save_code() override {
-        if (cache_) cache_->save(*space_);
+        if (!cache_) return;
+        const cpu::CodeSpace::Counters c = space_->counters();
+        cache_->log(fmt::format("cache: {} units taken, {} translated; {} blocks interpreted\n", c.restored, c.units,
+                                c.interpreted));
+        cache_->save(*space_);
     }
     void finish() override {
         save_code();

@@ -71,6 +71,7 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     p.trampoline = stack.trampoline;
     p.auxv = stack.auxv;
     p.stack_start = sp;
+    p.memory.set_limits(p.limits.v[0][0], p.limits.v[1][0]);
     show_to_others(p, stack);
 
     auto cpu = TRY(p.engine.make_vcpu());
@@ -79,6 +80,7 @@ Result<int> start_process(Process& p, SignalTable& signals, u64 mask, const Load
     thread.header().pc = program.pc;
     if (p.abi.start) p.abi.start(p.map, thread.header());
     thread.credentials = start.credentials;
+    thread.seccomp.install(start.filters);
     thread.adopt();
     for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) catch_guest_signal(signal, 0);
     thread.set_mask(mask);

@@ -230,6 +230,15 @@ Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
     return owners;
 }
 
+std::string no_cache_text(const RunCommand& c) {
+    return fmt::format("cache: there is none: {}\n",
+                       c.no_cache ? "by --no-cache or MIMIC_NO_CACHE"
+                       : c.inherited.any()
+                           ? "the program is in a root of its own"
+                           : "expected XDG_CACHE_HOME, or HOME, to be a directory of this user's, and no "
+                             "set-id program");
+}
+
 Result<int> run_program(RunCommand& c) {
     std::unique_ptr<Owners> owners = TRY(go_in(c));
     Paths paths;
@@ -252,6 +261,7 @@ Result<int> run_program(RunCommand& c) {
     auto space = std::move(*made);
     // Not inside a root: there it would lie among the root's files, and a descriptor of the caller's would be a way out.
     if (!c.no_cache && !c.inherited.any()) c.engine.cache = cache_directory(variable);
+    if (c.engine.log_cache && c.engine.cache.empty()) print(c.engine.log_fd, no_cache_text(c));
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
     auto made_engine = make_engine(c.engine, *space);
@@ -275,6 +285,10 @@ Result<int> run_program(RunCommand& c) {
     process.owners = owners.get();
     process.pretends = pretends;
     process.home = c.inherited.home;
+    if (c.limits_text.empty())
+        process.limits.from_kernel();
+    else
+        process.limits.parse(c.limits_text);
     process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
     std::unique_ptr<Debugger> debugger;
     if (c.debugger) forget_left(c.debugger->left);
@@ -283,6 +297,7 @@ Result<int> run_program(RunCommand& c) {
         process.debugger = debugger.get();
     }
     start.credentials = c.inherited.ids;
+    start.filters = TRY(filters_from_text(c.filters));
     return start_process(process, signals, mask, program, start);
 }
 

@@ -43,6 +43,8 @@ struct RunCommand {
     std::optional<DebugPlace> debugger; // -g
     RootOptions root;
     Inherited inherited;
+    std::string filters;     // -seccomp
+    std::string limits_text; // -limits
     enum class Action { run, help, version, list_cpus, list_log_items, list_accels } action = Action::run;
     std::vector<std::string> program; // PROGRAM and its arguments
 };

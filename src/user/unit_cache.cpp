@@ -27,8 +27,9 @@ namespace mimic::user {
 
 namespace {
 
-// Worth a new version of a file: so many units, and a share of what there is.
-constexpr u32 least_new_units = 8, share_of_all = 32;
+// Worth a file: so many units. Worth a new version of it: a share of what there is, since to translate a unit in each run takes
+// as long as to write some thirty once. What ran without a unit counts, too: next time it is translated.
+constexpr u32 least_new_units = 8, share_of_all = 128;
 constexpr u64 most_file_bytes = 64 << 20;
 constexpr time_t temporary_seconds = 600;
 constexpr i64 most_save_seconds = 2; // a program's end waits no longer
@@ -271,14 +272,17 @@ void UnitCache::open(Place& p) {
     }
 }
 
-std::span<const u8> UnitCache::find(u64 pc, u32 mode, cpu::UnitBytes& into) {
+void UnitCache::fetch(const Said& said) {
+    const PlaceOf& p = place_of(said.unit);
+    if (p && p->file) p->file->fetch(said);
+}
+
+bool UnitCache::take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) {
     const PlaceOf& p = place_of(pc);
-    if (!p || !p->file) return {};
-    const u32 before = p->bad;
-    auto unit = p->file->find(pc, mode, into, p->bad);
-    if (p->bad != before)
-        log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
-    return unit;
+    if (!p || !p->file) return false;
+    if (!p->file->take(said, pc, mode, into, unit, p->bad).empty()) return true;
+    log(fmt::format("cache: ignored: {}: the unit at {:#x} is not what was saved\n", p->name, pc));
+    return false;
 }
 
 cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
@@ -288,24 +292,30 @@ cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
 
 void UnitCache::after_fork_child(cpu::CodeSpace& space) {
     saving_.unlock();
-    forked_ = true;
-    older_units_ = space.units_made();
     space.units_are_saved();
 }
 
 // Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
 // what is enough rises with what there is.
-std::map<UnitCache::PlaceOf, u32> UnitCache::places_to_write(cpu::CodeSpace& space) {
-    std::map<PlaceOf, u32> made;
-    space.new_units([&](u64 low) {
-        if (const PlaceOf& p = place_of(low)) ++made[p];
-    });
-    std::erase_if(made, [this](const auto& entry) {
-        auto& [p, units] = entry;
-        const u32 there = p->file ? p->file->units() : forked_ ? units : 0;
-        return units < least_new_units + there / share_of_all;
-    });
-    return made;
+std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space) {
+    struct New {
+        u32 units = 0, ran = 0;
+    };
+    std::map<PlaceOf, New> made;
+    auto unit = [&](u64 low) {
+        if (const PlaceOf& p = place_of(low)) ++made[p].units;
+    };
+    auto ran = [&](u64 pc) {
+        if (const PlaceOf& p = place_of(pc)) ++made[p].ran;
+    };
+    space.new_units(unit, ran);
+    std::vector<PlaceOf> chosen;
+    for (auto& [p, n] : made) {
+        const u32 there = p->file ? p->file->units() : 0;
+        if (there == 0 ? n.units >= least_new_units : n.units + n.ran > there / share_of_all)
+            chosen.push_back(p);
+    }
+    return chosen;
 }
 
 // What was translated here goes into the new files.
@@ -327,13 +337,10 @@ void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& gro
         if (at != groups.end()) at->second.writer.add_ran(pc);
     };
     space.save_units(into, take, ran);
-    std::erase_if(groups, [](auto& entry) { return entry.second.made_here < least_new_units; });
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {
     std::lock_guard saving(saving_);
-    const u64 made = space.units_made();
-    if (made - older_units_ < least_new_units) return;
     NoSignals quiet;
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -342,19 +349,17 @@ void UnitCache::save(cpu::CodeSpace& space) {
         clock_gettime(CLOCK_MONOTONIC, &t);
         return t.tv_sec > end;
     };
-    const std::map<PlaceOf, u32> chosen = places_to_write(space);
+    const std::vector<PlaceOf> chosen = places_to_write(space);
     bool done = false;
     if (!chosen.empty()) aside([&] { done = write(space, chosen, late); });
-    if (!done) return;
-    older_units_ = made;
-    space.units_are_saved();
+    if (done) space.units_are_saved();
 }
 
-bool UnitCache::write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late) {
+bool UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late) {
     auto directory = open_directory(true);
     if (!directory) return log("cache: not written: " + directory.error().message() + "\n"), false;
     std::map<PlaceOf, Group> groups;
-    for (auto& [place, units] : chosen) {
+    for (const PlaceOf& place : chosen) {
         auto file = cpu::NewUnitFile::create(*directory, place->name);
         if (!file) {
             log("cache: not written: " + file.error().message() + "\n");

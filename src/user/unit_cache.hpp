@@ -34,7 +34,7 @@ std::string cache_directory(const char* (*environment)(const char*));
 // it isn't there, and its parent.
 Result<int> open_cache_directory(const std::string& path, bool make);
 
-// Removes the files that were not written for longest until there are at most so many bytes (all with 0); how many went.
+// Removes the files that were not used for longest until there are at most so many bytes (all with 0); how many went.
 u64 evict(int directory, u64 most_bytes);
 
 class UnitCache final : public cpu::UnitStore {
@@ -50,10 +50,14 @@ public:
     // Before the first use.
     void add_to_key(std::string_view text) { settings_.key += text; }
 
-    std::span<const u8> find(u64 pc, u32 mode, cpu::UnitBytes& into) override;
     Said look(u64 pc, u32 mode) override;
+    void fetch(const Said& said) override;
+    bool take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);
+    void log(const std::string& text) const {
+        if (settings_.log) settings_.log(text);
+    }
     // The process has one thread.
     void set_alone(bool alone) { alone_ = alone; }
     // Around the code space's. In a child: what its parent translated is the parent's to write.
@@ -82,18 +86,14 @@ private:
     };
     static Identity identity(const char* path);
     const PlaceOf& place_of(u64 pc);
-    std::map<PlaceOf, u32> places_to_write(cpu::CodeSpace& space); // and how many units are new
+    std::vector<PlaceOf> places_to_write(cpu::CodeSpace& space);
     // With descriptors that no thread of the guest sees. False: the host can't.
     bool aside(const std::function<void()>& f) const;
     Result<int> open_directory(bool make);
     void open(Place& p);
     void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
-    bool write(cpu::CodeSpace& space, const std::map<PlaceOf, u32>& chosen, const std::function<bool()>& late);
-    void log(const std::string& text) const {
-        if (settings_.log) settings_.log(text);
-    }
-
+    bool write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
     AddressSpace& memory_;
     Settings settings_;
     // As they were when the program began: where it has changed its user or its root, there is no cache any more.
@@ -105,8 +105,6 @@ private:
     std::atomic<bool> alone_{true};
     // With the code space's lock:
     std::vector<PlaceOf> places_; // those used last come first
-    u64 older_units_ = 0;         // that are a parent's or were written
-    bool forked_ = false;
 };
 
 // This build of Mimic: its build id in hexadecimal; empty: it was linked without one.

@@ -3,7 +3,7 @@
 
 usage: img_test.py MIMIC BLOCK_EXERCISE [NAME...]     (exit 77: qemu-img is not there)
 """
-import json, os, random, re, shutil, struct, subprocess, sys
+import json, os, random, resource, re, shutil, struct, subprocess, sys
 
 from harness import MIMIC, img, qemu, run, run_tests
 
@@ -126,6 +126,72 @@ def random_changes():
         qemu("snapshot", "-a", "theirs", "b.qcow2")
         qemu_io("b.qcow2", "read -P 3 10k 50k", "read -P 0 100k 64k")
         clean("b.qcow2")
+
+
+@test
+def external_data_files():
+    """Made and changed by either, with the data in a file of their own; data_file_raw: that file is the disk."""
+    sample("src.raw", 3_000_320)
+    for o in ("", ",data_file_raw=on", ",extended_l2=on", ",cluster_size=4k,lazy_refcounts=on", ",preallocation=metadata"):
+        for make, other in ((img, qemu), (qemu, img)):
+            for name in ("a.qcow2", "a.data"):
+                if os.path.exists(name):
+                    os.unlink(name)
+            make("create", "-f", "qcow2", "-o", "data_file=a.data" + o, "a.qcow2", "3000320")
+            other("convert", "-n", "-f", "raw", "-O", "qcow2", "src.raw", "a.qcow2")
+            clean("a.qcow2")
+            same("a.qcow2", "src.raw")
+            qemu_io("a.qcow2", "write -P 3 100k 300k", "write -z 200k 64k", "discard 512k 128k")
+            run(EXERCISE, "a.qcow2", "d", 7, 80, "want.raw")
+            clean("a.qcow2")
+            same("a.qcow2", "want.raw")
+            if "raw=on" in o:
+                run("cmp", "-n", "3000320", "a.data", "want.raw")  # the rest of the last cluster is there, too
+            ours, theirs = (json.loads(tool("info", "--output=json", "a.qcow2").stdout) for tool in (img, qemu))
+            assert ours["format-specific"] == theirs["format-specific"], (ours, theirs)
+            for tool in (img, qemu):
+                tool("resize", "a.qcow2", "4M")
+                tool("resize", "--shrink", "a.qcow2", "2M")
+            clean("a.qcow2")
+            with open("want.raw", "r+b") as f:
+                f.truncate(2 << 20)
+            same("a.qcow2", "want.raw")
+
+
+@test
+def devices():
+    """A block device (a loop device, where we may have one), and null-co."""
+    sample("src.raw", 3 << 20)
+    shown = json.loads(img("map", "--output=json", "--image-opts", "driver=raw,file.driver=null-co,file.size=1M").stdout)
+    assert [(e["start"], e["length"], e["zero"]) for e in shown] == [(0, 1 << 20, True)], shown
+    p = run(MIMIC, "io", "--image-opts", "-c", "write -P 5 0 64k", "-c", "read -P 0 0 64k", "driver=raw,file.driver=null-co,file.size=1M")
+    assert b"verification" not in p.stdout, p.stdout
+    with open("device.raw", "wb") as f:
+        f.truncate(8 << 20)
+    p = run("losetup", "-f", "--show", "device.raw", ok=None) if shutil.which("losetup") else None
+    if not p or p.returncode:
+        print("(no loop device here)")
+        return
+    device = p.stdout.decode().strip()
+    try:
+        img("convert", "-n", "-f", "raw", "-O", "raw", "src.raw", device)
+        assert open("device.raw", "rb").read()[:3 << 20] == open("src.raw", "rb").read()
+        assert json.loads(img("info", "-f", "raw", "--output=json", device).stdout)["virtual-size"] == 8 << 20
+        assert json.loads(qemu("info", "-f", "raw", "--output=json", device).stdout)["virtual-size"] == 8 << 20
+        img("convert", "-f", "raw", "-O", "qcow2", "src.raw", device)
+        same(device, "src.raw")
+        clean(device)
+        run(EXERCISE, device, "scd", 3, 80, "want.raw")
+        clean(device)
+        same(device, "want.raw")
+        p = img("resize", "-f", "raw", device, "16M", ok=(1,))
+        assert b"cannot grow device" in p.stderr, p.stderr
+        for cache in ("none", "directsync"):
+            run(MIMIC, "io", "-f", "raw", "-t", cache, "-c", "write -P 9 1000 3000", "-c", "read -P 9 1000 3000", "-c", "write -z 4k 64k",
+                "-c", "discard 1M 1M", "-c", "flush", device)
+        assert open("device.raw", "rb").read()[1000:4000] == b"\t" * 3000
+    finally:
+        run("losetup", "-d", device)
 
 
 @test
@@ -378,6 +444,90 @@ def locks_and_errors():
     img("create", "-u", "-f", "qcow2", "-b", "/no/such/file", "-F", "raw", "o.qcow2", "1M")
     img("info", "o.qcow2")
     img("check", "o.qcow2")
+
+
+@test
+def a_file_that_was_cut_off():
+    """Read errors, not zeros, where somebody has made a file shorter while it is open; ours is the only file that is cut."""
+    with open("a.raw", "wb") as f:
+        f.write(random.Random(3).randbytes(1 << 20))
+    img("convert", "-f", "raw", "-O", "qcow2", "a.raw", "a.qcow2")
+    for name, fmt in (("a.raw", "raw"), ("a.qcow2", "qcow2")):
+        p = subprocess.Popen([MIMIC, "io", "-f", fmt, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(b"read 0 64k\n")
+        p.stdin.flush()
+        p.stdout.readline()
+        os.truncate(name, 500_000)
+        out, err = p.communicate(b"read 64k 64k\nread 800k 64k\nwrite -P 7 1000k 4k\nread -P 7 1000k 4k\n", timeout=60)
+        lines = (out + err).decode()
+        assert lines.count("read failed") == 1 and lines.count("read 65536/65536") == 1, lines
+        assert "wrote 4096/4096" in lines and "read 4096/4096" in lines and "verification" not in lines, lines
+
+
+@test
+def unknown_formats():
+    """The message says which there are."""
+    img("create", "-f", "qcow2", "a.qcow2", "1M")
+    for args in (["create", "-f", "qcow3", "x", "1M"], ["info", "-f", "qcow3", "a.qcow2"], ["convert", "-O", "qcow3", "a.qcow2", "x"],
+                 ["measure", "-O", "qcow3", "--size", "1M"], ["create", "-f", "qcow3", "-o", "help"],
+                 ["create", "-f", "qcow2", "-b", "a.qcow2", "-F", "qcow3", "x"]):
+        said = img(*args, ok=(1,)).stderr.decode()
+        assert "'qcow3', expected" in said and "qcow2, qed" in said and "vmdk" in said, (args, said)
+    said = img("info", "gopher:a.qcow2", ok=(1,)).stderr.decode()
+    assert "protocol 'gopher', expected file, " in said and "nbd" in said, said
+
+
+@test
+def interrupted_conversions():
+    """convert --resume: what stopped goes on where it was, whatever stopped it; the result is as if nothing had."""
+    size = 160 << 20
+    with open("a.raw", "wb") as f:
+        f.truncate(size)
+        rng = random.Random(5)
+        for at in range(0, size, 8 << 20):
+            f.seek(at + rng.randrange(4 << 20))
+            f.write(rng.randbytes(2 << 20))
+    # No space at first: a file may not be larger than so many bytes.
+    def limited(limit, *args):
+        def limits():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        return subprocess.run([MIMIC, "img", *args], preexec_fn=limits, restore_signals=False, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+    for fmt, *more in (("qcow2",), ("qcow2", "-c"), ("qcow2", "-W", "-m", "16"), ("vdi",), ("vmdk",), ("vhdx",), ("qcow",), ("qed",), ("vpc", "-o", "force_size=on")):
+        command = ["convert", "-f", "raw", "-O", fmt, *more, "--resume", "state", "a.raw", "b"]
+        p = limited(20 << 20, *command)
+        assert p.returncode == 1 and b"error while writing" in p.stderr, p
+        position = json.load(open("state"))["position"]
+        assert 0 < position < size, position
+        # Only the same conversion goes on.
+        for other in ([*command[:-1], "c"], [*command[:4], "qcow2", "-S", "64k", *command[5:]]):
+            assert "of another conversion" in img(*other, ok=(1,)).stderr.decode(), other
+        printed = img(*command).stdout.decode()
+        assert f"at byte {position}" in printed, printed
+        assert not os.path.exists("state")
+        img("compare", "-f", "raw", "-F", fmt, "a.raw", "b")
+        run("qemu-img", "compare", "-f", "raw", "-F", fmt, "a.raw", "b")
+        if fmt == "qcow2":
+            img("check", "-q", "-r", "leaks", "b")  # tables that did not fit may have left some
+            clean("b")
+        os.unlink("b")
+    # Killed: what is noted is there.
+    command = ["convert", "-f", "raw", "-O", "qcow2", "--resume", "state", "a.raw", "b"]
+    p = subprocess.Popen([MIMIC, "img", *command, "-r", "100M"])
+    while p.poll() is None and not os.path.exists("state"):
+        os.sched_yield()
+    p.kill()
+    p.wait()
+    img(*command)
+    img("compare", "-f", "raw", "-F", "qcow2", "a.raw", "b")
+    clean("b")
+    # A source that has changed would be half of each.
+    limited(20 << 20, *command[:-1], "c")
+    os.utime("a.raw")
+    assert "of another conversion" in img(*command[:-1], "c", ok=(1,)).stderr.decode()
+    open("state", "w").write("{}")
+    assert "no file that a conversion left" in img(*command[:-1], "c", ok=(1,)).stderr.decode()
+    assert "-t unsafe" in img(*command[:-1], "c", "-t", "unsafe", ok=(1,)).stderr.decode()
 
 
 @test

@@ -433,6 +433,46 @@ def throttled():
 
 
 @test
+def write_thresholds():
+    """Told once, when a write ends behind it; the same as the reference tells."""
+    def session(program):
+        run(MIMIC, "img", "create", "-f", "qcow2", "t.q", "64M")
+        run(MIMIC, "img", "create", "-f", "raw", "t.raw", "1M")
+        told = []
+        with Daemon(*qcow2("t.q", "q"), "--blockdev", "file,node-name=r,filename=t.raw", *export("q"), *export("r"), program=program) as d:
+            def threshold(node):
+                return [n for n in d.run("query-named-block-nodes") if n["node-name"] == node][0]["write_threshold"]
+            def write(node, *commands):
+                run("qemu-io", "-f", "raw", *[x for c in commands for x in ("-c", c)], uri(node))
+                d.run("query-named-block-nodes")
+                told.append([(e["data"]["node-name"], e["data"]["amount-exceeded"], e["data"]["write-threshold"])
+                             for e in d.events if e["event"] == "BLOCK_WRITE_THRESHOLD"])
+                d.events.clear()
+            d.run("block-set-write-threshold", node_name="r", write_threshold=65536)
+            told.append(threshold("r"))
+            write("r", "write 0 64k")
+            write("r", "write 64k 512")
+            told.append(threshold("r"))
+            write("r", "write 128k 512")
+            d.run("block-set-write-threshold", node_name="r", write_threshold=65536)
+            write("r", "write -z 60k 64k")
+            d.run("block-set-write-threshold", node_name="r", write_threshold=1)
+            d.run("block-set-write-threshold", node_name="r", write_threshold=0)
+            write("r", "write 0 64k")
+            # What it is for: a thin disk's file grows.
+            d.run("block-set-write-threshold", node_name="q-f", write_threshold=8 << 20)
+            write("q", "write 0 4M")
+            told.append(threshold("q-f"))
+            write("q", "write 32M 8M")
+            assert told[-1][0][0] == "q-f" and threshold("q-f") == 0, told
+            told.pop()
+            told.append(d.refused("block-set-write-threshold", node_name="x", write_threshold=0))
+        return told
+    ours, theirs = session("mimic"), session("qemu")
+    assert ours == theirs, f"\n{ours}\n{theirs}"
+
+
+@test
 def killed_in_the_middle():
     """Whatever moment the daemon dies at, the images check without corruption and hold what was flushed."""
     rng = random.Random(3)

@@ -226,6 +226,103 @@ def errors_arrive():
         assert "write failed: No space left on device" in p.stdout and "read 65536/65536" in p.stdout, p.stdout
 
 
+def short_server(listener, answer):
+    """One client after the other: the handshake as it should be, then `answer(socket, cookie, offset, length)` for each request."""
+    def take(s, n):
+        data = b""
+        while len(data) < n:
+            if not (more := s.recv(n - len(data))):
+                raise EOFError
+            data += more
+        return data
+    def serve(s):
+        s.sendall(b"NBDMAGICIHAVEOPT" + struct.pack(">H", 3))
+        take(s, 4)
+        while True:
+            _, option, length = struct.unpack(">QII", take(s, 16))
+            take(s, length)
+            reply = lambda kind, data=b"": s.sendall(struct.pack(">QIII", 0x3E889045565A9, option, kind, len(data)) + data)
+            if option == 7:
+                reply(3, struct.pack(">HQH", 0, 1 << 20, 1))
+            reply(1 if option in (2, 7, 8, 10) else 0x80000001)
+            if option == 7:
+                break
+        while True:
+            _, _, kind, cookie, offset, length = struct.unpack(">IHHQQI", take(s, 28))
+            if kind == 2:
+                return
+            answer(s, cookie, offset, length)
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client, contextlib.suppress(EOFError, ConnectionError):
+            serve(client)
+
+
+@test
+def answers_that_are_short():
+    """Less than was asked for, or something else: an error of the read, never bytes that nobody sent."""
+    chunk = lambda cookie, flags, kind, data, length=None: struct.pack(">IHHQI", 0x668E33EF, flags, kind, cookie, len(data) if length is None else length) + data
+    body = lambda offset, n: struct.pack(">Q", offset) + b"x" * n
+    def close(s):
+        s.shutdown(socket.SHUT_RDWR)
+        raise EOFError
+    answers = {
+        "half of it": lambda s, c, o, n: s.sendall(chunk(c, 1, 1, body(o, n // 2))),
+        "a hole of half": lambda s, c, o, n: s.sendall(chunk(c, 1, 2, struct.pack(">QI", o, n // 2))),
+        "nothing": lambda s, c, o, n: s.sendall(chunk(c, 1, 0, b"")),
+        "what is behind": lambda s, c, o, n: s.sendall(chunk(c, 1, 1, body(o + 512, n))),
+        "the same twice": lambda s, c, o, n: s.sendall(chunk(c, 0, 1, body(o, n // 2)) + chunk(c, 1, 1, body(o, n // 2))),
+        "a part, then an error": lambda s, c, o, n: s.sendall(chunk(c, 0, 1, body(o, n // 2)) + chunk(c, 1, 32769, struct.pack(">IH", 5, 0))),
+        "a part, then the end": lambda s, c, o, n: (s.sendall(chunk(c, 1, 1, body(o, n)[:n // 2], n + 8)), close(s)),
+        "the end": lambda s, c, o, n: close(s),
+        "another cookie": lambda s, c, o, n: (s.sendall(chunk(c + 1, 1, 1, body(o, n))), close(s)),
+        "no reply": lambda s, c, o, n: (s.sendall(b"?" * 64), close(s)),
+    }
+    for what, answer in {"all of it": lambda s, c, o, n: s.sendall(chunk(c, 1, 1, body(o, n))), **answers}.items():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("s")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("s")
+            listener.listen(8)
+            thread = threading.Thread(target=short_server, args=(listener, answer), daemon=True)
+            thread.start()
+            if what == "all of it":
+                assert "read 4096/4096" in io(uri(), "read -P 0x78 0 4k", options=("-r",)).stdout
+            else:
+                p = io(uri(), "read 0 4k", options=("-r",), ok=(1,))
+                assert "read failed" in p.stdout and "read 4096/4096" not in p.stdout, (what, p.stdout, p.stderr)
+                p = run(MIMIC, "img", "convert", "-f", "raw", "-O", "raw", uri(), "b.raw", ok=(1,))
+                assert "error while reading" in p.stderr, (what, p.stderr)
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(20)
+            assert not thread.is_alive(), what
+
+
+@test
+def errors_of_a_server_that_fails_at_random():
+    """Requests that fail are errors of theirs; what is tried again until it went well is there."""
+    sample("a.raw", 4 << 20)
+    shutil.copy("a.raw", "b.raw")
+    rng = random.Random(9)
+    with server("nbdkit", "--filter=error", "file", "b.raw", "error-rate=20%"):
+        data = bytearray(open("a.raw", "rb").read())
+        commands = []
+        for i in range(150):
+            at, n = rng.randrange(1000) * 4096, rng.randrange(1, 20) * 4096
+            data[at:at + n] = bytes([i]) * n
+            commands.append(f"write -P {i} {at} {n}")
+        failed = 0
+        for command in commands:
+            while run(MIMIC, "io", "-f", "raw", "-c", command, uri(), ok=(0, 1)).returncode:
+                failed += 1
+                assert failed < 1000
+        assert failed, "nothing failed"
+    assert bytes(data) == open("b.raw", "rb").read()
+
+
 @test
 def a_server_that_comes_back():
     """reconnect-delay: requests wait for it; without, they fail."""
@@ -349,8 +446,8 @@ def hostile_clients():
         assert peak < 400_000, f"{peak} kB resident"
 
 
-def certificates():
-    """ca/ with all files; server/ and client/ without the other's key; stranger/ of another CA."""
+def certificates(client=""):
+    """ca/ with all files; server/ and client/ without the other's key; stranger/ of another CA. client: more of its certificate."""
     def certify(folder, who, name, template, ca=None):
         open("t", "w").write(f'cn = "{name}"\nexpiration_days = 2\n' + template)
         run("certtool", "--generate-privkey", "--key-type", "ecdsa", "--outfile", f"{folder}/{who}-key.pem")
@@ -361,7 +458,7 @@ def certificates():
         os.mkdir(folder)
         certify(folder, "ca", f"the {folder}", "ca\ncert_signing_key\n")
         certify(folder, "server", "somewhere", 'dns_name = "disks.example"\nip_address = "127.0.0.1"\ntls_www_server\nsigning_key\n', folder)
-        certify(folder, "client", "a user", "tls_www_client\nsigning_key\n", folder)
+        certify(folder, "client", "a user", "tls_www_client\nsigning_key\n" + client, folder)
 
 
 def creds(folder, endpoint, kind="x509", more=""):
@@ -402,6 +499,51 @@ def tls_both_ways():
     with server("mimic", *creds("ca", "server"), "--tls-creds", "tls", "-f", "raw", "-t", "-e", "0", "a.raw"):
         run(MIMIC, "img", "convert", "-n", *creds("ca", "client"), "-f", "raw", "--target-image-opts", "z.raw", secure_node(",file.tls-hostname=disks.example"))
     assert digest("a.raw") == digest("z.raw")
+
+
+@test
+def tls_authz():
+    """Of those that the CA vouches for, the ones that an object allows; the reference's server decides the same."""
+    certificates('organization = "Disks, Inc"\ncountry = "GB"\n')
+    sample("a.raw", 100_352)
+    rules = lambda policy, *all: json.dumps({"policy": policy, "rules": [dict(zip(("match", "policy", "format"), r)) for r in all]})
+    me = "C=GB,O=Disks\\, Inc,CN=a user"
+    cases = {"authz-simple,identity=" + me.replace(",", ",,"): True,
+             "authz-simple,identity=CN=a user": False,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow,rules.0.format=glob": True,
+             "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow": False,
+             "authz-list,policy=allow,rules.0.match=*CN=a user,rules.0.policy=deny,rules.0.format=glob": False,
+             "authz-list,policy=allow": True}
+    for i, (text, allowed) in enumerate(((rules("allow"), True), (rules("allow", (me, "deny", "exact")), False),
+                                         (rules("deny", ("*X*", "deny", "glob"), ("*Inc*", "allow", "glob")), True))):
+        open(f"rules{i}", "w").write(text)
+        cases[f"authz-listfile,filename={os.path.abspath(f'rules{i}')}"] = allowed
+    ask = lambda allowed: run(MIMIC, "img", "info", *creds("ca", "client"), "--image-opts", secure_node(",file.tls-hostname=disks.example"),
+                              ok=(0,) if allowed else (1,))
+    for text, allowed in cases.items():
+        kind, _, rest = text.partition(",")
+        for theirs in ("mimic", "qemu")[:1 if kind == "authz-listfile" else 2]:  # (Debian's qemu-nbd is without that one.)
+            with server(theirs, *creds("ca", "server"), "--object", f"{kind},id=who,{rest}", "--tls-creds", "tls", "--tls-authz", "who",
+                        "-f", "raw", "-t", "a.raw"):
+                ask(allowed)
+    # The file may change while we serve.
+    with server("mimic", *creds("ca", "server"), "--object", f"authz-listfile,id=who,filename={os.path.abspath('rules0')}",
+                "--tls-creds", "tls", "--tls-authz", "who", "-f", "raw", "-t", "a.raw"):
+        ask(True)
+        shutil.copy("rules1", "rules0")
+        ask(False)
+        open("rules0", "w").write("no rules")
+        ask(False)
+    for words, said in ((("--tls-authz", "who"), "with --tls-creds only"),
+                        ((*creds("ca", "server"), "--tls-creds", "tls", "--tls-authz", "who"), "No authorization with id 'who'"),
+                        (("--object", "authz-list,id=who,policy=maybe"), "expected allow or deny"),
+                        (("--object", "authz-list,id=who,rules.0.policy=allow"), "expects 'match'"),
+                        (("--object", "authz-simple,id=who"), "expects identity="),
+                        (("--object", "authz-listfile,id=who,filename=/nowhere"), "/nowhere"),
+                        (("--object", "authz-listfile,id=who,filename=rules0"), "rules0"),
+                        (("--object", "authz-pam,id=who"), "authz-listfile")):
+        p = run(MIMIC, "nbd", *words, "-k", os.path.abspath("s"), "-f", "raw", "a.raw", ok=(1,))
+        assert said in p.stderr, (words, p.stderr)
 
 
 @test

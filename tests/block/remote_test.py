@@ -3,7 +3,7 @@
 
 usage: remote_test.py MIMIC [NAME...]     (exit 77: one of the servers is not there)
 """
-import base64, contextlib, functools, hashlib, http.server, os, random, shutil, socket, socketserver, subprocess, sys, threading
+import base64, contextlib, functools, hashlib, http.server, os, random, shutil, signal, socket, socketserver, subprocess, sys, threading
 
 import harness
 from harness import MIMIC, run_tests
@@ -119,6 +119,20 @@ Subsystem sftp internal-sftp
         for p in (server, agent):
             p.terminate()
             p.wait()
+
+
+def sessions():
+    """The processes that serve a client of sshd()."""
+    parents = {}
+    for folder in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if folder.isdigit():
+                parents[int(folder)] = int(open(f"/proc/{folder}/stat").read().rsplit(")", 1)[1].split()[1])
+    of, found = {int(open("sshd_pid").read())}, set()
+    while more := {pid for pid, parent in parents.items() if parent in of} - found:
+        found |= more
+        of = more
+    return found
 
 
 TESTS = []
@@ -333,6 +347,22 @@ def files_over_ssh():
         as_hex = base64.b64decode(sha256 + "=").hex()
         opts = f"driver=ssh,server.host=127.0.0.1,server.port={port},path={here}/a.raw,host-key-check.mode=hash,host-key-check.type=sha256"
         img("info", "--image-opts", f"{opts},host-key-check.hash={as_hex}", env=env)
+        # A file that becomes shorter, and a server that goes, are errors: what is missing is not made up.
+        for lost in ("file", "server"):
+            shutil.copy("a.raw", "e.raw")
+            p = subprocess.Popen([MIMIC, "io", "-f", "raw", uri("e.raw")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, env={**os.environ, **env})
+            p.stdin.write("read 0 64k\n")
+            p.stdin.flush()
+            assert "read 65536/65536" in p.stdout.readline()
+            if lost == "file":
+                os.truncate("e.raw", 1_000_000)
+            else:
+                for pid in sessions():
+                    os.kill(pid, signal.SIGKILL)
+            out, err = p.communicate("read 2M 64k\nwrite 0 4k\n", timeout=60)
+            assert "read failed" in out, (lost, out, err)
+            assert ("write failed" in out) == (lost == "server"), (lost, out, err)
         for words, said, more in (((uri("a.raw", "yes"),), "known_hosts", env),
                                   ((uri("a.raw", "md5:" + "00" * 16),), "fingerprint", env),
                                   ((uri("a.raw", "md5:12"),), "expected 32 hexadecimal digits", env),

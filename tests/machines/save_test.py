@@ -216,14 +216,14 @@ def move(machine, words, work, deadline):
     return shown, fresh
 
 
-def go(program, guest, board, cpus, points, work, timeout, live):
+def go(program, guest, board, cpus, points, work, timeout, live, more_words):
     """Boots with saves at `points` of the console; the console at the end."""
     port = surroundings(guest, work)
     words = [program, *BOARDS[guest][board], "-smp", str(cpus), "-m", "384M", "-nodefaults", "-nographic", "-serial", "stdio",
              "-kernel", INPUTS / "machines" / guest / "kernel", "-initrd", work / "initrd.gz",
              "-append", f"console={CONSOLES[guest]} port={port} rounds={ROUNDS}{' churn=4096' if live else ''}",
              "-drive", f"file={work / 'disk.img'},if=none,id=d0,format=raw{',file.locking=off' if live else ''}",
-             "-device", "virtio-blk-pci,drive=d0", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0"]
+             "-device", "virtio-blk-pci,drive=d0", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0", *more_words]
     shown, deadline = b"", time.monotonic() + timeout
     points = sorted(points)
     count = len(points)
@@ -279,6 +279,7 @@ def main():
     parser.add_argument("--points", type=int, default=3, help="saves of a boot")
     parser.add_argument("--count", type=int, default=1, help="boots")
     parser.add_argument("--live", action="store_true", help="move the machine while it runs")
+    parser.add_argument("--icount", metavar="VALUE", help="count time")
     parser.add_argument("--timeout", type=int, default=600, help="seconds of a boot")
     options = parser.parse_args()
     for guest in BOARDS if options.guest is None else [options.guest]:
@@ -293,7 +294,7 @@ def main():
                     start = time.monotonic()
                     try:
                         shown, left = go(link, guest, board, options.cpus, points, work, options.timeout,
-                                         options.live)
+                                         options.live, ["-icount", options.icount] if options.icount else [])
                     except Failure as failure:
                         sys.exit(f"{guest} {board} --cpus {options.cpus} --seed {seed}: FAILED: {failure}")
                     print(f"{guest} {board}, {options.cpus} processors, seed {seed}: ok, {len(points) - left} saves, "

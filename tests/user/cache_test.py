@@ -70,10 +70,24 @@ expect("--no-cache", not files())
 right("MIMIC_NO_CACHE", MIMIC_NO_CACHE="1")
 expect("MIMIC_NO_CACHE", not files())
 
+right("MIMIC_NO_CACHE=0", MIMIC_NO_CACHE="0")
+expect("MIMIC_NO_CACHE=0", files())
+for what, more in (("by --no-cache", {"MIMIC_NO_CACHE": "1"}), ("expected XDG_CACHE_HOME", {"XDG_CACHE_HOME": "", "HOME": "none"})):
+    log = right(what, **more)
+    expect("why there is no cache", log.count("there is none: " + what) >= 1, log)
+
+# A limit of the size of files is none of the size of the translator's memory: here, in forked and in executed programs.
+bounded = subprocess.run(["bash", "-c", 'ulimit -f 1; exec "$@"', "bash", *command("--no-cache")], capture_output=True,
+                         text=True, env=environment)
+expect("ulimit -f 1", bounded.stdout == truth and bounded.returncode == 0, bounded)
+
 filled()
 expect("modes", all(f.stat().st_mode & 0o777 == 0o600 for f in files()) and cache.stat().st_mode & 0o777 == 0o700)
 expect("nothing else is left", len(list(cache.iterdir())) == len(files()), list(cache.iterdir()))
+old = files()[0]
+os.utime(old, (1, 1))
 log = right("a warm run")
+expect("use renews the time", old.stat().st_mtime > 1)
 expect("a warm run reads", log.count(" units in ") >= 2, log)
 shown = json.loads(tool("show", "--json").stdout)
 expect("show", sorted(f["name"] for f in shown["files"]) == [f.name for f in files()], shown)
@@ -232,7 +246,7 @@ if os.geteuid() == 0:
     inside = [options.mimic, "run", "-d", "cache", "--root", str(sysroot), "/bin/bash", "-c", SCRIPT]
     result = subprocess.run(inside, capture_output=True, text=True, env=environment)
     expect("in a root", result.stdout == truth and result.returncode == 0, result)
-    expect("no cache in a root", "cache: " not in result.stderr and written == [f.stat().st_mtime_ns for f in files()], result)
+    expect("no cache in a root", "cache: there is none: the program is in a root" in result.stderr and " units in " not in result.stderr and written == [f.stat().st_mtime_ns for f in files()], result)
 
 # What isn't the cache's stays.
 filled()

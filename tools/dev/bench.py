@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench_images
+import bench_machines
 import corpus
 import inputs
 import packages
@@ -27,7 +28,8 @@ WARMING_RUNS = 4  # after which a cache of translated code does not grow any mor
 
 def add_options(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these programs (default: all); "
-                        "'images [img|nbd]': the disk image tools in place of programs")
+                        "'images [img|nbd]': the disk image tools in place of programs; "
+                        "'machines [boot|programs|processors|devices|costs]': whole boards")
     parser.add_argument("--class", dest="classes", action="append", choices=corpus.CLASSES, help="only this class")
     parser.add_argument("--guest", action="append", choices=corpus.GUESTS, help="only this guest (default: both)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (default: 3; 1 with --quick)")
@@ -207,6 +209,8 @@ def bench(options):
     packages.install()
     if options.names[:1] == ["images"]:
         return bench_images.bench(options, options.names[1:])
+    if options.names[:1] == ["machines"]:
+        return bench_machines.run_bench(options, options.names[1:])
     inputs.fetch()
     result = measure_all(options)
     if not result["rows"]:

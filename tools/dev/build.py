@@ -73,6 +73,7 @@ SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
 
 
 SAVES = "machines_save"
+COUNTED = "icount"
 # Programs that soak one guest: their further arguments.
 BY_GUEST = {"engine_soak": lambda guest: [],
             "guest_soak": lambda guest: ["--reference", inputs.INPUTS / "qemu-10" / "usr/bin" / f"qemu-{guest}"]}
@@ -134,14 +135,27 @@ def soak_saves(options):
     return 1 if failed else 0
 
 
+def soak_counted(options):
+    """Boots with counted time, ten of each guest by default, which must all be the same."""
+    inputs.fetch()
+    compile_targets(options.preset, ["mimic-system"])
+    commands = [[sys.executable, "-B", ROOT / "tests" / "machines" / "icount_test.py",
+                 preset_dir(options.preset) / "mimic-system", "--guest", guest, "--count", options.count or 10]
+                for guest in GUESTS]
+    failed = [subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode for command in commands]
+    return 1 if any(failed) else 0
+
+
 def soak(options):
     packages.install()
     if not options.name:
-        return listing("soak", options.preset, [*SCRIPTS, SAVES])
+        return listing("soak", options.preset, [*SCRIPTS, SAVES, COUNTED])
     if options.rows and options.name != "matrix":
         raise DevError(f"{options.name} takes no rows: {' '.join(options.rows)}")
     if options.name == SAVES:
         return soak_saves(options)
+    if options.name == COUNTED:
+        return soak_counted(options)
     if options.name in SCRIPTS:
         return soak_script(options.name, options)
     name, program = chosen(options.name, "soak", options.preset)

@@ -32,6 +32,7 @@ enum : char {
     opt_target_is_zero,
     opt_bitmaps,
     opt_skip_broken,
+    opt_resume,
     opt_add,
     opt_remove,
     opt_clear,

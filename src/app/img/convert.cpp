@@ -1,19 +1,23 @@
 // convert: many readers, one order of writes; zeros become holes; compression on all cores; copy offload.
 #include "app/img/commands.hpp"
+#include "app/img/resume.hpp"
 #include "base/io/pool.hpp"
 #include "base/io/scope.hpp"
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 namespace mimic::img {
 
 namespace {
 
 constexpr u64 buffer_size = 2u << 20;
+constexpr u64 resume_step = 64u << 20; // bytes between two notes of how far it came
 
 struct Settings {
     std::string output_format = "raw", backing_file, backing_format, snapshot;
-    std::string target_cache = "unsafe", source_cache = "writeback";
+    std::string resume;                                   // file
+    std::string target_cache, source_cache = "writeback"; // target_cache: unsafe by default
     std::vector<std::string> lists;
     bool compress = false, no_create = false, target_image_opts = false, target_is_zero = false, out_of_order = false,
          offload = false;
@@ -38,6 +42,7 @@ public:
         , sources_(sources)
         , target_(target)
         , turn_(tool.loop)
+        , noting_(tool.loop)
         , progress_(tool.progress && !tool.quiet) {
         for (auto& source : sources_) total_ = std::max(total_, source.start + source.image->size());
         cluster_ = std::max<u64>(target->cluster_size(), 512);
@@ -52,11 +57,21 @@ public:
     bool zero_target = false; // what is not written reads as zeros
     bool backed_target = false;
     bool offload = false;
+    const Resume* resume = nullptr;
 
-    Task<Result<void>> run() {
+    // From `start` on.
+    Task<Result<void>> run(u64 start) {
+        next_ = known_end_ = noted_ = done_ = start;
+        if (start >= total_) co_return Result<void>();
         io::Scope scope(tool_.loop);
         for (unsigned i = 0; i < s_.coroutines; i++) scope.spawn(work(scope));
-        CO_CHECK(co_await scope.join());
+        Result<void> r = co_await scope.join();
+        if (!r && resume) {
+            // What went well before the error need not be done again.
+            Result<void> noted = co_await note(reached());
+            std::move(noted).ignore();
+        }
+        CO_CHECK(r);
         progress_.set(total_, std::max<u64>(total_, 1));
         co_return Result<void>();
     }
@@ -169,8 +184,10 @@ private:
                 turn_.wake_all();
                 co_return r;
             }
+            under_way_.erase(job.start);
             done_ += job.length;
             progress_.set(done_, total_);
+            if (resume && reached() >= noted_ + resume_step) CO_CHECK(co_await note(reached()));
             if (s_.rate) co_await keep_rate();
         }
         co_return Result<void>();
@@ -179,6 +196,7 @@ private:
         while (taking_) co_await turn_.wait();
         taking_ = true;
         auto job = co_await take();
+        if (job && job->length) under_way_.insert(job->start);
         taking_ = false;
         turn_.wake_all();
         co_return std::move(job);
@@ -264,6 +282,18 @@ private:
         co_return Result<void>();
     }
 
+    // All before is written.
+    u64 reached() const { return under_way_.empty() ? next_ : *under_way_.begin(); }
+    // Lets the file say so, once it is on stable storage.
+    Task<Result<void>> note(u64 position) {
+        auto lock = co_await noting_.lock();
+        if (position <= noted_) co_return Result<void>();
+        CO_CHECK(co_await target_->flush());
+        CO_CHECK(resume->store(position));
+        noted_ = position;
+        co_return Result<void>();
+    }
+
     Task<void> keep_rate() {
         auto due = began_ + std::chrono::nanoseconds(u64(double(done_) / double(s_.rate) * 1e9));
         auto now = std::chrono::steady_clock::now();
@@ -275,9 +305,12 @@ private:
     std::vector<Source>& sources_;
     Tool::Image& target_;
     io::WaitList turn_;
+    io::Mutex noting_;
+    std::set<u64> under_way_; // where jobs that are not done begin
     Progress progress_;
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
-    u64 total_ = 0, cluster_ = 0, chunk_ = 0, next_ = 0, known_end_ = 0, number_ = 0, written_ = 0, done_ = 0;
+    u64 total_ = 0, cluster_ = 0, chunk_ = 0, next_ = 0, known_end_ = 0, number_ = 0, written_ = 0, done_ = 0,
+        noted_ = 0;
     Piece known_ = Piece::data;
     Source* current_ = nullptr;
     bool taking_ = false, failed_ = false;
@@ -304,6 +337,7 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
         case opt_target_image_opts: s.target_image_opts = true; break;
         case opt_bitmaps: s.bitmaps = true; break;
         case opt_skip_broken: s.skip_broken = true; break;
+        case opt_resume: s.resume = o.value; break;
         case 'S': {
             auto n = size_argument(tool, "buffer size for sparse output", o.value);
             if (!n) return std::nullopt;
@@ -346,11 +380,23 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
     return s;
 }
 
-Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_broken) {
+// All that shapes the output, beside the sources.
+std::string described(const Settings& s) {
+    std::string all = fmt::format("-O {} -S {}", s.output_format, s.sparse);
+    if (s.compress) all += " -c";
+    if (s.no_create) all += " -n";
+    if (!s.snapshot.empty()) all += " -l " + s.snapshot;
+    if (!s.backing_file.empty()) all += fmt::format(" -B {} -F {}", s.backing_file, s.backing_format);
+    for (auto& list : s.lists) all += " -o " + list;
+    return all;
+}
+
+Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_broken, bool again) {
     if (&from.driver() != &block::qcow2_driver)
         co_return Error::unsupported("the source '{}' has no persistent bitmaps", from.filename());
     if (&to.driver() != &block::qcow2_driver)
         co_return Error::unsupported("the output format '{}' has no persistent bitmaps", to.driver().name);
+    std::vector<block::BitmapInfo> to_list = to.bitmaps();
     for (auto& b : from.bitmaps()) {
         if (b.in_use) {
             if (!skip_broken)
@@ -360,6 +406,9 @@ Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_brok
             tool.context.warn(fmt::format("Skipping inconsistent bitmap '{}'", b.name));
             continue;
         }
+        // Of an interrupted conversion that goes on.
+        if (again && std::ranges::find(to_list, b.name, &block::BitmapInfo::name) != to_list.end())
+            CO_CHECK(co_await to.bitmap_remove(b.name));
         CO_CHECK(co_await to.bitmap_add(b.name, b.granularity, false, true));
         CO_CHECK(co_await to.bitmap_merge(b.name, from, b.name));
         if (b.enabled) CO_CHECK(co_await to.bitmap_enable(b.name, true));
@@ -367,8 +416,9 @@ Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_brok
     co_return Result<void>();
 }
 
-// Creates (or with -n opens) the output.
-Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& name, u64 total, Json options) {
+// Creates the output, or opens it if it is there.
+Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& name, u64 total, Json options,
+                                 bool there) {
     Tool::Image none;
     Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts};
     // What is encrypted when it is made needs its secret when it is opened.
@@ -379,7 +429,7 @@ Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& nam
             inner.set("key-secret", *secret);
             how.extra.set("encrypt", std::move(inner));
         }
-    if (!s.no_create) {
+    if (!s.no_create && !there) {
         CreateRequest r{.filename = name, .format = s.output_format, .options = std::move(options), .quiet = true};
         r.size = total;
         if (const Json* v = r.options.find("size"); v && v->string())
@@ -392,6 +442,43 @@ Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& nam
     if (!s.target_image_opts) how.format = s.output_format;
     how.discard = block::DiscardMode::unmap;
     co_return co_await tool.open(name, how);
+}
+
+// What --resume's file says of this conversion. False after a message; start: where to go on.
+bool begin_resume(Tool& tool, Settings& s, const std::string& output, const std::vector<Source>& sources,
+                  std::optional<Resume>& resume, u64& start) {
+    if (s.resume.empty()) return true;
+    if (s.target_cache.empty()) s.target_cache = "writeback"; // what is not flushed may be lost
+    if (s.target_cache == "unsafe") {
+        tool.error("--resume needs the output on stable storage, expected another cache mode than -t unsafe");
+        return false;
+    }
+    std::vector<Resume::Input> inputs;
+    for (auto& source : sources) inputs.push_back({source.image->filename(), source.image->size()});
+    resume.emplace(s.resume, output, described(s), inputs);
+    auto position = resume->load();
+    if (!position) {
+        tool.error(position.error().message());
+        return false;
+    }
+    start = *position;
+    if (start) tool.print(fmt::format("Going on at byte {} of '{}'\n", start, output));
+    return true;
+}
+
+// The copying itself. False after a message.
+Task<bool> copy_all(Tool& tool, const Settings& s, std::vector<Source>& sources, Tool::Image& target, bool backed,
+                    const Resume* resume, u64 start) {
+    Conversion c(tool, s, sources, target);
+    c.backed_target = backed && target->backing();
+    // A new image is zero where nothing was written; an old one is not.
+    c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target && target->has_zero_init();
+    c.offload = s.offload && sources.size() == 1;
+    c.resume = resume;
+    Result<void> r = co_await c.run(start);
+    if (r && s.bitmaps) r = co_await copy_bitmaps(tool, *sources[0].image, *target, s.skip_broken, start > 0);
+    if (!r) tool.error(r.error().message());
+    co_return bool(r);
 }
 
 bool has_backing_option(const Json& options) { return options.find("backing_file") != nullptr; }
@@ -407,7 +494,8 @@ Task<int> cmd_convert(Tool& tool) {
                                          {"bitmaps", false, opt_bitmaps},
                                          {"skip-broken-bitmaps", false, opt_skip_broken},
                                          {"force-share", false, 'U'},
-                                         {"salvage", false, opt_salvage}};
+                                         {"salvage", false, opt_salvage},
+                                         {"resume", true, opt_resume}};
     Arguments args(tool.args, "f:O:B:CcF:o:l:S:pt:T:qnm:WUr:u", longs);
     int status = 0;
     if (!tool.parsed(args, status)) co_return status;
@@ -422,7 +510,7 @@ Task<int> cmd_convert(Tool& tool) {
     }
     const block::Driver* out_driver = block::find_driver(s.output_format);
     if (!out_driver || (!out_driver->create && !s.no_create)) {
-        tool.error(fmt::format("Unknown file format '{}'", s.output_format));
+        tool.error(fmt::format("Unknown file format '{}', expected {}", s.output_format, block::driver_names(true)));
         co_return 1;
     }
     if (help) {
@@ -461,8 +549,12 @@ Task<int> cmd_convert(Tool& tool) {
         tool.error("Having a backing file for the target makes no sense when concatenating multiple input images");
         ok = false;
     }
+    std::optional<Resume> resume;
+    u64 start = 0;
+    ok = ok && begin_resume(tool, s, output, sources, resume, start);
+    if (s.target_cache.empty()) s.target_cache = "unsafe";
     Tool::Image target;
-    if (ok) target = co_await prepare_target(tool, s, output, total, std::move(*options));
+    if (ok) target = co_await prepare_target(tool, s, output, total, std::move(*options), start > 0);
     ok = ok && target;
     if (ok && target->needs_compressed_writes()) s.compress = true;
     if (ok && s.compress && !target->supports_compressed()) {
@@ -474,19 +566,9 @@ Task<int> cmd_convert(Tool& tool) {
             fmt::format("output file is smaller than input file ({} bytes, expected {})", target->size(), total));
         ok = false;
     }
-    if (ok) {
-        Conversion c(tool, s, sources, target);
-        c.backed_target = backed && target->backing();
-        // A new image is zero where nothing was written; an old one is not.
-        c.zero_target = (!s.no_create || s.target_is_zero) && !c.backed_target && target->has_zero_init();
-        c.offload = s.offload && sources.size() == 1;
-        Result<void> r;
-        if (total) r = co_await c.run();
-        if (r && s.bitmaps) r = co_await copy_bitmaps(tool, *sources[0].image, *target, s.skip_broken);
-        if (!r) tool.error(r.error().message());
-        ok = bool(r);
-    }
+    if (ok) ok = co_await copy_all(tool, s, sources, target, backed, resume ? &*resume : nullptr, start);
     if (target && !co_await tool.close(target)) ok = false;
+    if (ok && resume) resume->remove();
     for (auto& source : sources) {
         bool closed = co_await tool.close(source.image);
         static_cast<void>(closed);

@@ -58,7 +58,8 @@ Task<bool> create_image(Tool& tool, CreateRequest r) {
     const block::Driver* driver = block::find_driver(r.format);
     if (!driver || !driver->create || driver->is_protocol) {
         tool.error(driver ? fmt::format("{}: Format driver '{}' does not support image creation", r.filename, r.format)
-                          : fmt::format("{}: Unknown file format '{}'", r.filename, r.format));
+                          : fmt::format("{}: Unknown file format '{}', expected {}", r.filename, r.format,
+                                        block::driver_names(true)));
         co_return false;
     }
     // -o backing_file=... is the same as -b.
@@ -73,7 +74,8 @@ Task<bool> create_image(Tool& tool, CreateRequest r) {
         co_return false;
     }
     if (!r.backing_format.empty() && !block::find_driver(r.backing_format)) {
-        tool.error(fmt::format("{}: Unknown backing file format '{}'", r.filename, r.backing_format));
+        tool.error(fmt::format("{}: Unknown backing file format '{}', expected {}", r.filename, r.backing_format,
+                               block::driver_names(false)));
         co_return false;
     }
     if (!r.size)
@@ -145,7 +147,7 @@ Task<int> cmd_create(Tool& tool) {
     if (help) {
         const block::Driver* d = block::find_driver(r.format);
         if (!d || !d->describe_create) {
-            tool.error(fmt::format("Unknown file format '{}'", r.format));
+            tool.error(fmt::format("Unknown file format '{}', expected {}", r.format, block::driver_names(true)));
             co_return 1;
         }
         tool.say(create_help(*d, false));
@@ -314,7 +316,7 @@ Task<int> cmd_measure(Tool& tool) {
     const block::Driver* driver = block::find_driver(output);
     if (!driver || !driver->measure) {
         tool.error(driver ? fmt::format("Block driver '{}' does not support size measurement", output)
-                          : fmt::format("Unknown file format '{}'", output));
+                          : fmt::format("Unknown file format '{}', expected {}", output, block::driver_names(true)));
         co_return 1;
     }
     auto options = creation_options(lists, help);

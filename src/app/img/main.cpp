@@ -34,7 +34,7 @@ constexpr Command commands[] = {
      "[--object objectdef] [--image-opts] [--target-image-opts] [--target-is-zero] [--bitmaps [--skip-broken-bitmaps]] "
      "[-U] [-C] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-T src_cache] [-O output_fmt] [-B backing_file [-F "
      "backing_fmt]] [-o options] [-l snapshot_param] [-S sparse_size] [-r rate_limit] [-m num_coroutines] [-W] "
-     "[--salvage] filename [filename2 [...]] output_filename"},
+     "[--salvage] [--resume file] filename [filename2 [...]] output_filename"},
     {"create", cmd_create,
      "[--object objectdef] [-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]"},
     {"dd", cmd_dd,
@@ -75,7 +75,8 @@ create    -b backing file, -F its format, -u don't open it
 convert   -O format of the output (default raw), -c compress, -n the output exists already, -S size of zeros that become a
           hole (0: none), -m number of requests in flight (default 8), -W write out of order, -C copy within the host,
           -l from a snapshot, -B backing file of the output, -r bytes a second, --salvage read errors become zeros,
-          --bitmaps copy persistent bitmaps, --target-is-zero the output is known to be zero
+          --bitmaps copy persistent bitmaps, --target-is-zero the output is known to be zero,
+          --resume FILE goes on where the same command was interrupted (killed, no space, power lost): FILE says how far it came
 check     -r leaks or -r all repairs; exit status 0 clean, 1 could not check, 2 corrupt, 3 leaks, 63 format has no check
 compare   -s sizes and allocation count too; exit status 0 same, 1 different, 2 and more errors
 commit    -b base, -d don't empty the image afterwards, -r bytes a second
@@ -136,7 +137,7 @@ int img_main(std::span<const std::string_view> args) {
                         std::string(parameters).c_str());
             return 0;
         }
-        auto loop = io::Loop::create();
+        auto loop = io::Loop::create({.large_on_threads = true});
         if (!loop) {
             std::fprintf(stderr, "mimic img: %s\n", loop.error().message().c_str());
             return 1;

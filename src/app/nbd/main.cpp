@@ -97,6 +97,8 @@ General purpose options:
   --object TYPE,id=ID,...   'secret' for encrypted images, or TLS credentials: 'tls-creds-x509,dir=DIR,endpoint=server',
                             'tls-creds-psk', 'tls-creds-anon' (with -L: endpoint=client)
   --tls-creds=ID            use TLS with these credentials; clients without are refused
+  --tls-authz=ID            of them let those in that an object 'authz-simple', 'authz-list' or 'authz-listfile' allows, by
+                            the distinguished names of their certificates
   --tls-hostname=NAME       with -L: the name that the server's certificate must be for
   --fork                    fork off the server process and exit the parent once the server is running
   --pid-file=PATH           store the server's process ID in the given file
@@ -115,7 +117,7 @@ Block device options:
       --detect-zeroes=MODE  'off' (default), 'on' or 'unmap'
       --image-opts          treat FILE as a full set of image options
 
-Not there: --tls-authz, and the kernel's client (-c, -d): use nbd-client with -k or -p.
+Not there: the kernel's client (-c, -d): use nbd-client with -k or -p.
 )";
 
 class Parser {
@@ -211,7 +213,7 @@ private:
             s_.security.host = o.value;
             return !o.value.empty() ||
                    fail("--tls-hostname is empty, expected the name that the certificate must be for");
-        case opt_tls_authz: return fail("--tls-authz: lists of clients are not supported");
+        case opt_tls_authz: tls_authz_ = o.value; return true;
         case 'c':
         case 'd':
             return fail(fmt::format(
@@ -261,6 +263,8 @@ private:
 
     // The objects may follow --tls-creds.
     bool secure() {
+        if (!tls_authz_.empty() && (tls_creds_.empty() || s_.list))
+            return fail("--tls-authz is for a server with --tls-creds only");
         if (tls_creds_.empty())
             return s_.security.host.empty() || fail("--tls-hostname is nothing without --tls-creds");
         if (!s_.security.host.empty() && !s_.list)
@@ -269,6 +273,11 @@ private:
             block::find_credentials(tool_.context, tls_creds_, s_.list ? tls::Endpoint::client : tls::Endpoint::server);
         if (!found) return fail(found.error().message());
         s_.security.credentials = std::move(*found);
+        if (!tls_authz_.empty()) {
+            auto clients = block::find_authorization(tool_.context, tls_authz_);
+            if (!clients) return fail(clients.error().message());
+            s_.security.clients = std::move(*clients);
+        }
         if (s_.list && s_.security.host.empty() && s_.socket_path.empty()) s_.security.host = s_.address().host;
         return true;
     }
@@ -281,7 +290,7 @@ private:
     Tool& tool_;
     Settings& s_;
     bool has_cache_ = false;
-    std::string tls_creds_;
+    std::string tls_creds_, tls_authz_;
 };
 
 // The parent's half of --fork: waits until the child serves or fails.

@@ -99,6 +99,7 @@ int print_help(const SystemOptions& o) {
         std::puts(
             "Log items:\nin_asm       guest instructions as they are translated\nop           IR as it is translated\n"
             "op_opt       IR after optimization\nout_asm      host code\nexec         units as they are entered\n"
+            "cpu          the registers before each\nnochain      no effect: exec and cpu turn links off themselves\n"
             "int          interrupts and exceptions\nguest_errors mistakes of the guest\n"
             "unimp        the same\ntrace:GLOB   trace events");
         break;

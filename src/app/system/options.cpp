@@ -1,10 +1,10 @@
 #include "app/system/options.hpp"
+#include "app/system/options_time.hpp"
 #include "base/nearest.hpp"
 #include "block/throttle.hpp"
 #include "machines/boot/smbios.hpp"
 #include <algorithm>
 #include <cctype>
-#include <ctime>
 
 namespace mimic::app {
 
@@ -62,7 +62,9 @@ Result<void> set_accel(SystemOptions& o, std::string_view value) {
     t.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
     o.board.accelerator = name;
     constexpr std::string_view threads[] = {"multi", "single"};
+    o.many_threads = keys.has("thread");
     o.board.single_thread = keys.choice("thread", threads, 0) == 1;
+    o.many_threads &= !o.board.single_thread;
     t.verify = keys.flag("verify", false);
     t.one_insn = keys.flag("one-insn-per-tb", false);
     keys.flag("split-wx", true); // code is never writable where it is executed
@@ -234,29 +236,6 @@ Result<void> add_nic(SystemOptions& o, std::string_view value) {
 Result<void> only_none(std::string_view option, std::string_view value) {
     if (value == "none") return {};
     return Error::unsupported("{}: '{}', expected none", option, value);
-}
-
-Result<void> set_rtc(SystemOptions& o, std::string_view value) {
-    Keys keys("-rtc", value);
-    std::string base = keys.text("base", "utc");
-    constexpr std::string_view clocks[] = {"host", "rt", "vm"}, fixes[] = {"none", "slew"};
-    keys.choice("clock", clocks, 0);
-    keys.choice("driftfix", fixes, 0);
-    TRY(keys.finish());
-    time_t now = time(nullptr);
-    tm t{};
-    if (base == "utc") return {};
-    if (base == "localtime") {
-        localtime_r(&now, &t);
-        o.board.machine.rtc_offset = t.tm_gmtoff;
-        return {};
-    }
-    const char* end = strptime(base.c_str(), "%Y-%m-%dT%H:%M:%S", &t);
-    if (!end) end = strptime(base.c_str(), "%Y-%m-%d", &t);
-    if (!end || *end)
-        return Error::invalid_argument("-rtc base: '{}', expected utc, localtime or 2006-06-17T16:01:21", base);
-    o.board.machine.rtc_offset = timegm(&t) - now;
-    return {};
 }
 
 template <bool pretty>
@@ -431,11 +410,15 @@ constexpr Row rows[] = {
          o.debugger = "tcp::1234";
          return {};
      }},
-    {"object", "TYPE,id=ID[,...]", "secret, throttle-group, tls-creds-x509, tls-creds-psk, tls-creds-anon",
+    {"object", "TYPE,id=ID[,...]",
+     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          o.objects.emplace_back(v);
          return {};
      }},
+    {"icount", "[shift=]N|auto[,align=on|off][,sleep=on|off]",
+     "guest time counts instructions, 2^N ns each; the same each time", set_icount},
+    {"seed", "N", "the guest's random numbers are those of a generator that begins there", set_seed},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},
@@ -449,6 +432,16 @@ constexpr Row rows[] = {
     {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
     {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},
     {"D", "FILE", "the log's file (default: standard error)", set_text<&SystemOptions::log_file>},
+    {"dfilter", "RANGE,...", "log code in these ranges only: START+LENGTH, START-LENGTH, START..END",
+     [](SystemOptions& o, std::string_view v) -> Result<void> {
+         o.board.translation.log_ranges = TRY(cpu::log::parse_ranges(v).in("-dfilter"));
+         return {};
+     }},
+    {"perfmap", "", "write /tmp/perf-PID.map, so that perf names translated code",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.perf_map = true;
+         return {};
+     }},
     {"trace", "[enable=]GLOB", "write trace events to the log; 'help' lists them",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          if (asks_help(v)) {
@@ -488,6 +481,8 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
                               {"op_opt", cpu::log::op_opt},
                               {"out_asm", cpu::log::out_asm},
                               {"exec", cpu::log::exec},
+                              {"cpu", cpu::log::registers},
+                              {"nochain", 0}, // no effect: exec and cpu turn links off themselves
                               {"int", cpu::log::interrupts},
                               {"guest_errors", cpu::log::guest_error},
                               {"unimp", cpu::log::guest_error}};
@@ -505,8 +500,8 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
         }
         auto it = std::find_if(std::begin(items), std::end(items), [&](const Item& i) { return i.name == item; });
         if (it == std::end(items))
-            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, int, guest_errors, "
-                                           "unimp or trace:GLOB",
+            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, "
+                                           "guest_errors, unimp or trace:GLOB",
                                            item);
         o.log |= it->bits;
         if (it->bits == cpu::log::guest_error) o.guest_errors = true;
@@ -557,6 +552,7 @@ Result<SystemOptions> parse_options(std::string program, std::string guest, std:
         TRY(row->apply(o, value));
         if (o.help != Help::none && o.help != Help::machine) return o;
     }
+    TRY(settle_time(o));
     return o;
 }
 

@@ -73,7 +73,8 @@ struct SystemOptions {
     std::string load_snapshot;      // -loadvm; empty: none
     std::vector<std::string> trace; // globs
     u32 log = 0;                    // cpu::log bits
-    bool guest_errors = false;
+    bool guest_errors = false, perf_map = false;
+    bool many_threads = false; // -accel thread=multi was asked for
     bool nographic = false, no_defaults = false, paused = false, daemonize = false;
     Help help = Help::none;
     std::string help_about; // of machine and device

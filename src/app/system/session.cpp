@@ -56,11 +56,11 @@ Result<void> Session::create() {
 
 Result<void> Session::open_log() {
     if (!options_.log_file.empty()) {
-        log_ = std::fopen(options_.log_file.c_str(), "we");
-        if (!log_) return Error::from_errno(errno, "-D: cannot open {}", options_.log_file);
-        std::setvbuf(log_, nullptr, _IOLBF, 0);
+        logs_.text = std::fopen(options_.log_file.c_str(), "we");
+        if (!logs_.text) return Error::from_errno(errno, "-D: cannot open {}", options_.log_file);
+        std::setvbuf(logs_.text, nullptr, _IOLBF, 0);
     }
-    std::FILE* to = log_ ? log_ : stderr;
+    std::FILE* to = logs_.text ? logs_.text : stderr;
     trace::set_sink([to](std::string_view line) { std::fprintf(to, "%.*s\n", int(line.size()), line.data()); });
     if (options_.guest_errors) trace::show_guest_errors(true);
     for (const std::string& glob : options_.trace)
@@ -68,14 +68,30 @@ Result<void> Session::open_log() {
             return Error::not_found("-trace: no event is called '{}', expected a name or glob of '-trace help'", glob);
     cpu::Options& t = options_.board.translation;
     t.log = options_.log;
-    t.owner = to;
+    t.owner = &logs_;
     t.write_log = [](void* owner, std::string_view text) {
-        std::fwrite(text.data(), 1, text.size(), static_cast<std::FILE*>(owner));
+        std::FILE* file = static_cast<Logs*>(owner)->text;
+        std::fwrite(text.data(), 1, text.size(), file ? file : stderr);
     };
+    if (options_.perf_map) TRY(open_perf_map());
     t.on_mismatch = [](void*, const cpu::Mismatch& m) {
         std::fprintf(stderr, "mimic: verify: unit at %#lx: %s\n%s\n", (unsigned long)m.pc, m.difference.c_str(),
                      m.report.c_str());
         std::_Exit(70);
+    };
+    return {};
+}
+
+// perf's documentation of its JIT interface: /tmp/perf-PID.map, lines of START SIZE symbolname, in hexadecimal without 0x.
+// The code space's lock is held while lines are written.
+Result<void> Session::open_perf_map() {
+    std::string path = fmt::format("/tmp/perf-{}.map", getpid());
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) return Error::from_errno(errno, "-perfmap: {}", path);
+    logs_.perf_map = fdopen(fd, "a");
+    std::setvbuf(logs_.perf_map, nullptr, _IOLBF, 0);
+    options_.board.translation.on_code = [](void* owner, const void* code, u64 bytes, u64 pc) {
+        fmt::print(static_cast<Logs*>(owner)->perf_map, "{:x} {:x} guest_{:#x}\n", u64(code), bytes, pc);
     };
     return {};
 }
@@ -408,7 +424,8 @@ Session::~Session() {
     if (signal_fd_ >= 0) close(signal_fd_);
     if (!options_.pid_file.empty()) unlink(options_.pid_file.c_str());
     trace::set_sink({});
-    if (log_) std::fclose(log_);
+    for (std::FILE* file : {logs_.text, logs_.perf_map})
+        if (file) std::fclose(file);
 }
 
 } // namespace mimic::app

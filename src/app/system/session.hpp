@@ -23,6 +23,7 @@ public:
 
 private:
     Result<void> open_log();
+    Result<void> open_perf_map();
     Result<void> open_drives();
     Result<block::NodePtr> open_drive(const DriveOptions& d);
     Result<void> add_drive(const std::string& id, block::NodePtr node, bool read_only);
@@ -67,7 +68,11 @@ private:
     std::unique_ptr<io::Watch> signal_watch_;
     bool watching_ = false, done_ = false, stopped_ = false;
     int status_ = 0;
-    std::FILE* log_ = nullptr;
+    // Of the processors' translations, their owner.
+    struct Logs {
+        std::FILE* text = nullptr;
+        std::FILE* perf_map = nullptr;
+    } logs_;
 };
 
 } // namespace mimic::app

@@ -5,8 +5,11 @@
 #include <climits>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace mimic::io {
@@ -15,6 +18,7 @@ namespace {
 
 // Linux moves at most this much a call (read(2), NOTES), rounded down to a page.
 constexpr u64 most_bytes = 0x7ffff000;
+constexpr u64 longest_read = 1u << 20; // that is done at once
 
 // The pieces [offset, ...) of the memory, at most IOV_MAX of them.
 IoVec part_of(const IoVec& memory, u64 offset) {
@@ -47,18 +51,27 @@ Result<File> File::open(Loop& loop, const std::string& path, const FileOpen& how
 Result<File> File::adopt(Loop& loop, int fd, std::string path, Aio aio) {
     File file(loop, fd, std::move(path));
     file.engine_ = TRY(loop.engine(aio));
-    if (aio == Aio::automatic) file.threads_ = TRY(loop.engine(Aio::threads));
+    if (aio == Aio::automatic && loop.options().large_on_threads) file.threads_ = TRY(loop.engine(Aio::threads));
     int flags = fcntl(fd, F_GETFL);
     TRY(file.inspect(flags >= 0 && (flags & O_DIRECT)));
+    if (aio == Aio::automatic && file.alignment_ == 1) {
+        struct statfs fs;
+        bool in_memory = fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+        file.reads_at_once_ = true;
+        file.writes_at_once_ = in_memory && !file.block_device_;
+    }
     return file;
 }
 
 File::File(File&& other) noexcept
     : loop_(other.loop_)
     , engine_(other.engine_)
+    , threads_(other.threads_)
     , fd_(std::exchange(other.fd_, -1))
     , block_device_(other.block_device_)
     , alignment_(other.alignment_)
+    , reads_at_once_(other.reads_at_once_)
+    , writes_at_once_(other.writes_at_once_)
     , path_(std::move(other.path_)) {}
 
 File::~File() {
@@ -97,10 +110,32 @@ Result<u64> File::allocated() const {
     return u64(st.st_blocks) * 512;
 }
 
+i64 File::at_once(bool write, u64 offset, const IoVec& part) {
+    if (!(write ? writes_at_once_ : reads_at_once_)) return -EAGAIN;
+    // A long read is copied on this thread by the ring, too, where the page cache has it; and handed to a thread of the kernel
+    // for each piece where the file is in memory, which costs more than copying.
+    if (part.length() > (write || threads_ ? small_transfer : longest_read)) return -EAGAIN;
+    for (u64 n = 0; n <= part.length() / small_transfer; n++)
+        if (!loop_->go_on()) return -EAGAIN;
+    auto pieces = part.pieces();
+    // Memory's own files know no RWF_NOWAIT and need none.
+    ssize_t n = write
+                    ? pwritev(fd_, pieces.data(), int(pieces.size()), off_t(offset))
+                    : preadv2(fd_, pieces.data(), int(pieces.size()), off_t(offset), writes_at_once_ ? 0 : RWF_NOWAIT);
+    if (n >= 0) return n;
+    if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) reads_at_once_ = writes_at_once_ = false;
+    return -EAGAIN; // an error comes again, through the engine
+}
+
 Task<Result<u64>> File::read(u64 offset, const IoVec& memory) {
     u64 done = 0;
     while (done < memory.length()) {
         IoVec part = part_of(memory, done);
+        if (i64 n = at_once(false, offset + done, part); n >= 0) {
+            if (n == 0) break;
+            done += u64(n);
+            continue;
+        }
         FileRequest request{.op = FileOp::read, .fd = fd_};
         request.vectors = part.pieces().data();
         request.count = unsigned(part.pieces().size());
@@ -120,6 +155,10 @@ Task<Result<void>> File::write(u64 offset, const IoVec& memory) {
     u64 done = 0;
     while (done < memory.length()) {
         IoVec part = part_of(memory, done);
+        if (i64 n = at_once(true, offset + done, part); n > 0) {
+            done += u64(n);
+            continue;
+        }
         FileRequest request{.op = FileOp::write, .fd = fd_};
         request.vectors = part.pieces().data();
         request.count = unsigned(part.pieces().size());

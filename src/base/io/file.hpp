@@ -31,7 +31,8 @@ public:
     bool is_block_device() const { return block_device_; }
     // What offsets, lengths and addresses must be multiples of: 1 without O_DIRECT.
     u32 alignment() const { return alignment_; }
-    std::string_view engine() const { return engine_->name(); }
+    // The name of what moves `length` bytes at a time.
+    std::string_view engine(u64 length = 0) const { return engine_for(length).name(); }
 
     // The present size in bytes, of the file or the device.
     Result<u64> size() const;
@@ -55,19 +56,23 @@ private:
     File(Loop& loop, int fd, std::string path) : loop_(&loop), fd_(fd), path_(std::move(path)) {}
     Result<void> inspect(bool direct);
 
+    // What needs no waiting is done at once: the engines cost more than copying a few pages. Bytes, or -EAGAIN.
+    i64 at_once(bool write, u64 offset, const IoVec& part);
+
     Loop* loop_;
-    // Large transfers through the page cache are copies of memory: threads do them beside each other, where a ring would do
-    // one after the other on the loop's thread.
     FileEngine& engine_for(u64 length) const {
         return length >= large_transfer && alignment_ == 1 && threads_ ? *threads_ : *engine_;
     }
-    static constexpr u64 large_transfer = 128u << 10;
+    static constexpr u64 large_transfer = 128u << 10, small_transfer = 64u << 10;
 
     FileEngine* engine_ = nullptr;
-    FileEngine* threads_ = nullptr; // only where the engine was ours to choose
+    FileEngine* threads_ = nullptr; // for large transfers (LoopOptions::large_on_threads)
     int fd_;
     bool block_device_ = false;
     u32 alignment_ = 1;
+    // Small transfers, where the engine is ours to choose: files in memory are read and written at once, of others what the
+    // page cache has is read so.
+    bool reads_at_once_ = false, writes_at_once_ = false;
     std::string path_;
 };
 

@@ -54,6 +54,51 @@ TEST(Task, LongLoopsDoNotGrowTheStack) {
     EXPECT_EQ(loop->run(count_to(*loop, 1'000'000, true)), 1'000'000);
 }
 
+// Small transfers of files that are in memory are done at once; those of one task don't keep the others waiting.
+TEST(File, SmallTransfersLeaveOthersTheirTurn) {
+    auto loop = make_loop();
+    char name[] = "/dev/shm/mimic-io-XXXXXX";
+    int fd = mkstemp(name);
+    if (fd < 0) GTEST_SKIP() << "no /dev/shm";
+    unlink(name);
+    auto file = File::adopt(*loop, fd, "shm", Aio::automatic);
+    ASSERT_TRUE(file);
+    unsigned others = 0, transfers = 0;
+    auto work = [&]() -> Task<Result<void>> {
+        std::vector<u8> bytes(4096, 1);
+        IoVec memory{std::span<u8>(bytes)};
+        for (; others < 10 && transfers < 100'000; transfers++) {
+            CO_CHECK(co_await file->write(0, memory));
+            CO_TRY(u64 n, co_await file->read(0, memory));
+            if (n != 4096) co_return Error::io("short");
+        }
+        co_return Result<void>();
+    };
+    auto count = [&]() -> Task<Result<void>> {
+        for (; others < 10; others++) co_await loop->yield();
+        co_return Result<void>();
+    };
+    auto both = [&]() -> Task<Result<void>> {
+        Scope scope(*loop);
+        scope.spawn(work());
+        scope.spawn(count());
+        co_return co_await scope.join();
+    };
+    ASSERT_TRUE(loop->run(both()));
+    EXPECT_LT(transfers, 100'000u);
+}
+
+TEST(File, LargeTransfersGoWhereTheLoopWantsThem) {
+    for (bool threads : {false, true}) {
+        auto loop = std::move(*Loop::create({.large_on_threads = threads}));
+        auto file = File::adopt(*loop, scratch(), "scratch", Aio::automatic);
+        ASSERT_TRUE(file);
+        File moved(std::move(*file)); // stays what it is
+        std::string_view small = moved.engine(512), large = moved.engine(1u << 20);
+        EXPECT_EQ(large, threads ? "threads" : small);
+    }
+}
+
 TEST(Loop, RunsFromInsideItself) {
     auto loop = make_loop();
     int steps = 0;

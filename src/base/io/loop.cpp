@@ -84,7 +84,13 @@ void Loop::wait() {
 
 void Loop::turn() {
     // Whoever ran may have been the last that the caller waits for, so waiting comes a turn later.
+    turn_left_ = turn_length;
     bool ran = run_ready();
+    if (uring_ && holds_ == 0 && ready_.empty()) {
+        // What was started goes to the kernel in the same call that waits.
+        if (!ran) wait();
+        return;
+    }
     unsigned completed = uring_ ? uring_->poll(false) : 0;
     if (holds_) reactor_->context.poll();
     if (!ran && ready_.empty() && !completed) wait();

@@ -25,6 +25,9 @@ struct LoopOptions {
     unsigned io_threads = 16;
     // False: as on a host without io_uring.
     bool uring = true;
+    // Large transfers through the page cache are copies of memory: threads do them beside each other, the ring one after
+    // the other. For programs that copy disks; a server's loop has other clients to see to meanwhile, and does better alone.
+    bool large_on_threads = false;
 };
 
 class Loop {
@@ -64,6 +67,10 @@ public:
     // The engine of the kind, created on first use. Asking for io_uring where the host has none is an error.
     Result<FileEngine*> engine(Aio kind);
 
+    const LoopOptions& options() const { return options_; }
+    // May what runs now do one more thing on this thread that it need not wait for? False: the others' turn has come.
+    bool go_on() { return turn_left_ && turn_left_--; }
+
     // While a hold exists, completions may arrive from outside of the file engines (timers, threads).
     void hold() { holds_++; }
     void release() { holds_--; }
@@ -83,6 +90,8 @@ private:
     std::unique_ptr<FileEngine> uring_, threads_;
     bool uring_probed_ = false;
     unsigned holds_ = 0;
+    static constexpr unsigned turn_length = 64;
+    unsigned turn_left_ = turn_length;
 };
 
 namespace detail {

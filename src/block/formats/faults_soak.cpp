@@ -1,6 +1,8 @@
 // Faults: the same changes of an image again and again, each time with another request of the layer below that fails: every
 // request of every kind in turn, once or from there on. Errors must arrive (no hang, no crash); what reads give meanwhile must
 // have been written; afterwards the image must open, check without corruption, and hold all that was acknowledged.
+// And short files: what an image's file had at its end is gone, before it is opened or while it is open. Then errors or
+// zeros, but nothing else that was not written, and nothing that hangs.
 //   faults_soak --seed N --count N --stride N     rounds; of the requests every N-th fails (31), round by round others
 #include "block/driver.hpp"
 #include "block/protocols/memory.hpp"
@@ -10,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <unistd.h>
 
@@ -69,7 +72,9 @@ public:
         , fault_(fault) {
         set_filename("faulty");
     }
-    u64 size() const override { return memory_->size(); }
+    // What is read is what there is, whatever the size says: that is how a file looks that somebody cuts while it is open.
+    u64 size() const override { return std::max(memory_->size(), claimed_); }
+    void claim() { claimed_ = memory_->size(); }
     bool has_zero_init() const override { return true; }
 
 protected:
@@ -116,6 +121,7 @@ private:
     }
     NodePtr memory_;
     Fault* fault_;
+    u64 claimed_ = 0;
 };
 
 struct Operation {
@@ -137,6 +143,8 @@ public:
 
     // Makes the image that all faults start from.
     Task<Result<void>> prepare() { return make(start_, nullptr); }
+    // Of a file with all that the changes write, about.
+    u64 length() const { return std::max(start_->size, u64(disk_size)) * 2; }
 
     Task<Result<void>> create_with(Fault& fault) {
         std::shared_ptr<MemoryImage> image;
@@ -170,7 +178,70 @@ public:
         co_return co_await node->close();
     }
 
+    // The file has `length` bytes from the moment on when `when` operations are done; 0: before it is opened. As a file that
+    // is cut reads (Node: zeros past the end).
+    Task<Result<void>> cut_with(u64 length, size_t when) {
+        auto image = std::make_shared<MemoryImage>(*start_);
+        plan();
+        if (when == 0) {
+            // One that has been written, so that there is something to lose.
+            CO_CHECK(co_await all_changes(image));
+            image->resize(std::min(length, image->size));
+        }
+        {
+            Context context{.loop = loop_};
+            auto node = co_await open(context, image, nullptr);
+            if (!node) co_return Result<void>();
+            if (when) {
+                static_cast<FaultyNode&>(*(*node)->file()).claim();
+                cut_at_ = when;
+                cut_ = [&] { image->resize(std::min(length, image->size)); };
+                Result<void> r = co_await change(**node);
+                cut_ = nullptr;
+                std::move(r).ignore();
+            }
+            CO_CHECK(co_await look_at_the_rest(**node));
+            Result<void> r = co_await (*node)->close();
+            std::move(r).ignore();
+        }
+        co_return Result<void>();
+    }
+
 private:
+    Task<Result<void>> all_changes(const std::shared_ptr<MemoryImage>& image) {
+        Context context{.loop = loop_};
+        CO_TRY(NodePtr node, co_await open(context, image, nullptr));
+        CO_CHECK(co_await change(*node));
+        co_return co_await node->close();
+    }
+    // Each sector is what some operation wrote, zeros, or an error; then a repair and a write, whatever they say.
+    Task<Result<void>> look_at_the_rest(Node& node) {
+        std::vector<u8> seen(sector), expected(sector), zeros(sector);
+        for (u64 at = 0; at < disk_size / sector; at++) {
+            IoVec memory{std::span<u8>(seen)};
+            if (Result<void> r = co_await node.read(at * sector, memory); !r) continue;
+            bool ok = std::memcmp(seen.data(), zeros.data(), sector) == 0 || !deciphers_as_it_was();
+            for (size_t i = 0; i < ops_.size() && !ok; i++) {
+                if (ops_[i].type != Operation::write || at < ops_[i].offset || at >= ops_[i].offset + ops_[i].length)
+                    continue;
+                fill_sector(expected.data(), ops_, i);
+                ok = std::memcmp(seen.data(), expected.data(), sector) == 0;
+            }
+            if (!ok)
+                co_return Error::corrupt("the sector {} holds {:#x}..., nothing that was written there", at, seen[0]);
+        }
+        auto report = co_await node.check(Fix::all);
+        static_cast<void>(report);
+        IoVec memory{std::span<u8>(zeros)};
+        Result<void> r = co_await node.write(0, memory);
+        std::move(r).ignore();
+        r = co_await node.flush();
+        std::move(r).ignore();
+        co_return Result<void>();
+    }
+    // Zeros that are past the end of an encrypted file decipher as noise, and raw devices hold what they held.
+    bool deciphers_as_it_was() const { return !std::strstr(v_.options, "secret"); }
+
     static Context& with_secret(Context& context) {
         context.secrets["s"] = "secret";
         return context;
@@ -209,6 +280,7 @@ private:
     Task<Result<void>> change(Node& node) {
         for (size_t i = 0; i < ops_.size(); i++) {
             Operation& o = ops_[i];
+            if (cut_ && i == cut_at_) cut_();
             Result<void> r;
             switch (o.type) {
             case Operation::flush: r = co_await node.flush(); break;
@@ -224,7 +296,7 @@ private:
             }
             }
             o.good = bool(r);
-            if (!r && r.error().message().find("(injected)") == std::string::npos)
+            if (!r && !cut_ && r.error().message().find("(injected)") == std::string::npos)
                 co_return std::move(r).error().in(fmt::format("operation {}", i));
             std::move(r).ignore();
         }
@@ -276,6 +348,8 @@ private:
     u64 seed_;
     std::shared_ptr<MemoryImage> start_;
     std::vector<Operation> ops_;
+    std::function<void()> cut_;
+    size_t cut_at_ = 0;
 };
 
 char under_way[200];
@@ -286,7 +360,7 @@ void hangs(int) {
 }
 
 struct Totals {
-    u64 runs = 0, faults = 0, wrong = 0;
+    u64 runs = 0, faults = 0, short_files = 0, wrong = 0;
 };
 
 // All faults of one kind, until one lies behind the last request.
@@ -308,6 +382,24 @@ void one_kind(io::Loop& loop, const Variant& v, Case& one, Fault plan, bool crea
             t.wrong++;
         }
         if (!fault.met) return;
+    }
+}
+
+// Short files, of so many lengths for each moment.
+void short_files(io::Loop& loop, const Variant& v, Case& one, u64 seed, u64 count, Totals& t) {
+    std::mt19937_64 random(seed * 1000);
+    for (u64 n = 0; n < count; n++) {
+        u64 length = round_down(one.length() * (random() % 1000) / 1000, sector);
+        size_t when = n % 2 ? 1 + random() % (operations - 1) : 0;
+        std::snprintf(under_way, sizeof under_way, "seed %llu, %s %s: cut to %llu before operation %zu hangs\n",
+                      static_cast<unsigned long long>(seed), v.format, v.options,
+                      static_cast<unsigned long long>(length), when);
+        alarm(longest_round);
+        auto r = loop.run(one.cut_with(length, when));
+        t.short_files++;
+        if (r) continue;
+        std::printf("%.*s: %s\n", int(strlen(under_way)) - 7, under_way, r.error().message().c_str());
+        t.wrong++;
     }
 }
 
@@ -336,9 +428,11 @@ int main(int argc, char** argv) {
                 for (bool once : {true, false})
                     for (bool creating : {false, true})
                         one_kind(*loop, v, one, {.kind = Kind(kind), .once = once}, creating, s, stride, t);
+            short_files(*loop, v, one, s, 300 / stride + 2, t);
         }
-    std::printf("%llu rounds of %zu formats: %llu runs, %llu requests failed, %llu runs went wrong\n",
+    std::printf("%llu rounds of %zu formats: %llu runs, %llu requests failed; %llu short files; %llu went wrong\n",
                 static_cast<unsigned long long>(count), std::size(variants), static_cast<unsigned long long>(t.runs),
-                static_cast<unsigned long long>(t.faults), static_cast<unsigned long long>(t.wrong));
+                static_cast<unsigned long long>(t.faults), static_cast<unsigned long long>(t.short_files),
+                static_cast<unsigned long long>(t.wrong));
     return t.wrong != 0;
 }

@@ -1,5 +1,6 @@
 // What no other program's image can show: known answers, and errors of the layer below.
 #include "base/io/scope.hpp"
+#include "block/bytes.hpp"
 #include "block/formats/luks/aes.hpp"
 #include "block/formats/luks/luks.hpp"
 #include "block/formats/vhdx/vhdx.hpp"
@@ -172,6 +173,64 @@ TEST(Formats, InjectedErrorsArriveAndHarmNothing) {
 }
 
 // Writes that fail again and again use up nothing: the tables of a small vdi disk name two blocks.
+// Entries of the table at `table` that are changed: two blocks in one place, and one that lies half over another (which are not
+// at multiples of the block size from one another in vpc anyhow).
+TEST(Formats, BlocksOverEachOther) {
+    struct Case {
+        const char *format, *options;
+        u64 table, second; // where the table lies; what is added to the first entry to make the second
+        u32 width;
+        bool big_endian;
+    };
+    for (Case c : {Case{"vdi", "size=8M", 512, 0, 4, false}, Case{"vpc", "size=8M,force_size=on", 1536, 0, 4, true},
+                   Case{"vpc", "size=8M,force_size=on", 1536, 8, 4, true}, Case{"qcow", "size=64k", 0, 0, 8, true},
+                   Case{"qcow", "size=64k", 0, 512, 8, true}}) {
+        auto loop = std::move(*io::Loop::create({.uring = false}));
+        Context context{.loop = *loop};
+        auto image = std::make_shared<MemoryImage>();
+        const Driver& driver = *find_driver(c.format);
+        CreateArguments a{"memory", *parse_flat(c.options), make_memory_node(context, image)};
+        ASSERT_TRUE(loop->run(driver.create(context, a)));
+        auto open = [&] {
+            OpenArguments o;
+            o.options = Json::object();
+            o.file = make_memory_node(context, image);
+            return *loop->run(driver.open(context, o));
+        };
+        NodePtr node = open();
+        std::vector<u8> data(512, 7);
+        IoVec memory{std::span<u8>(data)};
+        u64 block = node->size() / 4;
+        for (u64 at : {u64(0), block, 2 * block}) ASSERT_TRUE(loop->run(node->write(at, memory)));
+        ASSERT_TRUE(loop->run(node->close()));
+        auto word = [&](u64 place) {
+            std::vector<u8> raw(c.width);
+            IoVec part{std::span<u8>(raw)};
+            image->read(place, part);
+            return !c.big_endian ? le32(raw.data()) : c.width == 4 ? get32(raw.data()) : get64(raw.data());
+        };
+        // qcow's first table is behind its header, the second where that says.
+        u64 table = c.table ? c.table : word(40), step = block / (c.format[1] == 'c' ? 4096 : 1u << 20);
+        if (!c.table) table = word(table);
+        if (c.table == 1536) step = block >> 21;
+        u64 value = word(table) + c.second;
+        std::vector<u8> raw(c.width);
+        !c.big_endian  ? put_le32(raw.data(), u32(value))
+        : c.width == 4 ? put32(raw.data(), u32(value))
+                       : put64(raw.data(), value);
+        IoVec part{std::span<u8>(raw)};
+        image->write(table + step * c.width, part);
+        node = open();
+        EXPECT_EQ(loop->run(node->check(Fix::none))->corruptions, 1u) << c.format << " " << c.second;
+        auto fixed = loop->run(node->check(Fix::all));
+        if (fixed) {
+            EXPECT_EQ(fixed->corruptions_fixed, 1u) << c.format;
+            EXPECT_EQ(loop->run(node->check(Fix::none))->corruptions, 0u) << c.format;
+        }
+        ASSERT_TRUE(loop->run(node->close()));
+    }
+}
+
 TEST(Formats, FailedWritesGiveTheirSpaceBack) {
     constexpr unsigned failures = 8;
     std::string rules;

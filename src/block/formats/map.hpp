@@ -137,6 +137,8 @@ private:
         u64 place() const { return block.offset; }
     };
 
+    class Places;
+
     u64 place_of(u64 page) const;
     Task<Result<PagePtr>> page(u64 number);
     Task<Result<void>> add_table(u64 table);
@@ -154,7 +156,8 @@ private:
     Task<Result<void>> zero_run(u64 offset, const Run& run, u32 flags);
     Task<Result<void>> flush_tables();
     Task<Result<void>> write_back(u64 number, const PagePtr& page, u64 first, std::span<const u64> entries);
-    Task<Result<void>> check_page(u64 number, Fix fix, CheckReport& report, std::vector<std::pair<u64, u64>>& seen);
+    Task<Result<void>> check_page(u64 number, Fix fix, CheckReport& report, Places& seen);
+    Task<Result<void>> forget_entry(u64 block, Fix fix, CheckReport& report);
 
     std::vector<u64> directory_;
     bool directory_dirty_ = false;

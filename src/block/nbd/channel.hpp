@@ -52,6 +52,7 @@ public:
     // Goes on over TLS, once all that was queued is sent. Errors: why not, or the peer has said more than it may before.
     Task<Result<void>> secure(Security security);
 
+    std::string peer() const { return transport_->peer(); }
     void shut() { transport_->shut(); }
     // Once all that was queued is sent, says that no more comes.
     Task<void> finish();

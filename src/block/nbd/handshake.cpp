@@ -1,5 +1,6 @@
 // The server's half of the handshake: fixed newstyle, and newstyle's one option.
 #include "block/nbd/server.hpp"
+#include "crypto/authz.hpp"
 #include <algorithm>
 
 namespace mimic::block::nbd {
@@ -87,6 +88,13 @@ private:
     // What was agreed before does not count (proto.md, "TLS").
     Task<Result<void>> start_tls() {
         CO_CHECK(co_await channel_.secure(server_.security()));
+        if (auto& clients = server_.security().clients) {
+            std::string who = channel_.peer();
+            if (who.empty())
+                co_return Error::permission("a client without a certificate is not among those that may connect");
+            CO_TRY(bool allowed, clients->allows(who));
+            if (!allowed) co_return Error::permission("the client '{}' is not among those that may connect", who);
+        }
         secure_ = true;
         session_ = Session{.no_zeroes = session_.no_zeroes};
         co_return Result<void>();

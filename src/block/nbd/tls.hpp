@@ -19,6 +19,7 @@ public:
     // close_notify (RFC 8446, section 6.1): the peer can tell the end from a connection that was cut.
     Task<void> finish() override;
     void shut() override { below_->shut(); }
+    std::string peer() const override { return session_->peer(); }
 
 private:
     TlsTransport(io::Loop& loop, std::shared_ptr<tls::Credentials> credentials, std::unique_ptr<tls::Session> session)

@@ -50,7 +50,7 @@ public:
         limits_.request_alignment = limits_.memory_alignment = file_.alignment();
     }
     Result<void> start() {
-        size_ = TRY(file_.size());
+        size_ = sure_size_ = TRY(file_.size());
         return {};
     }
 
@@ -64,12 +64,14 @@ protected:
 
     Task<Result<void>> do_read(u64 offset, const IoVec& memory) override {
         CO_TRY(u64 n, co_await file_.read(offset, memory));
+        if (n < memory.length() && offset + n < sure_size_) co_return shortened(offset + n);
         if (n < memory.length()) memory.fill(n, memory.length() - n, 0);
         co_return Result<void>();
     }
     Task<Result<void>> do_write(u64 offset, const IoVec& memory) override {
         note_end(offset + memory.length());
         auto result = co_await file_.write(offset, memory);
+        if (result) sure_size_ = std::max(sure_size_, offset + memory.length());
         forget_status();
         co_return result;
     }
@@ -142,13 +144,13 @@ protected:
         if (prealloc == Prealloc::falloc && new_size > old_size)
             CO_CHECK(co_await file_.allocate(0, old_size, new_size - old_size));
         CO_CHECK(co_await file_.resize(new_size));
-        size_ = new_size;
+        size_ = sure_size_ = new_size;
         if (prealloc == Prealloc::full && new_size > old_size) {
             Result<void> r = co_await write_all(old_size, new_size);
             if (!r) {
                 Result<void> undone = co_await file_.resize(old_size);
                 std::move(undone).ignore();
-                size_ = old_size;
+                size_ = sure_size_ = old_size;
                 co_return r;
             }
         }
@@ -161,6 +163,7 @@ protected:
         to->note_end(target_offset + length);
         to->forget_status();
         CO_TRY(u64 n, co_await file_.copy_to(offset, to->file_, target_offset, length));
+        if (n < length && offset + n < sure_size_) co_return shortened(offset + n);
         // Past our end there are zeros; the target's end has been noted, so it may only lack the length.
         if (n < length) co_return co_await to->do_write_zeroes(target_offset + n, length - n, 0);
         co_return Result<void>();
@@ -188,6 +191,11 @@ protected:
     }
 
 private:
+    // Zeros would be made up.
+    Error shortened(u64 end) const {
+        return Error::io("'{}' ends after {} bytes, it had {}: somebody has made it shorter", filename(), end,
+                         sure_size_);
+    }
     void note_end(u64 end) {
         if (end > size_ && !file_.is_block_device()) size_ = end;
     }
@@ -198,7 +206,7 @@ private:
         u64 new_size = std::max(size_, end);
         if (ftruncate(file_.fd(), off_t(new_size)) < 0)
             return Error::from_errno(errno, "extend '{}' to {} bytes", filename(), new_size);
-        size_ = new_size;
+        size_ = sure_size_ = new_size;
         return {};
     }
     Task<Result<void>> zero_device(u64 offset, u64 length, u32 flags) {
@@ -225,7 +233,11 @@ private:
     };
     Seek seek_data(u64 offset) const {
         off_t data = lseek(file_.fd(), off_t(offset), SEEK_DATA);
-        if (data < 0) return errno == ENXIO ? Seek{false, size_} : Seek{true, size_};
+        if (data < 0 && errno != ENXIO) return {true, size_};
+        if (data < 0) { // nothing behind: a hole up to the end, unless the end is too early (then reading tells)
+            off_t end = lseek(file_.fd(), 0, SEEK_END);
+            return {!file_.is_block_device() && end >= 0 && u64(end) < sure_size_ && offset < sure_size_, size_};
+        }
         if (u64(data) > offset) return {false, std::min(u64(data), size_)};
         off_t end = lseek(file_.fd(), off_t(offset), SEEK_HOLE);
         return {true, end < 0 || u64(end) <= offset ? size_ : std::min(u64(end), size_)};
@@ -242,6 +254,7 @@ private:
     ImageLock lock_;
     bool locking_, no_zero_range_ = false;
     u64 size_ = 0, data_start_ = 0, data_end_ = 0;
+    u64 sure_size_ = 0; // without the ends of writes that are under way, or failed
     std::optional<Error> sync_error_;
 };
 

@@ -33,7 +33,7 @@ protected:
     }
     Task<Result<void>> do_discard(u64, u64) override { co_return Result<void>(); }
     Task<Result<void>> do_flush() override {
-        if (image_->record) image_->log.push_back({MemoryImage::Logged::flush, 0, 0, {}});
+        if (image_->log) image_->log->push_back({MemoryImage::Logged::flush, 0, 0, {}, image_->number});
         co_return Result<void>();
     }
     Task<Result<Extent>> do_status(u64 offset, u64 length) override {
@@ -49,8 +49,7 @@ protected:
         co_return e;
     }
     Task<Result<void>> do_truncate(u64 size, Prealloc) override {
-        if (size < image_->size) image_->zero(size, image_->size - size);
-        image_->size = size;
+        image_->resize(size);
         co_return Result<void>();
     }
 
@@ -137,13 +136,25 @@ void MemoryImage::write(u64 offset, const IoVec& memory) {
         done += n;
     }
     size = std::max(size, offset + memory.length());
-    if (!record) return;
-    Logged entry{Logged::write, offset, memory.length(), std::vector<u8>(memory.length())};
+    if (!log) return;
+    Logged entry{Logged::write, offset, memory.length(), std::vector<u8>(memory.length()), number};
     memory.copy_to(0, entry.bytes.data(), entry.bytes.size());
-    log.push_back(std::move(entry));
+    log->push_back(std::move(entry));
 }
 
 void MemoryImage::zero(u64 offset, u64 length) {
+    clear(offset, length);
+    size = std::max(size, offset + length);
+    if (log) log->push_back({Logged::zero, offset, length, {}, number});
+}
+
+void MemoryImage::resize(u64 length) {
+    if (length < size) clear(length, size - length);
+    size = length;
+    if (log) log->push_back({Logged::size, 0, length, {}, number});
+}
+
+void MemoryImage::clear(u64 offset, u64 length) {
     for (auto at = pages.lower_bound(offset / page_size);
          at != pages.end() && at->first * page_size < offset + length;) {
         u64 start = std::max(offset, at->first * page_size),
@@ -155,8 +166,6 @@ void MemoryImage::zero(u64 offset, u64 length) {
         std::memset(at->second.data() + start % page_size, 0, end - start);
         ++at;
     }
-    size = std::max(size, offset + length);
-    if (record) log.push_back({Logged::zero, offset, length, {}});
 }
 
 NodePtr make_memory_node(Context& context, std::shared_ptr<MemoryImage> image, bool read_only) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "block/driver.hpp"
 #include <map>
+#include <memory>
 
 namespace mimic::block {
 
@@ -10,18 +11,23 @@ struct MemoryImage {
     static constexpr u64 page_size = 65536;
     u64 size = 0;
     std::map<u64, std::vector<u8>> pages;
-    // Every write that reached it, for power-fail tests; recorded only if asked.
+    // What reached it, for power-fail tests; several images may have one log. Null: it is not recorded.
     struct Logged {
-        enum Kind : u8 { write, zero, flush } kind;
+        enum Kind : u8 { write, zero, size, flush } kind; // size: `length` is the new one
         u64 offset, length;
         std::vector<u8> bytes;
+        unsigned image = 0; // whose
     };
-    bool record = false;
-    std::vector<Logged> log;
+    std::shared_ptr<std::vector<Logged>> log;
+    unsigned number = 0; // in the log
 
     void read(u64 offset, const IoVec& memory) const;
     void write(u64 offset, const IoVec& memory);
     void zero(u64 offset, u64 length);
+    void resize(u64 length);
+
+private:
+    void clear(u64 offset, u64 length);
 };
 
 NodePtr make_memory_node(Context& context, std::shared_ptr<MemoryImage> image, bool read_only = false);

@@ -153,6 +153,8 @@ protected:
         i64 got = 0;
         auto work = [&](std::string& error) { return (got = file_->read(offset, bytes, error)) >= 0; };
         CO_CHECK(co_await run(work));
+        if (u64 n = u64(got); n < memory.length() && offset + n < size_)
+            co_return Error::io("'{}' ends after {} bytes, it had {}", filename(), offset + n, size_);
         memory.copy_from(0, bytes.data(), u64(got));
         memory.fill(u64(got), memory.length() - u64(got), 0);
         co_return Result<void>();

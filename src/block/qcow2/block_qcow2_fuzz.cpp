@@ -2,12 +2,5 @@
 #include "block/fuzz_image.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const mimic::u8* data, size_t size) {
-    using namespace mimic::block;
-    if (size > (1u << 20)) return 0;
-    Context context{.loop = fuzz::loop()};
-    auto image = std::make_shared<MemoryImage>();
-    IoVec memory(std::span<const mimic::u8>(data, size));
-    image->write(0, memory);
-    fuzz::loop().run(fuzz::use(context, qcow2_driver, image));
-    return 0;
+    return mimic::block::fuzz::whole({"qcow2"}, {data, size});
 }

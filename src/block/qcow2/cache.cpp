@@ -42,6 +42,9 @@ Task<Result<TableCache::Ref>> TableCache::get(Node& file, u64 offset) {
 }
 
 Result<TableCache::Ref> TableCache::create(u64 offset) {
+    // Who allocates gets what the counts say is free; those of a damaged image may be wrong.
+    if (auto at = tables_.find(offset); at != tables_.end() && (at->second->pins || at->second->loading))
+        return Error::corrupt("the cluster at {:#x} is free as its count has it, but a table in use", offset);
     drop(offset);
     Buffer bytes = make_room();
     auto table = std::make_unique<Table>();

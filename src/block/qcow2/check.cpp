@@ -413,7 +413,7 @@ Task<Result<CheckReport>> Checker::run_in_little_memory() {
     u64 marks = q_.header_.incompatible & (incompatible::dirty | incompatible::corrupt);
     if (whole && marks && fixes(Fix::errors)) {
         q_.header_.incompatible &= ~(incompatible::dirty | incompatible::corrupt);
-        q_.dirty_marked_ = false;
+        q_.dirty_marked_ = q_.unfinished_ = false;
         CO_CHECK(co_await q_.write_header());
         CO_CHECK(co_await q_.barrier());
     }

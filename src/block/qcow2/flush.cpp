@@ -38,6 +38,24 @@ Task<Result<void>> Qcow2::set_dirty_bit(bool on) {
     co_return Result<void>();
 }
 
+// Counts and the COPIED bits that depend on them can't change at once. After a crash in between, the dirty bit has whoever opens the
+// image put them right; version 2 has no such bit, and needs a check with repair then. Under metadata_.
+Task<Result<void>> Qcow2::begin_unfinished() {
+    if (header_.version < 3 || dirty_marked_ || unfinished_) co_return Result<void>();
+    CO_CHECK(co_await set_dirty_bit(true));
+    dirty_marked_ = false; // lazy refcounts are another matter: counts are written
+    unfinished_ = true;
+    co_return Result<void>();
+}
+
+// A bit that stays, as it can't be cleared, is no harm: the next change of snapshots, or close(), tries again.
+Task<void> Qcow2::end_unfinished() {
+    if (!unfinished_) co_return;
+    Result<void> r = co_await flush_tables();
+    if (r) r = co_await set_dirty_bit(false);
+    unfinished_ = !r;
+}
+
 Task<Result<void>> Qcow2::write_tables(std::vector<TableCache::Copy>& copies, TableCache& cache, bool only_fresh) {
     Result<void> result;
     for (size_t i = 0; i < copies.size();) {
@@ -118,6 +136,8 @@ Task<Result<void>> Qcow2::flush_tables() {
     next = co_await write_tables(tables, l2_cache_, true);
     if (r && !next) r = next;
     bool second = !l1_raw.empty() || std::ranges::any_of(tables, [](auto& t) { return !t.fresh; });
+    // Entries are not there before the data that they name, in whichever file these are.
+    if (Edge* data = child("data-file"); r && second && data) r = co_await data->node().flush();
     if (r && second) r = co_await barrier();
     if (!r) {
         // Nothing may refer to what is not there: the second half stays in memory.
@@ -208,7 +228,7 @@ Task<Result<void>> Qcow2::do_close() {
         next = co_await write_header();
         if (r && !next) r = next;
     }
-    if (r && dirty_marked_) r = co_await set_dirty_bit(false);
+    if (r && (dirty_marked_ || unfinished_)) r = co_await set_dirty_bit(false);
     // A file that ends within a cluster is no harm to us, but others' tools like whole ones.
     next = co_await barrier();
     co_return r ? next : r;

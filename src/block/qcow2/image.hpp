@@ -198,9 +198,11 @@ private:
     Task<Result<void>> relieve();
     Task<Result<void>> write_l1(u64 first, std::vector<u8> raw, u64 l1_offset);
     Task<Result<void>> set_dirty_bit(bool on);
+    Task<Result<void>> begin_unfinished();
+    Task<void> end_unfinished();
     Task<Result<void>> barrier() { return file()->flush(); }
 
-    // snapshots.cpp
+    // snapshots.cpp: the _locked ones under metadata_, between begin_unfinished() and end_unfinished().
     Task<Result<void>> load_snapshots();
     // `unsure`: set if the header may name the new table or the old one.
     Task<Result<void>> write_snapshots(std::vector<Snapshot> list, bool* unsure = nullptr);
@@ -217,6 +219,8 @@ private:
     Task<Result<void>> apply_snapshot(Snapshot s);
     Task<Result<void>> delete_snapshot(Snapshot s);
     Task<Result<void>> delete_locked(Snapshot s);
+    Task<Result<void>> apply_locked(Snapshot s);
+    Task<Result<void>> create_locked(SnapshotInfo info);
     Task<Result<void>> append_snapshot(SnapshotInfo info, u64& l1_offset, bool& unsure);
     // Where the state of machines starts: at the first L1 entry behind a disk of this size.
     u64 state_start(u64 disk_size) const { return header_.l1_entries_for(disk_size) * span_of_l2(); }
@@ -234,6 +238,7 @@ private:
     Task<Result<void>> free_bitmap_data(Bitmap& b);
 
     // resize.cpp
+    Task<Result<void>> give_up(u64 first, u64 end, bool full);
     Task<Result<void>> shrink(u64 size);
     Task<Result<void>> cut_file();
     Task<Result<void>> change_refcount_order(u32 order);
@@ -257,6 +262,7 @@ private:
     std::list<Bitmap> bitmaps_;
     bool bitmaps_in_use_ = false;
     bool dirty_marked_ = false; // the header's dirty bit is ours
+    bool unfinished_ = false;   // the same, for as long as snapshots change
     bool corrupt_marked_ = false;
     bool started_ = false;
     bool no_io_ = false;

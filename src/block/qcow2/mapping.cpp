@@ -145,6 +145,7 @@ Task<Result<TableCache::Ref>> Qcow2::l2_for_write(u64 offset) {
     CO_TRY(Ref old, co_await l2_table(entry));
     CO_TRY(u64 cluster, co_await refcounts_.allocate(1, true));
     auto created = l2_cache_.create(cluster);
+    if (!created && created.error().kind() == ErrorKind::corrupt) co_return corrupt(created.error().message());
     if (!created) co_return std::move(created).error();
     Ref l2 = std::move(*created);
     if (old) {

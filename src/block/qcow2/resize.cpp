@@ -83,6 +83,9 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
         CO_CHECK(co_await before_change());
         CO_CHECK(co_await grow_l1(std::max<u64>(1, header_.l1_entries_for(new_size))));
     }
+    // What a shrinking that was cut short may have left there.
+    CO_CHECK(co_await give_up(round_up(old_size, cluster),
+                              std::min(round_up(new_size, cluster), l1_.size() * span_of_l2()), true));
     // A longer backing file must not show in the new part.
     Node* below = backing();
     u64 visible = below ? std::min(below->size(), new_size) : 0;
@@ -96,6 +99,17 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
     co_return co_await barrier();
 }
 
+// discard_clusters() of any length.
+Task<Result<void>> Qcow2::give_up(u64 first, u64 end, bool full) {
+    while (first < end) {
+        u64 step = std::min(end - first, u64(1) << 30);
+        CO_CHECK(co_await discard_clusters(first, step, full));
+        CO_CHECK(co_await relieve());
+        first += step;
+    }
+    co_return Result<void>();
+}
+
 Task<Result<void>> Qcow2::shrink(u64 new_size) {
     u64 cluster = header_.cluster_size(), old_size = header_.size;
     // Zeros behind the new end, should it grow again.
@@ -106,15 +120,18 @@ Task<Result<void>> Qcow2::shrink(u64 new_size) {
         IoVec memory = zeros.vec();
         if (zero < memory.length()) CO_CHECK(co_await do_write(new_size, memory));
     }
-    for (u64 at = round_up(new_size, cluster), end = round_up(old_size, cluster); at < end;) {
-        u64 step = std::min(end - at, u64(1) << 30);
-        CO_CHECK(co_await discard_clusters(at, step, true));
-        CO_CHECK(co_await relieve());
-        at += step;
-    }
+    // As long as the disk reaches there, a backing image must not show: until then these are zeros.
+    u64 first = round_up(new_size, cluster), end = round_up(old_size, cluster);
+    bool below = backing();
+    CO_CHECK(co_await give_up(first, end, !below));
     header_.size = shown_size_ = new_size;
     CO_CHECK(co_await do_flush());
     CO_CHECK(co_await write_header());
+    if (below) {
+        CO_CHECK(co_await barrier());
+        CO_CHECK(co_await give_up(first, end, true));
+        CO_CHECK(co_await do_flush());
+    }
     if (Edge* data = child("data-file")) CO_CHECK(co_await data->node().truncate(new_size));
     co_return co_await cut_file();
 }
@@ -126,9 +143,11 @@ Task<Result<void>> Qcow2::cut_file() {
     CO_CHECK(co_await apply_releases());
     CO_CHECK(co_await flush_tables());
     u64 per_block = header_.refcounts_per_block(), end = div_up(file()->size(), header_.cluster_size());
+    // What no table counts is nobody's, however far a hole reaches.
+    end = std::min(end, refcounts_.table().size() * per_block);
     while (end > 0) {
         u64 index = (end - 1) / per_block;
-        if (index >= refcounts_.table().size() || !refcounts_.table()[index]) {
+        if (!refcounts_.table()[index]) {
             end = index * per_block;
             continue;
         }

@@ -227,6 +227,13 @@ Task<Result<void>> Qcow2::snapshot_create(SnapshotInfo info) {
     co_await drain();
     auto lock = co_await metadata_.lock();
     CO_CHECK(co_await before_change());
+    CO_CHECK(co_await begin_unfinished());
+    Result<void> made = co_await create_locked(std::move(info));
+    co_await end_unfinished();
+    co_return made;
+}
+
+Task<Result<void>> Qcow2::create_locked(SnapshotInfo info) {
     if (info.id.empty()) {
         u64 largest = 0;
         for (auto& s : snapshots_) largest = std::max<u64>(largest, strtoull(s.info.id.c_str(), nullptr, 10));
@@ -288,8 +295,22 @@ Task<Result<void>> Qcow2::snapshot_apply(const SnapshotInfo& which) {
 }
 
 Task<Result<void>> Qcow2::apply_snapshot(Snapshot s) {
+    // For a bitmap the whole disk changes.
+    if (u64 size = s.info.disk_size; size && size != header_.size)
+        CO_CHECK(co_await resize_bitmaps(size));
+    else
+        CO_CHECK(co_await begin_bitmap_use());
     auto lock = co_await metadata_.lock();
     CO_CHECK(co_await before_change());
+    CO_CHECK(co_await begin_unfinished());
+    Result<void> applied = co_await apply_locked(std::move(s));
+    co_await end_unfinished();
+    for (auto& b : dirty_bitmaps()) b->resize(size());
+    mark_dirty(0, size());
+    co_return applied;
+}
+
+Task<Result<void>> Qcow2::apply_locked(Snapshot s) {
     CO_CHECK(co_await flush_tables());
     CO_CHECK(co_await apply_releases());
     CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
@@ -343,12 +364,14 @@ Task<Result<void>> Qcow2::snapshot_delete(const SnapshotInfo& which) {
 
 Task<Result<void>> Qcow2::delete_snapshot(Snapshot s) {
     auto lock = co_await metadata_.lock();
-    co_return co_await delete_locked(std::move(s));
+    CO_CHECK(co_await before_change());
+    CO_CHECK(co_await begin_unfinished());
+    Result<void> gone = co_await delete_locked(std::move(s));
+    co_await end_unfinished();
+    co_return gone;
 }
 
-// Under metadata_.
 Task<Result<void>> Qcow2::delete_locked(Snapshot s) {
-    CO_CHECK(co_await before_change());
     CO_TRY(std::vector<u64> l1, co_await load_l1(s.l1_offset, s.l1_entries));
     std::vector<Snapshot> list = snapshots_;
     std::erase_if(list, [&](auto& x) { return x.info.id == s.info.id && x.info.name == s.info.name; });

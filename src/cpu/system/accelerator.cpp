@@ -58,9 +58,11 @@ void TimerKeeper::run() {
 MachineAccelerator::MachineAccelerator(std::string_view name, AcceleratorOptions options)
     : name_(name)
     , options_(std::move(options))
-    , timers_(options_.clock) {}
+    , timers_(options_.clock)
+    , counted_(options_.counted ? std::make_unique<CountedThread>(*options_.counted) : nullptr) {}
 
 MachineAccelerator::~MachineAccelerator() {
+    counted_.reset();
     for (memory::RamBlock* b : blocks_) b->on_code_write = nullptr;
     for (memory::AddressSpace* s : spaces_) s->remove(*this);
 }
@@ -75,6 +77,9 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
     o.paged = true;
     o.interpret_first = true;
     o.guest_base = 0;
+    o.counted = a->options_.counted;
+    if (o.counted && o.verify)
+        return Error::unsupported("verify=on counts no instructions, expected it without -icount");
     a->space_ = TRY(CodeSpace::create(*a->options_.guest, *a, o));
     return std::unique_ptr<Accelerator>(std::move(a));
 }
@@ -87,12 +92,12 @@ Result<std::unique_ptr<Vcpu>> MachineAccelerator::make_vcpu(const VcpuOptions& o
         cpu->address_space().add(*this);
     }
     cpus_.push_back(cpu.get());
-    timers_.add(*cpu);
+    counted_ ? counted_->add(*cpu) : timers_.add(*cpu);
     return std::unique_ptr<Vcpu>(std::move(cpu));
 }
 
 void MachineAccelerator::remove(MachineCpu& cpu) {
-    timers_.remove(cpu);
+    counted_ ? counted_->remove(cpu) : timers_.remove(cpu);
     std::lock_guard lock(mutex_);
     std::erase(cpus_, &cpu);
 }
@@ -119,9 +124,12 @@ void MachineAccelerator::settle_flushes(MachineCpu& from) {
 
 std::string MachineAccelerator::statistics() const {
     CodeSpace::Counters c = space_->counters();
-    return fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
-                       "units left to the interpreter {}\n",
-                       c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
+    std::string count;
+    if (counted_)
+        count = fmt::format("instructions {}\ntime {} ns\n", counted_->clock().count(), counted_->clock().now());
+    return count + fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
+                               "units left to the interpreter {}\n",
+                               c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
 }
 
 // ---- code

@@ -25,8 +25,10 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     , options_(options)
     , space_(options.memory ? *options.memory : *accelerator.options().memory)
     , memory_(*accelerator.options().guest, space_, accelerator, options.index)
-    , cpu_(accelerator.space(), memory_, &memory_) {
+    , cpu_(accelerator.space(), memory_, &memory_)
+    , counted_(accelerator.counted()) {
     cpu_.client = this;
+    memory_.stop_at_devices(counted_);
     header().clock = clock_of;
     header().random = accelerator.options().random;
     system_.set_identity(header(), options.id);
@@ -49,12 +51,12 @@ MachineCpu::~MachineCpu() {
 void MachineCpu::wake() {
     attention_ = true;
     cpu_.kick();
-    event_.signal();
+    counted_ ? counted_->wake() : event_.signal();
 }
 
 // From any thread. Its own, which is inside an access, needs no lock: nothing else looks at the TLB meanwhile.
 void MachineCpu::forget_mappings() {
-    if (std::this_thread::get_id() == thread_.get_id()) return memory_.flush_all();
+    if (on_thread()) return memory_.flush_all();
     mappings_changed_ = true;
     wake();
 }
@@ -64,6 +66,7 @@ void MachineCpu::start() {
     pause_ = Pause::none;
     running_ = true;
     idle_ = false;
+    if (counted_) return counted_->start();
     if (!thread_.joinable()) thread_ = std::thread([this] { thread(); });
     changed_.notify_all();
 }
@@ -84,7 +87,8 @@ void MachineCpu::set_line(u32 line, bool level) {
         old = __atomic_fetch_or(&header().lines, bit, __ATOMIC_SEQ_CST);
     else
         old = __atomic_fetch_and(&header().lines, ~bit, __ATOMIC_SEQ_CST);
-    if (level && !(old & bit)) wake();
+    // Where time is counted, accesses to devices end their turn, and the line is looked at then.
+    if (level && !(old & bit) && !(counted_ && counted_->here())) wake();
 }
 
 void MachineCpu::set_powered(bool on) {
@@ -97,7 +101,7 @@ void MachineCpu::set_powered(bool on) {
 void MachineCpu::run_inside(const std::function<void(ir::CpuHeader&)>& f) {
     std::unique_lock lock(mutex_);
     if (idle_ && !running_) return f(header());
-    if (std::this_thread::get_id() == thread_.get_id()) return lock.unlock(), f(header());
+    if (on_thread()) return lock.unlock(), f(header());
     jobs_.push_back(&f);
     wake();
     changed_.notify_all();
@@ -111,6 +115,7 @@ void MachineCpu::reset(isa::ResetKind kind) {
     memory_.flush_all();
     memory_.select(header());
     pause_ = Pause::none;
+    waits_ = false;
 }
 void MachineCpu::set_pc(u64 pc) { system_.set_pc(header(), pc); }
 bool MachineCpu::enter_level(u32 level) {
@@ -140,6 +145,7 @@ void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
     outputs_known_ = false; // nor what the board knows of timers
+    waits_ = false;
 }
 bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
     return memory_.debug_access(header(), address, out, bytes, false);
@@ -192,12 +198,40 @@ bool MachineCpu::attend() {
     return true;
 }
 
+bool MachineCpu::attend_counted() {
+    if (!attention_.exchange(false) && running_) return true;
+    std::unique_lock lock(mutex_);
+    run_jobs(lock);
+    if (running_) return true;
+    if (!idle_) {
+        idle_ = true;
+        changed_.notify_all();
+    }
+    return false;
+}
+
+bool MachineCpu::can_run() {
+    if (!running_ || !powered_) return false;
+    if (!waits_) return true;
+    tick();
+    if (!system_.wakes(header())) return false;
+    waits_ = false;
+    return true;
+}
+
+void MachineCpu::turn_counted(u64 budget) {
+    header().budget = i64(budget);
+    turn();
+    executed_.store(executed_.load(std::memory_order_relaxed) + budget - u64(header().budget),
+                    std::memory_order_relaxed);
+}
+
 void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
     if (mappings_changed_.exchange(false)) memory_.flush_all();
     if (memory_.wants_apart()) memory_.keep_apart(header());
-    arm_timer(); // first: what is due by then is seen by tick
+    if (!counted_) arm_timer(); // first: what is due by then is seen by tick
     tick();
     u64 from = header().pc;
     const bool taken = !step_ && system_.take_interrupt(header());
@@ -269,6 +303,7 @@ void MachineCpu::pause_with(Pause p) {
     pause_ = p;
     running_ = false;
     resumed_at_ = p == Pause::breakpoint ? header().pc : ~u64{0};
+    if (counted_ && p != Pause::halted) counted_->pause(); // nobody goes on before all have been stopped
     if (accelerator_.options().on_pause) accelerator_.options().on_pause(*this, p);
 }
 
@@ -309,14 +344,26 @@ void MachineCpu::trap() {
 void MachineCpu::fault() {
     ir::CpuHeader& h = header();
     if (memory_.met_watchpoint()) return watched();
+    if (memory_.met_device()) return access_device();
     if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
     auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
     raise(system_.misaligned(h, h.fault_address, type));
 }
 
+// The access was kept from happening. Its instruction alone, so that the device finds the exact count, and what follows from the
+// access is looked at behind it.
+void MachineCpu::access_device() {
+    ++header().budget; // it is begun again
+    memory_.stop_at_devices(false);
+    cpu_.step_instruction();
+    memory_.stop_at_devices(true);
+    leave();
+}
+
 // The access was kept from happening. Where a debugger does not expect that, its instruction runs to its end; then the vCPU
 // pauses.
 void MachineCpu::watched() {
+    if (counted_) ++header().budget; // it is begun again
     const isa::DebugView* view = guest().debug();
     if (!view || !view->watches_before_access()) {
         memory_.pass_watchpoints(true);
@@ -358,11 +405,12 @@ void MachineCpu::effects(const isa::Effects& f) {
     if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
     if (f.code) accelerator_.settle();
-    if (f.pause) std::this_thread::yield();
+    if (f.pause) counted_ ? void(gives_way_ = true) : std::this_thread::yield();
     if (f.wait && !step_) wait_for_interrupt();
 }
 
 void MachineCpu::wait_for_interrupt() {
+    if (counted_) return void(waits_ = true);
     constexpr u32 patience = 64;
     constexpr u64 pause_ns = 20'000'000;
     for (;;) {

@@ -1,5 +1,6 @@
 // jit and interp of a machine: vCPUs that each run on a thread of their own over shared code. Internal to the room.
 #pragma once
+#include "cpu/system/counted.hpp"
 #include "cpu/system/event.hpp"
 #include "cpu/system/memory.hpp"
 #include "cpu/vcpu.hpp"
@@ -54,6 +55,8 @@ public:
     const isa::System& system() const { return *options_.guest->system(); }
     CodeSpace& space() { return *space_; }
     TimerKeeper& timers() { return timers_; }
+    // Who runs the processors of a machine whose time is counted; else null.
+    CountedThread* counted() { return counted_.get(); }
     void remove(MachineCpu& cpu);
     // Flushes of translations that processor `from` asks of all others: ask at once, wait for them to be done.
     void flush_others(MachineCpu& from, const isa::Effects& f);
@@ -70,6 +73,7 @@ private:
     AcceleratorOptions options_;
     std::unique_ptr<CodeSpace> space_;
     TimerKeeper timers_;
+    std::unique_ptr<CountedThread> counted_;
     mutable std::mutex mutex_; // of what follows; taken inside the code space's lock, never around it
     std::vector<memory::RamBlock*> blocks_;
     std::atomic<u32> block_count_{0};
@@ -88,7 +92,7 @@ public:
     void stop() override;
     void wait_stopped() override;
     bool running() const override { return running_.load(); }
-    long thread_id() const override { return thread_id_.load(); }
+    long thread_id() const override { return counted_ ? counted_->id() : thread_id_.load(); }
     Pause pause() const override { return pause_.load(); }
     void set_line(u32 line, bool level) override;
     void set_powered(bool on) override;
@@ -110,7 +114,7 @@ public:
     void set_single_step(bool on) override;
     bool set_watchpoints(std::span<const Watchpoint> all) override { return memory_.watch(all), true; }
     Watchpoint watch_hit() const override { return memory_.hit(); }
-    u64 guest_instructions() const override { return 0; }
+    u64 guest_instructions() const override { return executed_.load(std::memory_order_relaxed); }
 
     MachineMemory& memory() { return memory_; }
     std::atomic<u64>& deadline() { return deadline_; }
@@ -124,8 +128,20 @@ public:
     bool owes_flush() const { return flush_owed_.load() && inside_.load(); }
     u64 now() const { return accelerator_.options().clock ? accelerator_.options().clock->now() : 0; }
 
+    // ---- of CountedThread, on its thread
+    bool asked() const { return attention_; }
+    // Does what others want. False: it is not started.
+    bool attend_counted();
+    // Is it started, and not waiting for an interrupt?
+    bool can_run();
+    void turn_counted(u64 budget);
+    // It waits for another processor, and can do nothing useful meanwhile.
+    bool gives_way() { return std::exchange(gives_way_, false); }
+    u64 next_timer() { return system_.next_timer(header()); }
+
 private:
     void thread();
+    bool on_thread() const { return counted_ ? counted_->here() : std::this_thread::get_id() == thread_.get_id(); }
     bool attend();
     void turn();
     void enter(bool one_instruction);
@@ -137,6 +153,7 @@ private:
     void trap();
     void fault();
     void watched();
+    void access_device();
     void execute();
     void effects(const isa::Effects& f);
     bool ask_board(isa::Effects& f, isa::Exception& e);
@@ -151,6 +168,9 @@ private:
     memory::AddressSpace& space_;
     MachineMemory memory_;
     Cpu cpu_;
+    CountedThread* counted_;
+    std::atomic<u64> executed_{0};           // counted: instructions
+    bool waits_ = false, gives_way_ = false; // counted: for an interrupt; see gives_way()
     Event event_;
     std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false}, mappings_changed_{false};
     std::atomic<Pause> pause_{Pause::none};

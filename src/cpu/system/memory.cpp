@@ -102,7 +102,12 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (!watches_.empty() && watched_page(address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
-    if (t.place.kind != Place::Kind::device && !t.mapping.small) fill(address, index, t);
+    if (t.place.kind == Place::Kind::device) {
+        if (!stops_ || type == AccessType::fetch) return true;
+        met_device_ = true;
+        return fail(cpu, address, type, {});
+    }
+    if (!t.mapping.small) fill(address, index, t);
     return true;
 }
 
@@ -151,7 +156,7 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
                                     .fetch = t.mapping.fetch});
     if (!write) return;
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!block.writes_are_free(in_block)) Tlb::take_write(e, address);
+    if (!block.writes_are_free(in_block)) Tlb::take_write(e);
 }
 
 bool MachineMemory::read(u64 address, u32 bytes, u64& value) {

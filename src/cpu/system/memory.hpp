@@ -51,7 +51,7 @@ public:
         jumps_.add(table, pc, code, reaches_on);
     }
     void forget_jump(u64 offset) override { jumps_.forget(offset); }
-    void show(jit::TlbView* views) override { tlb_.show(views); }
+    void show(jit::TlbViews* views) override { tlb_.show(views); }
     // Up to out.size() bytes of code at pc, without an exception.
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.
@@ -68,6 +68,9 @@ public:
         watches_.assign(all.begin(), all.end());
         flush_all();
     }
+    // Accesses to devices fail with met_device(), before anything has happened.
+    void stop_at_devices(bool stop) { stops_ = stop; }
+    bool met_device() { return std::exchange(met_device_, false); }
     void pass_watchpoints(bool pass) { pass_ = pass; }
     bool met_watchpoint() { return std::exchange(met_, false); }
     const Watchpoint& hit() const { return hit_; }
@@ -99,7 +102,7 @@ private:
 
     std::vector<Watchpoint> watches_;
     Watchpoint hit_;
-    bool pass_ = false, met_ = false;
+    bool pass_ = false, met_ = false, stops_ = false, met_device_ = false;
     const isa::System& system_;
     memory::AddressSpace& space_;
     CodeWatcher& watcher_;

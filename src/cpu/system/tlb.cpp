@@ -10,6 +10,10 @@ namespace {
 
 void store(u64& to, u64 v) { __atomic_store_n(&to, v, __ATOMIC_RELAXED); }
 u64 load(const u64& from) { return __atomic_load_n(&from, __ATOMIC_RELAXED); }
+void take_rights(TlbEntry& e) {
+    const u64 nobody = jit::nobodys_page();
+    store(e.read, nobody), store(e.write, nobody), store(e.fetch, nobody);
+}
 constexpr u64 mask_of(u32 entries) { return u64(entries - 1) * sizeof(TlbEntry); }
 constexpr u64 table_bytes = Tlb::most_entries * sizeof(TlbEntry);
 
@@ -25,9 +29,9 @@ Tlb::Tlb() {
     for (u32 n = 0; n < most_tables; ++n) tables_[n].base = memory_ + n * most_entries;
     for (u32 n = 0; n < most_indices; ++n) select(n, 0);
 }
-void Tlb::show(jit::TlbView* views) {
-    std::copy(own_views_.begin(), own_views_.end(), views);
-    view_ = views;
+void Tlb::show(jit::TlbViews* views) {
+    *views = own_views_;
+    views_ = views;
 }
 Tlb::~Tlb() { munmap(memory_, most_tables * table_bytes); }
 
@@ -48,25 +52,24 @@ Tlb::Table& Tlb::table_for(u32 index, u64 context) {
 void Tlb::select(u32 index, u64 context) {
     Table& t = table_for(index, context);
     t.stamp = ++now_;
+    if (selected_[index] != &t) views_->forget_recent(index);
     selected_[index] = &t;
-    view_[index] = {u64(t.base), mask_of(t.entries)};
-    // Entry 0 alone could be taken for page 0 when it holds nothing.
-    if (t.filled == 0) store(t.base->read, page), store(t.base->write, page), store(t.base->fetch, page);
+    views_->index[index] = {u64(t.base), mask_of(t.entries)};
+    // Of entries that were never filled, and are zeros, this one alone could be taken for page 0.
+    if (t.filled == 0) take_rights(*t.base);
 }
 
 void Tlb::clear(Table& t) {
     if (t.filled)
         for (u32 n = 0; n < t.entries; ++n) {
-            TlbEntry& e = t.base[n];
-            store(e.read, none(n)), store(e.write, none(n)), store(e.fetch, none(n));
+            // What was never filled is zeros, and stays untouched.
+            if (TlbEntry& e = t.base[n]; n == 0 || e.host) take_rights(e);
         }
     t.filled = t.misses = 0;
     t.large_low = ~u64{0}, t.large_high = 0;
 }
 
-void Tlb::take_write(TlbEntry& e, u64 address) {
-    store(e.write, (address ^ page) & ~(page - 1)); // another entry's
-}
+void Tlb::take_write(TlbEntry& e) { store(e.write, jit::nobodys_page()); }
 
 TlbEntry& Tlb::fill(u32 index, const Page& p) {
     Table& t = *selected_[index];
@@ -74,13 +77,13 @@ TlbEntry& Tlb::fill(u32 index, const Page& p) {
         clear(t);
         t.entries *= 4;
         if (t.entries > most_entries) t.entries = most_entries;
-        view_[index].mask = mask_of(t.entries);
+        views_->index[index].mask = mask_of(t.entries);
     }
     u64 address = p.address & ~(page - 1), number = address >> page_bits & (t.entries - 1);
     TlbEntry& e = t.base[number];
     ++t.filled;
     // A right never stands beside another page's host address.
-    store(e.read, none(number)), store(e.write, none(number)), store(e.fetch, none(number));
+    take_rights(e);
     std::atomic_thread_fence(std::memory_order_release);
     store(e.host, p.host);
     if (p.read) store(e.read, address);
@@ -112,8 +115,7 @@ bool Tlb::flush_address(Table& t, u64 address) {
     if (t.filled == 0) return false;
     if (address >= t.large_low && address <= t.large_high) return clear(t), true;
     u64 number = address >> page_bits & (t.entries - 1);
-    TlbEntry& e = t.base[number];
-    store(e.read, none(number)), store(e.write, none(number)), store(e.fetch, none(number));
+    take_rights(t.base[number]);
     return false;
 }
 
@@ -135,7 +137,7 @@ void Tlb::drop_writes(u64 host) {
         if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
         u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
         for (u32 n = 0; n < entries; ++n)
-            if (load(t.base[n].host) == host) store(t.base[n].write, none(n));
+            if (load(t.base[n].host) == host) take_write(t.base[n]);
     }
 }
 
@@ -143,7 +145,8 @@ void Tlb::drop_all_writes() {
     for (Table& t : tables_) {
         if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
         u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
-        for (u32 n = 0; n < entries; ++n) store(t.base[n].write, none(n));
+        for (u32 n = 0; n < entries; ++n)
+            if (load(t.base[n].host)) take_write(t.base[n]);
     }
 }
 

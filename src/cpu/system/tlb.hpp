@@ -23,9 +23,9 @@ public:
     // The table that accesses with `index` use from now on.
     void select(u32 index, u64 context);
     // From now on the views of its indices stand there, for generated code to read.
-    void show(jit::TlbView* views);
+    void show(jit::TlbViews* views);
     TlbEntry& entry(u32 index, u64 address) const {
-        const jit::TlbView& v = view_[index];
+        const jit::TlbView& v = views_->index[index];
         return *reinterpret_cast<TlbEntry*>(v.base + (address >> (page_bits - jit::tlb_entry_bits) & v.mask));
     }
     // Is [address, address + bytes) inside the page that `right` holds?
@@ -39,7 +39,7 @@ public:
     };
     // The entry that it was given; its right to write may have to be taken back (take_write).
     TlbEntry& fill(u32 index, const Page& p);
-    static void take_write(TlbEntry& e, u64 address);
+    static void take_write(TlbEntry& e);
 
     void flush();
     void flush_context(u64 context);
@@ -62,15 +62,14 @@ private:
         u64 stamp = 0;
         TlbEntry* base = nullptr;
     };
-    static u64 none(u64 number) { return number == 0 ? page : 0; }
     void clear(Table& t);
     bool flush_address(Table& t, u64 address);
     Table& table_for(u32 index, u64 context);
 
     TlbEntry* memory_;
     std::vector<Table> tables_;
-    std::array<jit::TlbView, most_indices> own_views_;
-    jit::TlbView* view_ = own_views_.data();
+    jit::TlbViews own_views_;
+    jit::TlbViews* views_ = &own_views_;
     std::array<Table*, most_indices> selected_{};
     u64 now_ = 0;
     // Executable blocks above 4 KiB since the last flush of everything: tables of branches know pages of theirs that no entry

@@ -66,7 +66,16 @@ void BankBase::unknown(u64 offset, bool write) const {
 CharPort::~CharPort() {
     if (chardev_) chardev_->attach(nullptr);
 }
-u32 CharPort::write(std::span<const u8> bytes) { return chardev_ ? chardev_->write(bytes) : u32(bytes.size()); }
+// Where time is counted, the guest does not hear that the host is slow.
+u32 CharPort::write(std::span<const u8> bytes) {
+    if (!chardev_) return u32(bytes.size());
+    if (!device_.machine().is_counted()) return chardev_->write(bytes);
+    const u32 taken = waiting_.empty() ? chardev_->write(bytes) : 0;
+    const std::size_t room = most_waiting - std::min<std::size_t>(waiting_.size(), most_waiting);
+    const std::span<const u8> rest = bytes.subspan(taken).first(std::min(room, bytes.size() - taken));
+    waiting_.insert(waiting_.end(), rest.begin(), rest.end());
+    return taken + u32(rest.size());
+}
 void CharPort::accept_input() {
     if (chardev_) chardev_->accept_input();
 }
@@ -91,7 +100,15 @@ void CharPort::event(chardev::Event e) {
     device_.machine().arrive(Port::character, device_, [&] { handlers_.event(e); });
 }
 void CharPort::writable() {
-    if (!handlers_.writable || device_.machine().frozen()) return;
+    if (device_.machine().frozen()) return;
+    if (device_.machine().is_counted()) {
+        Context::Entry entry(device_.context());
+        const bool was_full = waiting_.size() >= most_waiting;
+        if (!waiting_.empty() && chardev_)
+            waiting_.erase(waiting_.begin(), waiting_.begin() + chardev_->write(waiting_));
+        if (!was_full) return; // the device waits for nothing
+    }
+    if (!handlers_.writable) return;
     device_.machine().arrive(Port::character, device_, [&] { handlers_.writable(); });
 }
 

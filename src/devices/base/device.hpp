@@ -134,6 +134,8 @@ private:
     Handlers handlers_;
     chardev::Chardev* chardev_ = nullptr;
     std::vector<chardev::Event> kept_; // while the machine is frozen
+    static constexpr std::size_t most_waiting = 1 << 20;
+    std::vector<u8> waiting_; // counted time: what the back end had no room for
 };
 
 // A disk of the block layer, by the id that -drive gave it. It is used on the loop thread.

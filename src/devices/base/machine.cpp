@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "base/nearest.hpp"
 #include "block/graph.hpp"
+#include "devices/base/counted.hpp"
 #include "devices/base/timers.hpp"
 #include <algorithm>
 #include <ctime>
@@ -50,7 +51,11 @@ struct RegionMaker final : Describe {
 };
 
 Machine::Machine(const Options& options)
-    : options_(options)
+    : options_([&] {
+        Options o = options;
+        o.manual_clock |= o.counted;
+        return o;
+    }())
     , random_state_(options.random_seed)
     , system_("system", ~u64{0})
     , memory_(std::make_unique<memory::AddressSpace>("memory", system_))
@@ -83,19 +88,19 @@ Machine::~Machine() {
 
 u64 Machine::now() const {
     const u64 clock = clock_.load(std::memory_order_acquire), base = clock >> 1;
-    if (options_.manual_clock || !(clock & 1)) return base;
+    if (options_.manual_clock || !(clock & 1)) return counted_ ? counted_now() : base;
     return (host_nanoseconds(CLOCK_MONOTONIC) - base) & ~u64{0} >> 1;
 }
 
 u64 Machine::wall_clock() const {
-    // A manual clock starts at the turn of the year 2000.
-    if (options_.manual_clock) return u64{946684800} * 1000000000 + now() + u64(options_.rtc_offset) * 1000000000;
+    if (options_.manual_clock) return u64(options_.rtc_start) * 1000000000 + now();
     return host_nanoseconds(CLOCK_REALTIME) + u64(options_.rtc_offset) * 1000000000;
 }
 
 void Machine::random(std::span<u8> out) {
     std::lock_guard lock(random_mutex_);
     arrivals_[u8(Port::random)]++;
+    if (on_counting_thread()) counted_->note(Port::random);
     if (options_.random_seed) {
         for (u8& byte : out) { // splitmix64
             u64 z = random_state_ += 0x9e3779b97f4a7c15u;
@@ -145,20 +150,23 @@ void Machine::set_running(bool running) {
     timers_->clock_changed();
 }
 
-void Machine::set_now(u64 nanoseconds) {
+void Machine::set_now(u64 nanoseconds, u64 count) {
     MIMIC_CHECK(!running(), "the clock is set while it runs");
+    if (counted_) counted_->set(nanoseconds, count);
     clock_.store(nanoseconds << 1, std::memory_order_release);
     timers_->clock_changed();
 }
 
 void Machine::freeze() {
     if (std::exchange(frozen_, true)) return;
+    hurry(true);
     for (auto& [id, drive] : drives)
         if (drive.node) hurried_.push_back(std::make_shared<block::Hurried>(*drive.node));
 }
 
 void Machine::thaw() {
     if (!std::exchange(frozen_, false)) return;
+    hurry(false);
     hurried_.clear();
     struct Waker final : Describe {
         void on_chardev(std::string_view, CharPort& port, std::string_view) override { port.thawed(); }
@@ -180,9 +188,12 @@ u32 Machine::in_flight() const {
 }
 
 void Machine::request(Request r) {
-    post([this, r = std::move(r)] {
+    const bool stands = on_counting_thread(); // nobody goes on before it was heard
+    if (stands) counted_->hold();
+    post([this, stands, r = std::move(r)] {
         arrivals_[u8(Port::command)]++;
         if (on_request) on_request(r);
+        if (stands) counted_->release();
     });
 }
 
@@ -365,6 +376,8 @@ struct Linker final : Describe {
                                     found->second.user->id()));
         found->second.user = &device;
         net.peer = found->second.peer.get();
+        if (machine.is_counted())
+            net.peer->pace([m = &machine](std::function<void()> f) { m->ask(Port::network, std::move(f)); });
     }
 };
 } // namespace

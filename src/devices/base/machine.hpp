@@ -27,13 +27,18 @@ struct GlobalProperty {
     std::string type, name, value;
 };
 
+class CountedTime;
+class Agenda;
+
 class Machine {
 public:
     struct Options {
         io::Loop* loop = nullptr;                 // null: timers run in advance() only
         bool manual_clock = false;                // time passes in advance() only
+        bool counted = false;                     // time is counted in instructions: count_time() says by whom
         u64 random_seed = 0;                      // not 0: the random port is a generator with this seed
         i64 rtc_offset = 0;                       // seconds that the guest's wall clock is ahead of the host's
+        i64 rtc_start = 946684800;                // where it begins when time is manual or counted: seconds since 1970
         std::span<const DeviceType* const> types; // that create() knows
         std::vector<GlobalProperty> globals;      // set before a device's own properties
     };
@@ -55,12 +60,29 @@ public:
     // Lets time pass and timers fire (manual clock).
     void advance(u64 nanoseconds);
     bool manual_clock() const { return options_.manual_clock; }
+    // ---- counted time (counted.hpp)
+    bool is_counted() const { return options_.counted; }
+    void count_time(CountedTime& time); // before anything runs
+    void end_count();                   // before `time` goes; nothing runs
+    u64 count() const;                  // instructions; 0: not counted
+    // A guest's request was made: its answer() comes, with this number, when it is there, or at its time when that is counted.
+    // Inside the device's context.
+    u64 expect();
+    void answer(u64 number, Port port, Device& device, std::function<void()> f);
+    // As post, of work that a guest asked for and may see the outcome of.
+    void ask(Port port, std::function<void()> f);
+    // While the machine is stopped: answers come at once, until false.
+    void hurry(bool on);
+    u64 next_event() const;
+    bool run_events(const std::function<bool()>& stop);
+    void wake_events();
+    void event_is_near();
     u64 next_deadline() const; // of all timers; Timer::never: none is armed
     // Starts and stops the clock and with it the timers.
     void set_running(bool running);
     bool running() const { return clock_.load(std::memory_order_relaxed) & 1; }
     // While stopped: what now() is, and where the generator of a seeded random port stands (a saved machine is loaded).
-    void set_now(u64 nanoseconds);
+    void set_now(u64 nanoseconds, u64 count = 0);
     u64 random_state() const { return random_state_; }
     void set_random_state(u64 state) { random_state_ = state; }
     // Frozen, a stopped machine hears nothing from networks and character devices, so that its state and memory stay as they
@@ -128,7 +150,12 @@ private:
     void detach_back_ends(Device& device);
     void make_regions(Device& device);
 
+    u64 counted_now() const;
+    bool on_counting_thread() const;
+
     Options options_;
+    CountedTime* counted_ = nullptr;
+    std::unique_ptr<Agenda> agenda_;
     // Bit 0: running. Above it, while it runs, host time at now() == 0; else now(). One word, so that readers never see the
     // one without the other; modulo 2^63 ns, which is 292 years.
     std::atomic<u64> clock_{0};

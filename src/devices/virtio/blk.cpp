@@ -67,6 +67,7 @@ private:
     // What the loop needs of it.
     struct Job {
         u64 serial = 0;
+        u64 answer = 0; // Machine::expect
         BlkRequest request;
         Mapping mapping;
         std::shared_ptr<block::Root> node;
@@ -169,7 +170,10 @@ void VirtioBlk::unrealize() {
     // What the kernel has of guest memory must come back before the device goes.
     block::Hurried go;
     if (drive_.node) go = block::Hurried(*drive_.node);
+    const bool stands = !machine().running() && !machine().frozen();
+    if (stands) machine().hurry(true);
     if (jobs_ && machine().loop()) machine().loop()->run_until([this] { return jobs_ == 0; });
+    if (stands) machine().hurry(false);
     VirtioDevice::unrealize();
 }
 
@@ -265,6 +269,7 @@ bool VirtioBlk::take(u32 n, const Chain& chain, u64 serial, Jobs& jobs) {
 void VirtioBlk::start(Jobs jobs) {
     if (jobs.empty()) return;
     jobs_ += jobs.size();
+    for (auto& job : jobs) job->answer = machine().expect();
     auto shared = std::make_shared<Jobs>(std::move(jobs));
     machine().post([this, shared] {
         for (auto& job : *shared) io::spawn(run(std::move(job)), [](const Error&) {});
@@ -290,9 +295,11 @@ io::Task<Result<void>> VirtioBlk::perform(Job& job) {
 
 io::Task<Result<void>> VirtioBlk::run(std::unique_ptr<Job> job) {
     Result<void> result = co_await perform(*job);
-    machine().arrive(Port::block, *this, [&] {
+    const u64 answer = job->answer;
+    std::shared_ptr<Job> done = std::move(job); // whoever runs it may do so later
+    machine().answer(answer, Port::block, *this, [this, done, result] {
         jobs_--;
-        finished(*job, result);
+        finished(*done, result);
     });
     co_return Result<void>();
 }

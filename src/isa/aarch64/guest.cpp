@@ -252,7 +252,8 @@ constinit const ir::GuestState state_aarch64_system{"aarch64",
                                                     nullptr,
                                                     fpsr_bits,
                                                     mode_btype,
-                                                    mode_flush};
+                                                    mode_flush,
+                                                    slot_sp};
 extern const GuestInfo guest_info;
 constinit const GuestInfo guest_info{"aarch64", "max", model_names, make, make_system};
 

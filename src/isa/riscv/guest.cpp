@@ -267,8 +267,11 @@ void set_fcsr(ir::CpuHeader& cpu, u32 fcsr, bool system) {
     cpu.mode = system ? State(cpu).mode() : (cpu.mode & ~mode_frm) | mode_of_frm(frm);
 }
 
-constinit const ir::GuestState state_rv64_system{
-    "riscv64", system_slots, system_slots_at + 8 * (slot_system_end - slot_system), &softfloat::env::riscv};
+constinit const ir::GuestState state_rv64_system{.name = "riscv64",
+                                                 .slots = system_slots,
+                                                 .bytes = system_slots_at + 8 * (slot_system_end - slot_system),
+                                                 .fp = &softfloat::env::riscv,
+                                                 .stack = slot_x + 2};
 constinit const ir::GuestState state_rv64_vectors{.name = "riscv64",
                                                   .slots = vector_slots,
                                                   .bytes = system_slots_at,

@@ -108,7 +108,7 @@ public:
 
     // Of paged code (ir::flavour::paged), which has no jump cache of its own: the tables of jit/tlb.hpp, by index, and the
     // one of branches, jump_count entries; any thread may set the latter.
-    virtual TlbView* tlb_views(ir::CpuHeader* cpu) const = 0;
+    virtual TlbViews* tlb_views(ir::CpuHeader* cpu) const = 0;
     virtual void use_jumps(ir::CpuHeader* cpu, const JumpEntry* table) const = 0;
 };
 

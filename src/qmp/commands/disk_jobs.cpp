@@ -204,7 +204,8 @@ Step with_job(block::JobPtr job) {
 Task<Result<void>> create_image(Server& s, Json options) {
     std::string driver_name = *options.take("driver").string();
     const block::Driver* driver = block::find_driver(driver_name);
-    if (!driver) co_return Error::invalid_argument("Unknown driver '{}'", driver_name);
+    if (!driver)
+        co_return Error::invalid_argument("Unknown driver '{}', expected {}", driver_name, block::driver_names(false));
     if (!driver->create) co_return Error::unsupported("Driver '{}' does not support blockdev-create", driver_name);
     block::CreateArguments arguments;
     if (driver->is_protocol) {

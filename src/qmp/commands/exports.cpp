@@ -41,11 +41,14 @@ Result<io::SocketAddress> address_of(const Json& given) {
 }
 
 Task<Result<Json>> server_start(Server& s, const Arguments& a) {
-    if (a.has("tls-authz")) co_return Error::unsupported("Parameter 'tls-authz': lists of clients are not supported");
     block::nbd::Security security;
     if (a.has("tls-creds")) {
         CO_TRY(security.credentials,
                block::find_credentials(s.storage().context(), a.text("tls-creds"), tls::Endpoint::server));
+    }
+    if (a.has("tls-authz")) {
+        if (!security) co_return Error::invalid_argument("Parameter 'tls-authz' is nothing without 'tls-creds'");
+        CO_TRY(security.clients, block::find_authorization(s.storage().context(), a.text("tls-authz")));
     }
     CO_TRY(auto address, address_of(a.value("addr")));
     CO_CHECK(co_await s.storage().start_server(std::move(address), unsigned(a.number("max-connections")),

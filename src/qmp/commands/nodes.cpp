@@ -94,6 +94,13 @@ Task<Result<Json>> block_resize(Server& s, const Arguments& a) {
     co_return Json::object();
 }
 
+Result<Json> set_write_threshold(Server& s, const Arguments& a) {
+    auto node = s.storage().find_node(a.text("node-name"));
+    if (!node) return Error::invalid_argument("Device '{}' not found", a.text("node-name"));
+    (*node)->set_write_threshold(a.number("write-threshold"));
+    return Json::object();
+}
+
 Task<Result<Json>> change_backing_file(Server& s, const Arguments& a) {
     CO_TRY(NodePtr top, s.storage().find(a.text("device")));
     CO_TRY(NodePtr node, s.storage().find_node(a.text("image-node-name")));
@@ -301,6 +308,8 @@ constexpr Command commands[] = {
      blockdev_reopen},
     {"block_resize", "?device str, ?node-name str, size int", "", "changes a disk's size", nullptr, false,
      block_resize},
+    {"block-set-write-threshold", "node-name str, write-threshold uint64", "",
+     "says when a node is first written behind so many bytes", set_write_threshold},
     {"change-backing-file", "device str, image-node-name str, backing-file str", "",
      "changes the name that an image has for its backing file", nullptr, false, change_backing_file},
     {"query-named-block-nodes", "?flat bool", "[BlockDeviceInfo]", "the nodes", query_named_block_nodes},
@@ -315,6 +324,10 @@ constexpr Command commands[] = {
     {"blockdev-snapshot-delete-internal-sync", "device str, ?id str, ?name str", "SnapshotInfo", "deletes one", nullptr,
      false, delete_internal},
 };
+
+constexpr EventInfo events[] = {{"BLOCK_WRITE_THRESHOLD",
+                                 "node-name str, amount-exceeded uint64, write-threshold uint64",
+                                 "a write passed a node's threshold, which is no more"}};
 
 } // namespace
 
@@ -333,6 +346,6 @@ enum XDbgBlockGraphNodeType: block-backend block-job block-driver
 struct XDbgBlockGraphNode: id int, type XDbgBlockGraphNodeType, name str
 struct XDbgBlockGraphEdge: parent int, child int, name str, perm [str], shared-perm [str]
 )",
-                                   commands};
+                                   commands, events};
 
 } // namespace mimic::qmp

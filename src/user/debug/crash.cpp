@@ -60,6 +60,7 @@ std::string code_name(int signal, int code) {
         {SIGILL, ILL_PRVOPC, "ILL_PRVOPC, privileged"},
         {SIGTRAP, TRAP_BRKPT, "TRAP_BRKPT, a breakpoint instruction"},
         {SIGFPE, FPE_INTDIV, "FPE_INTDIV"},
+        {SIGSYS, sigsys_by_filter, "SYS_SECCOMP, a filter of the program forbids the last system call"},
     };
     for (const Code& c : codes)
         if (c.signal == signal && c.code == code) return c.name;
@@ -184,6 +185,7 @@ std::string fault_text(Thread& t, int signal, const siginfo_t& info) {
                                a.row ? a.row->name : std::to_string(a.number));
         }
     u64 address = u64(info.si_addr);
+    if (signal == SIGSYS) return "the program's filter, which may not know what C libraries do without a vDSO";
     if (signal == SIGSEGV && info.si_code == SEGV_ACCERR) {
         int p = t.memory().protection(address);
         if (p >= 0 && (p & prot::read) && (p & prot::write))

@@ -261,7 +261,6 @@ int Debugger::open_file(const std::string& path) {
             int fd = file_of(*text);
             return fd < 0 ? fd : process_.keep(fd);
         }
-    if (path == own + "smaps") return -ENOENT; // the maps are the program's
     std::string host = path == own + "exe" ? process_.exe : path;
     host = process_.paths.lookup(host);
     i64 fd = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -3,6 +3,7 @@
 #pragma once
 #include "ir/state.hpp"
 #include "user/linux/structs.hpp"
+#include <optional>
 #include <signal.h>
 #include <span>
 #include <string>
@@ -127,9 +128,13 @@ struct Abi {
     FrameChain frames{};
     // Text of /proc/cpuinfo.
     std::string (*cpuinfo)(std::string_view cpu_model, u32 cpus);
+    // A file of /sys/devices/system/cpu/cpuN that only this architecture has, by its name below it; null: none.
+    std::optional<std::string> (*cpu_file)(std::string_view cpu_model, std::string_view name) = nullptr;
     std::span<const ArchCall> calls;
 
     const Layout& layout(S s) const { return *(*layouts)[u32(s)]; }
+    // linux/audit.h: how seccomp and audit name the architecture.
+    u32 audit_arch() const { return elf_machine | (elf_class == 2 ? 0x80000000u : 0) | (model.big ? 0 : 0x40000000u); }
     bool is_64bit() const { return model.long_bytes == 8; }
 };
 

@@ -176,6 +176,11 @@ i64 call(Thread& t, const Args& given) {
     Args a = given;
     a.row = find_call(t.abi(), a.number);
     bool trace = t.process().options.strace;
+    if (t.seccomp.mode() != SeccompState::Mode::none) [[unlikely]]
+        if (auto refused = filter_call(t, a)) {
+            if (trace) strace_refused(t, a, *refused);
+            return *refused;
+        }
     if (a.row) {
         if (trace) [[unlikely]]
             return strace_call(t, a, handle);

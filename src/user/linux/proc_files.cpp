@@ -1,107 +1,44 @@
 #include "user/linux/proc_files.hpp"
-#include "user/debug/debugger.hpp"
+#include "user/linux/proc_process.hpp"
 #include <algorithm>
 #include <climits>
-#include <cstdio>
 #include <cstdlib>
 #include <elf.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 namespace mimic::user {
 namespace {
 
+bool is_number(std::string_view s) {
+    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Processors that are online ("0-3,6"), as /sys tells: what the guest's C library counts there, /proc/cpuinfo lists.
 u32 cpu_count() {
-    u64 mask[16] = {};
-    i64 n = process::raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, u64(mask));
+    const std::string list = read_host("/sys/devices/system/cpu/online");
     u32 count = 0;
-    for (i64 i = 0; i < n / 8; i++) count += u32(__builtin_popcountll(mask[i]));
+    for (const char* at = list.c_str(); *at >= '0' && *at <= '9';) {
+        char* end;
+        const u64 first = std::strtoull(at, &end, 10), last = *end == '-' ? std::strtoull(end + 1, &end, 10) : first;
+        if (last < first || last - first > 65536) return 1;
+        count += u32(last - first + 1);
+        at = *end == ',' ? end + 1 : end;
+    }
     return count ? count : 1;
 }
 
-std::string read_host(const char* path) {
-    std::string text;
-    i64 fd = process::raw_syscall(SYS_open, u64(path), 0x80000);
-    char buffer[4096];
-    for (i64 n; fd >= 0 && (n = process::raw_syscall(SYS_read, u64(fd), u64(buffer), sizeof buffer)) > 0;)
-        text.append(buffer, size_t(n));
-    if (fd >= 0) process::raw_syscall(SYS_close, u64(fd));
-    return text;
+// A file of a processor's directory in /sys that the guest's architecture has.
+std::optional<std::string> cpu_file(Thread& t, std::string_view path) {
+    constexpr std::string_view directory = "/sys/devices/system/cpu/cpu";
+    if (!path.starts_with(directory) || !t.abi().cpu_file) return {};
+    const std::string_view rest = path.substr(directory.size());
+    const size_t slash = rest.find('/');
+    if (slash == std::string_view::npos || !is_number(rest.substr(0, slash))) return {};
+    if (u32(std::atoi(rest.data())) >= cpu_count()) return {};
+    return t.abi().cpu_file(t.process().options.cpu_model, rest.substr(slash + 1));
 }
-
-// /proc/self/stat (proc(5)): the kernel's line with our name, and the guest's addresses in fields 26 to 30 and 45 to 51.
-std::string stat_text(Thread& t) {
-    std::string host = read_host("/proc/self/stat");
-    size_t open = host.find('('), close = host.rfind(')');
-    if (open == std::string::npos || close == std::string::npos) return host;
-    const std::string& exe = t.process().exe;
-    std::string line = host.substr(0, open + 1) + exe.substr(exe.rfind('/') + 1).substr(0, 15) + ")";
-    size_t at = close + 1;
-    for (u32 field = 3; at < host.size(); field++) {
-        size_t end = host.find_first_of(" \n", at + 1);
-        if (end == std::string::npos) end = host.size();
-        std::string value = host.substr(at, end - at);
-        if (field == 20 && t.process().debugger && t.process().debugger->traces()) // threads, without ours
-            value = " " + std::to_string(std::atoi(value.c_str()) - 1);
-        if (field == 28) value = " " + std::to_string(t.process().stack_start);
-        if ((field >= 26 && field <= 27) || (field >= 29 && field <= 30) || (field >= 45 && field <= 51)) value = " 0";
-        line += value;
-        at = end;
-    }
-    return line + (line.back() == '\n' ? "" : "\n");
-}
-
-std::string cmdline_text(Thread& t) {
-    std::string text;
-    for (auto& argument : t.process().arguments) text += argument + '\0';
-    return text;
-}
-
-std::string auxv_text(Thread& t) {
-    auto& raw = t.process().auxv;
-    return {reinterpret_cast<const char*>(raw.data()), raw.size()};
-}
-
-// /proc/self/status where ids are pretended: the kernel's text with the thread's own.
-std::string status_text(Thread& t) {
-    std::string host = read_host("/proc/thread-self/status"), text;
-    const Credentials& c = t.credentials;
-    auto ids = [](const char* name, const Ids& i) {
-        return name + std::to_string(i.real) + "\t" + std::to_string(i.effective) + "\t" + std::to_string(i.saved) +
-               "\t" + std::to_string(i.fs) + "\n";
-    };
-    for (size_t at = 0; at < host.size();) {
-        size_t end = std::min(host.find('\n', at), host.size() - 1) + 1;
-        std::string line = host.substr(at, end - at);
-        at = end;
-        if (line.starts_with("Uid:")) line = ids("Uid:\t", c.uid);
-        if (line.starts_with("Gid:")) line = ids("Gid:\t", c.gid);
-        if (line.starts_with("Groups:")) {
-            line = "Groups:\t";
-            for (u32 g : c.groups) line += (line.back() == '\t' ? "" : " ") + std::to_string(g);
-            line += " \n";
-        }
-        text += line;
-    }
-    return text;
-}
-
-} // namespace
-
-std::string own_proc_entry(Thread& t, const std::string& path) {
-    if (!path.starts_with("/proc/")) return {};
-    std::string rest = path.substr(6);
-    size_t slash = rest.find('/');
-    if (slash == std::string::npos) return {};
-    std::string who = rest.substr(0, slash);
-    bool own = who == "self" || who == "thread-self" || who == std::to_string(process::raw_syscall(SYS_getpid));
-    (void)t;
-    return own ? rest.substr(slash + 1) : std::string();
-}
-
-namespace {
 
 bool same_file(const char* a, const char* b) {
     struct stat x, y;
@@ -113,7 +50,7 @@ bool same_file(const char* a, const char* b) {
 
 // A word of another process's auxiliary vector, which is the guest's where the kernel let us say so; 0: none.
 u64 auxiliary_of(Thread& t, const std::string& directory, u64 type) {
-    std::string raw = read_host((directory + "auxv").c_str());
+    std::string raw = read_host(directory + "auxv");
     u64 word = t.word_bytes();
     for (size_t at = 0; at + 2 * word <= raw.size(); at += 2 * word) {
         auto* entry = reinterpret_cast<const u8*>(raw.data()) + at;
@@ -141,15 +78,11 @@ std::string program_of_other(Thread& t, const std::string& pid) {
     return realpath(host.c_str(), absolute) ? absolute : text;
 }
 
-bool is_number(std::string_view s) {
-    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 } // namespace
 
 std::string proc_exe(Thread& t, const std::string& path) {
     if (path.size() < 6 || path[0] != '/' || path[1] != 'p') return {};
-    if (own_proc_entry(t, path) == "exe") return t.process().exe;
+    if (auto own = own_entry(t, path); own && own->name == "exe") return t.process().exe;
     if (!path.starts_with("/proc/") || !path.ends_with("/exe")) return {};
     std::string pid = path.substr(6, path.size() - 10);
     return is_number(pid) ? program_of_other(t, pid) : std::string();
@@ -161,15 +94,26 @@ std::string redirect_proc(Thread& t, const std::string& path) {
 }
 
 std::optional<std::string> proc_text(Thread& t, const std::string& path) {
-    if (path.size() < 6 || path[0] != '/' || path[1] != 'p') return {};
+    if (path.size() < 6 || path[0] != '/') return {};
+    if (path[1] == 's') return cpu_file(t, path);
+    if (path[1] != 'p') return {};
     if (path == "/proc/cpuinfo") return t.abi().cpuinfo(t.process().options.cpu_model, cpu_count());
-    std::string entry = own_proc_entry(t, path);
-    if (entry == "maps") return t.memory().maps_text();
-    if (entry == "auxv") return auxv_text(t);
-    if (entry == "cmdline") return cmdline_text(t);
-    if (entry == "stat") return stat_text(t);
-    if (entry == "status" && t.process().pretends_ids()) return status_text(t);
-    return {};
+    auto own = own_entry(t, path);
+    return own ? own_text(t, *own) : std::nullopt;
+}
+
+std::string proc_path(i64 directory, const std::string& path) {
+    constexpr std::string_view names[] = {"maps",  "smaps",  "smaps_rollup", "numa_maps", "auxv", "cmdline", "stat",
+                                          "statm", "status", "limits",       "syscall",   "exe",  "cpuinfo"};
+    if (path.empty() || path[0] == '/' || directory == AT_FDCWD) return path;
+    const std::string_view last = std::string_view(path).substr(path.rfind('/') + 1);
+    if (std::find(std::begin(names), std::end(names), last) == std::end(names)) return path;
+    char target[PATH_MAX];
+    const std::string link = "/proc/self/fd/" + std::to_string(directory);
+    const i64 n =
+        process::raw_syscall(SYS_readlinkat, u64(i64(AT_FDCWD)), u64(link.c_str()), u64(target), sizeof target);
+    std::string whole = std::string(target, size_t(std::max<i64>(n, 0))) + "/" + path;
+    return whole.starts_with("/proc/") ? whole : path;
 }
 
 } // namespace mimic::user

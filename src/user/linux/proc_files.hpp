@@ -12,7 +12,7 @@ std::string proc_exe(Thread& t, const std::string& path);
 std::string redirect_proc(Thread& t, const std::string& path);
 // The text of a file that we make up, or nothing when the host's is right.
 std::optional<std::string> proc_text(Thread& t, const std::string& path);
-// "exe", "maps"... when the path is /proc/self/NAME, /proc/thread-self/NAME or /proc/PID/NAME of this process.
-std::string own_proc_entry(Thread& t, const std::string& path);
+// A path relative to a directory of /proc, made absolute where it may name one of those files; every other path as it is.
+std::string proc_path(i64 directory, const std::string& path);
 
 } // namespace mimic::user

@@ -102,10 +102,9 @@ void catch_guest_signal(int signal, u64 flags) { process::on_signal(signal, Thre
 
 // Does its default action end the program here instead of in the kernel? A core file and a debugger want it.
 static bool ends_with_us(int signal, bool debugged) {
+    if (signal_bit(signal) & unblockable || default_of(signal) != Default::terminate) return false;
     // The first process of a namespace has no default actions: the kernel drops such signals (pid_namespaces(7)).
-    if (raw_syscall(SYS_getpid) == 1) return false;
-    return !(signal_bit(signal) & unblockable) && default_of(signal) == Default::terminate &&
-           (debugged || dumps_core(signal));
+    return (debugged || dumps_core(signal)) && raw_syscall(SYS_getpid) != 1;
 }
 
 int set_host_disposition(int signal, const SigAction& action) {
@@ -179,6 +178,16 @@ void Thread::set_mask(u64 mask) {
     mask_ = mask & ~unblockable;
     show_mask();
     if (arrived_.load(std::memory_order_relaxed) & ~mask_) pending_ = 1;
+}
+
+i64 Thread::write_own(int fd, const void* from, u64 bytes) {
+    i64 n = process::raw_syscall(SYS_write, u64(i64(fd)), u64(from), bytes);
+    if (n != -EFBIG) return n;
+    const u64 set = signal_bit(SIGXFSZ); // which was sent to this thread: it came, or it is blocked and waits
+    const timespec now{};
+    arrived_.fetch_and(~set, std::memory_order_relaxed);
+    process::raw_syscall(SYS_rt_sigtimedwait, u64(&set), 0, u64(&now), 8);
+    return n;
 }
 
 void Thread::suspend_mask(u64 mask) {
@@ -307,7 +316,13 @@ void Thread::force_signal(int signal, int code, u64 address) {
     info.si_signo = signal;
     info.si_code = code;
     info.si_addr = reinterpret_cast<void*>(address);
-    int wanted = signal;
+    force_signal(info);
+}
+
+void Thread::force_signal(const siginfo_t& given) {
+    siginfo_t info = given;
+    const int wanted = info.si_signo;
+    int signal = wanted;
     if (!may_deliver(signal, info)) return;
     if (signal != wanted) return deliver_now(signal, info);
     bool caught;

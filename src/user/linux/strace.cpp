@@ -103,9 +103,7 @@ std::string show(Thread& t, const Args& a, u32 n, Arg arg, i64 result, bool afte
     }
 }
 
-void print(Thread& t, const std::string& line) {
-    process::raw_syscall(SYS_write, u64(t.process().options.log), u64(line.data()), line.size());
-}
+void print(Thread& t, const std::string& line) { t.write_own(t.process().options.log, line.data(), line.size()); }
 
 std::string head(Thread& t, const Args& a, i64 result, bool after) {
     std::string line = std::to_string(t.tid()) + " " + a.row->name + "(";
@@ -176,6 +174,12 @@ std::string strace_text(Thread& t, Args a, i64 result, bool done) {
         if (!a.row && arch.number == a.number) text = fmt::format("{} {}({:#x})", t.tid(), arch.name, a[0]);
     if (text.empty()) text = fmt::format("{} call {} is unknown", t.tid(), a.number);
     return text + (done ? tail(result) : "\n");
+}
+
+void strace_refused(Thread& t, const Args& a, i64 result) {
+    std::string line = strace_text(t, a, result, true);
+    line.insert(line.size() - 1, " (by a filter)");
+    print(t, line);
 }
 
 void strace_signal(Thread& t, int signal, const siginfo_t& info) {

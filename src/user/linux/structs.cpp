@@ -316,6 +316,10 @@ constexpr Field io_event_f[] = {FIELD(IoEvent, data, u64), FIELD(IoEvent, obj, u
 constexpr Field kexec_segment_f[] = {T(buf), T(bufsz), T(mem), T(memsz)};
 #undef T
 
+constexpr Field sock_filter_f[] = {FIELD(BpfInsn, code, u16), FIELD(BpfInsn, jt, u8), FIELD(BpfInsn, jf, u8),
+                                   FIELD(BpfInsn, k, u32)};
+constexpr Field sock_fprog_f[] = {FIELD(SockFprog, length, u16), FIELD(SockFprog, filter, ulong)};
+
 // ---- scalars behind pointers ----
 constexpr Field i32_f[] = {{"value", Kind::s32, 1, 0, 4}};
 constexpr Field u32_f[] = {{"value", Kind::u32, 1, 0, 4}};
@@ -391,6 +395,8 @@ LAYOUT(file_attr, FileAttr);
 LAYOUT(iocb, IoCb);
 LAYOUT(io_event, IoEvent);
 LAYOUT(kexec_segment, KexecSegment);
+LAYOUT(sock_filter, BpfInsn);
+LAYOUT(sock_fprog, SockFprog);
 constexpr Layout i32_l = make("int", i32_f, 4);
 constexpr Layout u32_l = make("unsigned", u32_f, 4);
 constexpr Layout u64_l = make("u64", u64_f, 8);

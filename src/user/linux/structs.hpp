@@ -129,6 +129,15 @@ struct IoEvent {
 struct KexecSegment {
     u64 buf, bufsz, mem, memsz;
 };
+struct BpfInsn { // struct sock_filter
+    u16 code;
+    u8 jt, jf;
+    u32 k;
+};
+struct SockFprog {
+    u16 length;
+    u64 filter;
+};
 struct FdPair {
     i32 fd[2];
 };

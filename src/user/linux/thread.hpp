@@ -10,11 +10,13 @@
 #include "user/linux/abi.hpp"
 #include "user/linux/credentials.hpp"
 #include "user/linux/paths.hpp"
+#include "user/linux/seccomp.hpp"
 #include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +70,15 @@ struct KeptDescriptor {
     void operator=(int n) { fd.store(n, std::memory_order_relaxed); }
 };
 
+// Limits that would hit Mimic's own memory instead of the guest's are kept by us: RLIMIT_AS, RLIMIT_DATA, {soft, hard} each.
+struct OwnLimits {
+    u64 v[2][2] = {{~0ull, ~0ull}, {~0ull, ~0ull}};
+    static int index(int resource); // -1: the kernel's to keep
+    void from_kernel();             // what Mimic was started with
+    std::string text() const;       // the value of -limits
+    bool parse(std::string_view text);
+};
+
 // What all threads of a process share.
 struct Process {
     const Abi& abi;
@@ -106,7 +117,7 @@ struct Process {
     std::mutex aio_lock;
     std::map<u64, u64> aio; // contexts of io_setup: the guest's name, the kernel's
     std::mutex limits_lock;
-    u64 limits[2][2] = {{~0ull, ~0ull}, {~0ull, ~0ull}}; // RLIMIT_AS, RLIMIT_DATA: {soft, hard}, ours alone
+    OwnLimits limits;
 };
 
 class Thread {
@@ -166,6 +177,8 @@ public:
 
     u64 host_calls = 0;      // made so far: tells whether a handler came to one
     Credentials credentials; // where ids are pretended
+    SeccompState seccomp;
+    std::optional<OwnLimits> limits; // of a borrowed one that set some
 
     // ---- signals ----
     u64 mask() const { return mask_; }
@@ -181,6 +194,8 @@ public:
     u64 held_signals() const { return arrived_.load(std::memory_order_relaxed) & mask_; }
     SigStack altstack; // flags: SS_DISABLE, SS_AUTODISARM
     bool on_altstack(u64 sp) const { return sp - altstack.sp - 1 < altstack.size; }
+    // A write of our own to a file: that RLIMIT_FSIZE forbids it is none of the program's business.
+    i64 write_own(int fd, const void* from, u64 bytes);
     // The last system calls, the newest last.
     struct Recent {
         Args args;
@@ -190,6 +205,9 @@ public:
     std::vector<Recent> recent_calls() const;
     // A signal that the current instruction caused.
     void force_signal(int signal, int code, u64 address);
+    void force_signal(const siginfo_t& info);
+    // The process ends by the signal, whatever it wants to make of it.
+    [[noreturn]] void die(int signal, const siginfo_t& info);
     i64 sigreturn();
     // Blocks everything on the host while a thread or process is made; returns what unblock_all takes.
     static u64 block_all();
@@ -222,7 +240,6 @@ private:
     bool may_deliver(int& signal, siginfo_t& info);
     void default_action(int signal, const siginfo_t& info);
     bool enter_handler(int signal, const SigAction& action, const siginfo_t& info);
-    [[noreturn]] void die(int signal, const siginfo_t& info);
 
     Process& process_;
     SignalTable& signals_;

@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include "user/linux/abi.hpp"
 #include "user/linux/credentials.hpp"
+#include "user/linux/seccomp.hpp"
 #include "user/loader/elf.hpp"
 #include "user/memory/address_space.hpp"
 #include <optional>
@@ -49,8 +50,9 @@ struct StartStack {
     u64 size = 8 << 20;
     std::optional<u64> seed; // of AT_RANDOM's bytes; none: the host's generator
     bool secure = false;
-    Ids uid = own_users(), gid = own_groups(); // AT_UID and its neighbours
-    Credentials credentials;                   // of the first thread, where ids are pretended
+    Ids uid = own_users(), gid = own_groups();    // AT_UID and its neighbours
+    Credentials credentials;                      // of the first thread, where ids are pretended
+    std::shared_ptr<const SeccompFilter> filters; // likewise
 };
 // Makes mmap stay below the place where make_stack will put the stack. Called before anything is mapped.
 void keep_stack_free(AddressSpace& space, const StartStack& start);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <string_view>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
@@ -128,6 +129,30 @@ i64 AddressSpace::choose(u64 hint, u64 length, u32 flags) {
     return at == 0 ? -ENOMEM : i64(at);
 }
 
+namespace {
+
+// The stack is mapped as a whole, where the kernel's grows.
+bool is_stack(const Mapping& m) { return m.label && std::string_view(m.label) == "[stack]"; }
+bool is_data(u8 protection, bool shared) { return protection & prot::write && !shared; }
+
+} // namespace
+
+// Do the limits allow `bytes` more, of which what lies in [low, high) is replaced? setrlimit(2). table_lock_ held.
+bool AddressSpace::may_grow(u64 bytes, bool data, u64 low, u64 high) {
+    const u64 limit_all = limit_all_, limit_data = limit_data_;
+    if (limit_all == ~u64{0} && limit_data == ~u64{0}) [[likely]]
+        return true;
+    u64 all = bytes, of_data = data ? bytes : 0;
+    for (auto& [start, m] : table_) {
+        if (is_stack(m)) continue;
+        const u64 from = std::max(m.start, low), to = std::min(m.end, high),
+                  kept = m.size() - (from < to ? to - from : 0);
+        all += kept;
+        if (is_data(m.prot, m.shared)) of_data += kept;
+    }
+    return all <= limit_all && (!data || of_data <= limit_data);
+}
+
 // change_ held.
 void AddressSpace::note_guard(u8 protection) {
     if (!(protection & prot::guarded) || !(protection & prot::exec) || guards_.exchange(true)) return;
@@ -150,6 +175,7 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     if ((flags & mapflag::fixed_noreplace) && table_.overlaps(low, high)) return -EEXIST;
 
     u8 p = u8(protection & shape_.protections);
+    if (!may_grow(length, is_data(p, (flags & mapflag::type) != mapflag::private_), low, high)) return -ENOMEM;
     bool anonymous = flags & mapflag::anonymous;
     u32 host_flags = (flags & ~(mapflag::fixed_noreplace | mapflag::grows_down | mapflag::denywrite)) | mapflag::fixed;
     i64 r = host_map(base_ + low, length, host_protection(p), host_flags, anonymous ? -1 : fd, offset);
@@ -199,6 +225,11 @@ i64 AddressSpace::protect(u64 address, u64 length, u32 protection) {
     i64 result = 0;
     for (auto& part : table_.in(address, high)) {
         if (part.start != at) break;
+        if (is_data(p, part.shared) && !is_data(part.prot, part.shared) &&
+            !may_grow(part.size(), true, part.start, part.end)) {
+            result = -ENOMEM;
+            break;
+        }
         result = raw_syscall(SYS_mprotect, base_ + part.start, part.size(), u64(host_protection(p)));
         if (result < 0) break;
         at = part.end;
@@ -261,6 +292,8 @@ i64 AddressSpace::remap(u64 old_address, u64 old_length, u64 new_length, u32 fla
     std::unique_lock table(table_lock_);
     auto* m = table_.find(old_address);
     if (!m || !in_range(old_address, old_length) || old_address + old_length > m->end) return -EFAULT;
+    const u64 more = flags & MREMAP_DONTUNMAP ? new_length : new_length > old_length ? new_length - old_length : 0;
+    if (more && !may_grow(more, is_data(m->prot, m->shared))) return -ENOMEM;
     // The host must see one mapping: code protection splits it.
     u64 span = std::max<u64>(old_length, shape_.page);
     bool had_code = drop_code(old_address, old_address + span);
@@ -326,6 +359,7 @@ i64 AddressSpace::attach_shm(int id, u64 address, int flags, bool read_only) {
     if (at < 0) return at;
     if (!in_range(u64(at), length) || u64(at) < shape_.low) return -EINVAL;
     if (address && table_.overlaps(address, address + length) && !(flags & SHM_REMAP)) return -EINVAL;
+    if (!may_grow(length, false, u64(at), u64(at) + length)) return -ENOMEM;
     bool replace = reserved_ || table_.overlaps(u64(at), u64(at) + length);
     i64 r = raw_syscall(SYS_shmat, u64(id), base_ + u64(at), u64(flags | (replace ? SHM_REMAP : 0)) & ~u64(SHM_EXEC));
     if (is_error(r)) return r;

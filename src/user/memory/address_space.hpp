@@ -82,6 +82,8 @@ public:
     i64 advise(u64 address, u64 length, int advice);
     i64 attach_shm(int id, u64 address, int flags, bool read_only);
     i64 detach_shm(u64 address);
+    // RLIMIT_AS and RLIMIT_DATA in bytes, ~0: none. The host's would count our own memory, too.
+    void set_limits(u64 all, u64 data) { limit_all_ = all, limit_data_ = data; }
     // The heap starts at `start` (rounded up).
     void set_brk(u64 start);
     // New end of the heap, or the old one when `end` can't be had.
@@ -173,6 +175,7 @@ private:
     i64 grow_in_place(u64 address, u64 old_length, u64 new_length);
     bool make_accessible(u64 address, bool write);
     void note_guard(u8 protection);
+    bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0);
 
     struct CodePage {
         u64 generation = 0; // raised by each protect_code
@@ -189,6 +192,7 @@ private:
     PageTable table_;
     std::map<u64, CodePage> code_pages_; // by host page
     std::atomic<u64> protected_pages_{0};
+    std::atomic<u64> limit_all_{~u64{0}}, limit_data_{~u64{0}};
     std::atomic<u64> taken_{~u64{0}}; // bits of an address that count in a system call
     std::atomic<bool> guards_{false};
     u64 file_id_ = 0;

@@ -193,7 +193,7 @@ public:
                 if (__atomic_load_n(&e[0], __ATOMIC_RELAXED)) __atomic_store_n(&e[0], no_pc(e, cpu), __ATOMIC_RELAXED);
         }
     }
-    TlbView* tlb_views(CpuHeader* cpu) const override { return area(cpu)->tlb; }
+    TlbViews* tlb_views(CpuHeader* cpu) const override { return &area(cpu)->tlb; }
     void use_jumps(CpuHeader* cpu, const JumpEntry* table) const override {
         __atomic_store_n(&area(cpu)->paged_jumps, u64(table), __ATOMIC_RELAXED);
     }
@@ -338,6 +338,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     leave_with(&HostArea::stub_link, ExitKind::link);
     leave_with(&HostArea::stub_lookup, ExitKind::lookup);
     leave_with(&HostArea::stub_poll, ExitKind::poll);
+    leave_with(&HostArea::stub_budget, ExitKind::budget);
     leave_with(&HostArea::stub_trap, ExitKind::trap);
     leave_with(&HostArea::stub_fault, ExitKind::fault);
 

@@ -70,6 +70,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         const IrInst& first = unit.code[block.begin];
         if (b == 0 || (first.op == Op::insn && mode_of(first) == unit.key.mode)) entry(b);
         begin_block(block);
+        behind_ = 0;
+        if (counted()) pay(b);
         copy_begin_ = u32(a_.offset());
         body(block);
         const IrInst& last = unit.code[block.end - 1];
@@ -117,7 +119,10 @@ void Lowering::instruction(u32 n) {
     owed_before_ = {owed_, owed_f64_, bare_, late_};
     switch (i.op) {
     case Op::nop: return;
-    case Op::insn: pc_ = i.imm, mode_ = mode_of(i); return;
+    case Op::insn:
+        pc_ = i.imm, mode_ = mode_of(i);
+        if (counted()) --behind_;
+        return;
     case Op::constant: activate(n); return;
     case Op::code_address: {
         Gp d = def(n);

@@ -64,7 +64,8 @@ inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16
 // Offsets in the host area, which follows the guest's slots in the state block.
 inline constexpr u32 most_kept = 12; // operations that wait for one test of their results
 struct HostArea {
-    u64 stub_link, stub_lookup, stub_poll, stub_trap, stub_fault, stub_call, stub_keep, stub_slow, stub_leave;
+    u64 stub_link, stub_lookup, stub_poll, stub_budget, stub_trap, stub_fault, stub_call, stub_keep, stub_slow,
+        stub_leave;
     u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
@@ -80,7 +81,7 @@ struct HostArea {
     alignas(16) u64 spill[2 * 64];
     alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
     u64 paged_jumps;                              // const JumpEntry*
-    TlbView tlb[tlb_indices];
+    TlbViews tlb;
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
@@ -252,11 +253,13 @@ private:
         Label slow, back;
         Gp offset, entry; // of the page; of the TLB, then the host's page
         i32 right = 0;
+        bool writes() const { return right == i32(offsetof(TlbEntry, write)); }
     };
     bool sum_fits(ValueId base, ValueId index) const;
     Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
-    TlbSite tlb_check(Gp address, u32 index, u32 bytes, bool write);
+    TlbSite tlb_check(u32 n, Gp address, u32 index, u32 bytes, bool write);
+    void tlb_look(const TlbSite& s, u32 index, u32 bytes);
     u32 tlb_record(u32 n);
     void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
                   const asmjit::Operand& desired = {});
@@ -292,6 +295,9 @@ private:
     void exit_indirect(u32 n);
     void trap(u32 n);
     void cold_code();
+    bool counted() const { return unit_->key.flavour & ir::flavour::icount; }
+    void pay(BlockId b);
+    void tell_behind(u32 behind);
     void set_pc(u64 pc);
     // The header has the unit's mode while its code runs; what leaves from under another one sets it.
     void set_mode(u32 mode);
@@ -607,6 +613,7 @@ private:
     u32 locked_ = 0, vec_locked_ = 0;            // registers of the current instruction
     u8 gpr_count_[16] = {}, vec_count_[32] = {}; // active values in each register
     u64 spills_ = 0;                             // bit per used spill place
+    u32 behind_ = 0;                             // counted: instructions of the block behind the present one
     u64 pc_ = 0;                                 // of the guest instruction
     u32 mode_ = 0;                               // it was translated under
     std::vector<u32> modes_;                     // the same at the start of blocks inside instructions

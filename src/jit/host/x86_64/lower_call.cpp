@@ -51,6 +51,7 @@ void Lowering::call_out(u32 record, bool may_leave) {
     std::fill(std::begin(known_), std::end(known_), Known{}); // the body may write slots
     asked_ = settled_ = 0;
     give_back();
+    tell_behind(behind_);
     a_.mov(eax, record);
     note_record();
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));

@@ -120,6 +120,27 @@ void Lowering::leave_for_poll(Label stop, BlockId to) {
     });
 }
 
+// Takes the block's instructions from the budget, before anything of it is done.
+void Lowering::pay(BlockId b) {
+    behind_ = ir::count_insns(*unit_, unit_->blocks[b]);
+    if (behind_ == 0) return;
+    const Mem budget = state(at_.header(offsetof(ir::CpuHeader, budget)));
+    Label over = a_.newLabel();
+    a_.sub(budget, behind_);
+    a_.js(over);
+    cold(over, [=, this, n = behind_] {
+        a_.add(budget, n);
+        set_pc(unit_->blocks[b].pc);
+        set_mode(mode_of(inst(unit_->blocks[b].begin)));
+        leave_host(offsetof(HostArea, stub_budget));
+    });
+}
+
+// Whoever is called, or hears of a fault, may ask for the exact count.
+void Lowering::tell_behind(u32 behind) {
+    if (counted()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, behind)), 4), behind);
+}
+
 void Lowering::set_pc(u64 pc) {
     Mem m = state(at_.header(offsetof(ir::CpuHeader, pc)));
     if (!paged() && i64(pc) == i32(i64(pc))) {
@@ -281,6 +302,7 @@ void Lowering::trap(u32 n) {
     }
     set_pc(i.imm);
     set_mode(mode_);
+    tell_behind(0);
     leave_host(offsetof(HostArea, stub_trap));
 }
 

@@ -97,7 +97,8 @@ void Lowering::check_alignment(u32 n, ValueId a, const MemArg& m, u32 bytes) {
     }
     m.align == ir::Align::atomic16 ? a_.ja(bad) : a_.jnz(bad);
     locked_ &= ~(1u << base.id()); // it may move before the access itself
-    cold(bad, [=, this, pc = pc_, mode = mode_] {
+    cold(bad, [=, this, pc = pc_, mode = mode_, behind = behind_] {
+        tell_behind(behind);
         a_.lea(rax, ptr(base, m.disp));
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_address))), rax);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, fault_kind)), 4), u32(ir::FaultKind::misaligned));

@@ -70,8 +70,31 @@ Gp Lowering::tlb_address(ValueId a, i32 disp) {
     return t;
 }
 
-Lowering::TlbSite Lowering::tlb_check(Gp address, u32 index, u32 bytes, bool write) {
-    return tlb_check_in(address, temp(), index, bytes, write);
+// Of instruction n. The entry that it asks first stands for the page that its kind of access met before; when it does not, the
+// table is asked, in cold code.
+Lowering::TlbSite Lowering::tlb_check(u32 n, Gp address, u32 index, u32 bytes, bool write) {
+    const i8 recent = an_->recent[n];
+    if (recent < 0) return tlb_check_in(address, temp(), index, bytes, write);
+    TlbSite s{a_.newLabel(), a_.newLabel(), address, temp(),
+              write ? i32(offsetof(TlbEntry, write)) : i32(offsetof(TlbEntry, read))};
+    const Label look = a_.newLabel(), found = a_.newLabel();
+    const u32 word = index * tlb_recent + u32(recent);
+    const i32 place = at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbEntry*) * word));
+    a_.mov(s.entry, state(place));
+    a_.mov(s.entry, ptr(s.entry, s.right)); // once: another thread may take it
+    a_.sub(address, s.entry);
+    a_.cmp(address, (1 << tlb_page_bits) - i32(bytes));
+    a_.ja(look);
+    a_.mov(s.entry, state(place));
+    a_.bind(found);
+    a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
+    cold(look, [=, this] {
+        a_.add(address, s.entry);
+        tlb_look(s, index, bytes);
+        a_.mov(state(place), s.entry);
+        a_.jmp(found);
+    });
+    return s;
 }
 
 Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write) {
@@ -80,16 +103,23 @@ Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 by
     s.offset = address;
     s.right = write ? i32(offsetof(TlbEntry, write)) : i32(offsetof(TlbEntry, read));
     s.entry = entry;
-    i32 view = at_.host(i32(offsetof(HostArea, tlb)) + i32(sizeof(TlbView) * index));
-    a_.mov(s.entry.r32(), address.r32());
+    tlb_look(s, index, bytes);
+    a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
+    return s;
+}
+
+// The address becomes the offset in the page of the table's entry, or it is a slow access.
+void Lowering::tlb_look(const TlbSite& s, u32 index, u32 bytes) {
+    const i32 view = at_.host(i32(offsetof(HostArea, tlb) + sizeof(TlbView) * index));
+    // Another thread may take the right to write meanwhile: what was subtracted is not known then.
+    if (s.writes()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, scratch))), s.offset);
+    a_.mov(s.entry.r32(), s.offset.r32());
     a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
     a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
     a_.add(s.entry, state(view + i32(offsetof(TlbView, base))));
-    a_.sub(address, ptr(s.entry, s.right));
-    a_.cmp(address, (1 << tlb_page_bits) - i32(bytes));
+    a_.sub(s.offset, ptr(s.entry, s.right));
+    a_.cmp(s.offset, (1 << tlb_page_bits) - i32(bytes));
     a_.ja(s.slow);
-    a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
-    return s;
 }
 
 // The access as the interpreter does it, at the whole address.
@@ -123,19 +153,20 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
                         const asmjit::Operand& desired) {
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
-    cold(s.slow, [=, this, pc = pc_, mode = mode_] {
+    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_] {
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
-        a_.add(s.offset, ptr(s.entry, s.right)); // the address again
-        tlb_operand(1, value, s.entry);          // a constant may stand in the place of the address
+        if (!s.writes()) a_.add(s.offset, ptr(s.entry, s.right)); // the address again
+        tlb_operand(1, value, s.entry);                           // a constant may stand in the place of the address
         tlb_operand(2, desired, s.entry);
-        a_.mov(scratch(0, 8), s.offset);
+        if (!s.writes()) a_.mov(scratch(0, 8), s.offset);
         load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
         note_record();
         set_mode(mode);
+        tell_behind(behind);
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
         take_over();
@@ -162,7 +193,7 @@ void Lowering::tlb_load(u32 n) {
     if (in_vec(i.type)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm d = unused ? vec_temp() : def_vec(n);
-        TlbSite s = tlb_check(t, m.index, bytes, false);
+        TlbSite s = tlb_check(n, t, m.index, bytes, false);
         Mem mem = ptr(s.entry, s.offset, 0, 0, bytes);
         log_access(Log::load, 0, bytes, mem);
         load_vector(d, t, mem, bytes);
@@ -172,7 +203,7 @@ void Lowering::tlb_load(u32 n) {
         return tlb_slow(s, n, {}, d);
     }
     Gp d = unused ? t : def(n);
-    TlbSite s = tlb_check(t, m.index, bytes, false);
+    TlbSite s = tlb_check(n, t, m.index, bytes, false);
     load_sized(n, d, ptr(s.entry, s.offset, 0, 0, bytes), m);
     a_.bind(s.back);
     tlb_slow(s, n, {}, d);
@@ -187,7 +218,7 @@ void Lowering::tlb_store(u32 n) {
     i64 c;
     bool exchange = m.order == ir::Order::seq_cst;
     auto site = [&](Gp t) {
-        TlbSite s = tlb_check(t, m.index, bytes, true);
+        TlbSite s = tlb_check(n, t, m.index, bytes, true);
         log_access(Log::store, 0, bytes, ptr(s.entry, s.offset, 0, 0, bytes));
         return s;
     };

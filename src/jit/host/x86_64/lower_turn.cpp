@@ -22,7 +22,7 @@ constexpr u32 most_bytes = 96;  // of a copy that only saves a poll
 bool Lowering::turns(u32 n) const {
     const IrInst& i = inst(n);
     const ir::Block& b = unit_->blocks[block_];
-    return i.op == Op::brcond && i.b == block_ && i.c != block_ && ir::polls_on(*unit_, b.pc, i.b) &&
+    return !counted() && i.op == Op::brcond && i.b == block_ && i.c != block_ && ir::polls_on(*unit_, b.pc, i.b) &&
            b.end - b.begin <= most_insts;
 }
 

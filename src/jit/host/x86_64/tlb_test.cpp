@@ -21,7 +21,9 @@ public:
         EXPECT_TRUE(backend_->emit_shared(code, cache_.writable(code), u32(CodeCache::head_bytes)));
         backend_->init(header());
         entry_ = {.read = 0x1000, .write = 0x1000, .host = u64(page_)};
-        backend_->tlb_views(header())[1] = {u64(&entry_), 0};
+        TlbViews& views = *backend_->tlb_views(header());
+        views.index[1] = {u64(&entry_), 0};
+        views.forget_recent(1);
     }
     ~Paged() { ::operator delete[](state_, std::align_val_t{64}); }
     Paged(const Paged&) = delete;

@@ -191,6 +191,13 @@ std::string cpuinfo(std::string_view model, u32 cpus) {
     return text;
 }
 
+// Linux, arch/arm64/cpu-feature-registers and ABI/testing/sysfs-devices-system-cpu.
+std::optional<std::string> cpu_file(std::string_view model, std::string_view name) {
+    if (name == "regs/identification/midr_el1") return fmt::format("0x{:016x}\n", model_of(model).midr);
+    if (name == "regs/identification/revidr_el1") return fmt::format("0x{:016x}\n", 0);
+    return {};
+}
+
 // ---- pointer authentication: Linux, arch/arm64/pointer-authentication. A bit a key, in the order of Key.
 
 constexpr u64 all_keys = (1 << u32(isa::aarch64::Key::count)) - 1, address_keys = all_keys >> 1;
@@ -272,6 +279,7 @@ constinit const Abi aarch64_abi{
     .core_registers = core_registers,
     .frames = {.fp = "x29", .lr = "x30", .next = 0, .ret = 8, .address_mask = ~(u64{0xff} << 56 | pac_bits)},
     .cpuinfo = cpuinfo,
+    .cpu_file = cpu_file,
     .calls = {},
 };
 

@@ -55,12 +55,14 @@ void inherit(Thread& child, Thread& parent, bool keeps_altstack, u64 mask) {
     child.altstack = keeps_altstack ? parent.altstack : SigStack{0, SS_DISABLE, 0};
     child.inherit_mask(mask);
     child.credentials = parent.credentials;
+    std::lock_guard guard(parent.process().members_lock); // another thread may synchronise filters
+    child.seccomp.inherit(parent.seccomp);
 }
 
 // ---- threads ----
 
 struct Start {
-    Thread* thread;
+    Thread *thread, *parent;
     Request request;
     u64 mask; // the host's, to be set when the thread is ready for signals
     std::atomic<u32> tid{0};
@@ -71,6 +73,7 @@ void* thread_main(void* argument) {
     Thread* thread = start->thread;
     u64 mask = start->mask;
     thread->adopt();
+    inherit(*thread, *start->parent, false, start->parent->mask()); // as one of the process's: it misses no new filter
     if (thread->process().debugger) thread->process().debugger->attach(*thread);
     child_ids(*thread, start->request, true);
     start->tid.store(u32(thread->tid()), std::memory_order_release);
@@ -91,8 +94,7 @@ i64 new_thread(Thread& t, const Request& r) {
     auto thread = std::make_unique<Thread>(p, t.signals(), *std::move(cpu));
     set_registers(*thread, r);
     if (p.threads.fetch_add(1) == 1) p.engine.set_single_threaded(false);
-    Start start{thread.get(), r, Thread::block_all(), {}};
-    inherit(*thread, t, false, t.mask());
+    Start start{thread.get(), &t, r, Thread::block_all(), {}};
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -322,6 +324,7 @@ i64 sys_exit(Thread& t, const Args& a) {
             t.leave(a.i(0));
             return keep_registers;
         }
+        t.process().engine.finish();
         if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
         raw_syscall(SYS_exit_group, u64(a.i(0)));
     }
@@ -330,6 +333,7 @@ i64 sys_exit(Thread& t, const Args& a) {
         Thread::block_all();
         raw_syscall(SYS_exit, u64(a.i(0)));
     }
+    t.process().engine.finish();
     if (t.process().debugger) t.process().debugger->exits(t, a.i(0));
     raw_syscall(SYS_exit_group, u64(a.i(0)));
     return 0;

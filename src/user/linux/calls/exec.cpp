@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -115,11 +116,26 @@ Inherited handed_on(Thread& t, int fd) {
     return i;
 }
 
+OwnLimits limits_of(Thread& t) {
+    std::lock_guard guard(t.process().limits_lock);
+    return t.limits ? *t.limits : t.process().limits;
+}
+
+// -seccomp, in pieces: a word has an end (MAX_ARG_STRLEN).
+void add_filters(const Thread& t, std::vector<std::string>& words) {
+    constexpr size_t piece = 100'000;
+    const std::string text = filters_text(t.seccomp);
+    for (size_t at = 0; at < text.size(); at += piece) words.insert(words.end(), {"-seccomp", text.substr(at, piece)});
+}
+
 i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, std::vector<std::string>& argv,
               std::vector<std::string>& envp) {
     std::vector<std::string> words = t.process().options.relaunch;
     std::string self = words.front();
     if (inherited.any()) words.insert(words.begin() + 2, {"-inherit", inherited.text()});
+    add_filters(t, words);
+    if (std::string limits = limits_of(t).text(); limits != OwnLimits().text())
+        words.insert(words.end(), {"-limits", limits});
     if (!argv.empty()) words.insert(words.end(), {"-0", argv.front()});
     words.push_back("--");
     words.push_back(path);
@@ -158,6 +174,24 @@ struct IgnoredFpe {
     IgnoredFpe& operator=(const IgnoredFpe&) = delete;
 };
 
+// While it lives, the kernel has the soft limits that we keep: a native program goes by them.
+struct NativeLimits {
+    static constexpr int resources[2] = {RLIMIT_AS, RLIMIT_DATA};
+    rlimit before[2] = {};
+    explicit NativeLimits(const OwnLimits& own) {
+        for (u32 n = 0; n < 2; n++) {
+            raw_syscall(SYS_getrlimit, u64(resources[n]), u64(&before[n]));
+            rlimit wanted{std::min<u64>(own.v[n][0], before[n].rlim_max), before[n].rlim_max};
+            raw_syscall(SYS_setrlimit, u64(resources[n]), u64(&wanted));
+        }
+    }
+    ~NativeLimits() {
+        for (u32 n = 0; n < 2; n++) raw_syscall(SYS_setrlimit, u64(resources[n]), u64(&before[n]));
+    }
+    NativeLimits(const NativeLimits&) = delete;
+    NativeLimits& operator=(const NativeLimits&) = delete;
+};
+
 i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 envp_at, u64 flags) {
     std::vector<std::string> argv, envp;
     if (i64 r = read_vector(t, argv_at, argv)) return r;
@@ -192,8 +226,11 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
         return r;
     }
     if (target != Target::host) return run_again(t, inherited, redirect_proc(t, name), argv, envp);
+    // Outside of Mimic nobody obeys the filters, which know the guest's numbers.
+    if (t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
     auto arguments = pointers(argv), environment = pointers(envp);
     std::string host = t.process().paths.lookup(redirect_proc(t, name));
+    const NativeLimits limits(limits_of(t));
     return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);
 }
 

@@ -30,13 +30,29 @@ u32 swap_flags(u32 flags, const OpenFlags& from, const OpenFlags& to) {
 u64 flags_in(Thread& t, u64 flags) { return swap_flags(u32(flags), t.abi().open, host_flags); }
 u64 flags_out(Thread& t, u64 flags) { return swap_flags(u32(flags), host_flags, t.abi().open); }
 
+// Where RLIMIT_FSIZE forbids files: a pipe that holds all of it, which can be read once.
+i64 pipe_text(const std::string& text, u64 flags) {
+    i32 fds[2];
+    if (i64 r = raw_syscall(SYS_pipe2, u64(fds), flags & O_CLOEXEC); r < 0) return r;
+    raw_syscall(SYS_fcntl, u64(fds[1]), F_SETPIPE_SZ, text.size());
+    raw_syscall(SYS_fcntl, u64(fds[1]), F_SETFL, O_NONBLOCK);
+    i64 n = raw_syscall(SYS_write, u64(fds[1]), u64(text.data()), text.size());
+    raw_syscall(SYS_close, u64(fds[1]));
+    if (n == i64(text.size())) return fds[0];
+    raw_syscall(SYS_close, u64(fds[0]));
+    return n < 0 ? n : -EFBIG;
+}
+
 // A file whose text is made up: a memfd, read-only as far as programs look.
-i64 open_text(const std::string& text, u64 flags) {
+i64 open_text(Thread& t, const std::string& text, u64 flags) {
     i64 fd = raw_syscall(SYS_memfd_create, u64("mimic"), flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     if (fd < 0) return fd;
     for (size_t done = 0; done < text.size();) {
-        i64 n = raw_syscall(SYS_write, u64(fd), u64(text.data() + done), text.size() - done);
-        if (n <= 0) break;
+        i64 n = t.write_own(int(fd), text.data() + done, text.size() - done);
+        if (n <= 0) {
+            raw_syscall(SYS_close, u64(fd));
+            return n == -EFBIG ? pipe_text(text, flags) : n < 0 ? n : -EIO;
+        }
         done += size_t(n);
     }
     raw_syscall(SYS_lseek, u64(fd), 0, SEEK_SET);
@@ -76,10 +92,11 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
 i64 sys_openat(Thread& t, const Args& a) {
     std::string path;
     if (i64 r = t.path(a[1], path)) return r;
+    path = proc_path(a.i(0), path);
     u64 flags = flags_in(t, a[2]);
     if (auto text = proc_text(t, path)) {
         if ((flags & O_ACCMODE) != O_RDONLY) return -EACCES;
-        return open_text(*text, flags);
+        return open_text(t, *text, flags);
     }
     path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
     return open_file(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
@@ -100,7 +117,8 @@ i64 sys_openat2(Thread& t, const Args& a) {
     }
     how.flags = (how.flags >> 32 << 32) | flags_in(t, how.flags);
     if (how.resolve == 0) {
-        if (auto text = proc_text(t, path)) return open_text(*text, how.flags);
+        path = proc_path(a.i(0), path);
+        if (auto text = proc_text(t, path)) return open_text(t, *text, how.flags);
         path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
     }
     return open_file(t, a.i(0), path, {how, true});
@@ -162,7 +180,7 @@ i64 sys_readlinkat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 size = a[3];
     if (i64(i32(size)) <= 0) return -EINVAL;
-    if (std::string exe = proc_exe(t, path); !exe.empty()) {
+    if (std::string exe = proc_exe(t, proc_path(a.i(0), path)); !exe.empty()) {
         u64 n = std::min<u64>(exe.size(), size);
         return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
     }

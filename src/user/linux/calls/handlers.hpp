@@ -112,6 +112,7 @@ i64 sys_process_vm(Thread& t, const Args& a);
 i64 sys_process_madvise(Thread& t, const Args& a);
 i64 sys_kcmp(Thread& t, const Args& a);
 i64 sys_seccomp(Thread& t, const Args& a);
+i64 prctl_seccomp(Thread& t, const Args& a); // PR_SET_SECCOMP, PR_GET_SECCOMP
 i64 sys_reboot(Thread& t, const Args& a);
 i64 sys_sigaltstack(Thread& t, const Args& a);
 i64 sys_rt_sigsuspend(Thread& t, const Args& a);

@@ -1,11 +1,12 @@
 // What a process is and may: names, limits, scheduling, prctl; waiting for children.
 #include "user/linux/arch_calls.hpp"
+#include "user/linux/calls/handlers.hpp"
 #include "user/linux/calls/import.hpp"
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,20 +21,26 @@ using process::raw_syscall;
 
 constexpr u32 siginfo_bytes = 128;
 
-// Limits that would hit Mimic's own mappings instead of the guest's are kept here.
-int own_limit(int resource) { return resource == RLIMIT_AS ? 0 : resource == RLIMIT_DATA ? 1 : -1; }
+OwnLimits& limits_of(Thread& t) {
+    if (!t.borrowed) return t.process().limits;
+    if (!t.limits) t.limits = t.process().limits;
+    return *t.limits;
+}
 
 i64 get_own_limit(Thread& t, int which, struct rlimit& out) {
     std::lock_guard guard(t.process().limits_lock);
-    out = {t.process().limits[which][0], t.process().limits[which][1]};
+    const u64* limit = limits_of(t).v[which];
+    out = {limit[0], limit[1]};
     return 0;
 }
 i64 set_own_limit(Thread& t, int which, const struct rlimit& in) {
     if (in.rlim_cur > in.rlim_max) return -EINVAL;
     std::lock_guard guard(t.process().limits_lock);
-    u64* limit = t.process().limits[which];
+    OwnLimits& limits = limits_of(t);
+    u64* limit = limits.v[which];
     if (in.rlim_max > limit[1] && raw_syscall(SYS_geteuid) != 0) return -EPERM;
     limit[0] = in.rlim_cur, limit[1] = in.rlim_max;
+    if (!t.borrowed) t.memory().set_limits(limits.v[0][0], limits.v[1][0]);
     return 0;
 }
 
@@ -72,9 +79,28 @@ i64 sys_sethostname(Thread& t, const Args& a) {
 
 // ---- limits ----
 
+int OwnLimits::index(int resource) { return resource == RLIMIT_AS ? 0 : resource == RLIMIT_DATA ? 1 : -1; }
+void OwnLimits::from_kernel() {
+    for (int resource : {RLIMIT_AS, RLIMIT_DATA}) {
+        struct rlimit limit;
+        if (raw_syscall(SYS_getrlimit, u64(resource), u64(&limit)) != 0) continue;
+        u64* own = v[index(resource)];
+        own[0] = limit.rlim_cur, own[1] = limit.rlim_max;
+    }
+}
+std::string OwnLimits::text() const { return fmt::format("{},{},{},{}", v[0][0], v[0][1], v[1][0], v[1][1]); }
+bool OwnLimits::parse(std::string_view text) {
+    unsigned long long n[4];
+    char end;
+    if (std::sscanf(std::string(text).c_str(), "%llu,%llu,%llu,%llu%c", &n[0], &n[1], &n[2], &n[3], &end) != 4)
+        return false;
+    std::copy(n, n + 4, &v[0][0]);
+    return true;
+}
+
 i64 sys_getrlimit(Thread& t, const Args& a) {
     struct rlimit limit;
-    int own = own_limit(a.i(0));
+    int own = OwnLimits::index(a.i(0));
     i64 r = own >= 0 ? get_own_limit(t, own, limit) : t.syscall(SYS_getrlimit, a.i(0), &limit);
     if (r < 0) return r;
     return t.write(S::rlimit, a[1], &limit) ? 0 : -EFAULT;
@@ -82,13 +108,13 @@ i64 sys_getrlimit(Thread& t, const Args& a) {
 i64 sys_setrlimit(Thread& t, const Args& a) {
     struct rlimit limit;
     if (!t.read(S::rlimit, a[1], &limit)) return -EFAULT;
-    int own = own_limit(a.i(0));
+    int own = OwnLimits::index(a.i(0));
     return own >= 0 ? set_own_limit(t, own, limit) : t.syscall(SYS_setrlimit, a.i(0), &limit);
 }
 i64 sys_prlimit64(Thread& t, const Args& a) {
     struct rlimit wanted, old;
     if (a[2] != 0 && !t.read(S::rlimit64, a[2], &wanted)) return -EFAULT;
-    int own = is_own(t, a.i(0)) ? own_limit(a.i(1)) : -1;
+    int own = is_own(t, a.i(0)) ? OwnLimits::index(a.i(1)) : -1;
     i64 r;
     if (own >= 0) {
         r = get_own_limit(t, own, old);
@@ -182,6 +208,8 @@ i64 sys_prctl(Thread& t, const Args& a) {
         return t.memory().write(a[1], buffer, sizeof buffer) ? r : -EFAULT;
     }
     case PR_GET_TID_ADDRESS: return t.write(S::ulong, a[1], &t.clear_child_tid) ? 0 : -EFAULT;
+    case PR_SET_SECCOMP:
+    case PR_GET_SECCOMP: return prctl_seccomp(t, a);
     case PR_SET_VMA: return 0; // a name of a mapping: nobody relies on it
     case PR_PAC_RESET_KEYS:
     case PR_PAC_SET_ENABLED_KEYS:
@@ -190,7 +218,6 @@ i64 sys_prctl(Thread& t, const Args& a) {
     case PR_GET_TAGGED_ADDR_CTRL: return t.abi().prctl ? t.abi().prctl(t, a) : -EINVAL;
     // These would act on Mimic, or on an architecture that isn't the guest's.
     case PR_SET_MM:
-    case PR_SET_SECCOMP:
     case PR_SET_TSC:
     case PR_GET_TSC:
     case PR_SET_UNALIGN:
@@ -200,11 +227,6 @@ i64 sys_prctl(Thread& t, const Args& a) {
     case PR_SET_SYSCALL_USER_DISPATCH: return -EINVAL;
     default: return t.syscall(SYS_prctl, a.i(0), a[1], a[2], a[3], a[4]);
     }
-}
-
-// A filter written for the guest's numbers can't run on the host's; programs go on without one.
-i64 sys_seccomp(Thread&, const Args& a) {
-    return a.u(0) == SECCOMP_GET_NOTIF_SIZES || a.u(0) == SECCOMP_GET_ACTION_AVAIL ? -EOPNOTSUPP : -EINVAL;
 }
 
 // ---- children ----

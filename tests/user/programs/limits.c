@@ -1,0 +1,169 @@
+// Limits that leave no room: calls fail as natively, and what the translator needs for itself is no matter of the program's.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char* self;
+static const char* error(long r) { return r >= 0 ? "done" : strerrorname_np(errno); }
+
+static void in_child(const char* what, void (*f)(void)) {
+    fflush(stdout);
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        f();
+        fflush(stdout);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    printf("%s: status %x\n", what, status);
+}
+static void limit(int which, rlim_t n) {
+    struct rlimit l = {n, n};
+    if (setrlimit(which, &l)) printf("setrlimit: %s\n", strerrorname_np(errno));
+}
+
+// Code that ran nowhere before.
+#define WORK(n)                                                                                                        \
+    static long work##n(long a) {                                                                                      \
+        for (int i = 0; i < 100; i++) a = a * 31 + (a >> n);                                                           \
+        return a;                                                                                                      \
+    }
+WORK(1) WORK(2) WORK(3) WORK(4) static void* in_thread(void* a) { return (void*)work4((long)a); }
+
+static volatile int signals;
+static void count(int s) { signals++; }
+static void file_size(void) {
+    char line[64] = "";
+    limit(RLIMIT_FSIZE, 0);
+    printf("work: %lx\n", work1(5));
+    fflush(stdout);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) _exit((int)(work2(7) & 0x7f));
+    waitpid(pid, &status, 0);
+    printf("in a fork: %x\n", status);
+    pthread_t t;
+    void* r;
+    if (pthread_create(&t, NULL, in_thread, (void*)9) == 0 && pthread_join(t, &r) == 0)
+        printf("in a thread: %lx\n", (long)r);
+    int fd = open("/proc/self/status", O_RDONLY);
+    read(fd, line, 5);
+    printf("status: %s\n", line);
+    signal(SIGXFSZ, count);
+    fd = memfd_create("file", 0);
+    int n = write(fd, "x", 1);
+    printf("write: %s, signals %d\n", error(n), signals);
+    signal(SIGXFSZ, SIG_IGN);
+    n = write(fd, "x", 1);
+    printf("ignored: %s, signals %d\n", error(n), signals);
+    fflush(stdout);
+    execl(self, self, "again", NULL);
+}
+static void file_size_killed(void) {
+    limit(RLIMIT_FSIZE, 0);
+    int fd = memfd_create("file", 0);
+    write(fd, "x", 1);
+    printf("not reached\n");
+}
+
+static void descriptors(void) {
+    int pair[2];
+    limit(RLIMIT_NOFILE, 3);
+    printf("open: %s\n", error(open("/", O_RDONLY)));
+    printf("proc: %s\n", error(open("/proc/self/maps", O_RDONLY)));
+    printf("dup: %s\n", error(dup(1)));
+    printf("pipe: %s\n", error(pipe(pair)));
+    printf("socket: %s\n", error(socket(AF_UNIX, SOCK_STREAM, 0)));
+    printf("memfd: %s\n", error(memfd_create("x", 0)));
+    printf("work: %lx\n", work3(5));
+    limit(RLIMIT_NOFILE, 0);
+    printf("none: %s\n", error(dup(1)));
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) _exit((int)(work4(7) & 0x7f));
+    waitpid(pid, &status, 0);
+    printf("in a fork: %x\n", status);
+}
+
+static void* nothing(void* a) { return a; }
+static void processes(void) {
+    pthread_t t;
+    if (getuid() == 0 && setuid(54321)) _exit(1);
+    limit(RLIMIT_NPROC, 0);
+    pid_t pid = fork();
+    if (pid == 0) _exit(0);
+    printf("fork: %s\n", error(pid));
+    printf("thread: %s\n", strerrorname_np(pthread_create(&t, NULL, nothing, NULL)));
+    pid = vfork();
+    if (pid == 0) _exit(0);
+    printf("vfork: %s\n", error(pid));
+    printf("work: %lx\n", work2(11));
+}
+
+static void addresses(void) {
+    limit(RLIMIT_AS, 1ul << 30);
+    printf("too much: %s\n", error((long)mmap(NULL, 2ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+    void* p = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    printf("enough: %s\n", p == MAP_FAILED ? "no" : "done");
+    p = mremap(p, 1 << 20, 2ul << 30, MREMAP_MAYMOVE);
+    printf("grown: %s\n", p == MAP_FAILED ? strerrorname_np(errno) : "done");
+    unsigned n = 0;
+    while (n < 100 && mmap(NULL, 64 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED)
+        n++;
+    printf("areas of 64 MiB: %s, %s\n", n >= 8 && n < 16 ? "some" : "wrong", strerrorname_np(errno));
+    printf("malloc: %s\n", malloc(512 << 20) ? "done" : strerrorname_np(errno));
+    printf("work: %lx\n", work3(12));
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(mmap(NULL, 1ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+                  ? (int)(work1(7) & 0x7f)
+                  : 1);
+    waitpid(pid, &status, 0);
+    printf("in a fork: %x\n", status);
+    fflush(stdout);
+    execl(self, self, "again", NULL);
+}
+static void data(void) {
+    limit(RLIMIT_DATA, 32 << 20);
+    printf("break: %s\n", sbrk(64 << 20) == (void*)-1 ? strerrorname_np(errno) : "done");
+    printf("private: %s\n",
+           error((long)mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+    printf("not writable: %s\n",
+           (long)mmap(NULL, 64 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == -1 ? "no" : "done");
+    printf("shared: %s\n",
+           (long)mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == -1 ? "no" : "done");
+}
+
+int main(int argc, char** argv) {
+    self = argv[0];
+    if (argc > 1) {
+        struct rlimit l;
+        getrlimit(RLIMIT_AS, &l);
+        printf("again: %lx, addresses %lx: %s\n", work1(3), (long)l.rlim_cur,
+               error((long)mmap(NULL, 2ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+        return 0;
+    }
+    in_child("file size", file_size);
+    in_child("file size, killed", file_size_killed);
+    in_child("descriptors", descriptors);
+    in_child("processes", processes);
+    in_child("addresses", addresses);
+    in_child("data", data);
+    return 0;
+}
