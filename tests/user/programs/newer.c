@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -171,6 +173,26 @@ static void policy(void) {
     SHOW(syscall(SYS_get_mempolicy, &mode, NULL, 0, 0, 0));
 }
 
+// More ready descriptors than a small buffer of ours would hold, in one call.
+static void many_events(void) {
+    enum { many = 6000 };
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    int ready = eventfd(1, 0), epoll = epoll_create1(0), added = 0;
+    struct epoll_event e = {.events = EPOLLIN};
+    for (int n = 0; n < many; n++) {
+        int fd = dup(ready);
+        added += fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0;
+    }
+    struct epoll_event* events = malloc(many * sizeof *events);
+    int got = epoll_wait(epoll, events, many, 0);
+    printf("all of them %d, enough %d\n", got == added, added == many || limit.rlim_max < many + 64);
+    free(events);
+    close_range(3, ~0u, 0);
+}
+
 int main(void) {
     char dir[] = "/tmp/mimic-newer-XXXXXX";
     if (!mkdtemp(dir) || chdir(dir)) return 1;
@@ -179,6 +201,7 @@ int main(void) {
     attributes();
     mounts();
     policy();
+    many_events();
     unlink("f"), unlink("l"), chdir("/"), rmdir(dir);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -68,11 +69,13 @@ struct FdSet {
 i64 epoll_wait(Thread& t, const Args& a, long number, u64 timeout) {
     int max = a.i(2);
     if (max <= 0 || max > i32(0x7fffffff / sizeof(struct epoll_event))) return -EINVAL;
-    // The kernel gives what there is; asking for fewer than all is allowed, and bounds memory.
-    std::vector<struct epoll_event> events(size_t(std::min(max, 4096)));
+    // As many as there may be descriptors (fs.nr_open's usual value); of this memory only what is filled is touched.
+    constexpr int most = 1 << 20;
+    size_t room = size_t(std::min(max, most));
+    auto events = std::make_unique_for_overwrite<struct epoll_event[]>(room);
     TemporaryMask mask(t);
     if (i64 r = mask.set(a[4], a[5])) return r;
-    i64 r = mask.done(t.syscall(number, a.i(0), events.data(), events.size(), timeout, mask.host(), 8));
+    i64 r = mask.done(t.syscall(number, a.i(0), events.get(), room, timeout, mask.host(), 8));
     u64 bytes = size_of(t.abi().layout(S::epoll_event), t.abi().model);
     for (i64 i = 0; i < r; i++)
         if (!t.write(S::epoll_event, a[1] + u64(i) * bytes, &events[size_t(i)])) return -EFAULT;
