@@ -59,10 +59,10 @@ Result<void> CodeCache::map_fresh(u64 from, u64 to) {
     const u64 n = to - from;
     constexpr int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     // No file, whose size a limit of the program may bound (RLIMIT_FSIZE). A shared mapping of which none is moved is mapped a
-    // second time, with its protection: mremap(2).
-    const bool ok = mmap(write_ + from, n, PROT_READ | PROT_WRITE, shared, -1, 0) != MAP_FAILED &&
-                    mremap(write_ + from, 0, n, MREMAP_MAYMOVE | MREMAP_FIXED, code_ + from) != MAP_FAILED &&
-                    mprotect(code_ + from, n, PROT_READ | PROT_EXEC) == 0;
+    // second time, with its protection: mremap(2). Nothing becomes executable later (PR_SET_MDWE).
+    const bool ok = mmap(code_ + from, n, PROT_READ | PROT_EXEC, shared, -1, 0) != MAP_FAILED &&
+                    mremap(code_ + from, 0, n, MREMAP_MAYMOVE | MREMAP_FIXED, write_ + from) != MAP_FAILED &&
+                    mprotect(write_ + from, n, PROT_READ | PROT_WRITE) == 0;
     if (!ok) return Error::from_errno(errno, "map {} bytes for translated code", n);
     return {};
 }

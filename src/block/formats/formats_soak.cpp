@@ -283,7 +283,7 @@ private:
     static void apply(MemoryImage& image, const MemoryImage::Logged& l, u64 length) {
         switch (l.kind) {
         case MemoryImage::Logged::flush: break;
-        case MemoryImage::Logged::size: image.resize(l.length); break;
+        case MemoryImage::Logged::truncate: image.resize(l.length); break;
         case MemoryImage::Logged::zero: image.zero(l.offset, length); break;
         case MemoryImage::Logged::write: {
             IoVec memory{std::span<const u8>(l.bytes).first(length)};
@@ -313,7 +313,7 @@ private:
             if (l.image != number) continue;
             if (i < flushed) {
                 apply(image, l, l.length);
-            } else if (l.kind == MemoryImage::Logged::size) {
+            } else if (l.kind == MemoryImage::Logged::truncate) {
                 put_rest();
                 if (below(3)) apply(image, l, 0);
             } else if (below(3)) {

@@ -151,7 +151,7 @@ void MemoryImage::zero(u64 offset, u64 length) {
 void MemoryImage::resize(u64 length) {
     if (length < size) clear(length, size - length);
     size = length;
-    if (log) log->push_back({Logged::size, 0, length, {}, number});
+    if (log) log->push_back({Logged::truncate, 0, length, {}, number});
 }
 
 void MemoryImage::clear(u64 offset, u64 length) {

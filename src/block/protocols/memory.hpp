@@ -13,7 +13,7 @@ struct MemoryImage {
     std::map<u64, std::vector<u8>> pages;
     // What reached it, for power-fail tests; several images may have one log. Null: it is not recorded.
     struct Logged {
-        enum Kind : u8 { write, zero, size, flush } kind; // size: `length` is the new one
+        enum Kind : u8 { write, zero, truncate, flush } kind; // truncate: `length` is the new one
         u64 offset, length;
         std::vector<u8> bytes;
         unsigned image = 0; // whose

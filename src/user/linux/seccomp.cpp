@@ -102,7 +102,7 @@ bool check_filter(std::span<const BpfInsn> program) {
         if (loads && !(now >> i.k & 1)) return false;
         if (i.code == BPF_ST || i.code == BPF_STX) now = u16(now | 1u << i.k);
         if (!is_jump(i)) {
-            if (BPF_CLASS(i.code) != BPF_RET) written[at + 1] &= now;
+            written[at + 1] &= now; // as the kernel, behind a return, too
             continue;
         }
         const u64 left = n - at - 1; // a jump by this much would leave the program
@@ -240,7 +240,12 @@ std::optional<i64> filter_call(Thread& t, const Args& a) {
     switch (v & SECCOMP_RET_ACTION_FULL) {
     case SECCOMP_RET_ALLOW:
     case SECCOMP_RET_LOG: return {};
-    case SECCOMP_RET_ERRNO: return -i64(std::min(detail, max_errno));
+    case SECCOMP_RET_ERRNO: {
+        const i64 result = -i64(std::min(detail, max_errno));
+        if (!process::is_made_again(result)) return result;
+        t.set(t.process().map.result, u64(result)); // one that means something else here
+        return keep_registers;
+    }
     case SECCOMP_RET_TRACE:      // there is no tracer
     case SECCOMP_RET_USER_NOTIF: // nobody listens
         return -ENOSYS;

@@ -43,11 +43,10 @@ bool inherits(const SeccompFilter* newer, const SeccompFilter* old) {
     return old == nullptr;
 }
 
-// All threads of the process, or none and the id of one that has filters which the caller has not.
+// All threads of the process, or none and the id of one that has filters which the caller has not. members_lock is held.
 i64 synchronise(Thread& t, std::shared_ptr<const SeccompFilter> filter) {
     const SeccompFilter* present = t.seccomp.filters();
     Process& p = t.process();
-    std::lock_guard guard(p.members_lock);
     if (!t.borrowed)
         for (Thread* other : p.members)
             if (other->seccomp.mode() == Mode::strict || !inherits(present, other->seccomp.filters()))
@@ -57,7 +56,7 @@ i64 synchronise(Thread& t, std::shared_ptr<const SeccompFilter> filter) {
     if (t.borrowed) return 0;
     for (Thread* other : p.members) {
         if (other == &t) continue;
-        other->seccomp.no_new_privs_due = no_new_privs;
+        if (no_new_privs) other->seccomp.no_new_privs_due = true;
         other->seccomp.install(filter);
     }
     return 0;
@@ -74,13 +73,14 @@ i64 set_filter(Thread& t, u32 flags, u64 address) {
     std::vector<BpfInsn> program;
     if (!t.read_array(S::sock_filter, given.filter, program, given.length)) return -EFAULT;
     if (!check_filter(program) || t.seccomp.mode() == Mode::strict) return -EINVAL;
+    // From what the filter comes behind to its place: another thread may put one on all of them.
+    std::lock_guard guard(t.process().members_lock);
     auto filter = std::make_shared<const SeccompFilter>(t.seccomp.owner(), std::move(program));
     if (filter->cost > max_filter_cost) return -ENOMEM;
     if (flags & SECCOMP_FILTER_FLAG_TSYNC) {
         i64 other = synchronise(t, std::move(filter));
         return other && flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : other;
     }
-    std::lock_guard guard(t.process().members_lock);
     t.seccomp.install(std::move(filter));
     return 0;
 }
