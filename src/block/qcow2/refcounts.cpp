@@ -138,7 +138,7 @@ Task<Result<void>> Refcounts::ensure_block(u64 index, u64 near) {
         u64 owner = p / per_block;
         if (owner >= table_.size()) CO_CHECK(co_await grow_table(owner));
         CO_TRY(bool free, co_await is_free(p));
-        if (!free) continue;
+        if (!free || p == 0) continue; // the header is never free, whatever a damaged image counts
         if (table_[owner] == 0) {
             CO_CHECK(make_block(owner, p));
         } else {
@@ -153,6 +153,7 @@ Task<Result<void>> Refcounts::ensure_block(u64 index, u64 near) {
 
 // The first of n free clusters in a row at or after `from`.
 Task<Result<u64>> Refcounts::find_free(u64 n, u64 from) {
+    from = std::max<u64>(from, 1); // behind the header, whatever a damaged image counts for it
     u64 per_block = header_.refcounts_per_block(), run = 0, start = from;
     for (u64 cluster = from; run < n;) {
         u64 step = per_block - cluster % per_block;
