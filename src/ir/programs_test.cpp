@@ -132,7 +132,7 @@ struct Machine {
 };
 
 u64 number(const std::string& s) {
-    constexpr std::string_view exits[] = {"none", "link", "lookup", "poll", "budget", "trap", "fault"};
+    constexpr std::string_view exits[] = {"none", "link", "lookup", "poll", "trap", "fault", "budget"};
     constexpr std::string_view faults[] = {"read", "write", "fetch", "misaligned"};
     for (u64 n = 0; n < std::size(exits); ++n)
         if (exits[n] == s) return n;

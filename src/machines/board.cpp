@@ -49,7 +49,6 @@ struct Board::Counted final : devices::CountedTime, cpu::CountedClock::Events {
         clock.events = this;
         machine.count_time(*this);
     }
-    ~Counted() override { machine.end_count(); }
     u64 now() override { return clock.now(); }
     u64 count() override { return clock.count(); }
     void set(u64 nanoseconds, u64 count) override { clock.set(nanoseconds, count); }
@@ -81,6 +80,7 @@ Board::Board(const BoardOptions& options)
 
 Board::~Board() {
     stop();
+    if (counted_) machine_.end_count(); // what ends now still finds memory and lines
     // Regions leave the tree before their blocks go.
     for (auto& region : regions_)
         if (region->parent()) region->parent()->remove(*region);

@@ -105,9 +105,10 @@ TEST(Command, MistakesAreNamed) {
     EXPECT_EQ(error({"-p", "5000", "x"}), "-p 5000: expected 4096, 8192, 16384, 32768 or 65536");
     EXPECT_EQ(error({"-E", "A", "x"}), "-E A: expected NAME=VALUE");
     EXPECT_EQ(error({"-U", "A=1", "x"}), "-U A=1: expected the name of a variable");
-    EXPECT_EQ(error({"-d", "in_asn", "x"}), "-d in_asn: expected strace, in_asm, op, op_opt, out_asm, exec, cpu, "
-                                            "nochain, int, crash, cache, guest_error, or help, did "
-                                            "you mean 'in_asm'?");
+    EXPECT_EQ(error({"-d", "in_asn", "x"}),
+              "-d in_asn: expected strace, calls, in_asm, op, op_opt, out_asm, exec, cpu, "
+              "nochain, int, crash, cache, guest_error, or help, did "
+              "you mean 'in_asm'?");
     EXPECT_EQ(error({"-accel", "jit,tb-size=0", "x"}), "-accel tb-size=0: expected 1 to 1024 (MiB)");
     EXPECT_EQ(error({"-accel", "jit,tb-size=9999999999", "x"}), "-accel tb-size=9999999999: expected 1 to 1024 (MiB)");
     for (auto filter : {"", "0x1000", "+0x10", "0x1000+", "0x1000+0", "0x10-0x20", "0x2000..0x1000", "a..b", "1..2,"})

@@ -66,7 +66,7 @@ class Logs(unittest.TestCase):
 
     def test_an_unknown_item_is_an_error(self):
         _, err = mimic("-d", "in_asm,nonsense", self.program, status=1)
-        self.assertIn("-d nonsense: expected strace, in_asm", err)
+        self.assertIn("-d nonsense: expected strace, calls, in_asm", err)
 
     def test_translation_of_one_function(self):
         for spelling in (f"{self.start:#x}+{self.size:#x}", f"{self.start:#x}..{self.start + self.size - 1:#x}",

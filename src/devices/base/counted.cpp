@@ -74,6 +74,12 @@ bool Agenda::run(const std::function<bool()>& stop) {
     }
 }
 
+u32 Agenda::answered() const {
+    std::lock_guard lock(mutex_);
+    return u32(
+        std::count_if(items_.begin(), items_.end(), [](const auto& i) { return i.second.ready && i.second.then; }));
+}
+
 void Agenda::wake() {
     std::lock_guard lock(mutex_);
     changed_.notify_all();

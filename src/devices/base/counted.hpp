@@ -38,6 +38,8 @@ public:
     void answer(u64 number, Port port, Device& device, std::function<void()> f);
     // f runs on the loop's thread a little later, and processors stand still meanwhile.
     void ask(Port port, std::function<void()> f);
+    // How many requests the host is done with whose time has not come.
+    u32 answered() const;
     // All that is due. False: `stop` asked not to wait for the host.
     bool run(const std::function<bool()>& stop);
     void wake();

@@ -184,7 +184,8 @@ u32 Machine::in_flight() const {
         Context::Entry entry(d.context());
         n += d.in_flight();
     });
-    return n;
+    const u32 answered = agenda_ ? agenda_->answered() : 0; // for the guest they come when its time goes on
+    return n > answered ? n - answered : 0;
 }
 
 void Machine::request(Request r) {
