@@ -112,7 +112,7 @@ Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 by
 void Lowering::tlb_look(const TlbSite& s, u32 index, u32 bytes) {
     const i32 view = at_.host(i32(offsetof(HostArea, tlb) + sizeof(TlbView) * index));
     // Another thread may take the right to write meanwhile: what was subtracted is not known then.
-    if (s.writes()) a_.mov(state(at_.header(offsetof(ir::CpuHeader, scratch))), s.offset);
+    if (s.writes()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
     a_.mov(s.entry.r32(), s.offset.r32());
     a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
     a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
@@ -157,10 +157,14 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
-        if (!s.writes()) a_.add(s.offset, ptr(s.entry, s.right)); // the address again
-        tlb_operand(1, value, s.entry);                           // a constant may stand in the place of the address
+        // The address again.
+        if (s.writes())
+            a_.mov(s.offset, state(at_.host(offsetof(HostArea, written))));
+        else
+            a_.add(s.offset, ptr(s.entry, s.right));
+        tlb_operand(1, value, s.entry); // a constant may stand in the place of the address
         tlb_operand(2, desired, s.entry);
-        if (!s.writes()) a_.mov(scratch(0, 8), s.offset);
+        a_.mov(scratch(0, 8), s.offset);
         load_pc(s.offset, pc);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, pc))), s.offset);
         a_.mov(state(at_.header(offsetof(ir::CpuHeader, exit_arg)), 4), record);
