@@ -277,12 +277,14 @@ const ir::Unit* Cpu::take_kept() {
     if (old && is_current(*old)) return &old->unit;
     Snapshot& seen = kept_->seen;
     const ir::Unit* unit = translate_once(false, &seen);
-    if (!unit || unit->guest_low != unit->pc || unit->guest_high == unit->pc) return unit;
+    // Also for what can't be kept, which is translated then; not where there is no code.
+    const bool any = unit && unit->guest_high != unit->pc;
+    if (!old && any) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
+    if (!any || unit->guest_low != unit->pc) return unit;
     const u64 bytes = unit->guest_high - unit->pc;
     const bool one_page = (unit->pc & ~(ir::code_page - 1)) == ((unit->guest_high - 1) & ~(ir::code_page - 1));
     u8 code[KeptBlock::most_bytes];
     if (bytes > sizeof code || !one_page || space_.breakpoint_count || !seen.read(unit->pc, {code, bytes})) return unit;
-    if (!old) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
     KeptBlock& b = old ? *old : kept_->add(header_->pc);
     b.unit = *unit;
     b.bytes = u32(bytes);
