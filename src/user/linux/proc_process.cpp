@@ -357,7 +357,7 @@ std::optional<OwnEntry> own_entry(Thread&, std::string_view path) {
     return e;
 }
 
-std::optional<std::string> own_text(Thread& t, const OwnEntry& e) {
+std::optional<std::string> own_text(Thread& thread, const OwnEntry& entry) {
     using Text = std::optional<std::string> (*)(Thread&, const OwnEntry&);
     constexpr std::pair<std::string_view, Text> texts[] = {
         {"maps", [](Thread& t, const OwnEntry&) { return std::optional(t.memory().maps_text()); }},
@@ -376,10 +376,10 @@ std::optional<std::string> own_text(Thread& t, const OwnEntry& e) {
         {"syscall", syscall_text},
     };
     for (auto& [name, text] : texts)
-        if (name == e.name) {
+        if (name == entry.name) {
             // A thread that is not there is the kernel's to miss.
-            if (e.tid && read_host(host_path(e, "comm")).empty()) return {};
-            return text(t, e);
+            if (entry.tid && read_host(host_path(entry, "comm")).empty()) return {};
+            return text(thread, entry);
         }
     return {};
 }

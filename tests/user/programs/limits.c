@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -150,6 +151,19 @@ static void data(void) {
            (long)mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == -1 ? "no" : "done");
 }
 
+// Nothing becomes executable any more: PR_SET_MDWE, of Linux 6.3.
+static void no_gain(void) {
+    printf("MDWE: %s\n", error(prctl(65, 1, 0, 0, 0)));
+    fflush(stdout);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) _exit((int)work1(3) & 1);
+    waitpid(pid, &status, 0);
+    printf("a child: %x\n", status);
+    fflush(stdout);
+    execl(self, self, "again", NULL);
+}
+
 int main(int argc, char** argv) {
     self = argv[0];
     if (argc > 1) {
@@ -165,5 +179,6 @@ int main(int argc, char** argv) {
     in_child("processes", processes);
     in_child("addresses", addresses);
     in_child("data", data);
+    in_child("nothing becomes executable", no_gain);
     return 0;
 }

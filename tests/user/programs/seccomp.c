@@ -393,6 +393,35 @@ static void without_rights(void) {
     printf("with it: %s\n", error(on_call(0, SYS_getppid, SECCOMP_RET_ALLOW)));
 }
 
+// Numbers that kernels and emulators have other uses for.
+static void large_errno(void) {
+    static const unsigned numbers[] = {511, 512, 513, 514, 516};
+    for (unsigned n = 0; n < COUNT(numbers); n++) {
+        on_call(0, SYS_getppid, SECCOMP_RET_ERRNO | numbers[n]);
+        errno = 0;
+        long r = syscall(SYS_getppid);
+        printf("errno %u: %ld %d\n", numbers[n], r, errno);
+    }
+}
+
+// Every thread puts its own on all; none may be lost.
+enum { synchronised = 40 };
+static void* synchronise(void* p) {
+    for (int n = 0; n < synchronised; n++)
+        while (on_call(SECCOMP_FILTER_FLAG_TSYNC, SYS_getppid, SECCOMP_RET_ERRNO | (unsigned)(uintptr_t)p) != 0) {}
+    return NULL;
+}
+static void synchronised_threads(void) {
+    pthread_t id[2];
+    for (uintptr_t n = 0; n < 2; n++) pthread_create(&id[n], NULL, synchronise, (void*)(n + 1));
+    for (int n = 0; n < 2; n++) pthread_join(id[n], NULL);
+    char line[256];
+    FILE* f = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, f))
+        if (!strncmp(line, "Seccomp_filters", 15)) printf("%s", line);
+    fclose(f);
+}
+
 int main(int argc, char** argv) {
     self = argv[0];
     if (argc > 1 && !strcmp(argv[1], "again")) return again(), 0;
@@ -403,6 +432,8 @@ int main(int argc, char** argv) {
     in_child("length", length);
     values();
     in_child("errno", errno_action);
+    in_child("large errno", large_errno);
+    in_child("synchronised", synchronised_threads);
     in_child("kill process", kill_process);
     in_child("kill thread", kill_thread);
     in_child("unknown action", unknown_action);
