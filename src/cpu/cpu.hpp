@@ -150,9 +150,6 @@ public:
     // effect is immediate; others follow at their next poll.
     void invalidate(u64 low, u64 high);
     void invalidate_all();
-    // The guest says that code in [low, high) may have changed: units of busy pages whose bytes did are left, also by loops in
-    // them (others were told of the write).
-    void flush(u64 low, u64 high);
     // From now on there may be guarded pages: branches tell their kind, and are looked at.
     void guard_pages();
     // A machine's instruction-cache flush on one vCPU, which is outside of code: afterwards it finds no translation of bytes
@@ -295,7 +292,7 @@ private:
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
     bool at_breakpoint_ = false, interpret_only_ = false;
-    bool rest_ = false;         // counted: the budget ends inside the block that comes next
+    bool rest_ = false; // counted: the budget ends inside the block that comes next
     const u64* word_ = nullptr; // link word that generated code left through
 };
 

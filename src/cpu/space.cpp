@@ -167,8 +167,9 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
 
 u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
     return (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0) |
-           (options.counted ? ir::flavour::icount : 0) | (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) |
-           (guards ? ir::flavour::entry_mode : 0) | (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+           (options.counted ? ir::flavour::icount : 0) |
+           (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
+           (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
 isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent extent) {
@@ -235,15 +236,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
         u64 delta = place - pc;
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
-        // A place without code has a page, too: what comes there is told.
-        const bool empty = !options.paged && unit->guest_high == pc;
-        if (empty) ++t->high;
-        t->checked = check && !empty;
-        if (t->checked && !options.paged) { // for flush()
-            t->own->seen.resize(t->high - t->low);
-            source.fetch(t->low, t->own->seen.data(), u32(t->own->seen.size()));
-            snapshot.put_over(t->low, t->own->seen);
-        }
+        t->checked = check;
         if (remember) {
             t->own->seen.resize(t->high - t->low);
             snapshot.read(unit->guest_low, t->own->seen);
@@ -259,13 +252,12 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         place_ranges(*t);
         std::erase_if(t->relies_on, [&](auto& r) { return r.low >= t->low && r.high <= t->high; });
         // Watched before anybody runs it.
-        u8 now_there;
-        if (Watch w = enter_pages(*t); empty ? source.fetch(pc, &now_there, 1) != 0 : w != Watch::as_before) {
+        if (Watch w = enter_pages(*t); w != Watch::as_before) {
             discard(*t);
-            check |= !empty && w == Watch::not_watched;
+            check |= w == Watch::not_watched;
             continue;
         }
-        if (t->checked) {
+        if (check) {
             add_check(*unit, snapshot, checked);
             unit = &checked;
         }
@@ -281,6 +273,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             return Made::yes;
         }
         t->made = ++counters.units;
+        if (options.store) made_at.push_back(t->low);
         counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);

@@ -312,7 +312,8 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
     std::vector<PlaceOf> chosen;
     for (auto& [p, n] : made) {
         const u32 there = p->file ? p->file->units() : 0;
-        if (there == 0 ? n.units >= least_new_units : n.units + n.ran > there / share_of_all) chosen.push_back(p);
+        if (there == 0 ? n.units >= least_new_units : n.units + n.ran > there / share_of_all)
+            chosen.push_back(p);
     }
     return chosen;
 }
@@ -333,15 +334,9 @@ void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& gro
     };
     auto ran = [&](u64 pc) { // after all units
         auto at = groups.find(place_of(pc));
-        if (at == groups.end()) return;
-        at->second.writer.add_ran(pc);
-        const auto& file = at->first->file;
-        at->second.ran_here += !file || file->look(pc, 0).has == Has::nothing;
+        if (at != groups.end()) at->second.writer.add_ran(pc);
     };
     space.save_units(into, take, ran);
-    std::erase_if(groups, [](auto& entry) {
-        return entry.second.made_here + entry.second.ran_here == 0;
-    }); // nothing new after all
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {
