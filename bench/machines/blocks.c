@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
     memset(buffer, 0x5a, size);
     uint64_t state = 88172645463325252u;
     for (long i = 0; i < count; i++) {
-        state ^= state << 13, state ^= state >> 7, state ^= state << 17;  // xorshift64 (Marsaglia 2003)
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17; // xorshift64 (Marsaglia 2003)
         const off_t place = (off_t)(random ? state % (uint64_t)blocks : (uint64_t)i % (uint64_t)blocks) * (off_t)size;
         const ssize_t done = writes ? pwrite(file, buffer, size, place) : pread(file, buffer, size, place);
         if (done != (ssize_t)size) {

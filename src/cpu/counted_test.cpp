@@ -1,5 +1,5 @@
-#include "cpu/counted.hpp"
 #include "base/process.hpp"
+#include "cpu/counted.hpp"
 #include "cpu/test_machine.hpp"
 
 namespace mimic::cpu {
@@ -32,19 +32,19 @@ struct Counted : testing::TestWithParam<Accel> {
 
 // A loop with a branch inside, calls that return through a register, a conditional that joins.
 constexpr std::string_view busy[] = {
-    "addi s0, zero, 2000",     // 1000
-    "andi a1, s0, 3",          // 1004
-    "beq a1, zero, 0x1014",    // 1008
-    "add a0, a0, s0",          // 100c
-    "xori a0, a0, 85",         // 1010
-    "jal ra, 0x1028",          // 1014
-    "addi s0, s0, -1",         // 1018
-    "bne s0, zero, 0x1004",    // 101c
-    "addi s0, zero, 5",        // 1020
-    "jal zero, 0x1004",        // 1024
-    "slli a2, a0, 1",          // 1028
-    "add a3, a3, a2",          // 102c
-    "jalr zero, 0(ra)",        // 1030
+    "addi s0, zero, 2000",  // 1000
+    "andi a1, s0, 3",       // 1004
+    "beq a1, zero, 0x1014", // 1008
+    "add a0, a0, s0",       // 100c
+    "xori a0, a0, 85",      // 1010
+    "jal ra, 0x1028",       // 1014
+    "addi s0, s0, -1",      // 1018
+    "bne s0, zero, 0x1004", // 101c
+    "addi s0, zero, 5",     // 1020
+    "jal zero, 0x1004",     // 1024
+    "slli a2, a0, 1",       // 1028
+    "add a3, a3, a2",       // 102c
+    "jalr zero, 0(ra)",     // 1030
 };
 
 TEST_P(Counted, CodeLeavesWhenItsBudgetIsUsedUpWhereverThatIs) {

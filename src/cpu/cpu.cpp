@@ -164,7 +164,7 @@ bool Cpu::counted() const { return space_.options.counted; }
 // What was paid for and not begun goes back.
 void Cpu::settle_count() {
     if (!counted()) return;
-    if (header_->exit_kind >= ExitKind::trap) header_->budget += header_->behind;
+    if (ir::is_exception(header_->exit_kind)) header_->budget += header_->behind;
     header_->behind = 0;
 }
 
@@ -344,7 +344,7 @@ void Cpu::run() {
         if (header_->exit_kind == ExitKind::fault && header_->host_pc) explain_fault();
         bool code = n && n->code;
         // Unit by unit, staying inside saves time.
-        if (!s.stepwise || header_->exit_kind >= ExitKind::trap || wanted()) leave_unit();
+        if (!s.stepwise || ir::is_exception(header_->exit_kind) || wanted()) leave_unit();
         if (s.busy.load(std::memory_order_relaxed)) s.calm_down();
         switch (header_->exit_kind) {
         case ExitKind::link:

@@ -292,7 +292,7 @@ private:
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
     bool at_breakpoint_ = false, interpret_only_ = false;
-    bool rest_ = false; // counted: the budget ends inside the block that comes next
+    bool rest_ = false;         // counted: the budget ends inside the block that comes next
     const u64* word_ = nullptr; // link word that generated code left through
 };
 

@@ -167,9 +167,8 @@ u32 CodeSpace::Impl::fetch_paged(const Translation& t, u64 at, std::span<u8> out
 
 u32 CodeSpace::Impl::flavour_at(u64 pc, u64 place) {
     return (options.one_insn ? ir::flavour::one_insn : 0) | (options.paged ? ir::flavour::paged : 0) |
-           (options.counted ? ir::flavour::icount : 0) |
-           (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) | (guards ? ir::flavour::entry_mode : 0) |
-           (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
+           (options.counted ? ir::flavour::icount : 0) | (takes_tags(place) ? ir::flavour::top_byte_ignored : 0) |
+           (guards ? ir::flavour::entry_mode : 0) | (guards && source.guarded(pc) ? ir::flavour::guarded : 0);
 }
 
 isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent extent) {

@@ -162,8 +162,8 @@ struct CodeSpace::Impl {
         if (!last_page.second || last_page.first != number) last_page = {number, &pages[number]};
         return *last_page.second;
     }
-    std::vector<u64> busy_pages;             // their numbers
-    std::atomic<u32> busy{0};                // how many
+    std::vector<u64> busy_pages; // their numbers
+    std::atomic<u32> busy{0};    // how many
     // Where units begin whose accesses had tags (Options::top_byte_ignored); from so many on, all count.
     static constexpr u32 most_tagged = 64;
     std::unordered_set<u64> tagged;

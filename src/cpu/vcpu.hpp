@@ -118,7 +118,8 @@ struct AcceleratorOptions {
     const isa::Guest* guest = nullptr;
     memory::AddressSpace* memory = nullptr;
     Clock* clock = nullptr;
-    CountedClock* counted = nullptr; // the same one, when it counts instructions (cpu/counted.hpp): one thread runs all vCPUs
+    CountedClock* counted =
+        nullptr; // the same one, when it counts instructions (cpu/counted.hpp): one thread runs all vCPUs
     bool (*random)(ir::CpuHeader&, u64&) = nullptr;
     // `-accel NAME,KEY=VALUE...`: thread, tb-size, one-insn-per-tb, verify, split-wx as user mode has them.
     Options translation;

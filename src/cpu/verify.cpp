@@ -245,7 +245,7 @@ void Verifier::compare(CpuHeader& cpu) {
 }
 
 void Verifier::compare_exit(const CpuHeader& cpu, const CpuHeader& replay) {
-    auto kind = [](ExitKind k) { return k < ExitKind::trap ? ExitKind::link : k; };
+    auto kind = [](ExitKind k) { return ir::is_exception(k) ? k : ExitKind::link; };
     auto differ = [&](const char* what, u64 x, u64 y) {
         if (difference_.empty() && x != y)
             difference_ = fmt::format("{}: {:#x} in generated code, {:#x} in the interpreter", what, x, y);

@@ -28,10 +28,11 @@ void Run::go(BlockId from) {
         leave(kind, to);
     };
     const bool counted = unit.key.flavour & flavour::icount;
+    u32 paid = 0;    // counted: what guest_insns will be at the end of the block
     auto pay = [&] { // for the block that is entered; false: leave with budget
-        cpu.behind = count_insns(unit, *block);
-        if (cpu.budget >= cpu.behind) return cpu.budget -= cpu.behind, true;
-        cpu.behind = 0;
+        const u32 n = count_insns(unit, *block);
+        paid = guest_insns + n;
+        if (cpu.budget >= n) return cpu.budget -= n, true;
         insn_mode = code[block->begin].c;
         leave_insn(ExitKind::budget, block->pc);
         return false;
@@ -149,6 +150,8 @@ void Run::go(BlockId from) {
         case Op::gather:
         case Op::scatter:
         case Op::load_ff:
+            if (counted) [[unlikely]]
+                cpu.behind = paid - guest_insns;
             if (!access(i, out)) [[unlikely]]
                 return leave_insn(ExitKind::fault, pc);
             break;
@@ -157,7 +160,6 @@ void Run::go(BlockId from) {
             pc = i.imm;
             insn_mode = i.c;
             ++guest_insns;
-            if (counted) --cpu.behind;
             break;
         case Op::br:
             if (i.imm) pass_arguments(i);
@@ -178,9 +180,12 @@ void Run::go(BlockId from) {
             u64 detail = i.b == none ? 0 : B;
             cpu.exit_arg = i.sub | detail << 8;
             cpu.fault_address = detail;
+            cpu.behind = 0;
             return leave_insn(ExitKind::trap, i.imm);
         }
         case Op::call:
+            if (counted) [[unlikely]]
+                cpu.behind = paid - guest_insns;
             if (!call(i, out)) [[unlikely]] {
                 leave_insn(cpu.exit_kind, pc);
                 return;

@@ -23,6 +23,9 @@ enum class ExitKind : u32 {
     budget, // counted code: the block at pc has more guest instructions than the budget
 };
 
+// Did an instruction raise something, so that what stands behind it in its block was not done?
+constexpr bool is_exception(ExitKind k) { return k == ExitKind::trap || k == ExitKind::fault; }
+
 // The FP environment; the JIT keeps the host's control register in step with it while guest code runs.
 struct FpEnv {
     u32 flags = 0; // softfloat::flag bits that GuestState::fp_flags names, and fpflag bits; sticky

@@ -312,8 +312,7 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
     std::vector<PlaceOf> chosen;
     for (auto& [p, n] : made) {
         const u32 there = p->file ? p->file->units() : 0;
-        if (there == 0 ? n.units >= least_new_units : n.units + n.ran > there / share_of_all)
-            chosen.push_back(p);
+        if (there == 0 ? n.units >= least_new_units : n.units + n.ran > there / share_of_all) chosen.push_back(p);
     }
     return chosen;
 }

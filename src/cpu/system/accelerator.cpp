@@ -78,7 +78,8 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
     o.interpret_first = true;
     o.guest_base = 0;
     o.counted = a->options_.counted;
-    if (o.counted && o.verify) return Error::unsupported("verify=on counts no instructions, expected it without -icount");
+    if (o.counted && o.verify)
+        return Error::unsupported("verify=on counts no instructions, expected it without -icount");
     a->space_ = TRY(CodeSpace::create(*a->options_.guest, *a, o));
     return std::unique_ptr<Accelerator>(std::move(a));
 }
@@ -124,10 +125,11 @@ void MachineAccelerator::settle_flushes(MachineCpu& from) {
 std::string MachineAccelerator::statistics() const {
     CodeSpace::Counters c = space_->counters();
     std::string count;
-    if (counted_) count = fmt::format("instructions {}\ntime {} ns\n", counted_->clock().count(), counted_->clock().now());
+    if (counted_)
+        count = fmt::format("instructions {}\ntime {} ns\n", counted_->clock().count(), counted_->clock().now());
     return count + fmt::format("units {}\nguest instructions translated {}\nbytes of code {}\nregions given up {}\n"
-                       "units left to the interpreter {}\n",
-                       c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
+                               "units left to the interpreter {}\n",
+                               c.units, c.guest_insns, c.code_bytes, c.evictions, c.refused);
 }
 
 // ---- code

@@ -13,9 +13,7 @@ namespace {
 MIMIC_TRACE(icount_hash, "icount", "hash", "count={} cpu={} pc={:#x} hash={:#018x}");
 MIMIC_TRACE(icount_stop, "icount", "stop", "count={} time={} hash={:#018x}");
 
-u64 host_now() {
-    return u64(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
+u64 host_now() { return u64(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
 
 } // namespace
 

@@ -169,8 +169,8 @@ private:
     MachineMemory memory_;
     Cpu cpu_;
     CountedThread* counted_;
-    std::atomic<u64> executed_{0};                // counted: instructions
-    bool waits_ = false, gives_way_ = false;      // counted: for an interrupt; see gives_way()
+    std::atomic<u64> executed_{0};           // counted: instructions
+    bool waits_ = false, gives_way_ = false; // counted: for an interrupt; see gives_way()
     Event event_;
     std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false}, mappings_changed_{false};
     std::atomic<Pause> pause_{Pause::none};

@@ -104,7 +104,8 @@ void CharPort::writable() {
     if (device_.machine().is_counted()) {
         Context::Entry entry(device_.context());
         const bool was_full = waiting_.size() >= most_waiting;
-        if (!waiting_.empty() && chardev_) waiting_.erase(waiting_.begin(), waiting_.begin() + chardev_->write(waiting_));
+        if (!waiting_.empty() && chardev_)
+            waiting_.erase(waiting_.begin(), waiting_.begin() + chardev_->write(waiting_));
         if (!was_full) return; // the device waits for nothing
     }
     if (!handlers_.writable) return;

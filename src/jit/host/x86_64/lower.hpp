@@ -82,7 +82,7 @@ struct HostArea {
     alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
     u64 paged_jumps;                              // const JumpEntry*
     TlbViews tlb;
-    u64 written; // the address of the access that writes and looks at the TLB
+    u64 written;                // the address of the access that writes and looks at the TLB
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
