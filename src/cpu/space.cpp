@@ -259,8 +259,12 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         place_ranges(*t);
         std::erase_if(t->relies_on, [&](auto& r) { return r.low >= t->low && r.high <= t->high; });
         // Watched before anybody runs it.
-        u8 now_there;
-        if (Watch w = enter_pages(*t); empty ? source.fetch(pc, &now_there, 1) != 0 : w != Watch::as_before) {
+        const Watch w = enter_pages(*t);
+        // No code can be watched; but what has come before its page was entered is there now.
+        isa::Fetch direct = [&](u64 at, std::span<u8> out) { return source.fetch(at, out.data(), u32(out.size())); };
+        const bool came =
+            empty && translator.translate(pc, {mode, flavour_at(pc, place)}, direct, limits).guest_high != pc;
+        if (came || (!empty && w != Watch::as_before)) {
             discard(*t);
             check |= !empty && w == Watch::not_watched;
             continue;
