@@ -137,7 +137,7 @@ static void let_out(unsigned writes) {
     __atomic_store_n(&inside, 0, __ATOMIC_RELEASE);
     pthread_create(&id, 0, waiter, p);
     while (!__atomic_load_n(&inside, __ATOMIC_ACQUIRE)) sched_yield();
-    for (unsigned n = 0; n < 1000; n++) sched_yield(); // it is in the loop now, most times
+    for (unsigned n = 0; n < 50; n++) sched_yield(); // it is in the loop now, most times
     make_return(p);
     flush(p, 8);
     pthread_join(id, 0);
