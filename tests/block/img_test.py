@@ -462,6 +462,17 @@ def a_file_that_was_cut_off():
         lines = (out + err).decode()
         assert lines.count("read failed") == 1 and lines.count("read 65536/65536") == 1, lines
         assert "wrote 4096/4096" in lines and "read 4096/4096" in lines and "verification" not in lines, lines
+    # A block that ends within what was cut off; with repair it ends in zeros.
+    with open("a.raw", "wb") as f:
+        f.write(random.Random(3).randbytes(16 << 20))
+    for fmt in ("vdi", "vhdx", "vpc", "qed", "vmdk"):
+        img("convert", "-f", "raw", "-O", fmt, "a.raw", "b")
+        img("check", "-q", "-f", fmt, "b")
+        os.truncate("b", os.path.getsize("b") - 300_000)
+        assert "past the end of the file" in img("check", "-f", fmt, "b", ok=(2,)).stdout.decode(), fmt
+        img("check", "-q", "-f", fmt, "-r", "all", "b")
+        img("check", "-q", "-f", fmt, "b")
+        os.unlink("b")
 
 
 @test
