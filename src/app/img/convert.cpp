@@ -250,7 +250,10 @@ private:
         const u64 start = job.start, length = job.length;
         IoVec memory(buffer.data(), length);
         if (s_.compress) co_return co_await write_compressed(start, memory);
-        if (s_.sparse == 0) co_return co_await last_write(job, target_->write(start, memory));
+        if (s_.sparse == 0) {
+            Task<Result<void>> whole = target_->write(start, memory);
+            co_return co_await last_write(job, std::move(whole));
+        }
         // Blocks of `sparse` bytes that are zero become holes, aligned as the disk is.
         u8* bytes = memory.contiguous();
         for (u64 at = 0; at < length;) {
@@ -266,9 +269,10 @@ private:
                 end += step;
             }
             IoVec part = memory.slice(at, end - at);
-            if (!zero && end == length)
-                CO_CHECK(co_await last_write(job, target_->write(start + at, part)));
-            else if (!zero)
+            if (!zero && end == length) {
+                Task<Result<void>> last = target_->write(start + at, part);
+                CO_CHECK(co_await last_write(job, std::move(last)));
+            } else if (!zero)
                 CO_CHECK(co_await target_->write(start + at, part));
             else if (!zero_target || backed_target)
                 CO_CHECK(co_await target_->write_zeroes(start + at, end - at, block::flag::may_unmap));

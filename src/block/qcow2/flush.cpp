@@ -182,7 +182,8 @@ Task<Result<void>> Qcow2::apply_releases() {
             i = end;
         }
     }
-    co_await punch_data(std::exchange(data_releases_, {}));
+    std::set<u64> punched = std::exchange(data_releases_, {});
+    co_await punch_data(std::move(punched));
     co_return r;
 }
 

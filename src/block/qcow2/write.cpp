@@ -269,9 +269,10 @@ Task<Result<void>> Qcow2::do_write_zeroes(u64 offset, u64 length, u32 flags) {
         stop = zero == rest ? round_up(end, cluster) : round_down(end, cluster);
     }
     if (start < stop) {
-        Result<void> r = by_discard ? co_await discard_locked(start, stop - start, true)
-                                    : co_await zero_clusters(start, stop - start, flags);
-        CO_CHECK(std::move(r));
+        if (by_discard)
+            CO_CHECK(co_await discard_locked(start, stop - start, true));
+        else
+            CO_CHECK(co_await zero_clusters(start, stop - start, flags));
     }
     range.unlock();
     auto write_part = [](Qcow2& self, u64 at, u64 n) -> Task<Result<void>> {
