@@ -48,6 +48,8 @@ public:
     std::span<const std::unique_ptr<cpu::Vcpu>> vcpus() const { return vcpus_; }
     std::vector<LoadedPiece> loaded() const { return loader_.pieces(); }
     cpu::Accelerator* accelerator() const { return accelerator_.get(); }
+    // What secure accesses of processors see; null: what all see.
+    memory::AddressSpace* secure_space() { return secure_.get(); }
 
     // Makes the board's devices and processors. Errors name the option.
     virtual Result<void> build() = 0;
@@ -88,7 +90,6 @@ protected:
     // Before make_vcpus: secure accesses of processors see a space of their own, the machine's memory with what is added to the
     // region in front of it.
     memory::Region& make_secure_space();
-    memory::AddressSpace* secure_space() { return secure_.get(); } // null: there is none
     // RAM of options().ram_bytes.
     Result<void> make_ram(std::string name, u64 at);
 
