@@ -25,9 +25,11 @@ constexpr G::SystemRegister G::system_registers[] = {
     {reg(0, 12, 12, 2), &G::read_highest<true>, nullptr},       // ICC_HPPIR1_EL1
 };
 
+static bool is_of_el3(u32 number) { return (number >> 11 & 7) == 6; }
+
 bool ArmGicV3::read_register(const Asker& who, u32 number, u64& value) {
     Context::Entry entry(context());
-    if (!entry || who.cpu >= cpus_) return false;
+    if (!entry || who.cpu >= cpus_ || (is_of_el3(number) && !security_)) return false;
     GicAccess a = access_of(who);
     for (const SystemRegister& r : system_registers)
         if (r.number == number && r.read) return value = (this->*r.read)(a), true;
@@ -35,7 +37,7 @@ bool ArmGicV3::read_register(const Asker& who, u32 number, u64& value) {
 }
 bool ArmGicV3::write_register(const Asker& who, u32 number, u64 value) {
     Context::Entry entry(context());
-    if (!entry || who.cpu >= cpus_) return false;
+    if (!entry || who.cpu >= cpus_ || (is_of_el3(number) && !security_)) return false;
     GicAccess a = access_of(who);
     for (const SystemRegister& r : system_registers)
         if (r.number == number && r.write) {

@@ -82,6 +82,7 @@ TEST(ArmGicV3, SaysWhatItIs) {
     EXPECT_EQ(g.get(0, reg(12, 12, 5)), 7u);
     u64 v = 0;
     EXPECT_FALSE(g.d->read_register({}, SGI1R, v));
+    EXPECT_FALSE(g.d->read_register({.level = 3}, reg(12, 12, 4, 6), v)); // ICC_CTLR_EL3 is of two Security states
     EXPECT_FALSE(g.d->write_register({}, reg(12, 13, 0), 1));
 }
 

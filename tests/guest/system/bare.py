@@ -24,9 +24,9 @@ OPTIONS = {
 }
 
 
-# Lines of EL3's programs on which the reference and the manuals differ: MDCR_EL3.TDA traps MDCR_EL2, too; SCR_EL3.EA takes synchronous
-# external aborts to EL3; SCR_EL3.SIF forbids fetches from non-secure memory (not there in the reference); EOImode of
-# ICC_CTLR_EL1 is an alias of ICC_CTLR_EL3's.
+# Lines of EL3's programs in which the reference differs from the manuals: MDCR_EL3.TDA traps MDCR_EL2, too; SCR_EL3.EA takes
+# synchronous external aborts to EL3; SCR_EL3.SIF forbids fetches from non-secure memory; EOImode of ICC_CTLR_EL1 is an alias of
+# ICC_CTLR_EL3's.
 EL3 = {
     "TDA el2: 0": "TDA el2: el3 ec 18 iss 330563 pc+0",
     "EA: read: el1 ec 25": "EA: read: el3 ec 24",
