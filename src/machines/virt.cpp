@@ -13,7 +13,7 @@ Result<Device*> VirtBoard::put(std::string_view type, std::string id, u64 at, co
     return d;
 }
 
-Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes) {
+Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes, memory::Region* first) {
     if (options_.flash.size() > 2)
         return Error::invalid_argument("-pflash: {} drives, expected at most 2", options_.flash.size());
     constexpr u64 sector = 256 << 10;
@@ -22,7 +22,9 @@ Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes) {
                                 {"num-blocks", std::to_string(bank_bytes / sector)},
                                 {"sector-length", std::to_string(sector)}};
         if (i < options_.flash.size()) p.emplace_back("drive", options_.flash[i]);
-        TRY(put("cfi.pflash01", fmt::format("flash{}", i), at + i * bank_bytes, p).in("-pflash"));
+        Device* bank = TRY(machine_.create("cfi.pflash01", fmt::format("flash{}", i), p).in("-pflash"));
+        memory::Region& where = i == 0 && first ? *first : machine_.system();
+        where.add(bank->region(0), at + i * bank_bytes);
     }
     return {};
 }

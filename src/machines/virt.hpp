@@ -18,8 +18,8 @@ protected:
     // A device with its first region at `at`.
     Result<devices::Device*> put(std::string_view type, std::string id, u64 at,
                                  const devices::PropertyList& properties = {});
-    // Two banks of CFI flash side by side, with the contents that -pflash gives.
-    Result<void> make_flash(u64 at, u64 bank_bytes);
+    // Two banks of CFI flash side by side, with the contents that -pflash gives; the first one in `first` (null: for all to see).
+    Result<void> make_flash(u64 at, u64 bank_bytes, memory::Region* first = nullptr);
     // `count` transports `stride` apart whose lines go to `sink` from `line` on; none when the program has no virtio.
     Result<void> make_virtio_mmio(u32 count, u64 at, u64 stride, devices::LineSink& sink, u32 line);
     Result<void> make_fw_cfg(u64 at);

@@ -118,7 +118,8 @@ class Options(unittest.TestCase):
                                     ("riscv64", "virt-10.0,aia=aplic", ["-smp", "2", "-m", "512M"]),
                                     ("riscv64", "virt-10.0,aia=aplic-imsic,aia-guests=2,aclint=on", ["-smp", "3"]),
                                     ("aarch64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
-                                    ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"])):
+                                    ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"]),
+                                    ("aarch64", "virt-10.0,secure=on", ["-smp", "2"])):
             path = Path(WORK.name) / "golden.dtb"
             result = run(guest, "-M", f"{board},dumpdtb={path}", *words, program=PROGRAM)
             self.assertEqual(result.returncode, 0, result.stderr)

@@ -24,7 +24,8 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     , system_(accelerator.system())
     , options_(options)
     , space_(options.memory ? *options.memory : *accelerator.options().memory)
-    , memory_(*accelerator.options().guest, space_, accelerator, options.index)
+    , secure_(options.secure_memory ? *options.secure_memory : space_)
+    , memory_(*accelerator.options().guest, space_, secure_, accelerator, options.index)
     , cpu_(accelerator.space(), memory_, &memory_)
     , counted_(accelerator.counted()) {
     cpu_.client = this;

@@ -7,7 +7,7 @@ namespace mimic::isa::aarch64 {
 
 namespace {
 
-constexpr std::string_view line_names[] = {"IRQ", "FIQ", "VIRQ", "VFIQ", "SError"};
+constexpr std::string_view line_names[] = {"IRQ", "FIQ", "VIRQ", "VFIQ", "SError", "G1S", "G1NS"};
 constexpr std::string_view output_names[] = {"CNTP", "CNTV", "CNTHP", "CNTPS", "CNTHV", "PMU"};
 static_assert(std::size(output_names) == output_count);
 
