@@ -488,7 +488,7 @@ Result<void> ArmVirt::load_firmware() {
 
 Result<void> ArmVirt::load() {
     TRY(check_kernel_options());
-    fill_fw_cfg();
+    TRY(fill_fw_cfg());
     return firmware() || options_.kernel.empty() ? load_firmware() : load_kernel();
 }
 
