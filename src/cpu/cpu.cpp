@@ -277,8 +277,10 @@ const ir::Unit* Cpu::take_kept() {
     if (old && is_current(*old)) return &old->unit;
     Snapshot& seen = kept_->seen;
     const ir::Unit* unit = translate_once(false, &seen);
-    if (!old) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
-    if (!unit || unit->guest_low != unit->pc || unit->guest_high == unit->pc) return unit;
+    // Also for what can't be kept, which is translated then; not where there is no code.
+    const bool any = unit && unit->guest_high != unit->pc;
+    if (!old && any) space_.kept_left.fetch_sub(1, std::memory_order_relaxed);
+    if (!any || unit->guest_low != unit->pc) return unit;
     const u64 bytes = unit->guest_high - unit->pc;
     const bool one_page = (unit->pc & ~(ir::code_page - 1)) == ((unit->guest_high - 1) & ~(ir::code_page - 1));
     u8 code[KeptBlock::most_bytes];
@@ -351,7 +353,9 @@ void Cpu::run() {
             if (code && !s.stepwise) word_ = reinterpret_cast<const u64*>(header_->exit_arg);
             break;
         case ExitKind::lookup: break;
-        case ExitKind::poll: break; // the reason is looked at above
+        case ExitKind::poll: // the reason is looked at above, unless it is gone already
+            if (!wanted()) done(0);
+            break;
         case ExitKind::budget: rest_ = true; break;
         case ExitKind::trap:
             if (header_->exit_arg != u32(ir::TrapKind::stale_code)) return;

@@ -150,6 +150,9 @@ public:
     // effect is immediate; others follow at their next poll.
     void invalidate(u64 low, u64 high);
     void invalidate_all();
+    // The guest says that code in [low, high) may have changed: units of busy pages whose bytes did are left, also by loops in
+    // them (others were told of the write).
+    void flush(u64 low, u64 high);
     // From now on there may be guarded pages: branches tell their kind, and are looked at.
     void guard_pages();
     // A machine's instruction-cache flush on one vCPU, which is outside of code: afterwards it finds no translation of bytes

@@ -110,7 +110,10 @@ bool CodeSpace::Impl::is_unsettled(u64 place, u64 second) const {
 
 bool CodeSpace::Impl::changed(const Translation& t) {
     std::vector<u8> now(t.own->seen.size());
-    fetch_paged(t, t.low - t.place + t.pc, now);
+    if (options.paged)
+        fetch_paged(t, t.low - t.place + t.pc, now);
+    else
+        now.resize(source.fetch(t.low, now.data(), u32(now.size())));
     return now != t.own->seen;
 }
 
@@ -190,6 +193,25 @@ void CodeSpace::invalidate(u64 low, u64 high) {
     if (any) s.poll_inside();
 }
 
+void CodeSpace::flush(u64 low, u64 high) {
+    Impl& s = *impl_;
+    if (low >= high || s.busy.load(std::memory_order_relaxed) == 0) return;
+    std::lock_guard lock(s.mutex);
+    bool any = false;
+    for (u64 number : s.busy_pages) {
+        if (number < low >> Impl::page_bits || number > (high - 1) >> Impl::page_bits) continue;
+        CodePage& page = s.pages.at(number);
+        std::erase_if(page.translations, [&](Translation* t) {
+            if (!t->valid) return true;
+            if (t->high <= low || t->low >= high || !t->own || t->own->seen.empty() || !s.changed(*t)) return false;
+            s.drop(t);
+            page.changed = s.exits.load(std::memory_order_relaxed);
+            return any = true;
+        });
+    }
+    if (any) s.poll_inside();
+}
+
 void CodeSpace::guard_pages() {
     {
         std::lock_guard lock(impl_->mutex);
@@ -249,16 +271,18 @@ void CodeSpace::Impl::calm_down() {
     if (exits.fetch_add(1, std::memory_order_relaxed) % exits_a_look) return;
     std::lock_guard lock(mutex);
     u64 now = exits.load(std::memory_order_relaxed);
+    bool any = false;
     std::erase_if(busy_pages, [&](u64 number) {
         CodePage& page = pages.at(number);
         if (now - page.changed < page.calm_after) return false;
         page.busy = false;
         page.writes = 0;
         page.calm_after = std::min(2 * page.calm_after, longest_calm);
-        drop_in(page, 0, ~u64{0});
+        any |= drop_in(page, 0, ~u64{0});
         return true;
     });
     busy = u32(busy_pages.size());
+    if (any) poll_inside();
 }
 
 } // namespace mimic::cpu

@@ -76,21 +76,24 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
 
 // saved::Head::made_from: of what the translation saw, or (seen is null) of what stands there now. Bytes between a unit's
 // blocks that nobody looked at are taken as they are; so all count alike.
+// What can't be fetched now matches nothing.
 Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen) {
     Sha256 hash;
+    bool all = true;
     auto add = [&](u64 low, u64 high) {
         hashed.resize(std::max<u64>(hashed.size(), high - low));
         const std::span bytes(hashed.data(), high - low);
         if (!seen || !seen->read(low, bytes)) {
             const u32 n = source.fetch(low, bytes.data(), u32(bytes.size()));
             std::memset(bytes.data() + n, 0, bytes.size() - n);
+            all &= n == bytes.size() || seen;
             if (seen) seen->put_over(low, bytes);
         }
         hash.add(bytes);
     };
     add(t.low, t.high);
     for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
-    return hash.digest();
+    return all ? hash.digest() : Sha256Digest{};
 }
 
 // Is there an entry at pc in a unit that was taken already?
@@ -199,7 +202,7 @@ CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
             continue;
         }
         if (said.has == UnitStore::Has::ran) return Stored::ran;
-        if (ran.size() < most_ran) ran.push_back(pc);
+        if (said.has == UnitStore::Has::nothing && ran.size() < most_ran) ran.push_back(pc);
         return Stored::nothing;
     }
 }
@@ -305,8 +308,12 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
 
 void CodeSpace::new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const {
     std::lock_guard lock(impl_->mutex);
-    for (u64 low : impl_->made_at) take(low);
-    for (u64 pc : impl_->ran) ran(pc);
+    const Impl& s = *impl_;
+    for (const Region& r : s.regions)
+        for (const auto& t : r.translations)
+            if (t->valid && t->made > s.older_units && !t->checked && t->high - t->low <= saved::most_guest_bytes)
+                take(t->low);
+    for (u64 pc : s.ran) ran(pc);
 }
 
 void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
@@ -332,7 +339,6 @@ void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
 void CodeSpace::units_are_saved() {
     std::lock_guard lock(impl_->mutex);
     impl_->older_units = impl_->counters.units;
-    impl_->made_at.clear();
     impl_->ran.clear();
 }
 

@@ -235,7 +235,15 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         if (options.paged && !second && unit->guest_high == pc) return Made::reaches_on;
         u64 delta = place - pc;
         t->low = unit->guest_low + delta, t->high = unit->guest_high + delta;
-        t->checked = check;
+        // A place without code has a page, too: what comes there is told.
+        const bool empty = !options.paged && unit->guest_high == pc;
+        if (empty) ++t->high;
+        t->checked = check && !empty;
+        if (t->checked && !options.paged) { // for flush()
+            t->own->seen.resize(t->high - t->low);
+            source.fetch(t->low, t->own->seen.data(), u32(t->own->seen.size()));
+            snapshot.put_over(t->low, t->own->seen);
+        }
         if (remember) {
             t->own->seen.resize(t->high - t->low);
             snapshot.read(unit->guest_low, t->own->seen);
@@ -251,12 +259,17 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         place_ranges(*t);
         std::erase_if(t->relies_on, [&](auto& r) { return r.low >= t->low && r.high <= t->high; });
         // Watched before anybody runs it.
-        if (Watch w = enter_pages(*t); w != Watch::as_before) {
+        const Watch w = enter_pages(*t);
+        // No code can be watched; but what has come before its page was entered is there now.
+        isa::Fetch direct = [&](u64 at, std::span<u8> out) { return source.fetch(at, out.data(), u32(out.size())); };
+        const bool came =
+            empty && translator.translate(pc, {mode, flavour_at(pc, place)}, direct, limits).guest_high != pc;
+        if (came || (!empty && w != Watch::as_before)) {
             discard(*t);
-            check |= w == Watch::not_watched;
+            check |= !empty && w == Watch::not_watched;
             continue;
         }
-        if (check) {
+        if (t->checked) {
             add_check(*unit, snapshot, checked);
             unit = &checked;
         }
@@ -272,7 +285,6 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             return Made::yes;
         }
         t->made = ++counters.units;
-        if (options.store) made_at.push_back(t->low);
         counters.whole_units += whole;
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);

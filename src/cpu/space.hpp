@@ -141,11 +141,10 @@ struct CodeSpace::Impl {
     jit::Analysis analysis;
     jit::Emitted emitted;
     isa::Limits limits;
-    Snapshot snapshot;        // of a unit that gets a check or may go to the store
-    ir::Unit checked;         // the unit with its check
-    std::string text;         // of host code
-    u64 older_units = 0;      // Translation::made of the last one that is the parent's or was saved
-    std::vector<u64> made_at; // with a store: Translation::low of those made since then
+    Snapshot snapshot;   // of a unit that gets a check or may go to the store
+    ir::Unit checked;    // the unit with its check
+    std::string text;    // of host code
+    u64 older_units = 0; // Translation::made of the last one that is the parent's or was saved
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<u64> ran;

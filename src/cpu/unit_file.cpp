@@ -20,7 +20,7 @@ namespace mimic::cpu {
 namespace {
 
 constexpr u64 most_file_bytes = u64{1} << 32;
-constexpr u64 most_mapped_at_once = 8 << 20; // little of a larger one may be wanted
+constexpr u64 most_mapped_at_once = 1 << 20, most_wanted = 8 << 20; // little of a larger one may be wanted
 constexpr u32 most_probes = 64;
 constexpr u64 usual_pending = 128 << 10, usual_blob = 2 << 10; // bytes: what stays in a core's own cache
 
@@ -85,13 +85,15 @@ Result<UnitFile> UnitFile::open(int directory, const std::string& name, const Sh
     if (!ours) return Error::permission("{}: expected a plain file that only its owner, this user, may write", name);
     if (p == MAP_FAILED) return Error::corrupt("{}: {} bytes, which can't be mapped", name, st.st_size);
     const std::span<const u8> bytes(static_cast<const u8*>(p), u64(st.st_size));
-    if (bytes.size() <= most_mapped_at_once) madvise(p, bytes.size(), MADV_POPULATE_READ); // for its speed only
     auto file = read(bytes, key);
     if (!file) {
         munmap(p, bytes.size());
         return std::move(file).in("{}", name);
     }
     file->mapped_ = true;
+    // For speed only.
+    if (bytes.size() <= most_wanted)
+        madvise(p, bytes.size(), bytes.size() <= most_mapped_at_once ? MADV_POPULATE_READ : MADV_WILLNEED);
     return file;
 }
 

@@ -333,9 +333,15 @@ void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& gro
     };
     auto ran = [&](u64 pc) { // after all units
         auto at = groups.find(place_of(pc));
-        if (at != groups.end()) at->second.writer.add_ran(pc);
+        if (at == groups.end()) return;
+        at->second.writer.add_ran(pc);
+        const auto& file = at->first->file;
+        at->second.ran_here += !file || file->look(pc, 0).has == Has::nothing;
     };
     space.save_units(into, take, ran);
+    std::erase_if(groups, [](auto& entry) {
+        return entry.second.made_here + entry.second.ran_here == 0;
+    }); // nothing new after all
 }
 
 void UnitCache::save(cpu::CodeSpace& space) {

@@ -78,7 +78,7 @@ private:
     struct Group { // of units that go into a file
         std::unique_ptr<cpu::NewUnitFile> file;
         cpu::UnitFileWriter writer;
-        u32 made_here = 0;
+        u32 made_here = 0, ran_here = 0; // what is new
     };
     struct Identity { // of a file
         u64 device = 0, inode = 0;

@@ -1,12 +1,6 @@
 #!/bin/sh
 # /init of the counted boots: disk, network and random numbers at work on all processors, and nothing of the world outside.
-/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sys /sys
-/bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
-export PATH=/bin
-/bin/busybox --install -s /bin
-exec </dev/console >/dev/console 2>&1
+. /begin
 echo "INIT-START CPUS $(nproc)"
 for module in $(cat /modules/order 2>/dev/null); do insmod "/modules/$module"; done
 ip link set lo up

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
-from initramfs import Archive  # noqa: E402: it lies with the front door's tools
+from initramfs import with_init  # noqa: E402: it lies with the front door's tools
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
 BOARDS = {"riscv64": (["-M", "virt"], "ttyS0"), "aarch64": (["-M", "virt", "-cpu", "cortex-a57"], "ttyAMA0")}
 SPIN = [sys.executable, "-c", "while True: pass"]
@@ -23,10 +23,8 @@ SPIN = [sys.executable, "-c", "while True: pass"]
 
 def prepare(guest, work):
     """The disk and the initial RAM disk; all runs have the same."""
-    archive = Archive()
-    archive.add("init", 0o100755, Path(__file__).with_name("icount.sh").read_bytes())
     base = INPUTS / "machines" / guest / "initramfs.cpio.gz"
-    (work / "initrd.gz").write_bytes(base.read_bytes() + archive.finish())
+    (work / "initrd.gz").write_bytes(with_init(base, Path(__file__).with_name("icount.sh")))
     folder = work / "files"
     folder.mkdir()
     (folder / "hello").write_text("hello-from-disk\n")

@@ -6,18 +6,14 @@ every byte that it wrote, on a file system without faults, and all images must c
 is a file system as of a power fail, which its journal mends.
 """
 
-import argparse
 import random
-import shutil
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 import save_test
 from save_test import BOARDS, CONSOLES, INPUTS, Failure
-from snapshot_test import BEGIN, Machine, tool
+from snapshot_test import BEGIN, Machine, arguments, boots, tool
 
 ROUNDS = 12
 
@@ -179,30 +175,10 @@ def go(program, guest, board, cpus, by_node, work, timeout):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("program", type=Path)
-    parser.add_argument("--guest", choices=BOARDS, default="aarch64")
-    parser.add_argument("--board", help="of the guest's; default: the first")
+    parser = arguments(__doc__)
     parser.add_argument("--blockdev", action="store_true", help="the disk is made by -blockdev, and jobs name nodes")
-    parser.add_argument("--cpus", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--timeout", type=int, default=600, help="seconds of a boot")
-    options = parser.parse_args()
-    if not shutil.which("qemu-img"):
-        print("SKIP: there is no qemu-img")
-        sys.exit(77)
-    board = options.board or next(iter(BOARDS[options.guest]))
-    random.seed(options.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        link = work / f"mimic-system-{options.guest}"
-        link.symlink_to(options.program.resolve())
-        start = time.monotonic()
-        try:
-            go(link, options.guest, board, options.cpus, options.blockdev, work, options.timeout)
-        except Failure as failure:
-            sys.exit(f"{options.guest} {board} --cpus {options.cpus} --seed {options.seed}: FAILED: {failure}")
-        print(f"{options.guest} {board}, {options.cpus} processors: ok ({time.monotonic() - start:.1f} s)", flush=True)
+    boots(parser.parse_args(),
+          lambda link, o, board, work: go(link, o.guest, board, o.cpus, o.blockdev, work, o.timeout))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
-from initramfs import Archive  # noqa: E402: it lies with the front door's tools
+from initramfs import with_init  # noqa: E402: it lies with the front door's tools
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
 
 
@@ -146,11 +146,9 @@ def surroundings(case, folder, guest, work):
     """What the words of a case may name; starts its server."""
     names = {"inputs": INPUTS, "work": work, "forward": free_port()}
     if "init" in case:
-        archive = Archive()
-        archive.add("init", 0o100755, (folder / case["init"]).read_bytes())
         base = INPUTS / "machines" / guest / "initramfs.cpio.gz"
         names["initrd"] = work / "initrd.gz"
-        names["initrd"].write_bytes(base.read_bytes() + archive.finish())
+        names["initrd"].write_bytes(with_init(base, folder / case["init"]))
     if "serve" in case:
         handler = functools.partial(Quiet, directory=work)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

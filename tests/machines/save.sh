@@ -1,12 +1,6 @@
 #!/bin/sh
 # /init of the boots that are saved and loaded: disk, network and processors at work, then a look at what came of it.
-/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sys /sys
-/bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
-export PATH=/bin
-/bin/busybox --install -s /bin
-exec </dev/console >/dev/console 2>&1
+. /begin
 echo "INIT-START"
 for word in $(cat /proc/cmdline); do
   case $word in port=*) port=${word#port=};; rounds=*) rounds=${word#rounds=};; churn=*) churn=${word#churn=};; esac

@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
-from initramfs import Archive  # noqa: E402: it lies with the front door's tools
+from initramfs import with_init  # noqa: E402: it lies with the front door's tools
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
 ROUNDS = 4
 CONSOLE = 18000  # bytes that such a boot shows, about
@@ -140,9 +140,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def surroundings(guest, work):
-    archive = Archive()
-    archive.add("init", 0o100755, (Path(__file__).resolve().parent / "save.sh").read_bytes())
-    (work / "initrd.gz").write_bytes((INPUTS / "machines" / guest / "initramfs.cpio.gz").read_bytes() + archive.finish())
+    base = INPUTS / "machines" / guest / "initramfs.cpio.gz"
+    (work / "initrd.gz").write_bytes(with_init(base, Path(__file__).resolve().parent / "save.sh"))
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", work / "disk.img", "32M"], check=True)
     (work / "blob").write_bytes(random.randbytes(500000))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=work))

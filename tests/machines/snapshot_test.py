@@ -53,6 +53,12 @@ class Machine(Process):
     def human(self, line):
         return self.run("human-monitor-command", **{"command-line": line})
 
+    def still(self):
+        """Stopped, with all that the guest has written in `shown`."""
+        self.run("stop")
+        while more := self.read(0):
+            self.shown += more
+
     def expect(self, line, answer=""):
         if not re.search(answer or "^$", got := self.human(line)):
             raise Failure(f"{line}: answered '{got}', expected '{answer}'")
@@ -125,17 +131,18 @@ def go(program, guest, board, cpus, work, timeout):
         machine.expect("info snapshots", "There is no snapshot available.")
         machine.expect("loadvm one", "does not have the requested snapshot 'one'")
         machine.expect("savevm one")
-        at = len(machine.shown)
         no_room(machine, images)
         jobs(machine)
         machine.until(b"ROUND 1 ")
-        machine.expect("savevm one")  # replaces
-        while more := machine.read(0):
-            machine.shown += more
+        machine.still()
         at = len(machine.shown)
+        machine.expect("savevm one")  # replaces
+        machine.run("cont")
         machine.until(b"FILES")
+        machine.still()
         machine.expect("loadvm one")
         before, machine.shown = machine.shown[:at], b""
+        machine.run("cont")
         finish(machine, work, images, before)
     finally:
         machine.close()
@@ -162,8 +169,9 @@ def go(program, guest, board, cpus, work, timeout):
         tool("qemu-img", "check", image)  # leaks are errors
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(doc):
+    """The parser of a test that boots one board."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("program", type=Path)
     parser.add_argument("--guest", choices=BOARDS, default="aarch64")
     parser.add_argument("--board", help="of the guest's; default: the first")
@@ -171,11 +179,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--timeout", type=int, default=600, help="seconds of a boot")
-    options = parser.parse_args()
+    return parser
+
+
+def boots(options, test):
+    """Calls test(link, options, board, work) for each seed."""
     if not shutil.which("qemu-img"):
         print("SKIP: there is no qemu-img")
         sys.exit(77)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # of the machines, too: a file that may not grow is an error
     board = options.board or next(iter(BOARDS[options.guest]))
     for seed in range(options.seed, options.seed + options.count):
         random.seed(seed)
@@ -185,10 +196,15 @@ def main():
             link.symlink_to(options.program.resolve())
             start = time.monotonic()
             try:
-                go(link, options.guest, board, options.cpus, work, options.timeout)
+                test(link, options, board, work)
             except Failure as failure:
                 sys.exit(f"{options.guest} {board} --cpus {options.cpus} --seed {seed}: FAILED: {failure}")
             print(f"{options.guest} {board}, {options.cpus} processors, seed {seed}: ok ({time.monotonic() - start:.1f} s)", flush=True)
+
+
+def main():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # of the machines, too: a file that may not grow is an error
+    boots(arguments(__doc__).parse_args(), lambda link, o, board, work: go(link, o.guest, board, o.cpus, work, o.timeout))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,6 @@
 #!/bin/sh
 # /init of the virtio boots: network up, a download to the disk and back from it, a server for the host.
-/bin/busybox mkdir -p /proc /sys /dev /tmp /mnt
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sys /sys
-/bin/busybox mount -t devtmpfs dev /dev 2>/dev/null
-export PATH=/bin
-/bin/busybox --install -s /bin
-exec </dev/console >/dev/console 2>&1
+. /begin
 echo "INIT-START"
 for word in $(cat /proc/cmdline); do
   case $word in port=*) port=${word#port=};; esac

@@ -12,7 +12,8 @@ import stat
 
 from common import DevError
 
-INIT = r"""#!/bin/sh
+# What every /init begins with; `. /begin` in those of the tests.
+BEGIN = """\
 /bin/busybox mkdir -p /proc /sys /dev /tmp /mnt
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
@@ -20,7 +21,9 @@ INIT = r"""#!/bin/sh
 export PATH=/bin
 /bin/busybox --install -s /bin
 exec </dev/console >/dev/console 2>&1
-echo "INIT-START"
+"""
+
+INIT = "#!/bin/sh\n" + BEGIN + r"""echo "INIT-START"
 for word in $(cat /proc/cmdline); do
   case $word in t=*) t=${word#t=};; tdev=*) tdev=${word#tdev=};; esac
 done
@@ -147,6 +150,14 @@ def make(target, busybox, modules):
     if names:
         archive.add("modules/order", stat.S_IFREG | 0o644, ("\n".join(names) + "\n").encode())
     target.write_bytes(archive.finish())
+
+
+def with_init(base, script):
+    """The archive `base` with the file `script` as its /init."""
+    archive = Archive()
+    archive.add("begin", stat.S_IFREG | 0o644, BEGIN.encode())
+    archive.add("init", stat.S_IFREG | 0o755, script.read_bytes())
+    return base.read_bytes() + archive.finish()
 
 
 def make_all(root):

@@ -190,6 +190,7 @@ void AddressSpace::flush_code(u64 low, u64 high) {
     }
     for (u64 page : pages)
         if (code_) code_->invalidate(page, page + host_page);
+    if (code_) code_->flush(low, high); // private pages that stay writable
 }
 
 std::string AddressSpace::maps_text(const std::string& host_maps) {

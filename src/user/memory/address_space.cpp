@@ -317,7 +317,9 @@ i64 AddressSpace::remap(u64 old_address, u64 old_length, u64 new_length, u32 fla
             r = to < 0 ? to : move(old_address, old_length, u64(to), new_length, flags);
         }
     }
+    const bool comes = !fixed && !is_error(r) && drop_code(u64(r), u64(r) + new_length);
     table.unlock();
+    if (comes && code_) code_->invalidate(u64(r), u64(r) + new_length);
     if (had_code && code_) code_->invalidate(old_address, old_address + span);
     if (target_code && code_) code_->invalidate(new_address, new_address + new_length);
     return r;

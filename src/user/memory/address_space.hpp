@@ -28,6 +28,8 @@ public:
     // No code made from guest bytes in [low, high) runs any more when this returns, in the calling thread at once, in
     // others from their next unit.
     virtual void invalidate(u64 low, u64 high) = 0;
+    // The guest says that code there may have changed: what it was not told of, in pages that stay writable.
+    virtual void flush(u64 /*low*/, u64 /*high*/) {}
     // The first page with prot::guarded is there.
     virtual void guard_pages() {}
 };

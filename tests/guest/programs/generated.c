@@ -1,8 +1,12 @@
 // Code that is written while it is in use: one function again and again, many in a page, data beside code, code written
-// through a second mapping, a page that is written no more, and threads that run a page while another writes it.
+// through a second mapping, a page that is written no more, threads that run a page while another writes it or that wait in it
+// to be let out, and code where there was none.
 #define _GNU_SOURCE
 #include "generated.h"
 #include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -113,6 +117,53 @@ static void threads_in_the_page(void) {
     printf("threads in the page: %ld, %ld wrong\n", sum, wrong);
 }
 
+static int inside;
+static void* waiter(void* code) {
+    __atomic_store_n(&inside, 1, __ATOMIC_RELEASE);
+    ((void (*)(void))code)();
+    return 0;
+}
+
+// A page whose other functions were written again and again, and one that was not.
+static void let_out(unsigned writes) {
+    unsigned char* p = page_of_code();
+    for (unsigned n = 0; n < writes; n++) {
+        flush(p + 64, make_constant(p + 64, n));
+        for (unsigned k = 0; k < 4; k++) ((Constant)(p + 64))();
+    }
+    make_endless(p);
+    flush(p, 8);
+    pthread_t id;
+    __atomic_store_n(&inside, 0, __ATOMIC_RELEASE);
+    pthread_create(&id, 0, waiter, p);
+    while (!__atomic_load_n(&inside, __ATOMIC_ACQUIRE)) sched_yield();
+    for (unsigned n = 0; n < 50; n++) sched_yield(); // it is in the loop now, most times
+    make_return(p);
+    flush(p, 8);
+    pthread_join(id, 0);
+    printf("let out after %u writes\n", writes);
+}
+
+static sigjmp_buf back;
+static volatile unsigned faults;
+static void on_fault(int signal) {
+    (void)signal, faults++;
+    siglongjmp(back, 1);
+}
+
+static void code_at_last(void) {
+    struct sigaction action = {.sa_handler = on_fault};
+    sigaction(SIGSEGV, &action, 0);
+    unsigned char* p = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    flush(p, make_constant(p, 42));
+    for (unsigned n = 0; n < 100; n++)
+        if (!sigsetjmp(back, 1)) ((Constant)p)();
+    mprotect(p, 4096, PROT_READ | PROT_EXEC);
+    volatile int result = -1;
+    if (!sigsetjmp(back, 1)) result = ((Constant)p)();
+    printf("code at last: %d after %u faults\n", result, faults);
+}
+
 int main(void) {
     one_function();
     many_in_a_page();
@@ -120,5 +171,8 @@ int main(void) {
     second_mapping();
     calm_at_last();
     threads_in_the_page();
+    let_out(0);
+    let_out(30);
+    code_at_last();
     return 0;
 }

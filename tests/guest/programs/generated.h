@@ -42,4 +42,24 @@ static inline unsigned make_loop(void* at, unsigned value) {
     return sizeof code;
 }
 
+/* void f(void): goes on for ever, until its first instruction becomes a return. */
+static inline void make_endless(void* at) {
+#if defined(__riscv)
+    __atomic_store_n((uint32_t*)at, 0x0000006f, __ATOMIC_RELEASE);
+#elif defined(__aarch64__)
+    __atomic_store_n((uint32_t*)at, 0x14000000, __ATOMIC_RELEASE);
+#elif defined(__x86_64__)
+    __atomic_store_n((uint16_t*)at, 0xfeeb, __ATOMIC_RELEASE);
+#endif
+}
+static inline void make_return(void* at) {
+#if defined(__riscv)
+    __atomic_store_n((uint32_t*)at, 0x00008067, __ATOMIC_RELEASE);
+#elif defined(__aarch64__)
+    __atomic_store_n((uint32_t*)at, 0xd65f03c0, __ATOMIC_RELEASE);
+#elif defined(__x86_64__)
+    __atomic_store_n((uint16_t*)at, 0x90c3, __ATOMIC_RELEASE);
+#endif
+}
+
 static inline void flush(void* at, unsigned bytes) { __builtin___clear_cache((char*)at, (char*)at + bytes); }

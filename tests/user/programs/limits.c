@@ -1,5 +1,6 @@
 // Limits that leave no room: calls fail as natively, and what the translator needs for itself is no matter of the program's.
 #define _GNU_SOURCE
+#include "child.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,21 +17,6 @@
 
 static const char* self;
 static const char* error(long r) { return r >= 0 ? "done" : strerrorname_np(errno); }
-
-static void in_child(const char* what, void (*f)(void)) {
-    fflush(stdout);
-    pid_t pid = fork();
-    int status;
-    if (pid == 0) {
-        struct rlimit none = {0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        f();
-        fflush(stdout);
-        _exit(0);
-    }
-    waitpid(pid, &status, 0);
-    printf("%s: status %x\n", what, status);
-}
 static void limit(int which, rlim_t n) {
     struct rlimit l = {n, n};
     if (setrlimit(which, &l)) printf("setrlimit: %s\n", strerrorname_np(errno));

@@ -1,5 +1,6 @@
 // Filters of system calls on this architecture's own numbers: seccomp(2).
 #define _GNU_SOURCE
+#include "child.h"
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -48,21 +49,6 @@ static long on_call(unsigned flags, int number, unsigned action) {
                               RETURN(action),
                               RETURN(SECCOMP_RET_ALLOW)};
     return filter(flags, f, COUNT(f));
-}
-
-static void in_child(const char* what, void (*f)(void)) {
-    fflush(stdout);
-    pid_t pid = fork();
-    int status;
-    if (pid == 0) {
-        struct rlimit none = {0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        f();
-        fflush(stdout);
-        _exit(0);
-    }
-    waitpid(pid, &status, 0);
-    printf("%s: status %x\n", what, status);
 }
 
 // ---- what the check lets through ----
