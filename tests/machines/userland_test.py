@@ -93,12 +93,6 @@ def make_disk(root, disk):
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, disk], check=True)
 
 
-def make_initrd(guest, path):
-    archive = initramfs.Archive()
-    archive.add("init", 0o100755, (HERE / "userland.sh").read_bytes())
-    path.write_bytes((run.INPUTS / "machines" / guest / "initramfs.cpio.gz").read_bytes() + archive.finish())
-
-
 def cpu_seconds(process):
     """Of a child that runs."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -169,7 +163,8 @@ def main():
         with tempfile.TemporaryDirectory(prefix="mimic-userland-", dir="/var/tmp") as folder:
             root = make_root(options, Path(folder))
             make_disk(root, pristine)
-    make_initrd(options.guest, work / "initrd.gz")
+    base = run.INPUTS / "machines" / options.guest / "initramfs.cpio.gz"
+    (work / "initrd.gz").write_bytes(initramfs.with_init(base, HERE / "userland.sh"))
     for number in range(1, options.runs + 1):
         subprocess.run(["cp", "--sparse=always", pristine, work / "disk.img"], check=True)
         try:
