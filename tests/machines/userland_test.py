@@ -32,6 +32,8 @@ BOARDS = {"aarch64": (["-M", "virt", "-cpu", "cortex-a57"], "ttyAMA0"), "riscv64
 PACKAGES = "systemd-sysv,udev,login,passwd,kmod,gcc,libc6-dev,iproute2,e2fsprogs"
 # Beside those of the initial RAM disk: what systemd mounts.
 MODULES = "autofs4 configfs fuse efivarfs efi_pstore dm_mod loop drm virtio_net"
+# On a busy host devices are there late.
+PATIENCE = "systemd.default_device_timeout_sec=1200"
 SETTINGS = """
 echo root:secret | chpasswd
 echo machine > /etc/hostname
@@ -105,7 +107,7 @@ def boot(options, work):
     program = [options.emulator] if options.emulator else [options.mimic.with_name("mimic-system"), options.guest]
     console = run.Console([*program, *board, "-m", "1G", "-smp", str(options.cpus), "-nographic", "-nic", "none",
                            "-kernel", run.INPUTS / "machines" / options.guest / "kernel", "-initrd", work / "initrd.gz",
-                           "-append", f"root=/dev/vda console={terminal}",
+                           "-append", f"root=/dev/vda console={terminal} {PATIENCE}",
                            "-drive", f"file={work}/disk.img,format=raw,if=virtio"], time.monotonic() + options.limit)
     begun, before, times = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN), []
     try:
