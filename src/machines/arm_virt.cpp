@@ -523,7 +523,7 @@ Result<void> ArmVirt::load_firmware() {
 
 Result<void> ArmVirt::load() {
     TRY(check_kernel_options());
-    fill_fw_cfg();
+    TRY(fill_fw_cfg());
     TRY(firmware() || options_.kernel.empty() ? load_firmware() : load_kernel());
     psci_ = std::make_unique<Psci>(
         machine_, vcpus(), Psci::Options{.conduit = conduit(), .level = kernel_level(), .per_cluster = per_cluster()});

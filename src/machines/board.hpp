@@ -32,6 +32,7 @@ struct BoardOptions {
     std::vector<std::string> firmware_folders; // -L
     std::vector<std::string> flash;            // drives of -pflash and if=pflash, by unit; empty: none
     std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none
+    bool boot_strict = false;                  // firmware starts from nothing without a bootindex
     std::string accelerator = "jit";
     cpu::Options translation;
     bool single_thread = false;

@@ -1,5 +1,6 @@
 #include "machines/virt.hpp"
 #include <fstream>
+#include <map>
 
 namespace mimic::machines {
 
@@ -60,10 +61,36 @@ Result<void> VirtBoard::make_pci(const PciWindows& w, devices::LineSink& sink, u
     return {};
 }
 
-void VirtBoard::fill_fw_cfg() {
+// Paths of devices, one a line, in the order of their bootindex; "HALT": nothing else is tried. As firmware reads it.
+Result<std::string> VirtBoard::boot_order() const {
+    std::map<u32, devices::Device*> order;
+    Result<void> result;
+    machine_.each([&](Device& d) {
+        if (d.boot_index() == Device::no_boot_index) return;
+        auto [at, added] = order.emplace(d.boot_index(), &d);
+        if (!added && result)
+            result = Error::exists("The bootindex {} has already been used, by '{}'; expected another for '{}'",
+                                   at->first, at->second->path(), d.path());
+    });
+    TRY(std::move(result));
+    std::string lines;
+    for (const auto& [index, device] : order) {
+        std::string path;
+        for (const Device* d = device; d; d = d->parent())
+            if (std::string node = d->firmware_node(); !node.empty()) path = "/" + node + path;
+        lines += path + "\n";
+    }
+    if (options_.boot_strict) lines += "HALT\n";
+    if (!lines.empty()) lines.back() = 0;
+    return lines;
+}
+
+Result<void> VirtBoard::fill_fw_cfg() {
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::ram_size, options_.ram_bytes, 8);
+    const std::string order = TRY(boot_order());
+    return fw_cfg_->add_file("bootorder", {order.begin(), order.end()});
 }
 
 // ---- what users say ---------------------------------------------------------------------------------------------------

@@ -203,12 +203,14 @@ bool MachineCpu::attend_counted() {
     if (!attention_.exchange(false) && running_) return true;
     std::unique_lock lock(mutex_);
     run_jobs(lock);
-    if (running_) return true;
-    if (!idle_) {
-        idle_ = true;
-        changed_.notify_all();
-    }
-    return false;
+    return running_;
+}
+
+void MachineCpu::stand_counted() {
+    std::lock_guard lock(mutex_);
+    if (running_ || idle_) return;
+    idle_ = true;
+    changed_.notify_all();
 }
 
 bool MachineCpu::can_run() {

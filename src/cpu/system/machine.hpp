@@ -133,6 +133,8 @@ public:
     bool asked() const { return attention_; }
     // Does what others want. False: it is not started.
     bool attend_counted();
+    // None is started: who waits for that hears it.
+    void stand_counted();
     // Is it started, and not waiting for an interrupt?
     bool can_run();
     void turn_counted(u64 budget);

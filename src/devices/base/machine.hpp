@@ -156,6 +156,7 @@ private:
     Options options_;
     CountedTime* counted_ = nullptr;
     std::unique_ptr<Agenda> agenda_;
+    u64 timers_ran_at_ = Timer::never; // counted time
     // Bit 0: running. Above it, while it runs, host time at now() == 0; else now(). One word, so that readers never see the
     // one without the other; modulo 2^63 ns, which is 292 years.
     std::atomic<u64> clock_{0};
