@@ -177,14 +177,14 @@ namespace {
 class Physical final : public isa::PhysicalMemory {
 public:
     explicit Physical(Memory& memory) : memory_(memory) {}
-    bool read(u64 address, u32 bytes, u64& value) override {
+    bool read(u64 address, u32 bytes, u64& value, bool) override {
         value = 0;
         if (!reaches(address)) return false;
         std::memcpy(&value, memory_.at(address), bytes);
         return true;
     }
-    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override {
-        if (!read(address, bytes, old)) return false;
+    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool) override {
+        if (!read(address, bytes, old, false)) return false;
         if (old == expected) std::memcpy(memory_.at(address), &desired, bytes);
         return true;
     }
