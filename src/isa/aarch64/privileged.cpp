@@ -163,8 +163,12 @@ bool AArch64System::execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::spa
     case Request::eret:
         f.contexts = true; // EL0 of EL2 or of EL1
         return exception_return(s, e);
-    case Request::hvc:
-    case Request::smc: return monitor_call(s, Request(detail & 0xff), f);
+    case Request::smc:
+        // A hypervisor has its guest's calls before any firmware.
+        if (s.level() == 1 && (s.hcr() & hcr::TSC))
+            return e = {syndrome(ec::smc, detail >> 16 & 0xffff) | cause::to_el2}, false;
+        [[fallthrough]];
+    case Request::hvc: return monitor_call(s, Request(detail & 0xff), f);
     case Request::wfi: done = wait(s, f, e); break;
     case Request::wfe: f.pause = true; break;
     case Request::msr:
@@ -203,7 +207,6 @@ bool AArch64System::answered(ir::CpuHeader& cpu, const BoardRequest& r, bool don
     }
     bool smc = r.number;
     if (smc) {
-        if (s.level() == 1 && (s.hcr() & hcr::TSC)) return e = {syndrome(ec::smc, immediate) | cause::to_el2}, false;
         bool there = s.has_el3() && !(s[slot_scr_el3] & scr::SMD);
         return e = there ? Exception{syndrome(ec::smc, immediate) | cause::to_el3 | cause::next}
                          : undefined_instruction(),
