@@ -251,8 +251,9 @@ void AArch64System::reset(ir::CpuHeader& cpu, ResetKind) const {
 bool AArch64System::enter_level(ir::CpuHeader& cpu, u32 level) const {
     State s(cpu, model_);
     if (level < 1 || level > s.highest() || (level == 2 && !s.has_el2())) return false;
+    // Nothing is at EL3 then: what the board's firmware does not answer is undefined.
     if (level < 3 && s.has_el3())
-        s[slot_scr_el3] |= scr::NS | scr::RW | scr::HCE, s[slot_cptr_el3] = 0, s[slot_mdcr_el3] = 0;
+        s[slot_scr_el3] |= scr::NS | scr::RW | scr::HCE | scr::SMD, s[slot_cptr_el3] = 0, s[slot_mdcr_el3] = 0;
     if (level < 2 && s.has_el2()) s[slot_hcr_el2] = hcr::RW, s[slot_cptr_el2] = 0x33ff, s[slot_mdcr_el2] = 0;
     s.switch_stack(u64(level) << 2 | pstate::SP);
     s.refresh();
