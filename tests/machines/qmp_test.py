@@ -362,6 +362,17 @@ class Session(unittest.TestCase):
                 with self.subTest(line):
                     self.assertIn(text, q.human(line))
 
+    def test_the_secure_address_space_is_shown(self):
+        link = FOLDER / "mimic-system-aarch64"
+        link.symlink_to(PROGRAM)
+        with Qmp("-M", "virt,secure=on", "-S", program=link) as q:
+            everybody, secure = q.human("info mtree -f").split('AS "secure-memory"')
+            for text, shown in (("000000000e000000-000000000effffff (prio 0, ram): mach-virt.secure-ram", False),
+                                ("0000000000000000-0000000003ffffff (prio 0, romd): virt.flash0", False),
+                                ("(prio 0, ram): mach-virt.ram", True)):
+                self.assertIn(text, secure)
+                self.assertEqual(text in everybody, shown)
+
     def test_a_terminal_has_a_prompt_a_history_and_completion(self):
         typed = b"inf sta\x17\x17info sta\ts\x7f\rp 1\x08" + b"2\r" + b"\x1b[A\x1b[A\r\x15quit\r"
         result = subprocess.run([LINK, "-M", "virt", "-display", "none", "-serial", "null", "-S", "-bios", "none", "-monitor",

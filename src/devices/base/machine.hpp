@@ -142,6 +142,8 @@ public:
     std::vector<u8> save();
     // Checks everything it reads; after an error the machine must be reset.
     Result<void> load(std::span<const u8> bytes);
+    // Lines take their saved levels now: no edge of theirs is an event.
+    bool loading() const { return loading_; }
 
 private:
     friend class Timer;
@@ -172,7 +174,7 @@ private:
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     u32 next_id_ = 0;
     std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen
-    bool frozen_ = false;
+    bool frozen_ = false, loading_ = false;
 };
 
 // Sets a property from text. Errors name type, property and what was expected.

@@ -11,10 +11,15 @@ public:
     void describe(Describe&) override {}
     LineSink* inputs() override { return this; }
     void set_line(u32 n, bool level) override {
-        if (!level) return;
+        const bool rises = level && !(levels_ >> n & 1);
+        levels_ = u8((levels_ & ~(1u << n)) | u32(level) << n);
+        if (!rises || machine().loading()) return;
         if (n == 0) machine().request({Request::Kind::shutdown, "guest-shutdown", 0});
         if (n == 1) machine().request({Request::Kind::reset, "guest-reset", 0});
     }
+
+private:
+    u8 levels_ = 0; // those that drive the lines have them in their state
 };
 
 } // namespace

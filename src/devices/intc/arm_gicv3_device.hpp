@@ -257,7 +257,9 @@ private:
             u64 affinity = affinity_of(t);
             bool named = (affinity & ~u64{0xff}) == cluster && (v >> 44 & 15) == 0 && (v >> (affinity & 15) & 1);
             if (others ? t == a.cpu : !named) continue;
-            if (group_of(t, id) != group) continue;
+            // Who sees group 0 makes its interrupts with ICC_SGI1R_EL1, too.
+            const GicGroup of = group_of(t, id);
+            if (of != group && !(kind == Sgi::own && of == GicGroup::group0 && a.sees_secure())) continue;
             i_.assign(i_.latched, t, id, true);
             update_one(t);
         }

@@ -49,7 +49,7 @@ bool GicPhysical::signals(u8 priority, GicGroup g) const {
 }
 
 bool GicPhysical::only_drops(const GicAccess& a) const {
-    return (a.level == 3 ? s_.control3 : a.secure_bank() ? s_.control : f_.control) & EOImode;
+    return (a.level == 3 && a.two ? s_.control3 : a.secure_bank() ? s_.control : f_.control) & EOImode;
 }
 
 u64 GicPhysical::point1(const GicAccess& a) const {

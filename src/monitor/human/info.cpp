@@ -81,7 +81,8 @@ Result<void> registers(HumanCall& c) {
 }
 
 Result<void> mtree(HumanCall& c) {
-    auto show = [&](const memory::AddressSpace& space) { c.out += c.flag('f') ? space.flat() : space.tree(); };
+    bool flat = c.flag('f');
+    auto show = [&](const memory::AddressSpace& space) { c.out += flat ? space.flat() : space.tree(); };
     show(c.m.machine().memory());
     if (const memory::AddressSpace* secure = c.m.board().secure_space()) {
         c.out += '\n';
