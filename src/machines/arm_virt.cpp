@@ -63,8 +63,10 @@ private:
     void reset_vcpu(cpu::Vcpu& vcpu) override;
     u64 vcpu_id(u32 n) const override { return affinity_of(n, per_cluster()); }
     cpu::BoardPort* port() override { return this; }
-    void loaded_state() override { psci_->follow(); }
-    bool call(cpu::Vcpu& vcpu, isa::BoardRequest& r) override { return psci_->call(vcpu, r); }
+    void loaded_state() override {
+        if (psci_) psci_->follow();
+    }
+    bool call(cpu::Vcpu& vcpu, isa::BoardRequest& r) override { return psci_ && psci_->call(vcpu, r); }
     bool access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) override;
     void output(cpu::Vcpu& vcpu, u32 line, bool level) override;
 
@@ -535,7 +537,7 @@ void ArmVirt::reset_vcpu(cpu::Vcpu& vcpu) {
     vcpu.set_pc(start_);
     if (direct_) vcpu.write_register("x0", tree_at_);
     if (vcpu.index() != 0) return;
-    psci_->reset();
+    if (psci_) psci_->reset(); // (it is made when what is booted is known)
     if (secure_ && by_protocol_) hand_over_interrupts({*secure_space(), gicv3_, options_.smp.cpus, spi::count + 32});
 }
 
