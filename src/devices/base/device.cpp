@@ -101,11 +101,10 @@ void CharPort::write_out() {
         chardev_->drain();
     }
 }
-bool CharPort::move_to(chardev::Chardev& to) {
+void CharPort::move_to(chardev::Chardev& to) {
     write_out();
     Context::Entry entry(device_.context()); // nobody is about to write to the old one behind this
     chardev_ = &to;                          // which gets what still waits
-    return true;
 }
 u32 CharPort::room() {
     if (device_.machine().frozen()) return 0;

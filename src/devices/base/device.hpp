@@ -129,7 +129,8 @@ public:
     void receive(std::span<const u8> bytes) override;
     void event(chardev::Event e) override;
     void writable() override;
-    bool move_to(chardev::Chardev& to) override;
+    bool can_move() const override { return true; }
+    void move_to(chardev::Chardev& to) override;
 
 private:
     friend class Machine;
