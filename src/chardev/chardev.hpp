@@ -41,6 +41,8 @@ public:
     // On the loop's thread. Null: detaches. `busy` is true when another front end has it.
     virtual void attach(FrontEnd* front) { front_ = front; }
     virtual bool busy() const { return front_; }
+    // Whether somebody is at the other end. On the loop's thread.
+    virtual bool is_open() const { return true; }
     bool can_hand_over() const { return !front_ || front_->can_move(); }
     // Its front end, for which can_hand_over() is true, goes to another one, which has none. On the loop's thread.
     void hand_over(Chardev& to) {
@@ -49,6 +51,7 @@ public:
         front->move_to(to);
         attach(nullptr);
         to.attach(front);
+        front->event(to.is_open() ? Event::opened : Event::closed);
         front->writable();
     }
 

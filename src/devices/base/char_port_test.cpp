@@ -10,8 +10,10 @@ struct Narrow final : chardev::Chardev {
     std::string& shown;
     bool read;
     u32 room = 3;
+    bool open = true;
     Narrow(std::string& s, bool r, std::string id = "c0") : Chardev(std::move(id)), shown(s), read(r) {}
     std::string filename() const override { return "narrow"; }
+    bool is_open() const override { return open; }
     u32 write(std::span<const u8> bytes) override {
         const u32 n = std::min(room, u32(bytes.size()));
         shown.append(bytes.begin(), bytes.begin() + n);
@@ -32,6 +34,7 @@ public:
     std::string typed, heard;
     CharPort port{*this,
                   {.receive = [this](std::span<const u8> bytes) { typed.append(bytes.begin(), bytes.end()); },
+                   .event = [this](chardev::Event e) { heard += e == chardev::Event::closed ? "closed " : "opened "; },
                    .writable = [this] { heard += "writable "; }}};
 };
 
@@ -79,13 +82,19 @@ TEST(CharPort, AnotherBackEndTakesTheOldOnesPlace) {
     Narrow& shown = *next;
     ASSERT_TRUE(machine.find_chardev("c0")->can_hand_over());
     machine.find_chardev("c0")->hand_over(shown);
-    EXPECT_EQ(t.heard, "writable ");
+    EXPECT_EQ(t.heard, "opened writable ");
     EXPECT_FALSE(machine.find_chardev("c0")->busy());
     machine.remove_chardev("c0");
     machine.add_chardev(std::move(next));
     EXPECT_EQ(t.write("de"), 2u);
     shown.type("x");
     EXPECT_EQ(before + "," + after + "," + t.typed, "abc,de,x");
+    std::string nowhere;
+    Narrow listener(nowhere, true);
+    listener.open = false;
+    shown.hand_over(listener);
+    EXPECT_EQ(t.heard, "opened writable closed writable ");
+    listener.attach(nullptr);
 }
 
 // Where time is counted, the port keeps what nobody reads, and a device whose output was full is woken by the next back end.
@@ -105,12 +114,12 @@ TEST(CharPort, AnotherBackEndGetsWhatTheOldOneHadNoRoomFor) {
     machine.find_chardev("c0")->hand_over(shown);
     machine.remove_chardev("c0");
     machine.add_chardev(std::move(next));
-    EXPECT_EQ(t.heard, "writable ");
+    EXPECT_EQ(t.heard, "opened writable ");
     EXPECT_EQ(before.size() + after.size(), taken);
     EXPECT_EQ(t.write("end"), 3u);
     EXPECT_TRUE(after.ends_with("xend"));
     t.port.writable(); // nobody waits for it any more
-    EXPECT_EQ(t.heard, "writable ");
+    EXPECT_EQ(t.heard, "opened writable ");
     machine.end_count();
 }
 
