@@ -23,8 +23,10 @@ public:
     virtual void receive(std::span<const u8> bytes) = 0; // at most room() of them
     virtual void event(Event) {}
     virtual void writable() {}
-    // From now on it writes to another one, which attaches it. False: it can't.
-    virtual bool move_to(Chardev&) { return false; }
+    // Whether it can go from its back end to another one.
+    virtual bool can_move() const { return false; }
+    // From now on it writes to another one, which attaches it.
+    virtual void move_to(Chardev&) {}
 };
 
 class Chardev {
@@ -39,15 +41,18 @@ public:
     // On the loop's thread. Null: detaches. `busy` is true when another front end has it.
     virtual void attach(FrontEnd* front) { front_ = front; }
     virtual bool busy() const { return front_; }
-    // Its front end goes to another one, which has none. False: that can't. On the loop's thread.
-    bool hand_over(Chardev& to) {
+    // Whether somebody is at the other end. On the loop's thread.
+    virtual bool is_open() const { return true; }
+    bool can_hand_over() const { return !front_ || front_->can_move(); }
+    // Its front end, for which can_hand_over() is true, goes to another one, which has none. On the loop's thread.
+    void hand_over(Chardev& to) {
         FrontEnd* front = front_;
-        if (!front) return true;
-        if (!front->move_to(to)) return false;
+        if (!front) return;
+        front->move_to(to);
         attach(nullptr);
         to.attach(front);
+        front->event(to.is_open() ? Event::opened : Event::closed);
         front->writable();
-        return true;
     }
 
     // Any thread. Bytes taken (0 to all); bytes to a peer that is not there are taken and lost.

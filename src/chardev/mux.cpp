@@ -48,6 +48,7 @@ public:
     u32 write(std::span<const u8> bytes) override { return mux_->back_->write(bytes); }
     void accept_input() override { mux_->back_->accept_input(); }
     void drain() override { mux_->back_->drain(); }
+    bool is_open() const override { return mux_->back_->is_open(); }
     void attach(FrontEnd* front) override {
         Chardev::attach(front);
         if (front) mux_->back_->accept_input();

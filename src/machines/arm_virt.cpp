@@ -525,8 +525,9 @@ Result<void> ArmVirt::load_firmware() {
 
 Result<void> ArmVirt::load() {
     TRY(check_kernel_options());
-    TRY(fill_fw_cfg());
+    fill_fw_cfg();
     TRY(firmware() || options_.kernel.empty() ? load_firmware() : load_kernel());
+    TRY(add_boot_order());
     psci_ = std::make_unique<Psci>(
         machine_, vcpus(), Psci::Options{.conduit = conduit(), .level = kernel_level(), .per_cluster = per_cluster()});
     return {};

@@ -85,11 +85,15 @@ Result<std::string> VirtBoard::boot_order() const {
     return lines;
 }
 
-Result<void> VirtBoard::fill_fw_cfg() {
+void VirtBoard::fill_fw_cfg() {
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::ram_size, options_.ram_bytes, 8);
+}
+
+Result<void> VirtBoard::add_boot_order() {
     const std::string order = TRY(boot_order());
+    if (order.empty()) return {};
     return fw_cfg_->add_file("bootorder", {order.begin(), order.end()});
 }
 

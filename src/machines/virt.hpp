@@ -25,8 +25,11 @@ protected:
     Result<void> make_fw_cfg(u64 at);
     // A host bridge "pcie.0" whose INTA to INTD go to four lines of `sink` from `line` on.
     Result<void> make_pci(const PciWindows& w, devices::LineSink& sink, u32 line);
-    // What firmware asks for first: processors, memory, what to start from. Errors: two devices with one bootindex.
-    Result<void> fill_fw_cfg();
+    // What firmware asks for first: processors and memory.
+    void fill_fw_cfg();
+    // What firmware starts from, if the user says it. Last of all files, whose keys are their order: a key that a saved
+    // machine's driver knows does not depend on it. Errors: two devices with one bootindex.
+    Result<void> add_boot_order();
     Result<std::string> boot_order() const;
 
     // The user's tree (-dtb) with command line and initial RAM disk put in, or `make`'s.

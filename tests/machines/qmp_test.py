@@ -244,7 +244,7 @@ class Session(unittest.TestCase):
 
     def test_character_devices_change(self):
         with Qmp("-S", "-chardev", "ringbuf,id=a", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=a",
-                 "-chardev", "null,id=m,mux=on", "-mon", "chardev=m") as q:
+                 "-chardev", "null,id=m,mux=on", "-mon", "chardev=m", "-chardev", "null,id=n", "-mon", "chardev=n") as q:
             def shown(label):
                 return next(c for c in q.run("query-chardev") if c["label"] == label)
             free = q.run("query-chardev")
@@ -259,6 +259,10 @@ class Session(unittest.TestCase):
             self.assertEqual(shown("a")["filename"], "ringbuf")
             self.assertIn("not found", q.ask("chardev-change", id="b", backend=bad)["error"]["desc"])
             self.assertIn("mux", q.human("chardev-change m null"))
+            log.write_text("kept")
+            used = {"type": "file", "data": {"out": str(log)}}
+            self.assertIn("monitor", q.ask("chardev-change", id="n", backend=used)["error"]["desc"])
+            self.assertEqual(log.read_text(), "kept")
 
     def test_disks_are_held_to_limits(self):
         with tempfile.TemporaryDirectory() as folder:

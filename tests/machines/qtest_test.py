@@ -16,19 +16,32 @@ LINK.symlink_to(PROGRAM)
 class Qtest:
     """The client listens, the machine connects."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, link=LINK):
         path = Path(WORK.name) / "qtest"
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen(1)
             listener.settimeout(60)
-            self.process = subprocess.Popen([LINK, "-M", "virt", "-display", "none", "-accel", "qtest", "-qtest", f"unix:{path}",
+            self.process = subprocess.Popen([link, "-M", "virt", "-display", "none", "-accel", "qtest", "-qtest", f"unix:{path}",
                                              *words], stdin=subprocess.DEVNULL)
             self.socket, _ = listener.accept()
         self.socket.settimeout(60)
         self.lines = self.socket.makefile("r")
         self.interrupts = []
+
+    def item(self, at, key, count):
+        """`count` bytes of an item of the firmware configuration device at `at`."""
+        self.ask(f"writew {at + 8:#x} {(key & 0xff) << 8 | key >> 8:#x}")
+        return bytes(int(self.ask(f"readb {at:#x}").split()[1], 16) for _ in range(count))
+
+    def files(self, at):
+        """Its files: name -> (key, bytes)."""
+        files = {}
+        for n in range(int.from_bytes(self.item(at, 0x19, 4), "big")):
+            entry = self.item(at, 0x19, 4 + 64 * (n + 1))[-64:]
+            files[entry[8:].rstrip(b"\0")] = int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big")
+        return files
 
     def __enter__(self):
         return self
@@ -77,16 +90,23 @@ class Protocol(unittest.TestCase):
         cards = ["-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n,bootindex=7"]
         with Qtest(*drives, *cards, "-device", "virtio-blk-pci,drive=a,addr=3,bootindex=1", "-device", "virtio-blk-pci,drive=b",
                    "-device", "virtio-blk-device,drive=c,bootindex=0", "-boot", "strict=on") as q:
-            def item(key, count):
-                q.ask(f"writew 0x10100008 {(key & 0xff) << 8 | key >> 8:#x}")
-                return bytes(int(q.ask("readb 0x10100000").split()[1], 16) for _ in range(count))
-            files = {}
-            for at in range(int.from_bytes(item(0x19, 4), "big")):
-                entry = item(0x19, 4 + 64 * (at + 1))[-64:]
-                files[entry[8:].rstrip(b"\0")] = int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big")
-            self.assertEqual(item(*files[b"bootorder"]),
+            at = 0x10100000
+            self.assertEqual(q.item(at, *q.files(at)[b"bootorder"]),
                              b"/virtio-mmio@0000000010007000/disk@0,0\n/pci@ffffffffffffffff/scsi@3/disk@0,0\n"
                              b"/virtio-mmio@0000000010008000/ethernet-phy@0\nHALT\0")
+
+    def test_what_to_start_from_moves_no_other_file(self):
+        arm = Path(WORK.name) / "mimic-system-aarch64"
+        arm.symlink_to(PROGRAM)
+        at, card = 0x9020000, ("-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n,bootindex=")
+        with Qtest(*card[:-1], card[-1] + "-1", link=arm) as q:
+            files = q.files(at)
+        self.assertIn(b"etc/acpi/rsdp", files)
+        self.assertNotIn(b"bootorder", files)
+        with Qtest(*card[:-1], card[-1] + "0", link=arm) as q:
+            more = q.files(at)
+        self.assertEqual(list(more), [*files, b"bootorder"])
+        self.assertEqual({name: more[name][0] for name in files}, {name: key for name, (key, _) in files.items()})
 
     def test_the_clock_steps_and_lines_are_heard(self):
         with Qtest() as q:

@@ -70,6 +70,7 @@ public:
         if (listener_ >= 0) close(listener_);
     }
     std::string filename() const override { return name_; }
+    bool is_open() const override { return peer_ >= 0; }
 
     void serve() {
         watch_ = std::make_unique<io::Watch>(loop(), listener_);

@@ -10,8 +10,10 @@ struct Narrow final : chardev::Chardev {
     std::string& shown;
     bool read;
     u32 room = 3;
+    bool open = true;
     Narrow(std::string& s, bool r, std::string id = "c0") : Chardev(std::move(id)), shown(s), read(r) {}
     std::string filename() const override { return "narrow"; }
+    bool is_open() const override { return open; }
     u32 write(std::span<const u8> bytes) override {
         const u32 n = std::min(room, u32(bytes.size()));
         shown.append(bytes.begin(), bytes.begin() + n);
@@ -29,8 +31,11 @@ public:
     std::string_view type() const override { return "terminal"; }
     void describe(Describe& d) override { d.chardev("chardev", port, "where it goes"); }
     u32 write(std::string_view text) { return port.write({reinterpret_cast<const u8*>(text.data()), text.size()}); }
-    std::string typed;
-    CharPort port{*this, {.receive = [this](std::span<const u8> bytes) { typed.append(bytes.begin(), bytes.end()); }}};
+    std::string typed, heard;
+    CharPort port{*this,
+                  {.receive = [this](std::span<const u8> bytes) { typed.append(bytes.begin(), bytes.end()); },
+                   .event = [this](chardev::Event e) { heard += e == chardev::Event::closed ? "closed " : "opened "; },
+                   .writable = [this] { heard += "writable "; }}};
 };
 
 Terminal& terminal(Machine& machine) {
@@ -75,13 +80,47 @@ TEST(CharPort, AnotherBackEndTakesTheOldOnesPlace) {
     EXPECT_EQ(t.write("abcd"), 3u);
     auto next = std::make_unique<Narrow>(after, true);
     Narrow& shown = *next;
-    ASSERT_TRUE(machine.find_chardev("c0")->hand_over(shown));
+    ASSERT_TRUE(machine.find_chardev("c0")->can_hand_over());
+    machine.find_chardev("c0")->hand_over(shown);
+    EXPECT_EQ(t.heard, "opened writable ");
     EXPECT_FALSE(machine.find_chardev("c0")->busy());
     machine.remove_chardev("c0");
     machine.add_chardev(std::move(next));
     EXPECT_EQ(t.write("de"), 2u);
     shown.type("x");
     EXPECT_EQ(before + "," + after + "," + t.typed, "abc,de,x");
+    std::string nowhere;
+    Narrow listener(nowhere, true);
+    listener.open = false;
+    shown.hand_over(listener);
+    EXPECT_EQ(t.heard, "opened writable closed writable ");
+    listener.attach(nullptr);
+}
+
+// Where time is counted, the port keeps what nobody reads, and a device whose output was full is woken by the next back end.
+TEST(CharPort, AnotherBackEndGetsWhatTheOldOneHadNoRoomFor) {
+    std::string before, after;
+    Still time;
+    Machine machine{{.counted = true}};
+    machine.count_time(time);
+    machine.add_chardev(std::make_unique<Narrow>(before, false));
+    Terminal& t = terminal(machine);
+    const std::string text((1 << 20) + 10, 'x');
+    const u32 taken = t.write(text);
+    EXPECT_EQ(taken, text.size() - 7);
+    auto next = std::make_unique<Narrow>(after, true);
+    next->room = 2 << 20;
+    Narrow& shown = *next;
+    machine.find_chardev("c0")->hand_over(shown);
+    machine.remove_chardev("c0");
+    machine.add_chardev(std::move(next));
+    EXPECT_EQ(t.heard, "opened writable ");
+    EXPECT_EQ(before.size() + after.size(), taken);
+    EXPECT_EQ(t.write("end"), 3u);
+    EXPECT_TRUE(after.ends_with("xend"));
+    t.port.writable(); // nobody waits for it any more
+    EXPECT_EQ(t.heard, "opened writable ");
+    machine.end_count();
 }
 
 } // namespace

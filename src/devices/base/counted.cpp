@@ -57,8 +57,10 @@ bool Agenda::run(const std::function<bool()>& stop) {
         const Key key = items_.begin()->first;
         Item& item = items_.begin()->second;
         if (auto work = std::exchange(item.work, nullptr)) {
+            const u64 times = times_;
             lock.unlock();
-            machine_.post([this, work = std::move(work), number = key.second] {
+            machine_.post([this, work = std::move(work), number = key.second, times] {
+                if (std::lock_guard inside(mutex_); times != times_) return;
                 working_ = true;
                 work();
                 working_ = false;
@@ -105,6 +107,7 @@ void Agenda::hurry(bool on) {
 void Agenda::forget() {
     std::lock_guard lock(mutex_);
     items_.clear();
+    ++times_;
 }
 
 void Agenda::end() {

@@ -2,6 +2,7 @@
 // at a fixed time after them, however long the host takes: the agenda has it, and processors wait for it when it is due.
 #pragma once
 #include "devices/base/machine.hpp"
+#include <atomic>
 #include <condition_variable>
 
 namespace mimic::devices {
@@ -67,7 +68,8 @@ private:
     std::map<Key, Item> items_;
     u64 last_ = 0;
     bool hurried_ = false;
-    bool working_ = false; // of the loop's thread: processors wait for what it does
+    u64 times_ = 0;                     // raised by forget(): work of an earlier time does not run in a later one
+    std::atomic<bool> working_ = false; // the loop's thread: processors wait for what it does
 };
 
 } // namespace mimic::devices

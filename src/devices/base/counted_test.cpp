@@ -92,6 +92,25 @@ TEST_F(CountedPorts, WorkOfTheLoopIsDoneWhenItIsDue) {
     EXPECT_EQ(time.seen, "sent port3 ");
 }
 
+TEST(CountedTime, WorkThatTheLoopHasNotDoneIsForgottenWithItsTime) {
+    std::unique_ptr<io::Loop> loop = *io::Loop::create();
+    Machine machine{{.loop = loop.get(), .counted = true}};
+    Time time;
+    machine.count_time(time);
+    std::string done;
+    auto ask = [&](const char* what) {
+        machine.ask(Port::network, [&, what] { done += what; });
+        time.at = machine.next_event();
+        EXPECT_FALSE(machine.run_events([] { return true; })); // the loop has it now
+    };
+    ask("old ");
+    machine.set_now(5000, 5000);
+    ask("new ");
+    loop->run_until([&] { return !done.empty(); });
+    EXPECT_EQ(done, "new ");
+    machine.end_count();
+}
+
 TEST_F(CountedPorts, ATimerThatIsArmedForNowAgainWaitsForTheNextInstruction) {
     {
         Context::Entry entry(disk->context());

@@ -59,6 +59,7 @@ struct PropertyRules {
     u64 low = 0, high = ~u64{0};
     std::span<const std::string_view> choices; // of a number that is one of these names (its index)
     bool size = false;                         // text takes k, M, G
+    bool none = false;                         // -1 is all ones: it has none
 };
 
 struct Property {

@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
+#include <chrono>
 
 namespace mimic::devices {
 
@@ -74,6 +75,7 @@ u32 CharPort::write(std::span<const u8> bytes) {
     const std::size_t room = most_waiting - std::min<std::size_t>(waiting_.size(), most_waiting);
     const std::span<const u8> rest = bytes.subspan(taken).first(std::min(room, bytes.size() - taken));
     waiting_.insert(waiting_.end(), rest.begin(), rest.end());
+    told_full_ |= taken + rest.size() < bytes.size();
     return taken + u32(rest.size());
 }
 void CharPort::accept_input() {
@@ -85,21 +87,24 @@ void CharPort::thawed() {
     accept_input();
 }
 void CharPort::write_out() {
-    Context::Entry entry(device_.context());
-    // Each round gives it as much as it keeps, which waits for its reader for a second at most.
-    for (u32 rounds = 0; rounds < 64 && chardev_ && !waiting_.empty(); ++rounds) {
-        const u32 taken = chardev_->write(waiting_);
-        waiting_.erase(waiting_.begin(), waiting_.begin() + taken);
+    // Each round gives it as much as it keeps, which waits for its reader for a second at most; the device goes on meanwhile.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    for (bool first = true;; first = false) {
+        {
+            Context::Entry entry(device_.context());
+            if (!chardev_ || waiting_.empty()) return;
+            const u32 taken = chardev_->write(waiting_);
+            waiting_.erase(waiting_.begin(), waiting_.begin() + taken);
+            if (waiting_.empty() || (taken == 0 && !first)) return;
+        }
+        if (std::chrono::steady_clock::now() >= end) return;
         chardev_->drain();
-        if (taken == 0 && rounds > 0) break;
     }
-    waiting_.clear();
 }
-bool CharPort::move_to(chardev::Chardev& to) {
-    Context::Entry entry(device_.context()); // nobody is about to write to the old one behind this
+void CharPort::move_to(chardev::Chardev& to) {
     write_out();
-    chardev_ = &to;
-    return true;
+    Context::Entry entry(device_.context()); // nobody is about to write to the old one behind this
+    chardev_ = &to;                          // which gets what still waits
 }
 u32 CharPort::room() {
     if (device_.machine().frozen()) return 0;
@@ -120,10 +125,10 @@ void CharPort::writable() {
     if (device_.machine().frozen()) return;
     if (device_.machine().is_counted()) {
         Context::Entry entry(device_.context());
-        const bool was_full = waiting_.size() >= most_waiting;
         if (!waiting_.empty() && chardev_)
             waiting_.erase(waiting_.begin(), waiting_.begin() + chardev_->write(waiting_));
-        if (!was_full) return; // the device waits for nothing
+        if (!told_full_ || waiting_.size() >= most_waiting) return; // the device waits for nothing, or in vain
+        told_full_ = false;
     }
     if (!handlers_.writable) return;
     device_.machine().arrive(Port::character, device_, [&] { handlers_.writable(); });

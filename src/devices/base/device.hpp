@@ -120,7 +120,7 @@ public:
     void accept_input();
     // Machine::thaw: what was kept back comes now.
     void thawed();
-    // The back end goes: it gets what it had no room for, unless nobody reads there.
+    // The back end goes: it gets what it had no room for, as far as it is read there within some two seconds.
     void write_out();
     bool connected() const { return chardev_; }
     std::string id; // the property; empty: none
@@ -129,7 +129,8 @@ public:
     void receive(std::span<const u8> bytes) override;
     void event(chardev::Event e) override;
     void writable() override;
-    bool move_to(chardev::Chardev& to) override;
+    bool can_move() const override { return true; }
+    void move_to(chardev::Chardev& to) override;
 
 private:
     friend class Machine;
@@ -139,6 +140,7 @@ private:
     std::vector<chardev::Event> kept_; // while the machine is frozen
     static constexpr std::size_t most_waiting = 1 << 20;
     std::vector<u8> waiting_; // counted time: what the back end had no room for
+    bool told_full_ = false;  // counted time: a write took less than all
 };
 
 // A disk of the block layer, by the id that -drive gave it. It is used on the loop thread.

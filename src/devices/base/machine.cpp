@@ -409,6 +409,7 @@ void Machine::detach_back_ends(Device& device) {
         port->write_out();
         if (port->chardev_) port->chardev_->attach(nullptr);
         port->chardev_ = nullptr;
+        port->waiting_.clear();
     }
 }
 

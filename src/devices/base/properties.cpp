@@ -77,6 +77,10 @@ Result<void> set_number(const Property& p, std::string_view name, std::string_vi
         n.set(0, u64(it - p.rules.choices.begin()));
         return {};
     }
+    if (p.rules.none && text == "-1") {
+        n.set(0, n.mask());
+        return {};
+    }
     u64 value = 0, high = std::min(p.rules.high, n.mask());
     if (!parse_number(text, p.rules.size, value))
         return Error::invalid_argument("property '{}': '{}', expected a {}", name, text,

@@ -116,7 +116,7 @@ void VirtioBlk::describe(Describe& d) {
     VirtioDevice::describe(d);
     d.drive("drive", drive_, "disk behind this device, by the id of a -drive");
     d.property("serial", serial_, "serial number, up to 20 characters");
-    d.property("bootindex", boot_index_, "firmware starts from the lowest first; 4294967295: from others");
+    d.property("bootindex", boot_index_, "firmware starts from the lowest first; -1: from others", {.none = true});
     d.property("num-queues", num_queues_, "request queues; 65535: as many as fit the board", {.low = 1});
     d.property("queue-size", queue_size_, "buffers of a request follow from it", {.low = 4, .high = max_queue_size});
     d.property("logical_block_size", logical_, "bytes; 0: 512", {.size = true});

@@ -111,7 +111,7 @@ void VirtioNet::describe(Describe& d) {
     VirtioDevice::describe(d);
     d.netdev("netdev", net_, "host network that the card is plugged into, by the id of a -netdev");
     d.property("mac", mac_text_, "Ethernet address like 52:54:00:12:34:56; empty: the next free one of that row");
-    d.property("bootindex", boot_index_, "firmware starts from the lowest first; 4294967295: from others");
+    d.property("bootindex", boot_index_, "firmware starts from the lowest first; -1: from others", {.none = true});
     d.property("host_mtu", mtu_, "largest frame's payload that the driver is told; 0: none", {.low = 0});
     d.property("speed", speed_, "Mbit/s that the driver is told; 4294967295: none");
     d.property("mrg_rxbuf", mrg_rxbuf_, "offer frames in several buffers");

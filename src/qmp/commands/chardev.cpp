@@ -137,10 +137,11 @@ Result<Json> change_chardev(Server& m, const std::string& id, const chardev::Opt
     chardev::Chardev* old = TRY(find(m, id));
     if (old->filename() == "mux")
         return Error::unsupported("Chardev '{}' is shared by a mux, expected one that a device has alone", id);
-    auto dev = TRY(chardev::open(m.chardev_context(), id, options));
-    if (!old->hand_over(*dev))
+    if (!old->can_hand_over()) // asked first: opening a file empties it
         return Error::unsupported("Chardev '{}' is a monitor's or debugger's, expected one of a device, or of nobody",
                                   id);
+    auto dev = TRY(chardev::open(m.chardev_context(), id, options));
+    old->hand_over(*dev);
     Json reply = made(*dev);
     m.remove_chardev(id);
     m.add_chardev(std::move(dev));
