@@ -363,8 +363,8 @@ private:
     // What code depends on beside the guest's bytes.
     void open_cache(const EngineOptions& o) {
         const std::string build = build_id();
-        if (o.cache.empty() || build.empty()) return;
-        UnitCache::Settings s{.directory = o.cache};
+        if ((o.cache.empty() && o.cache_fd < 0) || build.empty()) return;
+        UnitCache::Settings s{.directory = o.cache_fd >= 0 ? "the root's cache" : o.cache, .descriptor = o.cache_fd};
         if (o.cache_bytes) s.most_bytes = o.cache_bytes;
         s.key = fmt::format("{} {} {} ", build, o.guest, o.model);
         if (o.log_cache) s.log = [this](std::string_view text) { log_.write(text); };

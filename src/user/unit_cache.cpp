@@ -1,6 +1,7 @@
 #include "user/unit_cache.hpp"
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "user/root/cache.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -124,6 +125,16 @@ bool is_far(int fd) {
 
 } // namespace
 
+Result<int> expect_cache_directory(int fd, std::string_view name) {
+    if (fd < 0) return Error::from_errno(errno, "{}", name);
+    struct stat st;
+    const bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
+    if (ours && !is_far(fd)) return fd;
+    close(fd);
+    if (ours) return Error::unsupported("{}: expected a directory of this machine's, not of a network's or FUSE", name);
+    return Error::permission("{}: expected a directory that only its owner, this user, may write", name);
+}
+
 Result<int> open_cache_directory(const std::string& path, bool make) {
     if (make) {
         // What is missing above is made, too (XDG Base Directory Specification); what is wrong there is told by the next.
@@ -131,14 +142,7 @@ Result<int> open_cache_directory(const std::string& path, bool make) {
             mkdir(path.substr(0, at).c_str(), 0700);
         if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
     }
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return Error::from_errno(errno, "{}", path);
-    struct stat st;
-    const bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
-    if (ours && !is_far(fd)) return fd;
-    close(fd);
-    if (ours) return Error::unsupported("{}: expected a directory of this machine's, not of a network's or FUSE", path);
-    return Error::permission("{}: expected a directory that only its owner, this user, may write", path);
+    return expect_cache_directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path);
 }
 
 u64 evict(int directory, u64 most_bytes) {
@@ -187,7 +191,7 @@ UnitCache::UnitCache(AddressSpace& memory, Settings settings)
     , settings_(std::move(settings))
     , user_(geteuid())
     , root_(identity("/"))
-    , directory_(identity(settings_.directory.c_str())) {}
+    , directory_(settings_.descriptor >= 0 ? Identity{} : identity(settings_.directory.c_str())) {}
 
 // A descriptor is the lowest number that is free, which another thread of the guest may be about to get, and a child that
 // another one forks has it, too: so a thread opens it that has a table of its own.
@@ -212,7 +216,8 @@ bool UnitCache::aside(const std::function<void()>& f) const {
 Result<int> UnitCache::open_directory(bool make) {
     if (geteuid() != user_ || identity("/") != root_)
         return Error::permission("{}: the program has another user or root now", settings_.directory);
-    const int fd = TRY(open_cache_directory(settings_.directory, make));
+    const int given = settings_.descriptor;
+    const int fd = TRY(given >= 0 ? open_user_cache(given) : open_cache_directory(settings_.directory, make));
     struct stat st;
     const bool known = fstat(fd, &st) == 0;
     const Identity now = known ? Identity{st.st_dev, st.st_ino} : Identity{};

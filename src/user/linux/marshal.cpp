@@ -163,6 +163,8 @@ i64 refuse(Thread& t, const Args& a) {
 }
 
 i64 handle(Thread& t, const Args& a) {
+    if (t.process().keeps_any() && names_kept(t, a)) [[unlikely]]
+        return -EBADF;
     u64 before = t.host_calls;
     i64 r = a.row->handler(t, a);
     if (r != -EFAULT || t.host_calls != before || is_ours(*a.row)) [[likely]]

@@ -50,9 +50,17 @@ int Process::keep(int fd) {
     return high < 0 ? -error : keep_there(high);
 }
 int Process::keep_there(int fd) {
-    for (size_t n = 3; n < kept.size(); n++)
+    int lowest = lowest_kept.load();
+    while (fd < lowest && !lowest_kept.compare_exchange_weak(lowest, fd)) {}
+    for (size_t n = kept_from_start; n < kept.size(); n++)
         if (int none = -1; kept[n].fd.compare_exchange_strong(none, fd)) return fd;
     return close(fd), -EMFILE;
+}
+void Process::keep_from_start(const std::array<int, kept_from_start>& fds) {
+    for (u32 n = 0; n < kept_from_start; n++) {
+        kept[n] = fds[n];
+        if (fds[n] >= 0) lowest_kept = std::min(lowest_kept.load(), fds[n]);
+    }
 }
 void Process::forget(int fd) {
     for (KeptDescriptor& k : kept)

@@ -22,7 +22,6 @@ using process::raw_syscall;
 
 constexpr u64 here = u64(i64(AT_FDCWD));
 constexpr u64 max_words = 1 << 20;
-constexpr u16 host_machine = 62; // EM_X86_64
 
 // An argument or environment vector: pointers to strings, ended by a null.
 i64 read_vector(Thread& t, u64 address, std::vector<std::string>& to) {
@@ -82,8 +81,7 @@ i64 inspect(Thread& t, int fd, Target& target, ScriptLine& line) {
 i64 open_program(Thread& t, int directory, const std::string& path, u64 flags) {
     std::string host = t.process().paths.lookup(redirect_proc(t, path), !(flags & AT_SYMLINK_NOFOLLOW));
     u64 nofollow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
-    i64 fd = raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
-    return fd;
+    return raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
 }
 
 // The interpreter of a script must be there before this program is given up.
@@ -103,7 +101,12 @@ i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
 // file system ids equal to the effective ones (execve(2)).
 Inherited handed_on(Thread& t, int fd) {
     Process& p = t.process();
-    Inherited i{.self = p.kept[0], .owners = p.kept[1], .log = p.kept[2], .home = p.home, .ids = t.credentials};
+    Inherited i{.self = p.kept[0],
+                .owners = p.kept[1],
+                .log = p.kept[2],
+                .cache = p.kept[3],
+                .home = p.home,
+                .ids = t.credentials};
     struct statx st;
     if (p.pretends_ids() && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
         if (st.stx_mode & S_ISUID) i.ids.uid.effective = st.stx_uid;
@@ -128,6 +131,12 @@ void add_filters(const Thread& t, std::vector<std::string>& words) {
     for (size_t at = 0; at < text.size(); at += piece) words.insert(words.end(), {"-seccomp", text.substr(at, piece)});
 }
 
+// What came with this program goes with one that runs under Mimic, and with no other.
+void hand_on(Thread& t, bool on) {
+    for (u32 n = 0; n < Process::kept_from_start; n++)
+        if (int fd = t.process().kept[n]; fd >= 0) raw_syscall(SYS_fcntl, u64(fd), F_SETFD, on ? 0 : FD_CLOEXEC);
+}
+
 i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, std::vector<std::string>& argv,
               std::vector<std::string>& envp) {
     std::vector<std::string> words = t.process().options.relaunch;
@@ -148,6 +157,7 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
     if (!t.borrowed) t.process().engine.save_code();
     auto arguments = pointers(words), environment = pointers(envp);
     i64 r;
+    hand_on(t, true);
     // In a root our own file is open; elsewhere the kernel has a name for it, and the path is for where /proc isn't.
     if (inherited.any()) {
         r = t.syscall(SYS_execveat, inherited.self, "", arguments.data(), environment.data(), AT_EMPTY_PATH);
@@ -231,6 +241,7 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
     auto arguments = pointers(argv), environment = pointers(envp);
     std::string host = t.process().paths.lookup(redirect_proc(t, name));
     const NativeLimits limits(limits_of(t));
+    hand_on(t, false);
     return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);
 }
 

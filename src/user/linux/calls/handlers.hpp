@@ -4,6 +4,10 @@
 
 namespace mimic::user {
 
+// Descriptors that are ours: does an argument name one? Takes them out of what getdents64 gave; true: that was all of it.
+bool names_kept(Thread& t, const Args& a);
+bool hide_kept(Thread& t, int fd, u64 buffer, i64& bytes);
+
 i64 sys_epoll_pwait(Thread& t, const Args& a);
 i64 sys_epoll_pwait2(Thread& t, const Args& a);
 i64 sys_fcntl(Thread& t, const Args& a);
@@ -88,9 +92,7 @@ i64 sys_symlinkat(Thread& t, const Args& a);
 i64 sys_unlinkat(Thread& t, const Args& a);
 i64 sys_renameat(Thread& t, const Args& a);
 i64 sys_getdents64(Thread& t, const Args& a);
-i64 sys_close(Thread& t, const Args& a);
 i64 sys_close_range(Thread& t, const Args& a);
-i64 sys_dup3(Thread& t, const Args& a);
 i64 sys_bind(Thread& t, const Args& a);
 i64 sys_getgroups(Thread& t, const Args& a);
 i64 sys_setgroups(Thread& t, const Args& a);
