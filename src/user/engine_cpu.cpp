@@ -319,6 +319,7 @@ public:
 
     void invalidate(u64 low, u64 high) override { space_->invalidate(low, high); }
     void flush(u64 low, u64 high) override { space_->flush(low, high); }
+    void await_flushed() override { space_->await_dropped(); }
     void guard_pages() override { space_->guard_pages(); }
     const ir::GuestState& state() const override { return guest_->state(); }
     Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy) override {

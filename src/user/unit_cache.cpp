@@ -297,7 +297,8 @@ cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
 
 void UnitCache::after_fork_child(cpu::CodeSpace& space) {
     saving_.unlock();
-    space.units_are_saved();
+    space.units_are_others();
+    for (const PlaceOf& p : places_) p->kept.second = 0; // they are counted anew
 }
 
 // Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
@@ -307,11 +308,11 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
         u32 units = 0, ran = 0;
     };
     std::map<PlaceOf, New> made;
-    auto unit = [&](u64 low) {
-        if (const PlaceOf& p = place_of(low)) ++made[p].units;
+    auto unit = [&](u64 low, u64 number) {
+        if (const PlaceOf& p = place_of(low); p && number > p->kept.first) ++made[p].units;
     };
-    auto ran = [&](u64 pc) {
-        if (const PlaceOf& p = place_of(pc)) ++made[p].ran;
+    auto ran = [&](u64 pc, u64 number) {
+        if (const PlaceOf& p = place_of(pc); p && number > p->kept.second) ++made[p].ran;
     };
     space.new_units(unit, ran);
     std::vector<PlaceOf> chosen;
@@ -326,15 +327,15 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
 void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups,
                             const std::function<bool()>& late) {
     Group* group = nullptr;
-    u64 end = 0; // of its place
+    u64 end = 0, kept = 0; // of its place
     auto into = [&](u64 low) -> std::vector<u8>* {
         auto at = late() ? groups.end() : groups.find(place_of(low));
         if (at == groups.end() || at->second.writer.bytes() >= most_file_bytes) return nullptr;
-        group = &at->second, end = at->first->end;
+        group = &at->second, end = at->first->end, kept = at->first->kept.first;
         return &group->writer.begin();
     };
-    auto take = [&](const cpu::saved::Head& head, bool is_new) {
-        if (head.high <= end) group->made_here += group->writer.end() && is_new;
+    auto take = [&](const cpu::saved::Head& head, u64 number) {
+        if (head.high <= end) group->made_here += group->writer.end() && number > kept;
     };
     auto ran = [&](u64 pc) { // after all units
         auto at = groups.find(place_of(pc));
@@ -360,14 +361,13 @@ void UnitCache::save(cpu::CodeSpace& space) {
         return t.tv_sec > end;
     };
     const std::vector<PlaceOf> chosen = places_to_write(space);
-    bool done = false;
-    if (!chosen.empty()) aside([&] { done = write(space, chosen, late); });
-    if (done) space.units_are_saved();
+    if (!chosen.empty()) aside([&] { write(space, chosen, late); });
 }
 
-bool UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late) {
+void UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late) {
+    const auto last = space.last_units();
     auto directory = open_directory(true);
-    if (!directory) return log("cache: not written: " + directory.error().message() + "\n"), false;
+    if (!directory) return log("cache: not written: " + directory.error().message() + "\n");
     std::map<PlaceOf, Group> groups;
     for (const PlaceOf& place : chosen) {
         auto file = cpu::NewUnitFile::create(*directory, place->name);
@@ -380,14 +380,17 @@ bool UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen,
     }
     write_units(space, groups, late);
     u64 bytes = 0, chance = 0;
-    for (auto& [place, group] : groups) bytes += complete(*place, group, *directory, late);
+    for (auto& [place, group] : groups) {
+        const u64 written = complete(*place, group, *directory, late);
+        if (written) place->kept = last; // what is made meanwhile is written again
+        bytes += written;
+    }
     groups.clear();
     // To look at all files takes its time.
     const u64 unseen = settings_.most_bytes / share_unseen;
     if (bytes >= unseen || getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0 || chance % unseen < bytes)
         evict(*directory, settings_.most_bytes);
     close(*directory);
-    return bytes != 0;
 }
 
 // What others have put there meanwhile stays.

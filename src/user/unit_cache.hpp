@@ -76,6 +76,7 @@ private:
         std::string name;
         std::optional<cpu::UnitFile> file;
         u32 bad = 0;              // units that were not what was saved
+        std::pair<u64, u64> kept; // CodeSpace::last_units() when a file was kept: what is not new
     };
     using PlaceOf = std::shared_ptr<Place>;
     struct Group { // of units that go into a file
@@ -96,7 +97,7 @@ private:
     void open(Place& p);
     void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
-    bool write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
+    void write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
     AddressSpace& memory_;
     Settings settings_;
     // As they were when the program began: where it has changed its user or its root, there is no cache any more.

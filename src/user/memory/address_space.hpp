@@ -30,6 +30,8 @@ public:
     virtual void invalidate(u64 low, u64 high) = 0;
     // The guest says that code there may have changed: what it was not told of, in pages that stay writable.
     virtual void flush(u64 /*low*/, u64 /*high*/) {}
+    // Returns when no thread runs code any more that went before.
+    virtual void await_flushed() {}
     // The first page with prot::guarded is there.
     virtual void guard_pages() {}
 };

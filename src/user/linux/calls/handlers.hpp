@@ -56,6 +56,7 @@ i64 sys_kexec_load(Thread& t, const Args& a);
 i64 sys_lsm_get_self_attr(Thread& t, const Args& a);
 i64 sys_lsm_list_modules(Thread& t, const Args& a);
 i64 sys_personality(Thread& t, const Args& a);
+i64 sys_membarrier(Thread& t, const Args& a);
 i64 sys_exit(Thread& t, const Args& a);
 i64 sys_exit_group(Thread& t, const Args& a);
 i64 sys_waitid(Thread& t, const Args& a);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <linux/keyctl.h>
+#include <linux/membarrier.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -68,6 +69,13 @@ i64 sys_personality(Thread&, const Args& a) {
     constexpr u32 harmful = READ_IMPLIES_EXEC;
     i64 old = raw_syscall(SYS_personality, wanted == 0xffffffff ? wanted : wanted & ~harmful);
     return old;
+}
+
+// For memory the kernel's barrier is ours; for code, others must have left what was dropped. membarrier(2).
+i64 sys_membarrier(Thread& t, const Args& a) {
+    const i64 r = pass(t, a);
+    if (r == 0 && a.i(0) == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) t.process().engine.await_flushed();
+    return r;
 }
 
 // sethostname and setdomainname: a length, not a string.

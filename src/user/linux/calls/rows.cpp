@@ -222,7 +222,7 @@ constexpr CallRow rows[] = {
     {"process_mrelease", 448, 448, SYS_process_mrelease, pass, {{K::fd}, {K::flags}}},
     {"kcmp", 272, 312, SYS_kcmp, sys_kcmp, {{K::pid}, {K::pid}, {K::integer}, {K::address}, {K::address}}},
     {"seccomp", 277, 317, SYS_seccomp, sys_seccomp, {{K::word}, {K::flags}, {K::address}}},
-    {"membarrier", 283, 324, SYS_membarrier, pass, {{K::integer}, {K::flags}, {K::integer}}},
+    {"membarrier", 283, 324, SYS_membarrier, sys_membarrier, {{K::integer}, {K::flags}, {K::integer}}},
     {"rseq", 293, 334, SYS_rseq, enosys, {{K::address}, {K::word}, {K::integer}, {K::word}}},
     {"reboot", 142, 169, SYS_reboot, sys_reboot, {{K::flags}, {K::flags}, {K::flags}, {K::address}}},
     {"syslog", 116, 103, SYS_syslog, pass, {{K::integer}, {K::out_bytes, 2}, {K::integer}}},
