@@ -179,7 +179,8 @@ private:
     i64 grow_in_place(u64 address, u64 old_length, u64 new_length);
     bool make_accessible(u64 address, bool write);
     void note_guard(u8 protection);
-    bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0);
+    bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0) const;
+    bool may_be_data(u64 bytes) const;
 
     struct CodePage {
         u64 generation = 0; // raised by each protect_code

@@ -1,6 +1,7 @@
 #include "user/memory/page_table.hpp"
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 
 namespace mimic::user {
 namespace {
@@ -68,12 +69,15 @@ void PageTable::erase(u64 low, u64 high) {
     edits_.fetch_add(1, std::memory_order_acq_rel); // protect() and insert() come here, too
     split(low);
     split(high);
-    map_.erase(map_.lower_bound(low), map_.lower_bound(high));
+    const auto first = map_.lower_bound(low), last = map_.lower_bound(high);
+    for (auto it = first; it != last; ++it) sizes_ -= it->second;
+    map_.erase(first, last);
 }
 
 void PageTable::insert(const Mapping& mapping) {
     if (mapping.start >= mapping.end) return;
     erase(mapping.start, mapping.end);
+    sizes_ += mapping;
     merge_around(map_.emplace(mapping.start, mapping).first);
 }
 
@@ -126,10 +130,17 @@ u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
     }
 }
 
-u64 PageTable::bytes() const {
-    u64 sum = 0;
-    for (auto& [start, m] : map_) sum += m.size();
-    return sum;
+PageTable::Sizes& PageTable::Sizes::operator+=(const Mapping& m) {
+    if (m.label && std::string_view(m.label) == stack_label) return *this;
+    all += m.size();
+    if (is_data(m.prot, m.shared)) data += m.size();
+    return *this;
+}
+PageTable::Sizes& PageTable::Sizes::operator-=(const Mapping& m) {
+    Sizes part;
+    part += m;
+    all -= part.all, data -= part.data;
+    return *this;
 }
 
 } // namespace mimic::user

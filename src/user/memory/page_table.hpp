@@ -30,6 +30,10 @@ struct Mapping {
     u64 size() const { return end - start; }
 };
 
+// What RLIMIT_DATA counts; the stack is mapped as a whole, where the kernel's grows, and counts nowhere.
+inline bool is_data(u8 protection, bool shared) { return protection & prot::write && !shared; }
+inline constexpr char stack_label[] = "[stack]";
+
 class PageTable {
 public:
     // The mapping that holds `address`, or nullptr.
@@ -52,8 +56,12 @@ public:
     u64 count() const { return map_.size(); }
     // Another number when there was an edit; may be read while one is made, and is higher then or behind it.
     u64 edits() const { return edits_.load(std::memory_order_acquire); }
-    // Bytes mapped in all.
-    u64 bytes() const;
+    struct Sizes { // in bytes, without the stack
+        u64 all = 0, data = 0;
+        Sizes& operator+=(const Mapping& m);
+        Sizes& operator-=(const Mapping& m);
+    };
+    const Sizes& sizes() const { return sizes_; }
     auto begin() const { return map_.begin(); }
     auto end() const { return map_.end(); }
 
@@ -62,6 +70,7 @@ private:
     void split(u64 at);
     void merge_around(Map::iterator it);
     Map map_; // by start
+    Sizes sizes_;
     std::atomic<u64> edits_{0};
 };
 

@@ -63,7 +63,8 @@ TEST(PageTable, Coverage) {
     EXPECT_FALSE(t.covers(0x2fff, 0x3001));
     EXPECT_TRUE(t.overlaps(0x2fff, 0x9000));
     EXPECT_FALSE(t.overlaps(0x3000, 0x9000));
-    EXPECT_EQ(t.bytes(), 0x2000u);
+    EXPECT_EQ(t.sizes().all, 0x2000u);
+    EXPECT_EQ(t.sizes().data, 0x1000u);
 }
 
 TEST(PageTable, GapsAreFoundFromTheTop) {
@@ -113,6 +114,10 @@ TEST(PageTable, AgreesWithAPlainArray) {
                 if (model[i] >= 0 && (i == 0 || model[i - 1] != model[i])) runs++;
             }
             ASSERT_EQ(t.count(), runs); // always merged
+            u64 mapped = 0, writable = 0;
+            for (int m : model) mapped += m >= 0, writable += m >= 0 && m & prot::write;
+            ASSERT_EQ(t.sizes().all, mapped << 12);
+            ASSERT_EQ(t.sizes().data, writable << 12);
         }
     }
 }

@@ -137,6 +137,24 @@ static void data(void) {
            (long)mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == -1 ? "no" : "done");
 }
 
+// What is there already may be changed when all is more than the limit allows now; what is replaced does not count twice.
+static void exceeded(void) {
+    const long mib = 1 << 20;
+    char* p = mmap(NULL, 64 * mib, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    limit(RLIMIT_AS, 32 * mib);
+    printf("protect: %s\n", error(mprotect(p, 8 * mib, PROT_READ | PROT_WRITE)));
+    printf("map over it: %s\n", error((long)mmap(p, mib, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
+    munmap(p + 16 * mib, 48 * mib);
+    printf("move over it: %s\n", error((long)mremap(p, 8 * mib, 8 * mib, MREMAP_MAYMOVE | MREMAP_FIXED, p + 8 * mib)));
+}
+static void data_exceeded(void) {
+    const long mib = 1 << 20;
+    char* p = mmap(NULL, 64 * mib, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    limit(RLIMIT_DATA, 32 * mib);
+    printf("a little: %s\n", error(mprotect(p, 8 * mib, PROT_READ | PROT_WRITE)));
+    printf("too much: %s\n", error(mprotect(p + 8 * mib, 56 * mib, PROT_READ | PROT_WRITE)));
+}
+
 // Nothing becomes executable any more: PR_SET_MDWE, of Linux 6.3.
 static void no_gain(void) {
     printf("MDWE: %s\n", error(prctl(65, 1, 0, 0, 0)));
@@ -165,6 +183,8 @@ int main(int argc, char** argv) {
     in_child("processes", processes);
     in_child("addresses", addresses);
     in_child("data", data);
+    in_child("more than the limit", exceeded);
+    in_child("more data than the limit", data_exceeded);
     in_child("nothing becomes executable", no_gain);
     return 0;
 }

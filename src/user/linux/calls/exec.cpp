@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -79,7 +80,7 @@ i64 inspect(Thread& t, int fd, Target& target, ScriptLine& line) {
 
 // Opens a program by the guest's path, as for reading. A file that may only be executed can't be run by us.
 i64 open_program(Thread& t, int directory, const std::string& path, u64 flags) {
-    std::string host = t.process().paths.lookup(redirect_proc(t, path), !(flags & AT_SYMLINK_NOFOLLOW));
+    std::string host = t.process().paths.lookup(redirect_proc(t, directory, path), !(flags & AT_SYMLINK_NOFOLLOW));
     u64 nofollow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
     return raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
 }
@@ -108,7 +109,8 @@ Inherited handed_on(Thread& t, int fd) {
                 .home = p.home,
                 .ids = t.credentials};
     struct statx st;
-    if (p.pretends_ids() && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
+    const bool no_more = t.seccomp.no_new_privs_due || raw_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1;
+    if (p.pretends_ids() && !no_more && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
         if (st.stx_mode & S_ISUID) i.ids.uid.effective = st.stx_uid;
         if ((st.stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) i.ids.gid.effective = st.stx_gid;
     }
@@ -143,7 +145,9 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
     std::string self = words.front();
     if (inherited.any()) words.insert(words.begin() + 2, {"-inherit", inherited.text()});
     add_filters(t, words);
-    if (std::string limits = limits_of(t).text(); limits != OwnLimits().text())
+    OwnLimits kernels; // that the program would begin with
+    kernels.from_kernel();
+    if (std::string limits = limits_of(t).text(); limits != kernels.text())
         words.insert(words.end(), {"-limits", limits});
     if (!argv.empty()) words.insert(words.end(), {"-0", argv.front()});
     words.push_back("--");
@@ -235,11 +239,11 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
         raw_syscall(SYS_close, u64(kept));
         return r;
     }
-    if (target != Target::host) return run_again(t, inherited, redirect_proc(t, name), argv, envp);
+    if (target != Target::host) return run_again(t, inherited, redirect_proc(t, directory, name), argv, envp);
     // Outside of Mimic nobody obeys the filters, which know the guest's numbers.
     if (t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
     auto arguments = pointers(argv), environment = pointers(envp);
-    std::string host = t.process().paths.lookup(redirect_proc(t, name));
+    std::string host = t.process().paths.lookup(redirect_proc(t, directory, name));
     const NativeLimits limits(limits_of(t));
     hand_on(t, false);
     return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);

@@ -43,7 +43,7 @@ i64 pipe_text(const std::string& text, u64 flags) {
     return n < 0 ? n : -EFBIG;
 }
 
-// A file whose text is made up: a memfd, read-only as far as programs look.
+// A file whose text is made up: a memfd, which can be read only where /proc is there.
 i64 open_text(Thread& t, const std::string& text, u64 flags) {
     i64 fd = raw_syscall(SYS_memfd_create, u64("mimic"), flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     if (fd < 0) return fd;
@@ -55,8 +55,37 @@ i64 open_text(Thread& t, const std::string& text, u64 flags) {
         }
         done += size_t(n);
     }
+    const std::string name = "/proc/self/fd/" + std::to_string(fd);
+    const u64 wanted = flags & u64(O_CLOEXEC | O_NONBLOCK);
+    const i64 again = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(name.c_str()), O_RDONLY | wanted);
+    if (again >= 0) return raw_syscall(SYS_close, u64(fd)), again;
     raw_syscall(SYS_lseek, u64(fd), 0, SEEK_SET);
     return fd;
+}
+
+// The text in the place of what the kernel opened.
+i64 replace_text(Thread& t, i64 fd, const std::string& text, u64 flags) {
+    std::lock_guard no_forks(t.process().members_lock); // no child is to have the descriptors in between
+    const i64 made = open_text(t, text, flags);
+    const i64 r = made < 0 ? made : raw_syscall(SYS_dup3, u64(made), u64(fd), flags & O_CLOEXEC);
+    raw_syscall(SYS_close, u64(made < 0 ? fd : made));
+    return r;
+}
+
+// What is opened may be a file of /proc that must tell the guest's story. For writing alone nobody reads it.
+i64 opened(Thread& t, i64 fd, u64 flags) {
+    if (fd < 0 || flags & u64(O_PATH | O_DIRECTORY) || (flags & O_ACCMODE) == O_WRONLY) return fd;
+    const auto text = proc_text(t, int(fd));
+    return text ? replace_text(t, fd, *text, flags) : fd;
+}
+
+// What the kernel doesn't have, since it is of the guest's architecture: proc_files.hpp.
+i64 open_guest_file(Thread& t, const std::string& path, u64 flags) {
+    const auto text = guest_file(t, path);
+    if (!text) return -ENOENT;
+    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
+    if (flags & O_DIRECTORY) return -ENOTDIR;
+    return (flags & O_ACCMODE) == O_RDONLY ? open_text(t, *text, flags) : -EACCES;
 }
 
 u64 cstr(const std::string& s) { return u64(s.c_str()); }
@@ -87,19 +116,20 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
     return fd;
 }
 
+i64 open_any(Thread& t, i64 directory, std::string& path, const Opening& how) {
+    // With conditions the path is the kernel's alone to resolve.
+    if (how.resolve == 0) path = t.process().paths.lookup(redirect_proc(t, directory, path), !(how.flags & o_nofollow));
+    const i64 fd = open_file(t, directory, path, how);
+    return fd == -ENOENT ? open_guest_file(t, path, how.flags) : opened(t, fd, how.flags);
+}
+
 } // namespace
 
 i64 sys_openat(Thread& t, const Args& a) {
     std::string path;
     if (i64 r = t.path(a[1], path)) return r;
-    path = proc_path(a.i(0), path);
     u64 flags = flags_in(t, a[2]);
-    if (auto text = proc_text(t, path)) {
-        if ((flags & O_ACCMODE) != O_RDONLY) return -EACCES;
-        return open_text(t, *text, flags);
-    }
-    path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
-    return open_file(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
+    return open_any(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {
@@ -116,12 +146,7 @@ i64 sys_openat2(Thread& t, const Args& a) {
         if (byte) return -E2BIG;
     }
     how.flags = (how.flags >> 32 << 32) | flags_in(t, how.flags);
-    if (how.resolve == 0) {
-        path = proc_path(a.i(0), path);
-        if (auto text = proc_text(t, path)) return open_text(t, *text, how.flags);
-        path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
-    }
-    return open_file(t, a.i(0), path, {how, true});
+    return open_any(t, a.i(0), path, {how, true});
 }
 
 i64 sys_pipe2(Thread& t, const Args& a) {
@@ -179,7 +204,7 @@ i64 sys_readlinkat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 size = a[3];
     if (i64(i32(size)) <= 0) return -EINVAL;
-    if (std::string exe = proc_exe(t, proc_path(a.i(0), path)); !exe.empty()) {
+    if (std::string exe = proc_exe(t, a.i(0), path); !exe.empty()) {
         u64 n = std::min<u64>(exe.size(), size);
         return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
     }
@@ -194,7 +219,7 @@ i64 sys_newfstatat(Thread& t, const Args& a) {
     if (a[1] == 0 ? !(a.i(3) & AT_EMPTY_PATH) : false) return -EFAULT;
     if (a[1] != 0) {
         if (i64 r = t.path(a[1], path)) return r;
-        if (follow) path = redirect_proc(t, path);
+        if (follow) path = redirect_proc(t, a.i(0), path);
         path = t.process().paths.lookup(path, follow);
     }
     struct stat st;
@@ -216,7 +241,7 @@ i64 sys_statx(Thread& t, const Args& a) {
     if (a[1] == 0 && !(a.i(2) & AT_EMPTY_PATH)) return -EFAULT;
     if (a[1] != 0) {
         if (i64 r = t.path(a[1], path)) return r;
-        if (follow) path = redirect_proc(t, path);
+        if (follow) path = redirect_proc(t, a.i(0), path);
         path = t.process().paths.lookup(path, follow);
     }
     struct statx st;
@@ -228,7 +253,7 @@ i64 sys_statx(Thread& t, const Args& a) {
 
 i64 sys_fchmodat2(Thread& t, const Args& a) {
     std::string path;
-    if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    if (i64 r = host_path(t, a.i(0), a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
     return t.syscall(a.row->host, a.i(0), cstr(path), a.u(2), a.i(3));
 }
 
@@ -236,7 +261,7 @@ i64 sys_utimensat(Thread& t, const Args& a) {
     std::string path;
     std::vector<struct timespec> times;
     if (a[1] != 0)
-        if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+        if (i64 r = host_path(t, a.i(0), a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
     if (a[2] != 0 && !t.read_array(S::timespec, a[2], times, 2)) return -EFAULT;
     return t.syscall(SYS_utimensat, a.i(0), a[1] ? path.c_str() : nullptr, times.empty() ? nullptr : times.data(),
                      a.i(3));
