@@ -70,7 +70,9 @@ SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
            "calls": ("mimic", [ROOT / "tests" / "user" / "soak" / "calls_soak.py"]),
            "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"]),
-           "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"])}
+           "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"]),
+           "storms": ("mimic", [ROOT / "tests" / "user" / "soak" / "storms" / "storms.py"])}
+WITH_ROWS = ("matrix", "storms")
 
 
 SAVES = "machines_save"
@@ -113,7 +115,7 @@ def soak_script(name, options):
     target, words = SCRIPTS[name]
     inputs.fetch()
     compile_targets(options.preset, [target])
-    count = {"real": "--size", "matrix": "--runs"}.get(name)
+    count = {"real": "--size", "matrix": "--runs", "storms": "--runs"}.get(name)
     more = [count, str(options.count)] if count and options.count is not None else []
     if name == "calls":
         more = ["--seed", options.seed, "--count", options.count or 5000]
@@ -153,7 +155,7 @@ def soak(options):
     packages.install()
     if not options.name:
         return listing("soak", options.preset, [*SCRIPTS, SAVES, COUNTED])
-    if options.rows and options.name != "matrix":
+    if options.rows and options.name not in WITH_ROWS:
         raise DevError(f"{options.name} takes no rows: {' '.join(options.rows)}")
     if options.name == SAVES:
         return soak_saves(options)
