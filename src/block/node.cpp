@@ -51,6 +51,7 @@ Result<void> Node::check_write(u64 offset, u64 length) const {
 
 Result<void> Node::begin_write(u64 offset, u64 length) {
     TRY(check_write(offset, length));
+    unflushed_ = true;
     if (!write_threshold_ || offset + length <= write_threshold_) return {};
     u64 threshold = std::exchange(write_threshold_, 0);
     context_.on_threshold(*this, offset + length - threshold, threshold);
@@ -226,7 +227,9 @@ Task<Result<void>> Node::discard(u64 offset, u64 length) {
 Task<Result<void>> Node::flush() {
     InFlight guard(*this);
     if (options_.read_only) co_return Result<void>();
+    unflushed_ = in_flight_ > 1; // what others write meanwhile may not be in it
     auto result = co_await do_flush();
+    unflushed_ |= !result;
     count(statistics_.flush, 0, result);
     co_return result;
 }
@@ -245,6 +248,7 @@ Task<Result<void>> Node::truncate(u64 new_size, Prealloc prealloc) {
     if (options_.read_only) co_return Error::permission("'{}' is open read-only", filename_);
     co_await drain();
     InFlight guard(*this);
+    unflushed_ = true;
     CO_CHECK(co_await do_truncate(new_size, prealloc));
     for (auto& b : dirty_) b->resize(size());
     co_return Result<void>();
@@ -264,7 +268,10 @@ Task<Result<void>> Node::close() {
     hurry(true);
     co_await drain();
     hurry(false);
-    Result<void> result = co_await do_close();
+    Result<void> result;
+    if (unflushed_) result = co_await do_flush();
+    Result<void> ended = co_await do_close();
+    if (result && !ended) result = ended;
     // Every layer is closed, whatever became of the ones before; the first error counts.
     while (!children_.empty()) {
         NodePtr below = children_.back()->ptr();

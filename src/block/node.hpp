@@ -253,6 +253,7 @@ private:
     std::vector<Edge*> parents_;
     std::vector<std::shared_ptr<DirtyBitmap>> dirty_;
     bool closed_ = false;
+    bool unflushed_ = false; // something was written since the last flush
 };
 
 // Chains of backing nodes.

@@ -1,7 +1,6 @@
 #include "crypto/authz.hpp"
 #include <algorithm>
 #include <cerrno>
-#include <fnmatch.h>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -36,6 +35,25 @@ struct Rule {
     bool allow = false, glob = false;
 };
 
+// `*` stands for any characters, `?` for one; nothing else is special, as names hold backslashes and brackets.
+bool matches(std::string_view pattern, std::string_view text) {
+    size_t p = 0, t = 0, star = std::string_view::npos, tried = 0;
+    while (t < text.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            tried = t;
+        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+            p++, t++;
+        } else if (star != std::string_view::npos) {
+            p = star + 1;
+            t = ++tried;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
 // The first rule that matches decides, else the policy.
 struct Rules {
     std::vector<Rule> list;
@@ -43,7 +61,7 @@ struct Rules {
 
     bool allows(const std::string& identity) const {
         for (auto& r : list)
-            if (r.glob ? fnmatch(r.match.c_str(), identity.c_str(), 0) == 0 : r.match == identity) return r.allow;
+            if (r.glob ? matches(r.match, identity) : r.match == identity) return r.allow;
         return allow;
     }
 };

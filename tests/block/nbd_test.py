@@ -513,6 +513,7 @@ def tls_authz():
              "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow,rules.0.format=glob": True,
              "authz-list,policy=deny,rules.0.match=C=GB*,rules.0.policy=allow": False,
              "authz-list,policy=allow,rules.0.match=*CN=a user,rules.0.policy=deny,rules.0.format=glob": False,
+             "authz-list,policy=allow,rules.0.match=*O=Disks\\,, Inc?CN*,rules.0.policy=deny,rules.0.format=glob": False,
              "authz-list,policy=allow": True}
     for i, (text, allowed) in enumerate(((rules("allow"), True), (rules("allow", (me, "deny", "exact")), False),
                                          (rules("deny", ("*X*", "deny", "glob"), ("*Inc*", "allow", "glob")), True))):

@@ -53,6 +53,12 @@ class Machine(Process):
     def human(self, line):
         return self.run("human-monitor-command", **{"command-line": line})
 
+    def still(self):
+        """Stopped, with all that the guest has written in `shown`."""
+        self.run("stop")
+        while more := self.read(0):
+            self.shown += more
+
     def expect(self, line, answer=""):
         if not re.search(answer or "^$", got := self.human(line)):
             raise Failure(f"{line}: answered '{got}', expected '{answer}'")
@@ -125,17 +131,18 @@ def go(program, guest, board, cpus, work, timeout):
         machine.expect("info snapshots", "There is no snapshot available.")
         machine.expect("loadvm one", "does not have the requested snapshot 'one'")
         machine.expect("savevm one")
-        at = len(machine.shown)
         no_room(machine, images)
         jobs(machine)
         machine.until(b"ROUND 1 ")
-        machine.expect("savevm one")  # replaces
-        while more := machine.read(0):
-            machine.shown += more
+        machine.still()
         at = len(machine.shown)
+        machine.expect("savevm one")  # replaces
+        machine.run("cont")
         machine.until(b"FILES")
+        machine.still()
         machine.expect("loadvm one")
         before, machine.shown = machine.shown[:at], b""
+        machine.run("cont")
         finish(machine, work, images, before)
     finally:
         machine.close()

@@ -61,7 +61,7 @@ public:
 
     // From `start` on.
     Task<Result<void>> run(u64 start) {
-        next_ = known_end_ = noted_ = done_ = start;
+        next_ = known_end_ = noted_ = done_ = began_at_ = start;
         if (start >= total_) co_return Result<void>();
         io::Scope scope(tool_.loop);
         for (unsigned i = 0; i < s_.coroutines; i++) scope.spawn(work(scope));
@@ -184,7 +184,6 @@ private:
                 turn_.wake_all();
                 co_return r;
             }
-            under_way_.erase(job.start);
             done_ += job.length;
             progress_.set(done_, total_);
             if (resume && reached() >= noted_ + resume_step) CO_CHECK(co_await note(reached()));
@@ -227,17 +226,34 @@ private:
         if (job.piece == Piece::zero && !zero_target)
             r = co_await target_->write_zeroes(job.start, job.length, block::flag::may_unmap);
         else if (job.piece == Piece::data && !copied)
-            r = co_await write(job.start, job.length, buffer);
+            r = co_await write(job, buffer);
         if (!r) co_return std::move(r).error().in(fmt::format("error while writing at byte {}", job.start));
-        written_ = ordered ? job.number + 1 : written_;
-        if (ordered) turn_.wake_all();
+        under_way_.erase(job.start); // not what is left undone for another's error
+        pass_turn(job);
         co_return Result<void>();
     }
+    void pass_turn(const Job& job) {
+        if (s_.out_of_order || s_.compress || written_ != job.number) return;
+        written_++;
+        turn_.wake_all();
+    }
+    // The next piece's turn comes once this one's last write has begun: they take their places in order, and move their
+    // bytes beside each other.
+    Task<Result<void>> last_write(const Job& job, Task<Result<void>> write) {
+        io::Scope scope(tool_.loop);
+        scope.spawn(std::move(write));
+        pass_turn(job);
+        co_return co_await scope.join();
+    }
 
-    Task<Result<void>> write(u64 start, u64 length, Buffer& buffer) {
+    Task<Result<void>> write(const Job& job, Buffer& buffer) {
+        const u64 start = job.start, length = job.length;
         IoVec memory(buffer.data(), length);
         if (s_.compress) co_return co_await write_compressed(start, memory);
-        if (s_.sparse == 0) co_return co_await target_->write(start, memory);
+        if (s_.sparse == 0) {
+            Task<Result<void>> whole = target_->write(start, memory);
+            co_return co_await last_write(job, std::move(whole));
+        }
         // Blocks of `sparse` bytes that are zero become holes, aligned as the disk is.
         u8* bytes = memory.contiguous();
         for (u64 at = 0; at < length;) {
@@ -253,7 +269,10 @@ private:
                 end += step;
             }
             IoVec part = memory.slice(at, end - at);
-            if (!zero)
+            if (!zero && end == length) {
+                Task<Result<void>> last = target_->write(start + at, part);
+                CO_CHECK(co_await last_write(job, std::move(last)));
+            } else if (!zero)
                 CO_CHECK(co_await target_->write(start + at, part));
             else if (!zero_target || backed_target)
                 CO_CHECK(co_await target_->write_zeroes(start + at, end - at, block::flag::may_unmap));
@@ -295,7 +314,7 @@ private:
     }
 
     Task<void> keep_rate() {
-        auto due = began_ + std::chrono::nanoseconds(u64(double(done_) / double(s_.rate) * 1e9));
+        auto due = began_ + std::chrono::nanoseconds(u64(double(done_ - began_at_) / double(s_.rate) * 1e9));
         auto now = std::chrono::steady_clock::now();
         if (due > now) co_await tool_.loop.sleep(due - now);
     }
@@ -310,7 +329,7 @@ private:
     Progress progress_;
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     u64 total_ = 0, cluster_ = 0, chunk_ = 0, next_ = 0, known_end_ = 0, number_ = 0, written_ = 0, done_ = 0,
-        noted_ = 0;
+        noted_ = 0, began_at_ = 0;
     Piece known_ = Piece::data;
     Source* current_ = nullptr;
     bool taking_ = false, failed_ = false;
@@ -381,8 +400,11 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
 }
 
 // All that shapes the output, beside the sources.
-std::string described(const Settings& s) {
+std::string described(const Tool& tool, const Settings& s, std::span<const std::string> sources) {
     std::string all = fmt::format("-O {} -S {}", s.output_format, s.sparse);
+    for (auto& source : sources) all += " " + source;
+    if (!tool.format.empty()) all += " -f " + tool.format;
+    if (tool.image_opts) all += " --image-opts";
     if (s.compress) all += " -c";
     if (s.no_create) all += " -n";
     if (!s.snapshot.empty()) all += " -l " + s.snapshot;
@@ -445,17 +467,18 @@ Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& nam
 }
 
 // What --resume's file says of this conversion. False after a message; start: where to go on.
-bool begin_resume(Tool& tool, Settings& s, const std::string& output, const std::vector<Source>& sources,
+bool begin_resume(Tool& tool, Settings& s, std::span<const std::string> names, const std::vector<Source>& sources,
                   std::optional<Resume>& resume, u64& start) {
     if (s.resume.empty()) return true;
+    const std::string& output = names.back();
     if (s.target_cache.empty()) s.target_cache = "writeback"; // what is not flushed may be lost
     if (s.target_cache == "unsafe") {
         tool.error("--resume needs the output on stable storage, expected another cache mode than -t unsafe");
         return false;
     }
-    std::vector<Resume::Input> inputs;
-    for (auto& source : sources) inputs.push_back({source.image->filename(), source.image->size()});
-    resume.emplace(s.resume, output, described(s), inputs);
+    std::vector<const Node*> nodes;
+    for (auto& source : sources) nodes.push_back(source.image.node.get());
+    resume.emplace(s.resume, output, described(tool, s, names.first(names.size() - 1)), nodes);
     auto position = resume->load();
     if (!position) {
         tool.error(position.error().message());
@@ -551,7 +574,7 @@ Task<int> cmd_convert(Tool& tool) {
     }
     std::optional<Resume> resume;
     u64 start = 0;
-    ok = ok && begin_resume(tool, s, output, sources, resume, start);
+    ok = ok && begin_resume(tool, s, args.names(), sources, resume, start);
     if (s.target_cache.empty()) s.target_cache = "unsafe";
     Tool::Image target;
     if (ok) target = co_await prepare_target(tool, s, output, total, std::move(*options), start > 0);
@@ -561,6 +584,11 @@ Task<int> cmd_convert(Tool& tool) {
         tool.error(fmt::format("Compression not supported for this file format '{}'", target->driver().name));
         ok = false;
     }
+    if (ok && resume)
+        if (Result<void> same = resume->set_target(*target); !same) {
+            tool.error(same.error().message());
+            ok = false;
+        }
     if (ok && target->size() < total) {
         tool.error(
             fmt::format("output file is smaller than input file ({} bytes, expected {})", target->size(), total));

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace mimic::img {
 
@@ -13,11 +14,29 @@ namespace {
 
 constexpr std::string_view kind = "mimic-convert";
 
+// The nodes below which there is nothing: files, devices, servers.
+void leaves(const block::Node& top, std::vector<const block::Node*>& all) {
+    if (top.children().empty()) all.push_back(&top);
+    for (auto& edge : top.children()) leaves(edge->node(), all);
+}
+std::vector<const block::Node*> leaves(const block::Node& top) {
+    std::vector<const block::Node*> all;
+    leaves(top, all);
+    return all;
+}
+
 // When a file was last changed, in nanoseconds; 0 of what is no file.
 u64 changed(const std::string& name) {
     struct stat st;
     if (stat(name.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return 0;
     return u64(st.st_mtim.tv_sec) * 1'000'000'000 + u64(st.st_mtim.tv_nsec);
+}
+
+// Which file has the name now: device and inode.
+std::string identity(const std::string& name) {
+    struct stat st;
+    if (stat(name.c_str(), &st) != 0) return "none";
+    return fmt::format("{}:{}", u64(st.st_dev), u64(st.st_ino));
 }
 
 // On stable storage when it is done, under its name only when it is whole.
@@ -36,16 +55,17 @@ Result<void> write_whole(const std::string& path, std::string_view text) {
 
 } // namespace
 
-Resume::Resume(std::string file, std::string target, std::string settings, const std::vector<Input>& inputs)
+Resume::Resume(std::string file, std::string target, std::string settings, std::span<const block::Node* const> sources)
     : file_(std::move(file)) {
     Json list = Json::array();
-    for (auto& i : inputs) {
-        Json one = Json::object();
-        one.set("name", i.name);
-        one.set("size", i.size);
-        one.set("changed", changed(i.name));
-        list.push(std::move(one));
-    }
+    for (const block::Node* source : sources)
+        for (const block::Node* leaf : leaves(*source)) {
+            Json one = Json::object();
+            one.set("name", leaf->filename());
+            one.set("size", leaf->size());
+            one.set("changed", changed(leaf->filename()));
+            list.push(std::move(one));
+        }
     what_ = Json::object();
     what_.set("kind", kind);
     what_.set("target", std::move(target));
@@ -53,7 +73,7 @@ Resume::Resume(std::string file, std::string target, std::string settings, const
     what_.set("sources", std::move(list));
 }
 
-Result<u64> Resume::load() const {
+Result<u64> Resume::load() {
     std::ifstream in(file_, std::ios::binary);
     if (!in) {
         if (access(file_.c_str(), F_OK) == 0) return Error::from_errno(EACCES, "--resume: read '{}'", file_);
@@ -74,11 +94,33 @@ Result<u64> Resume::load() const {
                 "--resume: '{}' is of another conversion: {} was {}, and is {} now; remove it to "
                 "begin anew",
                 file_, name, old ? old->dump() : "nothing", value.dump());
+    target_files_ = parsed->take("target-files");
     return position;
+}
+
+Result<void> Resume::set_target(const block::Node& target) {
+    Json now = Json::array();
+    for (const block::Node* leaf : leaves(target)) {
+        if (leaf->options().cache_no_flush)
+            return Error::invalid_argument(
+                "--resume needs '{}' on stable storage, expected another cache mode than unsafe", leaf->filename());
+        Json one = Json::object();
+        one.set("name", leaf->filename());
+        one.set("inode", identity(leaf->filename()));
+        now.push(std::move(one));
+    }
+    if (!target_files_.is_null() && !(target_files_ == now))
+        return Error::invalid_argument(
+            "--resume: '{}' is of another output: its files were {}, and are {} now; remove it "
+            "to begin anew",
+            file_, target_files_.dump(), now.dump());
+    target_files_ = std::move(now);
+    return {};
 }
 
 Result<void> Resume::store(u64 position) const {
     Json now = what_;
+    now.set("target-files", target_files_);
     now.set("position", position);
     return write_whole(file_, now.dump(2) + "\n");
 }

@@ -2,23 +2,23 @@
 // interruption of any kind. What FILE says is on stable storage has been flushed there before FILE says so.
 #pragma once
 #include "base/json.hpp"
+#include "block/node.hpp"
+#include <span>
 #include <string>
-#include <vector>
 
 namespace mimic::img {
 
 class Resume {
 public:
-    // What must be the same for a conversion to be the same.
-    struct Input {
-        std::string name;
-        u64 size = 0;
-    };
-    // `settings`: all that shapes the output, as the user gave it.
-    Resume(std::string file, std::string target, std::string settings, const std::vector<Input>& inputs);
+    // `settings`: all that shapes the output, as the user gave it. Of the sources every file counts, also of their backing
+    // images: its name, its size and when it was last changed.
+    Resume(std::string file, std::string target, std::string settings, std::span<const block::Node* const> sources);
 
     // Where to go on; 0: from the begin, there is no such file. Errors: it is of another conversion, or is none of ours.
-    Result<u64> load() const;
+    Result<u64> load();
+    // The output, once it is open. Errors: it is not made of the files that it was made of when load() found something; what
+    // is written there is not flushed.
+    Result<void> set_target(const block::Node& target);
     // All before `position` is done. Errors: the file can't be written; then what it said still holds.
     Result<void> store(u64 position) const;
     // The conversion is done.
@@ -26,7 +26,7 @@ public:
 
 private:
     std::string file_;
-    Json what_;
+    Json what_, target_files_;
 };
 
 } // namespace mimic::img

@@ -122,7 +122,9 @@ i64 File::at_once(bool write, u64 offset, const IoVec& part) {
     ssize_t n = write
                     ? pwritev(fd_, pieces.data(), int(pieces.size()), off_t(offset))
                     : preadv2(fd_, pieces.data(), int(pieces.size()), off_t(offset), writes_at_once_ ? 0 : RWF_NOWAIT);
-    if (n >= 0) return n;
+    // Kernels 5.9 and 5.10 may give 0 to RWF_NOWAIT before the end of the file (preadv2(2), Bugs).
+    if (n > 0 || (n == 0 && writes_at_once_)) return n;
+    if (n == 0) return -EAGAIN;
     if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) reads_at_once_ = writes_at_once_ = false;
     return -EAGAIN; // an error comes again, through the engine
 }

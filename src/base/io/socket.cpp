@@ -220,6 +220,8 @@ Task<Result<void>> Socket::send(std::span<iovec> vectors) {
                 vectors = drop_front(vectors, size_t(n));
                 continue;
             }
+            // A pending error is told once.
+            if (n < 0 && !again(-errno)) co_return Error::from_errno(errno, "send");
             FileRequest request{.op = FileOp::send, .fd = fd_, .vectors = vectors.data(), .count = count};
             n = co_await ways_->ring->perform(request);
         } else {

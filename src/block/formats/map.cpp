@@ -260,6 +260,16 @@ Task<Result<u64>> BlockMap::allocate(u64 count) {
     co_return place;
 }
 
+// Space at the end that nothing names, once all behind it is given back, too: who tries again and again would use up what the
+// tables can name.
+void BlockMap::give_back(u64 begin, u64 end) {
+    abandoned_[begin] = end;
+    while (!abandoned_.empty() && std::prev(abandoned_.end())->second == end_) {
+        end_ = std::prev(abandoned_.end())->first;
+        abandoned_.erase(std::prev(abandoned_.end()));
+    }
+}
+
 Task<Result<void>> BlockMap::unpack(u64 block, u64, std::span<u8>) {
     co_return Error::corrupt("block {} of '{}' is compressed, which this image has not", block, file_.filename());
 }
@@ -344,8 +354,7 @@ Task<Result<void>> BlockMap::write_new(u64 offset, const IoVec& memory) {
     Result<void> written = co_await fill_around(first, count, place, offset, memory, old);
     if (written) written = co_await write_data(place + skip, offset, memory);
     if (!written) {
-        // Given back if it is still the last: who tries again and again would use up what the tables can name.
-        if (end_ == round_up(place + count * l_.block_size, l_.alignment)) end_ = place;
+        give_back(place - in_front(), round_up(place + count * l_.block_size, l_.alignment));
         co_return written;
     }
     written_end_ = std::max(written_end_, place + count * l_.block_size);

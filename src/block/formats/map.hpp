@@ -104,6 +104,9 @@ protected:
     virtual Task<Result<void>> after_pages() { co_return Result<void>(); }
     // Space for `count` blocks in a row (1 if they can't be); where data begins. Makes ready what the format has beside them.
     virtual Task<Result<u64>> allocate(u64 count);
+    // Bytes of a block's own that lie in front of its data.
+    virtual u64 in_front() const { return 0; }
+    void give_back(u64 begin, u64 end);
     virtual Task<Result<void>> unpack(u64 /*block*/, u64 /*entry*/, std::span<u8> /*out*/);
     // Of encrypted images, whose requests are of whole sectors. The numbers are the disk's sectors.
     virtual bool encrypted() const { return false; }
@@ -115,6 +118,7 @@ protected:
     Node& file_;
     Layout l_;
     u64 end_ = 0, allocated_ = 0;
+    std::map<u64, u64> abandoned_; // begin to end: what give_back() could not join to the free end yet
     // Behind the blocks whose data were written; and that which the flush before the present pages made sure of.
     u64 written_end_ = 0, sure_end_ = 0;
 
@@ -157,6 +161,7 @@ private:
     Task<Result<void>> flush_tables();
     Task<Result<void>> write_back(u64 number, const PagePtr& page, u64 first, std::span<const u64> entries);
     Task<Result<void>> check_page(u64 number, Fix fix, CheckReport& report, Places& seen);
+    Task<Result<void>> check_end(u64 number, const Block& b, Fix fix, CheckReport& report);
     Task<Result<void>> forget_entry(u64 block, Fix fix, CheckReport& report);
 
     std::vector<u64> directory_;

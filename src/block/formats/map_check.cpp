@@ -46,7 +46,7 @@ public:
     u64 end() const { return end_; }
 
 private:
-    static constexpr u64 page_bits = 4096;
+    static constexpr u64 page_bits = 256; // small: blocks may lie far apart
     bool has(u64 place) const {
         auto at = bits_.find(place / size_ / page_bits);
         u64 bit = place / size_ % page_bits;
@@ -63,6 +63,21 @@ Task<Result<void>> BlockMap::forget_entry(u64 block, Fix fix, CheckReport& repor
         co_return Result<void>();
     }
     CO_CHECK(co_await set_entry(block, hole_entry()));
+    report.corruptions_fixed++;
+    co_return Result<void>();
+}
+
+// A block whose end is not in the file: it was cut off, and what is lost reads as zeros. They get their place back.
+Task<Result<void>> BlockMap::check_end(u64 number, const Block& b, Fix fix, CheckReport& report) {
+    const u64 end = b.offset + std::min(l_.block_size, l_.size - number * l_.block_size), have = file_.size();
+    if (end <= have) co_return Result<void>();
+    report.say(fmt::format("ERROR: block {} of '{}' ends at {:#x}, past the end of the file at {:#x}", number,
+                           file_.filename(), end, have));
+    if (!(u8(fix) & u8(Fix::errors))) {
+        report.corruptions++;
+        co_return Result<void>();
+    }
+    CO_CHECK(co_await file_.truncate(end));
     report.corruptions_fixed++;
     co_return Result<void>();
 }
@@ -86,7 +101,9 @@ Task<Result<void>> BlockMap::check_page(u64 number, Fix fix, CheckReport& report
         }
         report.allocated_clusters++;
         if (b->kind == Block::packed) report.compressed_clusters++;
-        if (b->kind != Block::data || seen.add(b->offset, first + i)) continue;
+        if (b->kind != Block::data) continue;
+        CO_CHECK(co_await check_end(first + i, *b, fix, report));
+        if (seen.add(b->offset, first + i)) continue;
         report.say(fmt::format("ERROR: block {} of '{}' lies at {:#x}, where another one does", first + i,
                                file_.filename(), b->offset));
         CO_CHECK(co_await forget_entry(first + i, fix, report));

@@ -156,7 +156,7 @@ Task<Result<void>> Qcow2::flush_tables() {
 
 // Frees what was given up before the last flush. Under metadata_, right after flush_tables.
 Task<Result<void>> Qcow2::apply_releases() {
-    if (!refcounts_.has_releases()) co_return Result<void>();
+    if (!refcounts_.has_releases() && data_releases_.empty()) co_return Result<void>();
     auto releases = refcounts_.take_releases();
     CO_CHECK(co_await flush_tables());
     CO_CHECK(co_await barrier());
@@ -182,16 +182,29 @@ Task<Result<void>> Qcow2::apply_releases() {
             i = end;
         }
     }
+    std::set<u64> punched = std::exchange(data_releases_, {});
+    co_await punch_data(std::move(punched));
     co_return r;
+}
+
+// The data file gives back what no table names any more; that it doesn't is no harm.
+Task<void> Qcow2::punch_data(std::set<u64> clusters) {
+    const u64 cluster = header_.cluster_size();
+    for (auto at = clusters.begin(); at != clusters.end();) {
+        const u64 first = *at, size = data_node().size();
+        u64 end = first;
+        for (; at != clusters.end() && *at == end; ++at) end += cluster;
+        if (first >= size) break;
+        Result<void> r = co_await data_node().discard(first, std::min(end, size) - first);
+        std::move(r).ignore();
+    }
 }
 
 // Before a change: write back if much waits.
 Task<Result<void>> Qcow2::relieve() {
-    if (!l2_cache_.under_pressure() && !refcounts_.cache().under_pressure() && !refcounts_.many_releases())
-        co_return Result<void>();
+    if (!must_relieve()) co_return Result<void>();
     auto lock = co_await metadata_.lock();
-    if (!l2_cache_.under_pressure() && !refcounts_.cache().under_pressure() && !refcounts_.many_releases())
-        co_return Result<void>();
+    if (!must_relieve()) co_return Result<void>();
     CO_CHECK(co_await flush_tables());
     co_return co_await apply_releases();
 }
@@ -199,7 +212,7 @@ Task<Result<void>> Qcow2::relieve() {
 Task<Result<void>> Qcow2::do_flush() {
     if (!started_) co_return co_await file()->flush();
     CO_CHECK(co_await flush_tables());
-    if (refcounts_.has_releases()) {
+    if (refcounts_.has_releases() || !data_releases_.empty()) {
         auto lock = co_await metadata_.lock();
         CO_CHECK(co_await apply_releases());
     }

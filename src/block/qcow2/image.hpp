@@ -16,6 +16,7 @@
 #include "block/qcow2/refcounts.hpp"
 #include "block/ranges.hpp"
 #include <list>
+#include <set>
 #include <unordered_set>
 
 namespace mimic::block::qcow2 {
@@ -186,6 +187,7 @@ private:
     Task<Result<u64>> reads_as_zero(u64 offset, u64 length);
     Task<Result<void>> zero_clusters(u64 offset, u64 length, u32 flags);
     Task<Result<void>> discard_clusters(u64 offset, u64 length, bool full);
+    Task<Result<void>> discard_locked(u64 offset, u64 length, bool full);
 
     // compress.cpp
     Task<Result<u64>> allocate_compressed(u64 bytes);
@@ -195,6 +197,11 @@ private:
     Task<Result<void>> flush_tables();
     Task<Result<void>> write_tables(std::vector<TableCache::Copy>& copies, TableCache& cache, bool only_fresh);
     Task<Result<void>> apply_releases();
+    Task<void> punch_data(std::set<u64> clusters);
+    bool must_relieve() {
+        return l2_cache_.under_pressure() || refcounts_.cache().under_pressure() || refcounts_.many_releases() ||
+               data_releases_.size() > 4096;
+    }
     Task<Result<void>> relieve();
     Task<Result<void>> write_l1(u64 first, std::vector<u8> raw, u64 l1_offset);
     Task<Result<void>> set_dirty_bit(bool on);
@@ -211,6 +218,7 @@ private:
     };
     Task<Result<void>> change_l1_refcounts(std::vector<u64>& l1, i64 delta, bool active,
                                            std::vector<Counted>* done = nullptr);
+    Task<Result<void>> store_new_l1(std::vector<u64>& l1, u64& offset);
     Task<Result<void>> drop_l1(std::vector<u64> l1, u64 offset, u64 bytes);
     Task<Result<void>> add_l1_references(std::vector<u64>& l1, bool active);
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
@@ -266,8 +274,9 @@ private:
     bool corrupt_marked_ = false;
     bool started_ = false;
     bool no_io_ = false;
-    bool header_dirty_ = false;           // the refcount table moved, and the header could not be written
-    u64 compressed_tail_ = 0;             // where the next compressed bytes may go, 0: nowhere yet
+    bool header_dirty_ = false;   // the refcount table moved, and the header could not be written
+    std::set<u64> data_releases_; // the disk's clusters that the data file gives back once no table on disk names them
+    u64 compressed_tail_ = 0;     // where the next compressed bytes may go, 0: nowhere yet
     std::unordered_set<u64> l2_clusters_; // where the active L2 tables are
 };
 

@@ -31,7 +31,9 @@ Task<Result<void>> Qcow2::preallocate(u64 from, u64 to, Prealloc mode) {
                 continue;
             }
             u64 host = at, got = (end - at) / cluster;
-            if (!header_.external_data()) { CO_TRY(host, co_await refcounts_.allocate(got, false, &got)); }
+            if (header_.external_data())
+                data_releases_.erase(data_releases_.lower_bound(at), data_releases_.lower_bound(end));
+            else { CO_TRY(host, co_await refcounts_.allocate(got, false, &got)); }
             for (u64 i = 0; i < got; i++, at += cluster, host += cluster) {
                 if (entry_of(l2.data(), at)) {
                     if (!header_.external_data()) refcounts_.release(cluster_of(host), 1);
@@ -78,14 +80,14 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
         CO_CHECK(co_await shrink(new_size));
         co_return co_await do_flush();
     }
+    const u64 tables_end = l1_.size() * span_of_l2();
     {
         auto lock = co_await metadata_.lock();
         CO_CHECK(co_await before_change());
         CO_CHECK(co_await grow_l1(std::max<u64>(1, header_.l1_entries_for(new_size))));
     }
     // What a shrinking that was cut short may have left there.
-    CO_CHECK(co_await give_up(round_up(old_size, cluster),
-                              std::min(round_up(new_size, cluster), l1_.size() * span_of_l2()), true));
+    CO_CHECK(co_await give_up(round_up(old_size, cluster), std::min(round_up(new_size, cluster), tables_end), true));
     // A longer backing file must not show in the new part.
     Node* below = backing();
     u64 visible = below ? std::min(below->size(), new_size) : 0;
@@ -102,6 +104,12 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
 // discard_clusters() of any length.
 Task<Result<void>> Qcow2::give_up(u64 first, u64 end, bool full) {
     while (first < end) {
+        const u64 index = first / span_of_l2();
+        if (index >= l1_.size()) break;
+        if (!(l1_[index] & entry_offset)) {
+            first = (index + 1) * span_of_l2();
+            continue;
+        }
         u64 step = std::min(end - first, u64(1) << 30);
         CO_CHECK(co_await discard_clusters(first, step, full));
         CO_CHECK(co_await relieve());
@@ -127,8 +135,8 @@ Task<Result<void>> Qcow2::shrink(u64 new_size) {
     header_.size = shown_size_ = new_size;
     CO_CHECK(co_await do_flush());
     CO_CHECK(co_await write_header());
+    CO_CHECK(co_await barrier()); // before anything behind the new end goes
     if (below) {
-        CO_CHECK(co_await barrier());
         CO_CHECK(co_await give_up(first, end, true));
         CO_CHECK(co_await do_flush());
     }

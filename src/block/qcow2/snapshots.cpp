@@ -318,11 +318,15 @@ Task<Result<void>> Qcow2::apply_locked(Snapshot s) {
     u64 disk_size = s.info.disk_size ? s.info.disk_size : header_.size;
     l1.resize(std::max<size_t>({l1.size(), size_t(header_.l1_entries_for(disk_size)), 1}));
     CO_CHECK(co_await add_l1_references(l1, false));
-    CO_TRY(u64 offset, co_await refcounts_.allocate_bytes(l1.size() * 8));
-    for (auto& e : l1) e &= ~entry_copied;
-    CO_CHECK(co_await write_l1_at(l1, offset));
-    CO_CHECK(co_await flush_tables());
-    CO_CHECK(co_await barrier());
+    u64 offset = 0;
+    Result<void> stored = co_await store_new_l1(l1, offset);
+    if (!stored) { // nothing names it: what was counted for it goes
+        Result<void> undone = co_await drop_l1(l1, offset, offset ? l1.size() * 8 : 0);
+        if (!undone)
+            context().warn(fmt::format("'{}': what was counted for a snapshot's table could not be taken back: {}",
+                                       filename(), undone.error().message()));
+        co_return stored;
+    }
     std::vector<u64> old = l1_;
     u64 old_offset = header_.l1_offset, old_bytes = u64(header_.l1_entries) * 8;
     Header before = header_;
@@ -340,6 +344,15 @@ Task<Result<void>> Qcow2::apply_locked(Snapshot s) {
         if (e & entry_offset) l2_clusters_.insert(e & entry_offset);
     CO_CHECK(co_await barrier());
     co_return co_await drop_l1(std::move(old), old_offset, old_bytes);
+}
+
+// At `offset`, once it has clusters; on stable storage with all that it names.
+Task<Result<void>> Qcow2::store_new_l1(std::vector<u64>& l1, u64& offset) {
+    CO_TRY(offset, co_await refcounts_.allocate_bytes(l1.size() * 8));
+    for (auto& e : l1) e &= ~entry_copied;
+    CO_CHECK(co_await write_l1_at(l1, offset));
+    CO_CHECK(co_await flush_tables());
+    co_return co_await barrier();
 }
 
 const Snapshot* Qcow2::find_snapshot(const SnapshotInfo& which) const {

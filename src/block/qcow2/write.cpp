@@ -73,6 +73,7 @@ Task<Result<Qcow2::Target>> Qcow2::find_target(u64 offset, u64 length) {
     while (start + want * cluster < end && (header_.external_data() || !ours(start + want * cluster))) want++;
     target.fresh = true;
     if (header_.external_data()) {
+        for (u64 i = 0; i < want; i++) data_releases_.erase(start + i * cluster);
         target.host = start;
         target.clusters = want;
         co_return std::move(target);
@@ -209,10 +210,9 @@ Task<Result<void>> Qcow2::do_write(u64 offset, const IoVec& memory) {
     co_return Result<void>();
 }
 
-// Whole clusters to zeros.
+// Whole clusters to zeros. The range is locked.
 Task<Result<void>> Qcow2::zero_clusters(u64 offset, u64 length, u32 flags) {
     u64 cluster = header_.cluster_size();
-    auto range = co_await ranges_.lock(offset, length, true);
     if (header_.raw_external())
         CO_CHECK(co_await data_node().write_zeroes(offset, std::min(length, size() - std::min(size(), offset)), flags));
     auto lock = co_await metadata_.lock();
@@ -235,6 +235,7 @@ Task<Result<void>> Qcow2::zero_clusters(u64 offset, u64 length, u32 flags) {
         u64 old = entry_of(l2.data(), at);
         bool keep = !unmap && (old & (entry_copied | entry_compressed)) == entry_copied;
         if (header_.raw_external()) {
+            data_releases_.erase(at);
             old = at | entry_copied;
             keep = true;
         }
@@ -254,7 +255,9 @@ Task<Result<void>> Qcow2::do_write_zeroes(u64 offset, u64 length, u32 flags) {
     bool by_discard = header_.version < 3 && !backing();
     if (header_.version < 3 && !by_discard) co_return unsupported("zero clusters (compat=0.10)");
     CO_CHECK(co_await begin_bitmap_use());
-    // A cluster that is zero outside of the range too can go as a whole.
+    // A cluster that is zero outside of the range too can go as a whole; nobody writes there between the look and that.
+    const u64 first = round_down(offset, cluster);
+    auto range = co_await ranges_.lock(first, round_up(end, cluster) - first, true);
     u64 start = offset, stop = end;
     if (u64 over = in_cluster(offset)) {
         CO_TRY(u64 zero, co_await reads_as_zero(offset - over, over));
@@ -265,6 +268,13 @@ Task<Result<void>> Qcow2::do_write_zeroes(u64 offset, u64 length, u32 flags) {
         CO_TRY(u64 zero, co_await reads_as_zero(end, rest));
         stop = zero == rest ? round_up(end, cluster) : round_down(end, cluster);
     }
+    if (start < stop) {
+        if (by_discard)
+            CO_CHECK(co_await discard_locked(start, stop - start, true));
+        else
+            CO_CHECK(co_await zero_clusters(start, stop - start, flags));
+    }
+    range.unlock();
     auto write_part = [](Qcow2& self, u64 at, u64 n) -> Task<Result<void>> {
         CO_TRY(u64 zero, co_await self.reads_as_zero(at, n));
         if (zero == n) co_return Result<void>();
@@ -274,15 +284,16 @@ Task<Result<void>> Qcow2::do_write_zeroes(u64 offset, u64 length, u32 flags) {
     };
     if (start > offset) CO_CHECK(co_await write_part(*this, offset, std::min(start, end) - offset));
     if (stop < end && stop >= start) CO_CHECK(co_await write_part(*this, stop, end - stop));
-    if (start >= stop) co_return Result<void>();
-    if (by_discard) co_return co_await discard_clusters(start, stop - start, true);
-    co_return co_await zero_clusters(start, stop - start, flags);
+    co_return Result<void>();
 }
 
 // Whole clusters given up. `full`: so that nothing is left here and the backing node shows.
 Task<Result<void>> Qcow2::discard_clusters(u64 offset, u64 length, bool full) {
-    u64 cluster = header_.cluster_size();
     auto range = co_await ranges_.lock(offset, length, true);
+    co_return co_await discard_locked(offset, length, full);
+}
+Task<Result<void>> Qcow2::discard_locked(u64 offset, u64 length, bool full) {
+    u64 cluster = header_.cluster_size();
     auto lock = co_await metadata_.lock();
     CO_CHECK(co_await before_change());
     Ref l2;
@@ -310,11 +321,7 @@ Task<Result<void>> Qcow2::discard_clusters(u64 offset, u64 length, bool full) {
             continue;
         set_entry(l2, at, entry, bits);
         release_entry(old);
-        if (header_.external_data() && (old & entry_copied)) {
-            u64 n = std::min(cluster, data_node().size() - std::min(data_node().size(), at));
-            Result<void> r = co_await data_node().discard(at, n);
-            std::move(r).ignore();
-        }
+        if (header_.external_data() && (old & entry_copied)) data_releases_.insert(at);
     }
     co_return Result<void>();
 }
@@ -332,13 +339,7 @@ Task<Result<void>> Qcow2::do_discard(u64 offset, u64 length) {
 
 Task<Result<void>> Qcow2::make_empty() {
     // Images with snapshots keep what those show; the counts see to that.
-    u64 end = round_up(size(), header_.cluster_size());
-    for (u64 at = 0; at < end;) {
-        u64 step = std::min(end - at, u64(1) << 30);
-        CO_CHECK(co_await discard_clusters(at, step, true));
-        CO_CHECK(co_await relieve());
-        at += step;
-    }
+    CO_CHECK(co_await give_up(0, round_up(size(), header_.cluster_size()), true));
     co_return co_await flush();
 }
 

@@ -38,13 +38,13 @@ constexpr u8 priority_of_v(u32 n, bool vectors) {
 }
 
 constexpr std::string_view system_names[] = {
-    "mstatus",   "medeleg",    "mideleg",   "mie",         "mip",           "mtvec",    "mcounteren", "menvcfg",
-    "mscratch",  "mepc",       "mcause",    "mtval",       "mcountinhibit", "mseccfg",  "mcycle",     "minstret",
-    "stvec",     "scounteren", "senvcfg",   "sscratch",    "sepc",          "scause",   "stval",      "satp",
-    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",     "pmpcfg2",       "pmpaddr0", "pmpaddr1",   "pmpaddr2",
-    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",    "pmpaddr7",      "pmpaddr8", "pmpaddr9",   "pmpaddr10",
-    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14",   "pmpaddr15",     "mvien",    "mvip",       "sie_virtual",
-    "miselect",  "siselect",   "csr_old",   "csr_outcome", "csr_detail"};
+    "mstatus",   "medeleg",    "mideleg",   "mie",       "mip",           "mtvec",     "mcounteren", "menvcfg",
+    "mscratch",  "mepc",       "mcause",    "mtval",     "mcountinhibit", "mseccfg",   "mcycle",     "minstret",
+    "stvec",     "scounteren", "senvcfg",   "sscratch",  "sepc",          "scause",    "stval",      "satp",
+    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",   "pmpcfg2",       "pmpaddr0",  "pmpaddr1",   "pmpaddr2",
+    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",  "pmpaddr7",      "pmpaddr8",  "pmpaddr9",   "pmpaddr10",
+    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14", "pmpaddr15",     "mvien",     "mvip",       "sie_virtual",
+    "miselect",  "siselect",   "private",   "csr_old",   "csr_outcome",   "csr_detail"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count, bool Vectors>

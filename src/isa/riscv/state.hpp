@@ -61,6 +61,7 @@ enum SystemSlot : u16 {
     slot_sie_virtual,                // bits of sie that are no aliases of mie's
     slot_miselect,
     slot_siselect,
+    slot_private, // the supervisor meets pages that are not global: contexts of its own pages have an identifier, too
     slot_csr_old, // class temp: results of a CSR access between its blocks
     slot_csr_outcome,
     slot_csr_detail,

@@ -115,8 +115,14 @@ public:
     }
     u64 context(const ir::CpuHeader& cpu, u32 index) const override {
         if (privilege_of_index(index) == machine_level) return bare;
-        u64 satp = State(const_cast<ir::CpuHeader&>(cpu))[slot_satp];
-        return satp >> 60 ? context_of(satp) : bare;
+        State s(const_cast<ir::CpuHeader&>(cpu));
+        u64 satp = s[slot_satp];
+        if (!(satp >> 60)) return bare;
+        return is_shared(index) && !s[slot_private] ? shared : context_of(satp);
+    }
+    void keep_apart(ir::CpuHeader& cpu) const override {
+        State s(cpu);
+        s[slot_private] = 1;
     }
 
     Exception bus_error(ir::CpuHeader&, u64 address, AccessType type) const override {
@@ -217,7 +223,7 @@ public:
     }
 
 private:
-    static constexpr u64 bare = u64{1} << 20;
+    static constexpr u64 bare = u64{1} << 20, shared = bare + 1; // no identifier is
     u32 aia_;
 };
 

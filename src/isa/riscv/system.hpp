@@ -154,6 +154,8 @@ bool walk(const State& s, PhysicalMemory& memory, u64 address, u32 bytes, Access
           Mapping& out, Exception& e);
 bool mapped_ranges(const State& s, PhysicalMemory& memory, u32 max, std::vector<Mapped>& out);
 u32 privilege_of_index(u32 index);
+// Has it one context for all address-space identifiers (until slot_private)?
+bool is_shared(u32 index);
 
 // mstatus.FS becomes dirty and the instruction begins anew.
 void make_fs_dirty(Rv& t);

@@ -1,5 +1,9 @@
 // Address translation and physical memory protection. Volume II (20240411): Sv39, Sv48, Sv57 12.4 to 12.6; Svnapot,
 // Svpbmt, Svadu in their chapters; PMP 3.7; Smepmp chapter 6.
+//
+// What the supervisor does with its own pages (SUM is 0) has one context for all identifiers: nearly all of these are global, and a
+// new process meets the kernel's pages and branches as the last one left them. Pages that are not are `apart`; where there
+// are many, slot_private is set, and contexts have the identifier for all.
 #include "isa/riscv/system.hpp"
 #include <bit>
 
@@ -9,7 +13,7 @@ namespace {
 
 // Page-table entries (12.4.1)
 namespace pte {
-constexpr u64 V = 1, R = 2, W = 4, X = 8, U = 16, A = 64, D = 128;
+constexpr u64 V = 1, R = 2, W = 4, X = 8, U = 16, G = 32, A = 64, D = 128;
 constexpr u64 reserved = u64{0x7f} << 54, PBMT = u64{3} << 61, N = u64{1} << 63;
 constexpr u64 ppn(u64 v) { return v >> 10 & ((u64{1} << 44) - 1); }
 } // namespace pte
@@ -76,6 +80,7 @@ bool Walk::go() {
             if (!(v & pte::V) || (v & (pte::R | pte::W)) == pte::W || (v & pte::reserved)) return fault();
             u64 pbmt = v & pte::PBMT;
             if (pbmt && (!(s[slot_menvcfg] & envcfg::PBMTE) || pbmt == pte::PBMT)) return fault();
+            if (v & pte::G) out.global = true; // of a pointer: all below it
             if (!(v & (pte::R | pte::X))) {
                 if (v & (pte::D | pte::A | pte::U | pte::PBMT | pte::N)) return fault();
                 table = pte::ppn(v) << 12;
@@ -236,7 +241,7 @@ bool walk(const State& s, PhysicalMemory& memory, u64 address, u32 bytes, Access
     const Index& i = indices[index];
     if (i.privilege == machine_level || s[slot_satp] >> 60 == 0) {
         out.physical = address;
-        out.read = out.write = out.fetch = true;
+        out.read = out.write = out.fetch = out.global = true;
         // Physical addresses have 56 bits.
         if (address >> 56) return e = access_fault(address, type), false;
     } else {
@@ -249,7 +254,10 @@ bool walk(const State& s, PhysicalMemory& memory, u64 address, u32 bytes, Access
     if (!ok) return e = access_fault(address, type), false;
     out.read &= r.read, out.write &= r.write, out.fetch &= r.fetch;
     out.small = !r.whole_page;
+    if (!out.global && is_shared(index) && !s[slot_private]) out.small = out.apart = true;
     return true;
 }
+
+bool is_shared(u32 index) { return indices[index].privilege == supervisor_level && !indices[index].sum; }
 
 } // namespace mimic::isa::riscv

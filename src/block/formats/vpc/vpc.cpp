@@ -134,9 +134,14 @@ protected:
         if (place > l_.last_place) co_return Error::no_space("'{}': its table can't name more space", file_.filename());
         end_ = round_up(place + l_.block_size, sector);
         std::vector<u8> bits(bitmap_, 0xff);
-        CO_CHECK(co_await write_part(file_, place - bitmap_, bits));
+        Result<void> r = co_await write_part(file_, place - bitmap_, bits);
+        if (!r) {
+            give_back(place - bitmap_, round_up(place + l_.block_size, sector));
+            co_return std::move(r).error();
+        }
         co_return place;
     }
+    u64 in_front() const override { return bitmap_; }
     Task<Result<void>> before_pages() override {
         auto lock = co_await tail_.lock();
         co_return co_await write_part(file_, end_, footer_);
