@@ -70,8 +70,10 @@ void PageTable::erase(u64 low, u64 high) {
     split(low);
     split(high);
     const auto first = map_.lower_bound(low), last = map_.lower_bound(high);
+    if (first == last) return;
     for (auto it = first; it != last; ++it) sizes_ -= it->second;
-    map_.erase(first, last);
+    const auto above = map_.erase(first, last);
+    full_.from = std::max(full_.from, above == map_.end() ? full_.high : above->first);
 }
 
 void PageTable::insert(const Mapping& mapping) {
@@ -114,14 +116,18 @@ std::vector<Mapping> PageTable::in(u64 low, u64 high) const {
 
 u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
     if (size == 0 || size > high) return 0;
-    u64 top = high; // end of the gap under consideration
-    auto it = map_.lower_bound(high);
+    const bool known = size >= full_.size && align == full_.align && high == full_.high;
+    u64 top = known ? std::min(full_.from, high) : high; // end of the gap under consideration
+    auto it = map_.lower_bound(top);
     for (;;) {
         u64 bottom = low; // its start
         if (it != map_.begin()) bottom = std::max(low, std::prev(it)->second.end);
         if (bottom <= top && top - bottom >= size) {
             u64 at = (top - size) & ~(align - 1);
-            if (at >= bottom && at != 0) return at;
+            if (at >= bottom && at != 0) {
+                if (!known || size == full_.size) full_ = {size, align, top, high};
+                return at;
+            }
         }
         if (it == map_.begin()) return 0;
         --it;

@@ -51,7 +51,8 @@ public:
     u64 protect(u64 low, u64 high, u8 to);
     // The parts of mappings that lie in [low, high).
     std::vector<Mapping> in(u64 low, u64 high) const;
-    // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none.
+    // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none. Searches one
+    // after the other for as much take no longer for what lies above.
     u64 find_gap(u64 size, u64 align, u64 low, u64 high) const;
     u64 count() const { return map_.size(); }
     // Another number when there was an edit; may be read while one is made, and is higher then or behind it.
@@ -71,6 +72,11 @@ private:
     void merge_around(Map::iterator it);
     Map map_; // by start
     Sizes sizes_;
+    // What the last search for a gap went past: there are none of this size and alignment from `from` to `high`.
+    struct Full {
+        u64 size = ~u64{0}, align = 0, from = 0, high = 0;
+    };
+    mutable Full full_;
     std::atomic<u64> edits_{0};
 };
 
