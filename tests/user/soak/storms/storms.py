@@ -55,7 +55,7 @@ while [ $n -lt {runs} ]; do
   echo "$n $status" $out
 done
 """
-LONGEST = 60  # seconds that a run may take, of the whole as a mean
+PATIENCE = 1800, 60  # seconds that all runs may take: as many, and for each; a busy machine needs its time
 
 
 def storm(root, name, runs):
@@ -69,7 +69,7 @@ def storm(root, name, runs):
     program = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                errors="replace", env=debootstrap.ENVIRONMENT, start_new_session=True)
     try:
-        text, _ = program.communicate(timeout=60 + LONGEST * runs)
+        text, _ = program.communicate(timeout=PATIENCE[0] + PATIENCE[1] * runs)
     except subprocess.TimeoutExpired:
         os.killpg(program.pid, 9)
         text = program.communicate()[0]
