@@ -75,6 +75,8 @@ i64 replace_text(Thread& t, i64 fd, const std::string& text, u64 flags) {
 // What is opened may be a file of /proc that must tell the guest's story. For writing alone nobody reads it.
 i64 opened(Thread& t, i64 fd, u64 flags) {
     if (fd < 0 || flags & u64(O_PATH | O_DIRECTORY) || (flags & O_ACCMODE) == O_WRONLY) return fd;
+    struct stat st; // asked first, as it takes less: files of /proc say that they are empty
+    if (raw_syscall(SYS_fstat, u64(fd), u64(&st)) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0) return fd;
     const auto text = proc_text(t, int(fd));
     return text ? replace_text(t, fd, *text, flags) : fd;
 }
