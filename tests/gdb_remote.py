@@ -2,15 +2,24 @@
 
 import re
 import socket
+import time
 
 
 class Remote:
     """The protocol by hand."""
 
     def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
-        self.socket.connect(str(path))
+        for left in reversed(range(600)):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(60)
+            try:
+                self.socket.connect(str(path))
+                break
+            except ConnectionRefusedError:  # its name is there a moment before it listens
+                self.socket.close()
+                if not left:
+                    raise
+                time.sleep(0.02)
         self.data = b""
 
     def close(self):

@@ -11,6 +11,7 @@
 
 namespace mimic::chardev {
 
+class Chardev;
 enum class Event : u8 { opened, closed, break_signal, mux_in, mux_out };
 
 // Called on the loop's thread.
@@ -22,6 +23,8 @@ public:
     virtual void receive(std::span<const u8> bytes) = 0; // at most room() of them
     virtual void event(Event) {}
     virtual void writable() {}
+    // From now on it writes to another one, which attaches it. False: it can't.
+    virtual bool move_to(Chardev&) { return false; }
 };
 
 class Chardev {
@@ -36,6 +39,16 @@ public:
     // On the loop's thread. Null: detaches. `busy` is true when another front end has it.
     virtual void attach(FrontEnd* front) { front_ = front; }
     virtual bool busy() const { return front_; }
+    // Its front end goes to another one, which has none. False: that can't. On the loop's thread.
+    bool hand_over(Chardev& to) {
+        FrontEnd* front = front_;
+        if (!front) return true;
+        if (!front->move_to(to)) return false;
+        attach(nullptr);
+        to.attach(front);
+        front->writable();
+        return true;
+    }
 
     // Any thread. Bytes taken (0 to all); bytes to a peer that is not there are taken and lost.
     virtual u32 write(std::span<const u8> bytes) = 0;

@@ -9,6 +9,7 @@
 #include "cpu/vcpu.hpp"
 #include <atomic>
 #include <thread>
+#include <utility>
 
 namespace mimic::cpu {
 
@@ -23,6 +24,7 @@ class CountedClock final : public Clock {
 public:
     static constexpr u32 most_shift = 10;
     static constexpr u64 never = ~u64{0};
+    static constexpr u64 last = u64{1} << 62; // what is later, in 146 years, never comes
     // What happens at a time of this clock beside processors. On the thread that runs them, which stand still, but for wake.
     class Events {
     public:
@@ -45,7 +47,7 @@ public:
     u64 count() const { return here() ? exact_count() : published_count_.load(std::memory_order_acquire); }
     // Of what ran until now: see fold(). On the thread, or while it stands.
     u64 hash() const { return hash_; }
-    // While no processor runs: a saved machine is loaded. The hash begins anew.
+    // While no processor runs: a saved machine is loaded. The hash begins anew, and whose turn it is.
     void set(u64 nanoseconds, u64 count);
     bool here() const { return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
     // Something happened at this count: it goes into the hash. On the thread.
@@ -70,6 +72,8 @@ public:
     void set_shift(u32 shift);
     u32 shift() const { return shift_; }
     void publish();
+    // Was it set since this was asked?
+    bool was_set() { return std::exchange(set_, false); }
 
 private:
     u64 exact_count() const;
@@ -82,6 +86,7 @@ private:
     const ir::CpuHeader* running_ = nullptr;
     u64 granted_ = 0;
     u64 hash_ = 0;
+    bool set_ = false;
     std::atomic<std::thread::id> thread_{};
     std::atomic<u64> published_now_{0}, published_count_{0};
     std::atomic<u32> holds_{0};

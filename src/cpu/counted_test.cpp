@@ -131,6 +131,7 @@ TEST(CountedClock, TimeIsCountShiftedAndJumpsWhenAllWait) {
     EXPECT_EQ(clock.end(), 60u);
     EXPECT_EQ(clock.until(481), 1u);
     EXPECT_EQ(clock.until(489), 2u);
+    EXPECT_EQ(clock.until(~u64{0} - 1), (~u64{0} - 482) / 8 + 1);
     clock.advance_to(10000);
     EXPECT_EQ(clock.now(), 10000u);
     clock.advance_to(9000); // never back

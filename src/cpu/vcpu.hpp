@@ -42,7 +42,8 @@ public:
 struct VcpuOptions {
     u32 index = 0; // of the machine's processors; the guest's own identifier is a property of the board
     u64 id = 0;    // mhartid, MPIDR affinity
-    memory::AddressSpace* memory = nullptr; // null: the accelerator's
+    memory::AddressSpace* memory = nullptr;        // null: the accelerator's
+    memory::AddressSpace* secure_memory = nullptr; // of secure accesses (isa::Mapping::secure); null: the same
 };
 
 // Why a vCPU's thread paused, beside a request to.

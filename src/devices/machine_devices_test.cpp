@@ -277,6 +277,19 @@ TEST(Pl061, LinesInAndOut) {
     EXPECT_TRUE(r.sink.level[0]);
 }
 
+TEST(Pl061, ALineThatIsLowAgainAfterALoadLeavesItsPullUp) {
+    Rig r("pl061", {{"pullups", "255"}}, {"irq"});
+    r.write(0x408, 8); // both edges of line 3
+    r.write(0x410, 8);
+    r.d->inputs()->set_line(3, false);
+    EXPECT_EQ(r.read(0x3fc), 0xffu);
+    r.d->inputs()->set_line(3, true);
+    EXPECT_EQ(r.sink.seen, "");
+    r.d->inputs()->set_line(3, false);
+    EXPECT_EQ(r.read(0x3fc), 0xf7u);
+    EXPECT_EQ(r.sink.seen, "+0 ");
+}
+
 TEST(GpioKey, IsPressedForATenthOfASecond) {
     Rig r("gpio-key", {}, {"out"});
     r.d->inputs()->set_line(0, true);

@@ -25,7 +25,7 @@ struct Mapping {
     bool apart = false;  // small only because this index has one context for all address spaces (System::keep_apart)
     bool device = false; // uncached, ordered
     bool global = false; // same in all address-space identifiers
-    bool secure = false;
+    bool secure = false; // in the secure physical address space
 };
 
 // Addresses that are next to each other and translate alike, for people to read.
@@ -34,12 +34,13 @@ struct Mapped {
     std::string attributes; // in the architecture's own letters: "rwxu-ad"
 };
 
-// Physical memory as walks see it: tables in RAM, read and updated with single-copy atomic accesses. False: bus error.
+// Physical memory as walks see it: tables in RAM, read and updated with single-copy atomic accesses. `secure`: in the secure
+// address space, where the architecture has two. False: bus error.
 class PhysicalMemory {
 public:
     virtual ~PhysicalMemory() = default;
-    virtual bool read(u64 address, u32 bytes, u64& value) = 0;
-    virtual bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) = 0;
+    virtual bool read(u64 address, u32 bytes, u64& value, bool secure = false) = 0;
+    virtual bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool secure = false) = 0;
 };
 
 enum class ResetKind : u8 { power_on, cold, warm };
@@ -59,9 +60,11 @@ struct BoardRequest {
     // << 16).
     u32 number = 0;
     u8 level = 0;        // privilege of who asks (Arm: exception level)
-    bool secure = false; // in the secure state
+    bool secure = false; // asked in the secure state; at the level that is in both: as it has set what is below it
     bool virtual_interface =
         false; // the hypervisor's controls say that the guest of a hypervisor meets its own (Arm: ICV_*)
+    // Arm: FIQs are taken to EL3 (SCR_EL3.FIQ), so that priorities of the secure half are not shown to who asks.
+    bool secure_fiq = false;
     // read, write: who answers says that the hypervisor of this guest is to see it.
     bool trapped = false;
     // call: arguments (Arm: x0 to x7), the first four of them results when it was answered. read, write: [0] is the value.

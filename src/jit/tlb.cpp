@@ -1,4 +1,5 @@
 #include "jit/tlb.hpp"
+#include <atomic>
 #include <sys/random.h>
 
 namespace mimic::jit {
@@ -13,9 +14,33 @@ u64 nobodys_page() {
     return page;
 }
 
-const TlbEntry& no_entry() {
-    static const TlbEntry none{nobodys_page(), nobodys_page(), nobodys_page(), 0};
-    return none;
+namespace {
+void store(u64& to, u64 v) { __atomic_store_n(&to, v, __ATOMIC_RELAXED); }
+u64 load(const u64& from) { return __atomic_load_n(&from, __ATOMIC_RELAXED); }
+} // namespace
+
+void TlbViews::forget_recent(u32 n) {
+    for (TlbRecent& r : recent[n]) store(r.read, nobody), store(r.write, nobody);
+}
+void TlbViews::forget_recent(u32 n, u64 address) {
+    const u64 page = address & ~((u64{1} << tlb_page_bits) - 1);
+    for (TlbRecent& r : recent[n]) {
+        if (load(r.read) == page) store(r.read, nobody);
+        if (load(r.write) == page) store(r.write, nobody);
+    }
+}
+
+// Whoever copies an entry looks at its right once more when the copy is there: one of us sees the other.
+void TlbViews::drop_writes(u64 host) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    for (auto& index : recent)
+        for (TlbRecent& r : index)
+            if (load(r.host) == host) store(r.write, nobody);
+}
+void TlbViews::drop_all_writes() {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    for (auto& index : recent)
+        for (TlbRecent& r : index) store(r.write, nobody);
 }
 
 } // namespace mimic::jit

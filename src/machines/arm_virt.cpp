@@ -1,11 +1,12 @@
 // Arm `virt`: the board that firmware and kernels know from QEMU, by its memory map and device tree.
 // Source: QEMU documentation, "'virt' generic virtual platform (virt)"; the memory map and tree as its guests see them;
 // Linux, Documentation/arch/arm64/booting.rst; Arm DEN 0022 (PSCI).
-// Not there: the secure world (secure=on), SMMU, NUMA.
+// The secure world (secure=on) is arm_virt_secure.cpp. Not there: SMMU, NUMA.
 #include "base/nearest.hpp"
 #include "devices/intc/arm_gicv3.hpp"
 #include "isa/system.hpp"
 #include "machines/arm_virt_acpi.hpp"
+#include "machines/arm_virt_secure.hpp"
 #include "machines/boot/psci.hpp"
 #include "machines/boot/smbios.hpp"
 #include "machines/virt.hpp"
@@ -43,6 +44,7 @@ private:
     Result<void> read_property(std::string_view name, std::string_view value);
     Result<void> make_interrupts();
     Result<void> make_message_frame();
+    Result<void> make_secure_ram();
     Result<void> make_gpio();
     Result<std::vector<u8>> device_tree(const Loaded& initrd);
     void tree_cpus(FdtWriter& t);
@@ -69,17 +71,24 @@ private:
     u32 per_cluster() const { return gic_version_ == 2 ? gicv2_cpus : 16; }
     u64 ram_end() const { return map::ram + options_.ram_bytes; }
     bool firmware() const { return !options_.bios.empty() || (!options_.flash.empty() && !options_.flash[0].empty()); }
-    Psci::Conduit conduit() const { return virtualization_ ? Psci::Conduit::smc : Psci::Conduit::hvc; }
+    // The exception level that a kernel is started at.
+    u32 kernel_level() const { return virtualization_ ? 2 : 1; }
+    // What begins at EL3 is the machine's firmware.
+    Psci::Conduit conduit() const {
+        if (secure_ && !by_protocol_) return Psci::Conduit::none;
+        return virtualization_ ? Psci::Conduit::smc : Psci::Conduit::hvc;
+    }
 
     u32 gic_version_ = 2;
-    bool virtualization_ = false, its_ = true, acpi_ = true;
+    bool virtualization_ = false, secure_ = false, its_ = true, acpi_ = true;
     Device* gic_ = nullptr;
     devices::GicV3* gicv3_ = nullptr; // the same, of version 3
     std::unique_ptr<Psci> psci_;
     std::vector<u32> ppi_of_; // by output line
     u32 gic_phandle_ = 0, clock_phandle_ = 0, gpio_phandle_ = 0, msi_phandle_ = 0;
     u64 start_ = 0, tree_at_ = 0; // where the first processor begins, and its x0
-    bool direct_ = false;         // a kernel is started by the boot protocol
+    bool direct_ = false;         // there is a kernel and no firmware
+    bool by_protocol_ = false;    // and the kernel is an Image
 };
 
 // ---- options ------------------------------------------------------------------------------------------------------------
@@ -92,11 +101,12 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
         return {};
     }
     if (name == "virtualization") return virtualization_ = TRY(flag(name, value)), Result<void>();
+    if (name == "secure") return secure_ = TRY(flag(name, value)), Result<void>();
     // What is accepted when it asks for what is there.
     struct Fixed {
         std::string_view name, value;
     };
-    constexpr Fixed fixed[] = {{"secure", "off"}, {"mte", "off"}, {"ras", "off"}, {"iommu", "none"}};
+    constexpr Fixed fixed[] = {{"mte", "off"}, {"ras", "off"}, {"iommu", "none"}};
     for (const Fixed& f : fixed)
         if (name == f.name) {
             if (value == f.value) return {};
@@ -127,13 +137,19 @@ Result<void> ArmVirt::build() {
     TRY(read_properties());
     memory::Change change(machine_.memory());
     TRY(make_ram("mach-virt.ram", map::ram));
+    memory::Region* secure_memory = secure_ ? &make_secure_space() : nullptr;
     TRY(make_interrupts());
     std::string features = virtualization_ ? ",el2=on" : "";
+    if (secure_) features += ",el3=on";
     if (gic_version_ == 3) features += ",gic-registers=on";
     TRY(make_vcpus("aarch64", "cortex-a57", features));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
         machine_.connect(*gic_, fmt::format("cpu[{}].irq", i), lines(i), line("IRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].fiq", i), lines(i), line("FIQ"));
+        if (gicv3_ && secure_) {
+            machine_.connect(*gic_, fmt::format("cpu[{}].g1s", i), lines(i), line("G1S"));
+            machine_.connect(*gic_, fmt::format("cpu[{}].g1ns", i), lines(i), line("G1NS"));
+        }
         if (!gicv3_ || !virtualization_) continue;
         machine_.connect(*gic_, fmt::format("cpu[{}].virq", i), lines(i), line("VIRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].vfiq", i), lines(i), line("VFIQ"));
@@ -144,10 +160,6 @@ Result<void> ArmVirt::build() {
         auto it = std::find_if(std::begin(ppis), std::end(ppis), [&](const Ppi& p) { return p.line == name; });
         ppi_of_.push_back(it == std::end(ppis) ? 0 : it->id);
     }
-    psci_ = std::make_unique<Psci>(
-        machine_, vcpus(),
-        Psci::Options{.conduit = conduit(), .level = virtualization_ ? 2u : 1u, .per_cluster = per_cluster()});
-
     auto interrupt = [&](Device& d, u32 n) { machine_.connect(d, "irq", *gic_->inputs(), n); };
     interrupt(*TRY(put("pl011", "serial", map::uart, {{"chardev", serial(0)}}).in("-serial")), spi::uart);
     interrupt(*TRY(put("pl031", "rtc", map::rtc)), spi::rtc);
@@ -155,19 +167,32 @@ Result<void> ArmVirt::build() {
     TRY(make_virtio_mmio(spi::virtio_count, map::virtio, map::virtio_size, *gic_->inputs(), spi::virtio));
     TRY(make_fw_cfg(map::fw_cfg));
     TRY(make_pci(pci, *gic_->inputs(), spi::pci));
-    return make_flash(map::flash, map::flash_size);
+    if (!secure_) return make_flash(map::flash, map::flash_size);
+    TRY(make_secure_ram());
+    TRY(make_secure_devices(machine_, {*secure_memory, *gic_->inputs(), serial(1)}));
+    return make_flash(map::flash, map::flash_size, secure_memory);
+}
+
+Result<void> ArmVirt::make_secure_ram() {
+    constexpr const char* name = "mach-virt.secure-ram";
+    blocks_.push_back(TRY(memory::RamBlock::create(name, map::secure_ram_size, {}).in("-M secure")));
+    regions_.push_back(std::make_unique<memory::Region>(name, *blocks_.back(), 0, map::secure_ram_size, false));
+    secure_root_->add(*regions_.back(), map::secure_ram);
+    return {};
 }
 
 Result<void> ArmVirt::make_interrupts() {
     devices::PropertyList sizes{{"num-cpu", std::to_string(options_.smp.cpus)},
-                                {"num-irq", std::to_string(spi::count + 32)}};
+                                {"num-irq", std::to_string(spi::count + 32)},
+                                {"has-security-extensions", secure_ ? "on" : "off"}};
     if (gic_version_ == 2) {
         gic_ = TRY(put("arm_gic", "gic", map::gic_dist, sizes));
         machine_.mount(*gic_, 1, map::gic_cpu);
         return make_message_frame();
     }
     sizes.emplace_back("has-lpi", its_ ? "on" : "off");
-    sizes.emplace_back("awake", "on"); // firmware for boards without a secure world does not wake them
+    sizes.emplace_back("awake",
+                       secure_ ? "off" : "on"); // firmware for boards without a secure world does not wake them
     gic_ = TRY(put("arm-gicv3", "gic", map::gic_dist, sizes));
     machine_.mount(*gic_, 1, map::gic_redist);
     gicv3_ = static_cast<devices::GicV3*>(gic_);
@@ -200,8 +225,9 @@ bool ArmVirt::access_register(cpu::Vcpu& vcpu, isa::BoardRequest& r) {
     bool read = r.kind == isa::BoardRequest::Kind::read;
     u32 cpu = vcpu.index();
     u64& v = r.values[0];
+    devices::GicV3::Asker who{.cpu = cpu, .level = r.level, .secure = r.secure, .secure_fiq = r.secure_fiq};
     if (!r.virtual_interface)
-        return read ? gicv3_->read_register(cpu, r.number, v) : gicv3_->write_register(cpu, r.number, v);
+        return read ? gicv3_->read_register(who, r.number, v) : gicv3_->write_register(who, r.number, v);
     if (gicv3_->traps_virtual(cpu, r.number)) return r.trapped = true, false;
     return read ? gicv3_->read_virtual(cpu, r.number, v) : gicv3_->write_virtual(cpu, r.number, v);
 }
@@ -232,7 +258,7 @@ void ArmVirt::tree_cpus(FdtWriter& t) {
                 t.cells("phandle", {phandles.back()});
                 t.text("device_type", "cpu");
                 t.text("compatible", compatible_cpu());
-                if (cpus > 1) t.text("enable-method", "psci");
+                if (cpus > 1 && !(secure_ && firmware())) t.text("enable-method", "psci");
                 t.cells("reg", {u32(vcpu_id(i))});
             });
         t.node("cpu-map", [&] { tree_topology(t, phandles); });
@@ -360,15 +386,20 @@ void ArmVirt::tree_devices(FdtWriter& t) {
         });
     tree_fw_cfg(t, map::fw_cfg);
     tree_platform_bus(t, map::platform_bus, map::platform_bus_size, gic_phandle_);
-    t.node(fmt::format("flash@{:x}", map::flash), [&] {
+    u64 flash = map::flash + (secure_ ? map::flash_size : 0);
+    t.node(fmt::format("flash@{:x}", flash), [&] {
         t.text("compatible", "cfi-flash");
-        t.cells("reg", {0, u32(map::flash), 0, u32(map::flash_size), 0, u32(map::flash + map::flash_size), 0,
-                        u32(map::flash_size)});
+        if (secure_)
+            tree_reg(t, flash, map::flash_size);
+        else
+            t.cells("reg", {0, u32(map::flash), 0, u32(map::flash_size), 0, u32(map::flash + map::flash_size), 0,
+                            u32(map::flash_size)});
         t.cells("bank-width", {4});
     });
 }
 
 void ArmVirt::tree_psci(FdtWriter& t) {
+    if (conduit() == Psci::Conduit::none) return;
     t.node("psci", [&] {
         t.texts("compatible", {"arm,psci-1.0", "arm,psci-0.2", "arm,psci"});
         t.text("method", conduit() == Psci::Conduit::smc ? "smc" : "hvc");
@@ -403,6 +434,7 @@ Result<std::vector<u8>> ArmVirt::device_tree(const Loaded& initrd) {
         t.cells("#clock-cells", {0});
     });
     tree_devices(t);
+    if (secure_) tree_secure(t, machine_, clock_phandle_);
     tree_chosen(t, fmt::format("/pl011@{:x}", map::uart), initrd, {{"kaslr-seed", 8}, {"rng-seed", 32}});
     return t.finish();
 }
@@ -419,6 +451,7 @@ Result<Loaded> ArmVirt::load_initrd(const Loaded& kernel) {
 
 Result<void> ArmVirt::load_kernel() {
     Loaded kernel = TRY(loader_.add_arm64_kernel("-kernel", options_.kernel, map::ram, options_.ram_bytes));
+    by_protocol_ = kernel.by_protocol;
     Loaded initrd = TRY(load_initrd(kernel));
     u64 free = round_up(initrd.end, 2 * megabyte);
     if (options_.initrd.empty()) initrd = {};
@@ -454,7 +487,9 @@ Result<void> ArmVirt::give_tables() {
                 .gic_version = gic_version_,
                 .its = its_,
                 .virtualization = virtualization_,
-                .calls_by_smc = conduit() == Psci::Conduit::smc};
+                .psci = conduit() == Psci::Conduit::none  ? 0u
+                        : conduit() == Psci::Conduit::smc ? 1u
+                                                          : 3u};
     for (u32 i = 0; i < smp.cpus; i++) b.mpidrs.push_back(vcpu_id(i));
     return give_acpi_tables(b, *fw_cfg_);
 }
@@ -464,7 +499,7 @@ Result<void> ArmVirt::load_firmware() {
     if (!options_.bios.empty()) {
         if (!options_.flash.empty() && !options_.flash[0].empty())
             return Error::invalid_argument("-bios: flash 0 has a drive already (-pflash), expected one of the two");
-        TRY(loader_.add_raw("-bios", bios_path(), map::flash));
+        TRY(loader_.add_raw("-bios", bios_path(), map::flash, secure_space()));
     }
     auto add_file = [&](u16 size_key, u16 data_key, const std::string& what, const std::string& path) -> Result<void> {
         auto file = TRY(HostFile::open(path).in("{}", what));
@@ -488,15 +523,20 @@ Result<void> ArmVirt::load_firmware() {
 
 Result<void> ArmVirt::load() {
     TRY(check_kernel_options());
-    fill_fw_cfg();
-    return firmware() || options_.kernel.empty() ? load_firmware() : load_kernel();
+    TRY(fill_fw_cfg());
+    TRY(firmware() || options_.kernel.empty() ? load_firmware() : load_kernel());
+    psci_ = std::make_unique<Psci>(
+        machine_, vcpus(), Psci::Options{.conduit = conduit(), .level = kernel_level(), .per_cluster = per_cluster()});
+    return {};
 }
 
 void ArmVirt::reset_vcpu(cpu::Vcpu& vcpu) {
-    if (direct_) vcpu.enter_level(virtualization_ ? 2 : 1);
+    if (direct_ && (!secure_ || by_protocol_)) vcpu.enter_level(kernel_level());
     vcpu.set_pc(start_);
     if (direct_) vcpu.write_register("x0", tree_at_);
-    if (vcpu.index() == 0) psci_->reset();
+    if (vcpu.index() != 0) return;
+    psci_->reset();
+    if (secure_ && by_protocol_) hand_over_interrupts({*secure_space(), gicv3_, options_.smp.cpus, spi::count + 32});
 }
 
 std::unique_ptr<Board> make(const BoardOptions& options) { return std::make_unique<ArmVirt>(options); }
@@ -507,6 +547,7 @@ constexpr BoardType::Property properties[] = {
     {"dumpdtb", "string", "write the device tree to this file and leave"},
     {"gic-version", "2|3|max", "the interrupt controller (default: 2)"},
     {"its", "bool", "the interrupt translation service of gic-version=3 (default: on)"},
+    {"secure", "bool", "processors have EL3, and there is a secure world (default: off)"},
     {"virtualization", "bool", "processors have EL2, and a kernel is started there (default: off)"},
 };
 

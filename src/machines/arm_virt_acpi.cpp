@@ -129,8 +129,8 @@ AcpiBytes fadt(const AcpiBoard& b) {
     constexpr u32 hardware_reduced = 1 << 20;
     AcpiBytes t;
     t.zeros(112 - AcpiTables::header_bytes).put(hardware_reduced, 4);
-    t.zeros(129 - 116).put(b.calls_by_smc ? 1 : 3, 2).put(4, 1); // Arm flags: PSCI, by HVC; version 6.4
-    t.zeros(268 - 132).text("QEMU", 8);                          // the hypervisor's identity, as guests know it
+    t.zeros(129 - 116).put(b.psci, 2).put(4, 1); // version 6.4
+    t.zeros(268 - 132).text("QEMU", 8);          // the hypervisor's identity, as guests know it
     return t;
 }
 

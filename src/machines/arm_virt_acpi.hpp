@@ -11,7 +11,7 @@ struct AcpiBoard {
     std::vector<u64> mpidrs; // the affinity of each processor
     u32 gic_version = 2;
     bool its = true, virtualization = false;
-    bool calls_by_smc = false; // how PSCI is called
+    u32 psci = 3; // Arm boot flags: 3 by HVC, 1 by SMC, 0 it is the firmware that has it
 };
 
 // The files that firmware makes its tables of. Errors: of fw_cfg's files.

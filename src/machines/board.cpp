@@ -104,7 +104,7 @@ Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_
     };
     accelerator_ = TRY(cpu::make_accelerator(options_.accelerator, std::move(o)).in("-accel"));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
-        vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = vcpu_id(i)})));
+        vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = vcpu_id(i), .secure_memory = secure_.get()})));
         lines_.push_back(std::make_unique<Lines>(*vcpus_.back()));
     }
     return {};
@@ -120,6 +120,14 @@ u32 Board::line(std::string_view name) const {
 }
 
 std::string Board::serial(u32 n) const { return n < options_.serial.size() ? options_.serial[n] : std::string(); }
+
+memory::Region& Board::make_secure_space() {
+    secure_root_ = std::make_unique<memory::Region>("secure-memory", ~u64{0});
+    secure_rest_ = std::make_unique<memory::Region>("memory", machine_.system(), 0, ~u64{0});
+    secure_root_->add(*secure_rest_, 0, -1);
+    secure_ = std::make_unique<memory::AddressSpace>("secure-memory", *secure_root_);
+    return *secure_root_;
+}
 
 Result<void> Board::make_ram(std::string name, u64 at) {
     blocks_.push_back(TRY(memory::RamBlock::create(name, options_.ram_bytes, options_.ram).in("-m")));

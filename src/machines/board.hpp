@@ -32,6 +32,7 @@ struct BoardOptions {
     std::vector<std::string> firmware_folders; // -L
     std::vector<std::string> flash;            // drives of -pflash and if=pflash, by unit; empty: none
     std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none
+    bool boot_strict = false;                  // firmware starts from nothing without a bootindex
     std::string accelerator = "jit";
     cpu::Options translation;
     bool single_thread = false;
@@ -48,6 +49,8 @@ public:
     std::span<const std::unique_ptr<cpu::Vcpu>> vcpus() const { return vcpus_; }
     std::vector<LoadedPiece> loaded() const { return loader_.pieces(); }
     cpu::Accelerator* accelerator() const { return accelerator_.get(); }
+    // What secure accesses of processors see; null: what all see.
+    memory::AddressSpace* secure_space() { return secure_.get(); }
 
     // Makes the board's devices and processors. Errors name the option.
     virtual Result<void> build() = 0;
@@ -85,11 +88,16 @@ protected:
     u32 line(std::string_view name) const;
     // The chardev of serial port `n`, or nothing.
     std::string serial(u32 n) const;
+    // Before make_vcpus: secure accesses of processors see a space of their own, the machine's memory with what is added to the
+    // region in front of it.
+    memory::Region& make_secure_space();
     // RAM of options().ram_bytes.
     Result<void> make_ram(std::string name, u64 at);
 
     BoardOptions options_;
     devices::Machine machine_;
+    std::unique_ptr<memory::Region> secure_root_, secure_rest_; // all of it, and the machine's memory behind
+    std::unique_ptr<memory::AddressSpace> secure_;
     Loader loader_;
     std::vector<std::unique_ptr<memory::RamBlock>> blocks_;
     std::vector<std::unique_ptr<memory::Region>> regions_;

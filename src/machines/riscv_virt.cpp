@@ -482,7 +482,7 @@ Result<void> RiscvVirt::load() {
                                options_.ram_bytes / megabyte);
     TRY(loader_.add_bytes("device tree", tree_at, std::move(blob)));
 
-    fill_fw_cfg();
+    TRY(fill_fw_cfg());
     u64 start = no_firmware && kernel.end ? kernel.entry : firmware.entry;
     if (no_firmware && !kernel.end) start = map::flash;
     // Flash 1 holds what the firmware starts next when there is no kernel.

@@ -70,6 +70,7 @@ Result<void> RunControl::resume() {
         return Error::busy("the machine is in state '{}', expected a reset first", to_string(state_));
     if (is_busy(state_)) return Error::busy("the machine is in state '{}', expected its end first", to_string(state_));
     if (running()) return {};
+    stop_asked_ = false;
     state_ = RunState::running;
     tell({RunEvent::Kind::resume, false, {}});
     board_.start();
@@ -85,6 +86,7 @@ void RunControl::resume_some(const std::function<bool(cpu::Vcpu&)>& which) {
 
 void RunControl::stop(RunState why) {
     board_.stop();
+    stop_asked_ = true;
     if (!running()) return;
     state_ = why;
     if (!std::exchange(quiet_, false)) tell({RunEvent::Kind::stop, false, {}});

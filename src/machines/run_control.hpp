@@ -85,10 +85,14 @@ public:
     Result<void> resume();
     // The same, but only processors that `which` names run; nobody is told of it (a debugger steps).
     void resume_some(const std::function<bool(cpu::Vcpu&)>& which);
-    // Returns when no processor runs guest code; registers may be looked at.
+    // Returns when no processor runs guest code; registers may be looked at. A machine that is being saved or loaded does not go on
+    // behind it.
     void stop(RunState why = RunState::paused);
     // A stopped machine is stopped for another reason: it is being saved or loaded, or was.
     void set_state(RunState why);
+    // Did somebody want it stopped since it was started, or since this was forgotten? Who saves or loads it forgets own stops.
+    bool stop_asked() const { return stop_asked_; }
+    void forget_stop() { stop_asked_ = false; }
     void request(const devices::Request& r);
     // At once, before anything is awaited. Errors: another has it; the machine waits for one to come in, and `who` is no migration.
     Result<Claim> claim(Keeper who);
@@ -116,7 +120,8 @@ private:
     Board& board_;
     RunState state_ = RunState::prelaunch;
     Keeper keeper_ = Keeper::nobody;
-    bool leaving_ = false, quiet_ = false;   // quiet: nobody was told that it runs
+    bool leaving_ = false, quiet_ = false; // quiet: nobody was told that it runs
+    bool stop_asked_ = false;
     std::vector<devices::Request> deferred_; // while the machine is saved or loaded
     u32 next_watcher_ = 0;
     std::map<u32, std::function<void(const RunEvent&)>> watchers_;

@@ -1,5 +1,6 @@
 #include "machines/virt.hpp"
 #include <fstream>
+#include <map>
 
 namespace mimic::machines {
 
@@ -13,7 +14,7 @@ Result<Device*> VirtBoard::put(std::string_view type, std::string id, u64 at, co
     return d;
 }
 
-Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes) {
+Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes, memory::Region* first) {
     if (options_.flash.size() > 2)
         return Error::invalid_argument("-pflash: {} drives, expected at most 2", options_.flash.size());
     constexpr u64 sector = 256 << 10;
@@ -22,7 +23,9 @@ Result<void> VirtBoard::make_flash(u64 at, u64 bank_bytes) {
                                 {"num-blocks", std::to_string(bank_bytes / sector)},
                                 {"sector-length", std::to_string(sector)}};
         if (i < options_.flash.size()) p.emplace_back("drive", options_.flash[i]);
-        TRY(put("cfi.pflash01", fmt::format("flash{}", i), at + i * bank_bytes, p).in("-pflash"));
+        Device* bank = TRY(machine_.create("cfi.pflash01", fmt::format("flash{}", i), p).in("-pflash"));
+        memory::Region& where = i == 0 && first ? *first : machine_.system();
+        where.add(bank->region(0), at + i * bank_bytes);
     }
     return {};
 }
@@ -58,10 +61,36 @@ Result<void> VirtBoard::make_pci(const PciWindows& w, devices::LineSink& sink, u
     return {};
 }
 
-void VirtBoard::fill_fw_cfg() {
+// Paths of devices, one a line, in the order of their bootindex; "HALT": nothing else is tried. As firmware reads it.
+Result<std::string> VirtBoard::boot_order() const {
+    std::map<u32, devices::Device*> order;
+    Result<void> result;
+    machine_.each([&](Device& d) {
+        if (d.boot_index() == Device::no_boot_index) return;
+        auto [at, added] = order.emplace(d.boot_index(), &d);
+        if (!added && result)
+            result = Error::exists("The bootindex {} has already been used, by '{}'; expected another for '{}'",
+                                   at->first, at->second->path(), d.path());
+    });
+    TRY(std::move(result));
+    std::string lines;
+    for (const auto& [index, device] : order) {
+        std::string path;
+        for (const Device* d = device; d; d = d->parent())
+            if (std::string node = d->firmware_node(); !node.empty()) path = "/" + node + path;
+        lines += path + "\n";
+    }
+    if (options_.boot_strict) lines += "HALT\n";
+    if (!lines.empty()) lines.back() = 0;
+    return lines;
+}
+
+Result<void> VirtBoard::fill_fw_cfg() {
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::ram_size, options_.ram_bytes, 8);
+    const std::string order = TRY(boot_order());
+    return fw_cfg_->add_file("bootorder", {order.begin(), order.end()});
 }
 
 // ---- what users say ---------------------------------------------------------------------------------------------------

@@ -18,15 +18,16 @@ protected:
     // A device with its first region at `at`.
     Result<devices::Device*> put(std::string_view type, std::string id, u64 at,
                                  const devices::PropertyList& properties = {});
-    // Two banks of CFI flash side by side, with the contents that -pflash gives.
-    Result<void> make_flash(u64 at, u64 bank_bytes);
+    // Two banks of CFI flash side by side, with the contents that -pflash gives; the first one in `first` (null: for all to see).
+    Result<void> make_flash(u64 at, u64 bank_bytes, memory::Region* first = nullptr);
     // `count` transports `stride` apart whose lines go to `sink` from `line` on; none when the program has no virtio.
     Result<void> make_virtio_mmio(u32 count, u64 at, u64 stride, devices::LineSink& sink, u32 line);
     Result<void> make_fw_cfg(u64 at);
     // A host bridge "pcie.0" whose INTA to INTD go to four lines of `sink` from `line` on.
     Result<void> make_pci(const PciWindows& w, devices::LineSink& sink, u32 line);
-    // What firmware asks for first: processors and memory.
-    void fill_fw_cfg();
+    // What firmware asks for first: processors, memory, what to start from. Errors: two devices with one bootindex.
+    Result<void> fill_fw_cfg();
+    Result<std::string> boot_order() const;
 
     // The user's tree (-dtb) with command line and initial RAM disk put in, or `make`'s.
     Result<std::vector<u8>> choose_tree(const Loaded& initrd, const std::function<Result<std::vector<u8>>()>& make);

@@ -31,11 +31,15 @@ io::Task<Stood> quiesce(machines::RunControl& run, RunState why, std::shared_ptr
     Stood stood;
     stood.ran = run.running();
     run.stop();
+    run.forget_stop();
     co_await loop.yield();
     if (!*alive) co_return stood;
     // Meanwhile the guest may have come to its end, or somebody may have let it go on.
     stood.ran = run.running() || (stood.ran && (run.state() == RunState::paused || run.state() == RunState::prelaunch));
-    run.stop();
+    if (run.running()) {
+        run.stop();
+        run.forget_stop();
+    }
     stood.before = stood.ran ? RunState::paused : run.state();
     run.set_state(why);
     machine.freeze();
@@ -44,9 +48,10 @@ io::Task<Stood> quiesce(machines::RunControl& run, RunState why, std::shared_ptr
 }
 
 void go_on_from(machines::RunControl& run, const Stood& stood) {
+    const bool stop_asked = run.stop_asked();
     run.set_state(stood.before);
     run.board().machine().thaw();
-    if (stood.ran) run.resume().ignore();
+    if (stood.ran && !stop_asked) run.resume().ignore();
 }
 
 Migrator::~Migrator() {
@@ -299,6 +304,7 @@ Result<void> Migrator::load_from(std::string_view uri, bool starts) {
     TRY(begin(uri, Channel::Direction::in));
     starts_ = starts;
     run_.set_state(RunState::inmigrate);
+    run_.forget_stop();
     run_.board().machine().freeze();
     set(Status::setup);
     loading_ = std::make_unique<Loading>(run_.board());
@@ -347,9 +353,10 @@ void Migrator::load_ended(Result<void> result) {
 }
 
 void Migrator::go_on_loaded(bool ran) {
-    run_.set_state(starts_ && !ran ? RunState::paused : RunState::prelaunch);
+    const bool stopped = run_.stop_asked();
+    run_.set_state(starts_ && (!ran || stopped) ? RunState::paused : RunState::prelaunch);
     set(Status::completed);
-    if (starts_ && ran) run_.resume().ignore();
+    if (starts_ && ran && !stopped) run_.resume().ignore();
 }
 
 } // namespace mimic::migration

@@ -13,6 +13,13 @@ void BackEnd::attach(FrontEnd* front) {
     in_waits_ = false;
 }
 
+void BackEnd::forget() {
+    std::lock_guard lock(mutex_);
+    out_.clear();
+    in_.clear();
+    in_waits_ = false;
+}
+
 void BackEnd::call(void (BackEnd::*f)()) {
     auto call = [this, alive = alive_, f] {
         if (*alive) (this->*f)();

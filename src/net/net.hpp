@@ -48,6 +48,8 @@ public:
     // The front end has room again. Any thread.
     void accept_input();
     u64 dropped() const { return dropped_; } // frames for the guest
+    // Frames that wait are dropped, both ways, and nobody who was called for them comes. On the loop's thread.
+    void forget();
     // What the guest does reaches the loop's thread by `caller`, which runs it there at a time of the guest's. Answers come with
     // it; nothing comes that only time led to.
     void pace(std::function<void(std::function<void()>)> caller) { caller_ = std::move(caller); }

@@ -90,6 +90,9 @@ private:
     std::vector<std::unique_ptr<Session>> sessions_;
 };
 
+// chardev-change: ChardevReturn. Errors: there is no such one; it is shared by a mux, or its front end is no device; of the new one.
+Result<Json> change_chardev(Server& s, const std::string& id, const chardev::OptionList& options);
+
 std::unique_ptr<Session> make_qmp_session(Server& s, chardev::Chardev& dev, bool pretty);
 
 namespace detail {

@@ -143,7 +143,7 @@ std::string Outcome::name() const {
     static constexpr std::string_view faults[] = {"load_page_fault", "store_page_fault", "fetch_page_fault",
                                                   "misaligned"};
     switch (kind) {
-    case Kind::done: return "";
+    case Kind::done: return std::string(asked);
     case Kind::trap: return std::string(traps[u32(trap)]);
     case Kind::fault: return std::string(faults[u32(fault)]);
     case Kind::endless: return "endless";
@@ -164,11 +164,65 @@ void Machine::reset() {
     std::memset(state_.get(), 0, state_bytes_);
     new (state_.get()) ir::CpuHeader;
     memory_.unmap_all();
+    if (const isa::System* system = guest_.system()) system->reset(cpu(), isa::ResetKind::power_on);
 }
 std::vector<u8> Machine::get(u32 reg) {
     std::vector<u8> out(guest_.registers()[reg].bytes);
     guest_.read_register(cpu(), reg, out.data());
     return out;
+}
+
+namespace {
+
+class Physical final : public isa::PhysicalMemory {
+public:
+    explicit Physical(Memory& memory) : memory_(memory) {}
+    bool read(u64 address, u32 bytes, u64& value, bool) override {
+        value = 0;
+        if (!reaches(address)) return false;
+        std::memcpy(&value, memory_.at(address), bytes);
+        return true;
+    }
+    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool) override {
+        if (!read(address, bytes, old, false)) return false;
+        if (old == expected) std::memcpy(memory_.at(address), &desired, bytes);
+        return true;
+    }
+
+private:
+    bool reaches(u64 address) const { return address < Memory::span && memory_.mapped(address); }
+    Memory& memory_;
+};
+
+std::string_view name_of(const isa::Effects& f) {
+    using enum isa::Effects::Flush;
+    constexpr std::string_view flushes[] = {"", "flush_all", "flush_address", "flush_context",
+                                            "flush_address_in_context"};
+    if (f.flush != none) return flushes[u32(f.flush)];
+    return f.wait ? "wait" : f.pause ? "pause" : f.code ? "flush_code" : "";
+}
+
+} // namespace
+
+// As a processor's loop does, on a board that answers nothing. False: the trap is the test's to see.
+bool Machine::take_trap(std::span<const u8> code, Outcome& out) {
+    const isa::System* system = guest_.system();
+    const auto kind = ir::TrapKind(cpu().exit_arg & 0xff);
+    if (!system || kind == ir::TrapKind::flush_code) return false;
+    isa::Exception e;
+    if (kind == ir::TrapKind::guest) {
+        Physical physical(memory_);
+        isa::Effects f;
+        bool done = system->execute(cpu(), physical, code, f, e);
+        if (done && f.request.kind != isa::BoardRequest::Kind::none)
+            done = system->answered(cpu(), f.request, false, f, e);
+        out.asked = name_of(f);
+        if (!done) system->raise(cpu(), e);
+    } else {
+        system->raise(cpu(), system->trap(cpu(), code));
+    }
+    out.pc = cpu().pc;
+    return true;
 }
 
 Outcome Machine::run(std::span<const u8> code, u64 pc, Engine& engine) {
@@ -192,6 +246,7 @@ Outcome Machine::run(std::span<const u8> code, u64 pc, Engine& engine) {
         engine.run(unit, guest_.state(), header, memory_);
         out.pc = header.pc;
         if (header.exit_kind == ir::ExitKind::trap) {
+            if (take_trap(code.subspan(header.pc - pc), out)) return out;
             out.kind = Outcome::Kind::trap;
             out.trap = ir::TrapKind(header.exit_arg & 0xff);
             out.address = header.fault_address;

@@ -2,6 +2,7 @@
 // guest; what it needs of one is isa::Guest.
 #pragma once
 #include "ir/interpreter.hpp"
+#include "isa/system.hpp"
 #include "isa/translate.hpp"
 #include <map>
 #include <memory>
@@ -67,6 +68,8 @@ struct Outcome {
     ir::FaultKind fault{};
     u64 address = 0; // of a fault; the detail of a trap
     u64 pc = 0;
+    // With the guest's privileged side: what an instruction asked of the processor ("wait", "flush_all", ...).
+    std::string_view asked;
     // "illegal", "load_page_fault" ...; empty when done.
     std::string name() const;
 };
@@ -78,18 +81,20 @@ public:
     const isa::Guest& guest() const { return guest_; }
     ir::CpuHeader& cpu() { return *reinterpret_cast<ir::CpuHeader*>(state_.get()); }
     Memory& memory() { return memory_; }
-    // All registers zero, no memory, no FP flags.
+    // All registers zero (with a privileged side: as after power-on), no memory, no FP flags.
     void reset();
     void set(u32 reg, const void* value) { guest_.write_register(cpu(), reg, static_cast<const u8*>(value)); }
     std::vector<u8> get(u32 reg);
 
-    // Runs `code`, which stands at `pc` for fetches only, until the pc leaves it.
+    // Runs `code`, which stands at `pc` for fetches only, until the pc leaves it. Traps end it; with a privileged side, which takes
+    // them, they are done: the handler was entered, and registers say why.
     Outcome run(std::span<const u8> code, u64 pc, Engine& engine);
 
 private:
     struct Free {
         void operator()(u8* p) const;
     };
+    bool take_trap(std::span<const u8> code, Outcome& out);
     const isa::Guest& guest_;
     isa::Translator translator_;
     Memory memory_;

@@ -50,6 +50,10 @@ REFUSED = (
     (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
     (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
     (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added, expected one of:"),
+    (["-M", "virt", "-boot", "order=xyz"], "-boot order: 'xyz', expected letters from a to p"),
+    (["-M", "virt", "-boot", "stict=on"], "-boot: there is no 'stict', did you mean 'strict'?"),
+    (["-M", "virt", *(w for n in "ab" for w in ("-netdev", f"user,id={n}", "-device", f"virtio-net-device,id=net{n},netdev={n},bootindex=3"))],
+     "The bootindex 3 has already been used, by '/machine/virtio-mmio[7]/neta'; expected another for '/machine/virtio-mmio[6]/netb'"),
     (["-M", "virt", "-drive", "file=/nonexistent,if=none,id=d"], "-drive /nonexistent: "),
     (["-M", "virt", "-drive", "file=x,if=floppy"], "-drive if: 'floppy', expected one of none, virtio, pflash"),
     (["-M", "virt", "-icount", "11"], "-icount shift: '11', expected 0 to 10 or auto"),
@@ -118,7 +122,8 @@ class Options(unittest.TestCase):
                                     ("riscv64", "virt-10.0,aia=aplic", ["-smp", "2", "-m", "512M"]),
                                     ("riscv64", "virt-10.0,aia=aplic-imsic,aia-guests=2,aclint=on", ["-smp", "3"]),
                                     ("aarch64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
-                                    ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"])):
+                                    ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"]),
+                                    ("aarch64", "virt-10.0,secure=on", ["-smp", "2"])):
             path = Path(WORK.name) / "golden.dtb"
             result = run(guest, "-M", f"{board},dumpdtb={path}", *words, program=PROGRAM)
             self.assertEqual(result.returncode, 0, result.stderr)

@@ -173,6 +173,8 @@ class Session(unittest.TestCase):
 
     def test_stopped_processors_stand_still_and_go_on(self):
         with counting("-smp", "2") as q:
+            while int(q.human("xp /1gx 0x80000800").split()[1], 16) == 0:
+                pass  # it has not come to its loop
             seen = []
             for _ in range(20):
                 q.run("stop")
@@ -216,6 +218,7 @@ class Session(unittest.TestCase):
                 "ringbuf-write": {"device": "rb", "data": "aGk=", "format": "base64"},
                 "ringbuf-read": {"device": "rb", "size": 2}, "human-monitor-command": {"command-line": "info mtree"},
                 "chardev-add": {"id": "p", "backend": {"type": "pty", "data": {}}}, "chardev-remove": {"id": "p"},
+                "chardev-change": {"id": "rb", "backend": {"type": "ringbuf", "data": {"size": 64}}},
                 "trace-event-get-state": {"name": "bus.*"},
                 "trace-event-set-state": {"name": "bus.nothing*", "enable": False},
                 "memsave": {"val": 0x80000000, "size": 20, "filename": str(FOLDER / "m")},
@@ -238,6 +241,24 @@ class Session(unittest.TestCase):
                 schema.check(event.get("data", {}), schema.all[event["event"]]["arg-type"], event["event"])
             self.assertEqual((FOLDER / "m").read_bytes(), COUNTER)
             self.assertEqual((FOLDER / "p").read_bytes(), COUNTER)
+
+    def test_character_devices_change(self):
+        with Qmp("-S", "-chardev", "ringbuf,id=a", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=a",
+                 "-chardev", "null,id=m,mux=on", "-mon", "chardev=m") as q:
+            def shown(label):
+                return next(c for c in q.run("query-chardev") if c["label"] == label)
+            free = q.run("query-chardev")
+            log = FOLDER / "log"
+            q.run("chardev-change", id="a", backend={"type": "file", "data": {"out": str(log)}})
+            self.assertEqual((shown("a")["filename"], shown("a")["frontend-open"]), (f"file:{log}", True))
+            self.assertEqual(q.human("chardev-change a ringbuf,size=64"), "")
+            self.assertEqual(shown("a")["filename"], "ringbuf")
+            self.assertEqual(len(q.run("query-chardev")), len(free))
+            bad = {"type": "file", "data": {"out": "/nonexistent/log"}}
+            self.assertIn("/nonexistent/log", q.ask("chardev-change", id="a", backend=bad)["error"]["desc"])
+            self.assertEqual(shown("a")["filename"], "ringbuf")
+            self.assertIn("not found", q.ask("chardev-change", id="b", backend=bad)["error"]["desc"])
+            self.assertIn("mux", q.human("chardev-change m null"))
 
     def test_disks_are_held_to_limits(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -340,6 +361,17 @@ class Session(unittest.TestCase):
                     ("screendump /tmp/x", "Error: "), ("nmi", "Error: "), ("device_add virtio-rng-device", "hotplugging")):
                 with self.subTest(line):
                     self.assertIn(text, q.human(line))
+
+    def test_the_secure_address_space_is_shown(self):
+        link = FOLDER / "mimic-system-aarch64"
+        link.symlink_to(PROGRAM)
+        with Qmp("-M", "virt,secure=on", "-S", program=link) as q:
+            everybody, secure = q.human("info mtree -f").split('AS "secure-memory"')
+            for text, shown in (("000000000e000000-000000000effffff (prio 0, ram): mach-virt.secure-ram", False),
+                                ("0000000000000000-0000000003ffffff (prio 0, romd): virt.flash0", False),
+                                ("(prio 0, ram): mach-virt.ram", True)):
+                self.assertIn(text, secure)
+                self.assertEqual(text in everybody, shown)
 
     def test_a_terminal_has_a_prompt_a_history_and_completion(self):
         typed = b"inf sta\x17\x17info sta\ts\x7f\rp 1\x08" + b"2\r" + b"\x1b[A\x1b[A\r\x15quit\r"
@@ -514,6 +546,12 @@ class Saving(unittest.TestCase):
             q.send("")
             self.assertEqual(q.event("DUMP_COMPLETED")["data"]["result"]["status"], "completed")
             self.assertEqual(q.run("query-status")["status"], "running")
+            # Who stops the machine meanwhile finds it stopped.
+            self.assertEqual(q.send(dump + '{"execute": "stop"}'), {"return": {}})
+            self.assertEqual(q.send(""), {"return": {}})
+            q.event("DUMP_COMPLETED")
+            self.assertEqual(q.run("query-status"), {"running": False, "status": "paused"})
+            q.run("cont")
             # Leaving does not wait for all of it, nor take the memory away below it.
             q.send(dump + '{"execute": "quit"}')
             self.assertEqual(q.process.wait(60), 0)

@@ -69,6 +69,25 @@ class Protocol(unittest.TestCase):
                 self.assertTrue(q.ask(line).startswith("FAIL "), line)
             self.assertEqual(q.ask("endianness"), "OK little")
 
+    def test_firmware_reads_what_to_start_from(self):
+        for name in ("a", "b", "c"):
+            Path(WORK.name, name).write_bytes(bytes(512))
+        drives = [word for name in ("a", "b", "c")
+                  for word in ("-drive", f"file={WORK.name}/{name},if=none,id={name},format=raw")]
+        cards = ["-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n,bootindex=7"]
+        with Qtest(*drives, *cards, "-device", "virtio-blk-pci,drive=a,addr=3,bootindex=1", "-device", "virtio-blk-pci,drive=b",
+                   "-device", "virtio-blk-device,drive=c,bootindex=0", "-boot", "strict=on") as q:
+            def item(key, count):
+                q.ask(f"writew 0x10100008 {(key & 0xff) << 8 | key >> 8:#x}")
+                return bytes(int(q.ask("readb 0x10100000").split()[1], 16) for _ in range(count))
+            files = {}
+            for at in range(int.from_bytes(item(0x19, 4), "big")):
+                entry = item(0x19, 4 + 64 * (at + 1))[-64:]
+                files[entry[8:].rstrip(b"\0")] = int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big")
+            self.assertEqual(item(*files[b"bootorder"]),
+                             b"/virtio-mmio@0000000010007000/disk@0,0\n/pci@ffffffffffffffff/scsi@3/disk@0,0\n"
+                             b"/virtio-mmio@0000000010008000/ethernet-phy@0\nHALT\0")
+
     def test_the_clock_steps_and_lines_are_heard(self):
         with Qtest() as q:
             self.assertEqual(q.ask("irq_intercept_in plic"), "OK")

@@ -74,6 +74,15 @@ class Console:
             return True
         return self.process.poll() is None
 
+    def wait_for(self, pattern, start=0):
+        """Reads until the regular expression is shown behind `start`; returns where it ends."""
+        wanted = re.compile(pattern.encode())
+        while True:
+            if found := wanted.search(self.shown, start):
+                return found.end()
+            if not self.read():
+                raise Failure(f"left before it showed {pattern!r}")
+
     def type(self, text):
         for start in range(0, len(text), 8):
             os.write(self.master, text[start:start + 8])

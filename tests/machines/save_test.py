@@ -37,6 +37,7 @@ BOARDS = {
     "aarch64": {
         "gicv2": ["-M", "virt", "-cpu", "cortex-a57"],
         "gicv3": ["-M", "virt,gic-version=3", "-cpu", "max"],
+        "secure": ["-M", "virt,gic-version=3,secure=on", "-cpu", "neoverse-n1"],
     },
 }
 CONSOLES = {"riscv64": "ttyS0", "aarch64": "ttyAMA0"}

@@ -65,13 +65,14 @@ def run_tests(preset, label="all", names=()):
     return 1 if status or unnamed else 0
 
 
-# Soaks that are scripts: NAME to (target that they need, command). The --count of `real` is a size in megabytes.
+# Soaks that are scripts: NAME to (targets that they need, command). The --count of `real` is a size in megabytes.
 SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "corpus": ("mimic", [ROOT / "tests" / "engines" / "corpus.py"]),
            "calls": ("mimic", [ROOT / "tests" / "user" / "soak" / "calls_soak.py"]),
            "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"]),
            "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"]),
-           "storms": ("mimic", [ROOT / "tests" / "user" / "soak" / "storms" / "storms.py"])}
+           "storms": ("mimic", [ROOT / "tests" / "user" / "soak" / "storms" / "storms.py"]),
+           "userland": ("mimic mimic-system", [ROOT / "tests" / "machines" / "userland_test.py"])}
 WITH_ROWS = ("matrix", "storms")
 
 
@@ -112,10 +113,10 @@ def listing(kind, preset, more=()):
 
 def soak_script(name, options):
     """Runs a script for every guest, each to its end: what fails in one says nothing about the next."""
-    target, words = SCRIPTS[name]
+    targets, words = SCRIPTS[name]
     inputs.fetch()
-    compile_targets(options.preset, [target])
-    count = {"real": "--size", "matrix": "--runs", "storms": "--runs"}.get(name)
+    compile_targets(options.preset, targets.split())
+    count = {"real": "--size", "matrix": "--runs", "storms": "--runs", "userland": "--runs"}.get(name)
     more = [count, str(options.count)] if count and options.count is not None else []
     if name == "calls":
         more = ["--seed", options.seed, "--count", options.count or 5000]

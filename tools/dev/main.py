@@ -54,7 +54,7 @@ def parser():
     sub.add_argument("name", nargs="?", help="a target NAME_soak; corpus: the bench under both engines; real: Debian's "
                      "programs on 100 MB; debootstrap: a Debian made inside; matrix: large programs in such a one; storms: "
                      "short ones again and again there; calls: hostile system calls; machines_save: "
-                     "machines saved and loaded; icount: boots with counted time")
+                     "machines saved and loaded; icount: boots with counted time; userland: a whole Debian booted from a disk")
     sub.add_argument("rows", nargs="*", metavar="ROW", help="matrix, storms: rows of their tables (default: all)")
     sub.add_argument("--guest", action="append", choices=build.GUESTS, help="of the scripts: one guest alone")
     sub.add_argument("--seed", type=int, default=1, metavar="N", help="first seed (default: 1)")

@@ -272,6 +272,15 @@ Result<void> set_actions(SystemOptions& o, std::string_view value) {
     return keys.finish();
 }
 
+Result<void> set_boot(SystemOptions& o, std::string_view value) {
+    Keys keys("-boot", value, "order");
+    std::string order = keys.text("order"); // of drives' letters, which these boards don't have: accepted
+    if (size_t bad = order.find_first_not_of("abcdefghijklmnop"); bad != std::string::npos)
+        return Error::invalid_argument("-boot order: '{}', expected letters from a to p", order);
+    o.board.boot_strict = keys.flag("strict", false);
+    return keys.finish();
+}
+
 Result<void> set_name(SystemOptions& o, std::string_view value) {
     Keys keys("-name", value, "guest");
     o.name = keys.text("guest");
@@ -398,6 +407,8 @@ constexpr Row rows[] = {
      }},
     {"action", "reboot=reset|shutdown,shutdown=poweroff|pause,panic=pause|shutdown|exit-failure|none",
      "what the guest's requests lead to", set_actions},
+    {"boot", "[order=LETTERS][,strict=on]", "strict: from nothing but devices with a bootindex; letters are accepted",
+     set_boot},
     {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
     {"incoming", "URI", "load a saved machine: file:PATH, exec:COMMAND, fd:N, unix:PATH, tcp:HOST:PORT; or defer",
      set_text<&SystemOptions::incoming>},

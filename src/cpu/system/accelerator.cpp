@@ -87,9 +87,10 @@ Result<std::unique_ptr<Accelerator>> MachineAccelerator::create(std::string_view
 Result<std::unique_ptr<Vcpu>> MachineAccelerator::make_vcpu(const VcpuOptions& options) {
     auto cpu = std::make_unique<MachineCpu>(*this, options);
     std::lock_guard lock(mutex_);
-    if (std::find(spaces_.begin(), spaces_.end(), &cpu->address_space()) == spaces_.end()) {
-        spaces_.push_back(&cpu->address_space());
-        cpu->address_space().add(*this);
+    for (memory::AddressSpace* space : {&cpu->address_space(), &cpu->secure_space()}) {
+        if (std::find(spaces_.begin(), spaces_.end(), space) != spaces_.end()) continue;
+        spaces_.push_back(space);
+        space->add(*this);
     }
     cpus_.push_back(cpu.get());
     counted_ ? counted_->add(*cpu) : timers_.add(*cpu);
@@ -193,7 +194,7 @@ void MachineAccelerator::settle() { space_->settle(); }
 void MachineAccelerator::topology_changed(memory::AddressSpace& space) {
     std::lock_guard lock(mutex_);
     for (MachineCpu* c : cpus_)
-        if (&c->address_space() == &space) c->forget_mappings();
+        if (&c->address_space() == &space || &c->secure_space() == &space) c->forget_mappings();
 }
 
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options) {

@@ -31,6 +31,7 @@ void CountedClock::set(u64 nanoseconds, u64 count) {
     base_ = nanoseconds;
     base_count_ = count_ = count;
     hash_ = 0;
+    set_ = true;
     publish();
 }
 
@@ -54,7 +55,7 @@ u64 CountedClock::end() {
 
 u64 CountedClock::until(u64 nanoseconds) const {
     const u64 now = exact();
-    return nanoseconds <= now ? 1 : (nanoseconds - now + (u64{1} << shift_) - 1) >> shift_;
+    return nanoseconds <= now ? 1 : ((nanoseconds - now - 1) >> shift_) + 1;
 }
 
 void CountedClock::advance_to(u64 nanoseconds) {
@@ -124,8 +125,10 @@ void CountedThread::run() {
             std::lock_guard lock(mutex_);
             for (MachineCpu* c : cpus_) started |= c->attend_counted();
             if (started && !ran_) begin();
-            if (!started && ran_) stopped();
+            if (!started && ran_) stopped(); // before anybody hears that they stand, who may set the clock or registers
             ran_ = started;
+            for (MachineCpu* c : cpus_)
+                if (!started) c->stand_counted();
             if (started && !clock_.held() && !paused_) {
                 turn(seen);
                 continue;
@@ -138,6 +141,7 @@ void CountedThread::run() {
 void CountedThread::begin() {
     host_start_ = host_now(), guest_start_ = clock_.now(), adapted_at_ = 0, lag_ = 0;
     next_told_ = (clock_.count() / period + 1) * period;
+    if (clock_.was_set()) current_ = 0, slice_left_ = slice;
 }
 
 void CountedThread::stopped() {
@@ -168,7 +172,7 @@ u64 CountedThread::next_time() {
     u64 next = clock_.events ? clock_.events->next() : CountedClock::never;
     for (MachineCpu* c : cpus_)
         if (u64 at = c->next_timer(); at > clock_.now()) next = std::min(next, at);
-    return next;
+    return next < CountedClock::last ? next : CountedClock::never;
 }
 
 // What is due, then one processor until something may be due, another one's turn, or the hash's.

@@ -24,7 +24,8 @@ MachineCpu::MachineCpu(MachineAccelerator& accelerator, const VcpuOptions& optio
     , system_(accelerator.system())
     , options_(options)
     , space_(options.memory ? *options.memory : *accelerator.options().memory)
-    , memory_(*accelerator.options().guest, space_, accelerator, options.index)
+    , secure_(options.secure_memory ? *options.secure_memory : space_)
+    , memory_(*accelerator.options().guest, space_, secure_, accelerator, options.index)
     , cpu_(accelerator.space(), memory_, &memory_)
     , counted_(accelerator.counted()) {
     cpu_.client = this;
@@ -202,12 +203,14 @@ bool MachineCpu::attend_counted() {
     if (!attention_.exchange(false) && running_) return true;
     std::unique_lock lock(mutex_);
     run_jobs(lock);
-    if (running_) return true;
-    if (!idle_) {
-        idle_ = true;
-        changed_.notify_all();
-    }
-    return false;
+    return running_;
+}
+
+void MachineCpu::stand_counted() {
+    std::lock_guard lock(mutex_);
+    if (running_ || idle_) return;
+    idle_ = true;
+    changed_.notify_all();
 }
 
 bool MachineCpu::can_run() {

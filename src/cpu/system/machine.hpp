@@ -120,6 +120,7 @@ public:
     std::atomic<u64>& deadline() { return deadline_; }
     void wake();
     memory::AddressSpace& address_space() { return space_; }
+    memory::AddressSpace& secure_space() { return secure_; }
     void forget_mappings();
     // From any thread: a flush to do before it next enters code. Is it in code that may still use what is flushed?
     void ask_flush(const isa::Effects& f);
@@ -132,6 +133,8 @@ public:
     bool asked() const { return attention_; }
     // Does what others want. False: it is not started.
     bool attend_counted();
+    // None is started: who waits for that hears it.
+    void stand_counted();
     // Is it started, and not waiting for an interrupt?
     bool can_run();
     void turn_counted(u64 budget);
@@ -165,7 +168,7 @@ private:
     MachineAccelerator& accelerator_;
     const isa::System& system_;
     VcpuOptions options_;
-    memory::AddressSpace& space_;
+    memory::AddressSpace &space_, &secure_;
     MachineMemory memory_;
     Cpu cpu_;
     CountedThread* counted_;

@@ -34,9 +34,11 @@ void copy_out(u8* to, const void* in, u32 bytes) {
 
 // ---- translations
 
-MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor)
+MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, memory::AddressSpace& secure,
+                             CodeWatcher& watcher, u32 processor)
     : system_(*guest.system())
     , space_(space)
+    , secure_(secure)
     , watcher_(watcher)
     , misaligned_(guest.min_insn_bytes() - 1)
     , processor_(u16(processor))
@@ -98,7 +100,7 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     if (!system_.translate(cpu, *this, address, bytes, type, index, false, t.mapping, e))
         return fail(cpu, address, type, e);
     apart_ += t.mapping.apart;
-    t.place = space_.find(t.mapping.physical);
+    t.place = space_of(t.mapping).find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (!watches_.empty() && watched_page(address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
@@ -134,7 +136,7 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
     // All of the page is there.
     if (t.place.left < page - offset || t.place.offset < offset) return;
     if (offset) {
-        Place first = space_.find(t.mapping.physical - offset);
+        Place first = space_of(t.mapping).find(t.mapping.physical - offset);
         if (first.block != t.place.block || first.offset + offset != t.place.offset) return;
     }
     memory::RamBlock& block = *t.place.block;
@@ -159,16 +161,16 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
     if (!block.writes_are_free(in_block)) Tlb::take_write(e);
 }
 
-bool MachineMemory::read(u64 address, u32 bytes, u64& value) {
-    Place p = space_.find(address);
+bool MachineMemory::read(u64 address, u32 bytes, u64& value, bool secure) {
+    Place p = (secure ? secure_ : space_).find(address);
     if ((p.kind != Place::Kind::ram && p.kind != Place::Kind::rom) || p.left < bytes) return false;
     value = 0;
     copy_in(&value, p.host(), bytes);
     return true;
 }
 
-bool MachineMemory::compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) {
-    Place p = space_.find(address);
+bool MachineMemory::compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool secure) {
+    Place p = (secure ? secure_ : space_).find(address);
     if (p.kind != Place::Kind::ram || p.left < bytes) return false;
     if (!process::guarded_cas(p.host(), &expected, &desired, &old, bytes)) return false;
     if (!p.block->writes_are_free(p.offset)) p.block->note_write(p.offset, bytes);
@@ -182,10 +184,10 @@ bool MachineMemory::load_part(ir::CpuHeader& cpu, u64 address, void* out, u32 by
     Outcome o;
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
-        o = space_.read_value(t.mapping.physical, bytes, value, attributes(t));
+        o = space_of(t.mapping).read_value(t.mapping.physical, bytes, value, attributes(t));
         std::memcpy(out, &value, bytes);
     } else {
-        o = space_.read(t.mapping.physical, out, bytes, attributes(t));
+        o = space_of(t.mapping).read(t.mapping.physical, out, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::read);
 }
@@ -202,9 +204,9 @@ bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, 
     if (std::has_single_bit(bytes) && bytes <= 8) {
         u64 value = 0;
         std::memcpy(&value, in, bytes);
-        o = space_.write_value(t.mapping.physical, bytes, value, attributes(t));
+        o = space_of(t.mapping).write_value(t.mapping.physical, bytes, value, attributes(t));
     } else {
-        o = space_.write(t.mapping.physical, in, bytes, attributes(t));
+        o = space_of(t.mapping).write(t.mapping.physical, in, bytes, attributes(t));
     }
     return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
 }
@@ -342,22 +344,26 @@ u32 MachineMemory::code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out) {
     return done;
 }
 
+bool MachineMemory::debug_translate(ir::CpuHeader& cpu, u64 address, isa::Mapping& m) {
+    isa::Exception e;
+    return system_.translate(cpu, *this, address, 1, AccessType::read, system_.data_index(cpu.mode), true, m, e);
+}
 bool MachineMemory::debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical) {
     isa::Mapping m;
-    isa::Exception e;
-    if (!system_.translate(cpu, *this, address, 1, AccessType::read, system_.data_index(cpu.mode), true, m, e))
-        return false;
+    if (!debug_translate(cpu, address, m)) return false;
     physical = m.physical;
     return true;
 }
 
 bool MachineMemory::debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write) {
     for (u64 done = 0; done < bytes;) {
-        u64 physical, n = std::min(bytes - done, left_in_page(address + done));
-        if (!debug_translate(cpu, address + done, physical)) return false;
+        u64 n = std::min(bytes - done, left_in_page(address + done));
+        isa::Mapping m;
+        if (!debug_translate(cpu, address + done, m)) return false;
         u8* at = static_cast<u8*>(data) + done;
-        Outcome o =
-            write ? space_.write(physical, at, n, {.debug = true}) : space_.read(physical, at, n, {.debug = true});
+        memory::AddressSpace& space = space_of(m);
+        memory::Attributes how{.secure = m.secure, .debug = true};
+        Outcome o = write ? space.write(m.physical, at, n, how) : space.read(m.physical, at, n, how);
         if (o != Outcome::ok) return false;
         done += n;
     }

@@ -20,7 +20,9 @@ public:
 
 class MachineMemory final : public ir::Access, public CodeMap, isa::PhysicalMemory {
 public:
-    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, CodeWatcher& watcher, u32 processor);
+    // `secure`: where secure accesses go; may be `space`.
+    MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, memory::AddressSpace& secure,
+                  CodeWatcher& watcher, u32 processor);
 
     // What the last access that failed is to the guest.
     const isa::Exception& exception() const { return exception_; }
@@ -56,6 +58,7 @@ public:
     u32 code_at(ir::CpuHeader& cpu, u64 pc, std::span<u8> out);
     // As a debugger: no permissions, no side effects.
     bool debug_translate(ir::CpuHeader& cpu, u64 address, u64& physical);
+    bool debug_translate(ir::CpuHeader& cpu, u64 address, isa::Mapping& m);
     bool mappings(ir::CpuHeader& cpu, std::vector<isa::Mapped>& out) {
         constexpr u32 max = 20000;
         return system_.mappings(cpu, *this, max, out);
@@ -94,8 +97,9 @@ private:
     memory::Attributes attributes(const Target& t) const {
         return {.processor = processor_, .secure = t.mapping.secure};
     }
-    bool read(u64 address, u32 bytes, u64& value) override;
-    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old) override;
+    memory::AddressSpace& space_of(const isa::Mapping& m) { return m.secure ? secure_ : space_; }
+    bool read(u64 address, u32 bytes, u64& value, bool secure) override;
+    bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool secure) override;
 
     bool watched_page(u64 address) const;
     bool meets_watchpoint(u64 address, u32 bytes, isa::AccessType type);
@@ -104,7 +108,7 @@ private:
     Watchpoint hit_;
     bool pass_ = false, met_ = false, stops_ = false, met_device_ = false;
     const isa::System& system_;
-    memory::AddressSpace& space_;
+    memory::AddressSpace &space_, &secure_;
     CodeWatcher& watcher_;
     u64 misaligned_; // bits that no pc has
     u16 processor_;

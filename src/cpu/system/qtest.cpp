@@ -19,7 +19,11 @@ public:
         : guest_(*o.guest)
         , system_(*o.guest->system())
         , index_(v.index)
-        , memory_(guest_, v.memory ? *v.memory : *o.memory, no_code_, v.index)
+        , memory_(guest_, v.memory ? *v.memory : *o.memory,
+                  v.secure_memory ? *v.secure_memory
+                  : v.memory      ? *v.memory
+                                  : *o.memory,
+                  no_code_, v.index)
         , bytes_((ir::slots_offset + guest_.state().bytes + 63) / 64 * 64)
         , home_(static_cast<u8*>(std::aligned_alloc(64, bytes_)), std::free) {
         std::memset(home_.get(), 0, bytes_);

@@ -60,6 +60,7 @@ void Tlb::select(u32 index, u64 context) {
 }
 
 void Tlb::clear(Table& t) {
+    if (selected_[t.index] == &t) views_->forget_recent(t.index);
     if (t.filled)
         for (u32 n = 0; n < t.entries; ++n) {
             // What was never filled is zeros, and stays untouched.
@@ -116,6 +117,7 @@ bool Tlb::flush_address(Table& t, u64 address) {
     if (address >= t.large_low && address <= t.large_high) return clear(t), true;
     u64 number = address >> page_bits & (t.entries - 1);
     take_rights(t.base[number]);
+    if (selected_[t.index] == &t) views_->forget_recent(t.index, address);
     return false;
 }
 
@@ -139,6 +141,7 @@ void Tlb::drop_writes(u64 host) {
         for (u32 n = 0; n < entries; ++n)
             if (load(t.base[n].host) == host) take_write(t.base[n]);
     }
+    views_->drop_writes(host);
 }
 
 void Tlb::drop_all_writes() {
@@ -148,6 +151,7 @@ void Tlb::drop_all_writes() {
         for (u32 n = 0; n < entries; ++n)
             if (load(t.base[n].host)) take_write(t.base[n]);
     }
+    views_->drop_all_writes();
 }
 
 } // namespace mimic::cpu

@@ -38,7 +38,7 @@ void Agenda::answer(u64 number, Port port, Device& device, std::function<void()>
 }
 
 void Agenda::ask(Port port, std::function<void()> f) {
-    if (!time_ || !time_->here()) return machine_.post(std::move(f)); // nothing that the guest did
+    if (!time_ || !(time_->here() || working_)) return machine_.post(std::move(f)); // nothing that the guest did
     std::lock_guard lock(mutex_);
     Item& i = items_[{time_->now() + network_delay, ++last_}];
     i.port = port, i.work = std::move(f);
@@ -59,7 +59,9 @@ bool Agenda::run(const std::function<bool()>& stop) {
         if (auto work = std::exchange(item.work, nullptr)) {
             lock.unlock();
             machine_.post([this, work = std::move(work), number = key.second] {
+                working_ = true;
                 work();
+                working_ = false;
                 done(number);
             });
             lock.lock();
@@ -100,6 +102,11 @@ void Agenda::hurry(bool on) {
     for (Item& i : ready) machine_.arrive(i.port, *i.device, i.then);
 }
 
+void Agenda::forget() {
+    std::lock_guard lock(mutex_);
+    items_.clear();
+}
+
 void Agenda::end() {
     hurry(true);
     time_ = nullptr;
@@ -137,8 +144,9 @@ void Machine::hurry(bool on) {
 
 u64 Machine::next_event() const { return std::min(timers_->next(), agenda_->next()); }
 
+// Called again at one time when somebody wanted processors to stand: timers that are armed for now again wait all the same.
 bool Machine::run_events(const std::function<bool()>& stop) {
-    timers_->run_due();
+    if (const u64 now = counted_->now(); std::exchange(timers_ran_at_, now) != now) timers_->run_due();
     return agenda_->run(stop);
 }
 

@@ -45,6 +45,8 @@ public:
     void wake();
     // From now on (until false) what is answered comes at once, as nobody counts. While the machine is stopped.
     void hurry(bool on);
+    // Another time begins (a saved machine is loaded): nothing of the old one is to come.
+    void forget();
 
 private:
     struct Item {
@@ -65,6 +67,7 @@ private:
     std::map<Key, Item> items_;
     u64 last_ = 0;
     bool hurried_ = false;
+    bool working_ = false; // of the loop's thread: processors wait for what it does
 };
 
 } // namespace mimic::devices

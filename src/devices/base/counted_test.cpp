@@ -11,7 +11,8 @@ struct Time final : CountedTime {
     u64 now() override { return at; }
     u64 count() override { return at; }
     void set(u64 nanoseconds, u64) override { at = nanoseconds; }
-    bool here() const override { return true; }
+    bool elsewhere = false;
+    bool here() const override { return !elsewhere; }
     void changed() override {}
     void hold() override { held++; }
     void release() override { held--; }
@@ -98,8 +99,38 @@ TEST_F(CountedPorts, ATimerThatIsArmedForNowAgainWaitsForTheNextInstruction) {
     }
     EXPECT_TRUE(machine.run_events(patient));
     EXPECT_EQ(disk->ticks, 1u);
+    EXPECT_TRUE(machine.run_events(patient)); // somebody wanted processors to stand
+    EXPECT_EQ(disk->ticks, 1u);
+    time.at++;
     EXPECT_TRUE(machine.run_events(patient));
     EXPECT_EQ(disk->ticks, 2u);
+}
+
+TEST_F(CountedPorts, WhatTheLoopIsAskedForByItsOwnWorkComesAtItsTime) {
+    machine.ask(Port::network, [&] {
+        time.elsewhere = true;
+        machine.ask(Port::network, [&] { time.seen += "second "; });
+        time.elsewhere = false;
+        time.seen += "first ";
+    });
+    time.at = machine.next_event();
+    EXPECT_TRUE(machine.run_events(patient));
+    EXPECT_EQ(time.seen, "first port3 ");
+    EXPECT_EQ(machine.next_event(), time.at + Agenda::network_delay);
+    time.at = machine.next_event();
+    EXPECT_TRUE(machine.run_events(patient));
+    EXPECT_EQ(time.seen, "first port3 second port3 ");
+}
+
+TEST_F(CountedPorts, NothingOfAnotherTimeIsToCome) {
+    time.at = 1'000'000;
+    machine.ask(Port::network, [&] { time.seen += "sent "; });
+    machine.set_running(false);
+    machine.set_now(1000, 1000);
+    EXPECT_EQ(machine.next_event(), Timer::never);
+    machine.set_running(true);
+    machine.ask(Port::network, [&] { time.seen += "later "; });
+    EXPECT_EQ(machine.next_event(), 1000 + Agenda::network_delay);
 }
 
 TEST_F(CountedPorts, TheWallClockBeginsWhereItIsTold) {

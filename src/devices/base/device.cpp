@@ -84,6 +84,23 @@ void CharPort::thawed() {
     writable();
     accept_input();
 }
+void CharPort::write_out() {
+    Context::Entry entry(device_.context());
+    // Each round gives it as much as it keeps, which waits for its reader for a second at most.
+    for (u32 rounds = 0; rounds < 64 && chardev_ && !waiting_.empty(); ++rounds) {
+        const u32 taken = chardev_->write(waiting_);
+        waiting_.erase(waiting_.begin(), waiting_.begin() + taken);
+        chardev_->drain();
+        if (taken == 0 && rounds > 0) break;
+    }
+    waiting_.clear();
+}
+bool CharPort::move_to(chardev::Chardev& to) {
+    Context::Entry entry(device_.context()); // nobody is about to write to the old one behind this
+    write_out();
+    chardev_ = &to;
+    return true;
+}
 u32 CharPort::room() {
     if (device_.machine().frozen()) return 0;
     Context::Entry entry(device_.context());

@@ -120,6 +120,8 @@ public:
     void accept_input();
     // Machine::thaw: what was kept back comes now.
     void thawed();
+    // The back end goes: it gets what it had no room for, unless nobody reads there.
+    void write_out();
     bool connected() const { return chardev_; }
     std::string id; // the property; empty: none
 
@@ -127,6 +129,7 @@ public:
     void receive(std::span<const u8> bytes) override;
     void event(chardev::Event e) override;
     void writable() override;
+    bool move_to(chardev::Chardev& to) override;
 
 private:
     friend class Machine;
@@ -181,6 +184,11 @@ public:
     virtual bool hotplug() const { return false; } // devices come and go while the machine lives
     // A device that is made with this one and plugged into it: properties that this one has not are the other's.
     virtual Device* inner() const { return nullptr; }
+    // As Open Firmware (IEEE 1275) names it below its parent's node ("disk@0,0"); empty: it has no node.
+    virtual std::string firmware_node() const { return {}; }
+    // Its place among those that firmware starts from, the lowest first.
+    static constexpr u32 no_boot_index = ~u32{0};
+    virtual u32 boot_index() const { return no_boot_index; }
     // Interrupt controllers have a context of their own.
     virtual u32 context_rank() const { return 0; }
 

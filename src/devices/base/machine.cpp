@@ -152,7 +152,12 @@ void Machine::set_running(bool running) {
 
 void Machine::set_now(u64 nanoseconds, u64 count) {
     MIMIC_CHECK(!running(), "the clock is set while it runs");
-    if (counted_) counted_->set(nanoseconds, count);
+    if (counted_) {
+        counted_->set(nanoseconds, count);
+        agenda_->forget();
+        for (auto& [id, net] : nets) net.peer->forget();
+        timers_ran_at_ = Timer::never;
+    }
     clock_.store(nanoseconds << 1, std::memory_order_release);
     timers_->clock_changed();
 }
@@ -401,6 +406,7 @@ void Machine::detach_back_ends(Device& device) {
     Linker linker(*this, device, false);
     device.describe(linker);
     for (auto& [port, none] : linker.ports) {
+        port->write_out();
         if (port->chardev_) port->chardev_->attach(nullptr);
         port->chardev_ = nullptr;
     }

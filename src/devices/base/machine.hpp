@@ -142,6 +142,8 @@ public:
     std::vector<u8> save();
     // Checks everything it reads; after an error the machine must be reset.
     Result<void> load(std::span<const u8> bytes);
+    // Lines take their saved levels now: no edge of theirs is an event.
+    bool loading() const { return loading_; }
 
 private:
     friend class Timer;
@@ -156,6 +158,7 @@ private:
     Options options_;
     CountedTime* counted_ = nullptr;
     std::unique_ptr<Agenda> agenda_;
+    u64 timers_ran_at_ = Timer::never; // counted time
     // Bit 0: running. Above it, while it runs, host time at now() == 0; else now(). One word, so that readers never see the
     // one without the other; modulo 2^63 ns, which is 292 years.
     std::atomic<u64> clock_{0};
@@ -171,7 +174,7 @@ private:
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     u32 next_id_ = 0;
     std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen
-    bool frozen_ = false;
+    bool frozen_ = false, loading_ = false;
 };
 
 // Sets a property from text. Errors name type, property and what was expected.

@@ -286,6 +286,11 @@ std::vector<u8> Machine::save() {
 Result<void> Machine::load(std::span<const u8> bytes) {
     u32 saved_version = 0;
     auto objects = TRY(parse(bytes, saved_version));
+    struct Loading {
+        bool& flag;
+        explicit Loading(bool& f) : flag(f) { flag = true; }
+        ~Loading() { flag = false; }
+    } loading(loading_);
     Result<void> result;
     each([&](Device& d) {
         if (!result) return;

@@ -17,6 +17,7 @@ public:
     void set_line(u32 n, bool level) override {
         Context::Entry entry(context());
         if (!entry || n >= 8) return;
+        if (!level && !(driven_ >> n & 1)) return; // who was never heard of, and is said to be low again after a load
         driven_ |= u8(1u << n);
         in_ = u8(level ? in_ | 1u << n : in_ & ~(1u << n));
         update();

@@ -59,10 +59,10 @@ struct Gic : LineSink {
     }
     u64 get(u32 cpu, u32 r) {
         u64 v = 0;
-        EXPECT_TRUE(d->read_register(cpu, r, v)) << r;
+        EXPECT_TRUE(d->read_register({.cpu = cpu}, r, v)) << r;
         return v;
     }
-    void set(u32 cpu, u32 r, u64 v) { EXPECT_TRUE(d->write_register(cpu, r, v)) << r; }
+    void set(u32 cpu, u32 r, u64 v) { EXPECT_TRUE(d->write_register({.cpu = cpu}, r, v)) << r; }
     void spi(u32 id, bool on) { d->inputs()->set_line(id - 32, on); }
     void enable(u32 id, u8 priority, u64 affinity) {
         write(dist + 0x400 + id, priority, 1);
@@ -81,8 +81,9 @@ TEST(ArmGicV3, SaysWhatItIs) {
     EXPECT_EQ(g.get(0, CTLR) >> 8 & 7, 4u);
     EXPECT_EQ(g.get(0, reg(12, 12, 5)), 7u);
     u64 v = 0;
-    EXPECT_FALSE(g.d->read_register(0, SGI1R, v));
-    EXPECT_FALSE(g.d->write_register(0, reg(12, 13, 0), 1));
+    EXPECT_FALSE(g.d->read_register({}, SGI1R, v));
+    EXPECT_FALSE(g.d->read_register({.level = 3}, reg(12, 12, 4, 6), v)); // ICC_CTLR_EL3 is of two Security states
+    EXPECT_FALSE(g.d->write_register({}, reg(12, 13, 0), 1));
 }
 
 TEST(ArmGicV3, SharedOnesAreRouted) {
@@ -172,6 +173,140 @@ TEST(ArmGicV3, ProcessorsSleepAfterResetUnlessTheBoardHasThemAwake) {
         EXPECT_EQ(machine.memory().read_value(redist + 0x14, 4, waker, {}), memory::Outcome::ok);
         EXPECT_EQ(waker, awake == std::string_view("on") ? 0u : 6u);
     }
+}
+
+// ---- two Security states. Lines 0 and 8 of Gic are IRQ and FIQ; here 1 is group 1 of the secure state, 2 that of the other.
+
+constexpr u32 EOIR0 = reg(12, 8, 1), CTLR_EL3 = reg(12, 12, 4, 6), IGRPEN1_EL3 = reg(12, 12, 7, 6),
+              SGI0R = reg(12, 11, 7);
+
+struct SecureGic : LineSink {
+    Machine machine{{.manual_clock = true, .random_seed = 1, .types = types()}};
+    GicV3* d = nullptr;
+    std::array<bool, 4> level{};
+    bool secure = true;
+    GicV3::Asker who{.level = 3, .secure = true};
+
+    SecureGic() {
+        d = static_cast<GicV3*>(*machine.create("arm-gicv3", "gic", {{"has-security-extensions", "on"}}));
+        machine.mount(*d, 0, dist);
+        machine.mount(*d, 1, redist);
+        u32 line = 0;
+        for (const char* name : {"cpu[0].irq", "cpu[0].g1s", "cpu[0].g1ns", "cpu[0].fiq"})
+            machine.connect(*d, name, *this, line++);
+        machine.reset(ResetKind::power_on);
+        write(redist + 0x14, 0);
+        write(dist, 7);
+        write(dist + 0x84, 0x0f00);  // 40 to 43: non-secure
+        write(dist + 0xd04, 0x00f0); // 36 to 39: secure group 1
+        set(PMR, 0xf8);
+        set(IGRPEN0, 1);
+        set(IGRPEN1_EL3, 3);
+    }
+    void set_line(u32 n, bool on) override { level.at(n) = on; }
+    u64 read(u64 at, u32 bytes = 4) {
+        u64 v = 0;
+        EXPECT_EQ(machine.memory().read_value(at, bytes, v, {.secure = secure}), memory::Outcome::ok);
+        return v;
+    }
+    void write(u64 at, u64 v, u32 bytes = 4) {
+        EXPECT_EQ(machine.memory().write_value(at, bytes, v, {.secure = secure}), memory::Outcome::ok);
+    }
+    u64 get(u32 r) {
+        u64 v = 0;
+        EXPECT_TRUE(d->read_register(who, r, v)) << r;
+        return v;
+    }
+    void set(u32 r, u64 v) { EXPECT_TRUE(d->write_register(who, r, v)) << r; }
+    void pend(u32 id, u8 priority) {
+        secure = true;
+        write(dist + 0x400 + id, priority, 1);
+        write(dist + 0x104, 1u << (id - 32));
+        d->inputs()->set_line(id - 32, true);
+    }
+};
+constexpr GicV3::Asker el3{.level = 3, .secure = true}, secure_el1{.secure = true}, el1{.secure_fiq = true};
+
+TEST(ArmGicV3Secure, EachGroupHasItsLineAndItsReaders) {
+    SecureGic g;
+    g.pend(33, 0x20);
+    EXPECT_EQ(g.level, (std::array{false, false, false, true}));
+    for (auto [who, id] : {std::pair(el1, 1023u), std::pair(secure_el1, 33u)}) {
+        g.who = who;
+        EXPECT_EQ(g.get(IAR0), id);
+    }
+    g.set(EOIR0, 33);
+    g.d->inputs()->set_line(1, false);
+    g.pend(36, 0x20);
+    EXPECT_EQ(g.level, (std::array{false, true, false, false}));
+    g.who = el3;
+    EXPECT_EQ(g.get(IAR0), 1020u);
+    g.who = el1;
+    EXPECT_EQ(g.get(IAR1), 1023u);
+    g.who = secure_el1;
+    EXPECT_EQ(g.get(IAR1), 36u);
+    g.set(EOIR1, 36);
+    g.d->inputs()->set_line(4, false);
+    g.pend(40, 0xa0);
+    EXPECT_EQ(g.level, (std::array{false, false, true, false}));
+    g.who = el3;
+    EXPECT_EQ(g.get(IAR0), 1021u);
+    g.who = secure_el1;
+    EXPECT_EQ(g.get(IAR1), 1023u);
+    g.who = el1;
+    EXPECT_EQ(g.get(IAR1), 40u);
+    EXPECT_EQ(g.get(RPR), 0x40u); // of 0xa0
+    g.who = secure_el1;
+    g.set(EOIR1, 40); // another's
+    EXPECT_EQ(g.get(RPR), 0xa0u);
+    g.who = el3; // EL3 ends either
+    g.set(CTLR_EL3, 4);
+    g.set(EOIR1, 40);
+    EXPECT_EQ(g.get(RPR), 0xffu);
+    EXPECT_EQ(g.read(dist + 0x304), 1u << 8); // EOImode_EL3: still active
+    g.set(DIR, 40);
+    EXPECT_EQ(g.read(dist + 0x304), 0u);
+}
+
+TEST(ArmGicV3Secure, OneStateWhenSecurityIsDisabled) {
+    SecureGic g;
+    g.secure = false;
+    g.write(dist + 0x104, 0xffff);
+    EXPECT_EQ(g.read(dist + 0x104), 0x0f00u); // its own
+    EXPECT_EQ(g.read(redist + 0x14), 0u);
+    g.write(dist, 1 << 6); // not the non-secure state's
+    EXPECT_EQ(g.read(dist), 0x10u);
+    g.secure = true;
+    EXPECT_EQ(g.read(dist), 0x35u);
+    g.write(dist, 1 << 6 | 3);
+    EXPECT_EQ(g.read(dist), 0x53u);
+    EXPECT_EQ(g.read(dist + 4) & 1 << 10, 0u);
+    g.write(dist, 3);
+    EXPECT_EQ(g.read(dist), 0x53u); // it stays
+    g.secure = false;
+    EXPECT_EQ(g.read(dist + 0x84), 0x0f00u);
+    EXPECT_EQ(g.read(dist + 0xd04), 0u);
+    g.pend(40, 0x20);
+    EXPECT_TRUE(g.level[0]);
+    g.who = el1;
+    EXPECT_EQ(g.get(IAR1), 40u);
+    EXPECT_EQ(g.get(RPR), 0x20u);
+}
+
+TEST(ArmGicV3Secure, TheNonSecureStateMakesItsOwnInterruptsOnly) {
+    SecureGic g;
+    g.write(redist + sgi + 0x80, 0xff00); // SGIs 8 to 15
+    g.write(redist + sgi + 0xd00, 0xf0);
+    g.who = el1;
+    for (u32 id : {1, 5, 9}) g.set(SGI1R, u64{id} << 24 | 1), g.set(SGI0R, u64{id} << 24 | 1);
+    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9);
+    g.who = secure_el1;
+    for (u32 id : {1, 5, 10}) g.set(SGI1R, u64{id} << 24 | 1);
+    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9 | 1u << 5);
+    g.set(SGI0R, u64{1} << 24 | 1);
+    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9 | 1u << 5 | 1u << 1);
+    g.secure = false;
+    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9);
 }
 
 // ---- the virtual interface

@@ -226,4 +226,15 @@ Result<void> PciFunction::after_load() {
     return {};
 }
 
+// PCI Bus Binding to IEEE 1275-1994, 2.5: generic names, and slot and function as the address.
+std::string PciFunction::firmware_node() const {
+    const u32 kind = config(PCI_CLASS_DEVICE, 2);
+    std::string name = kind == 0x0100 ? "scsi"
+                       : kind == 0x0200
+                           ? "ethernet"
+                           : fmt::format("pci{:x},{:x}", config(PCI_VENDOR_ID, 2), config(PCI_DEVICE_ID, 2));
+    name += fmt::format("@{:x}", devfn_ >> 3);
+    return devfn_ & 7 ? name + fmt::format(",{:x}", devfn_ & 7) : name;
+}
+
 } // namespace mimic::devices

@@ -30,6 +30,8 @@ public:
         io_.add(no_io_, 0, -1);
     }
     std::string_view type() const override { return "gpex-pcihost"; }
+    // A bridge without ports for its configuration space has no better address; firmware looks for this one.
+    std::string firmware_node() const override { return "pci@ffffffffffffffff"; }
     void describe(Describe& d) override;
     std::string_view bus_type() const override { return "pci"; }
     bool bus_full() const override {

@@ -46,6 +46,7 @@ public:
     void reset(ResetKind kind) override;
     void unrealize() override;
     Result<void> after_load() override;
+    std::string firmware_node() const override;
 
 protected:
     enum class Bar : u8 { none, io, memory32, memory64, memory64_prefetch };

@@ -2,6 +2,7 @@
 #include "base/trace.hpp"
 #include "block/graph.hpp"
 #include "block/protocols/memory.hpp"
+#include "devices/base/counted.hpp"
 #include "devices/virtio/driver.hpp"
 #include <gtest/gtest.h>
 #include <linux/virtio_blk.h>
@@ -315,6 +316,88 @@ TEST(BlkState, RequestsInFlightAreStartedAgain) {
     EXPECT_EQ(u.bytes, 513u);
     EXPECT_EQ(b.r.peek<u32>(data.address), 5u);
     EXPECT_EQ(b.r.peek<u8>(status.address), VIRTIO_BLK_S_OK);
+}
+
+// Processors stand still, at a count that the test says.
+struct Time final : CountedTime {
+    u64 at = 1000;
+    u64 now() override { return at; }
+    u64 count() override { return at; }
+    void set(u64 nanoseconds, u64) override { at = nanoseconds; }
+    bool here() const override { return true; }
+    void changed() override {}
+    void hold() override {}
+    void release() override {}
+    void note(Port) override {}
+};
+
+struct Counted {
+    Time time;
+    Disk disk;
+    Rig r;
+    std::unique_ptr<DriverQueue> q;
+    Counted() : r("virtio-blk-device", {{"drive", "d0"}}, options()) {
+        EXPECT_EQ(r.error, "");
+        EXPECT_TRUE(r.negotiate(version_1 | flush_feature));
+        q = std::make_unique<DriverQueue>(r, 0, DriverQueue::Options{.size = 8});
+        r.driver_ok();
+    }
+    Rig::Options options() {
+        Rig::Options o = disk.options();
+        o.time = &time;
+        return o;
+    }
+    // The disk has done its part of all requests; their time has not come.
+    bool answered() {
+        return r.settle([&] { return r.machine.in_flight() == 0; });
+    }
+    void ask(u32 type, u64 sector, Segment data) {
+        q->add({header(r, type, sector)}, {data, r.room(1)});
+        q->kick();
+    }
+};
+
+TEST(BlkCountedTime, DataMoveWhenARequestIsMadeAndWhenItEnds) {
+    Counted c;
+    Rig& r = c.r;
+    Segment text = r.bytes(std::string(512, 'a')), data = r.room(512);
+    c.q->add({header(r, VIRTIO_BLK_T_OUT, 7), text}, {r.room(1)});
+    c.ask(VIRTIO_BLK_T_IN, 5, data);
+    std::memset(r.at(text.address), 'b', 512);
+    ASSERT_TRUE(c.answered());
+    EXPECT_EQ(c.disk.word(7 * 512), 0x61616161u);
+    EXPECT_EQ(r.peek<u32>(data.address), 0u);
+    Used u;
+    EXPECT_FALSE(c.q->used(u));
+    c.time.at = r.machine.next_event();
+    EXPECT_TRUE(r.machine.run_events([] { return false; }));
+    EXPECT_TRUE(c.q->used(u));
+    EXPECT_TRUE(c.q->used(u));
+    EXPECT_EQ(r.peek<u32>(data.address), 5u);
+}
+
+TEST(BlkCountedTime, AMachineThatIsStoppedWaitsForTheDiskAlone) {
+    Counted c;
+    Segment data = c.r.room(512);
+    c.ask(VIRTIO_BLK_T_IN, 5, data);
+    EXPECT_EQ(c.r.machine.in_flight(), 1u);
+    c.r.machine.set_running(false);
+    ASSERT_TRUE(c.answered());
+    Used u;
+    EXPECT_FALSE(c.q->used(u));
+    c.r.machine.set_running(true);
+    c.time.at = c.r.machine.next_event();
+    EXPECT_TRUE(c.r.machine.run_events([] { return false; }));
+    EXPECT_TRUE(c.q->used(u));
+}
+
+TEST(BlkCountedTime, AMachineEndsWithRequestsWhoseTimeHasNotCome) {
+    for (bool host_is_done : {true, false}) {
+        Counted c;
+        c.ask(VIRTIO_BLK_T_IN, 5, c.r.room(512));
+        if (host_is_done) { ASSERT_TRUE(c.answered()); }
+        c.r.machine.set_running(false);
+    }
 }
 
 TEST(BlkProperties, ErrorsNameThem) {

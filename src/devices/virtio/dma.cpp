@@ -74,7 +74,7 @@ void Area::resolve(const Dma& dma, u64 now) {
     block_offset_ = place.offset;
 }
 
-bool Mapping::map(const Dma& dma, std::span<const Segment> segments, bool device_writes) {
+bool Mapping::map(const Dma& dma, std::span<const Segment> segments, bool device_writes, bool apart) {
     device_writes_ = device_writes;
     u64 bounced = 0;
     for (const Segment& s : segments) {
@@ -85,11 +85,11 @@ bool Mapping::map(const Dma& dma, std::span<const Segment> segments, bool device
             u64 n = std::min(place.left, s.bytes - done);
             if (place.kind == Place::Kind::nothing) return false;
             bool plain = place.kind == Place::Kind::ram || (place.kind == Place::Kind::rom && !device_writes);
-            if (plain) {
+            if (plain && !apart) {
                 memory_.append(place.host(), n);
                 pieces_.push_back({place.block, place.offset, n, place.host()});
             } else {
-                bounced += n;
+                bounced += plain ? 0 : n;
                 if (bounced > max_bounce) return false;
                 auto buffer = io::Buffer::zeroed(n);
                 if (!buffer) return false;

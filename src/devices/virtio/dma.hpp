@@ -90,8 +90,9 @@ class Mapping {
 public:
     static constexpr u64 max_bounce = 64u << 10;
 
-    // False: an address where nothing is, a device that refuses, or too much memory of devices.
-    bool map(const Dma& dma, std::span<const Segment> segments, bool device_writes);
+    // False: an address where nothing is, a device that refuses, or too much memory of devices. `apart`: RAM goes through a buffer,
+    // too, so that it is read now, or written by written().
+    bool map(const Dma& dma, std::span<const Segment> segments, bool device_writes, bool apart = false);
     const io::IoVec& memory() const { return memory_; }
     // The device wrote the first `bytes` bytes: pages are dirty, code in them is stale, devices get theirs.
     void written(const Dma& dma, u64 bytes);

@@ -18,9 +18,10 @@ struct Rig : LineSink {
         bool legacy = false;
         u32 transports = 1;
         std::function<void(Machine&, io::Loop&)> back_ends;
+        CountedTime* time = nullptr; // counted time
     };
     std::unique_ptr<io::Loop> loop = std::move(*io::Loop::create());
-    Machine machine{{.loop = loop.get(), .manual_clock = true, .random_seed = 1, .types = types()}};
+    Machine machine;
     std::unique_ptr<memory::RamBlock> block;
     std::unique_ptr<memory::Region> ram;
     Device* transport = nullptr;
@@ -30,7 +31,13 @@ struct Rig : LineSink {
     u32 raised = 0;
     u64 next_free = ram_base + 0x1000;
 
-    Rig(std::string_view type, const PropertyList& properties, const Options& options) {
+    Rig(std::string_view type, const PropertyList& properties, const Options& options)
+        : machine({.loop = loop.get(),
+                   .manual_clock = true,
+                   .counted = options.time != nullptr,
+                   .random_seed = 1,
+                   .types = types()}) {
+        if (options.time) machine.count_time(*options.time);
         block = std::move(*memory::RamBlock::create("ram", ram_size, {}));
         ram = std::make_unique<memory::Region>("ram", *block, 0, ram_size, false);
         machine.system().add(*ram, ram_base);
@@ -47,6 +54,7 @@ struct Rig : LineSink {
         machine.set_running(true);
     }
     ~Rig() override {
+        if (machine.is_counted()) machine.end_count();
         machine.remove(*transport).ignore();
         machine.system().remove(*ram);
     }

@@ -15,6 +15,7 @@ public:
     void describe(Describe& d) override;
     std::string_view bus_type() const override { return "virtio-bus"; }
     bool bus_full() const override { return device_; }
+    std::string firmware_node() const override { return fmt::format("virtio-mmio@{:016x}", region(0).at()); }
     Result<void> plug(Device& d) override {
         auto* device = dynamic_cast<VirtioDevice*>(&d);
         if (!device) return Error::invalid_argument("{} does not fit a virtio-bus, expected a virtio device", d.type());

@@ -50,6 +50,8 @@ public:
         filter_.set_mac(mac);
     }
     void notified(u32 n) override;
+    std::string firmware_node() const override { return "ethernet-phy@0"; }
+    u32 boot_index() const override { return boot_index_; }
     void forget() override {
         filter_.reset(mac_);
         active_pairs_ = 1;
@@ -96,7 +98,7 @@ private:
     std::string mac_text_;
     Mac mac_{};
     u16 mtu_ = 0;
-    u32 speed_ = 0xffffffff;
+    u32 speed_ = 0xffffffff, boot_index_ = no_boot_index;
     bool mrg_rxbuf_ = true, status_ = true, ctrl_vq_ = true, ctrl_rx_ = true, ctrl_vlan_ = true, ctrl_mac_addr_ = true,
          ctrl_rx_extra_ = true, mq_ = false;
     u16 pairs_ = 1;
@@ -109,6 +111,7 @@ void VirtioNet::describe(Describe& d) {
     VirtioDevice::describe(d);
     d.netdev("netdev", net_, "host network that the card is plugged into, by the id of a -netdev");
     d.property("mac", mac_text_, "Ethernet address like 52:54:00:12:34:56; empty: the next free one of that row");
+    d.property("bootindex", boot_index_, "firmware starts from the lowest first; 4294967295: from others");
     d.property("host_mtu", mtu_, "largest frame's payload that the driver is told; 0: none", {.low = 0});
     d.property("speed", speed_, "Mbit/s that the driver is told; 4294967295: none");
     d.property("mrg_rxbuf", mrg_rxbuf_, "offer frames in several buffers");

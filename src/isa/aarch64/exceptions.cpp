@@ -13,6 +13,15 @@ u64 State::hcr() const {
     return v;
 }
 
+u64 State::lines() const {
+    constexpr u64 secure_bit = u64{1} << line_group1_secure, other_bit = u64{1} << line_group1;
+    u64 l = __atomic_load_n(&cpu_.lines, __ATOMIC_ACQUIRE);
+    if (!(l & (secure_bit | other_bit))) return l;
+    u64 own = level() == 3 ? 0 : secure() ? secure_bit : other_bit;
+    bool irq = l & own, fiq = l & (secure_bit | other_bit) & ~own;
+    return (l & ~(secure_bit | other_bit)) | u64{irq} << line_irq | u64{fiq} << line_fiq;
+}
+
 u64& State::sctlr(u32 level) const {
     return (*this)[level == 3 ? slot_sctlr_el3 : level == 2 ? slot_sctlr_el2 : slot_sctlr_el1];
 }
@@ -101,6 +110,7 @@ u32 State::mode() const {
     if (aligned_only(s)) m |= mode_aligned;
     if (el < 2 && (hcr() & hcr::traps)) m |= mode_el1_traps;
     if (el < 2 && el2_enabled() && (s[slot_mdcr_el2] & 0xf60)) m |= mode_el1_traps;
+    if (el < 2 && has_el3() && (s[slot_mdcr_el3] & mdcr3::TDA)) m |= mode_el1_traps;
     if (el == 0 && (!(el0_sctlr() & sctlr::DZE) || (hcr() & hcr::TDZ))) m |= mode_no_zva;
     if (el == 0 && !(el0_cntkctl() & 2)) m |= mode_no_counter;
     if (el != 0 && !(s[slot_pstate] & pstate::SP)) m |= mode_sp0;

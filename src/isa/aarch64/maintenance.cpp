@@ -44,8 +44,11 @@ void by_operation(const State& s, u32 op1_, u32 crm, u32 op2_, u64 v, Effects& f
 bool tlbi(const State& s, u64 detail, u32 op, Effects& f, Exception& e) {
     u32 op1_ = op >> 11 & 7, crm = op >> 3 & 15, op2_ = op & 7, el = s.level();
     u32 least = op1_ == 0 ? 1 : op1_ == 4 ? 2 : op1_ == 6 ? 3 : 4;
-    bool ranges = crm == 1 || crm == 2 || crm == 5 || crm == 6 || ((crm == 0 || crm == 4) && (op2_ == 2 || op2_ == 6));
-    if (el < least || (least == 2 && !s.has_el2()) || (ranges && !s.model().has(Feature::tlbirange)))
+    bool stage2 = crm == 0 || crm == 4,
+         ranges = crm == 1 || crm == 2 || crm == 5 || crm == 6 || (stage2 && (op2_ == 2 || op2_ == 6));
+    // EL3 flushes EL1's translations by EL2's operations, too, where there is no EL2.
+    bool of_el1 = stage2 || op2_ == 4 || op2_ == 6;
+    if (el < least || (least == 2 && !of_el1 && !s.el2_enabled()) || (ranges && !s.model().has(Feature::tlbirange)))
         return e = undefined_instruction(), false;
     if (el == 1 && (s.hcr() & hcr::TTLB)) return e = trapped(s, detail, 2), false;
     by_operation(s, op1_, crm, op2_, s.x(u32(detail >> 8 & 31)), f);
@@ -71,9 +74,9 @@ void set_par(const State& s, bool done, const Mapping& m, u64 attributes, const 
 bool address_translation(const State& s, PhysicalMemory& memory, u64 detail, u32 op, Exception& e) {
     u32 op1_ = op >> 11 & 7, crm = op >> 3 & 15, op2_ = op & 7, el = s.level();
     u32 least = op1_ == 0 ? 1 : op1_ == 4 ? 2 : 3;
-    if (el < least || (op1_ == 4 && !s.has_el2()) || (crm == 9 && !s.model().has(Feature::pan)))
-        return e = undefined_instruction(), false;
     bool write = op2_ & 1, user = op2_ == 2 || op2_ == 3 || op2_ == 6 || op2_ == 7, both = op1_ == 4 && op2_ >= 4;
+    if (el < least || (op1_ == 4 && !both && !s.el2_enabled()) || (crm == 9 && !s.model().has(Feature::pan)))
+        return e = undefined_instruction(), false;
     u32 index;
     if (op1_ == 6)
         index = el3;

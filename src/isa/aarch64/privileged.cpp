@@ -7,7 +7,7 @@ namespace mimic::isa::aarch64 {
 
 namespace {
 
-constexpr std::string_view line_names[] = {"IRQ", "FIQ", "VIRQ", "VFIQ", "SError"};
+constexpr std::string_view line_names[] = {"IRQ", "FIQ", "VIRQ", "VFIQ", "SError", "G1S", "G1NS"};
 constexpr std::string_view output_names[] = {"CNTP", "CNTV", "CNTHP", "CNTPS", "CNTHV", "PMU"};
 static_assert(std::size(output_names) == output_count);
 
@@ -163,8 +163,12 @@ bool AArch64System::execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::spa
     case Request::eret:
         f.contexts = true; // EL0 of EL2 or of EL1
         return exception_return(s, e);
-    case Request::hvc:
-    case Request::smc: return monitor_call(s, Request(detail & 0xff), f);
+    case Request::smc:
+        // A hypervisor has its guest's calls before any firmware.
+        if (s.level() == 1 && (s.hcr() & hcr::TSC))
+            return e = {syndrome(ec::smc, detail >> 16 & 0xffff) | cause::to_el2}, false;
+        [[fallthrough]];
+    case Request::hvc: return monitor_call(s, Request(detail & 0xff), f);
     case Request::wfi: done = wait(s, f, e); break;
     case Request::wfe: f.pause = true; break;
     case Request::msr:
@@ -203,7 +207,6 @@ bool AArch64System::answered(ir::CpuHeader& cpu, const BoardRequest& r, bool don
     }
     bool smc = r.number;
     if (smc) {
-        if (s.level() == 1 && (s.hcr() & hcr::TSC)) return e = {syndrome(ec::smc, immediate) | cause::to_el2}, false;
         bool there = s.has_el3() && !(s[slot_scr_el3] & scr::SMD);
         return e = there ? Exception{syndrome(ec::smc, immediate) | cause::to_el3 | cause::next}
                          : undefined_instruction(),
@@ -248,8 +251,9 @@ void AArch64System::reset(ir::CpuHeader& cpu, ResetKind) const {
 bool AArch64System::enter_level(ir::CpuHeader& cpu, u32 level) const {
     State s(cpu, model_);
     if (level < 1 || level > s.highest() || (level == 2 && !s.has_el2())) return false;
+    // Nothing is at EL3 then: what the board's firmware does not answer is undefined.
     if (level < 3 && s.has_el3())
-        s[slot_scr_el3] |= scr::NS | scr::RW | scr::HCE, s[slot_cptr_el3] = 0, s[slot_mdcr_el3] = 0;
+        s[slot_scr_el3] |= scr::NS | scr::RW | scr::HCE | scr::SMD, s[slot_cptr_el3] = 0, s[slot_mdcr_el3] = 0;
     if (level < 2 && s.has_el2()) s[slot_hcr_el2] = hcr::RW, s[slot_cptr_el2] = 0x33ff, s[slot_mdcr_el2] = 0;
     s.switch_stack(u64(level) << 2 | pstate::SP);
     s.refresh();

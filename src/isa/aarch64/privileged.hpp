@@ -1,6 +1,7 @@
 // The privileged side of AArch64: fields of its registers, and the state as C++ sees it. Arm Architecture Reference
-// Manual for A-profile (DDI 0487): exceptions D1, translation D8, timers D11, registers D19. Secure state is there as far
-// as EL3 is; Secure EL2, AArch32, nested virtualization, SVE and MTE are not.
+// Manual for A-profile (DDI 0487): exceptions D1, translation D8, timers D11, registers D19. Secure state is
+// there with EL3. Not there: Secure EL2, AArch32, nested virtualization, SVE, MTE, warm resets by RMR_ELx, traps of pointer
+// authentication (SCR_EL3.API and APK, HCR_EL2.API and APK: RES0).
 #pragma once
 #include "isa/aarch64/isa.hpp"
 #include "isa/aarch64/system.hpp"
@@ -28,15 +29,20 @@ inline constexpr u64 VM = 1, PTW = 1 << 2, FMO = 1 << 3, IMO = 1 << 4, AMO = 1 <
                      VSE = 1 << 8, DC = 1 << 12, TWI = 1 << 13, TID1 = 1 << 16, TID2 = 1 << 17, TID3 = 1 << 18,
                      TSC = 1 << 19, TACR = 1 << 21, TSW = 1 << 22, TPC = 1 << 23, TPU = 1 << 24, TTLB = 1 << 25,
                      TVM = 1 << 26, TGE = 1 << 27, TDZ = 1 << 28, HCD = 1 << 29, TRVM = 1 << 30, RW = u64{1} << 31,
-                     CD = u64{1} << 32, ID = u64{1} << 33, E2H = u64{1} << 34;
+                     CD = u64{1} << 32, ID = u64{1} << 33, E2H = u64{1} << 34, TLOR = u64{1} << 35;
 // What makes instructions of EL1 and EL0 trap, so that they are looked at one by one.
 inline constexpr u64 traps = TID1 | TID2 | TID3 | TACR | TSW | TPC | TPU | TTLB | TVM | TRVM | TDZ | TGE;
 } // namespace hcr
 
 // SCR_EL3 (D19.2.116)
 namespace scr {
-inline constexpr u64 NS = 1, IRQ = 2, FIQ = 4, EA = 8, SMD = 1 << 7, HCE = 1 << 8, RW = 1 << 10, TWI = 1 << 12,
-                     TWE = 1 << 13;
+inline constexpr u64 NS = 1, IRQ = 2, FIQ = 4, EA = 8, SMD = 1 << 7, HCE = 1 << 8, SIF = 1 << 9, RW = 1 << 10,
+                     ST = 1 << 11, TWI = 1 << 12, TWE = 1 << 13, TLOR = 1 << 14;
+}
+
+// MDCR_EL3 (D19.3.18)
+namespace mdcr3 {
+inline constexpr u64 TPM = 1 << 6, TDA = 1 << 9, TDOSA = 1 << 10;
 }
 
 // ESR_ELx.EC (D19.2.37)
@@ -97,8 +103,9 @@ void msr_system(A64& t, const I& i);
 // SYS of the system form. False: as in user mode.
 bool sys_system(A64& t, const I& i);
 
-// Input lines and output lines.
-enum Line : u32 { line_irq, line_fiq, line_virq, line_vfiq, line_serror };
+// Input lines and output lines. Those of group 1 come from an interrupt controller with two Security states, and are an IRQ
+// in their own state and an FIQ in the other and at EL3 (Arm IHI 0069, 4.6.2).
+enum Line : u32 { line_irq, line_fiq, line_virq, line_vfiq, line_serror, line_group1_secure, line_group1 };
 enum Output : u32 { output_cntp, output_cntv, output_cnthp, output_cntps, output_cnthv, output_pmu, output_count };
 
 // The slots of a vCPU.
@@ -136,8 +143,8 @@ public:
     u64 el0_sctlr() const { return sctlr(host_el0() ? 2 : 1); }
     u64 el0_cntkctl() const { return (*this)[host_el0() ? slot_cnthctl_el2 : slot_cntkctl_el1]; }
 
-    u64 lines() const { return __atomic_load_n(&cpu_.lines, __ATOMIC_ACQUIRE); }
-    u64 spsr() const; // PSTATE, as an exception saves it
+    u64 lines() const; // as they are at this level, in this Security state
+    u64 spsr() const;  // PSTATE, as an exception saves it
     // PSTATE of an SPSR that is legal to return to.
     void set_pstate(u64 spsr) const;
     // Leaves the stack pointer in use for that of (level, SP bit), in slot_pstate.

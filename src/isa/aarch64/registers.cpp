@@ -17,7 +17,23 @@ enum class Effect : u8 {
     regime,   // what cached translations were made from
 };
 // Controls that trap accesses.
-enum class Group : u8 { none, vm, acr, cpacr, id1, id2, id3, debug, os_lock, pmu, counter, timer_p, timer_v };
+enum class Group : u8 {
+    none,
+    vm,
+    acr,
+    cpacr,
+    cptr,
+    id1,
+    id2,
+    id3,
+    debug,
+    os_lock,
+    pmu,
+    counter,
+    timer_p,
+    timer_v,
+    lor
+};
 
 struct Stored {
     u32 number;
@@ -191,11 +207,11 @@ constexpr Computed computed[] = {
     {sr(3, 4, 12, 0, 1), zero, nullptr},
     {sr(3, 6, 12, 0, 1), zero, nullptr},
     {sr(3, 0, 12, 1, 0), read_isr, nullptr},
-    {sr(3, 0, 10, 4, 0), zero, ignore, Group::none, Feature::lor}, // LORSA_EL1: no regions
-    {sr(3, 0, 10, 4, 1), zero, ignore, Group::none, Feature::lor},
-    {sr(3, 0, 10, 4, 2), zero, ignore, Group::none, Feature::lor},
-    {sr(3, 0, 10, 4, 3), zero, ignore, Group::none, Feature::lor},
-    {sr(3, 0, 10, 4, 7), zero, nullptr, Group::none, Feature::lor},
+    {sr(3, 0, 10, 4, 0), zero, ignore, Group::lor, Feature::lor}, // LORSA_EL1: no regions
+    {sr(3, 0, 10, 4, 1), zero, ignore, Group::lor, Feature::lor},
+    {sr(3, 0, 10, 4, 2), zero, ignore, Group::lor, Feature::lor},
+    {sr(3, 0, 10, 4, 3), zero, ignore, Group::lor, Feature::lor},
+    {sr(3, 0, 10, 4, 7), zero, nullptr, Group::lor, Feature::lor},
 
     {sr(3, 3, 14, 0, 1), read_cntpct, nullptr, Group::counter},
     {reg::cntvct_el0, read_cntvct, nullptr, Group::counter},
@@ -284,7 +300,7 @@ bool redirect(const State& s, u32& number) {
 u32 lowest_level(const State& s, u32 number) {
     constexpr u8 of_op1[] = {1, 1, 1, 0, 2, 2, 3, 3};
     u32 op1_ = op1_of(number);
-    if (op1_ == 7) return s.secure() && (s.scr() >> 11 & 1) ? 1 : 3; // SCR_EL3.ST
+    if (op1_ == 7) return s.has_el3() ? s.secure() ? 1 : 3 : 4; // the secure timer
     u32 n = of_op1[op1_];
     if (n == 2 && !s.has_el2()) return s.has_el3() ? 3 : 4;
     if (n == 3 && !s.has_el3()) return 4;
@@ -330,7 +346,22 @@ bool el2_traps(const State& s, u32 number, Group g, bool write) {
     case Group::pmu: return (m >> 6 & 1) || (number == sr(3, 3, 9, 12, 0) && (m >> 5 & 1));
     case Group::counter: return number == sr(3, 3, 14, 0, 1) && !(c >> shift & 1);
     case Group::timer_p: return !(c >> (shift + 1) & 1);
+    case Group::lor: return h & hcr::TLOR;
     default: return false;
+    }
+}
+
+// EL3's controls of the levels below.
+bool el3_traps(const State& s, u32 number, Group g) {
+    u64 m = s[slot_mdcr_el3];
+    switch (g) {
+    case Group::cpacr:
+    case Group::cptr: return s[slot_cptr_el3] >> 31 & 1; // TCPAC
+    case Group::debug: return m & mdcr3::TDA;
+    case Group::os_lock: return m & mdcr3::TDOSA;
+    case Group::pmu: return m & mdcr3::TPM;
+    case Group::lor: return s[slot_scr_el3] & scr::TLOR;
+    default: return op1_of(number) == 7 && !(s[slot_scr_el3] & scr::ST);
     }
 }
 
@@ -344,12 +375,7 @@ bool permitted(const State& s, u32 number, Group g, u64 detail, Exception& e) {
     if (el == 0 && !el0_may(s, number, g, write)) return e = trapped(s, detail, 1), false;
     if (el < 2 && s.el2_enabled() && !s.host_el0() && el2_traps(s, number, g, write))
         return e = trapped(s, detail, 2), false;
-    if (el < 3 && s.has_el3()) {
-        u64 m = s[slot_mdcr_el3];
-        bool stopped = (g == Group::cpacr && (s[slot_cptr_el3] >> 31 & 1)) || (g == Group::debug && (m >> 9 & 1)) ||
-                       (g == Group::os_lock && (m >> 10 & 1)) || (g == Group::pmu && (m >> 6 & 1));
-        if (stopped) return e = trapped(s, detail, 3), false;
-    }
+    if (el < 3 && s.has_el3() && el3_traps(s, number, g)) return e = trapped(s, detail, 3), false;
     return true;
 }
 
@@ -372,6 +398,14 @@ u64 virtual_by(u32 n) {
 // ICC_SGI1R_EL1, ICC_ASGI1R_EL1, ICC_SGI0R_EL1: there are none of guests.
 bool is_sgi(u32 n) { return (n >> 3 & 15) == 11 && (n & 7) >= 5 && op1_of(n) == 0; }
 
+// Of interrupts that EL3 takes, it has the registers, too (IHI 0069, 12.2): those of a group, and those of both groups when
+// it takes both.
+bool gic_traps_to_el3(const State& s, u32 number) {
+    u64 by = virtual_by(number), scr_ = s.scr();
+    bool fiq = !(by & hcr::FMO) || (scr_ & scr::FIQ), irq = !(by & hcr::IMO) || (scr_ & scr::IRQ);
+    return s.has_el3() && s.level() < 3 && op1_of(number) == 0 && by && fiq && irq;
+}
+
 bool ask_gic(const State& s, u32 number, u64 detail, Effects& f, Exception& e) {
     if (!s.model().has(Feature::gic_registers) || s.level() < lowest_level(s, number))
         return e = undefined_instruction(), false;
@@ -379,11 +413,13 @@ bool ask_gic(const State& s, u32 number, u64 detail, Effects& f, Exception& e) {
     u32 rt = u32(detail >> 8 & 31);
     bool guest = s.level() == 1 && (s.hcr() & virtual_by(number));
     if (guest && is_sgi(number)) return e = trapped(s, detail, 2), false;
+    if (!guest && gic_traps_to_el3(s, number)) return e = trapped(s, detail, 3), false;
     f.request = {.kind = write ? BoardRequest::Kind::write : BoardRequest::Kind::read,
                  .number = 1u << 15 | number,
                  .level = u8(s.level()),
-                 .secure = s.level() == 3 || s.secure(),
+                 .secure = s.secure(),
                  .virtual_interface = guest,
+                 .secure_fiq = (s.scr() & scr::FIQ) != 0,
                  .values = {write ? s.x(rt) : 0}};
     f.request.values[7] = rt; // for register_answered
     return true;
@@ -391,12 +427,31 @@ bool ask_gic(const State& s, u32 number, u64 detail, Effects& f, Exception& e) {
 
 void write_stored(const State& s, const Stored& r, u64 v, Effects& f) {
     u64& slot = s[r.slot];
-    u64 old = slot;
-    slot = (old & ~r.writable) | (v & r.writable);
+    u64 old = slot, writable = r.writable;
+    if (r.slot == slot_scr_el3 && s.model().has(Feature::lor)) writable |= scr::TLOR;
+    slot = (old & ~writable) | (v & writable);
     if (slot == old || r.effect == Effect::none) return;
     f.contexts = r.effect == Effect::contexts || r.effect == Effect::regime;
     // HCR_EL2 and SCR_EL3: what they say of translations is part of the context.
-    if (r.effect == Effect::regime && r.slot != slot_hcr_el2 && r.slot != slot_scr_el3) f.flush = Effects::Flush::all;
+    bool in_context = r.slot == slot_hcr_el2 || (r.slot == slot_scr_el3 && !((old ^ slot) & scr::SIF));
+    if (r.effect == Effect::regime && !in_context) f.flush = Effects::Flush::all;
+}
+
+// EL3 meets EL2's registers also where there is no EL2: as RES0, but for two that read as what EL1 would see. SP_EL1 has an
+// encoding among them.
+bool is_of_no_el2(const State& s, u32 number) {
+    return !s.has_el2() && !is_op0_2(number) && op1_of(number) == 4 && number != sr(3, 4, 4, 1, 0);
+}
+u64 read_without_el2(const State& s, u32 number) {
+    if (number == sr(3, 4, 0, 0, 0)) return s.model().midr;                // VPIDR_EL2
+    return number == sr(3, 4, 0, 0, 5) ? u64{1} << 31 | s[slot_mpidr] : 0; // VMPIDR_EL2
+}
+// RVBAR_ELx is there of the highest level alone.
+bool is_vector_base_of_lower(const State& s, u32 number) {
+    constexpr u32 all_levels[] = {sr(3, 0, 12, 0, 1), sr(3, 4, 12, 0, 1), sr(3, 6, 12, 0, 1)};
+    for (u32 n = 1; n <= 3; ++n)
+        if (number == all_levels[n - 1]) return n != s.highest();
+    return false;
 }
 
 // CNTFRQ_EL0 is writable at the highest level alone; ID registers are not at all.
@@ -421,13 +476,22 @@ bool access_register(const State& s, u64 detail, Effects& f, Exception& e) {
     Access a{s, number, f};
     if (const Computed* r = find(computed, number); r && s.model().has(r->feature)) {
         if (write ? !r->write : !r->read) return e = undefined_instruction(), false;
+        if (is_vector_base_of_lower(s, number)) return e = undefined_instruction(), false;
         if (!permitted(s, number, r->group, detail, e)) return false;
+        if (is_of_no_el2(s, number)) {
+            if (!write) s.x(rt, 0);
+            return true;
+        }
         write ? r->write(a, s.x(rt)) : s.x(rt, r->read(a));
         return true;
     }
     if (const Stored* r = find(stored, number)) {
         if (write && !is_writable(s, number)) return e = undefined_instruction(), false;
         if (!permitted(s, number, r->group, detail, e)) return false;
+        if (is_of_no_el2(s, number)) {
+            if (!write) s.x(rt, read_without_el2(s, number));
+            return true;
+        }
         write ? write_stored(s, *r, s.x(rt), f) : s.x(rt, s[r->slot]);
         return true;
     }

@@ -33,6 +33,11 @@ Regime regime_of(u32 index) {
     default: return regime_el10;
     }
 }
+// Secure EL2 is not there.
+bool is_secure(const State& s, u32 index) {
+    Regime r = regime_of(index);
+    return r == regime_el3 || (r == regime_el10 && s.secure());
+}
 bool is_user(u32 index) { return index == el10_user || index == el20_user; }
 bool has_pan(u32 index) { return index == el1_pan || index == el20_pan; }
 
@@ -168,12 +173,12 @@ struct Walk {
             }
         }
     }
-    bool read_table(u64 at, u32 level, u64& v, u64& physical) {
+    bool read_table(u64 at, u32 level, bool secure, u64& v, u64& physical) {
         Rights r;
         u32 bits;
         bool device = false;
         if (!stage2(at, true, AccessType::read, physical, r, bits, device)) return false;
-        return memory.read(physical, 8, v) || fail(external_on_walk + level);
+        return memory.read(physical, 8, v, secure) || fail(external_on_walk + level);
     }
 
     // ---- stage 1
@@ -181,6 +186,7 @@ struct Walk {
     // Attributes that tables hand down.
     struct Inherited {
         bool read_only = false, no_user = false, uxn = false, pxn = false;
+        bool secure = false; // tables and pages may be
     };
     Rights rights_of(const Controls& c, u64 v, const Inherited& in) const {
         bool read_only = (v >> 7 & 1) || in.read_only, uxn = (v >> 54 & 1) || in.uxn;
@@ -204,11 +210,13 @@ struct Walk {
         Rights now = rights_of(c, makes_dirty ? as_dirty : v, in);
         // What may be written once it is dirty must not be executed under WXN, and so on: judged as writable.
         now.fetch = rights_of(c, as_dirty, in).fetch;
+        out.secure = in.secure && !(v >> 5 & 1);
+        if (is_secure(s, index) && !out.secure && (s.scr() & scr::SIF)) now.fetch = false;
         if (!debug && !now.allows(type)) return fail(permission + level);
         u64 set = (makes_dirty ? as_dirty : v) | u64{1} << 10;
         if (set != v && !debug) {
             u64 old;
-            if (!memory.compare_and_swap(at, 8, v, set, old)) return fail(external_on_walk + level);
+            if (!memory.compare_and_swap(at, 8, v, set, old, in.secure)) return fail(external_on_walk + level);
             if (old != v) return retry = true, true;
         }
         u64 inside = (u64{1} << shift) - 1, base = v & ((u64{1} << 48) - 1) & ~((u64{1} << c.grain) - 1);
@@ -218,8 +226,8 @@ struct Walk {
         attributes = c.mair >> (8 * (v >> 2 & 7)) & 0xff;
         out.device = attributes < 0x10;  // Device-*: 0b0000dd00
         attributes |= (v >> 8 & 3) << 8; // shareability
-        out.global = c.two_ranges ? !(v >> 11 & 1) : true;
-        out.secure = s.secure() && !(v >> 5 & 1);
+        // What a table that is not secure leads to is of one address space (D8.3.2, NSTable).
+        out.global = c.two_ranges ? !(v >> 11 & 1) && in.secure == is_secure(s, index) : true;
         return true;
     }
     // out.physical is the address to translate at first.
@@ -235,13 +243,14 @@ struct Walk {
         table &= ~((u64{1} << std::max(first_bits + 3, 4u)) - 1);
         if (c.output_bits < 48 && table >> c.output_bits) return fail(address_size);
         Inherited in;
+        in.secure = is_secure(s, index);
         for (;; ++level) {
             u32 shift = c.grain + (3 - level) * stride;
             u64 at = table + 8 * (inputs >> shift), v, physical;
             inputs &= (u64{1} << shift) - 1;
             for (bool retry = true; retry;) {
                 retry = false;
-                if (!read_table(at, level, v, physical)) return false;
+                if (!read_table(at, level, in.secure, v, physical)) return false;
                 bool is_leaf = level == 3 ? (v & 3) == 3 : (v & 3) == 1;
                 if (!(v & 1) || (level == 3 && !is_leaf) || (is_leaf && level < (c.grain == 12 ? 1u : 2u)))
                     return fail(translation + level);
@@ -253,6 +262,7 @@ struct Walk {
                     continue;
                 }
                 table = base;
+                in.secure &= !(v >> 63);
                 if (!c.no_hierarchy) {
                     in.read_only |= v >> 62 & 1, in.no_user |= v >> 61 & 1;
                     in.uxn |= v >> 60 & 1, in.pxn |= v >> 59 & 1;
@@ -296,7 +306,7 @@ bool first_stage(Walk& w, u64 address, Mapping& out, u64& attributes, bool& tag)
     if (bare >> s.model().physical_bits) return w.fail(address_size);
     out.bits = 48;
     out.read = out.write = out.fetch = out.global = true;
-    out.secure = s.secure();
+    out.secure = is_secure(s, w.index);
     attributes = cacheable ? 0xff : 2 << 8;
     out.small = bare != address;
     return true;

@@ -56,7 +56,7 @@ Result<void> Loader::write(const Piece& piece) {
     u64 at = piece.address;
     auto put = [&](const u8* from, u64 n) -> bool {
         while (n) {
-            memory::Place place = memory_.find(at);
+            memory::Place place = (piece.where ? *piece.where : memory_).find(at);
             if (place.kind != memory::Place::Kind::ram && place.kind != memory::Place::Kind::rom) return false;
             u64 step = std::min(n, place.left);
             if (from)
@@ -86,11 +86,12 @@ Result<void> Loader::add_bytes(std::string what, u64 address, std::vector<u8> by
     return add({std::move(what), address, std::move(bytes)});
 }
 
-Result<Loaded> Loader::add_raw(const std::string& what, const std::string& path, u64 address) {
+Result<Loaded> Loader::add_raw(const std::string& what, const std::string& path, u64 address,
+                               memory::AddressSpace* where) {
     auto file = TRY(HostFile::open(path).in("{}", what));
     u64 size = file.bytes().size();
     files_.push_back(std::move(file));
-    TRY(add({fmt::format("{} {}", what, path), address, {}, files_.size() - 1, 0, size}));
+    TRY(add({fmt::format("{} {}", what, path), address, {}, files_.size() - 1, 0, size, 0, where}));
     files_.back().let_go();
     return Loaded{address, address + size, address};
 }
@@ -134,7 +135,7 @@ Result<Loaded> Loader::add_arm64_kernel(const std::string& what, const std::stri
         TRY(add_raw(what, path, at));
     else
         TRY(add_bytes(fmt::format("{} {}", what, path), at, std::move(unpacked)));
-    return Loaded{at, at + image.image_size, at};
+    return Loaded{at, at + image.image_size, at, true};
 }
 
 Result<void> Loader::reload() {
@@ -146,7 +147,7 @@ Result<void> Loader::reload() {
 std::vector<LoadedPiece> Loader::pieces() const {
     std::vector<LoadedPiece> out;
     for (const Piece& p : pieces_) {
-        bool rom = memory_.find(p.address).kind == memory::Place::Kind::rom;
+        bool rom = (p.where ? *p.where : memory_).find(p.address).kind == memory::Place::Kind::rom;
         out.push_back({p.what, p.address, content(p).size() + p.zeros, rom});
     }
     return out;

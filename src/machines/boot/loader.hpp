@@ -30,6 +30,7 @@ private:
 struct Loaded {
     u64 start = 0, end = 0; // guest-physical
     u64 entry = 0;
+    bool by_protocol = false; // a kernel's Image, which is started as the boot protocol says
 };
 
 // What was loaded, for monitors.
@@ -45,8 +46,9 @@ public:
 
     // Each is written at once. Errors name what does not fit into memory.
     Result<void> add_bytes(std::string what, u64 address, std::vector<u8> bytes);
-    // A file as it is.
-    Result<Loaded> add_raw(const std::string& what, const std::string& path, u64 address);
+    // A file as it is, in `where` (null: the loader's memory).
+    Result<Loaded> add_raw(const std::string& what, const std::string& path, u64 address,
+                           memory::AddressSpace* where = nullptr);
     // A kernel or firmware: ELF by its physical addresses, anything else as it is, at `address`. `machine`: the ELF
     // machine number that is expected.
     Result<Loaded> add_image(const std::string& what, const std::string& path, u64 address, u16 machine);
@@ -65,6 +67,7 @@ private:
         std::vector<u8> bytes; // or a part of a file:
         size_t file = ~size_t{0};
         u64 offset = 0, length = 0, zeros = 0; // then zeros behind it
+        memory::AddressSpace* where = nullptr;
     };
     Result<void> add(Piece piece);
     Result<void> write(const Piece& piece);

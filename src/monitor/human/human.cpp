@@ -164,9 +164,8 @@ Result<void> netdev_del(HumanCall& c) { return c.qmp("netdev_del", object({{"id"
 Result<void> device_del(HumanCall& c) { return c.qmp("device_del", object({{"id", c.word()}})); }
 
 // "ringbuf,id=r,size=4096": as -chardev takes it.
-Result<void> chardev_add(HumanCall& c) {
+chardev::OptionList chardev_options(std::string text, std::string& id) {
     chardev::OptionList list;
-    std::string id, text(c.rest());
     while (!text.empty()) {
         size_t comma = text.find(',');
         std::string item = text.substr(0, comma);
@@ -179,9 +178,19 @@ Result<void> chardev_add(HumanCall& c) {
         else
             list.emplace_back(item.substr(0, equals), equals == std::string::npos ? "on" : item.substr(equals + 1));
     }
+    return list;
+}
+Result<void> chardev_add(HumanCall& c) {
+    std::string id;
+    chardev::OptionList list = chardev_options(std::string(c.rest()), id);
     if (id.empty()) return Error::invalid_argument("chardev-add: 'id' is missing, expected id=NAME");
     if (c.m.machine().find_chardev(id)) return Error::exists("Chardev with id '{}' already exists", id);
     c.m.machine().add_chardev(TRY(chardev::open(c.m.vm().chardevs, id, list)));
+    return {};
+}
+Result<void> chardev_change(HumanCall& c) {
+    std::string id = c.word(), none;
+    TRY(qmp::change_chardev(c.m, id, chardev_options(std::string(c.rest()), none)));
     return {};
 }
 Result<void> chardev_remove(HumanCall& c) { return c.qmp("chardev-remove", object({{"id", c.word()}})); }
@@ -275,6 +284,7 @@ constexpr HumanCommand own[] = {
     {"netdev_add", "type,id=ID[,option=value]", "opens a host network", netdev_add},
     {"netdev_del", "id", "closes one", netdev_del},
     {"chardev-add", "backend,id=ID[,option=value]", "makes a character device", chardev_add},
+    {"chardev-change", "id backend[,option=value]", "another in its place, behind the same device", chardev_change},
     {"chardev-remove", "id", "removes one", chardev_remove},
     {"chardev-send-break", "id", "a break on its line", chardev_break},
     {"ringbuf_write", "device data", "puts bytes into a ring buffer", ringbuf_write},

@@ -81,7 +81,13 @@ Result<void> registers(HumanCall& c) {
 }
 
 Result<void> mtree(HumanCall& c) {
-    c.out += c.flag('f') ? c.m.machine().memory().flat() : c.m.machine().memory().tree();
+    bool flat = c.flag('f');
+    auto show = [&](const memory::AddressSpace& space) { c.out += flat ? space.flat() : space.tree(); };
+    show(c.m.machine().memory());
+    if (const memory::AddressSpace* secure = c.m.board().secure_space()) {
+        c.out += '\n';
+        show(*secure);
+    }
     return {};
 }
 

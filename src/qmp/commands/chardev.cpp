@@ -65,14 +65,24 @@ chardev::OptionList options_of(const Json& backend) {
     return list;
 }
 
+// ChardevReturn.
+Json made(const chardev::Chardev& dev) {
+    Json reply = Json::object();
+    if (std::string name = dev.filename(); name.starts_with("pty:")) reply.set("pty", name.substr(4));
+    return reply;
+}
+
 Result<Json> chardev_add(Server& m, const Arguments& a) {
     std::string id = a.text("id");
     if (m.find_chardev(id)) return Error::invalid_argument("Chardev with id '{}' already exists", id);
     auto dev = TRY(chardev::open(m.chardev_context(), id, options_of(a.value("backend"))));
-    Json reply = Json::object();
-    if (std::string name = dev->filename(); name.starts_with("pty:")) reply.set("pty", name.substr(4));
+    Json reply = made(*dev);
     m.add_chardev(std::move(dev));
     return reply;
+}
+
+Result<Json> chardev_change(Server& m, const Arguments& a) {
+    return change_chardev(m, a.text("id"), options_of(a.value("backend")));
 }
 
 Result<Json> chardev_remove(Server& m, const Arguments& a) {
@@ -114,12 +124,28 @@ constexpr Command commands[] = {
     {"query-chardev-backends", "", "[ChardevBackendInfo]", "the kinds of them", query_chardev_backends},
     {"chardev-add", "id str, backend ChardevBackend", "ChardevReturn", "makes one", chardev_add},
     {"chardev-remove", "id str", "", "removes one that nobody uses", chardev_remove},
+    {"chardev-change", "id str, backend ChardevBackend", "ChardevReturn",
+     "another back end in place of one, behind the same device", chardev_change},
     {"chardev-send-break", "id str", "", "a break on the line", send_break},
     {"ringbuf-write", "device str, data str, ?format DataFormat", "", "puts bytes into a ring buffer", ringbuf_write},
     {"ringbuf-read", "device str, size int, ?format DataFormat", "str", "takes the oldest bytes out", ringbuf_read},
 };
 
 } // namespace
+
+Result<Json> change_chardev(Server& m, const std::string& id, const chardev::OptionList& options) {
+    chardev::Chardev* old = TRY(find(m, id));
+    if (old->filename() == "mux")
+        return Error::unsupported("Chardev '{}' is shared by a mux, expected one that a device has alone", id);
+    auto dev = TRY(chardev::open(m.chardev_context(), id, options));
+    if (!old->hand_over(*dev))
+        return Error::unsupported("Chardev '{}' is a monitor's or debugger's, expected one of a device, or of nobody",
+                                  id);
+    Json reply = made(*dev);
+    m.remove_chardev(id);
+    m.add_chardev(std::move(dev));
+    return reply;
+}
 
 constinit const Family chardev_family{R"(
 struct ChardevInfo: label str, filename str, frontend-open bool

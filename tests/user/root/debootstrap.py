@@ -63,12 +63,17 @@ class Maker:
     def inside(self, what, script):
         self.step(what, self.enter(script))
 
+    def bootstrap(self, packages=""):
+        """Both stages; `packages`: with commas, beside those that every Debian has."""
+        fake = ["fakeroot"] if self.uid != 0 else []
+        include = [f"--include={packages}"] if packages else []
+        self.step("first stage", [*fake, "debootstrap", "--foreign", f"--arch={self.architecture}", *include, "--keyring", KEYRING,
+                                  self.suite, self.root, inputs.mirror()])
+        self.inside("second stage", "/debootstrap/debootstrap --second-stage")
+
     def debian(self):
         mirror = inputs.mirror()
-        fake = ["fakeroot"] if self.uid != 0 else []
-        self.step("first stage", [*fake, "debootstrap", "--foreign", f"--arch={self.architecture}", "--keyring", KEYRING,
-                                  self.suite, self.root, mirror])
-        self.inside("second stage", "/debootstrap/debootstrap --second-stage")
+        self.bootstrap()
         sources = "".join(f"{kind} {mirror} {self.suite} main\n" for kind in ("deb", "deb-src"))
         self.inside("sources", f"printf '%s' '{sources}' > /etc/apt/sources.list")
         self.inside("apt-get update", "apt-get update")

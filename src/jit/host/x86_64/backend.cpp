@@ -210,6 +210,7 @@ private:
     u64 jump_mask(u32 entries) const { return u64(entries - 1) << jump_shift_; }
     Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
     void spill_plan(Assembler& a) const;
+    void emit_recent(Assembler& a, bool write, const std::function<void(u64 HostArea::*)>& stub) const;
     void load_plan(Assembler& a) const;
 
     const ir::GuestState& guest_;
@@ -283,6 +284,44 @@ void X86Backend::load_plan(Assembler& a) const {
                 features_.avx ? a.vmovups(x, state(at, 16)) : a.movdqu(x, state(at, 16));
         }
     }
+}
+
+// The entry at recent_entry, in which the address at `written` is, is copied to recent_place. Keeps all registers.
+void X86Backend::emit_recent(Assembler& a, bool write, const std::function<void(u64 HostArea::*)>& stub) const {
+    stub(write ? &HostArea::stub_recent_write : &HostArea::stub_recent_read);
+    auto host = [&](std::size_t offset) { return state(layout_.host(u32(offset))); };
+    const Gp kept[] = {rax, rcx, rdx};
+    for (Gp r : kept) a.push(r);
+    a.mov(rax, host(offsetof(HostArea, recent_entry)));
+    a.mov(rcx, host(offsetof(HostArea, recent_place)));
+    a.add(rcx, rbp);
+    a.mov(rdx, ptr(rax, offsetof(TlbEntry, host)));
+    a.mov(ptr(rcx, offsetof(TlbRecent, host)), rdx);
+    a.mov(rdx, ptr(rax, offsetof(TlbEntry, read)));
+    a.mov(ptr(rcx, offsetof(TlbRecent, read)), rdx);
+    if (write) {
+        // Another thread may take the right meanwhile; see TlbViews::drop_writes.
+        asmjit::Label there = a.newLabel();
+        a.mov(rdx, ptr(rax, offsetof(TlbEntry, write)));
+        a.mov(ptr(rcx, offsetof(TlbRecent, write)), rdx);
+        a.lock();
+        a.or_(ptr(rsp, -64, 4), 0);
+        a.cmp(rdx, ptr(rax, offsetof(TlbEntry, write)));
+        a.je(there);
+        a.mov(rdx, ptr(rax, offsetof(TlbEntry, write)));
+        a.mov(ptr(rcx, offsetof(TlbRecent, write)), rdx);
+        a.bind(there);
+    } else {
+        a.mov(rdx, host(offsetof(HostArea, tlb) + offsetof(TlbViews, nobody)));
+        a.mov(ptr(rcx, offsetof(TlbRecent, write)), rdx);
+    }
+    a.mov(rdx, host(offsetof(HostArea, written)));
+    a.and_(rdx, -(1 << tlb_page_bits));
+    a.neg(rdx);
+    a.add(rdx, ptr(rax, offsetof(TlbEntry, host)));
+    a.mov(ptr(rcx, offsetof(TlbRecent, delta)), rdx);
+    for (u32 n = 3; n-- > 0;) a.pop(kept[n]);
+    a.ret();
 }
 
 // enter(cpu, code): saves what the ABI wants saved, loads the plan's registers and the guest's MXCSR, and jumps.
@@ -406,6 +445,8 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.add(rsp, frame + 8);
     a.mov(state(layout_.host(offsetof(HostArea, give_back))), 0); // the unit's plan was given back before the call
     a.jmp(leave);
+
+    for (bool write : {false, true}) emit_recent(a, write, stub);
 
     if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
         holder.relocateToBase(u64(code)) != asmjit::kErrorOk || holder.codeSize() > room)

@@ -65,7 +65,7 @@ inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16
 inline constexpr u32 most_kept = 12; // operations that wait for one test of their results
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_budget, stub_trap, stub_fault, stub_call, stub_keep, stub_slow,
-        stub_leave;
+        stub_leave, stub_recent_read, stub_recent_write;
     u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
@@ -82,7 +82,9 @@ struct HostArea {
     alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
     u64 paged_jumps;                              // const JumpEntry*
     TlbViews tlb;
-    u64 written;                // the address of the access that writes and looks at the TLB
+    u64 written;      // the address of the access that writes and looks at the TLB, or whose page becomes a recent one:
+    u64 recent_entry; // the TlbEntry*
+    u64 recent_place; // where the TlbRecent is, from the state's register on
     u64 jump_mask, jump_misses; // selects the bits of a pc that number an entry; misses since the mask grew
     u64 jump_pages[jump_entries / 256 / 64]; // which groups of 256 entries hold something
     // jump_entries pairs follow: a megabyte, touched where it is used.
@@ -252,14 +254,22 @@ private:
     bool has_tlb() const { return model_ == AddressModel::tlb || model_ == AddressModel::tlb_logged; }
     struct TlbSite {
         Label slow, back;
-        Gp offset, entry; // of the page; of the TLB, then the host's page
+        Gp offset,
+            entry; // the access is at their sum: the offset and the host's page, or the address and TlbRecent::delta
         i32 right = 0;
+        Gp base{}; // valid: the access is at entry + base + disp, and offset has the address in cold code alone
+        i32 disp = 0;
+        Mem at(u32 bytes) const {
+            return base.isValid() ? asmjit::x86::ptr(entry, base, 0, disp, bytes)
+                                  : asmjit::x86::ptr(entry, offset, 0, 0, bytes);
+        }
         bool writes() const { return right == i32(offsetof(TlbEntry, write)); }
     };
     bool sum_fits(ValueId base, ValueId index) const;
     Gp sum(ValueId base, ValueId index, u32 shift, i32 disp, Type t);
     Gp tlb_address(ValueId a, i32 disp);
-    TlbSite tlb_check(u32 n, Gp address, u32 index, u32 bytes, bool write);
+    TlbSite tlb_site(u32 n, bool write);
+    void tlb_check(u32 n, TlbSite& s);
     void tlb_look(const TlbSite& s, u32 index, u32 bytes);
     u32 tlb_record(u32 n);
     void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,

@@ -70,31 +70,64 @@ Gp Lowering::tlb_address(ValueId a, i32 disp) {
     return t;
 }
 
-// Of instruction n. The entry that it asks first stands for the page that its kind of access met before; when it does not, the
-// table is asked, in cold code.
-Lowering::TlbSite Lowering::tlb_check(u32 n, Gp address, u32 index, u32 bytes, bool write) {
+// Where instruction n goes; the use of its address is over. A slot's register and a displacement need no temporary where a recent
+// page is asked for first.
+Lowering::TlbSite Lowering::tlb_site(u32 n, bool write) {
+    const IrInst& i = inst(n);
+    const MemArg m = MemArg::from(i.imm);
+    TlbSite s;
+    s.slow = a_.newLabel(), s.back = a_.newLabel();
+    s.right = i32(write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read));
+    // (A store swaps bytes in place, maybe of this register.)
+    const bool direct = an_->recent[n] >= 0 && !is_logging() && !m.big && !an_->value[i.a].deferred &&
+                        type(i.a) == Type::i64 && place_[i.a].gpr >= i8(temp_count);
+    if (!direct) {
+        s.offset = tlb_address(i.a, m.disp);
+        return s;
+    }
+    s.base = gpq(u32(place_[i.a].gpr)), s.disp = m.disp;
+    s.offset = temp();
+    use(i.a);
+    return s;
+}
+
+// It asks first for the page that its kind of access met before; when it is another, the table is asked, in cold code, whose
+// entry is copied.
+void Lowering::tlb_check(u32 n, TlbSite& s) {
+    const MemArg m = MemArg::from(inst(n).imm);
+    const u32 bytes = ir::size_of(m.memory), index = m.index;
     const i8 recent = an_->recent[n];
-    if (recent < 0) return tlb_check_in(address, temp(), index, bytes, write);
-    TlbSite s{a_.newLabel(), a_.newLabel(), address, temp(),
-              write ? i32(offsetof(TlbEntry, write)) : i32(offsetof(TlbEntry, read))};
+    s.entry = temp();
+    if (recent < 0) {
+        tlb_look(s, index, bytes);
+        return void(a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host)))));
+    }
     const Label look = a_.newLabel(), found = a_.newLabel();
     const u32 word = index * tlb_recent + u32(recent);
-    const i32 place = at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbEntry*) * word));
-    a_.mov(s.entry, state(place));
-    a_.mov(s.entry, ptr(s.entry, s.right)); // once: another thread may take it
-    a_.sub(address, s.entry);
-    a_.cmp(address, (1 << tlb_page_bits) - i32(bytes));
+    const i32 place = at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbRecent) * word));
+    auto address = [this, s](Gp to) {
+        if (s.base.isValid() && s.disp)
+            a_.lea(to, ptr(s.base, s.disp));
+        else
+            a_.mov(to, s.base.isValid() ? s.base : s.offset);
+    };
+    address(s.entry);
+    a_.sub(s.entry, state(place + i32(s.writes() ? offsetof(TlbRecent, write) : offsetof(TlbRecent, read))));
+    a_.cmp(s.entry, (1 << tlb_page_bits) - i32(bytes));
     a_.ja(look);
-    a_.mov(s.entry, state(place));
     a_.bind(found);
-    a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host))));
+    a_.mov(s.entry, state(place + i32(offsetof(TlbRecent, delta))));
     cold(look, [=, this] {
-        a_.add(address, s.entry);
+        if (s.base.isValid()) address(s.offset);
+        if (!s.writes()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
         tlb_look(s, index, bytes);
-        a_.mov(state(place), s.entry);
+        a_.mov(state(at_.host(offsetof(HostArea, recent_entry))), s.entry);
+        a_.mov(state(at_.host(offsetof(HostArea, recent_place))), place);
+        a_.call(
+            state(at_.host(s.writes() ? offsetof(HostArea, stub_recent_write) : offsetof(HostArea, stub_recent_read))));
+        if (!s.base.isValid()) a_.mov(s.offset, state(at_.host(offsetof(HostArea, written))));
         a_.jmp(found);
     });
-    return s;
 }
 
 Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 bytes, bool write) {
@@ -192,23 +225,23 @@ void Lowering::tlb_load(u32 n) {
     MemArg m = MemArg::from(i.imm);
     u32 bytes = ir::size_of(m.memory);
     check_alignment(n, i.a, m, bytes);
-    Gp t = tlb_address(i.a, m.disp);
+    TlbSite s = tlb_site(n, false);
     bool unused = an_->value[n].uses == 0;
     if (in_vec(i.type)) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm d = unused ? vec_temp() : def_vec(n);
-        TlbSite s = tlb_check(n, t, m.index, bytes, false);
-        Mem mem = ptr(s.entry, s.offset, 0, 0, bytes);
+        tlb_check(n, s);
+        Mem mem = s.at(bytes);
         log_access(Log::load, 0, bytes, mem);
-        load_vector(d, t, mem, bytes);
+        load_vector(d, s.offset, mem, bytes);
         log_value(offsetof(Log, value), d);
         log_done();
         a_.bind(s.back);
         return tlb_slow(s, n, {}, d);
     }
-    Gp d = unused ? t : def(n);
-    TlbSite s = tlb_check(n, t, m.index, bytes, false);
-    load_sized(n, d, ptr(s.entry, s.offset, 0, 0, bytes), m);
+    Gp d = unused ? s.offset : def(n);
+    tlb_check(n, s);
+    load_sized(n, d, s.at(bytes), m);
     a_.bind(s.back);
     tlb_slow(s, n, {}, d);
 }
@@ -221,10 +254,9 @@ void Lowering::tlb_store(u32 n) {
     check_alignment(n, i.a, m, bytes);
     i64 c;
     bool exchange = m.order == ir::Order::seq_cst;
-    auto site = [&](Gp t) {
-        TlbSite s = tlb_check(n, t, m.index, bytes, true);
-        log_access(Log::store, 0, bytes, ptr(s.entry, s.offset, 0, 0, bytes));
-        return s;
+    auto check = [&](TlbSite& s) {
+        tlb_check(n, s);
+        log_access(Log::store, 0, bytes, s.at(bytes));
     };
     auto done = [&](const TlbSite& s, const asmjit::Operand& value) {
         log_done();
@@ -236,33 +268,33 @@ void Lowering::tlb_store(u32 n) {
         if (m.big && bytes > 1) return void(failed_ = true);
         Xmm v = vec(i.b);
         Gp low;
-        Gp t = tlb_address(i.a, m.disp);
+        TlbSite s = tlb_site(n, true);
         if (bytes < 4) {
             low = temp();
             f_.avx ? a_.vmovd(low.r32(), v) : a_.movd(low.r32(), v);
         }
-        TlbSite s = site(t);
+        check(s);
         log_value(offsetof(Log, value), v);
-        store_vector(v, low, ptr(s.entry, s.offset, 0, 0, bytes), bytes);
+        store_vector(v, low, s.at(bytes), bytes);
         done(s, v);
     } else if (imm32(i.b, c) && !m.big && !exchange) {
-        Gp t = tlb_address(i.a, m.disp);
+        TlbSite s = tlb_site(n, true);
         if (bytes == 1) c = i8(c);
         if (bytes == 2) c = i16(c);
-        TlbSite s = site(t);
+        check(s);
         log_value(offsetof(Log, value), imm(c));
-        a_.mov(ptr(s.entry, s.offset, 0, 0, bytes), imm(c));
+        a_.mov(s.at(bytes), imm(c));
         return done(s, imm(c));
     } else {
         Gp v = gpr(i.b);
-        Gp t = tlb_address(i.a, m.disp);
-        TlbSite s = site(t);
+        TlbSite s = tlb_site(n, true);
+        check(s);
         log_value(offsetof(Log, value), v);
-        Mem mem = ptr(s.entry, s.offset, 0, 0, bytes);
+        Mem mem = s.at(bytes);
         if (m.big && bytes > 1) { // in place: there is no temporary left
             swap_bytes(v, bytes);
-            a_.lea(t, mem);
-            a_.mov(ptr(t, 0, bytes), bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v.r64());
+            a_.lea(s.offset, mem);
+            a_.mov(ptr(s.offset, 0, bytes), bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v.r64());
             swap_bytes(v, bytes);
         } else {
             a_.mov(mem, bytes == 1 ? Gp(v.r8()) : bytes == 2 ? Gp(v.r16()) : bytes == 4 ? Gp(v.r32()) : v.r64());

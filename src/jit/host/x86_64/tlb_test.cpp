@@ -10,10 +10,17 @@
 namespace mimic::jit {
 namespace {
 
+// x1 is its stack pointer.
+const ir::GuestState guest = [] {
+    ir::GuestState g = ir::test::aarch64;
+    g.stack = 1;
+    return g;
+}();
+
 // Runs a unit over two pages at 0x1000 that a TLB of one entry an index holds; what x7 is then.
 class Paged {
 public:
-    Paged() : backend_(*make_backend(ir::test::aarch64, 4)), cache_(*CodeCache::create(1 << 20)) {
+    Paged() : backend_(*make_backend(guest, 4)), cache_(*CodeCache::create(1 << 20)) {
         u64 bytes = ir::slots_offset + ir::test::state_bytes + backend_->host_area();
         state_ = new (std::align_val_t{64}) u8[bytes]();
         *header() = {};
@@ -40,16 +47,17 @@ public:
         std::memcpy(&v, page_ + offset, 8);
         return v;
     }
+    TlbViews& views() { return *backend_->tlb_views(header()); }
+    u64 page() const { return u64(page_); }
     // False: the back end refused.
     bool run(const std::string& code) {
-        auto unit =
-            ir::parse("unit pc 0x100 flavour 0x80\nb0 entry pc 0x100:\n  insn 0x100 4\n" + code + "  exit 0x104\n",
-                      ir::test::aarch64);
+        auto unit = ir::parse(
+            "unit pc 0x100 flavour 0x80\nb0 entry pc 0x100:\n  insn 0x100 4\n" + code + "  exit 0x104\n", guest);
         if (!unit) {
             ADD_FAILURE() << unit.error().message();
             return false;
         }
-        analysis_.run(*unit, ir::test::aarch64, backend_->plan());
+        analysis_.run(*unit, guest, backend_->plan());
         u64 room = 0;
         u8* to = *cache_.room(room);
         if (!backend_->emit(*unit, analysis_, AddressModel::tlb, to, cache_.writable(to), room, cache_.links(),
@@ -91,6 +99,38 @@ TEST(Tlb, AStoreWhoseValueAndAddressHaveNoRegisters) {
                       "%8 = load i64 [%6] i64 index 1\nput x7, %8\n"));
     EXPECT_EQ(p.word(0x100), 0x123456789abcdef0u * 0x123456789abcdef0u);
     EXPECT_EQ(p.get("x7"), p.word(0x100));
+}
+
+// The stack's page is copied from the table's entry when it is met, with the rights that were looked at; and any thread takes the
+// one to write.
+TEST(Tlb, TheRecentPageIsACopy) {
+    Paged p;
+    const u64 nobody = p.views().nobody;
+    const TlbRecent& r = p.views().recent[1][0];
+    p.set("x1", 0x1010);
+    ASSERT_TRUE(p.run("%1 = get i64 x1\n%2 = load i64 [%1 + 8] i64 index 1\nput x7, %2\n"));
+    EXPECT_EQ(r.read, 0x1000u);
+    EXPECT_EQ(r.write, nobody);
+    EXPECT_EQ(r.delta + 0x1000, p.page());
+    p.set("x7", 77);
+    const char* store = "%1 = get i64 x1\n%2 = get i64 x7\nstore [%1 + 8], %2 i64 index 1\n";
+    ASSERT_TRUE(p.run(store));
+    EXPECT_EQ(p.word(0x18), 77u);
+    EXPECT_EQ(r.write, 0x1000u);
+    p.views().drop_writes(p.page() + 4096);
+    EXPECT_EQ(r.write, 0x1000u);
+    p.views().drop_writes(p.page());
+    EXPECT_EQ(r.write, nobody);
+    EXPECT_EQ(r.read, 0x1000u);
+    p.set("x7", 78);
+    ASSERT_TRUE(p.run(store)); // asks the table again
+    EXPECT_EQ(p.word(0x18), 78u);
+    EXPECT_EQ(r.write, 0x1000u);
+    p.views().forget_recent(1, 0x2000);
+    EXPECT_EQ(r.read, 0x1000u);
+    p.views().forget_recent(1, 0x1fff);
+    EXPECT_EQ(r.read, nobody);
+    EXPECT_EQ(r.write, nobody);
 }
 
 } // namespace

@@ -73,6 +73,7 @@ CODE(g_cntpct, "mrs x13, cntpct_el0\nmov x0, #1");
 CODE(g_cntp, "msr cntp_ctl_el0, xzr\nmov x0, #1");
 CODE(g_dcsw, "dc csw, xzr");
 CODE(g_hcr, "mrs x0, hcr_el2");
+CODE(g_psci, "movz x0, #0x8400, lsl #16\nsmc #3"); // PSCI_VERSION
 CODE(g_pmcr, "mrs x14, pmcr_el0\nmov x0, #1");
 
 static void controls(void) {
@@ -96,7 +97,10 @@ static void controls(void) {
         write_sysreg(hcr_el2, RW | all[n].bit);
         guest(all[n].name, all[n].code, 0);
     }
+    write_sysreg(hcr_el2, RW | 1 << 19);
+    guest("TSC", g_psci, 0);
     write_sysreg(hcr_el2, RW);
+    guest("no TSC", g_psci, 0);
     write_sysreg(cpacr_el1, 3 << 20);
     write_sysreg(cptr_el2, 0x37ff); // TFP
     guest("TFP", g_fp, 0);
