@@ -5,6 +5,7 @@
 #include "app/io/io.hpp"
 #include "app/nbd/nbd.hpp"
 #include "app/storage/storage.hpp"
+#include "app/tool/name.hpp"
 #include "base/module.hpp"
 #include "base/nearest.hpp"
 #include "isa/guest.hpp"
@@ -62,7 +63,9 @@ int run_tool(const Command& c, std::span<const std::string_view> words) {
     std::vector<std::string_view> all{c.name};
     all.insert(all.end(), words.begin(), words.end());
     modules::set_hand_over([all] {
-        if (access(twin().c_str(), X_OK) == 0) hand_over("mimic-system", all);
+        // It knows itself by its path, and the link by this name.
+        const std::string& link = tool::link_name();
+        if (access(twin().c_str(), X_OK) == 0) hand_over(link.empty() ? "mimic-system" : link, all);
     });
     return c.run(words);
 }
@@ -143,7 +146,11 @@ int main(int argc, char** argv) {
     // The kernel started us for a program of another architecture (binfmt_misc with flag P: AT_FLAGS_PRESERVE_ARGV0).
     if (getauxval(AT_FLAGS) & 1) return find("run")->run(for_guest(self, mimic::user::binfmt_words(words)));
     if (self.starts_with("qemu-system-") || self.starts_with("mimic-system-")) return hand_over(self, words);
-    if (const Command* c = find_link(self)) return c->storage ? run_tool(*c, words) : c->run(for_guest(self, words));
+    if (const Command* c = find_link(self)) {
+        if (!c->storage) return c->run(for_guest(self, words));
+        mimic::tool::set_link_name(self);
+        return run_tool(*c, words);
+    }
     if (words.empty()) {
         print_help({});
         return 1;

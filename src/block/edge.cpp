@@ -14,16 +14,23 @@ std::string names_of(u8 perms) {
     return out;
 }
 
+std::string user(const Node* parent, const std::string& role) {
+    return parent ? fmt::format("node '{}' (as its '{}' child)", parent->options().node_name, role)
+                  : fmt::format("'{}'", role);
+}
+
 // Do the uses of the node by others leave room for this one?
-Result<void> check_conflict(const Node& node, const Edge* self, const std::string& role, u8 perms, u8 shared) {
+Result<void> check_conflict(const Node& node, const Edge* self, const Node* parent, const std::string& role, u8 perms,
+                            u8 shared) {
     for (Edge* other : node.parents()) {
         if (other == self) continue;
-        if (u8 wanted = perms & ~other->shared())
-            return Error::busy("image '{}' is in use as '{}', which does not allow {} (wanted as '{}')",
-                               node.filename(), other->role(), names_of(wanted), role);
-        if (u8 refused = other->perms() & ~shared)
-            return Error::busy("image '{}' is in use as '{}' with {}, which '{}' does not allow", node.filename(),
-                               other->role(), names_of(refused), role);
+        u8 wanted = perms & ~other->shared(), refused = other->perms() & ~shared;
+        if (!wanted && !refused) continue;
+        std::string one = user(parent, role), two = user(other->parent(), other->role());
+        return Error::busy("Permission conflict on node '{}' ('{}'): permissions {} are both required by {} and "
+                           "unshared by {}",
+                           node.options().node_name, node.filename(), names_of(wanted ? wanted : refused),
+                           wanted ? one : two, wanted ? two : one);
     }
     return {};
 }
@@ -31,7 +38,7 @@ Result<void> check_conflict(const Node& node, const Edge* self, const std::strin
 } // namespace
 
 Result<std::unique_ptr<Edge>> Edge::attach(NodePtr node, Node* parent, std::string role, u8 perms, u8 shared) {
-    TRY(check_conflict(*node, nullptr, role, perms, shared));
+    TRY(check_conflict(*node, nullptr, parent, role, perms, shared));
     TRY(node->permissions_changed(node->used_perms() | perms, node->shared_perms() & shared));
     std::unique_ptr<Edge> edge(new Edge);
     edge->parent_ = parent;
@@ -51,7 +58,7 @@ Edge::~Edge() {
 }
 
 Result<void> Edge::change(u8 perms, u8 shared) {
-    TRY(check_conflict(*node_, this, role_, perms, shared));
+    TRY(check_conflict(*node_, this, parent_, role_, perms, shared));
     std::swap(perms_, perms);
     std::swap(shared_, shared);
     auto r = node_->permissions_changed(node_->used_perms(), node_->shared_perms());
@@ -64,7 +71,7 @@ Result<void> Edge::change(u8 perms, u8 shared) {
 
 Result<void> Edge::move_to(NodePtr to) {
     if (to == node_) return {};
-    TRY(check_conflict(*to, this, role_, perms_, shared_));
+    TRY(check_conflict(*to, this, parent_, role_, perms_, shared_));
     TRY(to->permissions_changed(to->used_perms() | perms_, to->shared_perms() & shared_));
     NodePtr from = std::exchange(node_, to);
     std::erase(from->parents_, this);

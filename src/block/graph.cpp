@@ -3,6 +3,8 @@
 
 namespace mimic::block {
 
+extern const Driver commit_top_driver;
+
 Result<std::shared_ptr<Root>> Root::attach(NodePtr node, std::string role, u8 perms, u8 shared, bool stays) {
     std::shared_ptr<Root> root(new Root(node->loop()));
     root->edge_ = TRY(Edge::attach(std::move(node), nullptr, std::move(role), perms, shared));
@@ -143,6 +145,35 @@ Node* overlay_of(Node* top, Node* base) {
         n = next;
     }
     return nullptr;
+}
+
+Result<void> take_reading(Node& top) {
+    struct Taken {
+        Edge* edge;
+        u8 perms, shared;
+    };
+    std::vector<Taken> taken;
+    for (Node* n = &top; n;) {
+        // While a commit works, what is seen through its filter stays right, and from the layer right below the filter.
+        if (&n->driver() == &commit_top_driver) break;
+        if (std::ranges::any_of(n->parents(), [](Edge* e) {
+                return e->parent() && &e->parent()->driver() == &commit_top_driver && e->role() == "file";
+            }))
+            break;
+        Edge* e = n->driver().is_filter ? n->child("file") : n->child("backing");
+        if (!e) break;
+        if (!(e->perms() & perm::consistent_read)) {
+            Taken before{e, e->perms(), e->shared()};
+            Result<void> r = e->change(perm::consistent_read, perm::consistent_read | perm::write_unchanged);
+            if (!r) {
+                for (auto& t : taken) t.edge->change(t.perms, t.shared).ignore(); // giving up always works
+                return r;
+            }
+            taken.push_back(before);
+        }
+        n = &e->node();
+    }
+    return {};
 }
 
 Result<FrozenChain> FrozenChain::freeze(Node* top, Node* base, std::string_view why) {

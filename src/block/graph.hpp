@@ -147,6 +147,10 @@ bool in_chain(Node* top, const Node* below);
 // The layer of the chain right above `base` (filters in between skipped); null if base isn't below top.
 Node* overlay_of(Node* top, Node* base);
 
+// Lets `top` read what shows through. A commit leaves the links between its base and the layers above it open for writes to the
+// base, once the base is the disk: what those layers show changes with it. Errors: somebody writes below.
+Result<void> take_reading(Node& top);
+
 // Keeps the links of a chain from `top` down to `base` as they are; others who want to change one get an error.
 class [[nodiscard]] FrozenChain {
 public:

@@ -1,4 +1,5 @@
 #include "block/objects.hpp"
+#include <cerrno>
 #include <fstream>
 #include <sstream>
 
@@ -134,12 +135,18 @@ Result<void> add_object(Context& context, Json options) {
     reader.string("file", file, "");
     reader.string("format", encoding, "");
     TRY(reader.finish());
-    if (!id || data.has_value() == file.has_value() || encoding.value_or("raw") != "raw")
-        return Error::invalid_argument("object 'secret' expects id=, one of data= and file=, and no format but raw");
+    if (!id) return Error::invalid_argument("object 'secret' expects id=");
+    if (data.has_value() == file.has_value())
+        return Error::invalid_argument("secret '{}' expects one of data= and file=, but has {}", *id,
+                                       data ? "both" : "none of them");
+    if (encoding.value_or("raw") != "raw")
+        return Error::invalid_argument("secret '{}' has format '{}', expected raw", *id, *encoding);
     if (file) {
+        errno = 0;
         std::ifstream in(*file, std::ios::binary);
         std::ostringstream bytes;
-        if (!in || !(bytes << in.rdbuf())) return Error::invalid_argument("Unable to read '{}'", *file);
+        if (!in) return Error::from_errno(errno ? errno : EIO, "secret '{}': Unable to read '{}'", *id, *file);
+        if (!(bytes << in.rdbuf())) return Error::invalid_argument("secret '{}': '{}' is empty", *id, *file);
         data = bytes.str();
     }
     TRY(check_free(context, *id));

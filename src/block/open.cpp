@@ -90,7 +90,8 @@ Result<Protocol> protocol_of(const std::string& name) {
 Task<Result<NodePtr>> open_protocol_tree(Context& context, Json options, NodeOptions common) {
     if (options.string()) {
         auto at = context.names.find(*options.string());
-        if (at == context.names.end()) co_return Error::not_found("Cannot find a node named '{}'", *options.string());
+        if (at == context.names.end())
+            co_return Error::not_found("Cannot find device='{0}' nor node-name='{0}'", *options.string());
         co_return at->second->shared_from_this();
     }
     CO_CHECK(take_common(context, options, common));
@@ -104,7 +105,10 @@ Task<Result<NodePtr>> open_protocol_tree(Context& context, Json options, NodeOpt
         driver = p.driver;
         options.set("filename", p.path);
     } else {
-        co_return Error::invalid_argument("A block device needs a file name or a driver");
+        std::string given;
+        for (auto& [name, value] : *options.members()) given += fmt::format("{}'{}'", given.empty() ? "" : ", ", name);
+        co_return Error::invalid_argument("Must specify either filename or driver of a block device, but got {}",
+                                          given.empty() ? "nothing" : given);
     }
     OpenArguments arguments{.common = std::move(common), .options = std::move(options)};
     if (!driver->is_protocol) {
@@ -128,18 +132,27 @@ Task<Result<const Driver*>> probe_node(Node& file) {
 
 std::string described(const OpenRequest& r) {
     if (!r.filename.empty()) return r.filename;
-    if (const Json* file = r.options.find("file"))
+    if (const Json* file = r.options.find("file")) {
+        if (file->string()) return *file->string();
         if (const Json* name = file->find("filename"); name && name->string()) return *name->string();
+    }
     return "json:" + r.options.dump();
 }
 
 // The name that a user would give for what the options say: the path alone if they say no more.
 std::string name_of(const OpenRequest& request, const Json& given, const Node& node) {
-    if (!request.filename.empty()) return request.filename;
+    // One name, whatever way it was told.
+    if (node.file() && &node.file()->driver() == &nbd_driver && &node.driver() == &raw_driver)
+        return node.file()->filename();
+    bool json = request.filename.starts_with("json:");
+    if (!request.filename.empty() && !json) return request.filename;
     const Json* file = given.find("file");
-    bool plain = file && file->members() && file->members()->size() == 1 && file->find("filename");
-    plain = plain && (given.members()->size() == 1 || (given.members()->size() == 2 && given.find("driver")));
+    auto only = [](const Json& tree, std::string_view name) {
+        return tree.members()->size() == 1 + size_t(tree.find("driver") != nullptr) && tree.find(name);
+    };
+    bool plain = file && file->members() && only(*file, "filename") && only(given, "file");
     if (plain && node.file()) return node.file()->filename();
+    if (json) return request.filename;
     if (node.file() && !node.file()->filename().empty()) return node.file()->filename();
     return "json:" + given.dump();
 }

@@ -84,6 +84,10 @@ void arrays_in(Json& v) {
 
 Result<u64> parse_size(std::string_view text) {
     if (auto n = size_of(text)) return *n;
+    size_t digits = text.find_first_not_of("0123456789");
+    if (digits && (digits == text.npos || digits + 1 == text.size()) && text.size() > 1)
+        if (size_of(std::string("1") + std::string(digits == text.npos ? "" : text.substr(digits))))
+            return Error::invalid_argument("'{}' is too large, expected less than 8 EiB", text);
     return Error::invalid_argument(
         "'{}' is no size, expected a number of bytes with an optional suffix k, M, G, T, P or E", text);
 }

@@ -66,5 +66,15 @@ class Lengths(unittest.TestCase):
         self.assertEqual(check.long_functions(f"int f(int a) {{\n{body}}}\nint g() {{\n}}\n"), [(1, "f", 71)])
 
 
+class Awaits(unittest.TestCase):
+    def test_an_await_in_a_conditional_is_found(self):
+        text = "int a = b ? 1 : 2;\nauto c = co_await d;\nauto e = f ? co_await g : h;\nauto i = j ? k\n    : co_await l;\n"
+        self.assertEqual(check.conditional_awaits(text), [3, 4])
+
+    def test_an_await_beside_one_is_not(self):
+        text = 'f(a ? b : c);\nco_await d; // a ? co_await b\nauto e = "? co_await";\nx = a ? b : c; y = co_await z;\n'
+        self.assertEqual(check.conditional_awaits(text), [])
+
+
 if __name__ == "__main__":
     unittest.main()

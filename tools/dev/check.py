@@ -92,6 +92,20 @@ def lengths():
             print(f"long: {name}:{line}: {function} has {length} lines, {LONG_FUNCTION} is a long function")
 
 
+def conditional_awaits(text):
+    """Lines with `a ? co_await b : c` or `a ? b : co_await c`: GCC 12 destroys the operand's temporaries twice there."""
+    code = re.sub(r'"(?:\\.|[^"\\\n])*"|//[^\n]*', lambda m: " " * len(m[0]), text)
+    return [code.count("\n", 0, m.start()) + 1 for m in re.finditer(r"\?[^;{}?]*\bco_await\b", code)]
+
+
+def awaits(names):
+    """No await is one side of a conditional expression."""
+    found = [f"{name}:{line}" for name in names for line in conditional_awaits((ROOT / name).read_text(errors="replace"))]
+    for place in found:
+        print(f"{place}: co_await in a conditional expression; GCC 12 frees twice: write if and else")
+    return not found
+
+
 def sanitized(preset):
     """The quick tests, then the guest programs, in a build with a sanitizer; real programs are left to the fast build."""
     build.compile_targets(preset)
@@ -106,7 +120,7 @@ def check(options):
     if options.sanitize:
         return sanitized(options.sanitize)
     names = files(options)
-    steps = {"format": formatting(names, options.fix)}
+    steps = {"format": formatting(names, options.fix), "awaits": awaits(names)}
     build.compile_targets("release")
     declared = preset_dir("release") / "arrows.txt"
     steps["arrows"] = arrows.main([declared, *(["--write"] if options.fix else [])]) == 0

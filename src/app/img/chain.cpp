@@ -193,6 +193,13 @@ Task<int> cmd_rebase(Tool& tool) {
     Tool::Image image = co_await tool.open(args.names()[0], how);
     if (!image) co_return 1;
     std::string name = base.value_or("");
+    if (!image->driver().supports_backing) {
+        tool.error(fmt::format("Could not change the backing file to '{}': format {} has no backing files", name,
+                               image->driver().name));
+        bool closed = co_await tool.close(image);
+        static_cast<void>(closed);
+        co_return 1;
+    }
     Tool::Image fresh;
     Result<void> r;
     if (!unsafe && !name.empty()) {

@@ -66,6 +66,7 @@ struct Comparison {
         auto joined = co_await scope.join();
         if (!joined) co_return Difference{4, joined.error().message()};
         if (found.status) co_return found;
+        if (common < total) tool.print("Warning: Image size mismatch!\n");
         auto tail = Buffer::create(chunk_size);
         if (!tail) co_return Difference{4, tail.error().message()};
         Node& longer = a.size() > b.size() ? a : b;
@@ -137,7 +138,7 @@ Task<int> cmd_compare(Tool& tool) {
         {"object", true, opt_object}, {"image-opts", false, opt_image_opts}, {"force-share", false, 'U'}};
     Arguments args(tool.args, "f:F:T:pqsU", longs);
     int status = 0;
-    if (!tool.parsed(args, status)) co_return 2;
+    if (!tool.parsed(args, status)) co_return status;
     bool ok = true, strict = false;
     std::string second_format;
     for (auto& o : args.options()) switch (o.letter) {
@@ -149,7 +150,7 @@ Task<int> cmd_compare(Tool& tool) {
     if (!ok) co_return 2;
     if (args.names().size() != 2) {
         tool.error("Expecting two image file names");
-        co_return 2;
+        co_return 1;
     }
     Tool::Open how1{.format = tool.format, .cache = tool.source_cache, .image_opts = tool.image_opts};
     Tool::Image first = co_await tool.open(args.names()[0], how1);
@@ -166,10 +167,8 @@ Task<int> cmd_compare(Tool& tool) {
         tool.error(d.text);
     else if (d.status == 1)
         tool.print(d.text + "\n");
-    else {
-        if (first->size() != second->size()) tool.print("Warning: Image size mismatch!\n");
+    else
         tool.print("Images are identical.\n");
-    }
     co_await tool.close(first);
     co_await tool.close(second);
     co_return d.status;
@@ -215,7 +214,7 @@ Task<int> cmd_dd(Tool& tool) {
         }
     }
     if (input.empty() || output.empty() || bs == 0 || bs > (u64(1) << 31)) {
-        tool.error(bs == 0 || bs > (u64(1) << 31) ? fmt::format("invalid number: 'bs={}'", bs)
+        tool.error(bs == 0 || bs > (u64(1) << 31) ? "Invalid bs specified. Must be between 1 and 2147483648."
                                                   : "Must specify both input and output file names");
         co_return 1;
     }
@@ -230,7 +229,7 @@ Task<int> cmd_dd(Tool& tool) {
     if (skip && start >= in->size()) tool.error(fmt::format("{}: cannot skip to specified offset", input));
     bool good = co_await create_image(tool, std::move(r));
     Tool::Image out;
-    Tool::Open how_out{.writable = true, .format = output_format, .cache = "unsafe"};
+    Tool::Open how_out{.writable = true, .format = output_format, .cache = "unsafe", .may_share = false};
     if (good) out = co_await tool.open(output, how_out);
     good = good && out;
     auto buffer = Buffer::create(std::max<u64>(bs, round_down(step_size, bs)));
@@ -269,8 +268,9 @@ struct Bench {
     Task<Result<void>> worker(io::Scope& scope) {
         while (issued < count && !scope.cancelled()) {
             u64 number = issued++;
-            u64 room = node.size() > size ? node.size() - size : 0;
-            u64 at = room ? (offset + number * step) % (room + 1) : 0;
+            const u64 room = node.size() - std::min(size, node.size());
+            if (size > node.size() || offset > room) co_return Error::from_errno(EIO, "{} bytes at {} end behind the image", size, offset);
+            u64 at = (offset + number * step) % (room + 1);
             IoVec memory = buffer.vec();
             in_flight++;
             Result<void> r;
@@ -327,14 +327,25 @@ Task<int> cmd_bench(Tool& tool) {
         *number = *n;
     }
     if (!ok) co_return 1;
-    if (args.names().size() != 1 || depth == 0 || depth > 65536 || size == 0 || size > (u64(1) << 31) ||
-        pattern > 255) {
-        tool.error(args.names().size() != 1 ? "Expecting one image file name"
-                                            : "Invalid request size, queue depth or pattern");
+    const char* wrong = nullptr;
+    if (args.names().size() != 1)
+        wrong = "Expecting one image file name";
+    else if (depth == 0 || depth > 65536)
+        wrong = "Invalid queue depth specified (-d). Must be between 1 and 65536.";
+    else if (size == 0 || size > (u64(1) << 31))
+        wrong = "Invalid buffer size specified (-s). Must be between 1 and 2147483648.";
+    else if (pattern > 255)
+        wrong = "Invalid pattern byte specified. Must be between 0 and 255.";
+    if (wrong) {
+        tool.error(wrong);
         co_return 1;
     }
     if (!write && interval) {
         tool.error("--flush-interval is only for write tests (-w)");
+        co_return 1;
+    }
+    if (interval && interval < depth) {
+        tool.error("Flush interval can't be smaller than depth");
         co_return 1;
     }
     std::string name = args.names()[0];
@@ -357,6 +368,7 @@ Task<int> cmd_bench(Tool& tool) {
     tool.print(
         fmt::format("Sending {} {} requests, {} bytes each, {} in parallel (starting at offset {}, step size {})\n",
                     count, write ? "write" : "read", size, depth, offset, step ? step : size));
+    if (interval) tool.print(fmt::format("Sending flush every {} {}requests\n", interval, drain ? "" : "in-flight "));
     Bench b{.tool = tool,
             .node = *image,
             .count = count,

@@ -23,6 +23,7 @@ struct Settings {
          offload = false;
     bool salvage = false, bitmaps = false, skip_broken = false, unsafe_backing = false;
     u64 sparse = 4096, rate = 0;
+    bool sparse_given = false;
     unsigned coroutines = 8;
 };
 
@@ -366,6 +367,7 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
                 return std::nullopt;
             }
             s.sparse = *n;
+            s.sparse_given = true;
             break;
         }
         case 'r': {
@@ -391,6 +393,7 @@ std::optional<Settings> read_settings(Tool& tool, const Arguments& args) {
         return std::nullopt;
     };
     if (s.offload && s.compress) return fail("Cannot enable copy offloading when -c is used");
+    if (s.offload && s.sparse_given) return fail("Cannot enable copy offloading when -S is used");
     if (s.compress && s.out_of_order) return fail("Out of order write and compress are mutually exclusive");
     if (s.target_image_opts && !s.no_create) return fail("--target-image-opts requires use of -n flag");
     if (s.target_is_zero && !s.no_create) return fail("--target-is-zero requires use of -n flag");
@@ -442,7 +445,7 @@ Task<Result<void>> copy_bitmaps(Tool& tool, Node& from, Node& to, bool skip_brok
 Task<Tool::Image> prepare_target(Tool& tool, Settings& s, const std::string& name, u64 total, Json options,
                                  bool there) {
     Tool::Image none;
-    Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts};
+    Tool::Open how{.writable = true, .cache = s.target_cache, .image_opts = s.target_image_opts, .may_share = false};
     // What is encrypted when it is made needs its secret when it is opened.
     if (const Json* secret = options.find("key-secret")) how.extra.set("key-secret", *secret);
     if (const Json* encrypt = options.find("encrypt"))
@@ -540,6 +543,10 @@ Task<int> cmd_convert(Tool& tool) {
         tool.say(create_help(*out_driver, false));
         co_return 0;
     }
+    if (s.no_create && !s.lists.empty()) {
+        tool.error("-o has no effect when skipping image creation");
+        co_return 1;
+    }
     if (args.names().size() < 2) {
         tool.error("Must specify image file name");
         co_return 1;
@@ -589,6 +596,7 @@ Task<int> cmd_convert(Tool& tool) {
             tool.error(same.error().message());
             ok = false;
         }
+    if (ok && start) ok = co_await free_leaks(tool, target);
     if (ok && target->size() < total) {
         tool.error(
             fmt::format("output file is smaller than input file ({} bytes, expected {})", target->size(), total));

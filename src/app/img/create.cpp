@@ -34,10 +34,10 @@ Task<std::optional<u64>> backing_size(Tool& tool, const CreateRequest& r, std::s
     block::OpenRequest open;
     open.filename = path;
     open.format = r.backing_format;
+    open.force_share = true; // somebody may write to it now: its size is all that is asked for
     auto node = co_await block::open_node(tool.context, std::move(open));
     if (!node) {
-        tool.error(fmt::format("{}: {}", r.filename, node.error().message()));
-        if (!r.size) tool.error("Could not open backing image to determine size.");
+        tool.error(fmt::format("{}: {}\nCould not open backing image.", r.filename, node.error().message()));
         co_return std::nullopt;
     }
     u64 size = (*node)->size();
@@ -87,10 +87,10 @@ Task<bool> create_image(Tool& tool, CreateRequest r) {
             }
             r.size = *n;
         }
-    if (!r.backing_file.empty() && !(r.unsafe_backing && r.size)) {
+    if (!r.backing_file.empty() && !r.unsafe_backing) {
         std::string format;
         auto size = co_await backing_size(tool, r, format);
-        if (!size && !(r.unsafe_backing && r.size)) co_return false;
+        if (!size) co_return false;
         if (r.backing_format.empty()) {
             tool.error(fmt::format("{}: Backing file specified without backing format\nDetected format of {}.",
                                    r.filename, format));
@@ -278,7 +278,7 @@ Task<int> cmd_amend(Tool& tool) {
     Progress progress(tool.progress && !tool.quiet);
     progress.set(0, 1);
     auto r = co_await image->amend(std::move(*options));
-    if (!r) tool.error(fmt::format("Error while amending options: {}", r.error().message()));
+    if (!r) tool.error(r.error().message());
     bool closed = co_await tool.close(image);
     if (r) progress.set(1, 1);
     co_return r&& closed ? 0 : 1;

@@ -35,6 +35,14 @@ struct Described {
     std::string next, next_format; // the backing file
 };
 
+// A format's image, or a file; what a server has says nothing of how it was left.
+bool has_flags(const Node& node) {
+    const Node* below = &node;
+    while (&below->driver() == &block::raw_driver && below->file()) below = below->file();
+    return !below->driver().is_protocol || &below->driver() == &block::file_driver ||
+           &below->driver() == &block::host_device_driver;
+}
+
 Described describe(const Node& node) {
     Described d;
     block::ImageInfo info = node.info();
@@ -70,7 +78,7 @@ Described describe(const Node& node) {
         d.json.set("backing-filename", info.backing_file);
     }
     if (info.encrypted) d.json.set("encrypted", true);
-    d.json.set("dirty-flag", info.dirty);
+    if (has_flags(node)) d.json.set("dirty-flag", info.dirty);
 
     d.human = fmt::format("image: {}\nfile format: {}\nvirtual size: {} ({} bytes)\ndisk size: {}\n", node.filename(),
                           node.driver().name, block::human_size(node.size()), node.size(),
@@ -217,7 +225,6 @@ Task<int> cmd_check(Tool& tool) {
     }
     bool repair = fix != block::Fix::none;
     Tool::Open how{.writable = repair,
-                   .no_backing = true,
                    .no_io = true,
                    .repair = repair,
                    .format = tool.format,
@@ -234,12 +241,12 @@ Task<int> cmd_check(Tool& tool) {
         co_await tool.close(image);
         co_return none ? 63 : 1;
     }
+    // Also with -q and beside JSON: standard output has what scripts read.
+    for (auto& m : r->messages) std::fprintf(stderr, "%s\n", m.c_str());
     if (tool.json)
         tool.say(check_json(*r, *image).dump(4) + "\n");
-    else {
-        for (auto& m : r->messages) tool.print(m + "\n");
+    else
         tool.print(check_text(*r));
-    }
     if (!co_await tool.close(image)) co_return 1;
     co_return r->corruptions ? 2 : r->leaks ? 3 : r->check_errors ? 1 : 0;
 }
@@ -428,6 +435,19 @@ Task<int> cmd_snapshot(Tool& tool) {
     co_return r&& closed ? 0 : 1;
 }
 
+namespace {
+std::string_view action_name(char letter) {
+    switch (letter) {
+    case opt_add: return "add";
+    case opt_remove: return "remove";
+    case opt_clear: return "clear";
+    case opt_enable: return "enable";
+    case opt_disable: return "disable";
+    default: return "merge";
+    }
+}
+} // namespace
+
 Task<int> cmd_bitmap(Tool& tool) {
     constexpr Arguments::Long longs[] = {{"object", true, opt_object},    {"image-opts", false, opt_image_opts},
                                          {"add", false, opt_add},         {"remove", false, opt_remove},
@@ -489,8 +509,10 @@ Task<int> cmd_bitmap(Tool& tool) {
         }
     }
     const std::string& name = args.names()[1];
+    std::string_view what;
     for (auto& a : actions) {
         if (!r) break;
+        what = action_name(a.letter);
         Node& from = source ? *source : *image;
         switch (a.letter) {
         case opt_add: r = co_await image->bitmap_add(name, granularity.value_or(0), true, true); break;
@@ -501,7 +523,7 @@ Task<int> cmd_bitmap(Tool& tool) {
         default: r = co_await image->bitmap_merge(name, from, a.value);
         }
     }
-    if (!r) tool.error(fmt::format("Operation on bitmap '{}' failed: {}", name, r.error().message()));
+    if (!r) tool.error(fmt::format("Operation {} on bitmap '{}' failed: {}", what, name, r.error().message()));
     bool closed = co_await tool.close(image);
     if (source) co_await tool.close(source);
     co_return r&& closed ? 0 : 1;

@@ -1,4 +1,5 @@
 #include "app/img/commands.hpp"
+#include "app/img/help.hpp"
 #include "app/img/img.hpp"
 #include <csignal>
 #include <cstdio>
@@ -65,30 +66,12 @@ Parameters:
   options         name=value,...; -o help lists those of a format
   snapshot_param  snapshot.id=ID,snapshot.name=NAME or an id or a name
 
-Common options:
-  -p  show progress            -q  print nothing but errors
-  -U  open images that another process is writing to (what is read may not be consistent)
-  --image-opts  filenames are option lists (driver=qcow2,file.filename=a.img)
-  --output=json prints for scripts
-
-create    -b backing file, -F its format, -u don't open it
-convert   -O format of the output (default raw), -c compress, -n the output exists already, -S size of zeros that become a
-          hole (0: none), -m number of requests in flight (default 8), -W write out of order, -C copy within the host,
-          -l from a snapshot, -B backing file of the output, -r bytes a second, --salvage read errors become zeros,
-          --bitmaps copy persistent bitmaps, --target-is-zero the output is known to be zero,
-          --resume FILE goes on where the same command was interrupted (killed, no space, power lost): FILE says how far it came
-check     -r leaks or -r all repairs; exit status 0 clean, 1 could not check, 2 corrupt, 3 leaks, 63 format has no check
-compare   -s sizes and allocation count too; exit status 0 same, 1 different, 2 and more errors
-commit    -b base, -d don't empty the image afterwards, -r bytes a second
-rebase    -b new backing file ("" for none), -u only change its name
-resize    --shrink is needed to make an image smaller, --preallocation=off, metadata, falloc or full
-snapshot  -l lists, -c creates, -a applies, -d deletes
-bitmap    --add, --remove, --clear, --enable, --disable, --merge SOURCE (from -b FILE), -g granularity
-bench     -c requests, -d in flight, -s bytes each, -S step, -o start, -w write, --pattern byte, --flush-interval n
+`COMMAND --help` explains the options of a command.
 )";
 
 void print_help() {
-    std::string out = "usage: mimic img [standard options] command [command options]\nDisk images: create, convert, "
+    std::string out = "usage: " + tool::program_name("img") +
+                      " [standard options] command [command options]\nDisk images: create, convert, "
                       "check, snapshot, compare\n\n"
                       "    '-h', '--help'       display this help and exit\n    '-V', '--version'    output version "
                       "information and exit\n\nCommands:\n";
@@ -113,11 +96,14 @@ int img_main(std::span<const std::string_view> args) {
     tool::hand_over_early(args);
     // A closed pipe is an error of the write, not the end of an image half converted without a word.
     std::signal(SIGPIPE, SIG_IGN);
+    Progress::answer_signals();
     // Clusters and tables come and go by the thousand; from the heap they leave holes that nothing fits (a third of what
     // `convert -c` has in memory).
     mallopt(M_MMAP_THRESHOLD, 65536);
+    const std::string program = tool::program_name("img");
     if (args.empty()) {
-        std::fputs("mimic img: Not enough arguments\nTry 'mimic img --help' for more information\n", stderr);
+        std::fprintf(stderr, "%s: Not enough arguments\nTry '%s --help' for more information\n", program.c_str(),
+                     program.c_str());
         return 1;
     }
     std::string_view name = args[0];
@@ -126,23 +112,23 @@ int img_main(std::span<const std::string_view> args) {
         return 0;
     }
     if (name == "-V" || name == "--version") {
-        std::puts("mimic img 0.1");
+        std::puts(tool::version_line("img").c_str());
         return 0;
     }
     for (auto& c : commands) {
         if (c.name != name) continue;
         args = args.subspan(1);
         if (asks_for_help(args)) {
-            std::printf("usage: mimic img %s %s\n%s", std::string(c.name).c_str(), std::string(c.usage).c_str(),
-                        std::string(parameters).c_str());
+            std::printf("usage: %s %s %s\n%s", program.c_str(), std::string(c.name).c_str(),
+                        std::string(c.usage).c_str(), help_of(c.name).c_str());
             return 0;
         }
         auto loop = io::Loop::create({.large_on_threads = true});
         if (!loop) {
-            std::fprintf(stderr, "mimic img: %s\n", loop.error().message().c_str());
+            std::fprintf(stderr, "%s: %s\n", program.c_str(), loop.error().message().c_str());
             return 1;
         }
-        Tool tool(**loop, "mimic img", args);
+        Tool tool(**loop, "img", args);
         int status = (*loop)->run(c.run(tool));
         if (std::fflush(stdout) != 0) {
             tool.error("standard output could not be written");
@@ -150,8 +136,8 @@ int img_main(std::span<const std::string_view> args) {
         }
         return status;
     }
-    std::fprintf(stderr, "mimic img: Command not found: %s\nTry 'mimic img --help' for more information\n",
-                 std::string(name).c_str());
+    std::fprintf(stderr, "%s: Command not found: %s\nTry '%s --help' for more information\n", program.c_str(),
+                 std::string(name).c_str(), program.c_str());
     return 1;
 }
 

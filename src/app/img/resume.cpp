@@ -127,4 +127,20 @@ Result<void> Resume::store(u64 position) const {
 
 void Resume::remove() const { unlink(file_.c_str()); }
 
+Task<bool> free_leaks(Tool& tool, Tool::Image& target) {
+    auto report = co_await target->check(block::Fix::leaks);
+    if (!report && report.error().kind() == ErrorKind::unsupported) co_return true;
+    if (!report) tool.error(fmt::format("'{}': {}", target->filename(), report.error().message()));
+    if (report && report->corruptions) {
+        // Of formats whose last block was cut off: it is written again.
+        if (target->supports_snapshots())
+            tool.error(fmt::format("'{}' is damaged ({} errors); remove it and the --resume file to begin anew",
+                                   target->filename(), report->corruptions));
+        co_return !target->supports_snapshots();
+    }
+    if (report && report->leaks_fixed)
+        tool.print(fmt::format("{} leaked clusters of '{}' are free again\n", report->leaks_fixed, target->filename()));
+    co_return bool(report);
+}
+
 } // namespace mimic::img

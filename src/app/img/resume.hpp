@@ -1,8 +1,8 @@
 // `convert --resume FILE`: how far a conversion came is kept in FILE, so that the same command goes on from there after an
 // interruption of any kind. What FILE says is on stable storage has been flushed there before FILE says so.
 #pragma once
+#include "app/img/commands.hpp"
 #include "base/json.hpp"
-#include "block/node.hpp"
 #include <span>
 #include <string>
 
@@ -28,5 +28,8 @@ private:
     std::string file_;
     Json what_, target_files_;
 };
+
+// What stopped may have left clusters that no table names: they are free again. False after a message.
+Task<bool> free_leaks(Tool& tool, Tool::Image& target);
 
 } // namespace mimic::img

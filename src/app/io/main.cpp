@@ -31,7 +31,7 @@ constexpr Arguments::Long longs[] = {
     {"image-opts", false, tool::opt_image_opts},
 };
 
-constexpr std::string_view help = R"(Usage: mimic io [OPTIONS]... [-c STRING]... [file]
+constexpr std::string_view help = R"([OPTIONS]... [-c STRING]... [file]
 Single requests to a disk image
 
   --object secret,...  define a secret for encrypted images
@@ -40,6 +40,8 @@ Single requests to a disk image
                        standard input
   -f, --format FMT     specifies the block driver to use
   -r, --read-only      open the image read-only
+  -s, --snapshot       write to a temporary file in place of the image; what was written is gone at the end
+  -C, --copy-on-read   what is read from a backing file is copied into the image
   -n, --nocache        disable host cache, short for -t none
   -k, --native-aio     use the kernel's asynchronous requests
   -i, --aio=MODE       use AIO mode (threads, native or io_uring)
@@ -49,8 +51,10 @@ Single requests to a disk image
   -h, --help           display this help and exit
   -V, --version        output version information and exit
 
-See 'mimic io -c help' for information on available commands.
+The command 'help' lists the commands, 'help COMMAND' explains the flags of one.
 )";
+
+void print_help() { std::fputs(("Usage: " + tool::program_name("io") + " " + std::string(help)).c_str(), stdout); }
 
 struct Start {
     Tool::Open how{.writable = true};
@@ -64,10 +68,10 @@ int parse(Tool& tool, Start& s) {
     Arguments arguments(tool.args, "hVc:f:rsnCmki:t:d:T:U", longs);
     for (auto& o : arguments.options())
         if (o.letter == 'h') {
-            std::fputs(std::string(help).c_str(), stdout);
+            print_help();
             return 0;
         } else if (o.letter == 'V') {
-            std::puts("mimic io version 0.1");
+            std::puts(tool::version_line("io").c_str());
             return 0;
         }
     int status = 0;
@@ -88,11 +92,8 @@ int parse(Tool& tool, Start& s) {
             }
             if (o.value == "unmap" || o.value == "on") s.how.discard = block::DiscardMode::unmap;
             break;
-        case 's':
-        case 'C':
-            tool.error(
-                fmt::format("option -{} is not supported; make an overlay with `mimic img create -b`", o.letter));
-            return 1;
+        case 's': s.how.temporary = true; break;
+        case 'C': s.how.copy_on_read = true; break;
         case 'm': // buffers are aligned as the image needs it, whatever the caller does
         case 'T': break;
         default: tool.common(o, ok);
@@ -100,7 +101,7 @@ int parse(Tool& tool, Start& s) {
     if (!ok) return 1;
     if (!aio.empty()) s.how.extra.set("file", Json::object()).set("aio", aio);
     if (arguments.names().size() > 1) {
-        std::fputs(std::string(help).c_str(), stdout);
+        print_help();
         return 1;
     }
     s.has_file = !arguments.names().empty();
@@ -152,10 +153,10 @@ int io_main(std::span<const std::string_view> args) {
     std::signal(SIGPIPE, SIG_IGN);
     auto loop = io::Loop::create();
     if (!loop) {
-        std::fprintf(stderr, "mimic io: %s\n", loop.error().message().c_str());
+        std::fprintf(stderr, "%s: %s\n", tool::program_name("io").c_str(), loop.error().message().c_str());
         return 1;
     }
-    Tool tool(**loop, "mimic io", args);
+    Tool tool(**loop, "io", args);
     Start start;
     if (int status = parse(tool, start); status >= 0) return status;
     int status = (*loop)->run(run(tool, std::move(start)));

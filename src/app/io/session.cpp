@@ -1,5 +1,7 @@
 // The commands that don't move data, and running a line.
 #include "app/io/session.hpp"
+#include "block/graph.hpp"
+#include "block/qcow2/state.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -33,6 +35,8 @@ Task<bool> open_command(Session& s, const Arguments& a) {
             break;
         case 'o': options += (options.empty() ? "" : ",") + o.value; break;
         case 'U': s.tool.force_share = true; break;
+        case 's': how.temporary = true; break;
+        case 'C': how.copy_on_read = true; break;
         default: break;
         }
     if (s.image) {
@@ -66,6 +70,7 @@ Task<bool> reopen_command(Session& s, const Arguments& a) {
         case 'c': how.cache = o.value; break;
         default: co_return fail("reopen takes -r, -w and -c; close and open the image for others\n");
         }
+    if (how.temporary) co_return fail("reopen would lose what was written to the temporary file (-s)\n");
     std::string name = s.name;
     if (!co_await s.close()) co_return false;
     co_return co_await s.open(name, how);
@@ -146,8 +151,9 @@ Task<bool> map_command(Session& s, const Arguments&) {
 
 Task<bool> info_command(Session& s, const Arguments&) {
     block::ImageInfo info = s.image->info();
-    say(fmt::format("format name: {}\ncluster size: {}\n", s.image->driver().name,
-                    size_text(double(s.image->cluster_size()))));
+    const Node& image = *block::skip_filters(s.image.node.get());
+    say(fmt::format("format name: {}\ncluster size: {}\nvm state offset: {}\n", image.driver().name,
+                    size_text(double(image.cluster_size())), size_text(double(block::qcow2::state_offset(image)))));
     if (const Json* data = info.specific.find("data"); data && data->members()) {
         say("Format specific information:\n");
         for (auto& [name, value] : *data->members()) {
@@ -183,6 +189,7 @@ Task<bool> help_command(Session&, const Arguments& a) {
     for (auto& c : commands()) {
         if (!a.names().empty() && c.name != a.names()[0] && c.other_name != a.names()[0]) continue;
         say(fmt::format("{}{}{} -- {}\n", c.name, c.usage.empty() ? "" : " ", c.usage, c.summary));
+        if (!a.names().empty() && !c.flags.empty()) say(fmt::format("\n{}\n", c.flags));
         if (!a.names().empty()) co_return true;
     }
     if (a.names().empty())
@@ -192,39 +199,118 @@ Task<bool> help_command(Session&, const Arguments& a) {
     co_return a.names().empty();
 }
 
+// What `help COMMAND` says behind the line of the command.
+constexpr std::string_view aio_read_flags =
+    R"(Returns at once; errors and reports come when the request ends. aio_flush waits for all of them.
+ -C  the report as numbers with commas between them
+ -i  counted as a request that was refused
+ -P  the byte that is expected everywhere
+ -q  no report
+ -v  prints what was read
+Example: aio_read -v 512 1k 1k)";
+constexpr std::string_view aio_write_flags =
+    R"(Returns at once; errors and reports come when the request ends. aio_flush waits for all of them.
+ -C  the report as numbers with commas between them
+ -f  on stable storage when it ends
+ -i  counted as a request that was refused
+ -P  the byte that is written (0xcd)
+ -q  no report
+ -u  with -z: storage may be given back
+ -z  writes zeros, as a request of that kind
+Example: aio_write 512 1k 1k)";
+constexpr std::string_view alloc_flags =
+    R"(Says how many of the bytes this image itself holds; what shows through from a backing image does not count.)";
+constexpr std::string_view discard_flags =
+    R"(Tells the image that the bytes are not needed any more. They are kept unless it was opened with -d unmap.
+ -C  the report as numbers with commas between them
+ -q  no report
+Example: discard 512 1k)";
+constexpr std::string_view open_flags = R"(With -o and without a path the options say which image it is.
+ -r  read-only
+ -s  write to a temporary file in place of the image
+ -C  what is read from a backing file is copied into the image
+ -n  not through the host's cache, as -t none
+ -U  although another process writes to it
+ -k  the kernel's asynchronous requests
+ -t  cache mode: none, writeback, writethrough, directsync or unsafe
+ -d  discard mode: ignore or unmap
+ -o  options of the driver
+Example: open -n -o driver=raw /tmp/data)";
+constexpr std::string_view read_flags = R"(Reads, compares and prints.
+ -a  ignored
+ -b  from the machine's state behind the disk, at an offset in that
+ -C  the report as numbers with commas between them
+ -l  with -P: how many bytes are compared
+ -p  ignored
+ -P  the byte that is expected everywhere; another one is an error
+ -q  no report
+ -s  with -P: where comparing begins, from the first byte that is read
+ -v  prints what was read
+Example: read -v 512 1k)";
+constexpr std::string_view readv_flags = R"(As read, into a buffer for each length.
+ -C  the report as numbers with commas between them
+ -P  the byte that is expected everywhere
+ -q  no report
+ -v  prints what was read
+Example: readv -v 512 1k 1k)";
+constexpr std::string_view reopen_flags = R"( -r  read-only
+ -w  for writing
+ -c  cache mode: none, writeback, writethrough, directsync or unsafe)";
+constexpr std::string_view truncate_flags = R"( -m  preallocation of what is new: off, metadata, falloc or full)";
+constexpr std::string_view write_flags = R"(Writes the byte 0xcd, or as the options say.
+ -b  to the machine's state behind the disk, at an offset in that
+ -c  compressed, where the format can
+ -C  the report as numbers with commas between them
+ -f  on stable storage when it ends
+ -n  with -z: only if that is cheaper than writing
+ -p  ignored
+ -P  another byte
+ -q  no report
+ -s  what a file holds, again and again
+ -u  with -z: storage may be given back
+ -z  zeros, as a request of that kind
+Example: write -P 7 512 1k)";
+constexpr std::string_view writev_flags = R"(As write, from a buffer for each length.
+ -C  the report as numbers with commas between them
+ -f  on stable storage when it ends
+ -P  another byte than 0xcd
+ -q  no report
+Example: writev 512 1k 1k)";
+
 constexpr int any = INT_MAX;
 constexpr Command all[] = {
     {"aio_flush", "", 0, 0, 0, true, "", "", "completes all outstanding aio requests", aio_flush_command},
     {"aio_read", "", 2, -1, any, true, "CiP:qv", "[-Ciqv] [-P pattern] off len [len..]",
-     "asynchronously reads a number of bytes", aio_read_command},
+     "asynchronously reads a number of bytes", aio_read_command, aio_read_flags},
     {"aio_write", "", 2, -1, any, true, "CfiP:quz", "[-Cfiquz] [-P pattern] off len [len..]",
-     "asynchronously writes a number of bytes", aio_write_command},
-    {"alloc", "", 1, 2, 2, true, "", "offset [count]", "checks if offset is allocated in the file", alloc_command},
+     "asynchronously writes a number of bytes", aio_write_command, aio_write_flags},
+    {"alloc", "", 1, 2, 2, true, "", "offset [count]", "checks if offset is allocated in the file", alloc_command,
+     alloc_flags},
     {"close", "c", 0, 0, 0, true, "", "", "close the current open file", close_command},
     {"discard", "d", 2, -1, 2, true, "Cq", "[-Cq] off len", "discards a number of bytes at a specified offset",
-     discard_command},
+     discard_command, discard_flags},
     {"flush", "f", 0, 0, 0, true, "", "", "flush all in-core file state to disk", flush_command},
     {"help", "?", 0, 1, 1, false, "", "[command]", "help for one or all commands", help_command},
     {"info", "i", 0, 0, 0, true, "", "", "prints information about the current file", info_command},
     {"length", "l", 0, 0, 0, true, "", "", "gets the length of the current file", length_command},
     {"map", "", 0, 0, 0, true, "", "", "prints the allocated areas of a file", map_command},
-    {"open", "o", 0, -1, 1, false, "rsCnkUt:d:o:", "[-rnU] [-t cache] [-d discard] [-o options] [path]",
-     "open the file specified by path", open_command},
+    {"open", "o", 0, -1, 1, false, "rsCnkUt:d:o:", "[-rsCnkU] [-t cache] [-d discard] [-o options] [path]",
+     "open the file specified by path", open_command, open_flags},
     {"quit", "q", 0, 0, 0, false, "", "", "exit the program", quit_command},
-    {"read", "r", 2, -1, 2, true, "abCl:pP:qs:v", "[-aCqv] [-P pattern [-s off] [-l len]] off len",
-     "reads a number of bytes at a specified offset", read_command},
+    {"read", "r", 2, -1, 2, true, "abCl:pP:qs:v", "[-abCqv] [-P pattern [-s off] [-l len]] off len",
+     "reads a number of bytes at a specified offset", read_command, read_flags},
     {"readv", "rv", 2, -1, any, true, "CP:qv", "[-Cqv] [-P pattern] off len [len..]",
-     "reads a number of bytes at a specified offset", readv_command},
+     "reads a number of bytes at a specified offset", readv_command, readv_flags},
     {"reopen", "", 0, -1, 0, true, "rwc:o:", "[(-r|-w)] [-c cache]", "reopens an image with new options",
-     reopen_command},
+     reopen_command, reopen_flags},
     {"sigraise", "", 1, 1, 1, false, "", "signal", "raises a signal", sigraise_command},
     {"sleep", "", 1, 1, 1, false, "", "milliseconds", "waits for the given value in milliseconds", sleep_command},
     {"truncate", "t", 1, 3, 1, true, "m:", "[-m prealloc_mode] off", "truncates the current file at the given offset",
-     truncate_command},
-    {"write", "w", 2, -1, 2, true, "bcCfnpP:qs:uz", "[-cCfnquz] [-P pattern | -s source_file] off len",
-     "writes a number of bytes at a specified offset", write_command},
+     truncate_command, truncate_flags},
+    {"write", "w", 2, -1, 2, true, "bcCfnpP:qs:uz", "[-bcCfnquz] [-P pattern | -s source_file] off len",
+     "writes a number of bytes at a specified offset", write_command, write_flags},
     {"writev", "wv", 2, -1, any, true, "CfqP:", "[-Cfq] [-P pattern] off len [len..]",
-     "writes a number of bytes at a specified offset", writev_command},
+     "writes a number of bytes at a specified offset", writev_command, writev_flags},
 };
 
 } // namespace

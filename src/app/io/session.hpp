@@ -38,6 +38,7 @@ struct Command {
     std::string_view letters; // options, as getopt has them
     std::string_view usage, summary;
     Task<bool> (*run)(Session&, const Arguments&);
+    std::string_view flags = {}; // what its options do, a line each, and an example
 };
 std::span<const Command> commands();
 

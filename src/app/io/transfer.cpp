@@ -1,5 +1,7 @@
 // Commands that move data: read, write, their vectored and asynchronous forms, discard.
 #include "app/io/session.hpp"
+#include "block/graph.hpp"
+#include "block/qcow2/state.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -19,6 +21,7 @@ struct Transfer {
     u64 offset = 0;
     std::vector<u64> lengths;
     bool quiet = false, machine = false, dump = false, zeroes = false, compressed = false;
+    bool state = false; // of the machine, behind the disk
     u32 flags = 0;
     std::optional<u8> pattern;
     std::optional<u64> pattern_offset, pattern_length;
@@ -67,6 +70,7 @@ void dump(const u8* data, u64 length, u64 offset) {
 }
 
 bool beyond(const Node& node, const Transfer& t) {
+    if (t.state) return false;
     return t.offset > node.size() || t.length() > node.size() - t.offset;
 }
 
@@ -80,7 +84,10 @@ Task<bool> do_read(Session& s, Transfer t, std::string_view verb) {
     auto began = Clock::now();
     Result<void> r = Error::from_errno(EIO, "past the end");
     IoVec memory(buffer->data(), t.length());
-    if (!beyond(*s.image, t)) r = co_await s.image->read(t.offset, memory);
+    if (t.state)
+        r = co_await block::qcow2::read_state(*block::skip_filters(s.image.node.get()), t.offset, memory);
+    else if (!beyond(*s.image, t))
+        r = co_await s.image->read(t.offset, memory);
     if (!r) {
         say(fmt::format("{} failed: {}\n", verb, error_text(r.error())));
         co_return false;
@@ -129,7 +136,9 @@ Task<bool> do_write(Session& s, Transfer t, std::string_view verb) {
     if (!t.zeroes) memory = IoVec(buffer.data(), t.length());
     if (!beyond(*s.image, t)) {
         u32 flags = t.flags | (s.image.write_through ? block::flag::fua : 0);
-        if (t.zeroes)
+        if (t.state)
+            r = co_await block::skip_filters(s.image.node.get())->state_write(t.offset, memory);
+        else if (t.zeroes)
             r = co_await s.image->write_zeroes(t.offset, t.length(), flags);
         else if (t.compressed)
             r = co_await s.image->write_compressed(t.offset, memory);
@@ -146,7 +155,7 @@ Task<bool> do_write(Session& s, Transfer t, std::string_view verb) {
 
 // The options that the forms share. False after a message.
 bool take_options(const Arguments& a, Transfer& t) {
-    bool unmap = false, no_fallback = false, from_state = false;
+    bool unmap = false, no_fallback = false;
     for (auto& o : a.options()) {
         switch (o.letter) {
         case 'q': t.quiet = true; break;
@@ -157,7 +166,7 @@ bool take_options(const Arguments& a, Transfer& t) {
         case 'n': no_fallback = true; break;
         case 'f': t.flags |= block::flag::fua; break;
         case 'c': t.compressed = true; break;
-        case 'b': from_state = true; break;
+        case 'b': t.state = true; break;
         case 'P': {
             auto n = number(o.value);
             if (!n) return false;
@@ -178,8 +187,8 @@ bool take_options(const Arguments& a, Transfer& t) {
         default: break; // -a, -p and -i change nothing here
         }
     }
-    if (from_state) {
-        say("the VM state is not reached from here (-b), expected an offset of the disk\n");
+    if (t.state && (t.zeroes || t.compressed)) {
+        say("-b and -c or -z cannot be specified at the same time\n");
         return false;
     }
     for (auto [on, letter] : {std::pair(unmap, 'u'), std::pair(no_fallback, 'n')})

@@ -69,8 +69,7 @@ constexpr Arguments::Long longs[] = {
     {"image-opts", false, tool::opt_image_opts},
 };
 
-constexpr std::string_view help = R"(Usage: mimic nbd [OPTIONS] FILE
-  or:  mimic nbd -L [OPTIONS]
+constexpr std::string_view help = R"([OPTIONS] FILE   or, with -L, [OPTIONS]
 Serves a disk image as a network block device
 
   -h, --help                display this help and exit
@@ -129,10 +128,10 @@ public:
         Arguments arguments(tool_.args, "hVp:b:k:e:tvx:D:o:AB:LT:c:d:f:rsl:nP:", longs);
         for (auto& o : arguments.options())
             if (o.letter == 'h') {
-                std::fputs(std::string(help).c_str(), stdout);
+                std::fputs(("Usage: " + tool_.program + " " + std::string(help)).c_str(), stdout);
                 return 0;
             } else if (o.letter == 'V') {
-                std::puts("mimic nbd 0.1");
+                std::puts(tool::version_line("nbd").c_str());
                 return 0;
             }
         int status = 0;
@@ -149,7 +148,7 @@ private:
     }
     int refuse(const std::string& message) {
         tool_.error(message);
-        std::fputs("Try `mimic nbd --help' for more information.\n", stderr);
+        std::fprintf(stderr, "Try `%s --help' for more information.\n", tool_.program.c_str());
         return 1;
     }
 
@@ -314,10 +313,10 @@ bool write_pid(const Tool& tool, const std::string& path) {
 int run(std::span<const std::string_view> args) {
     auto loop = io::Loop::create();
     if (!loop) {
-        std::fprintf(stderr, "mimic nbd: %s\n", loop.error().message().c_str());
+        std::fprintf(stderr, "%s: %s\n", tool::program_name("nbd").c_str(), loop.error().message().c_str());
         return 1;
     }
-    Tool tool(**loop, "mimic nbd", args);
+    Tool tool(**loop, "nbd", args);
     Settings settings;
     if (int status = Parser(tool, settings).parse(); status >= 0) return status;
     if (settings.list) return (*loop)->run(list_exports(tool, settings));
@@ -327,7 +326,7 @@ int run(std::span<const std::string_view> args) {
         int ends[2];
         pid_t child = pipe2(ends, O_CLOEXEC) < 0 ? -1 : ::fork();
         if (child < 0) {
-            std::perror("mimic nbd: --fork");
+            std::perror((tool.program + ": --fork").c_str());
             return 1;
         }
         close(ends[child ? 1 : 0]);

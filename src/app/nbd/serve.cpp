@@ -53,13 +53,15 @@ private:
         if (!s_.aio.empty()) how.extra.set("file", Json::object()).set("aio", s_.aio);
         std::string file = s_.file, overlay;
         if (s_.snapshot) {
-            overlay = co_await make_overlay();
+            Tool::Open plain{.format = tool_.format, .image_opts = tool_.image_opts};
+            overlay = co_await tool_.make_overlay(s_.file, plain);
             if (overlay.empty()) co_return false;
             file = overlay;
             how.format = "qcow2";
             how.image_opts = false;
             how.cache = "unsafe";
         }
+        if (s_.offset && !co_await offset_fits(file, how)) co_return false;
         if (s_.offset) how.extra = shifted(how, file);
         image_ = co_await tool_.open(file, how);
         // An open file needs no name: so nothing is left behind, however we end.
@@ -70,11 +72,21 @@ private:
         co_return co_await add_export();
     }
 
+    Task<bool> offset_fits(const std::string& file, const Tool::Open& how) {
+        Tool::Open look{.no_backing = true, .no_io = true, .format = how.format, .image_opts = how.image_opts};
+        Tool::Image image = co_await tool_.open(file, look);
+        if (!image) co_return false;
+        u64 size = image->size();
+        if (!co_await tool_.close(image)) co_return false;
+        if (s_.offset < size) co_return true;
+        co_return fail(fmt::format("Invalid offset '{}' (-o): '{}' ends at {}", s_.offset, s_.file, size));
+    }
+
     // The options of a raw disk that begins at the offset of the image.
     Json shifted(Tool::Open& how, std::string& file) {
         Json below = Json::object();
         if (how.image_opts) {
-            if (auto parsed = block::parse_flat(file, "file.filename")) below = std::move(*parsed);
+            if (auto parsed = block::parse_flat(file, "file")) below = std::move(*parsed);
         } else {
             below.set("file", Json::object()).set("filename", file);
             below.set("driver", how.format.empty() ? "raw" : how.format);
@@ -89,39 +101,6 @@ private:
         how.image_opts = false;
         how.format.clear();
         return Json::object();
-    }
-
-    Task<std::string> make_overlay() {
-        Tool::Open how{.format = tool_.format, .image_opts = tool_.image_opts};
-        Tool::Image below = co_await tool_.open(s_.file, how);
-        if (!below) co_return std::string();
-        u64 size = below->size();
-        std::string format(below->driver().name), name = below->filename();
-        co_await tool_.close(below);
-        const char* folder = std::getenv("TMPDIR");
-        std::string path = fmt::format("{}/mimic-nbd-XXXXXX", folder ? folder : "/var/tmp");
-        int fd = mkstemp(path.data());
-        if (fd < 0) {
-            fail(fmt::format("cannot make a temporary file '{}'", path));
-            co_return std::string();
-        }
-        close(fd);
-        if (!name.starts_with("json:") && !block::has_protocol(name)) {
-            char* whole = realpath(name.c_str(), nullptr);
-            if (whole) name = whole;
-            std::free(whole);
-        }
-        block::CreateArguments create{path, Json::object()};
-        create.options.set("size", size);
-        create.options.set("backing_file", name);
-        create.options.set("backing_fmt", format);
-        auto made = co_await block::qcow2_driver.create(tool_.context, create);
-        if (!made) {
-            fail(made.error().message());
-            unlink(path.c_str());
-            co_return std::string();
-        }
-        co_return path;
     }
 
     Task<bool> add_export() {

@@ -20,7 +20,6 @@ namespace {
 
 using tool::Arguments;
 
-constexpr std::string_view program = "mimic storage-daemon";
 enum : char {
     opt_blockdev = 1,
     opt_chardev,
@@ -46,7 +45,7 @@ constexpr Arguments::Long longs[] = {
     {"pidfile", true, opt_pidfile},
 };
 
-constexpr std::string_view help = R"(Usage: mimic storage-daemon [OPTIONS]
+constexpr std::string_view help = R"([OPTIONS]
 Disks, jobs on them and exports, without a machine. Options are carried out in their order.
 
   -h, --help             display this help and exit
@@ -70,7 +69,7 @@ Disks, jobs on them and exports, without a machine. Options are carried out in t
 )";
 
 int complain(const std::string& message) {
-    std::fprintf(stderr, "%.*s: %s\n", int(program.size()), program.data(), message.c_str());
+    std::fprintf(stderr, "%s: %s\n", tool::program_name("storage-daemon").c_str(), message.c_str());
     return 1;
 }
 
@@ -216,8 +215,10 @@ int storage_daemon_main(std::span<const std::string_view> args) {
     bool background = false;
     std::string pid_file;
     for (auto& o : arguments.options()) switch (o.letter) {
-        case 'h': std::fputs(std::string(help).c_str(), stdout); return 0;
-        case 'V': std::puts("mimic storage-daemon 0.1"); return 0;
+        case 'h':
+            std::fputs(("Usage: " + tool::program_name("storage-daemon") + " " + std::string(help)).c_str(), stdout);
+            return 0;
+        case 'V': std::puts(tool::version_line("storage-daemon").c_str()); return 0;
         case opt_daemonize: background = true; break;
         case opt_pidfile: pid_file = o.value; break;
         default: break;

@@ -1,8 +1,13 @@
 #include "app/tool/tool.hpp"
 #include "base/module.hpp"
+#include "block/filters/copy_on_read.hpp"
 #include "block/objects.hpp"
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <sstream>
@@ -83,6 +88,18 @@ Arguments::Arguments(std::span<const std::string_view> args, std::string_view le
     }
 }
 
+namespace {
+volatile std::sig_atomic_t asked_for_progress = 0;
+void ask_for_progress(int) { asked_for_progress = 1; }
+} // namespace
+
+void Progress::answer_signals() {
+    struct sigaction action = {};
+    action.sa_handler = ask_for_progress;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGUSR1, &action, nullptr);
+}
+
 Progress::~Progress() {
     if (shown_) {
         std::fputs("\n", stdout);
@@ -91,13 +108,18 @@ Progress::~Progress() {
 }
 
 void Progress::set(u64 done, u64 total) {
-    if (!on_) return;
+    if (!on_ && !asked_for_progress) return;
+    double part = total ? 100.0 * double(done) / double(total) : 100;
+    std::string line = fmt::format("    ({:.2f}/100%)", part);
+    if (!on_) {
+        asked_for_progress = 0;
+        std::fprintf(stderr, "%s\n", line.c_str());
+        return;
+    }
     auto now = std::chrono::steady_clock::now();
     if (done < total && now - last_ < std::chrono::milliseconds(100)) return;
     last_ = now;
     shown_ = true;
-    double part = total ? 100.0 * double(done) / double(total) : 100;
-    std::string line = fmt::format("    ({:.2f}/100%)", part);
     double seconds = std::chrono::duration<double>(now - start_).count();
     if (isatty(STDOUT_FILENO) && seconds > 0.5 && done) {
         double rate = double(done) / seconds;
@@ -115,13 +137,13 @@ void hand_over_early(std::span<const std::string_view> args, bool certain) {
 Tool::Tool(io::Loop& l, std::string_view n, std::span<const std::string_view> a)
     : loop(l)
     , context{.loop = l}
-    , program(n)
+    , program(program_name(n))
     , args(a) {
     context.warn = [this](const std::string& text) { error("warning: " + text); };
 }
 
 void Tool::error(const std::string& message) const {
-    std::fprintf(stderr, "%.*s: %s\n", int(program.size()), program.data(), message.c_str());
+    std::fprintf(stderr, "%s: %s\n", program.c_str(), message.c_str());
 }
 void Tool::print(const std::string& text) const {
     if (!quiet) say(text);
@@ -163,17 +185,64 @@ bool Tool::common(const Arguments::Option& o, bool& ok) {
 bool Tool::parsed(const Arguments& arguments, int& status) const {
     if (arguments.error().empty()) return true;
     error(arguments.error());
-    std::fprintf(stderr, "Try '%.*s --help' for more information\n", int(program.size()), program.data());
+    std::fprintf(stderr, "Try '%s --help' for more information\n", program.c_str());
     status = 1;
     return false;
 }
 
+Task<std::string> Tool::make_overlay(const std::string& image, const Open& with) {
+    Open how{.format = with.format, .image_opts = with.image_opts};
+    Image below = co_await open(image, how);
+    if (!below) co_return std::string();
+    u64 size = below->size();
+    std::string format(below->driver().name), name = below->filename();
+    bool closed = co_await close(below);
+    const char* folder = std::getenv("TMPDIR");
+    std::string path = fmt::format("{}/mimic-overlay-XXXXXX", folder ? folder : "/var/tmp");
+    int fd = closed ? mkstemp(path.data()) : -1;
+    if (fd < 0) {
+        if (closed) error(fmt::format("cannot make a temporary file '{}': {}", path, std::strerror(errno)));
+        co_return std::string();
+    }
+    ::close(fd);
+    if (!name.starts_with("json:") && !block::has_protocol(name)) {
+        char* whole = realpath(name.c_str(), nullptr);
+        if (whole) name = whole;
+        std::free(whole);
+    }
+    block::CreateArguments create{path, Json::object()};
+    create.options.set("size", size);
+    create.options.set("backing_file", name);
+    create.options.set("backing_fmt", format);
+    auto made = co_await block::qcow2_driver.create(context, create);
+    if (made) co_return path;
+    error(made.error().message());
+    unlink(path.c_str());
+    co_return std::string();
+}
+
+Task<Tool::Image> Tool::open_temporary(const std::string& name, const Open& how) {
+    std::string path = co_await make_overlay(name, how);
+    Image image;
+    if (path.empty()) co_return image;
+    Open overlay = how;
+    overlay.temporary = false;
+    overlay.image_opts = false;
+    overlay.format = "qcow2";
+    overlay.cache = "unsafe";
+    image = co_await open(path, overlay);
+    // An open file needs no name: so nothing is left behind, however we end.
+    unlink(path.c_str());
+    co_return image;
+}
+
 Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
+    if (how.temporary) co_return co_await open_temporary(name, how);
     block::OpenRequest r;
     Image image;
     r.format = how.format;
     if (how.image_opts) {
-        auto options = block::parse_flat(name, "file.filename");
+        auto options = block::parse_flat(name, "file"); // a word alone is a node's name
         if (!options) {
             error(options.error().message());
             co_return image;
@@ -184,6 +253,10 @@ Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
             co_return image;
         }
     } else {
+        if (name.empty()) {
+            error("Could not open '': The 'file' block driver requires a file name");
+            co_return image;
+        }
         r.filename = name;
         r.options = Json::object();
     }
@@ -200,11 +273,11 @@ Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
     r.writable_chain = how.writable_chain;
     r.no_io = how.no_io;
     r.repair = how.repair;
-    r.force_share = force_share && !how.writable;
+    r.force_share = force_share && how.may_share;
     r.cache = how.cache;
     r.discard = how.discard;
-    if (force_share && how.writable) {
-        error("force-share=on can only be used with read-only images");
+    if (r.force_share && how.writable) {
+        error(fmt::format("Could not open '{}': force-share=on can only be used with read-only images", name));
         co_return image;
     }
     if (auto mode = block::parse_cache(how.cache)) {
@@ -217,6 +290,18 @@ Task<Tool::Image> Tool::open(const std::string& name, const Open& how) {
     if (!node) {
         error(node.error().message());
         co_return image;
+    }
+    if (how.copy_on_read) {
+        block::NodeOptions options;
+        options.discard = block::DiscardMode::unmap; // the image decides
+        auto filter = block::make_copy_on_read(context, std::move(options), *node);
+        if (!filter) {
+            error(filter.error().message());
+            auto closed = co_await (*node)->close();
+            std::move(closed).ignore();
+            co_return image;
+        }
+        *node = std::move(*filter);
     }
     u8 perms = block::perm::consistent_read | (how.writable ? block::perm::write | block::perm::resize : 0);
     auto root = block::Edge::attach(*node, nullptr, "image tool", perms, block::perm::all);

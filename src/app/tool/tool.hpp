@@ -1,5 +1,6 @@
 // What the image tools (`mimic img`, `nbd`, `io`) share: arguments, messages, opening images.
 #pragma once
+#include "app/tool/name.hpp"
 #include "block/driver.hpp"
 #include <chrono>
 #include <optional>
@@ -47,10 +48,13 @@ private:
 // Long options without a letter that all tools know; those of one tool begin at opt_own.
 enum : char { opt_object = 1, opt_image_opts, opt_output, opt_own };
 
-// Progress on standard output, for -p: "    (12.34/100%)" and on a terminal the rate and the time left.
+// Progress on standard output, for -p: "    (12.34/100%)" and on a terminal the rate and the time left. Without -p a line on
+// standard error each time that SIGUSR1 has come (answer_signals()).
 class Progress {
 public:
     explicit Progress(bool on) : on_(on) {}
+    // From now on SIGUSR1 asks for that line instead of ending the program.
+    static void answer_signals();
     ~Progress();
     void set(u64 done, u64 total);
 
@@ -66,12 +70,12 @@ void hand_over_early(std::span<const std::string_view> args, bool certain = fals
 
 class Tool {
 public:
-    // name: of the program, for messages: "mimic img".
+    // name: of the tool ("img").
     Tool(io::Loop& loop, std::string_view name, std::span<const std::string_view> args);
 
     io::Loop& loop;
     Context context;
-    std::string_view program;
+    std::string program; // its name in messages
     std::span<const std::string_view> args;
 
     // Options that many commands have; filled by common().
@@ -92,6 +96,9 @@ public:
         bool writable = false, no_backing = false, writable_chain = false, no_io = false, repair = false;
         std::string format, cache = "writeback";
         bool image_opts = false;
+        bool temporary = false;    // what is written goes to a file that is gone with the program
+        bool copy_on_read = false; // what is read from backing images is kept in the image
+        bool may_share = true;     // -U is for this image, too; false: it is the output
         block::DiscardMode discard = block::DiscardMode::ignore;
         Json extra = Json::object(); // options beside the file's name
     };
@@ -106,10 +113,15 @@ public:
     };
     // `how` is a named object of the caller: an aggregate made in an await would be destroyed twice by g++ 12.
     Task<Image> open(const std::string& name, const Open& how);
+    // A new qcow2 file over the image, in TMPDIR; its path, or empty after a message. Who opens it unlinks it.
+    Task<std::string> make_overlay(const std::string& name, const Open& how);
     // Writes everything back; false after a message.
     Task<bool> close(Image& image);
 
     bool add_object(const std::string& text);
+
+private:
+    Task<Image> open_temporary(const std::string& name, const Open& how);
 };
 
 // Sizes of the command line; prints the error and gives nothing.

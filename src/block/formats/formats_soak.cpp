@@ -78,6 +78,8 @@ constexpr Variant variants[] = {
     {"qcow2", "cluster_size=512", grows | shrinks | backed},
     {"qcow2", "cluster_size=16k,extended_l2=on,lazy_refcounts=on", grows | shrinks},
     {"qcow2", "cluster_size=4096", grows | shrinks | bitmaps},
+    {"qcow2", "cluster_size=4096", grows | shrinks | snapshots},
+    {"qcow2", "cluster_size=512,refcount_bits=8", grows | shrinks | snapshots | backed},
     {"qcow2", "cluster_size=4096", grows | shrinks | external},
     {"qed", "cluster_size=4096,table_size=1", grows},
 };
@@ -273,6 +275,7 @@ private:
         }
         o.bytes = s.bytes;
         o.whole = true;
+        o.size = s.bytes.size();
         CO_CHECK(co_await node.snapshot_apply(s.name));
         content_ = s.bytes;
         co_return Result<void>();

@@ -21,6 +21,7 @@ public:
     Task<Result<void>> begin() {
         if (o_.target->size() != source_->size())
             co_return Error::invalid_argument("Source and target image have different sizes");
+        CO_CHECK(take_reading(*source_));
         u64 unit = std::max<u64>(65536, o_.target->cluster_size());
         CO_TRY(todo, DirtyBitmap::create({}, source_->size(), unit));
         CO_CHECK(co_await take_bitmap());

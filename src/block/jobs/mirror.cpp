@@ -28,6 +28,8 @@ public:
             CO_CHECK(co_await begin_commit());
         } else if (o_.target->size() != source_->size()) {
             co_return Error::invalid_argument("Source and target image have different sizes");
+        } else {
+            CO_CHECK(take_reading(*source_));
         }
         Node& target = *o_.target;
         u64 granularity = o_.granularity;

@@ -17,6 +17,7 @@ public:
     Task<Result<void>> begin() {
         Node& node = *source_;
         if (o_.base) o_.base = skip_filters(o_.base.get())->shared_from_this();
+        CO_CHECK(take_reading(*source_));
         CO_TRY(FrozenChain chain,
                FrozenChain::freeze(source_.get(), o_.base.get(), "block device is in use by block job: stream"));
         CO_CHECK(co_await writable_.take(node));

@@ -1,5 +1,6 @@
 #include "block/nbd/address.hpp"
 #include <algorithm>
+#include <cctype>
 
 namespace mimic::block::nbd {
 
@@ -103,6 +104,33 @@ Result<Location> parse_location(std::string_view name) {
         return Error::invalid_argument("expected nbd:HOST:PORT[:exportname=NAME], but got '{}'", name);
     TRY(parse_authority(name, l.address));
     return l;
+}
+
+namespace {
+std::string encode(std::string_view text, std::string_view keep) {
+    std::string out;
+    for (char c : text)
+        if (std::isalnum(u8(c)) || keep.find(c) != keep.npos)
+            out += c;
+        else
+            out += fmt::format("%{:02X}", u8(c));
+    return out;
+}
+} // namespace
+
+std::string uri_of(const Location& where) {
+    constexpr std::string_view plain = "-._~/:@!$()*,;+=";
+    std::string name = where.export_name.empty() ? "" : "/" + encode(where.export_name, plain);
+    const io::SocketAddress& a = where.address;
+    switch (a.kind) {
+    case io::SocketAddress::Kind::inet: {
+        std::string host = a.host.find(':') == std::string::npos ? a.host : fmt::format("[{}]", a.host);
+        return fmt::format("nbd://{}:{}{}", host, a.port, name);
+    }
+    case io::SocketAddress::Kind::unix_path: return fmt::format("nbd+unix://{}?socket={}", name, encode(a.path, plain));
+    case io::SocketAddress::Kind::descriptor: break;
+    }
+    return a.text();
 }
 
 } // namespace mimic::block::nbd

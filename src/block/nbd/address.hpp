@@ -17,5 +17,7 @@ struct Location {
 constexpr std::string_view default_port = "10809";
 // Errors say what was expected.
 Result<Location> parse_location(std::string_view name);
+// The first form, or the second; without what TLS needs beside the name.
+std::string uri_of(const Location& where);
 
 } // namespace mimic::block::nbd

@@ -114,7 +114,9 @@ public:
     Task<Result<bool>> structured() {
         ask(opt_structured_reply);
         CO_TRY(Reply r, co_await reply());
-        if (r.type == rep_err_tls_reqd) co_return refused("structured replies", r);
+        if (r.type == rep_err_tls_reqd)
+            co_return Error::permission("{} (did you forget a valid tls-creds?)",
+                                        refused("structured replies", r).message());
         co_return r.type == rep_ack;
     }
 

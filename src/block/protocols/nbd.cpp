@@ -282,7 +282,7 @@ Task<Result<NodePtr>> open_nbd(Context& context, OpenArguments& a) {
     CO_CHECK(reader.finish());
     CO_TRY(Location where, o.location());
     CO_TRY(Security security, o.security(context, where));
-    std::string name = o.filename.value_or(where.address.text());
+    std::string name = uri_of(where);
     auto node = std::make_shared<NbdNode>(context, a.common, std::move(where), std::move(security), o);
     node->set_filename(name);
     CO_CHECK(co_await node->start(std::chrono::seconds(o.open_timeout.value_or(0))));

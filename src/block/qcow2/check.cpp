@@ -47,13 +47,17 @@ Task<Result<void>> Checker::count_l2(const Table& table) {
         if (h.extended_l2() && (u32(bits) & u32(bits >> 32)))
             corruption(fmt::format("L2 entry at {:#x} has subclusters that are allocated and zero ({:#018x})",
                                    table.offset + k * 16, bits));
-        if (host == 0) {
+        const bool external = h.version >= 3 && h.external_data();
+        const bool data = h.extended_l2() ? u32(bits) != 0 : !(h.version >= 3 && (entry & entry_zero));
+        // In a data file the disk may begin at 0.
+        const bool first = external && (entry & entry_copied) && (h.extended_l2() || !(entry & entry_zero));
+        if (host == 0 && !first) {
             if (h.extended_l2() && u32(bits) && !h.external_data())
                 corruption(fmt::format("L2 entry at {:#x} has allocated subclusters without a cluster",
                                        table.offset + k * 16));
             continue;
         }
-        if (h.version >= 3 && h.external_data()) {
+        if (external) {
             report_.allocated_clusters += table.active;
             continue;
         }
@@ -69,7 +73,6 @@ Task<Result<void>> Checker::count_l2(const Table& table) {
             continue;
         }
         use(host, h.cluster_size(), "data cluster", table.times);
-        bool data = h.extended_l2() ? u32(bits) != 0 : !(h.version >= 3 && (entry & entry_zero));
         if (table.active && data) {
             report_.allocated_clusters += table.active;
             if (contiguous && host != contiguous) report_.fragmented_clusters += table.active;
@@ -151,12 +154,7 @@ Task<Result<void>> Checker::count_metadata() {
     use(0, h.cluster_size(), "header");
     use(h.luks_offset, h.luks_length, "encryption header");
     count_l1(h.l1_offset, q_.l1_, true, "the active L1 table");
-    if (h.snapshot_count) {
-        u64 bytes = 0;
-        for (auto& s : q_.snapshots_)
-            bytes = round_up(bytes, 8) + 40 + 24 + s.extra.size() + s.info.id.size() + s.info.name.size();
-        use(h.snapshots_offset, bytes, "snapshot table");
-    }
+    if (h.snapshot_count) use(h.snapshots_offset, q_.snapshot_table_bytes(), "snapshot table");
     for (auto& s : q_.snapshots_) {
         if (s.l1_entries && s.l1_offset + u64(s.l1_entries) * 8 > round_up(file_end_, h.cluster_size())) {
             corruption(fmt::format("L1 table of snapshot '{}' is past the end of the image file", s.info.name));
@@ -300,12 +298,7 @@ Task<Result<void>> Checker::rebuild() {
         if (l1) count_l1(s.l1_offset, *l1, false, "a snapshot");
     }
     CO_CHECK(co_await count_tables());
-    if (h.snapshot_count) {
-        u64 bytes = 0;
-        for (auto& s : q_.snapshots_)
-            bytes = round_up(bytes, 8) + 64 + s.extra.size() + s.info.id.size() + s.info.name.size();
-        use(h.snapshots_offset, bytes, "snapshot table");
-    }
+    if (h.snapshot_count) use(h.snapshots_offset, q_.snapshot_table_bytes(), "snapshot table");
     CO_CHECK(co_await count_bitmaps());
     report_ = std::move(saved);
 

@@ -174,8 +174,10 @@ Task<Result<void>> fill_new(Context& context, const CreateArguments& a, const Cr
     auto& image = static_cast<Qcow2&>(*node);
     Result<void> done = co_await image.set_up(o.size.value_or(0));
     if (done && o.encrypt.format) done = co_await image.set_up_encryption(o.encrypt);
-    if (done && o.preallocation && *o.preallocation)
-        done = co_await image.preallocate(0, image.size(), Prealloc(*o.preallocation));
+    Prealloc prealloc = Prealloc(o.preallocation.value_or(0));
+    // A file that is the disk holds each of its bytes in its place, so the tables may say so at once.
+    if (prealloc == Prealloc::off && o.data_file_raw.value_or(false)) prealloc = Prealloc::metadata;
+    if (done && prealloc != Prealloc::off) done = co_await image.preallocate(0, image.size(), prealloc);
     // A file that somebody lends stays open.
     std::shared_ptr<Edge> lender;
     if (a.file)

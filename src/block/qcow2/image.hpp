@@ -43,6 +43,8 @@ struct Snapshot {
     u64 l1_offset = 0;
     u32 l1_entries = 0;
     std::vector<u8> extra; // extra data past the fields that we know
+    u32 extra_bytes = 0;   // of all extra data in the table as it is stored
+    bool sized = true;     // the table says how large the disk was; false: as large as the image is
 };
 
 struct Bitmap {
@@ -96,6 +98,8 @@ public:
     Task<Result<void>> state_write(u64 offset, const IoVec& memory) override;
     Task<Result<void>> state_discard() override;
     Task<Result<void>> state_read(const SnapshotInfo& of, u64 offset, const IoVec& memory) override;
+    u64 state_offset() const { return state_start(header_.size); }
+    Task<Result<void>> read_own_state(u64 offset, const IoVec& memory);
     Task<Result<void>> snapshot_load(const std::string& id, const std::string& name) override;
     Task<Result<void>> set_backing_file(const std::string& name, const std::string& format) override;
     Task<Result<void>> make_empty() override;
@@ -223,6 +227,9 @@ private:
     Task<Result<void>> add_l1_references(std::vector<u64>& l1, bool active);
     Task<Result<void>> write_l1_at(const std::vector<u64>& l1, u64 offset);
     const Snapshot* find_snapshot(const std::string& id_or_name) const;
+    u64 snapshot_table_bytes() const; // as it is stored
+    // Lets the table say how large the disk was in each, before that changes.
+    Task<Result<void>> size_snapshots();
     const Snapshot* find_snapshot(const SnapshotInfo& which) const;
     Task<Result<void>> apply_snapshot(Snapshot s);
     Task<Result<void>> delete_snapshot(Snapshot s);
@@ -230,6 +237,7 @@ private:
     Task<Result<void>> apply_locked(Snapshot s);
     Task<Result<void>> create_locked(SnapshotInfo info);
     Task<Result<void>> append_snapshot(SnapshotInfo info, u64& l1_offset, bool& unsure);
+    Task<Result<void>> read_state(const std::vector<u64>& l1, u64 at, const IoVec& memory);
     // Where the state of machines starts: at the first L1 entry behind a disk of this size.
     u64 state_start(u64 disk_size) const { return header_.l1_entries_for(disk_size) * span_of_l2(); }
 

@@ -67,14 +67,13 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
         co_return Error::unsupported("'{}': preallocation cannot be combined with a backing file", filename());
     if (prealloc != Prealloc::off && new_size < old_size)
         co_return Error::invalid_argument("Preallocation can't be used for shrinking an image");
-    if (new_size < old_size && header_.snapshot_count)
-        co_return Error::unsupported("'{}': Can't shrink an image which has snapshots", filename());
     if (header_.version < 3 && header_.snapshot_count && new_size != old_size)
         co_return Error::unsupported("'{}': Can't resize a v2 image which has snapshots", filename());
     if (header_.l1_entries_for(new_size) * 8 > max_l1_bytes)
         co_return Error::invalid_argument(
             "'{}': {} bytes need an L1 table larger than {} bytes; larger clusters are needed", filename(), new_size,
             max_l1_bytes);
+    if (new_size != old_size) CO_CHECK(co_await size_snapshots());
     CO_CHECK(co_await resize_bitmaps(new_size));
     if (new_size < old_size) {
         CO_CHECK(co_await shrink(new_size));
@@ -95,6 +94,7 @@ Task<Result<void>> Qcow2::do_truncate(u64 new_size, Prealloc prealloc) {
     if (Edge* data = child("data-file"); data && data->node().size() < new_size)
         CO_CHECK(co_await data->node().truncate(new_size, prealloc == Prealloc::metadata ? Prealloc::off : prealloc));
     if (visible > old_size) CO_CHECK(co_await do_write_zeroes(old_size, visible - old_size, 0));
+    if (prealloc == Prealloc::off && header_.raw_external()) prealloc = Prealloc::metadata; // as when it is made
     if (prealloc != Prealloc::off) CO_CHECK(co_await preallocate(old_size, new_size, prealloc));
     CO_CHECK(co_await do_flush());
     CO_CHECK(co_await write_header());
@@ -308,6 +308,9 @@ Task<Result<void>> Qcow2::amend(Json options) {
     if (o.lazy_refcounts.value_or(false) && version < 3)
         co_return Error::invalid_argument(
             "Lazy refcounts only supported with compatibility level 1.1 and above (use compat=1.1 or greater)");
+    // What shows through would change without a word.
+    if (o.backing_file || o.backing_format)
+        co_return Error::unsupported("Cannot amend the backing file\nYou can use 'qemu-img rebase' instead.");
     if (o.data_file && !header_.external_data())
         co_return Error::invalid_argument("data-file can only be set for images that use an external data file");
     if (o.data_file_raw && *o.data_file_raw != header_.raw_external() && *o.data_file_raw)
@@ -333,9 +336,6 @@ Task<Result<void>> Qcow2::amend(Json options) {
         CO_CHECK(co_await do_flush());
         CO_CHECK(co_await set_dirty_bit(false));
     }
-    if (o.backing_file || o.backing_format)
-        CO_CHECK(co_await set_backing_file(o.backing_file.value_or(header_.backing_file),
-                                           o.backing_format.value_or(header_.backing_format)));
     if (o.size) CO_CHECK(co_await do_truncate(*o.size, Prealloc::off));
     if (version < header_.version) CO_CHECK(co_await downgrade());
     co_return Result<void>();

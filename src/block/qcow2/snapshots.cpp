@@ -1,5 +1,6 @@
 // Internal snapshots (section Snapshots): creating, applying, deleting, showing.
 #include "block/qcow2/image.hpp"
+#include "block/qcow2/state.hpp"
 #include <algorithm>
 #include <cstring>
 
@@ -49,7 +50,10 @@ Task<Result<void>> Qcow2::load_snapshots() {
         IoVec rest_memory{std::span<u8>(rest)};
         CO_CHECK(co_await file()->read(at + fixed_bytes, rest_memory));
         if (extra_length >= 8) s.info.vm_state_size = get64(rest.data());
-        s.info.disk_size = extra_length >= 16 ? get64(&rest[8]) : header_.size;
+        if (extra_length >= 16) s.info.disk_size = get64(&rest[8]);
+        s.sized = s.info.disk_size != 0;
+        if (!s.sized) s.info.disk_size = header_.size;
+        s.extra_bytes = extra_length;
         // A disk that no L1 table of an allowed size could describe is none.
         if (s.info.disk_size > u64(INT64_MAX) || header_.l1_entries_for(s.info.disk_size) * 8 > max_l1_bytes)
             co_return Error::invalid_argument("Snapshot {} has an invalid disk size of {} bytes", i, s.info.disk_size);
@@ -62,6 +66,23 @@ Task<Result<void>> Qcow2::load_snapshots() {
         at += fixed_bytes + rest.size();
     }
     co_return Result<void>();
+}
+
+u64 Qcow2::snapshot_table_bytes() const {
+    u64 bytes = 0;
+    for (auto& s : snapshots_)
+        bytes = round_up(bytes, 8) + fixed_bytes + s.extra_bytes + s.info.id.size() + s.info.name.size();
+    return bytes;
+}
+
+Task<Result<void>> Qcow2::size_snapshots() {
+    if (std::ranges::all_of(snapshots_, &Snapshot::sized)) co_return Result<void>();
+    auto lock = co_await metadata_.lock();
+    CO_CHECK(co_await before_change());
+    CO_CHECK(co_await begin_unfinished());
+    Result<void> written = co_await write_snapshots(snapshots_);
+    co_await end_unfinished();
+    co_return written;
 }
 
 // Writes a new table and lets the header point to it. Under metadata_.
@@ -91,11 +112,7 @@ Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list, bool* unsu
     if (raw.size() > max_table_bytes)
         co_return Error::no_space("the snapshot table would need {} bytes, expected at most {}", raw.size(),
                                   max_table_bytes);
-    u64 old_offset = header_.snapshots_offset, offset = 0;
-    u64 old_bytes = 0;
-    for (auto& s : snapshots_)
-        old_bytes = round_up(old_bytes, 8) + fixed_bytes + icount_extra + s.extra.size() + s.info.id.size() +
-                    s.info.name.size();
+    u64 old_offset = header_.snapshots_offset, old_bytes = snapshot_table_bytes(), offset = 0;
     if (!raw.empty()) { CO_TRY(offset, co_await refcounts_.allocate_bytes(raw.size())); }
     auto write_it = [&]() -> Task<Result<void>> {
         IoVec memory{std::span<u8>(raw)};
@@ -119,6 +136,10 @@ Task<Result<void>> Qcow2::write_snapshots(std::vector<Snapshot> list, bool* unsu
         co_return named;
     }
     snapshots_ = std::move(list);
+    for (auto& s : snapshots_) {
+        s.extra_bytes = u32(icount_extra + s.extra.size());
+        s.sized = s.info.disk_size != 0;
+    }
     CO_CHECK(co_await barrier());
     if (old_bytes) refcounts_.release(cluster_of(old_offset), div_up(old_bytes, header_.cluster_size()));
     co_return Result<void>();
@@ -423,6 +444,17 @@ Task<Result<void>> Qcow2::state_read(const SnapshotInfo& of, u64 offset, const I
                                                         filename(), of.name, s->info.vm_state_size));
     u64 at = state_start(s->info.disk_size) + offset;
     CO_TRY(std::vector<u64> l1, co_await load_l1(s->l1_offset, s->l1_entries));
+    co_return co_await read_state(l1, at, memory);
+}
+
+Task<Result<void>> Qcow2::read_own_state(u64 offset, const IoVec& memory) {
+    InFlight one(*this);
+    std::vector<u64> l1 = l1_;
+    co_return co_await read_state(l1, state_start(header_.size) + offset, memory);
+}
+
+// By an active or a snapshot's table; a backing image has nothing to say there.
+Task<Result<void>> Qcow2::read_state(const std::vector<u64>& l1, u64 at, const IoVec& memory) {
     for (u64 done = 0; done < memory.length();) {
         u64 index = (at + done) / span_of_l2(), left = memory.length() - done;
         u64 entry = index < l1.size() ? l1[index] : 0;
@@ -438,6 +470,17 @@ Task<Result<void>> Qcow2::state_read(const SnapshotInfo& of, u64 offset, const I
         done += run.length;
     }
     co_return Result<void>();
+}
+
+u64 state_offset(const Node& node) {
+    return &node.driver() == &qcow2_driver ? static_cast<const Qcow2&>(node).state_offset() : 0;
+}
+
+Task<Result<void>> read_state(Node& node, u64 offset, const IoVec& memory) {
+    if (&node.driver() != &qcow2_driver)
+        co_return Error::unsupported("'{}': format {} has no place for machine state", node.filename(),
+                                     node.driver().name);
+    co_return co_await static_cast<Qcow2&>(node).read_own_state(offset, memory);
 }
 
 Task<Result<void>> Qcow2::snapshot_load(const std::string& id, const std::string& name) {

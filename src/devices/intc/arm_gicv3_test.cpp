@@ -301,10 +301,10 @@ TEST(ArmGicV3Secure, TheNonSecureStateMakesItsOwnInterruptsOnly) {
     for (u32 id : {1, 5, 9}) g.set(SGI1R, u64{id} << 24 | 1), g.set(SGI0R, u64{id} << 24 | 1);
     EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9);
     g.who = secure_el1;
-    for (u32 id : {1, 5, 10}) g.set(SGI1R, u64{id} << 24 | 1);
-    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9 | 1u << 5);
-    g.set(SGI0R, u64{1} << 24 | 1);
+    for (u32 id : {1, 5, 10}) g.set(SGI1R, u64{id} << 24 | 1); // group 0's, too, as the reference does
     EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9 | 1u << 5 | 1u << 1);
+    for (u32 id : {2, 6}) g.set(SGI0R, u64{id} << 24 | 1);
+    EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9 | 1u << 5 | 1u << 1 | 1u << 2);
     g.secure = false;
     EXPECT_EQ(g.read(redist + sgi + 0x200), 1u << 9);
 }
