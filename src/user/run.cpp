@@ -259,8 +259,23 @@ bool is_native(const RunCommand& c, const Found& found) {
     return c.inherited.any() && c.guest.empty() && found.abi->elf_machine == host_machine;
 }
 
+// Limits that the program before it set, which Mimic kept: the kernel's from here on.
+void set_native_limits(const OwnLimits& own) {
+    for (int resource : {RLIMIT_AS, RLIMIT_DATA}) {
+        rlimit now{};
+        raw_syscall(SYS_getrlimit, u64(resource), u64(&now));
+        const u64* v = own.v[OwnLimits::index(resource)];
+        const rlim_t hard = std::min<u64>(v[1], now.rlim_max);
+        const rlimit wanted{std::min<u64>(v[0], hard), hard};
+        raw_syscall(SYS_setrlimit, u64(resource), u64(&wanted));
+    }
+}
+
 // Returns when it failed.
 Error run_native(const RunCommand& c) {
+    // They know the guest's numbers, and nobody would obey them.
+    if (!c.filters.empty())
+        return Error::from_errno(EPERM, "{}: expected a program of a guest under seccomp filters", c.program[0]);
     for (int fd : {c.inherited.self, c.inherited.owners, c.inherited.log, c.inherited.cache})
         if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
     std::vector<std::string> words = c.program, variables = environment(c);
@@ -271,7 +286,10 @@ Error run_native(const RunCommand& c) {
         p.push_back(nullptr);
         return p;
     };
-    execve(c.program[0].c_str(), pointers(words).data(), pointers(variables).data());
+    auto argv = pointers(words), envp = pointers(variables);
+    OwnLimits limits;
+    if (!c.limits_text.empty() && limits.parse(c.limits_text)) set_native_limits(limits);
+    execve(c.program[0].c_str(), argv.data(), envp.data());
     return Error::from_errno(errno, "{}", c.program[0]);
 }
 

@@ -204,6 +204,28 @@ def programs(test, guest):
     return native
 
 
+def native_programs(test, guest):
+    """A program of the host's that a script names: what the program before set holds for it, too."""
+    flags = ["-O1", "-static", HERE / "native.c", "-o"]
+    subprocess.run(["gcc", *flags, test.folder / "base/usr/bin/native"], check=True)
+    subprocess.run([COMPILERS[guest], *flags, test.folder / "base/usr/bin/filtered"], check=True)
+    (test.folder / "base/usr/bin/script").write_text("#!/usr/bin/native limits\n")
+    (test.folder / "base/usr/bin/script").chmod(0o755)
+
+
+NATIVE = """cd /usr/bin
+for program in native script; do
+    filtered /usr/bin/$program
+    sh -c "ulimit -v 8388608; exec /usr/bin/$program"
+    sh -c "ulimit -S -d 1048576; exec /usr/bin/$program"
+done
+"""
+NATIVE_SAYS = """Operation not permitted
+addresses 8589934592 8589934592, data unlimited unlimited
+addresses unlimited unlimited, data 1073741824 unlimited
+"""
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--guest", required=True, choices=COMPILERS)
@@ -219,6 +241,7 @@ def main():
         make_root(inputs.sysroot(options.guest), folder / "base")
         make_package(folder / "package", folder / "base/mimic-owners.deb")
         native = programs(test, options.guest)
+        native_programs(test, options.guest)
         expected = {}
         for more in ("", "set-id"):
             work = folder / f"work{more}"
@@ -233,6 +256,7 @@ def main():
             more = "set-id" if ids == "pretended" else ""
             compare(f"{who}: ownership", expected[more], test.inside(uid, who, f"mkdir /w && ownership /w {more}", ids))
             test.inside(uid, who, "rm -r /w", ids)
+            compare(f"{who}: native programs", 2 * NATIVE_SAYS, test.inside(uid, who, NATIVE, ids))
             outcome = test.inside(uid, who, INSIDE, ids)
             outcome += test.listing(uid, who)
             outcome += test.inside(uid, who, LATER, ids, status=3)

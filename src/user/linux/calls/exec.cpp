@@ -85,16 +85,15 @@ i64 open_program(Thread& t, int directory, const std::string& path, u64 flags) {
     return raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
 }
 
-// The interpreter of a script must be there before this program is given up.
-i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
+// The interpreter of a script must be there before this program is given up. `target` becomes what runs in the end.
+i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth, Target& target) {
     if (depth > 4) return -ELOOP;
     i64 fd = open_program(t, AT_FDCWD, line.interpreter, 0);
     if (fd < 0) return fd;
-    Target target;
     ScriptLine next;
     i64 r = inspect(t, int(fd), target, next);
     raw_syscall(SYS_close, u64(fd));
-    if (r == 0 && target == Target::script) return check_interpreter(t, next, depth + 1);
+    if (r == 0 && target == Target::script) return check_interpreter(t, next, depth + 1, target);
     return r;
 }
 
@@ -188,6 +187,13 @@ struct IgnoredFpe {
     IgnoredFpe& operator=(const IgnoredFpe&) = delete;
 };
 
+// A hard limit can't be raised again when the program does not start after all: Mimic sets it, executed again.
+bool lowers_hard(const OwnLimits& own) {
+    OwnLimits kernels;
+    kernels.from_kernel();
+    return own.v[0][1] < kernels.v[0][1] || own.v[1][1] < kernels.v[1][1];
+}
+
 // While it lives, the kernel has the soft limits that we keep: a native program goes by them.
 struct NativeLimits {
     static constexpr int resources[2] = {RLIMIT_AS, RLIMIT_DATA};
@@ -224,10 +230,15 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
     Target target;
     ScriptLine line;
     i64 r = inspect(t, int(fd), target, line);
-    if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0);
+    Target runs = target;
+    if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0, runs);
     Inherited inherited = handed_on(t, target == Target::guest ? int(fd) : -1);
     raw_syscall(SYS_close, u64(fd));
     if (r < 0) return r;
+    // In a root Mimic runs a script's interpreter natively, too. Outside of Mimic nobody obeys the filters, which know the
+    // guest's numbers.
+    const bool native = target == Target::host || (runs == Target::host && inherited.any());
+    if (native && t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
     const IgnoredFpe ignored(t.signals());
     if (by_descriptor && target != Target::host) {
         // The program is opened again by us after exec: it needs a name that lives until then.
@@ -239,9 +250,8 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
         raw_syscall(SYS_close, u64(kept));
         return r;
     }
-    if (target != Target::host) return run_again(t, inherited, redirect_proc(t, directory, name), argv, envp);
-    // Outside of Mimic nobody obeys the filters, which know the guest's numbers.
-    if (t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
+    if (target != Target::host || (inherited.any() && !by_descriptor && lowers_hard(limits_of(t))))
+        return run_again(t, inherited, redirect_proc(t, directory, name), argv, envp);
     auto arguments = pointers(argv), environment = pointers(envp);
     std::string host = t.process().paths.lookup(redirect_proc(t, directory, name));
     const NativeLimits limits(limits_of(t));
