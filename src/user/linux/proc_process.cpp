@@ -193,8 +193,9 @@ std::string status_text(Thread& t, const OwnEntry& e) {
 
 std::string limits_text(Thread& t, const OwnEntry& e) {
     std::string text;
+    const std::string host = host_text(t, e); // which takes the lock of forks, that comes before the one of limits
     std::lock_guard guard(t.process().limits_lock);
-    for_lines(host_text(t, e), [&](std::string_view line) {
+    for_lines(host, [&](std::string_view line) {
         const int own = line.starts_with("Max address space ") ? 0 : line.starts_with("Max data size ") ? 1 : -1;
         if (own < 0) return void(text += line);
         auto value = [&](u64 v) { return v == ~u64{0} ? std::string("unlimited") : std::to_string(v); };

@@ -168,6 +168,36 @@ static void no_gain(void) {
     execl(self, self, "again", NULL);
 }
 
+// A thread asks for limits while there are forks: children can ask, too.
+static void* ask(void* over) {
+    char text[4096];
+    while (!*(volatile int*)over) {
+        int fd = open("/proc/self/limits", O_RDONLY);
+        while (read(fd, text, sizeof text) > 0) {}
+        close(fd);
+    }
+    return NULL;
+}
+static void forks(void) {
+    pthread_t t;
+    volatile int over = 0;
+    int status = 0, good = 0;
+    pthread_create(&t, NULL, ask, (void*)&over);
+    for (int n = 0; n < 100 && status == 0; n++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct rlimit l;
+            alarm(20); // where it hangs
+            _exit(getrlimit(RLIMIT_AS, &l));
+        }
+        waitpid(pid, &status, 0);
+        good += status == 0;
+    }
+    over = 1;
+    pthread_join(t, NULL);
+    printf("children that had limits: %d\n", good);
+}
+
 int main(int argc, char** argv) {
     self = argv[0];
     if (argc > 1) {
@@ -185,6 +215,7 @@ int main(int argc, char** argv) {
     in_child("data", data);
     in_child("more than the limit", exceeded);
     in_child("more data than the limit", data_exceeded);
+    in_child("forks beside a thread that asks", forks);
     in_child("nothing becomes executable", no_gain);
     return 0;
 }
