@@ -200,7 +200,7 @@ static void forks(void) {
 
 int main(int argc, char** argv) {
     self = argv[0];
-    if (argc > 1) {
+    if (argc > 1 && !strcmp(argv[1], "again")) {
         struct rlimit l;
         getrlimit(RLIMIT_AS, &l);
         printf("again: %lx, addresses %lx: %s\n", work1(3), (long)l.rlim_cur,
