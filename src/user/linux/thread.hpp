@@ -105,6 +105,8 @@ struct Process {
     std::array<KeptDescriptor, 64> kept;
     std::atomic<int> lowest_kept{INT_MAX};
     void keep_from_start(const std::array<int, kept_from_start>& fds);
+    // The files of Mimic, the database and the cache: {device, inode} each; 0, 0: none.
+    std::array<std::pair<u64, u64>, kept_from_start> kept_files = {};
     u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }
     bool keeps_any() const { return lowest_kept.load(std::memory_order_relaxed) != INT_MAX; }
@@ -273,6 +275,8 @@ private:
 
 // For a thread of a process that dies by another.
 [[noreturn]] void wait_for_death();
+// A path by a link of /proc to a descriptor of ours.
+bool path_names_kept(const Process& p, const std::string& path);
 
 // The guest thread that this host thread runs, or nullptr.
 Thread* current_thread();

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[2] / "tools/dev"))
 import inputs  # noqa: E402
 
 PROGRAMS = """bash dash sh cat chmod chown cp echo find grep id install ln ls mkdir mknod mv rm sed sort stat tail tar
-              touch test sleep tr true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff gzip xz head sync""".split()
+              touch test sleep tr true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff cmp gzip xz head sync""".split()
 NOBODY = 65534
 COMPILERS = {"aarch64": "aarch64-linux-gnu-gcc", "riscv64": "riscv64-linux-gnu-gcc"}
 
@@ -226,6 +226,21 @@ addresses unlimited unlimited, data 1073741824 unlimited
 """
 
 
+# Of what Mimic has open: nothing is listed, found by number or through links, and an absolute path minds no descriptor.
+KEPT = """cd /tmp
+for number in 1012 1013 1014 1015 1016 1017 1018 1019 1020 1021 1022 1023; do
+    for way in /proc/self/fd /proc/$$/fd /dev/fd; do
+        [ -e $way/$number ] && echo $way/$number: there
+        mkdir $way/$number/junk 2>/dev/null && echo $way/$number/junk: made
+    done
+done
+ln -s /proc/self/exe exe
+cmp exe /usr/bin/cmp && echo the program
+rm exe
+"""
+KEPT_SAYS = "the program\n"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--guest", required=True, choices=COMPILERS)
@@ -256,6 +271,7 @@ def main():
             more = "set-id" if ids == "pretended" else ""
             compare(f"{who}: ownership", expected[more], test.inside(uid, who, f"mkdir /w && ownership /w {more}", ids))
             test.inside(uid, who, "rm -r /w", ids)
+            compare(f"{who}: kept descriptors", KEPT_SAYS, test.inside(uid, who, KEPT, ids))
             compare(f"{who}: native programs", 2 * NATIVE_SAYS, test.inside(uid, who, NATIVE, ids))
             outcome = test.inside(uid, who, INSIDE, ids)
             outcome += test.listing(uid, who)

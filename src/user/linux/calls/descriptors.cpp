@@ -2,13 +2,16 @@
 // log, the root's cache of translated code) lie where programs have none, and are none for them: calls answer EBADF, and
 // directories of /proc don't list them.
 #include "user/linux/calls/handlers.hpp"
+#include "user/linux/proc_process.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -17,10 +20,44 @@ namespace mimic::user {
 bool names_kept(Thread& t, const Args& a) {
     for (u32 n = 0; n < 6; n++) {
         const ArgKind kind = a.row->args[n].kind;
-        if ((kind == ArgKind::fd || kind == ArgKind::dirfd) && t.process().keeps(a.i(n)))
-            return a.row->handler != sys_mmap || !(a.u(3) & MAP_ANONYMOUS); // which ignores it
+        if ((kind != ArgKind::fd && kind != ArgKind::dirfd) || !t.process().keeps(a.i(n))) continue;
+        if (a.row->handler == sys_mmap && a.u(3) & MAP_ANONYMOUS) continue; // which ignores it
+        u8 first = 0;                                                       // as whoever has an absolute path does
+        if (kind == ArgKind::dirfd && t.memory().read(a[n + 1], &first, 1) && first == '/') continue;
+        return true;
     }
     return false;
+}
+
+bool path_names_kept(const Process& p, const std::string& path) {
+    for (std::string_view name : {"/fd/", "/fdinfo/"}) {
+        const size_t at = path.find(name);
+        if (at == std::string::npos) continue;
+        int number = -1;
+        const char* digits = path.c_str() + at + name.size();
+        const char* end = std::from_chars(digits, path.c_str() + path.size(), number).ptr;
+        if ((*end != 0 && *end != '/') || !p.keeps(number)) continue;
+        const std::string above = path.substr(0, at);
+        if (above == "/dev" || above == "/proc/self" || above == "/proc/thread-self") return true;
+        if (above.starts_with("/proc/self/task/")) return true;
+        if (!above.starts_with("/proc/")) continue;
+        // Those of other programs in the root have the same numbers.
+        struct stat st;
+        const std::string exe = above + "/exe";
+        const bool is = process::raw_syscall(SYS_newfstatat, u64(i64(AT_FDCWD)), u64(exe.c_str()), u64(&st), 0) == 0;
+        if (own_entry(above + "/fd") || (is && std::pair<u64, u64>(st.st_dev, st.st_ino) == p.kept_files[0]))
+            return true;
+    }
+    return false;
+}
+
+int opened_kept(const Process& p, u64 device, u64 inode, i64 directory, const std::string& path) {
+    const auto found = std::find(p.kept_files.begin(), p.kept_files.end(), std::pair(device, inode));
+    if (inode == 0 || found == p.kept_files.end()) return -1;
+    OpenHow how{.flags = O_PATH | O_CLOEXEC, .mode = 0, .resolve = RESOLVE_NO_MAGICLINKS};
+    const i64 fd = process::raw_syscall(SYS_openat2, u64(directory), u64(path.c_str()), u64(&how), sizeof how);
+    if (fd >= 0) process::raw_syscall(SYS_close, u64(fd));
+    return fd == -ELOOP ? int(found - p.kept_files.begin()) : -1; // else it has a name of its own
 }
 
 i64 sys_close_range(Thread& t, const Args& a) {

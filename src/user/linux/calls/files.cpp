@@ -72,11 +72,19 @@ i64 replace_text(Thread& t, i64 fd, const std::string& text, u64 flags) {
     return r;
 }
 
-// What is opened may be a file of /proc that must tell the guest's story. For writing alone nobody reads it.
-i64 opened(Thread& t, i64 fd, u64 flags) {
-    if (fd < 0 || flags & u64(O_PATH | O_DIRECTORY) || (flags & O_ACCMODE) == O_WRONLY) return fd;
+// What is opened may be a file of /proc that must tell the guest's story (for writing alone nobody reads it), or one of ours
+// by a link of /proc: Mimic's own stands for the program.
+i64 opened(Thread& t, i64 fd, u64 flags, i64 directory, const std::string& path) {
+    const bool is_read = !(flags & u64(O_PATH | O_DIRECTORY)) && (flags & O_ACCMODE) != O_WRONLY;
+    if (fd < 0 || (!is_read && !t.process().keeps_any())) return fd;
     struct stat st; // asked first, as it takes less: files of /proc say that they are empty
-    if (raw_syscall(SYS_fstat, u64(fd), u64(&st)) < 0 || !S_ISREG(st.st_mode) || st.st_size != 0) return fd;
+    if (raw_syscall(SYS_fstat, u64(fd), u64(&st)) < 0) return fd;
+    if (const int kept = opened_kept(t.process(), st.st_dev, st.st_ino, directory, path); kept >= 0) [[unlikely]] {
+        raw_syscall(SYS_close, u64(fd));
+        if (kept != 0) return -ENOENT;
+        return raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(t.process().exe.c_str()), flags & ~u64(O_CREAT));
+    }
+    if (!is_read || !S_ISREG(st.st_mode) || st.st_size != 0) return fd;
     const auto text = proc_text(t, int(fd));
     return text ? replace_text(t, fd, *text, flags) : fd;
 }
@@ -120,9 +128,10 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
 
 i64 open_any(Thread& t, i64 directory, std::string& path, const Opening& how) {
     // With conditions the path is the kernel's alone to resolve.
-    if (how.resolve == 0) path = t.process().paths.lookup(redirect_proc(t, directory, path), !(how.flags & o_nofollow));
+    const bool follow = !(how.flags & o_nofollow);
+    if (how.resolve == 0) path = t.process().paths.lookup(follow ? redirect_proc(t, directory, path) : path, follow);
     const i64 fd = open_file(t, directory, path, how);
-    return fd == -ENOENT ? open_guest_file(t, path, how.flags) : opened(t, fd, how.flags);
+    return fd == -ENOENT ? open_guest_file(t, path, how.flags) : opened(t, fd, how.flags, directory, path);
 }
 
 } // namespace

@@ -6,6 +6,8 @@ namespace mimic::user {
 
 // Descriptors that are ours: does an argument name one? Takes them out of what getdents64 gave; true: that was all of it.
 bool names_kept(Thread& t, const Args& a);
+// What was opened by a path is this file: one of Process::kept_files, led to by a link of /proc? Its number, or -1.
+int opened_kept(const Process& p, u64 device, u64 inode, i64 directory, const std::string& path);
 bool hide_kept(Thread& t, int fd, u64 buffer, i64& bytes);
 
 i64 sys_epoll_pwait(Thread& t, const Args& a);
