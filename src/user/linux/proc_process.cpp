@@ -358,6 +358,14 @@ std::string read_host(Thread& t, const std::string& path) {
     return text;
 }
 
+// This process in a /proc that is mounted there, which may be of another pid namespace.
+static i32 self_in(std::string_view proc) {
+    const std::string link = std::string(proc) + "/self";
+    char text[16] = {};
+    const i64 n = raw_syscall(SYS_readlinkat, u64(i64(AT_FDCWD)), u64(link.c_str()), u64(text), sizeof text - 1);
+    return n > 0 && is_number(text) ? std::atoi(text) : i32(raw_syscall(SYS_getpid));
+}
+
 std::optional<OwnEntry> own_entry(std::string_view path) {
     auto split = [](std::string_view& from) { // its last word, which goes
         const size_t slash = from.rfind('/');
@@ -371,18 +379,20 @@ std::optional<OwnEntry> own_entry(std::string_view path) {
     e.directory = path.substr(0, path.size() - e.name.size());
     std::string_view number = split(rest);
     if (!is_number(number)) return {};
-    const i32 self = i32(raw_syscall(SYS_getpid));
     i32 id = std::atoi(number.data());
     std::string_view above = rest;
-    if (split(above) == "task") {
+    const bool of_task = split(above) == "task";
+    if (of_task) {
         e.tid = id;
         number = split(above);
         if (!is_number(number)) return {};
         id = std::atoi(number.data());
-    } else if (id != self) {
-        e.tid = id;
     }
-    return id == self || raw_syscall(SYS_tgkill, u64(self), u64(id), 0) == 0 ? std::optional(e) : std::nullopt;
+    const i32 pid = i32(raw_syscall(SYS_getpid)), self = self_in(of_task ? above : rest);
+    if (id == self) return e;
+    if (!of_task) e.tid = id;
+    // Numbers of threads are those of our namespace.
+    return self == pid && raw_syscall(SYS_tgkill, u64(pid), u64(id), 0) == 0 ? std::optional(e) : std::nullopt;
 }
 
 std::optional<std::string> own_text(Thread& thread, const OwnEntry& entry) {

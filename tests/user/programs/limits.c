@@ -169,8 +169,10 @@ static void no_gain(void) {
 }
 
 // A thread asks for limits while there are forks: children can ask, too.
+static volatile pid_t asks;
 static void* ask(void* over) {
     char text[4096];
+    asks = gettid();
     while (!*(volatile int*)over) {
         int fd = open("/proc/self/limits", O_RDONLY);
         while (read(fd, text, sizeof text) > 0) {}
@@ -183,6 +185,7 @@ static void forks(void) {
     volatile int over = 0;
     int status = 0, good = 0;
     pthread_create(&t, NULL, ask, (void*)&over);
+    while (!asks) usleep(100);
     for (int n = 0; n < 100 && status == 0; n++) {
         pid_t pid = fork();
         if (pid == 0) {
@@ -193,6 +196,8 @@ static void forks(void) {
         waitpid(pid, &status, 0);
         good += status == 0;
     }
+    struct rlimit less = {1ul << 33, RLIM_INFINITY};
+    printf("of another thread: %s\n", error(prlimit(asks, RLIMIT_AS, &less, NULL)));
     over = 1;
     pthread_join(t, NULL);
     printf("children that had limits: %d\n", good);

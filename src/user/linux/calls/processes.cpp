@@ -57,7 +57,12 @@ bool is_emulated(i32 pid) {
     return status(other.c_str(), x) && status("/proc/self/exe", y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-bool is_own(Thread& t, i32 pid) { return pid == 0 || pid == raw_syscall(SYS_getpid) || pid == t.tid(); }
+// The process, by the number of any of its threads.
+bool is_own(Thread& t, i32 pid) {
+    const i64 self = raw_syscall(SYS_getpid);
+    return pid == 0 || pid == self || pid == t.tid() ||
+           (pid > 0 && raw_syscall(SYS_tgkill, u64(self), u64(pid), 0) == 0);
+}
 
 } // namespace
 
