@@ -83,6 +83,13 @@ std::string program_of_other(Thread& t, const std::string& directory) {
 std::string proc_exe(Thread& t, i64 directory, const std::string& path) {
     constexpr std::string_view name = "exe";
     if (!path.ends_with(name) || (path.size() > name.size() && path[path.size() - name.size() - 1] != '/')) return {};
+    // By the usual names without a descriptor, of which none may be left.
+    if (path == "/proc/self/exe" || path == "/proc/thread-self/exe" ||
+        path == "/proc/" + std::to_string(process::raw_syscall(SYS_getpid)) + "/exe") {
+        char first;
+        const bool is = process::raw_syscall(SYS_readlinkat, u64(i64(AT_FDCWD)), u64(path.c_str()), u64(&first), 1) > 0;
+        return is ? t.process().exe : std::string();
+    }
     std::string link;
     {
         std::lock_guard no_forks(t.process().members_lock); // no child is to have the descriptor

@@ -68,9 +68,16 @@ static void file_size_killed(void) {
 
 static void descriptors(void) {
     int pair[2];
+    char link[4096];
+    limit(RLIMIT_NOFILE, 5); // one more than is opened
+    int fd = open("/proc/self/maps", O_RDONLY);
+    printf("maps: %d, %x\n", fd, fcntl(fd, F_GETFL) & O_ACCMODE);
+    close(fd);
     limit(RLIMIT_NOFILE, 3);
     printf("open: %s\n", error(open("/", O_RDONLY)));
     printf("proc: %s\n", error(open("/proc/self/maps", O_RDONLY)));
+    long n = readlink("/proc/self/exe", link, sizeof link - 1);
+    printf("exe: %d\n", n > 0 && strstr(link, "limits") != NULL);
     printf("dup: %s\n", error(dup(1)));
     printf("pipe: %s\n", error(pipe(pair)));
     printf("socket: %s\n", error(socket(AF_UNIX, SOCK_STREAM, 0)));

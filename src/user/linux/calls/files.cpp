@@ -43,8 +43,8 @@ i64 pipe_text(const std::string& text, u64 flags) {
     return n < 0 ? n : -EFBIG;
 }
 
-// A file whose text is made up: a memfd, which can be read only where /proc is there.
-i64 open_text(Thread& t, const std::string& text, u64 flags) {
+// A file whose text is made up: a memfd from its start on, or a pipe.
+i64 write_text(Thread& t, const std::string& text, u64 flags) {
     i64 fd = raw_syscall(SYS_memfd_create, u64("mimic"), flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     if (fd < 0) return fd;
     for (size_t done = 0; done < text.size();) {
@@ -55,21 +55,35 @@ i64 open_text(Thread& t, const std::string& text, u64 flags) {
         }
         done += size_t(n);
     }
-    const std::string name = "/proc/self/fd/" + std::to_string(fd);
-    const u64 wanted = flags & u64(O_CLOEXEC | O_NONBLOCK);
-    const i64 again = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(name.c_str()), O_RDONLY | wanted);
-    if (again >= 0) return raw_syscall(SYS_close, u64(fd)), again;
     raw_syscall(SYS_lseek, u64(fd), 0, SEEK_SET);
     return fd;
 }
 
-// The text in the place of what the kernel opened.
+// `from` in the place of fd. On an error both are closed.
+i64 move_descriptor(i64 from, i64 fd, u64 flags) {
+    const i64 r = raw_syscall(SYS_dup3, u64(from), u64(fd), flags & O_CLOEXEC);
+    raw_syscall(SYS_close, u64(from));
+    if (r < 0) raw_syscall(SYS_close, u64(fd));
+    return r;
+}
+
+// Such a memfd opened again for reading alone, under its number, where /proc is there and a descriptor is left.
+i64 read_only(i64 fd, u64 flags) {
+    if (fd < 0 || (raw_syscall(SYS_fcntl, u64(fd), F_GETFL) & O_ACCMODE) == O_RDONLY) return fd;
+    const std::string name = "/proc/self/fd/" + std::to_string(fd);
+    const u64 wanted = flags & u64(O_CLOEXEC | O_NONBLOCK);
+    const i64 again = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(name.c_str()), O_RDONLY | wanted);
+    return again < 0 ? fd : move_descriptor(again, fd, flags);
+}
+
+i64 open_text(Thread& t, const std::string& text, u64 flags) { return read_only(write_text(t, text, flags), flags); }
+
+// The text in the place of what the kernel opened. It takes one descriptor more.
 i64 replace_text(Thread& t, i64 fd, const std::string& text, u64 flags) {
     std::lock_guard no_forks(t.process().members_lock); // no child is to have the descriptors in between
-    const i64 made = open_text(t, text, flags);
-    const i64 r = made < 0 ? made : raw_syscall(SYS_dup3, u64(made), u64(fd), flags & O_CLOEXEC);
-    raw_syscall(SYS_close, u64(made < 0 ? fd : made));
-    return r;
+    const i64 made = write_text(t, text, flags);
+    if (made < 0) return raw_syscall(SYS_close, u64(fd)), made;
+    return read_only(move_descriptor(made, fd, flags), flags);
 }
 
 // What is opened may be a file of /proc that must tell the guest's story (for writing alone nobody reads it), or one of ours
