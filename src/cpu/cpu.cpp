@@ -312,6 +312,8 @@ void Cpu::run() {
     word_ = nullptr;
     rest_ = false;
     for (;;) {
+        // Out before the request is done with: who made it may wait for that, and asks once.
+        if (wanted()) leave_unit();
         if ((wanted() && !done(internal)) || (s.options.counted && header_->budget <= 0)) {
             leave_unit();
             header_->exit_kind = ExitKind::poll;

@@ -153,6 +153,9 @@ public:
     // The guest says that code in [low, high) may have changed: units of busy pages whose bytes did are left, also by loops in
     // them (others were told of the write).
     void flush(u64 low, u64 high);
+    // Returns when no vCPU runs code any more that was dropped before: what a flush on all processors promises. The caller's
+    // is outside of code.
+    void await_dropped();
     // From now on there may be guarded pages: branches tell their kind, and are looked at.
     void guard_pages();
     // A machine's instruction-cache flush on one vCPU, which is outside of code: afterwards it finds no translation of bytes
@@ -186,15 +189,19 @@ public:
     // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
     void set_breakpoint(u64 pc, bool on);
     // All units that may go to a store, with the lock held (cpu/saved_unit.hpp). `into` says from where a unit begins where its
-    // bytes are appended (null: nowhere), `take` that they are there, and whether it was made here and is new. `ran`: places
-    // of which the store had no unit when they were met.
+    // bytes are appended (null: nowhere), `take` that they are there, with the unit's number (0: another process's). `ran`:
+    // places of which the store had no unit when they were met.
     void save_units(const std::function<std::vector<u8>*(u64 low)>& into,
-                    const std::function<void(const saved::Head& head, bool is_new)>& take,
+                    const std::function<void(const saved::Head& head, u64 number)>& take,
                     const std::function<void(u64 pc)>& ran);
-    // Where each unit begins that was made here and is new; some may be gone. And each place that ran without one.
-    void new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const;
-    // What there is now is not new.
-    void units_are_saved();
+    // Where each unit begins that was made here, with its number in order; some may be gone. And each place that ran without
+    // one, numbered, too.
+    void new_units(const std::function<void(u64 low, u64 number)>& take,
+                   const std::function<void(u64 pc, u64 number)>& ran) const;
+    // Both numbers of the last ones, 0: none.
+    std::pair<u64, u64> last_units() const;
+    // What there is now is another process's to save.
+    void units_are_others();
     // All of the host that code depends on, as text; empty without translation.
     std::string host() const;
     // Calls Options::on_code for all code there is.

@@ -1,6 +1,7 @@
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
 #include "cpu/test_machine.hpp"
+#include <atomic>
 #include <bit>
 #include <csetjmp>
 #include <csignal>
@@ -201,6 +202,35 @@ TEST_P(Engines, AKickLeavesALoopOfIndirectBranches) {
     runner.join();
     EXPECT_EQ(cpu->header().exit_kind, ir::ExitKind::poll);
     EXPECT_EQ(x(11), turns());
+}
+
+// Unit by unit, vCPUs stay inside from one unit to the next: who waits until they left what was dropped is told all the same.
+TEST_P(Engines, WhoAwaitsDroppedCodeGoesOnBesideVcpusThatRunUnitByUnit) {
+    machine.assemble(*guest, {"addi a0, a0, 1", "sd a0, 0(a2)", "jal zero, 0x1100"}, 0x1000);
+    machine.assemble(*guest, {"addi a1, a1, 1", "jal zero, 0x1000"}, 0x1100);
+    space =
+        *CodeSpace::create(*guest, machine, {.accel = GetParam(), .guest_base = u64(machine.base), .log = log::exec});
+    Cpu first(*space, machine), second(*space, machine);
+    std::atomic<bool> over{false};
+    auto run = [&](Cpu& one, u64 turns) {
+        process::SignalStack own;
+        one.header().pc = 0x1000;
+        one.slot64(12) = turns;
+        while (!over) one.run();
+    };
+    auto turns = [&](u64 at) { return __atomic_load_n(reinterpret_cast<u64*>(machine.base + at), __ATOMIC_RELAXED); };
+    std::thread a(run, std::ref(first), 0x8000), b(run, std::ref(second), 0x8008);
+    while (turns(0x8000) == 0 || turns(0x8008) == 0) std::this_thread::yield();
+    for (u32 n = 0; n < 100; ++n) {
+        const u64 before = turns(0x8000);
+        space->invalidate(0x1000, 0x1004);
+        space->await_dropped();
+        while (turns(0x8000) == before) std::this_thread::yield();
+    }
+    over = true;
+    first.kick(), second.kick();
+    a.join(), b.join();
+    EXPECT_EQ(first.slot64(10), turns(0x8000));
 }
 
 // More code than the memory for it holds, in two vCPUs.

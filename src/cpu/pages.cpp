@@ -240,8 +240,21 @@ void CodeSpace::invalidate_all() {
 // Whoever runs a unit that was dropped leaves it: by its next branch to another one, which is no dropped one, or where its loops
 // poll. The jump caches have lost it (hide), so a program's stay as they are: filling them anew costs more than the rest.
 void CodeSpace::Impl::poll_inside() {
+    if (!options.paged) dropped = epoch.fetch_add(1, std::memory_order_seq_cst) + 1;
     for (Cpu* c : cpus)
         if (c->inside_.load(std::memory_order_seq_cst)) c->map_ ? c->request(Cpu::internal) : c->poll(Cpu::internal);
+}
+
+void CodeSpace::await_dropped() {
+    Impl& s = *impl_;
+    const u64 since = s.dropped.load(std::memory_order_seq_cst);
+    std::unique_lock lock(s.mutex);
+    ++s.waiting;
+    while (!s.quiescent(since)) {
+        s.kick_inside();
+        s.outside.wait(lock);
+    }
+    --s.waiting;
 }
 
 // Everybody comes out of translated code.
@@ -264,6 +277,7 @@ void CodeSpace::Impl::unit_changed(u64 place, u32 mode) {
         it->second.changed = exits.load(std::memory_order_relaxed);
         std::erase_if(it->second.translations, [](Translation* x) { return !x->valid; });
     }
+    poll_inside(); // whoever runs a loop of it
 }
 
 // Called now and then while there are busy pages: those that nobody writes any more get plain code again.

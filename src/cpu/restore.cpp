@@ -197,7 +197,9 @@ CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
             continue;
         }
         if (r == Restored::yes) {
-            for (u32 n = 0; n < taken.size() && restore_next(*taken[n]); ++n) {}
+            u64 bytes = 0;
+            for (u32 n = 0; n < taken.size() && bytes < most_taken_bytes && restore_next(*taken[n]); ++n)
+                bytes += taken[n]->high - taken[n]->low;
             link_restored();
             continue;
         }
@@ -306,18 +308,24 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     return true;
 }
 
-void CodeSpace::new_units(const std::function<void(u64 low)>& take, const std::function<void(u64 pc)>& ran) const {
+void CodeSpace::new_units(const std::function<void(u64 low, u64 number)>& take,
+                          const std::function<void(u64 pc, u64 number)>& ran) const {
     std::lock_guard lock(impl_->mutex);
     const Impl& s = *impl_;
     for (const Region& r : s.regions)
         for (const auto& t : r.translations)
             if (t->valid && t->made > s.older_units && !t->checked && t->high - t->low <= saved::most_guest_bytes)
-                take(t->low);
-    for (u64 pc : s.ran) ran(pc);
+                take(t->low, t->made);
+    for (u64 n = 0; n < s.ran.size(); ++n) ran(s.ran[n], n + 1);
+}
+
+std::pair<u64, u64> CodeSpace::last_units() const {
+    std::lock_guard lock(impl_->mutex);
+    return {impl_->counters.units, impl_->ran.size()};
 }
 
 void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
-                           const std::function<void(const saved::Head& head, bool is_new)>& take,
+                           const std::function<void(const saved::Head& head, u64 number)>& take,
                            const std::function<void(u64 pc)>& ran) {
     Impl& s = *impl_;
     std::lock_guard lock(s.mutex);
@@ -329,14 +337,14 @@ void CodeSpace::save_units(const std::function<std::vector<u8>*(u64 low)>& into,
             if (!to) continue;
             const u64 before = to->size();
             if (s.save(*t, head, *to))
-                take(head, t->made > s.older_units);
+                take(head, t->made > s.older_units ? t->made : 0);
             else
                 to->resize(before);
         }
     for (u64 pc : s.ran) ran(pc);
 }
 
-void CodeSpace::units_are_saved() {
+void CodeSpace::units_are_others() {
     std::lock_guard lock(impl_->mutex);
     impl_->older_units = impl_->counters.units;
     impl_->ran.clear();

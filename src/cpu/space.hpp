@@ -144,14 +144,15 @@ struct CodeSpace::Impl {
     Snapshot snapshot;   // of a unit that gets a check or may go to the store
     ir::Unit checked;    // the unit with its check
     std::string text;    // of host code
-    u64 older_units = 0; // Translation::made of the last one that is the parent's or was saved
+    u64 older_units = 0; // Translation::made of the last one that is the parent's
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<u64> ran;
-    UnitBytes stored_unit;                // the one that is taken from the store
-    std::vector<Translation*> taken;      // from it just now; they are not linked yet
-    static constexpr u32 most_taken = 64; // with what is met
-    std::vector<u8> hashed;               // hash_of()
+    UnitBytes stored_unit;                            // the one that is taken from the store
+    std::vector<Translation*> taken;                  // from it just now; they are not linked yet
+    static constexpr u32 most_taken = 64;             // with what is met
+    static constexpr u64 most_taken_bytes = 64 << 10; // of guest code, before it goes no further
+    std::vector<u8> hashed;                           // hash_of()
     std::vector<Region> regions;
     u32 current = 0;                         // region
     std::optional<Pages<Link>> links;        // by word
@@ -209,7 +210,8 @@ struct CodeSpace::Impl {
     }
 
     std::atomic<u64> epoch{1};
-    std::atomic<u32> waiting{0}; // threads that wait for a region
+    std::atomic<u64> dropped{0}; // epoch since which nobody enters what was dropped last
+    std::atomic<u32> waiting{0}; // threads that wait for others to come out
     std::condition_variable outside;
     std::atomic<u64> exits{0}; // counted while there are busy pages
 

@@ -2,6 +2,7 @@
 #include "base/json.hpp"
 #include "base/process.hpp"
 #include "cpu/unit_file.hpp"
+#include "user/root/cache.hpp"
 #include "user/unit_cache.hpp"
 #include <cerrno>
 #include <cstdio>
@@ -15,7 +16,8 @@ namespace mimic::user {
 namespace {
 
 constexpr std::string_view usage = "usage: mimic cache show|clear|verify [--json]\n\n"
-                                   "The cache of translated code of `mimic run`, for this user.\n"
+                                   "The cache of translated code of `mimic run`, for this user; programs in a root\n"
+                                   "(--root) have one of the root's own, below roots.\n"
                                    "  show    where it is, its files, their units and bytes\n"
                                    "  clear   removes all of them\n"
                                    "  verify  reads all of them; those that are damaged are named, and removed\n";
@@ -24,7 +26,7 @@ const char* variable(const char* name) { return getenv(name); }
 std::string text_of(std::string_view s) { return Json(s).dump(); }
 
 struct Entry {
-    std::string name;
+    std::string name; // from the cache's directory on
     u64 bytes = 0;
     u32 units = 0, bad = 0;
     std::string trouble; // why it is ignored as a whole
@@ -69,14 +71,27 @@ Entry look_at(int directory, const std::string& name, bool all) {
     return e;
 }
 
-Result<std::vector<Entry>> list(int directory, bool all) {
-    const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+// Of the cache's directory, or of one below it.
+Result<void> list(int cache, const std::string& name, bool all, std::vector<Entry>& entries) {
+    const int fd = openat(cache, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != geteuid()))
+        return close(fd), Result<void>(); // root's, for others
     DIR* d = fd < 0 ? nullptr : fdopendir(fd);
-    if (!d) return Error::from_errno(errno, "list the cache's directory");
-    std::vector<Entry> entries;
-    while (struct dirent* e = readdir(d))
-        if (cpu::cache_name(e->d_name) == cpu::CacheName::units) entries.push_back(look_at(directory, e->d_name, all));
+    if (!d) return Error::from_errno(errno, "list {} in the cache's directory", name);
+    while (struct dirent* e = readdir(d)) {
+        if (cpu::cache_name(e->d_name) != cpu::CacheName::units) continue;
+        entries.push_back(look_at(dirfd(d), e->d_name, all));
+        if (name != ".") entries.back().name = name + "/" + entries.back().name;
+    }
     closedir(d);
+    return {};
+}
+
+Result<std::vector<Entry>> list_all(int cache, bool all) {
+    std::vector<Entry> entries;
+    TRY(list(cache, ".", all, entries));
+    for (const std::string& name : root_caches(cache)) TRY(list(cache, name, all, entries));
     return entries;
 }
 
@@ -133,13 +148,13 @@ int cache_main(std::span<const std::string_view> words) {
     std::vector<Entry> entries;
     const bool all = what == "verify";
     if (directory && what == "clear") {
-        const u64 gone = evict(*directory, 0);
+        const u64 gone = clear_root_caches(*directory) + evict(*directory, 0);
         json ? std::printf("{\"removed\": %llu}\n", static_cast<unsigned long long>(gone))
              : std::printf("%s: removed %llu files\n", path.c_str(), static_cast<unsigned long long>(gone));
         return 0;
     }
     if (directory) {
-        auto found = list(*directory, all);
+        auto found = list_all(*directory, all);
         if (!found) return trouble(found.error().message());
         entries = std::move(*found);
     }

@@ -507,7 +507,6 @@ std::string list_accels() {
 }
 
 namespace {
-std::string number_text(i64 v) { return std::to_string(v); }
 bool signed_number(std::string_view text, i64& value) {
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
@@ -515,21 +514,20 @@ bool signed_number(std::string_view text, i64& value) {
 } // namespace
 
 std::string Inherited::text() const {
-    return number_text(self) + "," + number_text(owners) + "," + number_text(log) + "," + std::to_string(home) + "," +
-           (secure ? "1," : "0,") + ids.text();
+    return fmt::format("{},{},{},{},{},{},{}", self, owners, log, cache, home, secure ? 1 : 0, ids.text());
 }
 
 bool Inherited::parse(std::string_view text) {
-    i64 values[5];
+    i64 values[6];
     for (i64& value : values) {
         size_t comma = text.find(',');
         if (comma == std::string::npos || !signed_number(text.substr(0, comma), value)) return false;
         text.remove_prefix(comma + 1);
     }
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < 4; i++)
         if (values[i] < -1 || values[i] > 1 << 30) return false;
-    self = int(values[0]), owners = int(values[1]), log = int(values[2]);
-    home = u64(values[3]), secure = values[4] != 0;
+    self = int(values[0]), owners = int(values[1]), log = int(values[2]), cache = int(values[3]);
+    home = u64(values[4]), secure = values[5] != 0;
     return self >= 0 && ids.parse(text);
 }
 

@@ -319,6 +319,7 @@ public:
 
     void invalidate(u64 low, u64 high) override { space_->invalidate(low, high); }
     void flush(u64 low, u64 high) override { space_->flush(low, high); }
+    void await_flushed() override { space_->await_dropped(); }
     void guard_pages() override { space_->guard_pages(); }
     const ir::GuestState& state() const override { return guest_->state(); }
     Result<std::unique_ptr<Vcpu>> make_vcpu(const Vcpu* copy) override {
@@ -363,8 +364,8 @@ private:
     // What code depends on beside the guest's bytes.
     void open_cache(const EngineOptions& o) {
         const std::string build = build_id();
-        if (o.cache.empty() || build.empty()) return;
-        UnitCache::Settings s{.directory = o.cache};
+        if ((o.cache.empty() && o.cache_fd < 0) || build.empty()) return;
+        UnitCache::Settings s{.directory = o.cache_fd >= 0 ? "the root's cache" : o.cache, .descriptor = o.cache_fd};
         if (o.cache_bytes) s.most_bytes = o.cache_bytes;
         s.key = fmt::format("{} {} {} ", build, o.guest, o.model);
         if (o.log_cache) s.log = [this](std::string_view text) { log_.write(text); };

@@ -13,6 +13,7 @@ struct EngineOptions {
     bool perf_map = false;  // tell perf(1) what code is where
     u64 code_bytes = 0;     // of translated code; 0: the default
     std::string cache;      // directory of the cache of translated code; empty: none
+    int cache_fd = -1;      // of that directory, in its place
     u64 cache_bytes = 0;    // all its files may have; 0: the default
     bool log_cache = false; // `-d cache`
     u32 log = 0;            // cpu::log bits

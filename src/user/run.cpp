@@ -219,8 +219,10 @@ std::string search_path(const std::string& name) {
 Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
     Inherited& i = c.inherited;
     if (!c.root.directory.empty()) {
+        if (!c.no_cache) c.root.cache = cache_directory(variable);
         EnteredRoot entered = TRY(enter_root(c.root));
-        i.self = entered.self;
+        i.self = entered.self, i.cache = entered.cache;
+        c.why_no_root_cache = entered.no_cache;
         if (entered.owners) i.owners = entered.owners->fd(), i.home = entered.owners->home();
         if (c.program.empty()) c.program = {"/bin/sh"};
         c.program[0] = search_path(c.program[0]);
@@ -236,13 +238,59 @@ Result<std::unique_ptr<Owners>> go_in(RunCommand& c) {
     return owners;
 }
 
-std::string no_cache_text(const RunCommand& c) {
-    return fmt::format("cache: there is none: {}\n",
-                       c.no_cache ? "by --no-cache or MIMIC_NO_CACHE"
-                       : c.inherited.any()
-                           ? "the program is in a root of its own"
-                           : "expected XDG_CACHE_HOME, or HOME, to be a directory of this user's, and no "
-                             "set-id program");
+// Where the cache of translated code is, if anywhere; says why not where the log is to say it.
+void choose_cache(RunCommand& c) {
+    const char* why = "by --no-cache or MIMIC_NO_CACHE";
+    if (!c.no_cache && c.inherited.any()) {
+        if (!c.inherited.secure) c.engine.cache_fd = c.inherited.cache;
+        why = c.inherited.secure             ? "a set-id program in a root"
+              : !c.why_no_root_cache.empty() ? c.why_no_root_cache.c_str()
+                                             : "the root was entered without";
+    } else if (!c.no_cache) {
+        c.engine.cache = cache_directory(variable);
+        why = "expected XDG_CACHE_HOME, or HOME, to be a directory of this user's, and no set-id program";
+    }
+    if (c.engine.log_cache && c.engine.cache.empty() && c.engine.cache_fd < 0)
+        print(c.engine.log_fd, fmt::format("cache: there is none: {}\n", why));
+}
+
+// A root of the host's own architecture, or a program of it in another one: what chroot would run.
+bool is_native(const RunCommand& c, const Found& found) {
+    return c.inherited.any() && c.guest.empty() && found.abi->elf_machine == host_machine;
+}
+
+// Limits that the program before it set, which Mimic kept: the kernel's from here on.
+void set_native_limits(const OwnLimits& own) {
+    for (int resource : {RLIMIT_AS, RLIMIT_DATA}) {
+        rlimit now{};
+        raw_syscall(SYS_getrlimit, u64(resource), u64(&now));
+        const u64* v = own.v[OwnLimits::index(resource)];
+        const rlim_t hard = std::min<u64>(v[1], now.rlim_max);
+        const rlimit wanted{std::min<u64>(v[0], hard), hard};
+        raw_syscall(SYS_setrlimit, u64(resource), u64(&wanted));
+    }
+}
+
+// Returns when it failed.
+Error run_native(const RunCommand& c) {
+    // They know the guest's numbers, and nobody would obey them.
+    if (!c.filters.empty())
+        return Error::from_errno(EPERM, "{}: expected a program of a guest under seccomp filters", c.program[0]);
+    for (int fd : {c.inherited.self, c.inherited.owners, c.inherited.log, c.inherited.cache})
+        if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    std::vector<std::string> words = c.program, variables = environment(c);
+    if (c.has_argv0) words[0] = c.argv0;
+    auto pointers = [](std::vector<std::string>& all) {
+        std::vector<char*> p;
+        for (std::string& s : all) p.push_back(s.data());
+        p.push_back(nullptr);
+        return p;
+    };
+    auto argv = pointers(words), envp = pointers(variables);
+    OwnLimits limits;
+    if (!c.limits_text.empty() && limits.parse(c.limits_text)) set_native_limits(limits);
+    execve(c.program[0].c_str(), argv.data(), envp.data());
+    return Error::from_errno(errno, "{}", c.program[0]);
 }
 
 Result<int> run_program(RunCommand& c) {
@@ -253,6 +301,7 @@ Result<int> run_program(RunCommand& c) {
     std::vector<std::string> arguments = c.program;
     if (c.has_argv0) arguments[0] = c.argv0;
     Found found = TRY(find_program(paths, std::move(arguments), c.program[0]));
+    if (is_native(c, found)) return run_native(c);
     if (!c.guest.empty() && found.abi->name != c.guest)
         return fail(
             Error::unsupported("{}: program is for {}, expected one for {}", found.path, found.abi->name, c.guest),
@@ -265,9 +314,7 @@ Result<int> run_program(RunCommand& c) {
     auto made = make_space(c, abi);
     if (!made) return fail(made.error(), bad_option_status);
     auto space = std::move(*made);
-    // Not inside a root: there it would lie among the root's files, and a descriptor of the caller's would be a way out.
-    if (!c.no_cache && !c.inherited.any()) c.engine.cache = cache_directory(variable);
-    if (c.engine.log_cache && c.engine.cache.empty()) print(c.engine.log_fd, no_cache_text(c));
+    choose_cache(c);
     c.engine.guest = abi.name;
     c.engine.model = c.options.cpu_model;
     auto made_engine = make_engine(c.engine, *space);
@@ -295,7 +342,7 @@ Result<int> run_program(RunCommand& c) {
         process.limits.from_kernel();
     else
         process.limits.parse(c.limits_text);
-    process.kept[0] = c.inherited.self, process.kept[1] = c.inherited.owners, process.kept[2] = c.inherited.log;
+    process.keep_from_start({c.inherited.self, c.inherited.owners, c.inherited.log, c.inherited.cache});
     std::unique_ptr<Debugger> debugger;
     if (c.debugger) forget_left(c.debugger->left);
     if (c.debugger && c.debugger->left.empty()) {

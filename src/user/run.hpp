@@ -15,7 +15,7 @@ namespace mimic::user {
 
 // What a process that is already in a root gets from the one that executed it (-inherit): descriptors, ids.
 struct Inherited {
-    int self = -1, owners = -1, log = -1;
+    int self = -1, owners = -1, log = -1, cache = -1;
     u64 home = 0; // device of the root's files
     bool secure = false;
     Credentials ids;
@@ -43,6 +43,7 @@ struct RunCommand {
     std::optional<DebugPlace> debugger; // -g
     RootOptions root;
     Inherited inherited;
+    std::string why_no_root_cache;
     std::string filters;     // -seccomp
     std::string limits_text; // -limits
     enum class Action { run, help, version, list_cpus, list_log_items, list_accels } action = Action::run;

@@ -1,6 +1,7 @@
 #include "user/unit_cache.hpp"
 #include "base/process.hpp"
 #include "cpu/cpu.hpp"
+#include "user/root/cache.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -124,6 +125,16 @@ bool is_far(int fd) {
 
 } // namespace
 
+Result<int> expect_cache_directory(int fd, std::string_view name) {
+    if (fd < 0) return Error::from_errno(errno, "{}", name);
+    struct stat st;
+    const bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
+    if (ours && !is_far(fd)) return fd;
+    close(fd);
+    if (ours) return Error::unsupported("{}: expected a directory of this machine's, not of a network's or FUSE", name);
+    return Error::permission("{}: expected a directory that only its owner, this user, may write", name);
+}
+
 Result<int> open_cache_directory(const std::string& path, bool make) {
     if (make) {
         // What is missing above is made, too (XDG Base Directory Specification); what is wrong there is told by the next.
@@ -131,14 +142,7 @@ Result<int> open_cache_directory(const std::string& path, bool make) {
             mkdir(path.substr(0, at).c_str(), 0700);
         if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error::from_errno(errno, "make {}", path);
     }
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return Error::from_errno(errno, "{}", path);
-    struct stat st;
-    const bool ours = fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022);
-    if (ours && !is_far(fd)) return fd;
-    close(fd);
-    if (ours) return Error::unsupported("{}: expected a directory of this machine's, not of a network's or FUSE", path);
-    return Error::permission("{}: expected a directory that only its owner, this user, may write", path);
+    return expect_cache_directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path);
 }
 
 u64 evict(int directory, u64 most_bytes) {
@@ -187,7 +191,7 @@ UnitCache::UnitCache(AddressSpace& memory, Settings settings)
     , settings_(std::move(settings))
     , user_(geteuid())
     , root_(identity("/"))
-    , directory_(identity(settings_.directory.c_str())) {}
+    , directory_(settings_.descriptor >= 0 ? Identity{} : identity(settings_.directory.c_str())) {}
 
 // A descriptor is the lowest number that is free, which another thread of the guest may be about to get, and a child that
 // another one forks has it, too: so a thread opens it that has a table of its own.
@@ -212,7 +216,8 @@ bool UnitCache::aside(const std::function<void()>& f) const {
 Result<int> UnitCache::open_directory(bool make) {
     if (geteuid() != user_ || identity("/") != root_)
         return Error::permission("{}: the program has another user or root now", settings_.directory);
-    const int fd = TRY(open_cache_directory(settings_.directory, make));
+    const int given = settings_.descriptor;
+    const int fd = TRY(given >= 0 ? open_user_cache(given) : open_cache_directory(settings_.directory, make));
     struct stat st;
     const bool known = fstat(fd, &st) == 0;
     const Identity now = known ? Identity{st.st_dev, st.st_ino} : Identity{};
@@ -292,7 +297,8 @@ cpu::UnitStore::Said UnitCache::look(u64 pc, u32 mode) {
 
 void UnitCache::after_fork_child(cpu::CodeSpace& space) {
     saving_.unlock();
-    space.units_are_saved();
+    space.units_are_others();
+    for (const PlaceOf& p : places_) p->kept.second = 0; // they are counted anew
 }
 
 // Of the files that get enough that is new to be worth it. So that programs' last runs of all come to an end of writing,
@@ -302,11 +308,11 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
         u32 units = 0, ran = 0;
     };
     std::map<PlaceOf, New> made;
-    auto unit = [&](u64 low) {
-        if (const PlaceOf& p = place_of(low)) ++made[p].units;
+    auto unit = [&](u64 low, u64 number) {
+        if (const PlaceOf& p = place_of(low); p && number > p->kept.first) ++made[p].units;
     };
-    auto ran = [&](u64 pc) {
-        if (const PlaceOf& p = place_of(pc)) ++made[p].ran;
+    auto ran = [&](u64 pc, u64 number) {
+        if (const PlaceOf& p = place_of(pc); p && number > p->kept.second) ++made[p].ran;
     };
     space.new_units(unit, ran);
     std::vector<PlaceOf> chosen;
@@ -321,15 +327,15 @@ std::vector<UnitCache::PlaceOf> UnitCache::places_to_write(cpu::CodeSpace& space
 void UnitCache::write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups,
                             const std::function<bool()>& late) {
     Group* group = nullptr;
-    u64 end = 0; // of its place
+    u64 end = 0, kept = 0; // of its place
     auto into = [&](u64 low) -> std::vector<u8>* {
         auto at = late() ? groups.end() : groups.find(place_of(low));
         if (at == groups.end() || at->second.writer.bytes() >= most_file_bytes) return nullptr;
-        group = &at->second, end = at->first->end;
+        group = &at->second, end = at->first->end, kept = at->first->kept.first;
         return &group->writer.begin();
     };
-    auto take = [&](const cpu::saved::Head& head, bool is_new) {
-        if (head.high <= end) group->made_here += group->writer.end() && is_new;
+    auto take = [&](const cpu::saved::Head& head, u64 number) {
+        if (head.high <= end) group->made_here += group->writer.end() && number > kept;
     };
     auto ran = [&](u64 pc) { // after all units
         auto at = groups.find(place_of(pc));
@@ -355,14 +361,13 @@ void UnitCache::save(cpu::CodeSpace& space) {
         return t.tv_sec > end;
     };
     const std::vector<PlaceOf> chosen = places_to_write(space);
-    bool done = false;
-    if (!chosen.empty()) aside([&] { done = write(space, chosen, late); });
-    if (done) space.units_are_saved();
+    if (!chosen.empty()) aside([&] { write(space, chosen, late); });
 }
 
-bool UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late) {
+void UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late) {
+    const auto last = space.last_units();
     auto directory = open_directory(true);
-    if (!directory) return log("cache: not written: " + directory.error().message() + "\n"), false;
+    if (!directory) return log("cache: not written: " + directory.error().message() + "\n");
     std::map<PlaceOf, Group> groups;
     for (const PlaceOf& place : chosen) {
         auto file = cpu::NewUnitFile::create(*directory, place->name);
@@ -375,14 +380,17 @@ bool UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen,
     }
     write_units(space, groups, late);
     u64 bytes = 0, chance = 0;
-    for (auto& [place, group] : groups) bytes += complete(*place, group, *directory, late);
+    for (auto& [place, group] : groups) {
+        const u64 written = complete(*place, group, *directory, late);
+        if (written) place->kept = last; // what is made meanwhile is written again
+        bytes += written;
+    }
     groups.clear();
     // To look at all files takes its time.
     const u64 unseen = settings_.most_bytes / share_unseen;
     if (bytes >= unseen || getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0 || chance % unseen < bytes)
         evict(*directory, settings_.most_bytes);
     close(*directory);
-    return bytes != 0;
 }
 
 // What others have put there meanwhile stays.

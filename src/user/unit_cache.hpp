@@ -33,6 +33,8 @@ std::string cache_directory(const char* (*environment)(const char*));
 // The cache's directory, opened: of the effective user, not writable by others, not by way of a link. `make`: it is made when
 // it isn't there, and its parent.
 Result<int> open_cache_directory(const std::string& path, bool make);
+// The same of one that `fd`, the result of open, stands for; it is closed when it is none.
+Result<int> expect_cache_directory(int fd, std::string_view name);
 
 // Removes the files that were not used for longest until there are at most so many bytes (all with 0); how many went.
 u64 evict(int directory, u64 most_bytes);
@@ -41,6 +43,7 @@ class UnitCache final : public cpu::UnitStore {
 public:
     struct Settings {
         std::string directory;
+        int descriptor = -1;                       // in its place: a root's (root/cache.hpp)
         u64 most_bytes = default_cache_bytes;      // of all files
         std::string key;                           // all that units depend on, beside the guest's file
         std::function<void(std::string_view)> log; // lines of `-d cache`; may be null
@@ -72,7 +75,8 @@ private:
         Sha256Digest key;
         std::string name;
         std::optional<cpu::UnitFile> file;
-        u32 bad = 0; // units that were not what was saved
+        u32 bad = 0;              // units that were not what was saved
+        std::pair<u64, u64> kept; // CodeSpace::last_units() when a file was kept: what is not new
     };
     using PlaceOf = std::shared_ptr<Place>;
     struct Group { // of units that go into a file
@@ -93,7 +97,7 @@ private:
     void open(Place& p);
     void write_units(cpu::CodeSpace& space, std::map<PlaceOf, Group>& groups, const std::function<bool()>& late);
     u64 complete(const Place& p, Group& g, int directory, const std::function<bool()>& late); // bytes
-    bool write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
+    void write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen, const std::function<bool()>& late);
     AddressSpace& memory_;
     Settings settings_;
     // As they were when the program began: where it has changed its user or its root, there is no cache any more.

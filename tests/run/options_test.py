@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import resource
 import struct
 import subprocess
 import sys
@@ -20,6 +21,7 @@ SOURCE = """
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
     char line[100] = "nothing";
@@ -30,6 +32,14 @@ int main(int argc, char **argv) {
         abort();
     } else if (argc > 1 && !strcmp(argv[1], "hang")) {
         for (;;) pause();
+    } else if (argc > 1 && (!strcmp(argv[1], "raise") || !strcmp(argv[1], "limit"))) {
+        struct rlimit limit;
+        getrlimit(RLIMIT_DATA, &limit);
+        printf("%ld ", (long)limit.rlim_cur);
+        fflush(stdout);
+        limit.rlim_cur = limit.rlim_max;
+        if (!strcmp(argv[1], "raise") && !setrlimit(RLIMIT_DATA, &limit)) execl("/proc/self/exe", "options", "limit", NULL);
+        strcpy(line, "done");
     } else if (argc > 1) {
         FILE *file = fopen(argv[1], "r");
         if (!file || !fgets(line, sizeof line, file)) return 3;
@@ -54,6 +64,11 @@ class Options(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
+
+    def test_limits_that_are_raised_stay_so_over_execve(self):
+        lowered = lambda: resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, resource.RLIM_INFINITY))
+        result = subprocess.run([options.mimic, "run", self.program, "raise"], capture_output=True, text=True, timeout=100, preexec_fn=lowered)
+        self.assertEqual(result.stdout, f"{2 << 30} -1 done\n", result.stderr)
 
     def run_words(self, *words, program=None):
         return subprocess.run([*map(str, program or [options.mimic, "run"]), *map(str, words)], capture_output=True,

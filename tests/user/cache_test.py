@@ -239,14 +239,78 @@ for base in (1, 1, 101, 1):
         expect(f"code of a file, {what} from {base}", result.stdout == f"{value}\n" and result.returncode == 0, result)
 expect("its units are used", re.search("0x70000000: [0-9]+ units in", result.stderr), result)
 
-# Inside a root there is none: neither a directory's descriptor nor its files.
-if os.geteuid() == 0:
+# Programs in a root have a directory of the root's own, by way of a descriptor that they can't find.
+def in_root(script, *words, ids="auto", root=sysroot, **more):
+    inside = [options.mimic, "run", "-d", "cache", "--root", str(root), "--ids", ids, "--owners", str(work / f"owners-{ids}"), *words,
+              "/bin/bash", "-c", script]
+    return subprocess.run(inside, capture_output=True, text=True, env=environment, **more)
+
+
+def roots_files():
+    return sorted(cache.glob("roots/*/*/*.units"))
+
+
+def times(which):
+    return [f.stat().st_mtime_ns for f in which]
+
+
+def right_in_root(what, *words, **more):
+    result = in_root(SCRIPT, *words, **more)
+    expect(what, result.stdout == truth and result.returncode == 0, result)
+    return result.stderr
+
+
+def has(ids):
+    """Can there be a root with these ids on this machine?"""
+    result = in_root("echo", ids=ids)
+    return result.returncode == 0 or print(f"no root with {ids} ids: {result.stderr}")
+
+
+for ids in [i for i in ("real", "pretended") if (i != "real" or os.geteuid() == 0) and has(i)]:
     filled()
-    written = [f.stat().st_mtime_ns for f in files()]
-    inside = [options.mimic, "run", "-d", "cache", "--root", str(sysroot), "/bin/bash", "-c", SCRIPT]
-    result = subprocess.run(inside, capture_output=True, text=True, env=environment)
-    expect("in a root", result.stdout == truth and result.returncode == 0, result)
-    expect("no cache in a root", "cache: there is none: the program is in a root" in result.stderr and " units in " not in result.stderr and written == [f.stat().st_mtime_ns for f in files()], result)
+    outside = times(files())
+    log = right_in_root(f"{ids}: cold", ids=ids)
+    expect(f"{ids}: a cold run writes", " wrote " in log and len(roots_files()) >= 2, log)
+    right_in_root(f"{ids}: second", ids=ids)
+    log = right_in_root(f"{ids}: warm", ids=ids)
+    expect(f"{ids}: a warm run reads", log.count(" units in ") >= 2 and "ignored" not in log, log)
+    expect(f"{ids}: the cache outside is as it was", times(files()) == outside)
+    expect(f"{ids}: modes", all(f.stat().st_mode & 0o777 == 0o600 and f.parent.stat().st_mode & 0o777 == 0o700 for f in roots_files()))
+    expect(f"{ids}: one root", len({f.parent for f in roots_files()}) == 1)
+    inside = times(roots_files())
+    log = right_in_root(f"{ids}: --no-cache", "--no-cache", ids=ids)
+    expect(f"{ids}: --no-cache", "there is none: by --no-cache" in log and times(roots_files()) == inside, log)
+    shown = json.loads(tool("show", "--json").stdout)["files"]
+    expect(f"{ids}: show", ids != "real" or {str(f.relative_to(cache)) for f in roots_files()} < {f["name"] for f in shown}, shown)
+    expect(f"{ids}: verify", tool("verify").returncode == 0)
+    expect(f"{ids}: clear", tool("clear").returncode == 0 and not list(cache.iterdir()), list(cache.iterdir()))
+
+    # Eight that share a cold one.
+    bound = ("--bind", f"{work}:/home")
+    forks = "for n in 1 2 3 4 5 6 7 8; do (%s) > /home/out-$n & done; wait; cat /home/out-[1-8]; rm /home/out-[1-8]"
+    result = in_root(forks % SCRIPT, *bound, ids=ids)
+    expect(f"{ids}: eight at once", result.stdout == truth * 8 and result.returncode == 0, result)
+    result = in_root(f"for n in 1 2 3 4 5 6 7 8; do bash -c '{SCRIPT}' & done; wait", ids=ids)
+    expect(f"{ids}: eight programs at once", sorted(result.stdout.splitlines()) == sorted(truth.splitlines() * 8), result)
+    expect(f"{ids}: verify after eight", tool("verify").returncode == 0 and len(roots_files()) >= 2)
+
+    # A program that looks for the descriptor, closes all it can, and executes itself, of which the next run has the units.
+    shutil.rmtree(cache)
+    for turn in ("cold", "warm"):
+        result = in_root("exec /home/probe descriptors", *bound, ids=ids)
+        expect(f"{ids}: descriptors, {turn}", result.stdout == f"nothing\n{right_sum}" and result.returncode == 0, result)
+        expect(f"{ids}: it has a cache all the same, {turn}", (" wrote " if turn == "cold" else " units in ") in result.stderr, result)
+    if ids == "real":
+        work.chmod(0o711)
+        for turn in ("cold", "warm"):
+            result = in_root("exec /home/probe as 1", *bound, ids=ids)
+            expect(f"another user, {turn}", result.stdout == right_sum and result.returncode == 0, result)
+        mine = [f for f in roots_files() if f.parent.name == "u1"]
+        expect("another user has files of its own", mine and all(f.stat().st_uid == 1 == f.parent.stat().st_uid for f in mine), roots_files())
+        expect("and uses them", result.stderr.count(" units in ") >= 2, result)
+        expect("clear takes these, too", tool("clear").returncode == 0 and not list(cache.iterdir()), list(cache.iterdir()))
+        cache.mkdir(mode=0o700, exist_ok=True)
+    shutil.rmtree(cache)
 
 # What isn't the cache's stays.
 filled()

@@ -71,7 +71,9 @@ SCRIPTS = {"real": ("mimic", [ROOT / "tests" / "real" / "real.py", "--full"]),
            "calls": ("mimic", [ROOT / "tests" / "user" / "soak" / "calls_soak.py"]),
            "debootstrap": ("mimic", [ROOT / "tests" / "user" / "root" / "debootstrap.py", "--full"]),
            "matrix": ("mimic", [ROOT / "tests" / "user" / "matrix" / "matrix.py"]),
+           "storms": ("mimic", [ROOT / "tests" / "user" / "soak" / "storms" / "storms.py"]),
            "userland": ("mimic mimic-system", [ROOT / "tests" / "machines" / "userland_test.py"])}
+WITH_ROWS = ("matrix", "storms")
 
 
 SAVES = "machines_save"
@@ -114,7 +116,7 @@ def soak_script(name, options):
     targets, words = SCRIPTS[name]
     inputs.fetch()
     compile_targets(options.preset, targets.split())
-    count = {"real": "--size", "matrix": "--runs", "userland": "--runs"}.get(name)
+    count = {"real": "--size", "matrix": "--runs", "storms": "--runs", "userland": "--runs"}.get(name)
     more = [count, str(options.count)] if count and options.count is not None else []
     if name == "calls":
         more = ["--seed", options.seed, "--count", options.count or 5000]
@@ -154,7 +156,7 @@ def soak(options):
     packages.install()
     if not options.name:
         return listing("soak", options.preset, [*SCRIPTS, SAVES, COUNTED])
-    if options.rows and options.name != "matrix":
+    if options.rows and options.name not in WITH_ROWS:
         raise DevError(f"{options.name} takes no rows: {' '.join(options.rows)}")
     if options.name == SAVES:
         return soak_saves(options)

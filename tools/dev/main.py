@@ -52,13 +52,13 @@ def parser():
     sub = command("soak", build.soak, "run a long randomised test, replayable by its seed",
                   "Without NAME: lists them. CI runs the same programs with a small count.")
     sub.add_argument("name", nargs="?", help="a target NAME_soak; corpus: the bench under both engines; real: Debian's "
-                     "programs on 100 MB; debootstrap: a Debian made inside; matrix: large programs in such a one; calls: "
-                     "hostile system calls; machines_save: "
+                     "programs on 100 MB; debootstrap: a Debian made inside; matrix: large programs in such a one; storms: "
+                     "short ones again and again there; calls: hostile system calls; machines_save: "
                      "machines saved and loaded; icount: boots with counted time; userland: a whole Debian booted from a disk")
-    sub.add_argument("rows", nargs="*", metavar="ROW", help="matrix: rows of its table (default: all)")
+    sub.add_argument("rows", nargs="*", metavar="ROW", help="matrix, storms: rows of their tables (default: all)")
     sub.add_argument("--guest", action="append", choices=build.GUESTS, help="of the scripts: one guest alone")
     sub.add_argument("--seed", type=int, default=1, metavar="N", help="first seed (default: 1)")
-    sub.add_argument("--count", "--runs", type=int, metavar="N", help="cases to run (real: megabytes of input; matrix: runs of each row; default: the program's own)")
+    sub.add_argument("--count", "--runs", type=int, metavar="N", help="cases to run (real: megabytes of input; matrix, storms: runs of each row; default: the program's own)")
     sub.add_argument("--preset", default="release", choices=PRESETS, help="build to use (default: release)")
     sub = command("fuzz", build.fuzz, "fuzz one target with libFuzzer",
                   "Without NAME: lists them. New inputs go to build/corpus/NAME; a crash is written there, too.")

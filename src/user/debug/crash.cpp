@@ -185,7 +185,8 @@ std::string fault_text(Thread& t, int signal, const siginfo_t& info) {
                                a.row ? a.row->name : std::to_string(a.number));
         }
     u64 address = u64(info.si_addr);
-    if (signal == SIGSYS) return "the program's filter, which may not know what C libraries do without a vDSO";
+    if (signal == SIGSYS && info.si_code == sigsys_by_filter)
+        return "the program's filter, which may not know what C libraries do without a vDSO";
     if (signal == SIGSEGV && info.si_code == SEGV_ACCERR) {
         int p = t.memory().protection(address);
         if (p >= 0 && (p & prot::read) && (p & prot::write))

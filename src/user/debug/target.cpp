@@ -256,7 +256,7 @@ bool Debugger::set_object(u64 thread, std::string_view name, u64 offset, std::st
 // Of /proc/PID what the program sees there.
 int Debugger::open_file(const std::string& path) {
     std::string own = fmt::format("/proc/{}/", process(0));
-    if (!tracees_.empty())
+    if (!tracees_.empty() && path.starts_with("/proc/"))
         if (auto text = proc_text(*tracees_[0]->thread, path)) {
             int fd = file_of(*text);
             return fd < 0 ? fd : process_.keep(fd);

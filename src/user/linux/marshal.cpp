@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 
 namespace mimic::user {
 namespace {
@@ -41,12 +42,14 @@ i64 structure(Thread& t, Marshalled& m, u32 n, u64 address, Arg arg) {
     return 0;
 }
 
-i64 path_argument(Thread& t, Marshalled& m, u32 n, u64 address, ArgKind kind) {
+i64 path_argument(Thread& t, const Args& a, Marshalled& m, u32 n, ArgKind kind) {
+    const u64 address = a[n];
     if (address == 0) return 0; // some calls take a null path; the kernel says EFAULT for the others
     std::string& text = m.paths[m.texts++];
     if (i64 r = t.path(address, text)) return r;
     if (kind == ArgKind::lookup || kind == ArgKind::lookup_link) {
-        text = redirect_proc(t, text);
+        const bool relative = n != 0 && a.row->args[n - 1].kind == ArgKind::dirfd;
+        text = redirect_proc(t, relative ? a.i(n - 1) : AT_FDCWD, text);
         text = t.process().paths.lookup(text, kind == ArgKind::lookup);
     }
     m.host[n] = u64(text.c_str());
@@ -65,7 +68,7 @@ i64 argument(Thread& t, const Args& a, Marshalled& m, u32 n, Arg arg) {
     case ArgKind::text:
     case ArgKind::path:
     case ArgKind::lookup:
-    case ArgKind::lookup_link: return path_argument(t, m, n, v, arg.kind);
+    case ArgKind::lookup_link: return path_argument(t, a, m, n, arg.kind);
     case ArgKind::in:
     case ArgKind::out:
     case ArgKind::inout: return structure(t, m, n, v, arg);
@@ -163,6 +166,8 @@ i64 refuse(Thread& t, const Args& a) {
 }
 
 i64 handle(Thread& t, const Args& a) {
+    if (t.process().keeps_any() && names_kept(t, a)) [[unlikely]]
+        return -EBADF;
     u64 before = t.host_calls;
     i64 r = a.row->handler(t, a);
     if (r != -EFAULT || t.host_calls != before || is_ours(*a.row)) [[likely]]

@@ -27,9 +27,7 @@ void for_lines(const std::string& text, F f) {
     }
 }
 
-std::string host_path(const OwnEntry& e, std::string_view name) {
-    return e.tid ? fmt::format("/proc/self/task/{}/{}", e.tid, name) : fmt::format("/proc/self/{}", name);
-}
+std::string host_text(Thread& t, const OwnEntry& e) { return read_host(t, e.directory + e.name); }
 
 // The thread that an entry is about: the first one where it is the process's. Its life is the caller's lock's matter.
 Thread& subject(Thread& t, const OwnEntry& e) {
@@ -63,13 +61,42 @@ bool is_traced_by_us(Thread& t) { return t.process().debugger && t.process().deb
 
 // ---- stat, statm, status ----
 
+// Signals with a handler, or that are ignored.
+u64 handled(Thread& t, bool ignored) {
+    u64 set = 0;
+    std::lock_guard guard(t.signals().lock);
+    for (int s = 1; s <= 64; s++) {
+        const u64 handler = t.signals().actions[s].handler;
+        if (handler == sa::ign ? ignored : handler != sa::dfl && !ignored) set |= signal_bit(s);
+    }
+    return set;
+}
+
+// The number behind "SigPnd:" in the kernel's status, and signals that have reached us and wait for the guest to let them in.
+u64 pending(std::string_view line, Thread& who) {
+    return std::strtoull(line.data() + line.find(':') + 1, nullptr, 16) | who.held_signals();
+}
+
+// Of stat: pending, blocked, ignored, caught.
+void stat_signals(Thread& t, const OwnEntry& e, u64 (&sets)[4]) {
+    const std::string status = read_host(t, e.directory + "status");
+    const size_t at = status.find("SigPnd:");
+    sets[2] = handled(t, true), sets[3] = handled(t, false);
+    std::lock_guard guard(t.process().members_lock);
+    Thread& who = subject(t, e);
+    sets[0] = at == status.npos ? who.held_signals() : pending(std::string_view(status).substr(at), who);
+    sets[1] = who.mask();
+}
+
 // The kernel's line with the guest's addresses in fields 26 to 30 and 45 to 51, signals in 31 to 34.
 std::string stat_text(Thread& t, const OwnEntry& e) {
-    std::string host = read_host(host_path(e, "stat"));
+    std::string host = host_text(t, e);
     size_t close = host.rfind(')');
     if (close == std::string::npos) return host;
     std::string line = host.substr(0, close + 1);
     const Sizes sizes = sizes_of(t);
+    u64 signals[4];
+    stat_signals(t, e, signals);
     size_t at = close + 1;
     for (u32 field = 3; at < host.size(); field++) {
         size_t end = std::min(host.find_first_of(" \n", at + 1), host.size());
@@ -80,6 +107,7 @@ std::string stat_text(Thread& t, const OwnEntry& e) {
         if (field == 23) put(sizes.all);
         if (field == 24) put(std::min<u64>(std::strtoull(value.c_str(), nullptr, 10), sizes.all / t.memory().page()));
         if (field == 28) put(t.process().stack_start);
+        if (field >= 31 && field <= 34) put(signals[field - 31] & 0x7fffffff); // as the kernel
         if ((field >= 26 && field <= 27) || (field >= 29 && field <= 30) || (field >= 45 && field <= 51)) put(0);
         line += value;
         at = end;
@@ -89,7 +117,7 @@ std::string stat_text(Thread& t, const OwnEntry& e) {
 
 std::string statm_text(Thread& t, const OwnEntry& e) {
     unsigned long long host[7] = {};
-    std::string text = read_host(host_path(e, "statm"));
+    std::string text = host_text(t, e);
     if (std::sscanf(text.c_str(), "%llu %llu %llu", &host[0], &host[1], &host[2]) != 3) return text;
     const Sizes s = sizes_of(t);
     const u64 page = t.memory().page(), all = s.all / page;
@@ -107,6 +135,7 @@ std::string seccomp_line(const SeccompState& state, std::string_view line) {
     const Mode mode = state.mode();
     if (mode != Mode::none && line.starts_with("Seccomp:"))
         return mode == Mode::strict ? "Seccomp:\t1\n" : "Seccomp:\t2\n";
+    if (state.no_new_privs_due && line.starts_with("NoNewPrivs:")) return "NoNewPrivs:\t1\n";
     if (const SeccompFilter* filter = state.filters(); filter && line.starts_with("Seccomp_filters:"))
         return fmt::format("Seccomp_filters:\t{}\n", filter->count + u32(std::atoi(line.data() + 16)));
     return std::string(line);
@@ -123,17 +152,12 @@ std::string ids_text(Thread& who, std::string_view line) {
 }
 
 // Lines with signals and sizes of memory; empty for others.
-std::string signals_text(Thread& t, Thread& who, std::string_view name) {
+std::string signals_text(Thread& t, Thread& who, std::string_view name, std::string_view host) {
     auto line = [&](u64 v) { return fmt::format("{}:\t{:016x}\n", name, v); };
     if (name == "SigBlk") return line(who.mask());
+    if (name == "SigPnd") return line(pending(host, who));
     if (name != "SigIgn" && name != "SigCgt") return {};
-    u64 set = 0;
-    std::lock_guard guard(t.signals().lock);
-    for (int s = 1; s <= 64; s++) {
-        const u64 handler = t.signals().actions[s].handler;
-        if (handler == sa::ign ? name == "SigIgn" : handler != sa::dfl && name == "SigCgt") set |= signal_bit(s);
-    }
-    return line(set);
+    return line(handled(t, name == "SigIgn"));
 }
 std::string sizes_text(const Sizes& s, std::string_view name, u64 host) {
     auto line = [&](u64 bytes) { return fmt::format("{}:\t{:8} kB\n", name, bytes / kib); };
@@ -147,7 +171,7 @@ std::string sizes_text(const Sizes& s, std::string_view name, u64 host) {
 }
 
 std::string status_text(Thread& t, const OwnEntry& e) {
-    const std::string host = read_host(host_path(e, "status"));
+    const std::string host = host_text(t, e);
     const Sizes sizes = sizes_of(t);
     std::string text;
     std::lock_guard guard(t.process().members_lock);
@@ -157,7 +181,7 @@ std::string status_text(Thread& t, const OwnEntry& e) {
         const u64 value = line.size() > name.size() ? std::strtoull(line.data() + name.size() + 1, nullptr, 10) : 0;
         if (name.starts_with("x86_") || name == "untag_mask") return; // of another architecture
         std::string own = sizes_text(sizes, name, value);
-        if (own.empty()) own = signals_text(t, who, name);
+        if (own.empty()) own = signals_text(t, who, name, line);
         if (own.empty() && t.process().pretends_ids()) own = ids_text(who, line);
         if (own.empty() && name == "Threads" && is_traced_by_us(t)) own = fmt::format("Threads:\t{}\n", value - 1);
         text += own.empty() ? seccomp_line(who.seccomp, line) : own;
@@ -169,8 +193,9 @@ std::string status_text(Thread& t, const OwnEntry& e) {
 
 std::string limits_text(Thread& t, const OwnEntry& e) {
     std::string text;
+    const std::string host = host_text(t, e); // which takes the lock of forks, that comes before the one of limits
     std::lock_guard guard(t.process().limits_lock);
-    for_lines(read_host(host_path(e, "limits")), [&](std::string_view line) {
+    for_lines(host, [&](std::string_view line) {
         const int own = line.starts_with("Max address space ") ? 0 : line.starts_with("Max data size ") ? 1 : -1;
         if (own < 0) return void(text += line);
         auto value = [&](u64 v) { return v == ~u64{0} ? std::string("unlimited") : std::to_string(v); };
@@ -207,9 +232,9 @@ struct HostArea {
     std::string flags; // VmFlags
 };
 
-std::vector<HostArea> host_areas() {
+std::vector<HostArea> host_areas(Thread& t) {
     std::vector<HostArea> areas;
-    for_lines(read_host("/proc/self/smaps"), [&](std::string_view line) {
+    for_lines(read_host(t, "/proc/self/smaps"), [&](std::string_view line) {
         unsigned long long start, end;
         char rest;
         if (std::sscanf(std::string(line.substr(0, 48)).c_str(), "%llx-%llx %c", &start, &end, &rest) == 3)
@@ -225,12 +250,13 @@ std::vector<HostArea> host_areas() {
     return areas;
 }
 
-// The numbers of the host's areas in [start, end); an area that reaches further has them in proportion.
+// The numbers of the host's areas, which rise, in [start, end); an area that reaches further has them in proportion.
 HostArea cut(const std::vector<HostArea>& areas, u64 start, u64 end) {
     HostArea sum{start, end, {}, {}};
-    for (const HostArea& a : areas) {
+    auto at = std::upper_bound(areas.begin(), areas.end(), start, [](u64 v, const HostArea& a) { return v < a.end; });
+    for (; at != areas.end() && at->start < end; ++at) {
+        const HostArea& a = *at;
         const u64 low = std::max(a.start, start), high = std::min(a.end, end);
-        if (low >= high) continue;
         if (sum.numbers.empty()) {
             sum.flags = a.flags;
             for (auto& [name, v] : a.numbers) sum.numbers.emplace_back(name, 0);
@@ -262,13 +288,14 @@ std::string flags_line(const std::string& host, std::string_view permissions) {
 }
 
 std::string smaps_text(Thread& t) {
-    const std::vector<HostArea> areas = host_areas();
+    const std::vector<HostArea> areas = host_areas(t);
     const u64 base = t.memory().base();
     std::string text;
     for_lines(t.memory().maps_text(), [&](std::string_view line) {
         unsigned long long start, end;
         char permissions[5];
-        if (std::sscanf(line.data(), "%llx-%llx %4s", &start, &end, permissions) != 3) return;
+        const std::string head(line.substr(0, 48)); // sscanf looks for the end of all
+        if (std::sscanf(head.c_str(), "%llx-%llx %4s", &start, &end, permissions) != 3) return;
         text += line;
         const HostArea area = cut(areas, base + start, base + end);
         for (auto& [name, v] : area.numbers) {
@@ -287,7 +314,7 @@ std::string smaps_text(Thread& t) {
 }
 
 std::string rollup_text(Thread& t) {
-    const std::vector<HostArea> areas = host_areas();
+    const std::vector<HostArea> areas = host_areas(t);
     std::vector<std::pair<std::string, u64>> sums;
     u64 low = ~u64{0}, high = 0;
     t.memory().for_each([&](const Mapping& m) {
@@ -307,7 +334,7 @@ std::string rollup_text(Thread& t) {
 
 // The host's lines about guest memory, at the guest's addresses.
 std::optional<std::string> numa_text(Thread& t, const OwnEntry& e) {
-    const std::string host = read_host(host_path(e, "numa_maps"));
+    const std::string host = host_text(t, e);
     if (host.empty()) return {};
     std::string text;
     for_lines(host, [&](std::string_view line) {
@@ -320,8 +347,9 @@ std::optional<std::string> numa_text(Thread& t, const OwnEntry& e) {
 
 } // namespace
 
-std::string read_host(const std::string& path) {
+std::string read_host(Thread& t, const std::string& path) {
     std::string text;
+    std::lock_guard no_forks(t.process().members_lock);
     i64 fd = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(path.c_str()), O_RDONLY | O_CLOEXEC);
     char buffer[4096];
     for (i64 n; fd >= 0 && (n = raw_syscall(SYS_read, u64(fd), u64(buffer), sizeof buffer)) > 0;)
@@ -330,31 +358,41 @@ std::string read_host(const std::string& path) {
     return text;
 }
 
-std::optional<OwnEntry> own_entry(Thread&, std::string_view path) {
-    constexpr std::string_view proc = "/proc/";
-    if (!path.starts_with(proc)) return {};
-    path.remove_prefix(proc.size());
-    auto word = [&] {
-        size_t slash = path.find('/');
-        std::string_view w = path.substr(0, slash);
-        path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
-        return w;
+// This process in a /proc that is mounted there, which may be of another pid namespace.
+static i32 self_in(std::string_view proc) {
+    const std::string link = std::string(proc) + "/self";
+    char text[16] = {};
+    const i64 n = raw_syscall(SYS_readlinkat, u64(i64(AT_FDCWD)), u64(link.c_str()), u64(text), sizeof text - 1);
+    return n > 0 && is_number(text) ? std::atoi(text) : i32(raw_syscall(SYS_getpid));
+}
+
+std::optional<OwnEntry> own_entry(std::string_view path) {
+    auto split = [](std::string_view& from) { // its last word, which goes
+        const size_t slash = from.rfind('/');
+        const std::string_view last = slash == std::string_view::npos ? from : from.substr(slash + 1);
+        from.remove_suffix(slash == std::string_view::npos ? from.size() : last.size() + 1);
+        return last;
     };
-    const std::string_view who = word();
+    std::string_view rest = path;
     OwnEntry e;
-    if (who == "thread-self")
-        e.tid = i32(raw_syscall(SYS_gettid));
-    else if (who != "self" && (!is_number(who) || i64(std::atoi(who.data())) != raw_syscall(SYS_getpid)))
-        return {};
-    if (path.starts_with("task/")) {
-        word();
-        const std::string_view tid = word();
-        if (!is_number(tid)) return {};
-        e.tid = std::atoi(tid.data());
+    e.name = split(rest);
+    e.directory = path.substr(0, path.size() - e.name.size());
+    std::string_view number = split(rest);
+    if (!is_number(number)) return {};
+    i32 id = std::atoi(number.data());
+    std::string_view above = rest;
+    const bool of_task = split(above) == "task";
+    if (of_task) {
+        e.tid = id;
+        number = split(above);
+        if (!is_number(number)) return {};
+        id = std::atoi(number.data());
     }
-    if (path.empty()) return {};
-    e.name = path;
-    return e;
+    const i32 pid = i32(raw_syscall(SYS_getpid)), self = self_in(of_task ? above : rest);
+    if (id == self) return e;
+    if (!of_task) e.tid = id;
+    // Numbers of threads are those of our namespace.
+    return self == pid && raw_syscall(SYS_tgkill, u64(pid), u64(id), 0) == 0 ? std::optional(e) : std::nullopt;
 }
 
 std::optional<std::string> own_text(Thread& thread, const OwnEntry& entry) {
@@ -376,11 +414,7 @@ std::optional<std::string> own_text(Thread& thread, const OwnEntry& entry) {
         {"syscall", syscall_text},
     };
     for (auto& [name, text] : texts)
-        if (name == entry.name) {
-            // A thread that is not there is the kernel's to miss.
-            if (entry.tid && read_host(host_path(entry, "comm")).empty()) return {};
-            return text(thread, entry);
-        }
+        if (name == entry.name) return text(thread, entry);
     return {};
 }
 

@@ -193,9 +193,13 @@ void Thread::set_mask(u64 mask) {
 }
 
 i64 Thread::write_own(int fd, const void* from, u64 bytes) {
+    const u64 set = signal_bit(SIGXFSZ);
+    u64 waiting = 0;
+    process::raw_syscall(SYS_rt_sigpending, u64(&waiting), 8);
+    waiting |= arrived_.load(std::memory_order_relaxed);
     i64 n = process::raw_syscall(SYS_write, u64(i64(fd)), u64(from), bytes);
-    if (n != -EFBIG) return n;
-    const u64 set = signal_bit(SIGXFSZ); // which was sent to this thread: it came, or it is blocked and waits
+    if (n != -EFBIG || waiting & set) return n; // the guest's own is there, which ours is the same as
+    // It was sent to this thread: it came, or it is blocked and waits.
     const timespec now{};
     arrived_.fetch_and(~set, std::memory_order_relaxed);
     process::raw_syscall(SYS_rt_sigtimedwait, u64(&set), 0, u64(&now), 8);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,9 +51,22 @@ int Process::keep(int fd) {
     return high < 0 ? -error : keep_there(high);
 }
 int Process::keep_there(int fd) {
-    for (size_t n = 3; n < kept.size(); n++)
+    int lowest = lowest_kept.load();
+    while (fd < lowest && !lowest_kept.compare_exchange_weak(lowest, fd)) {}
+    for (size_t n = kept_from_start; n < kept.size(); n++)
         if (int none = -1; kept[n].fd.compare_exchange_strong(none, fd)) return fd;
     return close(fd), -EMFILE;
+}
+void Process::keep_from_start(const std::array<int, kept_from_start>& fds) {
+    for (u32 n = 0; n < kept_from_start; n++) {
+        kept[n] = fds[n];
+        if (fds[n] >= 0) lowest_kept = std::min(lowest_kept.load(), fds[n]);
+        // The log may be opened by its name.
+        const std::string link = "/proc/self/" + (n == 0 ? "exe" : "fd/" + std::to_string(fds[n]));
+        struct stat st;
+        if (n == 2 || (n > 0 && fds[n] < 0)) continue;
+        if (stat(link.c_str(), &st) == 0) kept_files[n] = {st.st_dev, st.st_ino};
+    }
 }
 void Process::forget(int fd) {
     for (KeptDescriptor& k : kept)
@@ -216,7 +230,8 @@ bool Thread::read_word(u64 address, u64& value) { return read(S::ulong, address,
 
 i64 Thread::path(u64 address, std::string& to) {
     constexpr u64 path_max = 4096;
-    if (memory().read_string(address, to, path_max - 1)) return 0;
+    if (memory().read_string(address, to, path_max - 1))
+        return process().keeps_any() && path_names_kept(process(), to) ? -ENOENT : 0;
     u8 byte;
     // Too long and unreadable look alike to read_string; the page after PATH_MAX bytes tells.
     if (address != 0 && memory().read(address, &byte, 1) && memory().read(address + path_max - 1, &byte, 1))

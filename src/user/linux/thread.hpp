@@ -12,7 +12,9 @@
 #include "user/linux/paths.hpp"
 #include "user/linux/seccomp.hpp"
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <climits>
 #include <csignal>
 #include <map>
 #include <mutex>
@@ -97,11 +99,21 @@ struct Process {
     std::atomic<u32> threads{1};
     Owners* owners = nullptr; // pretended owners and devices; nullptr: the kernel's are told
     bool pretends = false;    // owners and ids are among what is pretended
-    // Our own descriptors: Mimic's file, the database of owners, the log, then a debugger's.
+    // Our own descriptors: Mimic's file, the database of owners, the log and the cache of translated code where they came with
+    // the program, then a debugger's.
+    static constexpr u32 kept_from_start = 4;
     std::array<KeptDescriptor, 64> kept;
+    std::atomic<int> lowest_kept{INT_MAX};
+    void keep_from_start(const std::array<int, kept_from_start>& fds);
+    // The files of Mimic, the database and the cache: {device, inode} each; 0, 0: none.
+    std::array<std::pair<u64, u64>, kept_from_start> kept_files = {};
     u64 home = 0; // device of the root's files
     bool pretends_ids() const { return pretends; }
-    bool keeps(int fd) const { return fd >= 0 && std::find(kept.begin(), kept.end(), fd) != kept.end(); }
+    bool keeps_any() const { return lowest_kept.load(std::memory_order_relaxed) != INT_MAX; }
+    bool keeps(int fd) const {
+        return fd >= lowest_kept.load(std::memory_order_relaxed) &&
+               std::find(kept.begin(), kept.end(), fd) != kept.end();
+    }
     // Makes a descriptor ours, under a number that the program does not expect; it is closed at exec. -errno: it was closed.
     int keep(int fd);
     int keep_there(int fd); // under its number
@@ -263,6 +275,8 @@ private:
 
 // For a thread of a process that dies by another.
 [[noreturn]] void wait_for_death();
+// A path by a link of /proc to a descriptor of ours.
+bool path_names_kept(const Process& p, const std::string& path);
 
 // The guest thread that this host thread runs, or nullptr.
 Thread* current_thread();

@@ -39,6 +39,8 @@ private:
 };
 
 // What the file claims to be, before anything else is believed.
+inline constexpr u16 host_machine = 62; // EM_X86_64
+
 struct ElfIdentity {
     u8 elf_class = 0; // 1: 32-bit, 2: 64-bit
     bool big = false;

@@ -129,28 +129,20 @@ i64 AddressSpace::choose(u64 hint, u64 length, u32 flags) {
     return at == 0 ? -ENOMEM : i64(at);
 }
 
-namespace {
-
-// The stack is mapped as a whole, where the kernel's grows.
-bool is_stack(const Mapping& m) { return m.label && std::string_view(m.label) == "[stack]"; }
-bool is_data(u8 protection, bool shared) { return protection & prot::write && !shared; }
-
-} // namespace
-
 // Do the limits allow `bytes` more, of which what lies in [low, high) is replaced? setrlimit(2). table_lock_ held.
-bool AddressSpace::may_grow(u64 bytes, bool data, u64 low, u64 high) {
+bool AddressSpace::may_grow(u64 bytes, bool data, u64 low, u64 high) const {
     const u64 limit_all = limit_all_, limit_data = limit_data_;
     if (limit_all == ~u64{0} && limit_data == ~u64{0}) [[likely]]
         return true;
-    u64 all = bytes, of_data = data ? bytes : 0;
-    for (auto& [start, m] : table_) {
-        if (is_stack(m)) continue;
-        const u64 from = std::max(m.start, low), to = std::min(m.end, high),
-                  kept = m.size() - (from < to ? to - from : 0);
-        all += kept;
-        if (is_data(m.prot, m.shared)) of_data += kept;
-    }
-    return all <= limit_all && (!data || of_data <= limit_data);
+    PageTable::Sizes s = table_.sizes();
+    for (const Mapping& part : low < high ? table_.in(low, high) : std::vector<Mapping>()) s -= part;
+    return s.all + bytes <= limit_all && (!data || s.data + bytes <= limit_data);
+}
+
+// The same of mappings that are there and become data.
+bool AddressSpace::may_be_data(u64 bytes) const {
+    const u64 limit = limit_data_;
+    return limit == ~u64{0} || table_.sizes().data + bytes <= limit;
 }
 
 // change_ held.
@@ -225,8 +217,7 @@ i64 AddressSpace::protect(u64 address, u64 length, u32 protection) {
     i64 result = 0;
     for (auto& part : table_.in(address, high)) {
         if (part.start != at) break;
-        if (is_data(p, part.shared) && !is_data(part.prot, part.shared) &&
-            !may_grow(part.size(), true, part.start, part.end)) {
+        if (is_data(p, part.shared) && !is_data(part.prot, part.shared) && !may_be_data(part.size())) {
             result = -ENOMEM;
             break;
         }
@@ -293,7 +284,9 @@ i64 AddressSpace::remap(u64 old_address, u64 old_length, u64 new_length, u32 fla
     auto* m = table_.find(old_address);
     if (!m || !in_range(old_address, old_length) || old_address + old_length > m->end) return -EFAULT;
     const u64 more = flags & MREMAP_DONTUNMAP ? new_length : new_length > old_length ? new_length - old_length : 0;
-    if (more && !may_grow(more, is_data(m->prot, m->shared))) return -ENOMEM;
+    const u64 replaced = fixed ? new_address : 0;
+    if (more && !may_grow(more, is_data(m->prot, m->shared), replaced, replaced ? replaced + new_length : 0))
+        return -ENOMEM;
     // The host must see one mapping: code protection splits it.
     u64 span = std::max<u64>(old_length, shape_.page);
     bool had_code = drop_code(old_address, old_address + span);

@@ -30,6 +30,8 @@ public:
     virtual void invalidate(u64 low, u64 high) = 0;
     // The guest says that code there may have changed: what it was not told of, in pages that stay writable.
     virtual void flush(u64 /*low*/, u64 /*high*/) {}
+    // Returns when no thread runs code any more that went before.
+    virtual void await_flushed() {}
     // The first page with prot::guarded is there.
     virtual void guard_pages() {}
 };
@@ -177,7 +179,8 @@ private:
     i64 grow_in_place(u64 address, u64 old_length, u64 new_length);
     bool make_accessible(u64 address, bool write);
     void note_guard(u8 protection);
-    bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0);
+    bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0) const;
+    bool may_be_data(u64 bytes) const;
 
     struct CodePage {
         u64 generation = 0; // raised by each protect_code

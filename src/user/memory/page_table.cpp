@@ -1,6 +1,7 @@
 #include "user/memory/page_table.hpp"
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 
 namespace mimic::user {
 namespace {
@@ -68,12 +69,17 @@ void PageTable::erase(u64 low, u64 high) {
     edits_.fetch_add(1, std::memory_order_acq_rel); // protect() and insert() come here, too
     split(low);
     split(high);
-    map_.erase(map_.lower_bound(low), map_.lower_bound(high));
+    const auto first = map_.lower_bound(low), last = map_.lower_bound(high);
+    if (first == last) return;
+    for (auto it = first; it != last; ++it) sizes_ -= it->second;
+    const auto above = map_.erase(first, last);
+    full_.from = std::max(full_.from, above == map_.end() ? full_.high : above->first);
 }
 
 void PageTable::insert(const Mapping& mapping) {
     if (mapping.start >= mapping.end) return;
     erase(mapping.start, mapping.end);
+    sizes_ += mapping;
     merge_around(map_.emplace(mapping.start, mapping).first);
 }
 
@@ -110,14 +116,18 @@ std::vector<Mapping> PageTable::in(u64 low, u64 high) const {
 
 u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
     if (size == 0 || size > high) return 0;
-    u64 top = high; // end of the gap under consideration
-    auto it = map_.lower_bound(high);
+    const bool known = size >= full_.size && align == full_.align && high == full_.high;
+    u64 top = known ? std::min(full_.from, high) : high; // end of the gap under consideration
+    auto it = map_.lower_bound(top);
     for (;;) {
         u64 bottom = low; // its start
         if (it != map_.begin()) bottom = std::max(low, std::prev(it)->second.end);
         if (bottom <= top && top - bottom >= size) {
             u64 at = (top - size) & ~(align - 1);
-            if (at >= bottom && at != 0) return at;
+            if (at >= bottom && at != 0) {
+                if (!known || size == full_.size) full_ = {size, align, top, high};
+                return at;
+            }
         }
         if (it == map_.begin()) return 0;
         --it;
@@ -126,10 +136,17 @@ u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
     }
 }
 
-u64 PageTable::bytes() const {
-    u64 sum = 0;
-    for (auto& [start, m] : map_) sum += m.size();
-    return sum;
+PageTable::Sizes& PageTable::Sizes::operator+=(const Mapping& m) {
+    if (m.label && std::string_view(m.label) == stack_label) return *this;
+    all += m.size();
+    if (is_data(m.prot, m.shared)) data += m.size();
+    return *this;
+}
+PageTable::Sizes& PageTable::Sizes::operator-=(const Mapping& m) {
+    Sizes part;
+    part += m;
+    all -= part.all, data -= part.data;
+    return *this;
 }
 
 } // namespace mimic::user

@@ -30,6 +30,10 @@ struct Mapping {
     u64 size() const { return end - start; }
 };
 
+// What RLIMIT_DATA counts; the stack is mapped as a whole, where the kernel's grows, and counts nowhere.
+inline bool is_data(u8 protection, bool shared) { return protection & prot::write && !shared; }
+inline constexpr char stack_label[] = "[stack]";
+
 class PageTable {
 public:
     // The mapping that holds `address`, or nullptr.
@@ -47,13 +51,18 @@ public:
     u64 protect(u64 low, u64 high, u8 to);
     // The parts of mappings that lie in [low, high).
     std::vector<Mapping> in(u64 low, u64 high) const;
-    // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none.
+    // The highest address in [low, high) that is a multiple of `align` with `size` free bytes behind it; 0: none. Searches one
+    // after the other for as much take no longer for what lies above.
     u64 find_gap(u64 size, u64 align, u64 low, u64 high) const;
     u64 count() const { return map_.size(); }
     // Another number when there was an edit; may be read while one is made, and is higher then or behind it.
     u64 edits() const { return edits_.load(std::memory_order_acquire); }
-    // Bytes mapped in all.
-    u64 bytes() const;
+    struct Sizes { // in bytes, without the stack
+        u64 all = 0, data = 0;
+        Sizes& operator+=(const Mapping& m);
+        Sizes& operator-=(const Mapping& m);
+    };
+    const Sizes& sizes() const { return sizes_; }
     auto begin() const { return map_.begin(); }
     auto end() const { return map_.end(); }
 
@@ -62,6 +71,12 @@ private:
     void split(u64 at);
     void merge_around(Map::iterator it);
     Map map_; // by start
+    Sizes sizes_;
+    // What the last search for a gap went past: there are none of this size and alignment from `from` to `high`.
+    struct Full {
+        u64 size = ~u64{0}, align = 0, from = 0, high = 0;
+    };
+    mutable Full full_;
     std::atomic<u64> edits_{0};
 };
 

@@ -63,7 +63,8 @@ TEST(PageTable, Coverage) {
     EXPECT_FALSE(t.covers(0x2fff, 0x3001));
     EXPECT_TRUE(t.overlaps(0x2fff, 0x9000));
     EXPECT_FALSE(t.overlaps(0x3000, 0x9000));
-    EXPECT_EQ(t.bytes(), 0x2000u);
+    EXPECT_EQ(t.sizes().all, 0x2000u);
+    EXPECT_EQ(t.sizes().data, 0x1000u);
 }
 
 TEST(PageTable, GapsAreFoundFromTheTop) {
@@ -81,6 +82,25 @@ TEST(PageTable, GapsAreFoundFromTheTop) {
     t.insert(anon(0xf000, 0x11000)); // across the lower end
     EXPECT_EQ(t.find_gap(0x9000, 0x1000, 0x10000, 0x20000), 0x11000u);
     EXPECT_EQ(t.find_gap(0xa000, 0x1000, 0x10000, 0x20000), 0u);
+}
+
+// Searches one after the other, as mmap makes them, against a table that has seen none.
+TEST(PageTable, GapsAreTheSameWhateverWasSearchedBefore) {
+    constexpr u64 pages = 64;
+    std::mt19937 random(2);
+    for (int round = 0; round < 50; round++) {
+        PageTable t;
+        for (int step = 0; step < 100; step++) {
+            const u64 a = random() % pages, b = a + 1 + random() % 8, size = (1 + random() % 6) << 12,
+                      align = random() % 4 ? 0x1000 : 0x4000, high = random() % 4 ? pages << 12 : 50 << 12;
+            if (random() % 3 == 0) t.erase(a << 12, b << 12);
+            PageTable fresh;
+            for (auto& [start, m] : t) fresh.insert(m);
+            const u64 at = t.find_gap(size, align, 0x2000, high);
+            ASSERT_EQ(at, fresh.find_gap(size, align, 0x2000, high));
+            if (at && random() % 4) t.insert(anon(at, at + size, u8(random() % 8)));
+        }
+    }
 }
 
 // The table against an array of pages, with random operations.
@@ -113,6 +133,10 @@ TEST(PageTable, AgreesWithAPlainArray) {
                 if (model[i] >= 0 && (i == 0 || model[i - 1] != model[i])) runs++;
             }
             ASSERT_EQ(t.count(), runs); // always merged
+            u64 mapped = 0, writable = 0;
+            for (int m : model) mapped += m >= 0, writable += m >= 0 && m & prot::write;
+            ASSERT_EQ(t.sizes().all, mapped << 12);
+            ASSERT_EQ(t.sizes().data, writable << 12);
         }
     }
 }

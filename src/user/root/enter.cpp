@@ -1,5 +1,6 @@
 #include "user/root/enter.hpp"
 #include "base/process.hpp"
+#include "user/root/cache.hpp"
 #include "user/root/ids.hpp"
 #include "user/root/mounts.hpp"
 #include <algorithm>
@@ -104,6 +105,7 @@ struct Plan {
     std::string directory;
     u32 uid = 0, gid = 0; // who is root inside, where one id is known
     IdMode mode;
+    Result<std::string> cache = Error::unsupported("by --no-cache or without a home of this user's"); // on the host
     EnteredRoot entered;
     Pipe go, outcome; // the caller to pid 1: maps are there; pid 1 to the caller: the program's wait status
 };
@@ -117,6 +119,16 @@ Result<void> become_namespace_root(IdMode mode) {
     return {};
 }
 
+// While we are still who may look at the caller's files. Without a cache all goes on.
+void open_cache(Plan& plan) {
+    auto fd = plan.cache ? open_apart(*plan.cache) : Result<int>(std::move(plan.cache).error());
+    const int kept = fd ? keep_descriptor(*fd) : -1;
+    if (kept >= 0)
+        plan.entered.cache = kept;
+    else
+        plan.entered.no_cache = fd ? "no descriptor is left" : fd.error().message();
+}
+
 // Pid 1. Returns in the program's process.
 void first_process(Plan& plan, const RootOptions& options) {
     plan.go.shut(1), plan.outcome.shut(0);
@@ -124,6 +136,7 @@ void first_process(Plan& plan, const RootOptions& options) {
     if (read(plan.go.fd[0], &byte, 1) != 1) _exit(set_up_failed); // the caller said why
     plan.go.shut(0);
     auto ready = [&]() -> Result<void> {
+        open_cache(plan);
         TRY(become_namespace_root(plan.mode));
         prctl(PR_SET_PDEATHSIG, SIGKILL); // without the caller nobody wants the result
         return mount_root(plan.directory, options);
@@ -208,6 +221,9 @@ Result<Plan> make_plan(const RootOptions& options) {
     int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     if (self < 0 || (self = keep_descriptor(self)) < 0) return Error::from_errno(errno, "open Mimic's own file");
     plan.entered.self = self;
+    const bool real = plan.mode == IdMode::real;
+    if (!options.cache.empty())
+        plan.cache = make_root_cache(options.cache, {real ? geteuid() : plan.uid, plan.gid, real, plan.directory});
     if (!plan.go.open() || !plan.outcome.open()) return Error::from_errno(errno, "make a pipe");
     return plan;
 }

@@ -29,11 +29,14 @@ struct RootOptions {
     };
     std::vector<Bind> binds;
     std::string work = "/"; // working directory inside
+    std::string cache;      // of translated code, the caller's; empty: none
 };
 
 // What the program's process has of it. Descriptors lie above those that programs get, and stay open over exec.
 struct EnteredRoot {
-    int self = -1; // Mimic's own file
+    int self = -1;        // Mimic's own file
+    int cache = -1;       // the root's cache of translated code, as an O_PATH descriptor
+    std::string no_cache; // why there is none
     std::unique_ptr<Owners> owners;
 };
 

@@ -65,14 +65,14 @@ TEST(Credentials, FollowTheCallsRules) {
 }
 
 TEST(Credentials, AreHandedOnAsText) {
-    Inherited i{.self = 1024, .owners = 1025, .log = -1, .home = 0xfe00, .secure = true};
+    Inherited i{.self = 1024, .owners = 1025, .log = -1, .cache = 1026, .home = 0xfe00, .secure = true};
     i.ids = {.uid = {1, 2, 3, 4}, .gid = {5, 6, 7, 8}, .groups = {9, 10}};
     Inherited back;
     ASSERT_TRUE(back.parse(i.text())) << i.text();
-    EXPECT_EQ(back.text(), "1024,1025,-1,65024,1,1:2:3:4/5:6:7:8/9:10");
+    EXPECT_EQ(back.text(), "1024,1025,-1,1026,65024,1,1:2:3:4/5:6:7:8/9:10");
     for (const char* bad :
-         {"", "1,2", "1024,1025,-1,0,0,", "1024,1025,-1,0,0,1:2:3:4/5:6:7/", "x,1,1,1,1,0:0:0:0/0:0:0:0/",
-          "-1,1,1,1,1,0:0:0:0/0:0:0:0/", "1,1,1,1,1,0:0:0:0/0:0:0:0/5:"})
+         {"", "1,2", "1024,1025,-1,-1,0,0,", "1024,1025,-1,-1,0,0,1:2:3:4/5:6:7/", "x,1,1,1,1,1,0:0:0:0/0:0:0:0/",
+          "-1,1,1,1,1,1,0:0:0:0/0:0:0:0/", "1,1,1,1,1,1,0:0:0:0/0:0:0:0/5:"})
         EXPECT_FALSE(Inherited().parse(bad)) << bad;
 }
 

@@ -1,6 +1,6 @@
 // Code that is written while it is in use: one function again and again, many in a page, data beside code, code written
 // through a second mapping, a page that is written no more, threads that run a page while another writes it or that wait in it
-// to be let out, and code where there was none.
+// to be let out or to be gone, and code where there was none.
 #define _GNU_SOURCE
 #include "generated.h"
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef long (*Counter)(long*);
@@ -144,6 +145,36 @@ static void let_out(unsigned writes) {
     printf("let out after %u writes\n", writes);
 }
 
+static long added;
+static void* adder(void* code) {
+    ((void (*)(long*))code)(&added);
+    return 0;
+}
+
+// After the barrier nobody runs the old code any more: what it did stands still.
+static void nobody_is_left(void) {
+    enum { register_sync_core = 64, sync_core = 32 }; // MEMBARRIER_CMD_*PRIVATE_EXPEDITED_SYNC_CORE
+    unsigned char* p = page_of_code();
+    long wrong = 0;
+    syscall(SYS_membarrier, register_sync_core, 0, 0);
+    for (unsigned n = 0; n < 40; n++) {
+        make_adding(p);
+        flush(p, 16);
+        pthread_t id;
+        __atomic_store_n(&added, 0, __ATOMIC_RELEASE);
+        pthread_create(&id, 0, adder, p);
+        while (__atomic_load_n(&added, __ATOMIC_ACQUIRE) < 1000) sched_yield();
+        make_return(p);
+        flush(p, 16);
+        wrong += syscall(SYS_membarrier, sync_core, 0, 0) != 0;
+        const long then = __atomic_load_n(&added, __ATOMIC_ACQUIRE);
+        for (unsigned k = 0; k < 20; k++) sched_yield();
+        wrong += __atomic_load_n(&added, __ATOMIC_ACQUIRE) != then;
+        pthread_join(id, 0);
+    }
+    printf("nobody is left: %ld wrong\n", wrong);
+}
+
 static sigjmp_buf back;
 static volatile unsigned faults;
 static void on_fault(int signal) {
@@ -173,6 +204,7 @@ int main(void) {
     threads_in_the_page();
     let_out(0);
     let_out(30);
+    nobody_is_left();
     code_at_last();
     return 0;
 }

@@ -42,6 +42,18 @@ static inline unsigned make_loop(void* at, unsigned value) {
     return sizeof code;
 }
 
+/* void f(long *p): adds to *p for ever, until its first instruction becomes a return; at most 16 bytes. */
+static inline void make_adding(void* at) {
+#if defined(__riscv)
+    uint32_t code[] = {0x00053583, 0x00158593, 0x00b53023, 0xff5ff06f};
+#elif defined(__aarch64__)
+    uint32_t code[] = {0xf9400001, 0x91000421, 0xf9000001, 0x17fffffd};
+#elif defined(__x86_64__)
+    uint8_t code[] = {0x48, 0xff, 0x07, 0xeb, 0xfb};
+#endif
+    memcpy(at, code, sizeof code);
+}
+
 /* void f(void): goes on for ever, until its first instruction becomes a return. */
 static inline void make_endless(void* at) {
 #if defined(__riscv)

@@ -68,9 +68,16 @@ static void file_size_killed(void) {
 
 static void descriptors(void) {
     int pair[2];
+    char link[4096];
+    limit(RLIMIT_NOFILE, 5); // one more than is opened
+    int fd = open("/proc/self/maps", O_RDONLY);
+    printf("maps: %d, %x\n", fd, fcntl(fd, F_GETFL) & O_ACCMODE);
+    close(fd);
     limit(RLIMIT_NOFILE, 3);
     printf("open: %s\n", error(open("/", O_RDONLY)));
     printf("proc: %s\n", error(open("/proc/self/maps", O_RDONLY)));
+    long n = readlink("/proc/self/exe", link, sizeof link - 1);
+    printf("exe: %d\n", n > 0 && strstr(link, "limits") != NULL);
     printf("dup: %s\n", error(dup(1)));
     printf("pipe: %s\n", error(pipe(pair)));
     printf("socket: %s\n", error(socket(AF_UNIX, SOCK_STREAM, 0)));
@@ -137,6 +144,24 @@ static void data(void) {
            (long)mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == -1 ? "no" : "done");
 }
 
+// What is there already may be changed when all is more than the limit allows now; what is replaced does not count twice.
+static void exceeded(void) {
+    const long mib = 1 << 20;
+    char* p = mmap(NULL, 64 * mib, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    limit(RLIMIT_AS, 32 * mib);
+    printf("protect: %s\n", error(mprotect(p, 8 * mib, PROT_READ | PROT_WRITE)));
+    printf("map over it: %s\n", error((long)mmap(p, mib, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
+    munmap(p + 16 * mib, 48 * mib);
+    printf("move over it: %s\n", error((long)mremap(p, 8 * mib, 8 * mib, MREMAP_MAYMOVE | MREMAP_FIXED, p + 8 * mib)));
+}
+static void data_exceeded(void) {
+    const long mib = 1 << 20;
+    char* p = mmap(NULL, 64 * mib, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    limit(RLIMIT_DATA, 32 * mib);
+    printf("a little: %s\n", error(mprotect(p, 8 * mib, PROT_READ | PROT_WRITE)));
+    printf("too much: %s\n", error(mprotect(p + 8 * mib, 56 * mib, PROT_READ | PROT_WRITE)));
+}
+
 // Nothing becomes executable any more: PR_SET_MDWE, of Linux 6.3.
 static void no_gain(void) {
     printf("MDWE: %s\n", error(prctl(65, 1, 0, 0, 0)));
@@ -150,9 +175,44 @@ static void no_gain(void) {
     execl(self, self, "again", NULL);
 }
 
+// A thread asks for limits while there are forks: children can ask, too.
+static volatile pid_t asks;
+static void* ask(void* over) {
+    char text[4096];
+    asks = gettid();
+    while (!*(volatile int*)over) {
+        int fd = open("/proc/self/limits", O_RDONLY);
+        while (read(fd, text, sizeof text) > 0) {}
+        close(fd);
+    }
+    return NULL;
+}
+static void forks(void) {
+    pthread_t t;
+    volatile int over = 0;
+    int status = 0, good = 0;
+    pthread_create(&t, NULL, ask, (void*)&over);
+    while (!asks) usleep(100);
+    for (int n = 0; n < 100 && status == 0; n++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct rlimit l;
+            alarm(20); // where it hangs
+            _exit(getrlimit(RLIMIT_AS, &l));
+        }
+        waitpid(pid, &status, 0);
+        good += status == 0;
+    }
+    struct rlimit less = {1ul << 33, RLIM_INFINITY};
+    printf("of another thread: %s\n", error(prlimit(asks, RLIMIT_AS, &less, NULL)));
+    over = 1;
+    pthread_join(t, NULL);
+    printf("children that had limits: %d\n", good);
+}
+
 int main(int argc, char** argv) {
     self = argv[0];
-    if (argc > 1) {
+    if (argc > 1 && !strcmp(argv[1], "again")) {
         struct rlimit l;
         getrlimit(RLIMIT_AS, &l);
         printf("again: %lx, addresses %lx: %s\n", work1(3), (long)l.rlim_cur,
@@ -165,6 +225,9 @@ int main(int argc, char** argv) {
     in_child("processes", processes);
     in_child("addresses", addresses);
     in_child("data", data);
+    in_child("more than the limit", exceeded);
+    in_child("more data than the limit", data_exceeded);
+    in_child("forks beside a thread that asks", forks);
     in_child("nothing becomes executable", no_gain);
     return 0;
 }

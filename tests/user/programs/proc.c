@@ -223,8 +223,118 @@ static void directories(void) {
     say("status by a descriptor", fd >= 0);
 }
 
+static unsigned long in_stack;
+// Does it tell of this program's stack?
+static int tells_maps(int fd) {
+    static char all[1 << 20];
+    long n, size = 0;
+    while (fd >= 0 && (n = read(fd, all + size, sizeof all - 1 - size)) > 0) size += n;
+    if (fd >= 0) close(fd);
+    all[size] = 0;
+    for (char* line = all; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        unsigned long low, high;
+        if (sscanf(line, "%lx-%lx", &low, &high) == 2 && in_stack >= low && in_stack < high)
+            return !strncmp(line + strcspn(line, "\n") - 7, "[stack]", 7);
+    }
+    return 0;
+}
+static int tells_exe(int directory, const char* path) {
+    char link[4096];
+    int n = readlinkat(directory, path, link, sizeof link - 1);
+    link[n > 0 ? n : 0] = 0;
+    return strstr(link, "proc") && !strstr(link, "mimic");
+}
+static void* of_thread(void* nothing) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)syscall(SYS_gettid));
+    say("maps of a thread as a process", tells_maps(open(path, O_RDONLY)));
+    return nothing;
+}
+// By whatever path a file is found it is the same.
+static void ways(void) {
+    static const char* const paths[] = {"/proc//self/maps",        "//proc/self/maps",
+                                        "/proc/./self/./maps",     "/proc/thread-self/maps",
+                                        "/proc/self/../self/maps", "/proc/self/root/proc/self/maps"};
+    for (unsigned i = 0; i < sizeof paths / sizeof *paths; i++)
+        printf("%s: %s\n", paths[i], tells_maps(open(paths[i], O_RDONLY)) ? "yes" : "no");
+    char work[] = "/tmp/mimic-proc-XXXXXX", before[4096];
+    getcwd(before, sizeof before);
+    if (!mkdtemp(work) || chdir(work)) abort();
+    symlink("/proc/self/maps", "link");
+    say("a link", tells_maps(open("link", O_RDONLY)));
+    unlink("link");
+    rmdir(work);
+    chdir("/proc/self");
+    say("maps", tells_maps(open("maps", O_RDONLY)));
+    say("./maps", tells_maps(open("./maps", O_RDONLY)));
+    say("exe", tells_exe(AT_FDCWD, "exe"));
+    chdir(before);
+    int self = open("/proc/self", O_PATH | O_DIRECTORY);
+    say("openat ./maps", tells_maps(openat(self, "./maps", O_RDONLY)));
+    say("readlinkat ./exe", tells_exe(self, "./exe"));
+    say("//proc/self/exe", tells_exe(AT_FDCWD, "//proc/self/exe"));
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {O_RDONLY, 0, 4 | 2}; // RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/maps", getpid());
+    say("openat2", tells_maps(syscall(437, AT_FDCWD, path, &how, sizeof how)));
+    close(self);
+    pthread_t t;
+    pthread_create(&t, NULL, of_thread, NULL);
+    pthread_join(t, NULL);
+}
+static void opened_with(const char* what, int flags) {
+    char byte;
+    errno = 0;
+    int fd = open("/proc/self/maps", flags);
+    printf("maps, %s: %s", what, fd < 0 ? strerrorname_np(errno) : "open");
+    if (fd >= 0) {
+        printf(", mode %d, cloexec %d", fcntl(fd, F_GETFL) & O_ACCMODE, fcntl(fd, F_GETFD));
+        printf(", read %s", read(fd, &byte, 1) == 1 ? "done" : strerrorname_np(errno));
+        printf(", write %s", write(fd, "x", 1) == 1 ? "done" : strerrorname_np(errno));
+        close(fd);
+    }
+    printf("\n");
+}
+static void flags(void) {
+    opened_with("nothing", O_RDONLY);
+    opened_with("O_CLOEXEC", O_RDONLY | O_CLOEXEC);
+    opened_with("O_DIRECTORY", O_RDONLY | O_DIRECTORY);
+    opened_with("O_CREAT | O_EXCL", O_RDONLY | O_CREAT | O_EXCL);
+    opened_with("O_NOFOLLOW", O_RDONLY | O_NOFOLLOW);
+    int first = open("/", O_PATH), second;
+    close(first);
+    second = open("/proc/self/status", O_RDONLY);
+    say("the lowest descriptor", first == second);
+    close(second);
+}
+
+// stat has the signals of status, as far as a number there goes.
+static void stat_signals(void) {
+    sigset_t set;
+    unsigned long in_stat[4];
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    pthread_kill(pthread_self(), SIGUSR1);
+    read_file("/proc/self/stat");
+    char* at = strrchr(text, ')');
+    for (int field = 2; field < 31; field++) at = strchr(at + 1, ' ');
+    sscanf(at, "%lu %lu %lu %lu", &in_stat[0], &in_stat[1], &in_stat[2], &in_stat[3]);
+    static const char* const names[] = {"SigPnd", "SigBlk", "SigIgn", "SigCgt"};
+    for (int i = 0; i < 4; i++)
+        printf("%s %lx, in stat %lx\n", names[i], (long)mask("/proc/self/status", names[i]) & 0x7fffffff, in_stat[i]);
+    signal(SIGUSR1, SIG_IGN);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    printf("NoNewPrivs %ld\n", number("/proc/self/status", "NoNewPrivs"));
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    printf("NoNewPrivs %ld\n", number("/proc/self/status", "NoNewPrivs"));
+}
+
 int main(void) {
     setvbuf(stdout, NULL, _IONBF, 0);
+    in_stack = (unsigned long)__builtin_frame_address(0);
     smaps();
     sizes();
     signals();
@@ -232,5 +342,8 @@ int main(void) {
     limits();
     machine();
     directories();
+    ways();
+    flags();
+    stat_signals();
     return 0;
 }

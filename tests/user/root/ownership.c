@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -185,6 +186,11 @@ static void set_id(void) {
     printf("exec: %s\n", strerror(errno));
 }
 
+static void set_id_in_vain(void) {
+    SHOW(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    set_id();
+}
+
 int main(int argc, char** argv) {
     if (argc > 1 && !strcmp(argv[1], "ids")) {
         ids("set-id program");
@@ -208,5 +214,6 @@ int main(int argc, char** argv) {
     SHOW(chown("open/set-id", 77, 78));
     SHOW(chmod("open/set-id", 06755));
     child(set_id);
+    child(set_id_in_vain);
     return 0;
 }

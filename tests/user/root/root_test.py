@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[2] / "tools/dev"))
 import inputs  # noqa: E402
 
 PROGRAMS = """bash dash sh cat chmod chown cp echo find grep id install ln ls mkdir mknod mv rm sed sort stat tail tar
-              touch test sleep tr true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff gzip xz head sync""".split()
+              touch test sleep tr true tty uname wc dpkg dpkg-deb dpkg-query dpkg-split diff cmp gzip xz head sync""".split()
 NOBODY = 65534
 COMPILERS = {"aarch64": "aarch64-linux-gnu-gcc", "riscv64": "riscv64-linux-gnu-gcc"}
 
@@ -204,6 +204,43 @@ def programs(test, guest):
     return native
 
 
+def native_programs(test, guest):
+    """A program of the host's that a script names: what the program before set holds for it, too."""
+    flags = ["-O1", "-static", HERE / "native.c", "-o"]
+    subprocess.run(["gcc", *flags, test.folder / "base/usr/bin/native"], check=True)
+    subprocess.run([COMPILERS[guest], *flags, test.folder / "base/usr/bin/filtered"], check=True)
+    (test.folder / "base/usr/bin/script").write_text("#!/usr/bin/native limits\n")
+    (test.folder / "base/usr/bin/script").chmod(0o755)
+
+
+NATIVE = """cd /usr/bin
+for program in native script; do
+    filtered /usr/bin/$program
+    sh -c "ulimit -v 8388608; exec /usr/bin/$program"
+    sh -c "ulimit -S -d 1048576; exec /usr/bin/$program"
+done
+"""
+NATIVE_SAYS = """Operation not permitted
+addresses 8589934592 8589934592, data unlimited unlimited
+addresses unlimited unlimited, data 1073741824 unlimited
+"""
+
+
+# Of what Mimic has open: nothing is listed, found by number or through links, and an absolute path minds no descriptor.
+KEPT = """cd /tmp
+for number in 1012 1013 1014 1015 1016 1017 1018 1019 1020 1021 1022 1023; do
+    for way in /proc/self/fd /proc/$$/fd /dev/fd; do
+        [ -e $way/$number ] && echo $way/$number: there
+        mkdir $way/$number/junk 2>/dev/null && echo $way/$number/junk: made
+    done
+done
+ln -s /proc/self/exe exe
+cmp exe /usr/bin/cmp && echo the program
+rm exe
+"""
+KEPT_SAYS = "the program\n"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--guest", required=True, choices=COMPILERS)
@@ -219,6 +256,7 @@ def main():
         make_root(inputs.sysroot(options.guest), folder / "base")
         make_package(folder / "package", folder / "base/mimic-owners.deb")
         native = programs(test, options.guest)
+        native_programs(test, options.guest)
         expected = {}
         for more in ("", "set-id"):
             work = folder / f"work{more}"
@@ -233,6 +271,8 @@ def main():
             more = "set-id" if ids == "pretended" else ""
             compare(f"{who}: ownership", expected[more], test.inside(uid, who, f"mkdir /w && ownership /w {more}", ids))
             test.inside(uid, who, "rm -r /w", ids)
+            compare(f"{who}: kept descriptors", KEPT_SAYS, test.inside(uid, who, KEPT, ids))
+            compare(f"{who}: native programs", 2 * NATIVE_SAYS, test.inside(uid, who, NATIVE, ids))
             outcome = test.inside(uid, who, INSIDE, ids)
             outcome += test.listing(uid, who)
             outcome += test.inside(uid, who, LATER, ids, status=3)

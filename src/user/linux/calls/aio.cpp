@@ -28,6 +28,7 @@ bool is_read(u16 opcode) { return opcode == IOCB_CMD_PREAD || opcode == IOCB_CMD
 i64 submit(Thread& t, u64 context, u64 address) {
     IoCb request;
     if (!t.read(S::iocb, address, &request)) return -EFAULT;
+    if (t.process().keeps(int(request.fildes))) return -EBADF;
     void* host = t.writing(address, sizeof(struct iocb));
     if (!host) return -EFAULT;
     IoCb patched = request;

@@ -17,7 +17,7 @@ struct Names {
         return t.path(a[3], name);
     }
     i64 host_path_of(Thread& t, const Args& a) {
-        return user::host_path(t, a[1], !(a.i(2) & AT_SYMLINK_NOFOLLOW), path);
+        return user::host_path(t, a.i(0), a[1], !(a.i(2) & AT_SYMLINK_NOFOLLOW), path);
     }
 };
 
@@ -66,7 +66,7 @@ i64 sys_file_attr(Thread& t, const Args& a) {
     bool sets = a.row->host == file_setattr;
     std::string path;
     FileAttr attributes{};
-    if (i64 r = host_path(t, a[1], !(a.i(4) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    if (i64 r = host_path(t, a.i(0), a[1], !(a.i(4) & AT_SYMLINK_NOFOLLOW), path)) return r;
     if (i64 r = check_extensible(t, a[2], a[3], sizeof attributes, sizeof attributes, sets)) return r;
     if (sets && !t.read(S::file_attr, a[2], &attributes)) return -EFAULT;
     i64 r = t.syscall(a.row->host, a.i(0), path.c_str(), &attributes, sizeof attributes, a.i(4));

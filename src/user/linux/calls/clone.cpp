@@ -171,11 +171,13 @@ i64 new_process(Thread& t, const Request& r) {
     i32 pidfd = -1;
     if (p.debugger) p.debugger->before_fork(t);
     p.members_lock.lock();
+    p.limits_lock.lock(), p.aio_lock.lock(); // nobody would release them in the child
     if (p.owners) p.owners->before_fork();
     p.memory.before_fork([&] { p.engine.before_fork(); });
     i64 pid = make_process(t, r, &pidfd);
     if (pid == 0) {
         p.members = {&t};
+        p.limits_lock.unlock(), p.aio_lock.unlock();
         p.members_lock.unlock();
         become_child(t, r);
         if (p.debugger) p.debugger->after_fork_child(t);
@@ -185,6 +187,7 @@ i64 new_process(Thread& t, const Request& r) {
     p.memory.after_fork();
     if (p.owners) p.owners->after_fork();
     p.engine.after_fork_parent();
+    p.limits_lock.unlock(), p.aio_lock.unlock();
     p.members_lock.unlock();
     if (pid > 0) {
         i32 id = i32(pid);

@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,7 +23,6 @@ using process::raw_syscall;
 
 constexpr u64 here = u64(i64(AT_FDCWD));
 constexpr u64 max_words = 1 << 20;
-constexpr u16 host_machine = 62; // EM_X86_64
 
 // An argument or environment vector: pointers to strings, ended by a null.
 i64 read_vector(Thread& t, u64 address, std::vector<std::string>& to) {
@@ -80,22 +80,20 @@ i64 inspect(Thread& t, int fd, Target& target, ScriptLine& line) {
 
 // Opens a program by the guest's path, as for reading. A file that may only be executed can't be run by us.
 i64 open_program(Thread& t, int directory, const std::string& path, u64 flags) {
-    std::string host = t.process().paths.lookup(redirect_proc(t, path), !(flags & AT_SYMLINK_NOFOLLOW));
+    std::string host = t.process().paths.lookup(redirect_proc(t, directory, path), !(flags & AT_SYMLINK_NOFOLLOW));
     u64 nofollow = flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
-    i64 fd = raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
-    return fd;
+    return raw_syscall(SYS_openat, u64(i64(directory)), u64(host.c_str()), O_RDONLY | O_CLOEXEC | nofollow);
 }
 
-// The interpreter of a script must be there before this program is given up.
-i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
+// The interpreter of a script must be there before this program is given up. `target` becomes what runs in the end.
+i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth, Target& target) {
     if (depth > 4) return -ELOOP;
     i64 fd = open_program(t, AT_FDCWD, line.interpreter, 0);
     if (fd < 0) return fd;
-    Target target;
     ScriptLine next;
     i64 r = inspect(t, int(fd), target, next);
     raw_syscall(SYS_close, u64(fd));
-    if (r == 0 && target == Target::script) return check_interpreter(t, next, depth + 1);
+    if (r == 0 && target == Target::script) return check_interpreter(t, next, depth + 1, target);
     return r;
 }
 
@@ -103,9 +101,15 @@ i64 check_interpreter(Thread& t, const ScriptLine& line, u32 depth) {
 // file system ids equal to the effective ones (execve(2)).
 Inherited handed_on(Thread& t, int fd) {
     Process& p = t.process();
-    Inherited i{.self = p.kept[0], .owners = p.kept[1], .log = p.kept[2], .home = p.home, .ids = t.credentials};
+    Inherited i{.self = p.kept[0],
+                .owners = p.kept[1],
+                .log = p.kept[2],
+                .cache = p.kept[3],
+                .home = p.home,
+                .ids = t.credentials};
     struct statx st;
-    if (p.pretends_ids() && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
+    const bool no_more = t.seccomp.no_new_privs_due || raw_syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS) == 1;
+    if (p.pretends_ids() && !no_more && pretended_statx(t, fd, "", AT_EMPTY_PATH, 0, st) == 0) {
         if (st.stx_mode & S_ISUID) i.ids.uid.effective = st.stx_uid;
         if ((st.stx_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) i.ids.gid.effective = st.stx_gid;
     }
@@ -128,13 +132,21 @@ void add_filters(const Thread& t, std::vector<std::string>& words) {
     for (size_t at = 0; at < text.size(); at += piece) words.insert(words.end(), {"-seccomp", text.substr(at, piece)});
 }
 
+// What came with this program goes with one that runs under Mimic, and with no other.
+void hand_on(Thread& t, bool on) {
+    for (u32 n = 0; n < Process::kept_from_start; n++)
+        if (int fd = t.process().kept[n]; fd >= 0) raw_syscall(SYS_fcntl, u64(fd), F_SETFD, on ? 0 : FD_CLOEXEC);
+}
+
 i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, std::vector<std::string>& argv,
               std::vector<std::string>& envp) {
     std::vector<std::string> words = t.process().options.relaunch;
     std::string self = words.front();
     if (inherited.any()) words.insert(words.begin() + 2, {"-inherit", inherited.text()});
     add_filters(t, words);
-    if (std::string limits = limits_of(t).text(); limits != OwnLimits().text())
+    OwnLimits kernels; // that the program would begin with
+    kernels.from_kernel();
+    if (std::string limits = limits_of(t).text(); limits != kernels.text())
         words.insert(words.end(), {"-limits", limits});
     if (!argv.empty()) words.insert(words.end(), {"-0", argv.front()});
     words.push_back("--");
@@ -148,6 +160,7 @@ i64 run_again(Thread& t, const Inherited& inherited, const std::string& path, st
     if (!t.borrowed) t.process().engine.save_code();
     auto arguments = pointers(words), environment = pointers(envp);
     i64 r;
+    hand_on(t, true);
     // In a root our own file is open; elsewhere the kernel has a name for it, and the path is for where /proc isn't.
     if (inherited.any()) {
         r = t.syscall(SYS_execveat, inherited.self, "", arguments.data(), environment.data(), AT_EMPTY_PATH);
@@ -173,6 +186,13 @@ struct IgnoredFpe {
     IgnoredFpe(const IgnoredFpe&) = delete;
     IgnoredFpe& operator=(const IgnoredFpe&) = delete;
 };
+
+// A hard limit can't be raised again when the program does not start after all: Mimic sets it, executed again.
+bool lowers_hard(const OwnLimits& own) {
+    OwnLimits kernels;
+    kernels.from_kernel();
+    return own.v[0][1] < kernels.v[0][1] || own.v[1][1] < kernels.v[1][1];
+}
 
 // While it lives, the kernel has the soft limits that we keep: a native program goes by them.
 struct NativeLimits {
@@ -210,10 +230,15 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
     Target target;
     ScriptLine line;
     i64 r = inspect(t, int(fd), target, line);
-    if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0);
+    Target runs = target;
+    if (r == 0 && target == Target::script) r = check_interpreter(t, line, 0, runs);
     Inherited inherited = handed_on(t, target == Target::guest ? int(fd) : -1);
     raw_syscall(SYS_close, u64(fd));
     if (r < 0) return r;
+    // In a root Mimic runs a script's interpreter natively, too. Outside of Mimic nobody obeys the filters, which know the
+    // guest's numbers.
+    const bool native = target == Target::host || (runs == Target::host && inherited.any());
+    if (native && t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
     const IgnoredFpe ignored(t.signals());
     if (by_descriptor && target != Target::host) {
         // The program is opened again by us after exec: it needs a name that lives until then.
@@ -225,12 +250,12 @@ i64 execute(Thread& t, int directory, const std::string& path, u64 argv_at, u64 
         raw_syscall(SYS_close, u64(kept));
         return r;
     }
-    if (target != Target::host) return run_again(t, inherited, redirect_proc(t, name), argv, envp);
-    // Outside of Mimic nobody obeys the filters, which know the guest's numbers.
-    if (t.seccomp.mode() != SeccompState::Mode::none) return -EPERM;
+    if (target != Target::host || (inherited.any() && !by_descriptor && lowers_hard(limits_of(t))))
+        return run_again(t, inherited, redirect_proc(t, directory, name), argv, envp);
     auto arguments = pointers(argv), environment = pointers(envp);
-    std::string host = t.process().paths.lookup(redirect_proc(t, name));
+    std::string host = t.process().paths.lookup(redirect_proc(t, directory, name));
     const NativeLimits limits(limits_of(t));
+    hand_on(t, false);
     return t.syscall(SYS_execveat, directory, host.c_str(), arguments.data(), environment.data(), flags);
 }
 

@@ -43,8 +43,8 @@ i64 pipe_text(const std::string& text, u64 flags) {
     return n < 0 ? n : -EFBIG;
 }
 
-// A file whose text is made up: a memfd, read-only as far as programs look.
-i64 open_text(Thread& t, const std::string& text, u64 flags) {
+// A file whose text is made up: a memfd from its start on, or a pipe.
+i64 write_text(Thread& t, const std::string& text, u64 flags) {
     i64 fd = raw_syscall(SYS_memfd_create, u64("mimic"), flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     if (fd < 0) return fd;
     for (size_t done = 0; done < text.size();) {
@@ -57,6 +57,59 @@ i64 open_text(Thread& t, const std::string& text, u64 flags) {
     }
     raw_syscall(SYS_lseek, u64(fd), 0, SEEK_SET);
     return fd;
+}
+
+// `from` in the place of fd. On an error both are closed.
+i64 move_descriptor(i64 from, i64 fd, u64 flags) {
+    const i64 r = raw_syscall(SYS_dup3, u64(from), u64(fd), flags & O_CLOEXEC);
+    raw_syscall(SYS_close, u64(from));
+    if (r < 0) raw_syscall(SYS_close, u64(fd));
+    return r;
+}
+
+// Such a memfd opened again for reading alone, under its number, where /proc is there and a descriptor is left.
+i64 read_only(i64 fd, u64 flags) {
+    if (fd < 0 || (raw_syscall(SYS_fcntl, u64(fd), F_GETFL) & O_ACCMODE) == O_RDONLY) return fd;
+    const std::string name = "/proc/self/fd/" + std::to_string(fd);
+    const u64 wanted = flags & u64(O_CLOEXEC | O_NONBLOCK);
+    const i64 again = raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(name.c_str()), O_RDONLY | wanted);
+    return again < 0 ? fd : move_descriptor(again, fd, flags);
+}
+
+i64 open_text(Thread& t, const std::string& text, u64 flags) { return read_only(write_text(t, text, flags), flags); }
+
+// The text in the place of what the kernel opened. It takes one descriptor more.
+i64 replace_text(Thread& t, i64 fd, const std::string& text, u64 flags) {
+    std::lock_guard no_forks(t.process().members_lock); // no child is to have the descriptors in between
+    const i64 made = write_text(t, text, flags);
+    if (made < 0) return raw_syscall(SYS_close, u64(fd)), made;
+    return read_only(move_descriptor(made, fd, flags), flags);
+}
+
+// What is opened may be a file of /proc that must tell the guest's story (for writing alone nobody reads it), or one of ours
+// by a link of /proc: Mimic's own stands for the program.
+i64 opened(Thread& t, i64 fd, u64 flags, i64 directory, const std::string& path) {
+    const bool is_read = !(flags & u64(O_PATH | O_DIRECTORY)) && (flags & O_ACCMODE) != O_WRONLY;
+    if (fd < 0 || (!is_read && !t.process().keeps_any())) return fd;
+    struct stat st; // asked first, as it takes less: files of /proc say that they are empty
+    if (raw_syscall(SYS_fstat, u64(fd), u64(&st)) < 0) return fd;
+    if (const int kept = opened_kept(t.process(), st.st_dev, st.st_ino, directory, path); kept >= 0) [[unlikely]] {
+        raw_syscall(SYS_close, u64(fd));
+        if (kept != 0) return -ENOENT;
+        return raw_syscall(SYS_openat, u64(i64(AT_FDCWD)), u64(t.process().exe.c_str()), flags & ~u64(O_CREAT));
+    }
+    if (!is_read || !S_ISREG(st.st_mode) || st.st_size != 0) return fd;
+    const auto text = proc_text(t, int(fd));
+    return text ? replace_text(t, fd, *text, flags) : fd;
+}
+
+// What the kernel doesn't have, since it is of the guest's architecture: proc_files.hpp.
+i64 open_guest_file(Thread& t, const std::string& path, u64 flags) {
+    const auto text = guest_file(t, path);
+    if (!text) return -ENOENT;
+    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return -EEXIST;
+    if (flags & O_DIRECTORY) return -ENOTDIR;
+    return (flags & O_ACCMODE) == O_RDONLY ? open_text(t, *text, flags) : -EACCES;
 }
 
 u64 cstr(const std::string& s) { return u64(s.c_str()); }
@@ -87,19 +140,21 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
     return fd;
 }
 
+i64 open_any(Thread& t, i64 directory, std::string& path, const Opening& how) {
+    // With conditions the path is the kernel's alone to resolve.
+    const bool follow = !(how.flags & o_nofollow);
+    if (how.resolve == 0) path = t.process().paths.lookup(follow ? redirect_proc(t, directory, path) : path, follow);
+    const i64 fd = open_file(t, directory, path, how);
+    return fd == -ENOENT ? open_guest_file(t, path, how.flags) : opened(t, fd, how.flags, directory, path);
+}
+
 } // namespace
 
 i64 sys_openat(Thread& t, const Args& a) {
     std::string path;
     if (i64 r = t.path(a[1], path)) return r;
-    path = proc_path(a.i(0), path);
     u64 flags = flags_in(t, a[2]);
-    if (auto text = proc_text(t, path)) {
-        if ((flags & O_ACCMODE) != O_RDONLY) return -EACCES;
-        return open_text(t, *text, flags);
-    }
-    path = t.process().paths.lookup(redirect_proc(t, path), !(flags & o_nofollow));
-    return open_file(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
+    return open_any(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {
@@ -116,12 +171,7 @@ i64 sys_openat2(Thread& t, const Args& a) {
         if (byte) return -E2BIG;
     }
     how.flags = (how.flags >> 32 << 32) | flags_in(t, how.flags);
-    if (how.resolve == 0) {
-        path = proc_path(a.i(0), path);
-        if (auto text = proc_text(t, path)) return open_text(t, *text, how.flags);
-        path = t.process().paths.lookup(redirect_proc(t, path), !(how.flags & o_nofollow));
-    }
-    return open_file(t, a.i(0), path, {how, true});
+    return open_any(t, a.i(0), path, {how, true});
 }
 
 i64 sys_pipe2(Thread& t, const Args& a) {
@@ -136,7 +186,6 @@ i64 sys_pipe2(Thread& t, const Args& a) {
 i64 sys_fcntl(Thread& t, const Args& a) {
     int command = a.i(1);
     u64 argument = a[2];
-    if (t.process().keeps(a.i(0))) return -EBADF;
     switch (command) {
     case F_GETFL: {
         i64 r = t.syscall(SYS_fcntl, a.i(0), F_GETFL);
@@ -180,7 +229,7 @@ i64 sys_readlinkat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 size = a[3];
     if (i64(i32(size)) <= 0) return -EINVAL;
-    if (std::string exe = proc_exe(t, proc_path(a.i(0), path)); !exe.empty()) {
+    if (std::string exe = proc_exe(t, a.i(0), path); !exe.empty()) {
         u64 n = std::min<u64>(exe.size(), size);
         return t.memory().write(a[2], exe.data(), n) ? i64(n) : -EFAULT;
     }
@@ -195,7 +244,7 @@ i64 sys_newfstatat(Thread& t, const Args& a) {
     if (a[1] == 0 ? !(a.i(3) & AT_EMPTY_PATH) : false) return -EFAULT;
     if (a[1] != 0) {
         if (i64 r = t.path(a[1], path)) return r;
-        if (follow) path = redirect_proc(t, path);
+        if (follow) path = redirect_proc(t, a.i(0), path);
         path = t.process().paths.lookup(path, follow);
     }
     struct stat st;
@@ -217,7 +266,7 @@ i64 sys_statx(Thread& t, const Args& a) {
     if (a[1] == 0 && !(a.i(2) & AT_EMPTY_PATH)) return -EFAULT;
     if (a[1] != 0) {
         if (i64 r = t.path(a[1], path)) return r;
-        if (follow) path = redirect_proc(t, path);
+        if (follow) path = redirect_proc(t, a.i(0), path);
         path = t.process().paths.lookup(path, follow);
     }
     struct statx st;
@@ -229,7 +278,7 @@ i64 sys_statx(Thread& t, const Args& a) {
 
 i64 sys_fchmodat2(Thread& t, const Args& a) {
     std::string path;
-    if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+    if (i64 r = host_path(t, a.i(0), a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
     return t.syscall(a.row->host, a.i(0), cstr(path), a.u(2), a.i(3));
 }
 
@@ -237,7 +286,7 @@ i64 sys_utimensat(Thread& t, const Args& a) {
     std::string path;
     std::vector<struct timespec> times;
     if (a[1] != 0)
-        if (i64 r = host_path(t, a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
+        if (i64 r = host_path(t, a.i(0), a[1], !(a.i(3) & AT_SYMLINK_NOFOLLOW), path)) return r;
     if (a[2] != 0 && !t.read_array(S::timespec, a[2], times, 2)) return -EFAULT;
     return t.syscall(SYS_utimensat, a.i(0), a[1] ? path.c_str() : nullptr, times.empty() ? nullptr : times.data(),
                      a.i(3));

@@ -4,6 +4,12 @@
 
 namespace mimic::user {
 
+// Descriptors that are ours: does an argument name one? Takes them out of what getdents64 gave; true: that was all of it.
+bool names_kept(Thread& t, const Args& a);
+// What was opened by a path is this file: one of Process::kept_files, led to by a link of /proc? Its number, or -1.
+int opened_kept(const Process& p, u64 device, u64 inode, i64 directory, const std::string& path);
+bool hide_kept(Thread& t, int fd, u64 buffer, i64& bytes);
+
 i64 sys_epoll_pwait(Thread& t, const Args& a);
 i64 sys_epoll_pwait2(Thread& t, const Args& a);
 i64 sys_fcntl(Thread& t, const Args& a);
@@ -52,6 +58,7 @@ i64 sys_kexec_load(Thread& t, const Args& a);
 i64 sys_lsm_get_self_attr(Thread& t, const Args& a);
 i64 sys_lsm_list_modules(Thread& t, const Args& a);
 i64 sys_personality(Thread& t, const Args& a);
+i64 sys_membarrier(Thread& t, const Args& a);
 i64 sys_exit(Thread& t, const Args& a);
 i64 sys_exit_group(Thread& t, const Args& a);
 i64 sys_waitid(Thread& t, const Args& a);
@@ -88,9 +95,7 @@ i64 sys_symlinkat(Thread& t, const Args& a);
 i64 sys_unlinkat(Thread& t, const Args& a);
 i64 sys_renameat(Thread& t, const Args& a);
 i64 sys_getdents64(Thread& t, const Args& a);
-i64 sys_close(Thread& t, const Args& a);
 i64 sys_close_range(Thread& t, const Args& a);
-i64 sys_dup3(Thread& t, const Args& a);
 i64 sys_bind(Thread& t, const Args& a);
 i64 sys_getgroups(Thread& t, const Args& a);
 i64 sys_setgroups(Thread& t, const Args& a);

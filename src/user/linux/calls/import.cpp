@@ -20,9 +20,9 @@ i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<st
     return 0;
 }
 
-i64 host_path(Thread& t, u64 address, bool follow, std::string& path) {
+i64 host_path(Thread& t, i64 directory, u64 address, bool follow, std::string& path) {
     if (i64 r = t.path(address, path)) return r;
-    path = redirect_proc(t, path);
+    path = redirect_proc(t, directory, path);
     path = t.process().paths.lookup(path, follow);
     return 0;
 }

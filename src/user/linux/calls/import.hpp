@@ -11,7 +11,7 @@ i64 import_iovec(Thread& t, u64 address, u64 count, bool written, std::vector<st
 
 // A path argument as the host shall see it: /proc/self/exe leads to the guest's program, absolute paths to the sysroot.
 // 0 or -errno.
-i64 host_path(Thread& t, u64 address, bool follow, std::string& path);
+i64 host_path(Thread& t, i64 directory, u64 address, bool follow, std::string& path);
 
 // The rules for structures that grow: `size` below `least` is EINVAL, more than a page E2BIG; what lies behind `known`
 // bytes must be zero when the kernel would read it. 0 or -errno.

@@ -144,10 +144,12 @@ i64 sys_get_mempolicy(Thread& t, const Args& a) {
 
 // riscv_flush_icache(start, end, flags): code in the range may have changed through another mapping.
 i64 flush_icache(Thread& t, const Args& a) {
-    if (a[2] & ~1ull) return -EINVAL; // SYS_RISCV_FLUSH_ICACHE_LOCAL
+    constexpr u64 local = 1; // SYS_RISCV_FLUSH_ICACHE_LOCAL: this thread alone
+    if (a[2] & ~local) return -EINVAL;
     u64 low = a[0], high = a[1] > a[0] ? a[1] : t.memory().high();
     if (a[1] <= a[0]) low = 0;
     t.memory().flush_code(low, high);
+    if (!(a[2] & local)) t.process().engine.await_flushed();
     return 0;
 }
 

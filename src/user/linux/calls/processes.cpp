@@ -6,10 +6,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <linux/keyctl.h>
+#include <linux/membarrier.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -38,13 +41,28 @@ i64 set_own_limit(Thread& t, int which, const struct rlimit& in) {
     std::lock_guard guard(t.process().limits_lock);
     OwnLimits& limits = limits_of(t);
     u64* limit = limits.v[which];
-    if (in.rlim_max > limit[1] && raw_syscall(SYS_geteuid) != 0) return -EPERM;
+    const bool root = t.process().pretends_ids() ? t.credentials.privileged() : raw_syscall(SYS_geteuid) == 0;
+    if (in.rlim_max > limit[1] && !root) return -EPERM;
     limit[0] = in.rlim_cur, limit[1] = in.rlim_max;
     if (!t.borrowed) t.memory().set_limits(limits.v[0][0], limits.v[1][0]);
     return 0;
 }
 
-bool is_own(Thread& t, i32 pid) { return pid == 0 || pid == raw_syscall(SYS_getpid) || pid == t.tid(); }
+bool is_emulated(i32 pid) {
+    struct stat x, y;
+    const std::string other = fmt::format("/proc/{}/exe", pid);
+    auto status = [](const char* path, struct stat& to) {
+        return raw_syscall(SYS_newfstatat, u64(i64(AT_FDCWD)), u64(path), u64(&to), 0) == 0;
+    };
+    return status(other.c_str(), x) && status("/proc/self/exe", y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// The process, by the number of any of its threads.
+bool is_own(Thread& t, i32 pid) {
+    const i64 self = raw_syscall(SYS_getpid);
+    return pid == 0 || pid == self || pid == t.tid() ||
+           (pid > 0 && raw_syscall(SYS_tgkill, u64(self), u64(pid), 0) == 0);
+}
 
 } // namespace
 
@@ -68,6 +86,13 @@ i64 sys_personality(Thread&, const Args& a) {
     constexpr u32 harmful = READ_IMPLIES_EXEC;
     i64 old = raw_syscall(SYS_personality, wanted == 0xffffffff ? wanted : wanted & ~harmful);
     return old;
+}
+
+// For memory the kernel's barrier is ours; for code, others must have left what was dropped. membarrier(2).
+i64 sys_membarrier(Thread& t, const Args& a) {
+    const i64 r = pass(t, a);
+    if (r == 0 && a.i(0) == MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE) t.process().engine.await_flushed();
+    return r;
 }
 
 // sethostname and setdomainname: a length, not a string.
@@ -114,7 +139,12 @@ i64 sys_setrlimit(Thread& t, const Args& a) {
 i64 sys_prlimit64(Thread& t, const Args& a) {
     struct rlimit wanted, old;
     if (a[2] != 0 && !t.read(S::rlimit64, a[2], &wanted)) return -EFAULT;
-    int own = is_own(t, a.i(0)) ? OwnLimits::index(a.i(1)) : -1;
+    int own = OwnLimits::index(a.i(1));
+    if (own >= 0 && !is_own(t, a.i(0))) {
+        // Another Mimic's would be taken from its own memory.
+        if (a[2] != 0 && is_emulated(a.i(0))) return -EPERM;
+        own = -1;
+    }
     i64 r;
     if (own >= 0) {
         r = get_own_limit(t, own, old);

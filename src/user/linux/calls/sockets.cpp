@@ -47,6 +47,16 @@ ControlForm guest_form(Thread& t) {
     return {up(size_of(t.abi().layout(S::cmsghdr), t.abi().model), t.word_bytes()), t.word_bytes()};
 }
 
+// Descriptors that are Mimic's own are none that a program can send.
+bool sends_kept(Thread& t, const u8* data, u64 bytes) {
+    i32 fd;
+    for (u64 at = 0; at + sizeof fd <= bytes; at += sizeof fd) {
+        std::memcpy(&fd, data + at, sizeof fd);
+        if (t.process().keeps(fd)) return true;
+    }
+    return false;
+}
+
 i64 control_in(Thread& t, u64 address, u64 length, std::vector<u8>& host) {
     if (length > max_control) return -ENOBUFS;
     ControlForm g = guest_form(t);
@@ -62,6 +72,7 @@ i64 control_in(Thread& t, u64 address, u64 length, std::vector<u8>& host) {
         out->cmsg_level = head.level;
         out->cmsg_type = head.type;
         if (!t.memory().read(address + at + g.header, CMSG_DATA(out), data)) return -EFAULT;
+        if (head.level == SOL_SOCKET && head.type == SCM_RIGHTS && sends_kept(t, CMSG_DATA(out), data)) return -EBADF;
         at += up(head.length, g.align);
     }
     return 0;
