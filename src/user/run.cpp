@@ -273,6 +273,9 @@ void set_native_limits(const OwnLimits& own) {
 
 // Returns when it failed.
 Error run_native(const RunCommand& c) {
+    if (c.debugger && c.debugger->left.empty())
+        return Error::unsupported("-g: {} is a program of the host's, which runs natively: expected one of a guest",
+                                  c.program[0]);
     // They know the guest's numbers, and nobody would obey them.
     if (!c.filters.empty())
         return Error::from_errno(EPERM, "{}: expected a program of a guest under seccomp filters", c.program[0]);

@@ -73,7 +73,7 @@ void PageTable::erase(u64 low, u64 high) {
     if (first == last) return;
     for (auto it = first; it != last; ++it) sizes_ -= it->second;
     const auto above = map_.erase(first, last);
-    full_.from = std::max(full_.from, above == map_.end() ? full_.high : above->first);
+    for (Full& f : full_) f.from = std::max(f.from, above == map_.end() ? f.high : above->first);
 }
 
 void PageTable::insert(const Mapping& mapping) {
@@ -116,8 +116,10 @@ std::vector<Mapping> PageTable::in(u64 low, u64 high) const {
 
 u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
     if (size == 0 || size > high) return 0;
-    const bool known = size >= full_.size && align == full_.align && high == full_.high;
-    u64 top = known ? std::min(full_.from, high) : high; // end of the gap under consideration
+    Full* known = nullptr; // the one that says most of such a gap
+    for (Full& f : full_)
+        if (size >= f.size && align == f.align && high == f.high && (!known || f.from < known->from)) known = &f;
+    u64 top = known ? std::min(known->from, high) : high; // end of the gap under consideration
     auto it = map_.lower_bound(top);
     for (;;) {
         u64 bottom = low; // its start
@@ -125,7 +127,11 @@ u64 PageTable::find_gap(u64 size, u64 align, u64 low, u64 high) const {
         if (bottom <= top && top - bottom >= size) {
             u64 at = (top - size) & ~(align - 1);
             if (at >= bottom && at != 0) {
-                if (!known || size == full_.size) full_ = {size, align, top, high};
+                if (!known)
+                    known = &full_[next_full_++ % full_.size()];
+                else if (size != known->size)
+                    return at;
+                *known = {size, align, top, high};
                 return at;
             }
         }

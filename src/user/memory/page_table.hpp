@@ -4,6 +4,7 @@
 // shows.
 #pragma once
 #include "base/types.hpp"
+#include <array>
 #include <atomic>
 #include <map>
 #include <span>
@@ -72,11 +73,13 @@ private:
     void merge_around(Map::iterator it);
     Map map_; // by start
     Sizes sizes_;
-    // What the last search for a gap went past: there are none of this size and alignment from `from` to `high`.
+    // What the last searches for gaps went past: there are none of this size and alignment from `from` to `high`. Several, as
+    // programs map what is small and what is large or aligned in turns.
     struct Full {
         u64 size = ~u64{0}, align = 0, from = 0, high = 0;
     };
-    mutable Full full_;
+    mutable std::array<Full, 3> full_;
+    mutable u32 next_full_ = 0; // the one that goes
     std::atomic<u64> edits_{0};
 };
 
