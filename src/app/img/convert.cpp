@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <set>
+#include <thread>
 
 namespace mimic::img {
 
@@ -24,7 +25,7 @@ struct Settings {
     bool salvage = false, bitmaps = false, skip_broken = false, unsafe_backing = false;
     u64 sparse = 4096, rate = 0;
     bool sparse_given = false;
-    unsigned coroutines = 8;
+    unsigned coroutines = 0; // 0: choose_coroutines()
 };
 
 enum class Piece : u8 { skip, zero, data };
@@ -492,6 +493,21 @@ bool begin_resume(Tool& tool, Settings& s, std::span<const std::string> names, c
     return true;
 }
 
+// Is all that is below a file that the page cache has a part in?
+bool is_cached(const Node& node) {
+    if (node.children().empty()) return &node.driver() == &block::file_driver && !node.options().cache_direct;
+    return std::ranges::all_of(node.children(), [](auto& edge) { return is_cached(edge->node()); });
+}
+
+// Storage wants many requests at once. Copies in memory want the processors busy, and no more buffers than their caches hold: with
+// two processors, a qcow2 image of tmpfs to raw takes 0.21 s with four and 0.24 s with eight.
+unsigned choose_coroutines(const Settings& s, const std::vector<Source>& sources, const Node& target) {
+    constexpr unsigned usual = 8, least = 4;
+    const bool copies = !s.compress && is_cached(target) &&
+                        std::ranges::all_of(sources, [](auto& source) { return is_cached(*source.image); });
+    return copies ? std::clamp(2 * std::thread::hardware_concurrency(), least, usual) : usual;
+}
+
 // The copying itself. False after a message.
 Task<bool> copy_all(Tool& tool, const Settings& s, std::vector<Source>& sources, Tool::Image& target, bool backed,
                     const Resume* resume, u64 start) {
@@ -602,6 +618,7 @@ Task<int> cmd_convert(Tool& tool) {
             fmt::format("output file is smaller than input file ({} bytes, expected {})", target->size(), total));
         ok = false;
     }
+    if (ok && !s.coroutines) s.coroutines = choose_coroutines(s, sources, *target);
     if (ok) ok = co_await copy_all(tool, s, sources, target, backed, resume ? &*resume : nullptr, start);
     if (target && !co_await tool.close(target)) ok = false;
     if (ok && resume) resume->remove();
