@@ -7,6 +7,7 @@
 #include "isa/system.hpp"
 #include "machines/arm_virt_acpi.hpp"
 #include "machines/arm_virt_secure.hpp"
+#include "machines/arm_virt_tree.hpp"
 #include "machines/boot/psci.hpp"
 #include "machines/boot/smbios.hpp"
 #include "machines/virt.hpp"
@@ -22,7 +23,6 @@ constexpr u32 gicv2_cpus = 8, gicv3_cpus = map::gic_redist_size / 0x20000;
 constexpr u32 clock_hz = 24000000, ppi_maintenance = 25;
 constexpr u32 KEY_POWER = 116; // of Linux's input event codes
 // Cells of an interrupt in the tree (binding "arm,gic"): kind, number, trigger.
-constexpr u32 kind_spi = 0, kind_ppi = 1, edge = 1, level_high = 4;
 
 // An output line of a processor and the private interrupt that it is (BSA 1.0, table "PPI assignments").
 struct Ppi {
@@ -339,16 +339,7 @@ void ArmVirt::tree_interrupts(FdtWriter& t) {
 }
 
 void ArmVirt::tree_gpio(FdtWriter& t) {
-    t.node(fmt::format("pl061@{:x}", map::gpio), [&] {
-        t.cells("phandle", {gpio_phandle_});
-        t.texts("compatible", {"arm,pl061", "arm,primecell"});
-        tree_reg(t, map::gpio, map::cell_size);
-        t.cells("#gpio-cells", {2});
-        t.empty("gpio-controller");
-        t.cells("interrupts", {kind_spi, spi::gpio, level_high});
-        t.cells("clocks", {clock_phandle_});
-        t.text("clock-names", "apb_pclk");
-    });
+    tree_pl061(t, {.at = map::gpio, .spi = spi::gpio, .clock_phandle = clock_phandle_}, gpio_phandle_);
     t.node("gpio-keys", [&] {
         t.text("compatible", "gpio-keys");
         t.node("poweroff", [&] {
@@ -360,13 +351,7 @@ void ArmVirt::tree_gpio(FdtWriter& t) {
 }
 
 void ArmVirt::tree_devices(FdtWriter& t) {
-    t.node(fmt::format("pl011@{:x}", map::uart), [&] {
-        t.texts("compatible", {"arm,pl011", "arm,primecell"});
-        tree_reg(t, map::uart, map::cell_size);
-        t.cells("interrupts", {kind_spi, spi::uart, level_high});
-        t.cells("clocks", {clock_phandle_, clock_phandle_});
-        t.texts("clock-names", {"uartclk", "apb_pclk"});
-    });
+    tree_pl011(t, {.at = map::uart, .spi = spi::uart, .clock_phandle = clock_phandle_});
     t.node(fmt::format("pl031@{:x}", map::rtc), [&] {
         t.texts("compatible", {"arm,pl031", "arm,primecell"});
         tree_reg(t, map::rtc, map::cell_size);

@@ -1,6 +1,8 @@
 // Source: QEMU documentation, "'virt' generic virtual platform (virt)", machine-specific options (secure); the memory map and
 // tree as its guests see them; Arm IHI 0048B and IHI 0069H for the registers of interrupt controllers.
 #include "machines/arm_virt_secure.hpp"
+#include "devices/intc/gic_registers.hpp"
+#include "machines/arm_virt_tree.hpp"
 
 namespace mimic::machines::arm_virt {
 
@@ -8,8 +10,7 @@ using devices::Device;
 
 namespace {
 constexpr u32 line_power_off = 0, line_restart = 1; // of the secure GPIO controller
-constexpr u32 kind_spi = 0, level_high = 4;
-constexpr u8 nonsecure_priority = 0x80; // the most urgent one that the non-secure world can have
+constexpr u8 nonsecure_priority = 0x80;             // the most urgent one that the non-secure world can have
 } // namespace
 
 Result<void> make_secure_devices(devices::Machine& machine, const SecureDevices& where) {
@@ -35,27 +36,12 @@ void tree_secure(FdtWriter& t, devices::Machine& machine, u32 clock_phandle) {
         tree_reg(t, map::secure_ram, map::secure_ram_size);
         secure_only();
     });
-    std::string uart = fmt::format("pl011@{:x}", map::secure_uart);
-    t.node(uart, [&] {
-        t.texts("compatible", {"arm,pl011", "arm,primecell"});
-        tree_reg(t, map::secure_uart, map::cell_size);
-        t.cells("interrupts", {kind_spi, spi::secure_uart, level_high});
-        t.cells("clocks", {clock_phandle, clock_phandle});
-        t.texts("clock-names", {"uartclk", "apb_pclk"});
-        secure_only();
-    });
+    std::string uart = tree_pl011(
+        t, {.at = map::secure_uart, .spi = spi::secure_uart, .clock_phandle = clock_phandle, .more = secure_only});
     u32 gpio = t.new_phandle();
-    t.node(fmt::format("pl061@{:x}", map::secure_gpio), [&] {
-        t.cells("phandle", {gpio});
-        t.texts("compatible", {"arm,pl061", "arm,primecell"});
-        tree_reg(t, map::secure_gpio, map::cell_size);
-        t.cells("#gpio-cells", {2});
-        t.empty("gpio-controller");
-        t.cells("interrupts", {kind_spi, spi::secure_gpio, level_high});
-        t.cells("clocks", {clock_phandle});
-        t.text("clock-names", "apb_pclk");
-        secure_only();
-    });
+    tree_pl061(t,
+               {.at = map::secure_gpio, .spi = spi::secure_gpio, .clock_phandle = clock_phandle, .more = secure_only},
+               gpio);
     auto power = [&](const char* name, u32 line) {
         t.node(name, [&] {
             t.text("compatible", name);
@@ -86,7 +72,7 @@ void hand_over_interrupts(const HandOver& h) {
         h.secure.write_value(at, bytes, v, {.processor = u16(processor), .secure = true});
     };
     constexpr u64 IGROUPR = 0x80, IPRIORITYR = 0x400, GICC_PMR = 4, GICR_WAKER = 0x14, frame = 0x20000, sgi = 0x10000;
-    constexpr u32 banked = 32, ICC_PMR_EL1 = 3u << 14 | 4 << 7 | 6 << 3;
+    constexpr u32 banked = 32;
     for (u32 i = 0; i < h.processors; i++) {
         u64 own = h.gicv3 ? map::gic_redist + i * frame + sgi : map::gic_dist;
         write(own + IGROUPR, ~u32{0}, i);
@@ -96,7 +82,8 @@ void hand_over_interrupts(const HandOver& h) {
             continue;
         }
         write(map::gic_redist + i * frame + GICR_WAKER, 0, i);
-        h.gicv3->write_register({.cpu = i, .level = 3, .secure = true}, ICC_PMR_EL1, nonsecure_priority);
+        h.gicv3->write_register({.cpu = i, .level = 3, .secure = true}, devices::gicv3::ICC_PMR_EL1,
+                                nonsecure_priority);
     }
     for (u32 n = banked; n < h.interrupts; n++) write(map::gic_dist + IPRIORITYR + n, nonsecure_priority, 0, 1);
     for (u32 n = banked; n < h.interrupts; n += 32) write(map::gic_dist + IGROUPR + n / 8, ~u32{0}, 0);

@@ -269,7 +269,8 @@ struct Bench {
         while (issued < count && !scope.cancelled()) {
             u64 number = issued++;
             const u64 room = node.size() - std::min(size, node.size());
-            if (size > node.size() || offset > room) co_return Error::from_errno(EIO, "{} bytes at {} end behind the image", size, offset);
+            if (size > node.size() || offset > room)
+                co_return Error::from_errno(EIO, "{} bytes at {} end behind the image", size, offset);
             u64 at = (offset + number * step) % (room + 1);
             IoVec memory = buffer.vec();
             in_flight++;

@@ -13,16 +13,11 @@ namespace gicv3 {
 
 using G = ArmGicV3;
 constexpr G::SystemRegister G::system_registers[] = {
-    {reg(0, 12, 8, 0), &G::read_acknowledge<false>, nullptr},   // ICC_IAR0_EL1
-    {reg(0, 12, 8, 1), nullptr, &G::write_end<false>},          // ICC_EOIR0_EL1
-    {reg(0, 12, 8, 2), &G::read_highest<false>, nullptr},       // ICC_HPPIR0_EL1
-    {reg(0, 12, 11, 1), nullptr, &G::write_deactivate},         // ICC_DIR_EL1
-    {reg(0, 12, 11, 5), nullptr, &G::write_sgi<G::Sgi::own>},   // ICC_SGI1R_EL1
-    {reg(0, 12, 11, 6), nullptr, &G::write_sgi<G::Sgi::other>}, // ICC_ASGI1R_EL1
-    {reg(0, 12, 11, 7), nullptr, &G::write_sgi<G::Sgi::zero>},  // ICC_SGI0R_EL1
-    {reg(0, 12, 12, 0), &G::read_acknowledge<true>, nullptr},   // ICC_IAR1_EL1
-    {reg(0, 12, 12, 1), nullptr, &G::write_end<true>},          // ICC_EOIR1_EL1
-    {reg(0, 12, 12, 2), &G::read_highest<true>, nullptr},       // ICC_HPPIR1_EL1
+    {ICC_IAR0_EL1, &G::read_acknowledge<false>, nullptr},  {ICC_EOIR0_EL1, nullptr, &G::write_end<false>},
+    {ICC_HPPIR0_EL1, &G::read_highest<false>, nullptr},    {ICC_DIR_EL1, nullptr, &G::write_deactivate},
+    {ICC_SGI1R_EL1, nullptr, &G::write_sgi<G::Sgi::own>},  {ICC_ASGI1R_EL1, nullptr, &G::write_sgi<G::Sgi::other>},
+    {ICC_SGI0R_EL1, nullptr, &G::write_sgi<G::Sgi::zero>}, {ICC_IAR1_EL1, &G::read_acknowledge<true>, nullptr},
+    {ICC_EOIR1_EL1, nullptr, &G::write_end<true>},         {ICC_HPPIR1_EL1, &G::read_highest<true>, nullptr},
 };
 
 static bool is_of_el3(u32 number) { return (number >> 11 & 7) == 6; }

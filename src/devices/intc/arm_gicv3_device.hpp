@@ -4,6 +4,7 @@
 #include "devices/base/registers.hpp"
 #include "devices/intc/gic_interrupts.hpp"
 #include "devices/intc/gic_physical.hpp"
+#include "devices/intc/gic_registers.hpp"
 #include <algorithm>
 
 namespace mimic::devices::gicv3 {
@@ -24,9 +25,6 @@ struct Lpi {
     u32 id = 0;
     u8 config = 0; // as in the configuration table: priority in 7:2, enabled in 0
 };
-
-// op0 is 3 for all.
-inline constexpr u32 reg(u32 op1, u32 n, u32 m, u32 op2) { return 3u << 14 | op1 << 11 | n << 7 | m << 3 | op2; }
 
 class ArmGicV3 final : public GicV3, public LineSink {
 public:

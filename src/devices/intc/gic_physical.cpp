@@ -1,28 +1,11 @@
 #include "devices/intc/gic_physical.hpp"
+#include "devices/intc/gic_registers.hpp"
 
 namespace mimic::devices {
 namespace {
 
-// op0 is 3 and CRn 12 for all but ICC_PMR_EL1.
-constexpr u32 reg(u32 op1, u32 m, u32 op2, u32 n = 12) { return 3u << 14 | op1 << 11 | n << 7 | m << 3 | op2; }
-enum Icc : u32 {
-    PMR_EL1 = reg(0, 6, 0, 4),
-    BPR0_EL1 = reg(0, 8, 3),
-    AP0R0_EL1 = reg(0, 8, 4),
-    AP1R0_EL1 = reg(0, 9, 0),
-    RPR_EL1 = reg(0, 11, 3),
-    BPR1_EL1 = reg(0, 12, 3),
-    CTLR_EL1 = reg(0, 12, 4),
-    SRE_EL1 = reg(0, 12, 5),
-    IGRPEN0_EL1 = reg(0, 12, 6),
-    IGRPEN1_EL1 = reg(0, 12, 7),
-    SRE_EL2 = reg(4, 9, 5),
-    CTLR_EL3 = reg(6, 12, 4),
-    SRE_EL3 = reg(6, 12, 5),
-    IGRPEN1_EL3 = reg(6, 12, 7)
-};
+using namespace gicv3;
 constexpr u8 CBPR = GicInterface::CBPR, EOImode = GicInterface::EOImode;
-constexpr u32 PRIbits_5 = 4 << 8;
 constexpr u64 SRE_DFB_DIB = 7, Enable = 8; // there is nothing but system registers
 
 } // namespace
@@ -81,7 +64,7 @@ void GicPhysical::set_control(const GicAccess& a, u64 v) {
 u64 GicPhysical::control3() const {
     auto bit = [](u8 v, u8 mask, u32 at) { return u64{(v & mask) != 0} << at; };
     return bit(s_.control, CBPR, 0) | bit(f_.control, CBPR, 1) | bit(s_.control3, EOImode, 2) |
-           bit(s_.control, EOImode, 3) | bit(f_.control, EOImode, 4) | PRIbits_5;
+           bit(s_.control, EOImode, 3) | bit(f_.control, EOImode, 4) | ICC_CTLR_PRIbits_5;
 }
 void GicPhysical::set_control3(u64 v) {
     auto bit = [&](u32 at, u8 mask) { return v >> at & 1 ? mask : u8(0); };
@@ -93,20 +76,20 @@ void GicPhysical::set_control3(u64 v) {
 bool GicPhysical::read(const GicAccess& a, u32 number, u64& v) const {
     auto shown = [&](u8 p) { return a.upper_half() ? nonsecure_priority(p) : p; };
     switch (number) {
-    case PMR_EL1: v = shown(f_.mask); break;
-    case BPR0_EL1: v = f_.point0; break;
-    case AP0R0_EL1: v = f_.active0; break;
-    case AP1R0_EL1: v = a.secure_bank() ? s_.active1 : f_.active1; break;
-    case RPR_EL1: v = running() == GicInterface::idle ? running() : shown(running()); break;
-    case BPR1_EL1: v = point1(a); break;
-    case CTLR_EL1: v = (a.secure_bank() ? s_.control : f_.control) | PRIbits_5; break;
-    case SRE_EL1: v = SRE_DFB_DIB; break;
-    case IGRPEN0_EL1: v = f_.enabled0; break;
-    case IGRPEN1_EL1: v = a.secure_bank() ? s_.enabled1 : f_.enabled1; break;
-    case SRE_EL2:
-    case SRE_EL3: v = SRE_DFB_DIB | Enable; break;
-    case CTLR_EL3: v = control3(); break;
-    case IGRPEN1_EL3: v = f_.enabled1 | u64{s_.enabled1} << 1; break;
+    case ICC_PMR_EL1: v = shown(f_.mask); break;
+    case ICC_BPR0_EL1: v = f_.point0; break;
+    case ICC_AP0R0_EL1: v = f_.active0; break;
+    case ICC_AP1R0_EL1: v = a.secure_bank() ? s_.active1 : f_.active1; break;
+    case ICC_RPR_EL1: v = running() == GicInterface::idle ? running() : shown(running()); break;
+    case ICC_BPR1_EL1: v = point1(a); break;
+    case ICC_CTLR_EL1: v = (a.secure_bank() ? s_.control : f_.control) | ICC_CTLR_PRIbits_5; break;
+    case ICC_SRE_EL1: v = SRE_DFB_DIB; break;
+    case ICC_IGRPEN0_EL1: v = f_.enabled0; break;
+    case ICC_IGRPEN1_EL1: v = a.secure_bank() ? s_.enabled1 : f_.enabled1; break;
+    case ICC_SRE_EL2:
+    case ICC_SRE_EL3: v = SRE_DFB_DIB | Enable; break;
+    case ICC_CTLR_EL3: v = control3(); break;
+    case ICC_IGRPEN1_EL3: v = f_.enabled1 | u64{s_.enabled1} << 1; break;
     default: return false;
     }
     return true;
@@ -114,19 +97,19 @@ bool GicPhysical::read(const GicAccess& a, u32 number, u64& v) const {
 
 bool GicPhysical::write(const GicAccess& a, u32 number, u64 v) {
     switch (number) {
-    case PMR_EL1: set_mask(a, u8(v)); break;
-    case BPR0_EL1: f_.set_point0(v); break;
-    case AP0R0_EL1: f_.active0 = u32(v); break;
-    case AP1R0_EL1: (a.secure_bank() ? s_.active1 : f_.active1) = u32(v); break;
-    case BPR1_EL1: set_point1(a, v); break;
-    case CTLR_EL1: set_control(a, v); break;
-    case SRE_EL1:
-    case SRE_EL2:
-    case SRE_EL3: break;
-    case IGRPEN0_EL1: f_.enabled0 = v & 1; break;
-    case IGRPEN1_EL1: (a.secure_bank() ? s_.enabled1 : f_.enabled1) = v & 1; break;
-    case CTLR_EL3: set_control3(v); break;
-    case IGRPEN1_EL3: f_.enabled1 = v & 1, s_.enabled1 = v >> 1 & 1; break;
+    case ICC_PMR_EL1: set_mask(a, u8(v)); break;
+    case ICC_BPR0_EL1: f_.set_point0(v); break;
+    case ICC_AP0R0_EL1: f_.active0 = u32(v); break;
+    case ICC_AP1R0_EL1: (a.secure_bank() ? s_.active1 : f_.active1) = u32(v); break;
+    case ICC_BPR1_EL1: set_point1(a, v); break;
+    case ICC_CTLR_EL1: set_control(a, v); break;
+    case ICC_SRE_EL1:
+    case ICC_SRE_EL2:
+    case ICC_SRE_EL3: break;
+    case ICC_IGRPEN0_EL1: f_.enabled0 = v & 1; break;
+    case ICC_IGRPEN1_EL1: (a.secure_bank() ? s_.enabled1 : f_.enabled1) = v & 1; break;
+    case ICC_CTLR_EL3: set_control3(v); break;
+    case ICC_IGRPEN1_EL3: f_.enabled1 = v & 1, s_.enabled1 = v >> 1 & 1; break;
     default: return false;
     }
     return true;

@@ -1,42 +1,12 @@
 #include "devices/intc/gic_virtual.hpp"
+#include "devices/intc/gic_registers.hpp"
 
 namespace mimic::devices {
 namespace {
 
-// op0 is 3 and CRn 12 for all but ICC_PMR_EL1.
-constexpr u32 reg(u32 op1, u32 m, u32 op2, u32 n = 12) { return 3u << 14 | op1 << 11 | n << 7 | m << 3 | op2; }
-enum Icv : u32 {
-    PMR = reg(0, 6, 0, 4),
-    IAR0 = reg(0, 8, 0),
-    EOIR0 = reg(0, 8, 1),
-    HPPIR0 = reg(0, 8, 2),
-    BPR0 = reg(0, 8, 3),
-    AP0R0 = reg(0, 8, 4),
-    AP1R0 = reg(0, 9, 0),
-    DIR = reg(0, 11, 1),
-    RPR = reg(0, 11, 3),
-    IAR1 = reg(0, 12, 0),
-    EOIR1 = reg(0, 12, 1),
-    HPPIR1 = reg(0, 12, 2),
-    BPR1 = reg(0, 12, 3),
-    CTLR = reg(0, 12, 4),
-    IGRPEN0 = reg(0, 12, 6),
-    IGRPEN1 = reg(0, 12, 7)
-};
-enum Ich : u32 {
-    ICH_AP0R0 = reg(4, 8, 0),
-    ICH_AP1R0 = reg(4, 9, 0),
-    ICH_HCR = reg(4, 11, 0),
-    ICH_VTR = reg(4, 11, 1),
-    ICH_MISR = reg(4, 11, 2),
-    ICH_EISR = reg(4, 11, 3),
-    ICH_ELRSR = reg(4, 11, 5),
-    ICH_VMCR = reg(4, 11, 7),
-    ICH_LR0 = reg(4, 12, 0)
-};
+using namespace gicv3;
 // Five bits of priority, all of them of groups; no direct injection; TDIR is there; four list registers.
 constexpr u64 vtr = u64{4} << 29 | u64{4} << 26 | u64{1} << 20 | u64{1} << 19 | 3;
-constexpr u64 PRIbits_5 = 4 << 8; // ICV_CTLR_EL1
 
 } // namespace
 
@@ -120,19 +90,19 @@ void GicVirtual::end(u32 id, bool group1, u32& deactivated) {
 
 bool GicVirtual::read(u32 number, u64& v) {
     switch (number) {
-    case PMR: v = f_.mask; break;
-    case IAR0: v = acknowledge(false); break;
-    case IAR1: v = acknowledge(true); break;
-    case HPPIR0: v = highest(false); break;
-    case HPPIR1: v = highest(true); break;
-    case BPR0: v = f_.point0; break;
-    case BPR1: v = f_.point1_seen(); break;
-    case AP0R0: v = f_.active0; break;
-    case AP1R0: v = f_.active1; break;
-    case RPR: v = f_.running(); break;
-    case CTLR: v = f_.control | PRIbits_5; break;
-    case IGRPEN0: v = f_.enabled0; break;
-    case IGRPEN1: v = f_.enabled1; break;
+    case ICC_PMR_EL1: v = f_.mask; break;
+    case ICC_IAR0_EL1: v = acknowledge(false); break;
+    case ICC_IAR1_EL1: v = acknowledge(true); break;
+    case ICC_HPPIR0_EL1: v = highest(false); break;
+    case ICC_HPPIR1_EL1: v = highest(true); break;
+    case ICC_BPR0_EL1: v = f_.point0; break;
+    case ICC_BPR1_EL1: v = f_.point1_seen(); break;
+    case ICC_AP0R0_EL1: v = f_.active0; break;
+    case ICC_AP1R0_EL1: v = f_.active1; break;
+    case ICC_RPR_EL1: v = f_.running(); break;
+    case ICC_CTLR_EL1: v = f_.control | ICC_CTLR_PRIbits_5; break;
+    case ICC_IGRPEN0_EL1: v = f_.enabled0; break;
+    case ICC_IGRPEN1_EL1: v = f_.enabled1; break;
     default: return false;
     }
     return true;
@@ -140,19 +110,19 @@ bool GicVirtual::read(u32 number, u64& v) {
 
 bool GicVirtual::write(u32 number, u64 v, u32& deactivated) {
     switch (number) {
-    case PMR: f_.mask = u8(v) & GicInterface::priority_bits; break;
-    case EOIR0: end(v & 0xffffff, false, deactivated); break;
-    case EOIR1: end(v & 0xffffff, true, deactivated); break;
-    case DIR:
+    case ICC_PMR_EL1: f_.mask = u8(v) & GicInterface::priority_bits; break;
+    case ICC_EOIR0_EL1: end(v & 0xffffff, false, deactivated); break;
+    case ICC_EOIR1_EL1: end(v & 0xffffff, true, deactivated); break;
+    case ICC_DIR_EL1:
         if (f_.control & GicInterface::EOImode) deactivate(v & 0xffffff, deactivated);
         break;
-    case BPR0: f_.set_point0(v); break;
-    case BPR1: f_.set_point1(v); break;
-    case AP0R0: f_.active0 = u32(v); break;
-    case AP1R0: f_.active1 = u32(v); break;
-    case CTLR: f_.control = v & (GicInterface::CBPR | GicInterface::EOImode); break;
-    case IGRPEN0: f_.enabled0 = v & 1; break;
-    case IGRPEN1: f_.enabled1 = v & 1; break;
+    case ICC_BPR0_EL1: f_.set_point0(v); break;
+    case ICC_BPR1_EL1: f_.set_point1(v); break;
+    case ICC_AP0R0_EL1: f_.active0 = u32(v); break;
+    case ICC_AP1R0_EL1: f_.active1 = u32(v); break;
+    case ICC_CTLR_EL1: f_.control = v & (GicInterface::CBPR | GicInterface::EOImode); break;
+    case ICC_IGRPEN0_EL1: f_.enabled0 = v & 1; break;
+    case ICC_IGRPEN1_EL1: f_.enabled1 = v & 1; break;
     default: return false;
     }
     return true;
@@ -161,16 +131,16 @@ bool GicVirtual::write(u32 number, u64 v, u32& deactivated) {
 // Section 12.6.9.
 bool GicVirtual::traps(u32 number) const {
     switch (number) {
-    case DIR: return hcr_ & (TDIR | TC);
-    case PMR:
-    case RPR:
-    case CTLR: return hcr_ & TC;
-    case IAR0:
-    case EOIR0:
-    case HPPIR0:
-    case BPR0:
-    case AP0R0:
-    case IGRPEN0: return hcr_ & TALL0;
+    case ICC_DIR_EL1: return hcr_ & (TDIR | TC);
+    case ICC_PMR_EL1:
+    case ICC_RPR_EL1:
+    case ICC_CTLR_EL1: return hcr_ & TC;
+    case ICC_IAR0_EL1:
+    case ICC_EOIR0_EL1:
+    case ICC_HPPIR0_EL1:
+    case ICC_BPR0_EL1:
+    case ICC_AP0R0_EL1:
+    case ICC_IGRPEN0_EL1: return hcr_ & TALL0;
     default: return hcr_ & TALL1;
     }
 }
@@ -220,30 +190,30 @@ void GicVirtual::set_vmcr(u64 v) {
 
 bool GicVirtual::read_control(u32 number, u64& v) const {
     switch (number) {
-    case ICH_AP0R0: v = f_.active0; break;
-    case ICH_AP1R0: v = f_.active1; break;
-    case ICH_HCR: v = hcr_; break;
-    case ICH_VTR: v = vtr; break;
-    case ICH_MISR: v = reasons(); break;
-    case ICH_EISR: v = ended(); break;
-    case ICH_ELRSR: v = free(); break;
-    case ICH_VMCR: v = vmcr(); break;
+    case ICH_AP0R0_EL2: v = f_.active0; break;
+    case ICH_AP1R0_EL2: v = f_.active1; break;
+    case ICH_HCR_EL2: v = hcr_; break;
+    case ICH_VTR_EL2: v = vtr; break;
+    case ICH_MISR_EL2: v = reasons(); break;
+    case ICH_EISR_EL2: v = ended(); break;
+    case ICH_ELRSR_EL2: v = free(); break;
+    case ICH_VMCR_EL2: v = vmcr(); break;
     default:
-        if (number < ICH_LR0 || number >= ICH_LR0 + count) return false;
-        v = lr_[number - ICH_LR0];
+        if (number < ICH_LR0_EL2 || number >= ICH_LR0_EL2 + count) return false;
+        v = lr_[number - ICH_LR0_EL2];
     }
     return true;
 }
 
 bool GicVirtual::write_control(u32 number, u64 v) {
     switch (number) {
-    case ICH_AP0R0: f_.active0 = u32(v); break;
-    case ICH_AP1R0: f_.active1 = u32(v); break;
-    case ICH_HCR: hcr_ = u32(v) & hcr_written; break;
-    case ICH_VMCR: set_vmcr(v); break;
+    case ICH_AP0R0_EL2: f_.active0 = u32(v); break;
+    case ICH_AP1R0_EL2: f_.active1 = u32(v); break;
+    case ICH_HCR_EL2: hcr_ = u32(v) & hcr_written; break;
+    case ICH_VMCR_EL2: set_vmcr(v); break;
     default:
-        if (number < ICH_LR0 || number >= ICH_LR0 + count) return false;
-        lr_[number - ICH_LR0] = v & lr_written;
+        if (number < ICH_LR0_EL2 || number >= ICH_LR0_EL2 + count) return false;
+        lr_[number - ICH_LR0_EL2] = v & lr_written;
     }
     return true;
 }
