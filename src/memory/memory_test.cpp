@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <random>
 #include <thread>
+#include <unistd.h>
 
 namespace mimic::memory {
 namespace {
@@ -47,6 +48,63 @@ TEST(Ram, EveryBackingHoldsBytes) {
         EXPECT_EQ(block->host()[12345], 7);
         EXPECT_EQ(block->fd() >= 0, backing == RamBlock::Backing::memfd);
     }
+}
+
+TEST(Ram, DiscardedPagesAreZeroAndWritten) {
+    constexpr u64 page = RamBlock::page_size;
+    for (auto backing : {RamBlock::Backing::anonymous, RamBlock::Backing::memfd}) {
+        auto block = ram("r", 4 * page, backing);
+        std::memset(block->host(), 7, 4 * page);
+        for (u64 at = 0; at < 4 * page; at += page) block->watch(at, RamBlock::migration);
+        block->discard(page - 1, 2 * page + 2);
+        for (auto [at, value] : {std::pair{page - 1, 7}, {page, 0}, {3 * page - 1, 0}, {3 * page, 7}})
+            EXPECT_EQ(block->host()[at], value) << at;
+        for (auto [n, written] : {std::pair{0u, false}, {1u, true}, {2u, true}, {3u, false}})
+            EXPECT_EQ(block->test_and_clear_dirty(n * page, RamBlock::migration), written) << n;
+        block->discard(1, page); // no whole page
+        EXPECT_EQ(block->host()[0], 7);
+    }
+}
+
+TEST(Ram, FilesAndFolders) {
+    const std::string folder = testing::TempDir(), path = folder + "ram-" + std::to_string(getpid());
+    constexpr u64 size = 4 * RamBlock::page_size;
+    auto make = [&](const std::string& where, bool shared, u64 bytes) {
+        return RamBlock::create(
+            "r", bytes, {.backing = RamBlock::Backing::file, .shared = shared, .prealloc = true, .path = where});
+    };
+    {
+        auto block = make(path, true, size);
+        ASSERT_TRUE(block) << block.error().message();
+        (*block)->host()[5] = 9;
+    }
+    {
+        auto block = make(path, false, size); // its own copy
+        ASSERT_TRUE(block);
+        EXPECT_EQ((*block)->host()[5], 9);
+        (*block)->host()[5] = 1;
+    }
+    {
+        auto block = make(path, true, size);
+        ASSERT_TRUE(block);
+        EXPECT_EQ((*block)->host()[5], 9);
+        auto larger = make(path, true, 2 * size);
+        ASSERT_FALSE(larger);
+        EXPECT_EQ(larger.error().message(),
+                  fmt::format("memory 'r': {} has {} bytes, expected none or at least {}", path, size, 2 * size));
+    }
+    unlink(path.c_str());
+    EXPECT_TRUE(make(folder, true, size));
+    EXPECT_FALSE(make("/nonexistent/x", true, size));
+}
+
+TEST(Ram, ACopiedMemfdIsPrivate) {
+    auto block = RamBlock::create("r", RamBlock::page_size, {.backing = RamBlock::Backing::memfd, .copied = true});
+    ASSERT_TRUE(block);
+    (*block)->host()[0] = 3;
+    u8 there = 7;
+    ASSERT_EQ(pread((*block)->fd(), &there, 1, 0), 1);
+    EXPECT_EQ(there, 0);
 }
 
 TEST(Ram, DirtyFlagsFollowWatchers) {

@@ -21,7 +21,12 @@ public:
         Backing backing = Backing::memfd;
         bool shared = false; // with other processes (vhost-user, another Mimic)
         bool prealloc = false;
-        std::string path; // Backing::file
+        bool copied = false;  // memfd: writes are this process's own
+        bool hugetlb = false; // memfd: of the host's reserved huge pages,
+        u64 hugetlb_size = 0; // of this size; 0: the usual one
+        bool merge = true;    // pages with the same contents may become one (KSM)
+        bool dump = true;     // part of this process's core files
+        std::string path;     // Backing::file: a file, or a folder for one that has no name
     };
     // `name` is unique in a machine and stable: it names the block in a saved state. size: a multiple of page_size.
     static Result<std::unique_ptr<RamBlock>> create(std::string name, u64 size, const Options& options);
@@ -48,6 +53,9 @@ public:
     void watch(u64 offset, Flag flag);
     bool test_and_clear_dirty(u64 offset, Flag client);
 
+    // Gives whole pages of [offset, offset + bytes) back to the host; they read as zeros, or as the backing file has them.
+    void discard(u64 offset, u64 bytes);
+
     // Called by note_write in the writing thread, with no lock of this room held.
     std::function<void(RamBlock&, u64 offset, u64 bytes)> on_code_write;
 
@@ -58,6 +66,7 @@ private:
     u64 size_ = 0;
     u8* host_ = nullptr;
     int fd_ = -1;
+    bool shared_ = false;
     std::unique_ptr<std::atomic<u8>[]> flags_;
 };
 
