@@ -3,6 +3,7 @@
 // Life: make() -> properties are set -> Machine::add (regions are made, realize()) -> reset(power_on) -> accesses, lines,
 // timers, back ends, all inside the device's context -> unrealize().
 #pragma once
+#include "base/json.hpp"
 #include "chardev/chardev.hpp"
 #include "devices/base/describe.hpp"
 #include "net/net.hpp"
@@ -191,6 +192,15 @@ public:
     // Its place among those that firmware starts from, the lowest first.
     static constexpr u32 no_boot_index = ~u32{0};
     virtual u32 boot_index() const { return no_boot_index; }
+    // Properties of a device that lives, which qom-get and qom-set reach: name and type. Loop's thread, outside the context.
+    struct LiveProperty {
+        std::string_view name, type;
+    };
+    virtual std::span<const LiveProperty> live_properties() const { return {}; }
+    virtual Result<Json> get_live(std::string_view) { return Error::not_found("there is no such property"); }
+    virtual Result<void> set_live(std::string_view name, const Json&) {
+        return Error::unsupported("property '{}' can only be read", name);
+    }
     // Interrupt controllers have a context of their own.
     virtual u32 context_rank() const { return 0; }
 

@@ -203,6 +203,12 @@ void Machine::request(Request r) {
     });
 }
 
+void Machine::tell(std::string_view name, Json data) {
+    post([this, name = std::string(name), data = std::move(data)]() mutable {
+        if (on_event) on_event(name, std::move(data));
+    });
+}
+
 // ---- tree -------------------------------------------------------------------------------------------------------------
 
 const DeviceType* Machine::find_type(std::string_view name) const {

@@ -30,6 +30,15 @@ struct GlobalProperty {
 class CountedTime;
 class Agenda;
 
+// A device that takes memory from the guest and gives it back, as monitors ask for. Loop's thread.
+class Balloon {
+public:
+    virtual ~Balloon() = default;
+    // Bytes of RAM that the guest is to have, and has.
+    virtual void set_target(u64 bytes) = 0;
+    virtual u64 actual() = 0;
+};
+
 class Machine {
 public:
     struct Options {
@@ -136,6 +145,12 @@ public:
         Device* user = nullptr;
     };
     std::map<std::string, Net, std::less<>> nets;
+    Balloon* balloon = nullptr; // of its device
+    u64 ram_bytes = 0;          // of the board's RAM
+
+    // An event of QMP, from any thread; on_event hears it on the loop's thread.
+    void tell(std::string_view name, Json data);
+    std::function<void(std::string_view name, Json data)> on_event;
 
     // ---- state ----------------------------------------------------------------------------------------------------
     void reset(ResetKind kind);
