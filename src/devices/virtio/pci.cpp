@@ -385,6 +385,9 @@ void VirtioPci::describe(Describe& d) {
 std::unique_ptr<Device> make_blk() { return std::make_unique<VirtioPci>("virtio-blk-pci", "virtio-blk-device"); }
 std::unique_ptr<Device> make_net() { return std::make_unique<VirtioPci>("virtio-net-pci", "virtio-net-device"); }
 std::unique_ptr<Device> make_rng() { return std::make_unique<VirtioPci>("virtio-rng-pci", "virtio-rng-device"); }
+std::unique_ptr<Device> make_balloon() {
+    return std::make_unique<VirtioPci>("virtio-balloon-pci", "virtio-balloon-device");
+}
 std::unique_ptr<Device> make_serial() {
     return std::make_unique<VirtioPci>("virtio-serial-pci", "virtio-serial-device");
 }
@@ -396,5 +399,7 @@ namespace mimic::devices {
 MIMIC_DEVICE(virtio_blk_pci){"virtio-blk-pci", "pci", "virtio block device on PCI", virtio::make_blk, true};
 MIMIC_DEVICE(virtio_net_pci){"virtio-net-pci", "pci", "virtio network card on PCI", virtio::make_net, true};
 MIMIC_DEVICE(virtio_rng_pci){"virtio-rng-pci", "pci", "virtio entropy device on PCI", virtio::make_rng, true};
+MIMIC_DEVICE(virtio_balloon_pci){"virtio-balloon-pci", "pci", "virtio memory balloon on PCI", virtio::make_balloon,
+                                 true};
 MIMIC_DEVICE(virtio_serial_pci){"virtio-serial-pci", "pci", "virtio console device on PCI", virtio::make_serial, true};
 } // namespace mimic::devices

@@ -41,12 +41,13 @@ struct World {
     static PropertyList properties(u8 kind, bool packed) {
         PropertyList p = {{"packed", packed ? "on" : "off"}};
         if (kind == 0) p.insert(p.end(), {{"drive", "d0"}, {"num-queues", "2"}});
+        if (kind == 4) p.emplace_back("free-page-reporting", "on");
         if (kind == 1) p.insert(p.end(), {{"netdev", "n0"}, {"mq", "on"}});
         return p;
     }
     static std::string_view type(u8 kind) {
         constexpr std::string_view types[] = {"virtio-blk-device", "virtio-net-device", "virtio-rng-device",
-                                              "virtio-serial-device"};
+                                              "virtio-serial-device", "virtio-balloon-device"};
         return types[kind];
     }
     World(u8 kind, bool legacy, bool packed)
@@ -63,6 +64,7 @@ struct World {
                    pipe = p.get();
                    m.add_chardev(std::move(p));
                }}) {
+        rig.machine.ram_bytes = ram_size;
         if (kind == 3) static_cast<void>(rig.machine.create("virtconsole", "port0", {{"chardev", "c0"}}, rig.device));
     }
     void turn() {
@@ -119,7 +121,7 @@ private:
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     if (size < 8 || size > 16384) return 0;
     bool legacy = data[0] & 4, packed = data[0] & 8, start = data[0] & 16;
-    World world(data[0] & 3, legacy, packed);
+    World world(data[0] & 32 ? 4 : data[0] & 3, legacy, packed);
     Rig& r = world.rig;
     if (!r.error.empty()) return 0;
     size_t memory = std::min<size_t>(size - 2, u64{data[1]} * 64);
