@@ -1,6 +1,7 @@
 #include "machines/board.hpp"
 #include "base/nearest.hpp"
 #include "devices/base/counted.hpp"
+#include "devices/semihosting/semihosting.hpp"
 #include "isa/system.hpp"
 #include <algorithm>
 
@@ -23,7 +24,7 @@ std::span<const BoardType* const> boards() { return all; }
 Result<const BoardType*> find_board(std::string_view guest, std::string_view name) {
     std::vector<std::string_view> names;
     for (const BoardType* b : all) {
-        if (b->guest != guest) continue;
+        if (!b->is_for(guest)) continue;
         if (b->name == name || (!b->alias.empty() && b->alias == name)) return b;
         names.push_back(b->name);
         if (!b->alias.empty()) names.push_back(b->alias);
@@ -71,6 +72,30 @@ struct Board::Lines final : devices::LineSink {
     void set_line(u32 number, bool level) override { vcpu.set_line(number, level); }
 };
 
+// Calls of the host, for the processors of a machine that has semihosting.
+struct Board::Host final : cpu::HostPort {
+    devices::Semihosting& device;
+    bool userspace;
+    Host(devices::Semihosting& d, bool u) : device(d), userspace(u) {}
+
+    struct Memory final : devices::ProgramMemory {
+        cpu::Vcpu& vcpu;
+        explicit Memory(cpu::Vcpu& v) : vcpu(v) {}
+        bool read(u64 address, void* out, u64 bytes) override {
+            return vcpu.program_access(address, out, bytes, false);
+        }
+        bool write(u64 address, const void* in, u64 bytes) override {
+            return vcpu.program_access(address, const_cast<void*>(in), bytes, true);
+        }
+    };
+    Outcome call(cpu::Vcpu& vcpu, const isa::HostCall& c, u64& result) override {
+        if (!c.privileged && !userspace) return Outcome::refused;
+        Memory memory(vcpu);
+        const devices::SemihostingCall call{vcpu.index(), c.operation, c.parameter, c.word};
+        return device.call(call, memory, result) ? Outcome::done : Outcome::blocked;
+    }
+};
+
 Board::Board(const BoardOptions& options)
     : options_(options)
     , machine_(options.machine)
@@ -99,6 +124,8 @@ Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_
     o.translation = options_.translation;
     o.single_thread = options_.single_thread;
     o.port = port();
+    TRY(make_semihosting());
+    o.host = host_.get();
     o.on_pause = [this](cpu::Vcpu& v, cpu::Pause p) {
         if (on_pause) on_pause(v, p);
     };
@@ -108,6 +135,38 @@ Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_
         lines_.push_back(std::make_unique<Lines>(*vcpus_.back()));
     }
     return {};
+}
+
+Result<void> Board::make_semihosting() {
+    const SemihostingOptions& o = options_.semihosting;
+    if (!o.enable) return {};
+    devices::PropertyList properties;
+    if (!o.chardev.empty()) properties.emplace_back("chardev", o.chardev);
+    auto* made = TRY(machine_.create("semihosting", "semihosting", properties).in("-semihosting-config"));
+    auto& device = static_cast<devices::Semihosting&>(*made);
+    std::vector<std::string> words = o.arguments;
+    if (words.empty() && !options_.kernel.empty()) words.push_back(options_.kernel);
+    if (o.arguments.empty() && !options_.append.empty()) words.push_back(options_.append);
+    for (const std::string& word : words) device.command_line += (device.command_line.empty() ? "" : " ") + word;
+    device.heap = [this] { return heap(); };
+    host_ = std::make_unique<Host>(device, o.userspace);
+    return {};
+}
+
+// The largest part of RAM where nothing was loaded; the stack grows down from its end.
+std::array<u64, 4> Board::heap() const {
+    constexpr u64 alignment = 16;
+    auto pieces = loaded();
+    std::sort(pieces.begin(), pieces.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+    pieces.push_back({{}, ram_at_ + options_.ram_bytes, 0, false});
+    u64 from = ram_at_, best = ram_at_, end = ram_at_;
+    for (const LoadedPiece& p : pieces) {
+        if (p.address > from && p.address <= ram_at_ + options_.ram_bytes && p.address - from > end - best)
+            best = from, end = p.address;
+        from = std::max(from, (p.address + p.bytes + alignment - 1) / alignment * alignment);
+    }
+    end = end / alignment * alignment;
+    return {best, end, end, best};
 }
 
 devices::LineSink& Board::lines(u32 vcpu) { return *lines_.at(vcpu); }
@@ -133,6 +192,8 @@ Result<void> Board::make_ram(std::string name, u64 at) {
     blocks_.push_back(TRY(memory::RamBlock::create(name, options_.ram_bytes, options_.ram).in("-m")));
     regions_.push_back(std::make_unique<memory::Region>(name, *blocks_.back(), 0, options_.ram_bytes, false));
     machine_.system().add(*regions_.back(), at);
+    ram_at_ = at;
+    machine_.ram_bytes = options_.ram_bytes;
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include "cpu/counted.hpp"
 #include "devices/base/machine.hpp"
 #include "machines/boot/loader.hpp"
+#include <array>
 
 namespace mimic::machines {
 
@@ -17,14 +18,30 @@ struct Smp {
     u32 sockets = 1, dies = 1, clusters = 1, cores = 1, threads = 1;
 };
 
+// Whether programs may call the host, and what they see of it.
+struct SemihostingOptions {
+    bool enable = false, userspace = false; // userspace: also at the level of programs below a kernel
+    std::string chardev;                    // of the console; empty: this process's standard streams
+    std::vector<std::string> arguments;     // of the program; none: kernel and command line
+};
+
+// -object memory-backend-ram, -memfd, -file: RAM that a machine may be given.
+struct MemoryBackend {
+    std::string id;
+    u64 size = 0;
+    memory::RamBlock::Options ram;
+};
+
 // What users say of a machine; every part has a default.
 struct BoardOptions {
     std::string type_name; // of the BoardType that it is of
+    std::string guest;     // "riscv64": whose processors it has, where its type does not say it
     devices::Machine::Options machine;
     devices::PropertyList properties; // of -M
     std::string cpu;                  // model and its properties; empty: the board's
     u64 ram_bytes = 0;                // 0: the board's
-    memory::RamBlock::Options ram;
+    memory::RamBlock::Options ram{.backing = memory::RamBlock::Backing::huge};
+    std::vector<MemoryBackend> memory_backends;
     Smp smp;
     std::string kernel, initrd, append, dtb, bios, dump_dtb;
     std::string uuid = "00000000-0000-0000-0000-000000000000";
@@ -37,6 +54,7 @@ struct BoardOptions {
     cpu::Options translation;
     bool single_thread = false;
     std::optional<cpu::CountOptions> icount; // with machine.counted
+    SemihostingOptions semihosting;
 };
 
 class Board {
@@ -93,6 +111,7 @@ protected:
     memory::Region& make_secure_space();
     // RAM of options().ram_bytes.
     Result<void> make_ram(std::string name, u64 at);
+    u64 ram_at() const { return ram_at_; }
 
     BoardOptions options_;
     devices::Machine machine_;
@@ -107,8 +126,13 @@ private:
     struct Clock;
     struct Counted;
     struct Lines;
+    struct Host;
+    Result<void> make_semihosting();
+    std::array<u64, 4> heap() const;
+    u64 ram_at_ = 0;
     std::unique_ptr<Clock> clock_;
     std::unique_ptr<Counted> counted_; // null: time is the host's
+    std::unique_ptr<Host> host_;       // null: no semihosting
     std::unique_ptr<cpu::Accelerator> accelerator_;
     std::vector<std::unique_ptr<cpu::Vcpu>> vcpus_;
     std::vector<std::unique_ptr<Lines>> lines_;
@@ -118,7 +142,7 @@ private:
 struct BoardType {
     std::string_view name;  // "virt-10.0"
     std::string_view alias; // "virt"; empty: none
-    std::string_view guest; // "riscv64"
+    std::string_view guest; // "riscv64"; empty: any
     std::string_view summary;
     std::string_view default_cpu;
     u64 default_ram = 128 << 20;
@@ -128,7 +152,8 @@ struct BoardType {
     struct Property {
         std::string_view name, type, help;
     };
-    std::span<const Property> properties;
+    std::span<const Property> properties{};
+    bool is_for(std::string_view of) const { return guest.empty() || guest == of; }
 };
 #define MIMIC_BOARD(ident)                                                                                             \
     extern const BoardType ident##_board;                                                                              \

@@ -151,6 +151,65 @@ TEST(Arm64Kernel, BadOnesAreRefusedInOneLine) {
     EXPECT_NE(message(packed), "");
 }
 
+// U-Boot's legacy header in front.
+std::string uimage(const std::string& content, u8 architecture, u8 packed = 0, u8 type = 2, u8 os = 5) {
+    std::string s(64, '\0');
+    auto put = [&](size_t at, u64 v) {
+        for (u32 i = 0; i < 4; i++) s[at + i] = char(v >> (24 - 8 * i));
+    };
+    put(0, 0x27051956), put(12, content.size()), put(16, 0x80002000), put(20, 0x80002004);
+    put(24, crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size()));
+    s[28] = char(os), s[29] = char(architecture), s[30] = char(type), s[31] = char(packed);
+    std::memcpy(&s[32], "a kernel", 8);
+    put(4, crc32_z(0, reinterpret_cast<const Bytef*>(s.data()), 64));
+    return s + content;
+}
+
+TEST(UImage, LiesWhereItSays) {
+    for (bool packed : {false, true}) {
+        Rig r;
+        const std::string path = r.file("uimage", uimage(packed ? gzip("the kernel") : "the kernel", 26, packed));
+        auto loaded = r.loader.add_kernel("-kernel", path, 0x80000000, 243, 0x10000);
+        ASSERT_TRUE(loaded) << loaded.error().message();
+        EXPECT_EQ(loaded->start, 0x80002000u);
+        EXPECT_EQ(loaded->end, 0x8000200au);
+        EXPECT_EQ(loaded->entry, 0x80002004u);
+        EXPECT_EQ(std::memcmp(r.block->host() + 0x2000, "the kernel", 10), 0);
+    }
+    Rig r;
+    auto anywhere =
+        r.loader.add_kernel("-kernel", r.file("uimage", uimage("the kernel", 26, 0, 14)), 0x80000000, 243, 0x10000);
+    ASSERT_TRUE(anywhere) << anywhere.error().message();
+    EXPECT_EQ(anywhere->start, 0x80000000u);
+    // What an Image inside needs is its own.
+    auto arm =
+        r.loader.add_arm64_kernel("-kernel", r.file("uimage", uimage(arm64_image(0, 0x1000), 22)), 0x80000000, 0x10000);
+    ASSERT_TRUE(arm) << arm.error().message();
+    EXPECT_EQ(arm->end, 0x80003000u);
+    EXPECT_TRUE(arm->by_protocol);
+}
+
+TEST(UImage, BadOnesAreRefusedInOneLine) {
+    Rig r;
+    auto message = [&](const std::string& content, u64 limit = 0x10000) {
+        auto loaded = r.loader.add_kernel("-kernel", r.file("bad", content), 0x80000000, 243, limit);
+        return loaded ? std::string() : loaded.error().message();
+    };
+    const std::string good = uimage("the kernel", 26);
+    for (const auto& [content, expected] : {
+             std::pair{uimage("the kernel", 22), "uImage of architecture 22, expected 26"},
+             {uimage("the kernel", 26, 0, 3), "uImage of type 3, expected a kernel (2 or 14)"},
+             {uimage("the kernel", 26, 2), "uImage with compression 2, expected none (0) or gzip (1)"},
+             {uimage("the kernel", 26, 1), "uImage: the gzip data are damaged or cut off"},
+             {uimage("", 26), "the uImage is empty"},
+             {good.substr(0, good.size() - 1), "the uImage has 9 bytes behind its header, expected 10"},
+             {good.substr(0, good.size() - 1) + "L", "the uImage's data are damaged"},
+             {good.substr(0, 40) + "b" + good.substr(41), "the uImage header is damaged"},
+         })
+        EXPECT_NE(message(content).find(expected), std::string::npos) << message(content);
+    EXPECT_NE(message(uimage(gzip(std::string(500, 'x')), 26, 1), 100).find("more than 100 bytes"), std::string::npos);
+}
+
 TEST(Fdt, EditsOfUsersTrees) {
     FdtWriter w;
     w.text("model", "x");

@@ -464,7 +464,7 @@ Result<void> RiscvVirt::load() {
     Loaded kernel, initrd;
     if (!options_.kernel.empty()) {
         u64 at = no_firmware ? map::ram : (firmware.end + 2 * megabyte - 1) & ~(2 * megabyte - 1);
-        kernel = TRY(loader_.add_image("-kernel", options_.kernel, at, elf_riscv));
+        kernel = TRY(loader_.add_kernel("-kernel", options_.kernel, at, elf_riscv, options_.ram_bytes));
         fw_cfg_->add_number(devices::fw_cfg_key::kernel_size, kernel.end - kernel.start, 4);
     }
     if (!options_.initrd.empty()) {

@@ -346,8 +346,10 @@ TEST_P(EveryGuest, LoadingCanBeCancelled) {
 
 std::vector<std::string> guests_with_machines() {
     std::vector<std::string> names;
-    for (const machines::BoardType* b : machines::boards())
+    for (const machines::BoardType* b : machines::boards()) {
+        if (b->guest.empty()) continue;
         if (std::find(names.begin(), names.end(), b->guest) == names.end()) names.emplace_back(b->guest);
+    }
     return names;
 }
 INSTANTIATE_TEST_SUITE_P(All, EveryGuest, testing::ValuesIn(guests_with_machines()),

@@ -57,10 +57,10 @@ std::vector<u8> save_cpu(cpu::Vcpu& vcpu) {
 
 Json describe_machine(machines::Board& board) {
     Json j = Json::object();
-    const isa::Guest& guest = board.vcpus()[0]->guest();
     j.set("board", board.options().type_name);
-    j.set("guest", guest.name());
-    j.set("model", guest.model());
+    const bool any = !board.vcpus().empty();
+    j.set("guest", any ? board.vcpus()[0]->guest().name() : std::string_view());
+    j.set("model", any ? board.vcpus()[0]->guest().model() : std::string_view());
     j.set("cpus", u64(board.vcpus().size()));
     Json blocks = Json::array();
     for (memory::RamBlock* b : board.ram_blocks()) {

@@ -37,6 +37,7 @@ Monitor::Monitor(Services services)
         data.set("status", to_string(s));
         event("MIGRATION", std::move(data));
     };
+    machine().on_event = [this](std::string_view name, Json data) { event(name, std::move(data)); };
     services_.migrator.can_share_disks = [this] { return monitor::can_share_disks(*this); };
     services_.migrator.watch_pass = [this](u64 pass) {
         if (!migration_events) return;
@@ -47,6 +48,7 @@ Monitor::Monitor(Services services)
 }
 
 Monitor::~Monitor() {
+    machine().on_event = nullptr;
     services_.migrator.watch = nullptr;
     services_.migrator.can_share_disks = [] { return Result<void>(); };
     services_.migrator.watch_pass = nullptr;

@@ -71,6 +71,7 @@ public:
 
     Services& vm() { return services_; }
     machines::Board& board() { return services_.board; }
+    std::string_view guest() { return vm().type.guest.empty() ? board().options().guest : vm().type.guest; }
     devices::Machine& machine() { return services_.board.machine(); }
     machines::RunControl& run() { return services_.run; }
 

@@ -1,6 +1,7 @@
 #include "machines/boot/loader.hpp"
 #include "machines/boot/arm64.hpp"
 #include "machines/boot/elf.hpp"
+#include "machines/boot/uimage.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
@@ -119,16 +120,37 @@ Result<Loaded> Loader::add_image(const std::string& what, const std::string& pat
     return loaded;
 }
 
+Result<Loaded> Loader::add_uimage(const std::string& what, const HostFile& file, u64 address, u16 machine, u64 limit) {
+    UImage image = TRY(parse_uimage(file.bytes(), machine, limit).in("{} {}", what, file.path()));
+    const u64 at = image.anywhere ? address : image.load;
+    u64 size = image.content.size();
+    // Behind an Image lies what is zero at its start.
+    if (is_arm64_image(image.content))
+        size = TRY(parse_arm64_image(image.content).in("{} {}", what, file.path())).image_size;
+    const u64 entry = image.anywhere ? address + image.entry : image.entry;
+    TRY(add_bytes(fmt::format("{} {}", what, file.path()), at, std::move(image.content)));
+    return Loaded{at, at + size, entry, image.linux_os};
+}
+
+Result<Loaded> Loader::add_kernel(const std::string& what, const std::string& path, u64 address, u16 machine,
+                                  u64 limit) {
+    auto file = TRY(HostFile::open(path).in("{}", what));
+    if (is_uimage(file.bytes())) return add_uimage(what, file, address, machine, limit);
+    return add_image(what, path, address, machine);
+}
+
 Result<Loaded> Loader::add_arm64_kernel(const std::string& what, const std::string& path, u64 base, u64 limit) {
     constexpr u16 elf_aarch64 = 183;
     constexpr u64 alignment = 2 << 20, page = 4096;
     auto file = TRY(HostFile::open(path).in("{}", what));
+    if (is_uimage(file.bytes())) return add_uimage(what, file, base + alignment, elf_aarch64, limit);
     std::vector<u8> unpacked;
     if (is_gzip(file.bytes())) unpacked = TRY(gunzip(file.bytes(), limit).in("{} {}", what, path));
     std::span<const u8> bytes = unpacked.empty() ? file.bytes() : unpacked;
     if (unpacked.empty() && is_elf(bytes)) return add_image(what, path, base, elf_aarch64);
     if (!is_arm64_image(bytes))
-        return Error::corrupt("{} {}: expected an arm64 Image, also gzip-compressed, or an ELF file", what, path);
+        return Error::corrupt("{} {}: expected an arm64 Image, also gzip-compressed, a uImage or an ELF file", what,
+                              path);
     Arm64Image image = TRY(parse_arm64_image(bytes).in("{} {}", what, path));
     u64 at = base + image.text_offset + (image.text_offset < page ? alignment : 0);
     if (unpacked.empty())

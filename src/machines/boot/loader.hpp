@@ -52,7 +52,9 @@ public:
     // A kernel or firmware: ELF by its physical addresses, anything else as it is, at `address`. `machine`: the ELF
     // machine number that is expected.
     Result<Loaded> add_image(const std::string& what, const std::string& path, u64 address, u16 machine);
-    // An arm64 kernel: an Image at its text_offset from `base` (a 2 MiB boundary), also gzip-compressed, or an ELF. An Image that
+    // The same, also as a uImage, which says itself where it lies. `limit`: bytes that an unpacked one may have.
+    Result<Loaded> add_kernel(const std::string& what, const std::string& path, u64 address, u16 machine, u64 limit);
+    // An arm64 kernel: a uImage, an Image at its text_offset from `base` (a 2 MiB boundary), also gzip-compressed, or an ELF. An Image that
     // would lie at the first page goes 2 MiB higher: boards keep that page for what starts it. `limit`: bytes that an
     // unpacked one may have.
     Result<Loaded> add_arm64_kernel(const std::string& what, const std::string& path, u64 base, u64 limit);
@@ -61,6 +63,7 @@ public:
     std::vector<LoadedPiece> pieces() const;
 
 private:
+    Result<Loaded> add_uimage(const std::string& what, const HostFile& file, u64 address, u16 machine, u64 limit);
     struct Piece {
         std::string what;
         u64 address;

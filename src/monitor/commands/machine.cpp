@@ -13,7 +13,7 @@ std::string cpu_type(std::string_view guest, std::string_view model) {
 Result<Json> query_machines(Monitor& m, const Arguments&) {
     Json list = Json::array();
     for (const machines::BoardType* b : machines::boards()) {
-        if (b->guest != m.vm().type.guest) continue;
+        if (!b->is_for(m.guest())) continue;
         Json j = Json::object();
         j.set("name", b->name);
         if (!b->alias.empty()) j.set("alias", b->alias);
@@ -21,7 +21,7 @@ Result<Json> query_machines(Monitor& m, const Arguments&) {
         j.set("hotpluggable-cpus", false);
         j.set("numa-mem-supported", false);
         j.set("deprecated", false);
-        if (!b->default_cpu.empty()) j.set("default-cpu-type", cpu_type(b->guest, b->default_cpu));
+        if (!b->default_cpu.empty()) j.set("default-cpu-type", cpu_type(m.guest(), b->default_cpu));
         j.set("acpi", false);
         list.push(std::move(j));
     }
@@ -36,7 +36,7 @@ Result<Json> query_current_machine(Monitor&, const Arguments&) {
 
 Result<Json> query_target(Monitor& m, const Arguments&) {
     Json j = Json::object();
-    j.set("arch", m.vm().type.guest);
+    j.set("arch", m.guest());
     return j;
 }
 
@@ -57,7 +57,7 @@ Result<Json> query_cpus_fast(Monitor& m, const Arguments&) {
 
 Result<Json> query_cpu_definitions(Monitor& m, const Arguments&) {
     Json list = Json::array();
-    const isa::GuestInfo* g = isa::find_guest(m.vm().type.guest);
+    const isa::GuestInfo* g = isa::find_guest(m.guest());
     for (std::string_view model : g ? g->models : std::span<const std::string_view>()) {
         Json j = Json::object();
         j.set("name", model);

@@ -46,13 +46,56 @@ Result<Json> query_memory_size_summary(Monitor& m, const Arguments&) {
     return j;
 }
 
+Result<Json> query_memdev(Monitor& m, const Arguments&) {
+    Json list = Json::array();
+    for (const machines::MemoryBackend& b : m.board().options().memory_backends) {
+        Json j = Json::object();
+        j.set("id", b.id);
+        j.set("size", b.size);
+        j.set("merge", b.ram.merge);
+        j.set("dump", b.ram.dump);
+        j.set("prealloc", b.ram.prealloc);
+        j.set("share", b.ram.shared);
+        j.set("host-nodes", Json::array());
+        j.set("policy", "default");
+        list.push(std::move(j));
+    }
+    return list;
+}
+
 Result<Json> query_memory_devices(Monitor&, const Arguments&) { return Json::array(); }
 
+Result<devices::Balloon*> find_balloon(Monitor& m) {
+    if (devices::Balloon* b = m.machine().balloon) return b;
+    return Error::cancelled("No balloon device has been activated");
+}
+
+Result<Json> query_balloon(Monitor& m, const Arguments&) {
+    devices::Balloon* b = TRY(find_balloon(m));
+    Json j = Json::object();
+    j.set("actual", b->actual());
+    return j;
+}
+
+Result<Json> balloon(Monitor& m, const Arguments& a) {
+    devices::Balloon* b = TRY(find_balloon(m));
+    if (a.number("value") == 0) return Error::invalid_argument("Parameter 'value' expects a size above 0");
+    b->set_target(a.number("value"));
+    return Json::object();
+}
+
+constexpr EventInfo events[] = {
+    {"BALLOON_CHANGE", "actual int", "the guest has given memory back, or taken it"},
+};
+
 constexpr Command commands[] = {
+    {"query-balloon", "", "BalloonInfo", "RAM that the guest has beside what the balloon took", of<query_balloon>},
+    {"balloon", "value int", "", "asks the guest to use as many bytes of RAM", of<balloon>},
     {"memsave", "val int, size int, filename str, ?cpu-index int", "",
      "writes memory at a processor's addresses to a file", of<memsave>},
     {"pmemsave", "val int, size int, filename str", "", "writes memory at physical addresses to a file", of<pmemsave>},
     {"query-memory-size-summary", "", "MemoryInfo", "how much memory there is", of<query_memory_size_summary>},
+    {"query-memdev", "", "[Memdev]", "memory backends of -object", of<query_memdev>},
     {"query-memory-devices", "", "[any]", "plugged memory: none", of<query_memory_devices>},
 };
 
@@ -60,7 +103,10 @@ constexpr Command commands[] = {
 
 constinit const Family memory_family{R"(
 struct MemoryInfo: base-memory size, ?plugged-memory size
+struct BalloonInfo: actual int
+enum HostMemPolicy: default preferred bind interleave
+struct Memdev: ?id str, size size, merge bool, dump bool, prealloc bool, share bool, ?reserve bool, host-nodes [int], policy HostMemPolicy
 )",
-                                     commands};
+                                     commands, events};
 
 } // namespace mimic::monitor

@@ -16,6 +16,15 @@ Json property(std::string_view name, std::string_view type) {
     return j;
 }
 
+// Which of the device and that inside it has this live property; null: neither.
+devices::Device* device_of(devices::Device& device, std::string_view name) {
+    for (devices::Device* d : {&device, device.inner()})
+        if (d)
+            for (const auto& p : d->live_properties())
+                if (p.name == name) return d;
+    return nullptr;
+}
+
 Result<Json> qom_list(Monitor& m, const Arguments& a) {
     Object o = TRY(find_object(m, a.text("path")));
     Json list = Json::array();
@@ -25,6 +34,9 @@ Result<Json> qom_list(Monitor& m, const Arguments& a) {
         Json properties = type_properties(*o.device);
         for (const Json& p : *properties.items())
             list.push(property(*p.find("name")->string(), *p.find("type")->string()));
+        for (const devices::Device* d : {o.device, o.device->inner()})
+            if (d)
+                for (const auto& p : d->live_properties()) list.push(property(p.name, p.type));
     }
     if (o.path == "/machine")
         for (const auto& p : m.vm().type.properties) list.push(property(p.name, p.type));
@@ -41,6 +53,7 @@ Result<Json> qom_get(Monitor& m, const Arguments& a) {
     if (name == "type") return Json(o.type);
     if (o.device) {
         if (name == "realized") return Json(true);
+        if (devices::Device* live = device_of(*o.device, name)) return live->get_live(name);
         Json properties = type_properties(*o.device); // of an object that lives, these are its values
         for (const Json& p : *properties.items())
             if (*p.find("name")->string() == name) {
@@ -63,6 +76,11 @@ Result<Json> qom_set(Monitor& m, const Arguments& a) {
     }
     Object o = TRY(find_object(m, a.text("path")));
     std::string name = a.text("property");
+    if (o.device)
+        if (devices::Device* live = device_of(*o.device, name)) {
+            TRY(live->set_live(name, a.value("value")).in("{}", o.name));
+            return Json::object();
+        }
     if (o.device && devices::get_property(*o.device, name))
         return Error::invalid_argument("Attempt to set property '{}' on device '{}' (type '{}') after it was realized",
                                        name, o.name, o.type);
@@ -86,7 +104,7 @@ Result<Json> qom_list_types(Monitor& m, const Arguments& a) {
     add("machine", "object", true);
     for (const devices::DeviceType* t : m.machine().types()) add(t->name, "device", false);
     for (const machines::BoardType* b : machines::boards())
-        if (b->guest == m.vm().type.guest) add(fmt::format("{}-machine", b->name), "machine", false);
+        if (b->is_for(m.guest())) add(fmt::format("{}-machine", b->name), "machine", false);
     return list;
 }
 

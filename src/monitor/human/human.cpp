@@ -264,9 +264,12 @@ Result<void> migrate_set_parameter(HumanCall& c) {
     return c.qmp("migrate-set-parameters", object({{name, TRY(c.expression())}}));
 }
 
+Result<void> balloon(HumanCall& c) { return c.qmp("balloon", object({{"value", TRY(c.expression()) << 20}})); }
+
 Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
 
 constexpr HumanCommand own[] = {
+    {"balloon", "target", "asks the guest to use as many MiB of RAM", balloon},
     {"help|?", "[command]", "lists the commands", help},
     {"info", "[subcommand]", "shows something; `info` alone lists what", info},
     {"quit|q", "", "ends the program", quit},

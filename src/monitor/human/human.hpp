@@ -24,7 +24,12 @@ struct HumanCall {
     Result<u64> expression();
     // What is left, without the spaces around it.
     std::string_view rest();
-    // The processor that `cpu` chose.
+    // Errors: the machine has no processor.
+    Result<void> has_processor() {
+        if (m.board().vcpus().empty()) return Error::unsupported("machine '{}' has no processors", m.vm().type.name);
+        return {};
+    }
+    // The processor that `cpu` chose; there is one.
     cpu::Vcpu& vcpu() { return *m.board().vcpus()[std::min<size_t>(person.cpu, m.board().vcpus().size() - 1)]; }
     // Runs a QMP command for its effect, or shows its error.
     Result<void> qmp(std::string_view name, const Json& arguments = Json::object());

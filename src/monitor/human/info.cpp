@@ -39,6 +39,7 @@ Result<void> uuid(HumanCall& c) { return c.print("{}\n", c.m.vm().uuid), Result<
 Result<void> kvm(HumanCall& c) { return c.print("kvm support: not compiled\n"), Result<void>(); }
 
 Result<void> jit(HumanCall& c) {
+    TRY(c.has_processor());
     c.print("accelerator {}\n{}", c.m.board().accelerator()->name(), c.m.board().accelerator()->statistics());
     return {};
 }
@@ -182,6 +183,7 @@ Result<void> roms(HumanCall& c) {
 
 // Ranges of addresses that translate alike.
 Result<void> mappings(HumanCall& c) {
+    TRY(c.has_processor());
     std::vector<isa::Mapped> all;
     bool translates = false;
     c.vcpu().run_inside([&](ir::CpuHeader&) { translates = c.vcpu().mappings(all); });
@@ -236,7 +238,16 @@ Result<void> capabilities(HumanCall& c) {
     return {};
 }
 
+Result<void> balloon(HumanCall& c) {
+    Json j = TRY(c.m.execute("query-balloon"));
+    u64 actual = 0;
+    if (const Json* value = j.find("actual")) value->get(actual);
+    c.print("balloon: actual={}\n", actual >> 20);
+    return {};
+}
+
 constexpr HumanCommand commands[] = {
+    {"balloon", "", "RAM that the guest has, in MiB", balloon},
     {"block", "", "the disks", block},
     {"blockstats", "", "what was read and written", blockstats},
     {"chardev", "", "the character devices", chardevs},

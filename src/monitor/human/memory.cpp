@@ -90,6 +90,7 @@ void show_code(HumanCall& c, u64 at, u64 count, const Fetch& fetch) {
 
 Result<void> dump(HumanCall& c, const Fetch& fetch) {
     Format f = TRY(parse_format(c.format));
+    TRY(c.has_processor()); // whose code and byte order it is
     u64 at = c.rest().empty() ? c.person.next : TRY(c.expression());
     if (!c.rest().empty()) return Error::invalid_argument("'{}' is left over, expected one address", c.rest());
     if (f.type == 'i') return show_code(c, at, f.count, fetch), Result<void>();
@@ -147,6 +148,7 @@ Result<void> sum(HumanCall& c) {
 }
 
 Result<void> save(HumanCall& c, std::string_view command) {
+    if (command == "memsave") TRY(c.has_processor());
     Json j = Json::object();
     j.set("val", i64(TRY(c.expression())));
     j.set("size", i64(TRY(c.expression())));
@@ -158,6 +160,7 @@ Result<void> memsave(HumanCall& c) { return save(c, "memsave"); }
 Result<void> pmemsave(HumanCall& c) { return save(c, "pmemsave"); }
 
 Result<u64> physical(HumanCall& c, u64 address) {
+    TRY(c.has_processor());
     u64 at = 0;
     bool ok = false;
     c.vcpu().run_inside([&](ir::CpuHeader&) { ok = c.vcpu().translate_debug(address, at); });
