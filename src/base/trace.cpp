@@ -15,7 +15,7 @@ namespace {
 // The process's one log (base/process lists it): its state is here, where its code is.
 struct Log {
     std::mutex mutex;
-    std::function<void(std::string_view)> sink;
+    std::function<void(std::string_view)> sink, event_sink;
     u32 guest_errors = 0;
 };
 Log& log() {
@@ -57,11 +57,11 @@ bool matches(std::string_view glob, std::string_view text) {
     return g == glob.size();
 }
 
-u32 enable(std::string_view glob) {
+u32 enable(std::string_view glob, bool on) {
     u32 n = 0;
     for (const Event& e : events())
         if (matches(glob, fmt::format("{}.{}", e.room, e.name))) {
-            e.on = true;
+            e.on = on;
             n++;
         }
     return n;
@@ -75,13 +75,17 @@ void set_sink(std::function<void(std::string_view)> sink) {
     std::lock_guard lock(log().mutex);
     log().sink = std::move(sink);
 }
+void set_event_sink(std::function<void(std::string_view)> sink) {
+    std::lock_guard lock(log().mutex);
+    log().event_sink = std::move(sink);
+}
 void show_guest_errors(bool on) { show = on; }
 bool guest_errors_shown() { return show.load(std::memory_order_relaxed); }
 
 void write_line(const Event& event, fmt::format_args args) {
     std::string line = fmt::format("{}.{} ", event.room, event.name) + fmt::vformat(event.format, args);
     std::lock_guard lock(log().mutex);
-    write(line);
+    log().event_sink ? log().event_sink(line) : write(line);
 }
 
 void write_guest_error(std::string_view who, fmt::string_view format, fmt::format_args args) {

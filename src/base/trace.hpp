@@ -31,12 +31,14 @@ struct alignas(32) Event {
 
 // "room.name format" of every point in the program, sorted.
 std::span<const Event> events();
-// Turns on what matches "room.name" (with * and ?); returns how many.
-u32 enable(std::string_view glob);
+// Turns on (or off) what matches "room.name" (with * and ?); returns how many.
+u32 enable(std::string_view glob, bool on = true);
 void disable_all();
 
 // Where lines go; empty: standard error. Process-wide.
 void set_sink(std::function<void(std::string_view line)> sink);
+// The same for events alone; empty: they go where all goes.
+void set_event_sink(std::function<void(std::string_view line)> sink);
 // Guests' mistakes are written while this is on (-d guest_errors).
 void show_guest_errors(bool on);
 bool guest_errors_shown();

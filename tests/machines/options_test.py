@@ -1,5 +1,6 @@
 """What the command line of mimic-system refuses and says: options_test.py PROGRAM."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,9 @@ PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
 LINK = Path(WORK.name) / "mimic-system-riscv64"
 LINK.symlink_to(PROGRAM)
+CONFIG = Path(WORK.name)
+(CONFIG / "section").write_text('[machine]\n[drvie "d0"]\n')
+(CONFIG / "value").write_text('[machine]\n type = "virt"\n[memory]\n size = "lots"\n')
 
 
 def run(*words, program=LINK):
@@ -18,11 +22,24 @@ def run(*words, program=LINK):
                           check=False)
 
 
+def drive(commands, *words):
+    """The answers of a machine that is driven by QTest, and what it said to standard error."""
+    with subprocess.Popen([LINK, "-M", "virt", "-bios", "none", *words, "-display", "none", "-serial", "null", "-monitor", "none",
+                           "-accel", "qtest", "-qtest", "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as machine:
+        answers = []
+        for command in commands:
+            print(command, file=machine.stdin, flush=True)
+            answers.append(machine.stdout.readline())
+        machine.terminate()
+        return answers, machine.communicate(timeout=60)[1]
+
+
 REFUSED = (
     (["-kernle", "x"], "option '-kernle' is unknown, did you mean 'kernel'?"),
     (["-kernel"], "option '-kernel' has no value, expected FILE"),
     ([], "no machine was chosen, expected -M with one of: virt"),
-    (["-M", "vrit"], "-M: machine 'vrit' is not there for riscv64, expected one of virt-10.0, virt, did you mean 'virt'?"),
+    (["-M", "vrit"], "-M: machine 'vrit' is not there for riscv64, expected one of none, virt-10.0, virt, did you mean 'virt'?"),
     (["-M", "virt", "-m", "lots"], "-m size: 'lots', expected a size like 64M"),
     (["-M", "virt", "-m", "0"], "-m size: '0', expected a size like 512M"),
     (["-M", "virt", "-smp", "0"], "-smp cpus: '0', expected a number from 1 to 1024"),
@@ -70,6 +87,44 @@ REFUSED = (
     (["-M", "virt", "-rtc", "base=tomorrow"], "-rtc base: 'tomorrow', expected utc, localtime or 2006-06-17T16:01:21"),
     (["-M", "virt", "-d", "everything"], "-d: 'everything', expected in_asm, op"),
     (["-M", "virt", "-trace", "nothing.*"], "-trace: no event is called 'nothing.*'"),
+    (["-M", "virt", "-trace", "events=/nonexistent"], "-trace events: cannot open /nonexistent: No such file or directory"),
+    (["-M", "virt", "-trace", "bus.*,file=/nonexistent/x"], "-trace file: cannot open /nonexistent/x: No such file or directory"),
+    (["-M", "virt", "-semihosting-config", "target=gdb"],
+     "-semihosting-config target: 'gdb' is not there, expected native or auto"),
+    (["-M", "virt", "-semihosting-config", "enabel=on"], "-semihosting-config: there is no 'enabel', did you mean 'enable'?"),
+    (["-M", "virt", "-semihosting-config", "chardev=c9"], "-semihosting-config: semihosting: property 'chardev': there is no chardev 'c9'"),
+    (["-readconfig", "/nonexistent"], "-readconfig /nonexistent: cannot open it: No such file or directory"),
+    (["-readconfig", CONFIG / "section"], "line 2: there is no section 'drvie', did you mean 'drive'?"),
+    (["-readconfig", CONFIG / "value"], "-m size: 'lots', expected a size like 64M"),
+    (["-M", "virt", "-writeconfig", "/nonexistent/x"], "-writeconfig /nonexistent/x: cannot open it: No such file or directory"),
+    (["-M", "virt", "-set", "drive.d0.file=x"], "-set: there is no drive with id 'd0' before it"),
+    (["-M", "virt", "-global", "virtio-rng-device"], "-global: 'virtio-rng-device', expected DRIVER.PROPERTY=VALUE"),
+    (["-M", "virt", "-global", "virtio-rng-device.perod=3"],
+     "-global: virtio-rng-device: there is no property 'perod', did you mean 'period'?"),
+    (["-M", "virt", "-global", "virtio-rng-device.period=x", "-device", "virtio-rng-device"], "property 'period': 'x'"),
+    (["-M", "virt", "-sandbox", "on,spawn=maybe"], "-sandbox spawn: 'maybe', expected one of allow, deny"),
+    (["-M", "virt", "-sandbox", "on,spwan=deny"], "-sandbox: there is no 'spwan', did you mean 'spawn'?"),
+    (["-M", "none", "-kernel", __file__], "machine 'none' starts nothing, expected neither -kernel nor -bios:"),
+    (["-M", "none", "-smp", "2"], "-smp cpus: 2, expected at most 1 for machine 'none'"),
+    (["-M", "none,acpi=on"], "-M: machine 'none' has no property 'acpi'"),
+    (["-M", "none", "-device", "virtio-rng-pci"], "-device virtio-rng-pci: there is no free pci"),
+    (["-M", "virt", "-m", "64M,maxmem=128M"], "-m maxmem: 134217728 bytes, expected the 67108864 of size"),
+    (["-M", "virt", "-m", "64M,maxmem=32M"], "-m maxmem: 33554432 bytes, expected at least the 67108864 of size"),
+    (["-M", "virt", "-m", "64M,slots=2"], "-m slots: 2, expected together with maxmem"),
+    (["-M", "virt,memory-backend=m"], "-M memory-backend: there is no memory backend 'm', expected the id of an -object"),
+    (["-M", "virt,memory-backend=m", "-m", "64M", "-object", "memory-backend-ram,id=m,size=32M"],
+     "-m size: 67108864 bytes, expected the 33554432 of memory backend 'm'"),
+    (["-M", "virt,memory-backend=m", "-mem-path", "/x", "-object", "memory-backend-ram,id=m,size=32M"],
+     "-mem-path: there is -M memory-backend=m, expected one of them"),
+    (["-M", "virt", "-object", "memory-backend-rom,id=m,size=32M"], "'memory-backend-rom' is not there, expected memory-backend-ram"),
+    (["-M", "virt", "-object", "memory-backend-ram,size=32M"], "-object memory-backend-ram: 'id' is missing, expected id=NAME"),
+    (["-M", "virt", "-object", "memory-backend-ram,id=m,size=5000"], "size: 5000, expected a multiple of 4096 bytes"),
+    (["-M", "virt", "-object", "memory-backend-file,id=m,size=32M"], "'mem-path' is missing, expected mem-path=PATH"),
+    (["-M", "virt", "-object", "memory-backend-ram,id=m,size=32M,shar=on"], "there is no 'shar', did you mean 'share'?"),
+    (["-M", "virt", "-object", '{"qom-type": "memory-backend-ram", "id": "m", "size": "x"}'], "size: 'x', expected a size like 64M"),
+    (["-M", "virt", "-object", "memory-backend-memfd,id=m,size=32M,hugetlbsize=2M"], "expected together with hugetlb=on"),
+    (["-M", "virt", "-object", "memory-backend-ram,id=m,size=32M,host-nodes=1"], "host-nodes: there is no choice of host nodes"),
+    (["-M", "virt", "-mem-path", "/nonexistent/x"], "-m: memory 'riscv_virt_board.ram': cannot open /nonexistent/x: No such file or directory"),
     (["-M", "virt", "-display", "gtk"], "-display: 'gtk', expected none"),
 )
 
@@ -102,6 +157,91 @@ class Options(unittest.TestCase):
             self.assertIn("virt", run("-M", "help", program=link).stdout)
         self.assertIn("virt", run("riscv64", "-M", "help", program=PROGRAM).stdout)
         self.assertEqual(run("-M", "virt", program=PROGRAM).returncode, 1)
+
+    def test_a_file_of_options_is_as_good_as_the_options(self):
+        image, written, again = (Path(WORK.name) / name for name in ("disk,image", "written", "again"))
+        image.write_bytes(bytes(65536))
+        path = str(image).replace(",", ",,")
+        end = ["-S", "-display", "none", "-serial", "null", "-monitor", "stdio"]
+
+        def tree(*words):
+            result = subprocess.run([LINK, *words, *end], input="info qtree\ninfo block\ninfo mtree\nquit\n",
+                                    capture_output=True, text=True, timeout=60, check=True)
+            return result.stdout
+        words = ["-M", "virt,aclint=on", "-m", "200M", "-smp", "2", "-drive", f"file={path},if=none,id=d0,format=raw",
+                 "-device", "virtio-blk-device,drive=d0,id=x", "-global", "virtio-blk-device.serial=abc", "-name", "a b"]
+        expected = tree(*words, "-writeconfig", written)
+        self.assertIn(str(image), expected)
+        self.assertIn("abc", expected)
+        self.assertEqual(tree("-readconfig", written, "-writeconfig", again), expected)
+        # The monitor's own options are not in such files; all others are there again.
+        lines = [line for line in written.read_text().splitlines() if not line.startswith("#")]
+        self.assertEqual([line for line in again.read_text().splitlines() if not line.startswith("#")], lines)
+        changed = tree("-readconfig", written, "-set", "device.x.serial=other")
+        self.assertIn("other", changed)
+
+    def test_defaults_of_devices(self):
+        for words in (["-global", "virtio-rng-device.max-bytes=1000"],
+                      ["-global", "driver=virtio-rng-device,property=max-bytes,value=1000"]):
+            result = subprocess.run([LINK, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio",
+                                     "-device", "virtio-rng-device,id=r", *words], input="info device r\nquit\n",
+                                    capture_output=True, text=True, timeout=60, check=True)
+            self.assertIn("max-bytes = 1000", result.stdout)
+            self.assertEqual(result.stderr, "")
+        # Of a type that is not there: scripts say so of machines that have it.
+        result = run("-M", "virt", "-global", "virtio-rng-devise.period=3", "-kernel", "/nonexistent")
+        self.assertIn("warning: -global: there is no device type 'virtio-rng-devise', did you mean 'virtio-rng-device'?\n",
+                      result.stderr)
+
+    def test_trace_events_of_a_file_to_a_file(self):
+        events, out = Path(WORK.name) / "events", Path(WORK.name) / "trace"
+        events.write_text("# registers\nbus.*\n -bus.write\n")
+        _, errors = drive(["writeb 0x10000003 0x80", "readb 0x10000003"], "-trace", f"events={events},file={out}")
+        self.assertNotIn("bus.", errors)
+        self.assertRegex(out.read_text(), r"bus.read serial")
+        self.assertNotIn("bus.write", out.read_text())
+
+    def test_a_machine_without_anything(self):
+        for guest in ("riscv64", "aarch64"):
+            with self.subTest(guest):
+                for words, cpus in (([], 0), (["-cpu", "max" if guest == "aarch64" else "rv64"], 1)):
+                    lines = ["query-status", "query-target", "query-cpus-fast", "query-cpu-definitions", "query-machines"]
+                    human = ["info registers", "info cpus", "info jit", "info mem", "x 0", "xp 0", "info roms", "gva2gpa 0",
+                             "memsave 0 8 /dev/null", "info mtree", "savevm", "system_reset", "cont", "gdbserver tcp::0"]
+                    commands = [{"execute": "qmp_capabilities"}, *({"execute": line} for line in lines),
+                                *({"execute": "human-monitor-command", "arguments": {"command-line": h}} for h in human),
+                                {"execute": "migrate", "arguments": {"uri": f"file:{WORK.name}/none"}}, {"execute": "quit"}]
+                    result = subprocess.run([PROGRAM, guest, "-M", "none", "-display", "none", "-qmp", "stdio", "-m", "16M", *words],
+                                            input="".join(json.dumps(c) + "\n" for c in commands), capture_output=True, text=True,
+                                            timeout=60, check=True)
+                    answers = [a for a in map(json.loads, result.stdout.splitlines()) if "return" in a or "error" in a]
+                    self.assertEqual(len(answers), len(commands))
+                    self.assertEqual(answers[2]["return"]["arch"], guest)
+                    self.assertEqual(len(answers[3]["return"]), cpus)
+                    self.assertIn("none", [m["name"] for m in answers[5]["return"]])
+
+    def test_ram_of_files(self):
+        path = Path(WORK.name) / "ram"
+        for words in (["-mem-path", path, "-m", "16M"], ["-M", "virt,memory-backend=m", "-object",
+                      f"memory-backend-file,id=m,size=16M,mem-path={path},share=on,prealloc=on,merge=off,dump=off"],
+                      ["-M", "virt,memory-backend=m", "-object",
+                       json.dumps({"qom-type": "memory-backend-memfd", "id": "m", "size": 16 << 20, "share": False})]):
+            path.unlink(missing_ok=True)
+            with self.subTest(words):
+                answers, _ = drive(["writel 0x80000010 0x12345678", "readl 0x80000010"], *words)
+                self.assertIn("0x0000000012345678", answers[1])
+                if path.exists():
+                    self.assertEqual(path.stat().st_size, 16 << 20)
+                    shared = "share=on" in str(words)
+                    self.assertEqual(path.read_bytes()[16:20], b"\x78\x56\x34\x12" if shared else bytes(4))
+
+    def test_memory_backends_are_told(self):
+        commands = [{"execute": "qmp_capabilities"}, {"execute": "query-memdev"}, {"execute": "quit"}]
+        result = subprocess.run([LINK, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-qmp", "stdio", "-object",
+                                 "memory-backend-ram,id=m,size=32M,merge=off"],
+                                input="".join(json.dumps(c) + "\n" for c in commands), capture_output=True, text=True,
+                                timeout=60, check=True)
+        self.assertIn('"id": "m", "size": 33554432, "merge": false, "dump": true', result.stdout.replace('":', '": ').replace(',"', ', "').replace(":  ", ": "))
 
     def test_a_truncated_elf_kernel_is_refused(self):
         path = Path(WORK.name) / "kernel"

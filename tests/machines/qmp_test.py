@@ -204,7 +204,7 @@ class Session(unittest.TestCase):
 
     def test_answers_are_of_the_schema(self):
         with counting("-S", "-drive", "file=/dev/null,if=none,id=d0,format=raw", "-device", "virtio-blk-device,drive=d0,id=vb",
-                      "-chardev", "ringbuf,id=rb", "-name", "box") as q:
+                      "-device", "virtio-balloon-device", "-chardev", "ringbuf,id=rb", "-name", "box") as q:
             schema = Schema(q.run("query-qmp-schema"))
             names = [c["name"] for c in q.run("query-commands")]
             self.assertEqual(names, sorted(n for n, e in schema.all.items() if e["meta-type"] == "command"))
@@ -241,6 +241,27 @@ class Session(unittest.TestCase):
                 schema.check(event.get("data", {}), schema.all[event["event"]]["arg-type"], event["event"])
             self.assertEqual((FOLDER / "m").read_bytes(), COUNTER)
             self.assertEqual((FOLDER / "p").read_bytes(), COUNTER)
+
+    def test_the_balloon_is_asked_for_memory(self):
+        with Qmp("-S", "-m", "64M") as q:
+            for command, arguments in (("query-balloon", {}), ("balloon", {"value": 1 << 25})):
+                error = q.ask(command, **arguments)["error"]
+                self.assertEqual(error, {"class": "DeviceNotActive", "desc": "No balloon device has been activated"})
+        for driver in ("virtio-balloon-device", "virtio-balloon-pci"):
+            with Qmp("-S", "-m", "64M", "-device", f"{driver},id=b") as q:
+                self.assertEqual(q.run("query-balloon"), {"actual": 64 << 20})
+                q.run("balloon", value=32 << 20)
+                self.assertEqual(q.ask("balloon", value=0)["error"]["class"], "GenericError")
+                self.assertEqual(q.human("info balloon"), "balloon: actual=64\n")
+                self.assertEqual(q.human("balloon 48"), "")
+                path = "/machine/peripheral/b"
+                self.assertIn("guest-stats", [p["name"] for p in q.run("qom-list", path=path)])
+                stats = q.run("qom-get", path=path, property="guest-stats")
+                self.assertEqual((stats["last-update"], stats["stats"]["stat-free-memory"]), (0, 2**64 - 1))
+                q.run("qom-set", path=path, property="guest-stats-polling-interval", value=3)
+                self.assertEqual(q.run("qom-get", path=path, property="guest-stats-polling-interval"), 3)
+                for name, value in (("guest-stats-polling-interval", -1), ("guest-stats", 1)):
+                    self.assertIn("error", q.ask("qom-set", path=path, property=name, value=value))
 
     def test_character_devices_change(self):
         with Qmp("-S", "-chardev", "ringbuf,id=a", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=a",

@@ -15,14 +15,15 @@ namespace {
 
 std::set<std::string_view> guests() {
     std::set<std::string_view> names;
-    for (const machines::BoardType* b : machines::boards()) names.insert(b->guest);
+    for (const machines::BoardType* b : machines::boards())
+        if (!b->guest.empty()) names.insert(b->guest);
     return names;
 }
 
 void print_machines(const SystemOptions& o) {
     std::puts("Supported machines are:");
     for (const machines::BoardType* b : machines::boards()) {
-        if (b->guest != o.guest) continue;
+        if (!b->is_for(o.guest)) continue;
         if (!b->alias.empty())
             std::printf("%-20s %s (alias of %s)\n", std::string(b->alias).c_str(), std::string(b->summary).c_str(),
                         std::string(b->name).c_str());

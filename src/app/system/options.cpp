@@ -1,5 +1,11 @@
 #include "app/system/options.hpp"
+#include "app/system/config_file.hpp"
+#include "app/system/options_devices.hpp"
+#include "app/system/options_log.hpp"
+#include "app/system/options_memory.hpp"
+#include "app/system/options_semihosting.hpp"
 #include "app/system/options_time.hpp"
+#include "app/system/sandbox.hpp"
 #include "base/nearest.hpp"
 #include "block/throttle.hpp"
 #include "machines/boot/smbios.hpp"
@@ -19,8 +25,6 @@ struct Row {
 
 // ---- values -----------------------------------------------------------------------------------------------------------
 
-bool asks_help(std::string_view value) { return value == "help" || value == "?"; }
-
 Result<void> set_machine(SystemOptions& o, std::string_view value) {
     if (asks_help(value)) {
         o.help = Help::machines;
@@ -35,9 +39,19 @@ Result<void> set_machine(SystemOptions& o, std::string_view value) {
     }
     o.board.dump_dtb = keys.text("dumpdtb", o.board.dump_dtb);
     if (keys.has("accel")) o.board.accelerator = keys.text("accel");
-    if (keys.has("dtb")) o.board.dtb = keys.text("dtb");
+    constexpr std::pair<std::string_view, std::string machines::BoardOptions::*> files[] = {
+        {"dtb", &machines::BoardOptions::dtb},
+        {"kernel", &machines::BoardOptions::kernel},
+        {"initrd", &machines::BoardOptions::initrd},
+        {"append", &machines::BoardOptions::append},
+        {"firmware", &machines::BoardOptions::bios}};
+    for (const auto& [key, member] : files)
+        if (keys.has(key)) o.board.*member = keys.text(key);
+    o.memory_backend = keys.text("memory-backend", o.memory_backend);
+    o.board.ram.merge = keys.flag("mem-merge", o.board.ram.merge);
+    o.board.ram.dump = keys.flag("dump-guest-core", o.board.ram.dump);
     for (auto& property : keys.rest()) o.board.properties.push_back(std::move(property));
-    return {};
+    return keys.finish();
 }
 
 Result<void> set_cpu(SystemOptions& o, std::string_view value) {
@@ -72,18 +86,6 @@ Result<void> set_accel(SystemOptions& o, std::string_view value) {
     return keys.finish();
 }
 
-Result<void> set_memory(SystemOptions& o, std::string_view value) {
-    Keys keys("-m", value, "size");
-    o.board.ram_bytes = keys.size("size", 0, 'M');
-    if (keys.has("slots") || keys.has("maxmem"))
-        return Error::unsupported("-m: slots and maxmem are not there, expected a size");
-    TRY(keys.finish());
-    constexpr u64 page = 4096;
-    o.board.ram_bytes = (o.board.ram_bytes + page - 1) / page * page;
-    if (o.board.ram_bytes == 0) return Error::invalid_argument("-m size: '{}', expected a size like 512M", value);
-    return {};
-}
-
 Result<void> set_smp(SystemOptions& o, std::string_view value) {
     Keys keys("-smp", value, "cpus");
     machines::Smp& s = o.board.smp;
@@ -105,131 +107,6 @@ Result<void> set_smp(SystemOptions& o, std::string_view value) {
                                        "CPUs",
                                        sockets, dies, clusters, cores, threads, max);
     s = {u32(cpus), u32(max), u32(sockets), u32(dies), u32(clusters), u32(cores), u32(threads)};
-    return {};
-}
-
-Result<void> add_drive(SystemOptions& o, std::string_view value) {
-    if (asks_help(value)) {
-        o.help = Help::drives;
-        return {};
-    }
-    Keys keys("-drive", value);
-    DriveOptions d;
-    d.file = keys.text("file");
-    d.format = keys.text("format");
-    d.id = keys.text("id");
-    d.cache = keys.text("cache", d.cache);
-    d.interface = keys.text("if", d.interface);
-    constexpr std::string_view interfaces[] = {"none", "virtio", "pflash"};
-    keys.choice("if", interfaces, 1);
-    d.unit = u32(keys.number("unit", keys.number("index", ~u32{0}, 0, 255), 0, 255 | ~u32{0}));
-    d.snapshot = keys.flag("snapshot", false);
-    d.read_only = keys.flag("readonly", keys.flag("read-only", false));
-    constexpr std::string_view media[] = {"disk", "cdrom"};
-    if (keys.choice("media", media, 0) == 1) d.read_only = true;
-    constexpr std::string_view discards[] = {"ignore", "unmap", "off", "on"};
-    d.discard = keys.choice("discard", discards, 0) % 2 == 1;
-    for (std::string_view taken : {"aio", "werror", "rerror"}) keys.text(taken); // accepted; errors stop nothing yet
-    d.group = keys.text("throttling.group", keys.text("group"));
-    for (auto& [key, text] : keys.rest()) {
-        constexpr std::string_view prefix = "throttling.";
-        std::string limit = key.starts_with(prefix) ? key.substr(prefix.size()) : block::throttle_option(key);
-        (limit.empty() ? d.rest : d.limits).emplace_back(limit.empty() ? key : limit, text);
-    }
-    TRY(keys.finish());
-    if (d.file.empty() && d.rest.empty())
-        return Error::invalid_argument("-drive: 'file' is missing, expected file=PATH");
-    o.drives.push_back(std::move(d));
-    return {};
-}
-
-Result<void> add_device(SystemOptions& o, std::string_view value) {
-    if (asks_help(value)) {
-        o.help = Help::devices;
-        return {};
-    }
-    Keys keys("-device", value, "driver");
-    DeviceOptions d;
-    d.driver = keys.text("driver");
-    if (keys.has("help")) {
-        o.help = Help::device;
-        o.help_about = d.driver;
-        return {};
-    }
-    d.id = keys.text("id");
-    d.bus = keys.text("bus");
-    d.properties = keys.rest();
-    o.devices.push_back(std::move(d));
-    return {};
-}
-
-Result<void> add_chardev(SystemOptions& o, std::string_view value) {
-    if (asks_help(value)) {
-        o.help = Help::chardevs;
-        return {};
-    }
-    Keys keys("-chardev", value, "backend");
-    ChardevOptions c;
-    c.id = keys.text("id");
-    if (c.id.empty()) return Error::invalid_argument("-chardev: 'id' is missing, expected id=NAME");
-    c.options = keys.rest();
-    o.chardevs.push_back(std::move(c));
-    return {};
-}
-
-// "driver.property=value", or the three as keys.
-Result<void> add_global(SystemOptions& o, std::string_view value) {
-    size_t equals = value.find('='), dot = value.find('.');
-    devices::GlobalProperty g;
-    if (dot != std::string_view::npos && equals != std::string_view::npos && dot < equals) {
-        g = {std::string(value.substr(0, dot)), std::string(value.substr(dot + 1, equals - dot - 1)),
-             std::string(value.substr(equals + 1))};
-    } else {
-        Keys keys("-global", value);
-        g = {keys.text("driver"), keys.text("property"), keys.text("value")};
-        TRY(keys.finish());
-    }
-    if (g.type.empty() || g.name.empty())
-        return Error::invalid_argument("-global: '{}', expected DRIVER.PROPERTY=VALUE", value);
-    o.board.machine.globals.push_back(std::move(g));
-    return {};
-}
-
-Result<void> add_netdev(SystemOptions& o, std::string_view value) {
-    if (asks_help(value)) {
-        o.help = Help::netdevs;
-        return {};
-    }
-    Keys keys("-netdev", value, "type");
-    NetdevOptions n;
-    n.type = keys.text("type");
-    n.id = keys.text("id");
-    if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
-    n.options = keys.rest();
-    o.netdevs.push_back(std::move(n));
-    return {};
-}
-
-// A host network and the card in it.
-Result<void> add_nic(SystemOptions& o, std::string_view value) {
-    if (value == "none") return {};
-    if (asks_help(value)) {
-        o.help = Help::netdevs;
-        return {};
-    }
-    Keys keys("-nic", value, "type");
-    NetdevOptions n;
-    n.type = keys.text("type");
-    n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
-    DeviceOptions card;
-    card.driver = keys.text("model", "virtio-net-pci");
-    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
-    card.properties.emplace_back("netdev", n.id);
-    if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
-    n.options = keys.rest();
-    TRY(keys.finish());
-    o.netdevs.push_back(std::move(n));
-    o.devices.push_back(std::move(card));
     return {};
 }
 
@@ -325,6 +202,9 @@ Result<void> set_flag(SystemOptions& o, std::string_view) {
     return {};
 }
 
+// Those that collect() knows.
+Result<void> taken_before(SystemOptions&, std::string_view) { return {}; }
+
 // ---- the table --------------------------------------------------------------------------------------------------------
 
 constexpr Row rows[] = {
@@ -334,8 +214,15 @@ constexpr Row rows[] = {
     {"accel", "[accel=]NAME[,thread=single|multi][,tb-size=MiB][,verify=on]",
      "how guest code runs: jit (tcg), interp; qtest: not at all", set_accel},
     {"smp", "[cpus=]N[,cores=N][,threads=N][,sockets=N]", "number and topology of processors", set_smp},
-    {"m", "[size=]MEGABYTES", "RAM; suffixes M and G", set_memory},
-    {"kernel", "FILE", "a kernel: Image or ELF", set_board<&machines::BoardOptions::kernel>},
+    {"m", "[size=]MEGABYTES[,maxmem=SIZE]", "RAM; suffixes M and G", set_memory},
+    {"mem-path", "PATH", "RAM lies in a file, or in one without a name in a folder (of huge pages)",
+     set_text<&SystemOptions::mem_path>},
+    {"mem-prealloc", "", "all of it is there from the beginning",
+     [](SystemOptions& o, std::string_view) -> Result<void> {
+         o.board.ram.prealloc = true;
+         return {};
+     }},
+    {"kernel", "FILE", "a kernel: Image, uImage or ELF", set_board<&machines::BoardOptions::kernel>},
     {"initrd", "FILE", "its initial RAM disk", set_board<&machines::BoardOptions::initrd>},
     {"append", "TEXT", "its command line", set_board<&machines::BoardOptions::append>},
     {"dtb", "FILE", "a device tree in place of the board's", set_board<&machines::BoardOptions::dtb>},
@@ -422,15 +309,22 @@ constexpr Row rows[] = {
          return {};
      }},
     {"object", "TYPE,id=ID[,...]",
-     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile",
-     [](SystemOptions& o, std::string_view v) -> Result<void> {
-         o.objects.emplace_back(v);
-         return {};
-     }},
+     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile, memory-backend-ram, -memfd, -file",
+     add_object},
     {"icount", "[shift=]N|auto[,align=on|off][,sleep=on|off]",
      "guest time counts instructions, 2^N ns each; the same each time", set_icount},
     {"seed", "N", "the guest's random numbers are those of a generator that begins there", set_seed},
     {"rtc", "base=utc|localtime|DATE[,clock=host]", "the guest's wall clock", set_rtc},
+    {"semihosting", "", "the same as -semihosting-config enable=on",
+     [](SystemOptions& o, std::string_view) { return set_semihosting(o, "on"); }},
+    {"semihosting-config", "[enable=]on|off[,chardev=ID][,userspace=on][,target=native|auto][,arg=TEXT]...",
+     "programs may call the host for files, a console and their own end", set_semihosting},
+    {"readconfig", "FILE", "options of a file: [SECTION \"ID\"] and lines of KEY = \"VALUE\"", taken_before},
+    {"writeconfig", "FILE", "write the options to such a file; -: to standard output", set_text<&SystemOptions::write_config>},
+    {"sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children][,spawn=allow|deny]"
+                "[,resourcecontrol=allow|deny]",
+     "system calls that a machine has no use for end the process", set_sandbox},
+    {"set", "GROUP.ID.KEY=VALUE", "another value for a key of an option before, by its section and id", taken_before},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
     {"uuid", "UUID", "the machine's identifier", set_uuid},
     {"smbios", "type=N[,FIELD=VALUE...]|file=PATH", "what SMBIOS tables say, or a structure of them", add_smbios},
@@ -453,16 +347,8 @@ constexpr Row rows[] = {
          o.perf_map = true;
          return {};
      }},
-    {"trace", "[enable=]GLOB", "write trace events to the log; 'help' lists them",
-     [](SystemOptions& o, std::string_view v) -> Result<void> {
-         if (asks_help(v)) {
-             o.help = Help::traces;
-             return {};
-         }
-         Keys keys("-trace", v, "enable");
-         o.trace.push_back(keys.text("enable"));
-         return keys.finish();
-     }},
+    {"trace", "[[enable=]GLOB][,events=FILE][,file=FILE]",
+     "write trace events, by name or as a file lists them, to the log or a file; 'help' lists them", set_trace},
     {"version", "", "print the version",
      [](SystemOptions& o, std::string_view) -> Result<void> {
          o.help = Help::version;
@@ -482,44 +368,6 @@ constexpr Row rows[] = {
 
 } // namespace
 
-Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
-    struct Item {
-        std::string_view name;
-        u32 bits;
-    };
-    constexpr Item items[] = {{"in_asm", cpu::log::in_asm},
-                              {"op", cpu::log::op},
-                              {"op_opt", cpu::log::op_opt},
-                              {"out_asm", cpu::log::out_asm},
-                              {"exec", cpu::log::exec},
-                              {"cpu", cpu::log::registers},
-                              {"nochain", 0}, // no effect: exec and cpu turn links off themselves
-                              {"int", cpu::log::interrupts},
-                              {"guest_errors", cpu::log::guest_error},
-                              {"unimp", cpu::log::guest_error}};
-    if (asks_help(list)) {
-        o.help = Help::logs;
-        return {};
-    }
-    while (!list.empty()) {
-        size_t comma = list.find(',');
-        std::string_view item = list.substr(0, comma);
-        list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
-        if (item.starts_with("trace:")) {
-            o.trace.emplace_back(item.substr(6));
-            continue;
-        }
-        auto it = std::find_if(std::begin(items), std::end(items), [&](const Item& i) { return i.name == item; });
-        if (it == std::end(items))
-            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, "
-                                           "guest_errors, unimp or trace:GLOB",
-                                           item);
-        o.log |= it->bits;
-        if (it->bits == cpu::log::guest_error) o.guest_errors = true;
-    }
-    return {};
-}
-
 std::vector<std::string> option_names() {
     std::vector<std::string> names;
     for (const Row& r : rows) names.emplace_back(r.name);
@@ -535,35 +383,61 @@ std::string options_help() {
     return out;
 }
 
-Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words) {
-    SystemOptions o;
-    o.program = std::move(program);
-    o.guest = std::move(guest);
+namespace {
+
+Result<const Row*> find_row(std::string_view name, std::string_view word) {
+    auto row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.name == name; });
+    if (row != std::end(rows)) return &*row;
+    std::vector<std::string_view> names;
+    for (const Row& r : rows) names.push_back(r.name);
+    return Error::invalid_argument("option '{}' is unknown{}", word, did_you_mean(name, names));
+}
+
+// What the words and the files that they name say, in order; up to the first mistake.
+Result<void> collect(std::span<const std::string_view> words, std::vector<GivenOption>& given) {
     for (size_t i = 0; i < words.size(); i++) {
         std::string_view word = words[i];
         if (!word.starts_with('-') || word == "-") {
-            DriveOptions d; // a disk image, as the reference takes it
-            d.file = word;
-            o.drives.push_back(d);
+            given.push_back({"drive", drive_of_file(word)}); // a disk image, as the reference takes it
             continue;
         }
-        std::string_view name = word.substr(word.starts_with("--") ? 2 : 1);
-        auto row = std::find_if(std::begin(rows), std::end(rows), [&](const Row& r) { return r.name == name; });
-        if (row == std::end(rows)) {
-            std::vector<std::string_view> names;
-            for (const Row& r : rows) names.push_back(r.name);
-            return Error::invalid_argument("option '{}' is unknown{}", word, did_you_mean(name, names));
-        }
+        const Row* row = TRY(find_row(word.substr(word.starts_with("--") ? 2 : 1), word));
         std::string_view value;
         if (!row->value.empty()) {
             if (i + 1 == words.size())
                 return Error::invalid_argument("option '{}' has no value, expected {}", word, row->value);
             value = words[++i];
         }
-        TRY(row->apply(o, value));
+        if (row->name == "set") {
+            TRY(set_key(given, value));
+        } else if (row->name == "readconfig") {
+            for (GivenOption& o : TRY(read_config(std::string(value)).in("-readconfig {}", value)))
+                given.push_back(std::move(o));
+        } else {
+            given.push_back({std::string(row->name), std::string(value)});
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words) {
+    SystemOptions o;
+    o.program = std::move(program);
+    o.guest = std::move(guest);
+    std::vector<GivenOption> given;
+    Result<void> collected = collect(words, given);
+    for (const GivenOption& one : given) {
+        const Row* row = TRY(find_row(one.option, one.option));
+        TRY(row->apply(o, one.value));
         if (o.help != Help::none && o.help != Help::machine) return o;
     }
+    TRY(std::move(collected));
     TRY(settle_time(o));
+    TRY(settle_memory(o));
+    std::erase_if(given, [](const GivenOption& one) { return one.option == "writeconfig"; });
+    if (!o.write_config.empty()) TRY(save_config(o.write_config, given).in("-writeconfig {}", o.write_config));
     return o;
 }
 

@@ -33,6 +33,12 @@ struct MonitorOptions {
     bool control = false, pretty = false; // QMP; else HMP
 };
 
+// System calls that the process may make no longer (-sandbox). Each kind is allowed where it says so.
+struct SandboxOptions {
+    bool on = false;
+    bool obsolete = false, elevate_privileges = true, spawn = true, resource_control = true;
+};
+
 enum class Help : u8 {
     none,
     options,
@@ -69,10 +75,14 @@ struct SystemOptions {
     std::string debugger; // -gdb; empty: none
     std::string qtest, qtest_log;
     std::string display, name, pid_file, log_file;
-    std::string incoming;           // where a saved machine comes from, "defer"; empty: nowhere
-    std::string load_snapshot;      // -loadvm; empty: none
-    std::vector<std::string> trace; // globs
-    u32 log = 0;                    // cpu::log bits
+    SandboxOptions sandbox;
+    std::string memory_backend, mem_path; // -M memory-backend=, -mem-path; empty: neither
+    std::string incoming;                 // where a saved machine comes from, "defer"; empty: nowhere
+    std::string write_config;             // -writeconfig; empty: none
+    std::string load_snapshot;            // -loadvm; empty: none
+    std::vector<std::string> trace;       // globs; '-' in front: off
+    std::string trace_file;               // -trace file=; empty: the log
+    u32 log = 0;                          // cpu::log bits
     bool guest_errors = false, perf_map = false;
     bool many_threads = false; // -accel thread=multi was asked for
     bool nographic = false, no_defaults = false, paused = false, daemonize = false;
@@ -86,6 +96,7 @@ Result<SystemOptions> parse_options(std::string program, std::string guest, std:
 std::string options_help();
 // Their names, for query-command-line-options.
 std::vector<std::string> option_names();
+inline bool asks_help(std::string_view value) { return value == "help" || value == "?"; }
 // Runs one -d list; unknown items are errors.
 Result<void> parse_log_items(SystemOptions& o, std::string_view list);
 

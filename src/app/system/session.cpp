@@ -1,4 +1,5 @@
 #include "app/system/session.hpp"
+#include "app/system/sandbox.hpp"
 #include "base/io/scope.hpp"
 #include "base/nearest.hpp"
 #include "base/trace.hpp"
@@ -17,6 +18,7 @@ namespace mimic::app {
 
 Result<void> Session::create() {
     TRY(open_log());
+    if (options_.sandbox.on) TRY(enter_sandbox(options_.sandbox).in("-sandbox"));
     loop_ = TRY(io::Loop::create());
     watch_signals(); // before any thread is made, so that all have them blocked
     blocks_ = std::make_unique<block::Context>(block::Context{.loop = *loop_});
@@ -63,9 +65,18 @@ Result<void> Session::open_log() {
     std::FILE* to = logs_.text ? logs_.text : stderr;
     trace::set_sink([to](std::string_view line) { std::fprintf(to, "%.*s\n", int(line.size()), line.data()); });
     if (options_.guest_errors) trace::show_guest_errors(true);
-    for (const std::string& glob : options_.trace)
-        if (!trace::enable(glob))
+    if (!options_.trace_file.empty()) {
+        std::FILE* file = logs_.events = std::fopen(options_.trace_file.c_str(), "we");
+        if (!file) return Error::from_errno(errno, "-trace file: cannot open {}", options_.trace_file);
+        std::setvbuf(file, nullptr, _IOLBF, 0);
+        trace::set_event_sink([file](std::string_view line) { fmt::print(file, "{}\n", line); });
+    }
+    for (std::string_view glob : options_.trace) {
+        const bool on = !glob.starts_with('-');
+        if (!on) glob.remove_prefix(1);
+        if (!trace::enable(glob, on))
             return Error::not_found("-trace: no event is called '{}', expected a name or glob of '-trace help'", glob);
+    }
     cpu::Options& t = options_.board.translation;
     t.log = options_.log;
     t.owner = &logs_;
@@ -244,7 +255,7 @@ Result<void> Session::make_board() {
         return Error::invalid_argument("-smp cpus: {}, expected at most {} for machine '{}'", b.smp.cpus,
                                        type_->max_cpus, type_->name);
     b.type_name = type_->name;
-    b.ram.backing = memory::RamBlock::Backing::huge;
+    b.guest = options_.guest;
     b.machine.loop = loop_.get();
     b.machine.types = devices::types();
     b.machine.manual_clock = b.accelerator == "qtest"; // time passes by clock_step
@@ -424,7 +435,8 @@ Session::~Session() {
     if (signal_fd_ >= 0) close(signal_fd_);
     if (!options_.pid_file.empty()) unlink(options_.pid_file.c_str());
     trace::set_sink({});
-    for (std::FILE* file : {logs_.text, logs_.perf_map})
+    trace::set_event_sink({});
+    for (std::FILE* file : {logs_.text, logs_.perf_map, logs_.events})
         if (file) std::fclose(file);
 }
 

@@ -72,6 +72,7 @@ private:
     struct Logs {
         std::FILE* text = nullptr;
         std::FILE* perf_map = nullptr;
+        std::FILE* events = nullptr;
     } logs_;
 };
 

@@ -1,0 +1,151 @@
+#include "app/system/options_devices.hpp"
+#include "base/nearest.hpp"
+#include "block/throttle.hpp"
+#include "devices/types.hpp"
+#include <algorithm>
+#include <cstdio>
+
+namespace mimic::app {
+
+Result<void> add_drive(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::drives;
+        return {};
+    }
+    Keys keys("-drive", value);
+    DriveOptions d;
+    d.file = keys.text("file");
+    d.format = keys.text("format");
+    d.id = keys.text("id");
+    d.cache = keys.text("cache", d.cache);
+    d.interface = keys.text("if", d.interface);
+    constexpr std::string_view interfaces[] = {"none", "virtio", "pflash"};
+    keys.choice("if", interfaces, 1);
+    d.unit = u32(keys.number("unit", keys.number("index", ~u32{0}, 0, 255), 0, 255 | ~u32{0}));
+    d.snapshot = keys.flag("snapshot", false);
+    d.read_only = keys.flag("readonly", keys.flag("read-only", false));
+    constexpr std::string_view media[] = {"disk", "cdrom"};
+    if (keys.choice("media", media, 0) == 1) d.read_only = true;
+    constexpr std::string_view discards[] = {"ignore", "unmap", "off", "on"};
+    d.discard = keys.choice("discard", discards, 0) % 2 == 1;
+    for (std::string_view taken : {"aio", "werror", "rerror"}) keys.text(taken); // accepted; errors stop nothing yet
+    d.group = keys.text("throttling.group", keys.text("group"));
+    for (auto& [key, text] : keys.rest()) {
+        constexpr std::string_view prefix = "throttling.";
+        std::string limit = key.starts_with(prefix) ? key.substr(prefix.size()) : block::throttle_option(key);
+        (limit.empty() ? d.rest : d.limits).emplace_back(limit.empty() ? key : limit, text);
+    }
+    TRY(keys.finish());
+    if (d.file.empty() && d.rest.empty())
+        return Error::invalid_argument("-drive: 'file' is missing, expected file=PATH");
+    o.drives.push_back(std::move(d));
+    return {};
+}
+
+Result<void> add_device(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::devices;
+        return {};
+    }
+    Keys keys("-device", value, "driver");
+    DeviceOptions d;
+    d.driver = keys.text("driver");
+    if (keys.has("help")) {
+        o.help = Help::device;
+        o.help_about = d.driver;
+        return {};
+    }
+    d.id = keys.text("id");
+    d.bus = keys.text("bus");
+    d.properties = keys.rest();
+    o.devices.push_back(std::move(d));
+    return {};
+}
+
+Result<void> add_chardev(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::chardevs;
+        return {};
+    }
+    Keys keys("-chardev", value, "backend");
+    ChardevOptions c;
+    c.id = keys.text("id");
+    if (c.id.empty()) return Error::invalid_argument("-chardev: 'id' is missing, expected id=NAME");
+    c.options = keys.rest();
+    o.chardevs.push_back(std::move(c));
+    return {};
+}
+
+// "driver.property=value", or the three as keys.
+Result<void> add_global(SystemOptions& o, std::string_view value) {
+    size_t equals = value.find('='), dot = value.find('.');
+    if (equals == std::string_view::npos)
+        return Error::invalid_argument("-global: '{}', expected DRIVER.PROPERTY=VALUE", value);
+    devices::GlobalProperty g;
+    if (dot != std::string_view::npos && equals != std::string_view::npos && dot < equals) {
+        g = {std::string(value.substr(0, dot)), std::string(value.substr(dot + 1, equals - dot - 1)),
+             std::string(value.substr(equals + 1))};
+    } else {
+        Keys keys("-global", value);
+        g = {keys.text("driver"), keys.text("property"), keys.text("value")};
+        TRY(keys.finish());
+    }
+    if (g.type.empty() || g.name.empty())
+        return Error::invalid_argument("-global: '{}', expected DRIVER.PROPERTY=VALUE", value);
+    const auto all = devices::types();
+    auto type = std::find_if(all.begin(), all.end(), [&](const devices::DeviceType* t) {
+        return t->name == g.type || (!t->alias.empty() && t->alias == g.type);
+    });
+    if (type == all.end()) {
+        // Scripts give defaults to devices that only some machines have.
+        std::vector<std::string_view> names;
+        for (const devices::DeviceType* t : all) names.push_back(t->name);
+        std::fprintf(stderr, "%s: warning: -global: there is no device type '%s'%s\n", o.program.c_str(),
+                     g.type.c_str(), did_you_mean(g.type, names).c_str());
+        return {};
+    }
+    g.type = (*type)->name;
+    TRY(devices::set_property(*(*type)->make(), g.name, g.value).in("-global"));
+    o.board.machine.globals.push_back(std::move(g));
+    return {};
+}
+
+Result<void> add_netdev(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-netdev", value, "type");
+    NetdevOptions n;
+    n.type = keys.text("type");
+    n.id = keys.text("id");
+    if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
+    n.options = keys.rest();
+    o.netdevs.push_back(std::move(n));
+    return {};
+}
+
+// A host network and the card in it.
+Result<void> add_nic(SystemOptions& o, std::string_view value) {
+    if (value == "none") return {};
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-nic", value, "type");
+    NetdevOptions n;
+    n.type = keys.text("type");
+    n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
+    DeviceOptions card;
+    card.driver = keys.text("model", "virtio-net-pci");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
+    card.properties.emplace_back("netdev", n.id);
+    if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
+    n.options = keys.rest();
+    TRY(keys.finish());
+    o.netdevs.push_back(std::move(n));
+    o.devices.push_back(std::move(card));
+    return {};
+}
+
+} // namespace mimic::app
