@@ -209,11 +209,12 @@ bool Cpu::jump_to(Node& n, u32 mode) {
     return false;
 }
 
-// The same for a machine's code: by the table of the present mode and mapping.
+// The same for a machine's code: by the table of the present mode and mapping. Only what code has just looked for there: most
+// places that are entered (behind instructions that left) never are, and would take the entries of those that are.
 bool Cpu::jump_to_paged(Node& n) {
     jit::JumpEntry* table = map_->jumps(*header_);
     space_.backend->use_jumps(header_, table);
-    map_->add_jump(table, header_->pc, n.code, n.second != 0);
+    if (header_->exit_kind == ExitKind::lookup) map_->add_jump(table, header_->pc, n.code, n.second != 0);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
     return !wanted();
