@@ -65,8 +65,10 @@ void Cpu::copy_state(const Cpu& from) {
 }
 
 // Generated code reaches guest memory through GS. The kernel says whether programs may read and write its base (Linux
-// x86/x86_64/fsgs.rst); without the instructions, one system call an entry finds out that the thread is the same.
+// x86/x86_64/fsgs.rst); without the instructions, one system call an entry finds out that the thread is the same. A machine's code
+// has a TLB in its place.
 void Cpu::bind_thread() {
+    if (map_) return;
     u64 base = space_.options.guest_base;
     if (gs_instructions_) {
         u64 now;
