@@ -363,6 +363,10 @@ void Cpu::run() {
             break;
         case ExitKind::budget: rest_ = true; break;
         case ExitKind::trap:
+            // A machine's flush of the instruction cache with nothing to look at; see CodeSpace::settle.
+            if (map_ && ir::TrapKind(header_->exit_arg & 0xff) == ir::TrapKind::flush_code &&
+                s.unsettled_count.load(std::memory_order_seq_cst) == 0)
+                break;
             if (header_->exit_arg != u32(ir::TrapKind::stale_code)) return;
             s.unit_changed(header_->pc, header_->mode);
             break;
