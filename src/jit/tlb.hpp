@@ -50,6 +50,6 @@ struct TlbViews {
 struct JumpEntry {
     u64 pc = 0, code = 0;
 };
-inline constexpr u32 jump_count = 4096;
+inline constexpr u32 jump_count = 1 << 15;
 
 } // namespace mimic::jit

@@ -404,7 +404,7 @@ bool MachineCpu::ask_board(isa::Effects& f, isa::Exception& e) {
 
 void MachineCpu::effects(const isa::Effects& f) {
     memory_.flush(f);
-    if (f.broadcast) accelerator_.flush_others(*this, f);
+    if (f.broadcast && accelerator_.flush_others(*this, f)) system_.flushes_done(header());
     if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
     if (f.code) accelerator_.settle();
