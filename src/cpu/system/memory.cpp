@@ -143,7 +143,8 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
     u64 in_block = t.place.offset - offset;
     if (in_block & (page - 1)) return;
     if (t.mapping.fetch) watcher_.watch_block(block); // a fetch that finds the entry asks no more
-    bool write = t.mapping.write && t.place.kind == Place::Kind::ram;
+    // Code that reads and writes a page asks for the right to write alone.
+    bool write = t.mapping.write && t.mapping.read && t.place.kind == Place::Kind::ram;
     if (write) {
         // Whoever starts to watch the page looks at this flag after it has set its own: one of us sees the other.
         if (!(block.flags(in_block).load(std::memory_order_relaxed) & written_by_tlb))
