@@ -34,12 +34,14 @@ struct Exchange {
     ir::SlotId out, in;
 };
 
-// Accesses of one block at what a slot holds where the block begins and constants, which are looked up in the TLB together,
+// Accesses of one block at what a slot, or two, hold where the block begins and constants, which are looked up in the TLB together,
 // there: when all of their bytes are in one page whose rights allow them, none of them asks any more.
 struct PageGroup {
     static constexpr u32 most = 8; // of a block
-    ir::SlotId slot;
-    i32 low = 0, high = 0; // of their bytes, from what the slot holds: [low, high)
+    u32 slot = ir::none;
+    u32 scaled = ir::none; // none, or the slot whose content is shifted left by `shift` and added
+    u32 shift = 0;
+    i32 low = 0, high = 0; // of their bytes, from what the slots hold: [low, high)
     u8 index = 0;          // of the accesses (ir::MemArg)
     i8 recent = -1;        // which of the vCPU's recent pages is theirs; -1: none, the table is asked
     bool write = false;    // one of them is a store
@@ -88,11 +90,16 @@ private:
     void join_group(const ir::Unit& unit, u32 n, u32 first, i8 recent);
     void keep_groups(const ir::Block& b, u32 first, u32 weight, bool turns);
     void cover_next_turn(PageGroup& g) const;
-    // A value that is what a slot held plus a constant.
+    // A value that is what a slot held plus what another did, shifted left, plus a constant. Without a slot: only the other;
+    // without both: something else.
     struct Step {
-        u32 slot = ir::none; // none: it is something else
-        u64 by = 0;          // modulo 2^64
+        u32 slot = ir::none, scaled = ir::none, shift = 0;
+        u64 by = 0; // modulo 2^64
+        bool is_plain() const { return slot != ir::none && scaled == ir::none; }
+        bool is_sum_as(const PageGroup& g) const { return slot == g.slot && scaled == g.scaled && shift == g.shift; }
     };
+    static Step sum(const Step& a, const Step& b);
+    i8 page_of(const Step& at, u32 stack, u32 weight);
     static Step step_of(const ir::Unit& unit, ir::ValueId v);
     std::vector<Step> from_entry_; // by value: from what a slot held where the block begins
     struct Held {                  // by slot: what it holds now, if it was put there since since_

@@ -19,18 +19,22 @@ Analysis::Step Analysis::step_of(const ir::Unit& unit, ir::ValueId v) {
     }
 }
 
+// A slot that is set from another one moves with it.
 void Analysis::weigh_steps(const ir::Unit& unit) {
     constexpr u64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
-    for (u32 n = 0; n < layout.size(); ++n) {
-        const ir::Block& b = unit.blocks[layout[n]];
-        for (u32 k = b.begin; k < b.end; ++k) {
-            const Inst& i = unit.code[k];
-            if (i.op != Op::put) continue;
-            const u32 slot = ir::SlotArg::from(i.imm).slot;
-            const Step s = step_of(unit, i.a);
-            if (s.slot != slot || s.by + small > 2 * small) jumps_[slot] = std::max(jumps_[slot], weight_[n]);
-        }
-    }
+    auto each_put = [&](auto&& f) {
+        for (u32 n = 0; n < layout.size(); ++n)
+            for (u32 k = unit.blocks[layout[n]].begin; k < unit.blocks[layout[n]].end; ++k)
+                if (const Inst& i = unit.code[k]; i.op == Op::put)
+                    f(ir::SlotArg::from(i.imm).slot, step_of(unit, i.a), weight_[n]);
+    };
+    each_put([&](u32 slot, const Step& s, u32 weight) {
+        if (s.slot == ir::none || s.by + small > 2 * small) jumps_[slot] = std::max(jumps_[slot], weight);
+    });
+    each_put([&](u32 slot, const Step& s, u32 weight) {
+        if (s.slot != ir::none && s.slot != slot)
+            jumps_[slot] = std::max(jumps_[slot], std::min(weight, jumps_[s.slot]));
+    });
 }
 
 // In loops, of a slot: do other than small steps move it too seldom to matter?
@@ -73,10 +77,17 @@ void Analysis::find_recent(const ir::Unit& unit, const ir::GuestState& guest) {
     }
 }
 
+Analysis::Step Analysis::sum(const Step& a, const Step& b) {
+    if (a.is_plain() && b.slot == ir::none && b.scaled != ir::none) return {a.slot, b.scaled, b.shift, a.by + b.by};
+    if (b.is_plain() && a.slot == ir::none && a.scaled != ir::none) return sum(b, a);
+    if (!a.is_plain() || !b.is_plain()) return {};
+    return {std::min(a.slot, b.slot), std::max(a.slot, b.slot), 0, a.by + b.by};
+}
+
 // What a slot holds now, from what slots held where the present block begins.
 Analysis::Step Analysis::held(u32 slot) const {
     if (held_[slot].since >= since_) return held_[slot].value;
-    return since_ == start_ ? Step{slot, 0} : Step{};
+    return since_ == start_ ? Step{.slot = slot} : Step{};
 }
 
 // What the values of a block are, from the same.
@@ -95,7 +106,13 @@ void Analysis::follow_slots(const ir::Unit& unit, const ir::GuestState& guest, c
         } else if (i.op == Op::put) {
             held_[s.slot] = {since_, whole(s, i.type) ? from_entry_[i.a] : Step{}};
         } else if (i.op == Op::add && i.type == Type::i64 && unit.code[i.b].op == Op::constant) {
-            if (v = from_entry_[i.a]; v.slot != ir::none) v.by += unit.code[i.b].imm;
+            if (v = from_entry_[i.a]; v.slot != ir::none || v.scaled != ir::none) v.by += unit.code[i.b].imm;
+        } else if (i.op == Op::add && i.type == Type::i64) {
+            v = sum(from_entry_[i.a], from_entry_[i.b]);
+        } else if (i.op == Op::shl && i.type == Type::i64 && unit.code[i.b].op == Op::constant) {
+            const Step& x = from_entry_[i.a];
+            const u64 by = unit.code[i.b].imm;
+            if (x.is_plain() && by <= 3) v = {ir::none, x.slot, u32(by), x.by << by};
         } else if (i.op == Op::put_idx || i.op == Op::load_ff || (i.op == Op::call && is_observer(unit, i))) {
             ++since_; // any slot may have been written
         }
@@ -112,7 +129,7 @@ void Analysis::join_group(const ir::Unit& unit, u32 n, u32 first, i8 page) {
     if (low < -(1 << 20) || high > 1 << 20) return;
     for (u32 g = first; g < groups.size(); ++g) {
         PageGroup& to = groups[g];
-        if (to.slot != at.slot || to.index != m.index) continue;
+        if (!at.is_sum_as(to) || to.index != m.index) continue;
         const i64 all_low = std::min<i64>(to.low, low), all_high = std::max<i64>(to.high, high);
         if (all_high - all_low > most) continue;
         to.low = i32(all_low), to.high = i32(all_high);
@@ -122,16 +139,26 @@ void Analysis::join_group(const ir::Unit& unit, u32 n, u32 first, i8 page) {
         return;
     }
     group[n] = i16(groups.size() - first);
-    groups.push_back({ir::SlotId(at.slot), i32(low), i32(high), m.index, page, i.op == Op::store, 1});
+    groups.push_back({.slot = at.slot,
+                      .scaled = at.scaled,
+                      .shift = at.shift,
+                      .low = i32(low),
+                      .high = i32(high),
+                      .index = m.index,
+                      .recent = page,
+                      .write = i.op == Op::store,
+                      .members = 1});
 }
 
 // In a block that goes back to itself: the bytes of the next turn, too, where constants move the slot.
 void Analysis::cover_next_turn(PageGroup& g) const {
-    constexpr i64 most = 64;
-    const Step s = held(g.slot);
-    if (s.slot != g.slot || s.by + most > 2 * most) return;
-    const i32 by = i32(i64(s.by));
-    g.low = std::min(g.low, g.low + by), g.high = std::max(g.high, g.high + by);
+    constexpr u64 most = 64;
+    const Step base = held(g.slot), index = g.scaled == ir::none ? Step{} : held(g.scaled);
+    if (!base.is_plain() || base.slot != g.slot) return;
+    if (g.scaled != ir::none && (!index.is_plain() || index.slot != g.scaled)) return;
+    const u64 by = base.by + (index.by << g.shift);
+    if (by + most > 2 * most) return;
+    g.low = std::min(g.low, g.low + i32(i64(by))), g.high = std::max(g.high, g.high + i32(i64(by)));
     g.next_turn = true;
 }
 
@@ -161,6 +188,13 @@ void Analysis::keep_groups(const ir::Block& b, u32 first, u32 weight, bool turns
     }
 }
 
+// The recent page of accesses there; -1: none.
+i8 Analysis::page_of(const Step& at, u32 stack, u32 weight) {
+    if (at.slot == stack && at.scaled == ir::none) return 0;
+    const bool steady = is_steady(at.slot, weight) && (at.scaled == ir::none || is_steady(at.scaled, weight));
+    return steady ? recent_of(at.slot, at.scaled) : i8(-1);
+}
+
 void Analysis::find_groups(const ir::Unit& unit, const ir::GuestState& guest) {
     groups.clear();
     groups_of.assign(unit.blocks.size(), {});
@@ -176,12 +210,9 @@ void Analysis::find_groups(const ir::Unit& unit, const ir::GuestState& guest) {
             const Inst& i = unit.code[k];
             if (i.op != Op::load && i.op != Op::store) continue;
             const ir::MemArg m = ir::MemArg::from(i.imm);
-            const u32 slot = from_entry_[i.a].slot;
-            if (slot == ir::none || m.big || ir::size_of(m.memory) > 16) continue;
-            if (slot == guest.stack)
-                join_group(unit, k, first, 0);
-            else
-                join_group(unit, k, first, is_steady(slot, weight_[n]) ? recent_of(slot, ir::none) : i8(-1));
+            const Step& at = from_entry_[i.a];
+            if (at.slot == ir::none || m.big || ir::size_of(m.memory) > 16) continue;
+            join_group(unit, k, first, page_of(at, guest.stack, weight_[n]));
         }
         const Inst& end = unit.code[b.end - 1];
         const bool turns = end.op == Op::brcond && end.b == layout[n] && end.c != layout[n];

@@ -1,6 +1,7 @@
 // Random blocks of accesses by slots that steps move, in generated code through a TLB and in the interpreter: slots, memory and
 // way out must be the same, whatever pages the TLB knows and wherever the accesses lie.
 #include "ir/test_support.hpp"
+#include "ir/text.hpp"
 #include "jit/tlb_test_support.hpp"
 #include <algorithm>
 #include <cstdio>
@@ -26,7 +27,7 @@ u32 slot_named(std::string_view name) {
     return 0;
 }
 const u32 counter = slot_named("count"), first_f = slot_named("f0"), first_v = slot_named("v0");
-constexpr u32 addresses = 5; // the slots x1 to x5 hold addresses, x0, x6 and x7 data
+constexpr u32 addresses = 4, index_slot = 5; // the slots x1 to x4 hold addresses, x0, x6 and x7 data
 
 class Blocks {
 public:
@@ -70,13 +71,21 @@ private:
         constexpr u32 slots[] = {0, 6, 7};
         return slots[below(3)];
     }
+    // An index that is shifted, and a constant.
+    u32 with_index(u32 base) {
+        u32 index = get(index_slot, Type::i64);
+        if (below(3) == 0) index = add(index, constant(below(5)));
+        if (below(4)) index = push({.op = Op::shl, .type = Type::i64, .a = index, .b = constant(below(5))});
+        const u32 v = below(2) ? add(base, index) : add(index, base);
+        return below(3) ? v : add(v, constant(u64(step())));
+    }
     // An address in a slot, where the instruction goes on with it, and after it.
     void access() {
         begin_insn();
         const u32 slot = 1 + u32(below(below(3) ? 2 : addresses)), old = get(slot, Type::i64);
         const bool before = below(6) == 0, after = below(6) == 0;
         const u32 moved = before || after ? add(old, constant(u64(step()))) : old;
-        const u32 base = before ? moved : old;
+        const u32 base = below(4) ? before ? moved : old : with_index(old);
         const ir::MemArg m{.disp = i32(below(below(8) ? 128 : 2048)) - (below(3) ? 0 : 64),
                            .memory = memory_type(),
                            .sign = below(2) == 0,
@@ -100,16 +109,22 @@ private:
         m.sign = false;
         const bool vector = m.memory == Type::f64 || m.memory == Type::v128;
         const Type t = vector ? m.memory : Type::i64;
-        u32 v = vector          ? get((t == Type::f64 ? first_f : first_v) + u32(below(4)), t)
-                : below(4) == 0 ? constant(below(1000))
-                                : get(data(), t);
-        if (!vector && m.memory != Type::i64) v = push({.op = Op::trunc, .type = m.memory, .a = v});
+        u32 v;
+        if (vector) {
+            v = get((t == Type::f64 ? first_f : first_v) + u32(below(4)), t);
+        } else if (below(4) == 0) {
+            v = push({.op = Op::constant, .type = m.memory, .imm = below(256)});
+        } else {
+            v = get(data(), t);
+            if (m.memory != Type::i64) v = push({.op = Op::trunc, .type = m.memory, .a = v});
+        }
         push({.op = Op::store, .type = vector ? t : m.memory, .a = base, .b = v, .imm = m.bits()});
     }
     void other() {
         begin_insn();
         const u32 slot = 1 + u32(below(addresses));
-        switch (below(4)) {
+        switch (below(5)) {
+        case 4: return put(index_slot, Type::i64, add(get(index_slot, Type::i64), constant(1 + below(3))));
         case 0: return put(slot, Type::i64, add(get(slot, Type::i64), constant(u64(step()))));
         case 1: return put(slot, Type::i64, get(1 + u32(below(addresses)), Type::i64));
         case 2: return put(data(), Type::i64, add(get(data(), Type::i64), get(data(), Type::i64)));
@@ -159,6 +174,7 @@ struct Machines {
         }
         for (u32 n : {0u, 6u, 7u}) set(n, r.below(~u64{0}));
         for (u32 n = 0; n < 4; ++n) set(first_f + n, r.below(1 << 20)), set(first_v + n, r.below(~u64{0}));
+        set(index_slot, r.below(200));
         set(counter, 1 + r.below(80));
         std::memcpy(slots(plain), slots(code), guest.bytes);
     }
@@ -194,7 +210,8 @@ int main(int argc, char** argv) {
             machines->prepare(blocks);
             machines->plain.interpret(unit);
             if (!machines->code.run(unit)) {
-                std::fprintf(stderr, "seed %lu: refused\n", (unsigned long)(seed + n));
+                std::fprintf(stderr, "seed %lu: %s refused\n%s", (unsigned long)(seed + n),
+                             ir::info(machines->code.refused()).name.data(), ir::print(unit, guest).c_str());
                 return 1;
             }
             if (const char* what = machines->differs()) {

@@ -58,7 +58,7 @@ public:
                             emitted_))
             return false;
         for (u32 n = 0; n < emitted_.edges.size(); ++n) cache_.links()[n] = u64(to + emitted_.edges[n].stub);
-        slow_ = 0;
+        slow_ = 0, met_device_ = false;
         backend_->enter(header(), to + emitted_.entries.front().offset);
         return true;
     }
@@ -66,7 +66,11 @@ public:
         ir::Interpreter interpreter;
         interpreter.run(unit, guest_, *header(), *this);
     }
-    u32 slow() const { return slow_; } // accesses of the last run that were looked up in C++
+    ir::Op refused() const { return emitted_.refused; }
+    // What a page has is a device's: code that relies on its pages does not reach it.
+    void set_device(u32 n) { set_page(n, Rights::both, Rights::none), device_ = n; }
+    bool met_device() const { return met_device_; } // in the last run, and failed
+    u32 slow() const { return slow_; }              // accesses of the last run that were looked up in C++
     const Analysis& analysis() const { return analysis_; }
 
     bool load(ir::CpuHeader& cpu, u64 address, void* out, u32 n, const ir::MemArg&) override {
@@ -89,6 +93,7 @@ public:
 private:
     bool reach(ir::CpuHeader& cpu, u64 address, u64 n, ir::FaultKind kind) {
         ++slow_;
+        if (views().relied_on && (address - base) / page == device_) return met_device_ = true, false;
         for (u64 at = address; at != address + n; ++at) {
             const u64 number = (at - base) / page;
             const Rights least = kind == ir::FaultKind::write ? Rights::both : Rights::read;
@@ -109,7 +114,8 @@ private:
     std::array<Rights, pages> real_{};
     alignas(page) u8 memory_[page * pages] = {};
     u8* state_ = nullptr;
-    u32 slow_ = 0;
+    u32 slow_ = 0, device_ = ir::none; // none: no page
+    bool met_device_ = false;
 };
 
 } // namespace mimic::jit

@@ -104,10 +104,14 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (!watches_.empty() && watched_page(address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
-    if (t.place.kind == Place::Kind::device) {
-        if (!stops_ || type == AccessType::fetch) return true;
-        met_device_ = true;
-        return fail(cpu, address, type, {});
+    // What is written to ROM is a device's command, if anybody's.
+    const bool device = t.place.kind == Place::Kind::device;
+    if (device || (type == AccessType::write && t.place.kind == Place::Kind::rom)) {
+        if ((stops_ || tlb_.relied_on()) && type != AccessType::fetch) {
+            met_device_ = true;
+            return fail(cpu, address, type, {});
+        }
+        if (device) return true;
     }
     if (!t.mapping.small) fill(address, index, t);
     return true;

@@ -455,6 +455,8 @@ private:
     void ask_recent(const PageGroup& g, Label apart);
     void ask_table(const PageGroup& g, i32 place, Label apart);
     i32 deltas_[temp_count] = {}; // by temporary: the delta_place that it still has a copy of, or 0
+    bool relies_on_pages(u32 n) const;
+    void tell_reliance();
     void made_apart(BlockId b);
     bool falls_into(BlockId to) const { return !apart_ && an_->position[to] == an_->position[block_] + 1; }
     // By block with groups: where it goes on when accesses must be looked up one by one, and its exit, if it has one.

@@ -8,14 +8,27 @@ namespace mimic::jit::x86 {
 
 using namespace asmjit::x86;
 
-// What the group's slot holds, and `low`.
+// What the group's slots hold, and `low`.
 void Lowering::group_address(Gp to, const PageGroup& g) {
-    if (const i8 r = plan_.gpr[g.slot]; r >= 0) {
-        g.low ? a_.lea(to, ptr(gpq(u32(r)), g.low)) : a_.mov(to, gpq(u32(r)));
+    auto add = [&](u32 slot) {
+        const i8 r = plan_.gpr[slot];
+        r >= 0 ? a_.add(to, gpq(u32(r))) : a_.add(to, state(at_.slot(guest_.slots[slot].offset)));
+    };
+    auto get = [&](u32 slot) {
+        const i8 r = plan_.gpr[slot];
+        r >= 0 ? a_.mov(to, gpq(u32(r))) : a_.mov(to, state(at_.slot(guest_.slots[slot].offset)));
+    };
+    const i8 base = plan_.gpr[g.slot], index = g.scaled == none ? i8(-1) : plan_.gpr[g.scaled];
+    if (base >= 0 && index >= 0) return void(a_.lea(to, ptr(gpq(u32(base)), gpq(u32(index)), g.shift, g.low)));
+    if (base >= 0 && g.scaled == none && g.low) return void(a_.lea(to, ptr(gpq(u32(base)), g.low)));
+    if (g.scaled == none) {
+        get(g.slot);
     } else {
-        a_.mov(to, state(at_.slot(guest_.slots[g.slot].offset)));
-        if (g.low) a_.add(to, g.low);
+        get(g.scaled);
+        if (g.shift) a_.shl(to, g.shift);
+        add(g.slot);
     }
+    if (g.low) a_.add(to, g.low);
 }
 
 // At the start of the present block; `copy`: of a later turn of a loop, which begins with that; `is_next`: of the turn before
@@ -105,6 +118,21 @@ Gp Lowering::group_page(u32 n, const TlbSite& s) {
     locked_ |= 1u << idle;
     deltas_[idle] = s.delta;
     return gpq(u32(idle));
+}
+
+// Will accesses behind instruction n use what a check before it found? A page stays where it is until the vCPU looks for
+// requests (flushes, changes of the memory map, dirty tracking) or the instruction itself reaches a device. So what is called
+// for n must not do the latter: then it fails, and the instruction runs alone.
+bool Lowering::relies_on_pages(u32 n) const {
+    if (apart_) return false;
+    for (const PageGroup& g : groups_of(block_))
+        if (g.next_turn) return true;
+    if (groups_of(block_).empty()) return false;
+    const auto begin = an_->group.begin();
+    return std::any_of(begin + n + 1, begin + unit_->blocks[block_].end, [](i16 g) { return g >= 0; });
+}
+void Lowering::tell_reliance() {
+    a_.mov(state(at_.host(offsetof(HostArea, tlb) + offsetof(TlbViews, relied_on)), 4), 1);
 }
 
 void Lowering::made_apart(BlockId b) {

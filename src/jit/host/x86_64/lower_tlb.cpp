@@ -204,7 +204,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
     if (s.delta) return;
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
-    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_] {
+    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_, relies = relies_on_pages(n)] {
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
@@ -224,6 +224,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         note_record();
         set_mode(mode);
         tell_behind(behind);
+        if (relies) tell_reliance();
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
         take_over();

@@ -246,5 +246,31 @@ TEST_F(Groups, OfALoopAreForItsNextTurn) {
     EXPECT_EQ(get("x2"), begin + 8 * turns);
 }
 
+// A device may change what stands at a page: an access to one stops before those that would not ask any more.
+TEST_F(Groups, DoNotRelyOnPagesBehindAnAccessToADevice) {
+    m_.set_device(2);
+    set("x1", base + 0x100), set("x6", base + 0x2000), set("x7", 7);
+    const std::string begin = "b0 entry pc 0x100:\n  insn 0x100 4\n  %1 = get i64 x1\n  %2 = get i64 x7\n"
+                              "  store [%1], %2 i64 index 1\n  insn 0x104 4\n  store [%1 + 8], %2 i64 index 1\n",
+                      device = "  insn 0x108 4\n  %4 = get i64 x6\n  store [%4], %2 i64 index 1\n",
+                      more = "  insn 0x10c 4\n  store [%1 + 16], %2 i64 index 1\n",
+                      end = "  insn 0x110 4\n  exit 0x114\n";
+    run(begin + device + more + end);
+    EXPECT_TRUE(m_.met_device());
+    EXPECT_EQ(m_.header()->exit_kind, ir::ExitKind::fault);
+    EXPECT_EQ(m_.header()->pc, 0x108u);
+    EXPECT_EQ(word(base + 0x108), 7u);
+    EXPECT_EQ(word(base + 0x2000), 0u);
+    run(begin + device + end);
+    EXPECT_FALSE(m_.met_device());
+    EXPECT_EQ(m_.header()->pc, 0x114u);
+    EXPECT_EQ(word(base + 0x2000), 7u);
+    EXPECT_EQ(m_.views().relied_on, 0u);
+    set("x1", base + 0xff0); // in two pages: each is looked up
+    run(begin + device + more + end);
+    EXPECT_FALSE(m_.met_device());
+    EXPECT_EQ(word(base + 0x1000), 7u);
+}
+
 } // namespace
 } // namespace mimic::jit
