@@ -37,6 +37,9 @@ struct TlbViews {
     TlbView index[tlb_indices];
     TlbRecent recent[tlb_indices][tlb_recent];
     u64 nobody = nobodys_page();
+    // The call that is under way comes from code which goes on to use pages that it has looked up before: it may not reach a
+    // device, which could put something else in their places, and fails instead.
+    u32 relied_on = 0;
 
     // Those of index n. With an address: those of its page.
     void forget_recent(u32 n);

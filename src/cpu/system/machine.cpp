@@ -354,12 +354,12 @@ void MachineCpu::fault() {
 }
 
 // The access was kept from happening. Its instruction alone, so that the device finds the exact count, and what follows from the
-// access is looked at behind it.
+// access is looked at behind it; pages that code has looked up are looked up again.
 void MachineCpu::access_device() {
-    ++header().budget; // it is begun again
+    if (counted_) ++header().budget; // it is begun again
     memory_.stop_at_devices(false);
     cpu_.step_instruction();
-    memory_.stop_at_devices(true);
+    memory_.stop_at_devices(counted_);
     leave();
 }
 
