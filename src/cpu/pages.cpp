@@ -36,13 +36,16 @@ void CodeSpace::Impl::drop(Translation* t) {
     if (!t->valid) return;
     t->valid = false;
     for (Node* n = t->first_node; n; n = n->sibling) hide(*n);
-    for (u32 k : t->incoming) {
+    auto unlink = [&](u32 k) {
         const Link& l = (*links)[k];
         u64 target = __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED);
         if (l.from && target - u64(t->code) < t->bytes)
             __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
-    }
+    };
+    for (u32 k : t->incoming) unlink(k);
     t->incoming.clear();
+    // Its own edges stay linked to each other from the start (cpu/unit_group.hpp): loops through them end here.
+    for (u32 k = t->first_link; t->code && k < t->first_link + t->link_count; ++k) unlink(k);
 }
 
 // from_now: the unit is to be translated again, since a page of it could be written until now; not_watched: since it needs

@@ -67,10 +67,11 @@ Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
     return nullptr;
 }
 
-Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t) {
+Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t, bool whole) {
     Region& r = regions[current];
     Node* n = r.arena.make<Node>();
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
+    n->whole = whole || t->whole;
     n->place = pc - t->pc + t->place, n->second = t->second;
     named.add(n->place);
     std::atomic<Node*>& head = table[bucket(n->place)];
@@ -89,8 +90,8 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base,
     };
     while (!found()) {
         if (options.store) { // an older unit here may have gone with its page, which is the same again
+            if (enter_taken(pc, mode)) continue;
             const Restored r = restore(pc, mode, options.store->look(pc, mode));
-            link_restored();
             if (r == Restored::yes) continue;
             if (r == Restored::no_room && cache->used() != 0) {
                 next_region(lock);
@@ -280,7 +281,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             return Made::no_room;
         }
         if (whole && !done) { // nothing better than what there is
-            if (Node* n = find(mode, place)) n->translation->whole = true;
+            if (Node* n = find(mode, place)) n->whole = true;
             discard(*t);
             return Made::yes;
         }
@@ -334,9 +335,9 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     t.bytes = emitted.bytes;
     t.own->faults = emitted.faults;
     if (options.store) {
-        t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
+        t.flavour = unit.key.flavour;
         t.own->references = emitted.references;
-        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.own->made_from = hash_of(t, &snapshot);
+        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.own->made_from = hash_of(t);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
@@ -378,13 +379,16 @@ bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
 void CodeSpace::Impl::replace(Node& old, Node& now) {
     hide(old);
     if (!old.code) return;
-    for (u32 k : old.translation->incoming) {
+    auto redirect = [&](u32 k) {
         u64* word = &cache->links()[k];
         const Link& l = (*links)[k];
-        if (!l.from || !l.from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) continue;
+        if (!l.from || !l.from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) return;
         now.translation->incoming.push_back(k);
         __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
-    }
+    };
+    const Translation& t = *old.translation;
+    for (u32 k : t.incoming) redirect(k);
+    for (u32 k = t.first_link; k < t.first_link + t.link_count; ++k) redirect(k); // what was linked from the start
 }
 
 // The loop that pc is the head of becomes a unit, with as much around it as there is room for: units that were made one
@@ -393,7 +397,7 @@ void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
     std::unique_lock lock(mutex);
     for (;;) {
         Node* n = find(mode, place);
-        if (!n || n->second || n->translation->whole || n->translation->checked) return;
+        if (!n || n->second || n->whole || n->translation->checked) return;
         if (translate(pc, mode, place, 0, base, Extent::whole) != Made::no_room) return;
         next_region(lock);
     }
@@ -407,8 +411,7 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     if (k >= cache->all_links() || !to.valid.load() || !to.code) return false;
     const Link& l = (*links)[k];
     if (!l.from || !l.from->valid || !may_link(l, to)) return false;
-    Translation& t = *to.translation;
-    if (l.counted && !t.whole && !t.checked) {
+    if (l.counted && !to.whole && !to.translation->checked) {
         u64* count = &cache->links()[k + 2];
         const bool hot = i64(__atomic_load_n(count, __ATOMIC_RELAXED)) <= 0;
         // Should it fail, it is tried again after as many turns.
@@ -421,7 +424,7 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
 // The edge of a link word goes to this entry from now on; a counted one while it is counted.
 void CodeSpace::Impl::set_link(u32 k, Node& to) {
     Translation& t = *to.translation;
-    if ((*links)[k].counted && !t.whole && !t.checked) ++k;
+    if ((*links)[k].counted && !to.whole && !t.checked) ++k;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {
             u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);
