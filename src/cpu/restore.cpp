@@ -31,21 +31,20 @@ void add_at(u8* at, u32 more) {
 
 } // namespace
 
-// Code goes to its place, and what depends on that is made to fit. False: a record makes no sense here.
-bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
-    u8* to = cache->writable(code);
-    std::memcpy(to, u.code.data(), u.code.size());
+// The copy of the code that was taken is made to fit its place. False: a record makes no sense here.
+bool CodeSpace::Impl::place_code(const SavedUnit& u, const u8* code, u32 first_link) {
+    u8* own = const_cast<u8*>(u.code.data()); // of stored_unit
     const u32 distance = u32(u64(cache->links() + first_link) - u64(code));
     std::vector<std::pair<u32, u32>> records; // places among the records, numbers
     for (u32 r : u.references) {
-        u8* place = to + (r & ~saved::is_record);
+        u8* place = own + (r & ~saved::is_record);
         if (!(r & saved::is_record)) {
             add_at(place, distance);
             continue;
         }
         u32 at;
         std::memcpy(&at, place, 4);
-        auto known = std::find_if(records.begin(), records.end(), [at](auto& r) { return r.first == at; });
+        auto known = std::find_if(records.begin(), records.end(), [at](auto& k) { return k.first == at; });
         if (known == records.end()) {
             const auto record = u.record(at);
             u32 number;
@@ -57,26 +56,24 @@ bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
     return true;
 }
 
+// Code, link words and what is kept of the rest go to their places, by the kernel: most of their pages are new.
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
-    t.code = code;
-    t.bytes = u32(u.code.size());
-    u8* room = regions[current].arena.room(u.faults.size_bytes() + u.owed.size_bytes() + u.entries.size_bytes());
-    auto keep = [&room]<class T>(std::span<const T> what) {
-        std::memcpy(room, what.data(), what.size_bytes());
-        const auto* at = reinterpret_cast<const T*>(room);
-        room += what.size_bytes();
-        return std::span(at, what.size());
-    };
-    t.stored_faults = keep(u.faults), t.stored_owed = keep(u.owed), t.stored_entries = keep(u.entries);
-    t.first_link = first_link;
-    t.link_count = u32(u.edges.size());
-    for (u32 k = 0; k < t.link_count; ++k) {
-        const saved::Edge& e = u.edges[k];
+    const std::span<const u8> kept = u.kept();
+    u8* room = regions[current].arena.room(kept.size());
+    const SavedUnit there = u.with_kept_at(room);
+    t.stored_edges = there.edges, t.stored_entries = there.entries;
+    t.stored_faults = there.faults, t.stored_owed = there.owed;
+    t.code = code, t.bytes = u32(u.code.size());
+    t.first_link = first_link, t.link_count = u32(u.edges.size());
+    stored_words.clear();
+    for (const saved::Edge& e : u.edges) {
         const bool counts = jit::Emitted::Word(e.word) == jit::Emitted::Word::count;
-        const u8* target = code + (e.to == e.nowhere ? e.stub : e.to);
-        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.counted != 0};
-        __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(target), __ATOMIC_RELEASE);
+        stored_words.push_back(counts ? options.whole_after : u64(code + (e.to == e.nowhere ? e.stub : e.to)));
     }
+    const process::Copy all[] = {{cache->writable(code), u.code.data(), u.code.size()},
+                                 {cache->links() + first_link, stored_words.data(), stored_words.size() * 8},
+                                 {room, kept.data(), kept.size()}};
+    process::copy_to_new(all);
 }
 
 // saved::Head::made_from: of what the translation saw. Bytes between a unit's blocks that nobody looked at are taken as they
@@ -163,7 +160,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
         return without(Restored::no);
     }
     u64 room = 0;
-    auto space = cache->room(room);
+    auto space = cache->room_to_copy_to(room);
     MIMIC_CHECK(space, "memory for translated code cannot be mapped again");
     if (room < u.code.size() || cache->links_left() < u.edges.size()) { return without(Restored::no_room); }
     const u32 first_link = cache->next_link();
@@ -182,12 +179,11 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
 
 // Edges of what was taken that lead to what is there go to it at once: each would come back to C++ for that.
 void CodeSpace::Impl::link_taken(Translation& t) {
-    for (u32 k = t.first_link; k < t.first_link + t.link_count; ++k) {
-        const Link& l = (*links)[k];
-        const u32 next = l.counted ? 2 : 0; // its further words
+    for (u32 k = 0; k < t.link_count; ++k) {
+        const Link l = t.link(k);
         Node* to = l.pc - t.low < t.high - t.low ? nullptr : known(l.mode, l.pc);
-        if (to && to->code && may_link(l, *to)) set_link(k, *to);
-        k += next;
+        if (to && to->code && may_link(l, *to)) set_link(t.first_link + k, l.counted, *to);
+        if (l.counted) k += 2; // its further words
     }
 }
 
@@ -264,14 +260,9 @@ bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& out, save
 }
 
 void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
-    using Word = jit::Emitted::Word;
     saved::Edge* to = grow<saved::Edge>(out, t.link_count);
-    for (u32 k = 0; k < t.link_count; ++k) {
-        const Link& l = (*links)[t.first_link + k];
-        auto counted = [&](u32 back) { return k >= back && (*links)[t.first_link + k - back].counted; };
-        const Word word = counted(1) ? Word::counted : counted(2) ? Word::count : Word::target;
-        to[k] = {.pc = l.pc, .stub = l.stub, .mode = u16(l.mode), .word = u8(word), .counted = u8(l.counted)};
-    }
+    for (const jit::Emitted::Edge& e : t.own->edges)
+        *to++ = {.pc = e.pc, .stub = e.stub, .mode = u16(e.mode), .word = u8(e.word), .counted = u8(e.is_counted)};
 }
 
 bool CodeSpace::Impl::save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h) {
@@ -299,9 +290,9 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     h.units = 1, h.made_from = t.own->made_from;
     h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.own->references.size());
     grow<saved::Head>(b, 1); // written last
-    save_edges(t, b);
     saved::Range* ranges = grow<saved::Range>(b, h.ranges);
     for (const ExitFlags::Range& r : t.relies_on) *ranges++ = {r.low, r.high};
+    save_edges(t, b);
     bool own = false; // its own entry may have become another unit's
     const u64 entries = b.size();
     for (const Node* n = t.first_node; n; n = n->sibling)

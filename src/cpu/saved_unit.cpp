@@ -72,7 +72,7 @@ bool parse_saved_unit(std::span<const u8> bytes, SavedUnit& out) {
     std::memcpy(&out.head, bytes.data(), sizeof out.head);
     const saved::Head& h = out.head;
     Reader r(bytes.subspan(sizeof out.head));
-    return r.take(h.edges, out.edges) && r.take(h.ranges, out.ranges) && r.take(h.entries, out.entries) &&
+    return r.take(h.ranges, out.ranges) && r.take(h.edges, out.edges) && r.take(h.entries, out.entries) &&
            r.take(h.faults, out.faults) && r.take(h.owed, out.owed) && r.take(h.references, out.references) &&
            r.take_bytes(h.record_bytes, out.records) && r.take_bytes(h.code_bytes, out.code) && r.at_end() &&
            is_sound(out);
@@ -85,6 +85,21 @@ const saved::Entry* find_entry(std::span<const saved::Entry> entries, u64 low, u
 }
 
 const saved::Entry* SavedUnit::entry_at(u64 pc) const { return find_entry(entries, head.low, pc); }
+
+std::span<const u8> SavedUnit::kept() const {
+    const u8* first = reinterpret_cast<const u8*>(edges.data());
+    return {first, reinterpret_cast<const u8*>(owed.data() + owed.size())};
+}
+
+SavedUnit SavedUnit::with_kept_at(const u8* place) const {
+    SavedUnit u = *this;
+    const u8* first = reinterpret_cast<const u8*>(edges.data());
+    auto move = [&]<class T>(std::span<const T>& what) {
+        what = {reinterpret_cast<const T*>(place + (reinterpret_cast<const u8*>(what.data()) - first)), what.size()};
+    };
+    move(u.edges), move(u.entries), move(u.faults), move(u.owed);
+    return u;
+}
 
 std::span<const u8> SavedUnit::record(u32 at) const {
     u32 length = 0;

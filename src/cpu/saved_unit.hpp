@@ -3,8 +3,7 @@
 // absolute. One unit, or several of neighbouring guest code that were joined (cpu/unit_group.hpp), whose edges to each other are
 // linked then.
 //
-// Layout (host's byte order): Head, then in the order of its counts Edge..., Range..., Entry..., Fault..., Owed..., references,
-// records, host code. Link-word displacements in the code are those of code at address 0 whose link words begin at 0; record
+// Layout (host's byte order): Head, then Range..., Edge..., Entry..., Fault..., Owed..., references, records, host code. Link-word displacements in the code are those of code at address 0 whose link words begin at 0; record
 // numbers are places among the records (in bytes), each a u32 length and bytes.
 #pragma once
 #include "base/sha256.hpp"
@@ -75,6 +74,10 @@ struct SavedUnit {
     std::span<const u32> references;
     std::span<const u8> records, code;
 
+    // The bytes of what is needed as long as the code is there: edges, entries, faults and what they owe; and the same unit with
+    // these elsewhere.
+    std::span<const u8> kept() const;
+    SavedUnit with_kept_at(const u8* place) const;
     u64 pc_of(const saved::Entry& e) const { return head.low + e.pc; }
     // Null: none.
     const saved::Entry* entry_at(u64 pc) const;

@@ -24,8 +24,6 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
         if (o.wrap_backend) s.backend = o.wrap_backend(std::move(s.backend));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
         s.regions.resize(s.cache->regions());
-        s.links.emplace(s.cache->all_links());
-        if (!*s.links) return Error::system(ENOMEM, "no memory for the links of translations");
         TRY(s.start_cache());
         const u8* code = s.cache->code();
         TRY(process::register_code_range({code, code + s.cache->size(), Impl::redirect, &s}));
@@ -341,10 +339,10 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
+    t.own->edges = emitted.edges;
     for (u32 k = 0; k < t.link_count; ++k) {
         const jit::Emitted::Edge& e = emitted.edges[k];
         const bool counts = e.word == jit::Emitted::Word::count;
-        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.is_counted};
         __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
                          __ATOMIC_RELEASE);
     }
@@ -365,6 +363,22 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 
+Link Translation::link(u32 number) const {
+    if (own) {
+        const jit::Emitted::Edge& e = own->edges[number];
+        return {this, e.pc, e.mode, e.stub, e.is_counted};
+    }
+    const saved::Edge& e = stored_edges[number];
+    return {this, e.pc, e.mode, e.stub, e.counted != 0};
+}
+
+Link CodeSpace::Impl::link(u32 k) const {
+    const auto& all = regions[cache->region_of_link(k)].translations; // by rising words, too
+    auto it = std::upper_bound(all.begin(), all.end(), k, [](u32 n, const auto& t) { return n < t->first_link; });
+    const Translation* t = it == all.begin() ? nullptr : std::prev(it)->get();
+    return t && k - t->first_link < t->link_count ? t->link(k - t->first_link) : Link{};
+}
+
 // Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
 // the one may go on to the other, wherever it is seen. Where a breakpoint may be, all come through C++.
 bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
@@ -381,8 +395,8 @@ void CodeSpace::Impl::replace(Node& old, Node& now) {
     if (!old.code) return;
     auto redirect = [&](u32 k) {
         u64* word = &cache->links()[k];
-        const Link& l = (*links)[k];
-        if (!l.from || !l.from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) return;
+        if (__atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) return;
+        if (const Link l = link(k); !l.from || !l.from->valid) return;
         now.translation->incoming.push_back(k);
         __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
     };
@@ -409,7 +423,7 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     std::lock_guard lock(mutex);
     u32 k = u32(word - cache->links());
     if (k >= cache->all_links() || !to.valid.load() || !to.code) return false;
-    const Link& l = (*links)[k];
+    const Link l = link(k);
     if (!l.from || !l.from->valid || !may_link(l, to)) return false;
     if (l.counted && !to.whole && !to.translation->checked) {
         u64* count = &cache->links()[k + 2];
@@ -417,14 +431,14 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
         // Should it fail, it is tried again after as many turns.
         if (hot) return __atomic_store_n(count, options.whole_after, __ATOMIC_RELAXED), true;
     }
-    set_link(k, to);
+    set_link(k, l.counted, to);
     return false;
 }
 
 // The edge of a link word goes to this entry from now on; a counted one while it is counted.
-void CodeSpace::Impl::set_link(u32 k, Node& to) {
+void CodeSpace::Impl::set_link(u32 k, bool counted, Node& to) {
     Translation& t = *to.translation;
-    if ((*links)[k].counted && !to.whole && !t.checked) ++k;
+    if (counted && !to.whole && !t.checked) ++k;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {
             u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);

@@ -27,7 +27,16 @@
 
 namespace mimic::cpu {
 
-// One translated unit.
+struct Translation;
+
+struct Link {                          // of a link word
+    const Translation* from = nullptr; // whose word it is; null: nobody's any more
+    u64 pc = 0;
+    u32 mode = 0, stub = 0;
+    bool counted = false; // see jit::Emitted::Word
+};
+
+// One translated unit, or several that were taken from the store as one.
 struct Translation {
     u64 pc = 0;            // of its entry, counted from the page where units are paged; so are all its pcs
     u64 base = 0;          // what it counted from when it was made: for people who read of it
@@ -48,10 +57,12 @@ struct Translation {
     u64 made = 0;                                     // of the units made here, in order; 0: from the store
     u32 flavour = 0;                                  // with a store
     // Of units from the store, in the region's memory; entries: those without a node, too.
+    std::span<const saved::Edge> stored_edges;
     std::span<const saved::Fault> stored_faults;
     std::span<const saved::Owed> stored_owed;
     std::span<const saved::Entry> stored_entries;
-    struct Made { // what only units have that were made here
+    struct Made {                              // what only units have that were made here
+        std::vector<jit::Emitted::Edge> edges; // by its link words
         std::vector<jit::Emitted::Fault> faults;
         std::vector<u8> seen;                            // of an unsettled page: the bytes it was made from
         Sha256Digest made_from{};                        // with a store: see saved::Head
@@ -61,6 +72,7 @@ struct Translation {
     std::unique_ptr<Made> own;
 
     jit::Emitted::Fault fault_at(u32 offset) const;
+    Link link(u32 number) const; // of its own words
 };
 
 using TranslationOf = std::unique_ptr<Translation, Destroy>;
@@ -77,14 +89,6 @@ struct Node {
     Node* sibling = nullptr; // of the same translation
     std::atomic<Node*> next{nullptr};
     std::atomic<bool> valid{true};
-};
-
-struct Link { // by link word
-    Translation* from = nullptr;
-    u64 pc = 0;
-    u32 mode = 0;
-    u32 stub : 31 = 0;
-    u32 counted : 1 = false; // see jit::Emitted::Word
 };
 
 struct Region {
@@ -149,13 +153,13 @@ struct CodeSpace::Impl {
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<u64> ran;
-    UnitBytes stored_unit; // the one that is taken from the store
+    UnitBytes stored_unit;         // the one that is taken from the store
+    std::vector<u64> stored_words; // its link words
     std::unordered_set<u64>
         other_bytes;        // what was not taken, as it was made from others: Said::at and the page's number
     std::vector<u8> hashed; // of guest code, to be hashed
     std::vector<Region> regions;
     u32 current = 0;                         // region
-    std::optional<Pages<Link>> links;        // by word
     std::unordered_map<u64, CodePage> pages; // by page number
     std::pair<u64, CodePage*> last_page{};   // the one that was asked for last; null: none
     CodePage& page_of(u64 number) {
@@ -256,10 +260,11 @@ struct CodeSpace::Impl {
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
     Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t, bool whole = false);
+    Link link(u32 k) const; // of a word; its unit may have been dropped
     bool may_link(const Link& l, const Node& to) const;
     void replace(Node& old, Node& now);
     bool follow_link(const u64* word, Node& to);
-    void set_link(u32 k, Node& to);
+    void set_link(u32 k, bool counted, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
@@ -279,7 +284,7 @@ struct CodeSpace::Impl {
     bool enter_taken(u64 pc, u32 mode);
     void link_taken(Translation& t);
     void tell_taken(const Translation& t) const;
-    bool place_code(const SavedUnit& u, u8* code, u32 first_link);
+    bool place_code(const SavedUnit& u, const u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
     Sha256Digest hash_of(const Translation& t);
     bool is_made_from_now(const SavedUnit& u);

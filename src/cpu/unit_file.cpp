@@ -25,7 +25,7 @@ constexpr u64 most_mapped_at_once = 1 << 20, most_wanted = 8 << 20; // little of
 constexpr u32 most_probes = 64;
 constexpr u64 usual_pending = 128 << 10; // bytes: what stays in a core's own cache
 constexpr u64 usual_chunk = 1 << 20, usual_blob = 2 << 10;
-constexpr u32 page_bits = 12; // of guest code whose units are joined
+constexpr u32 stretch_bits = 14; // of guest code whose units are joined: 4 KiB take longer
 
 template <class T>
 std::span<const u8> bytes_of(const T& t) {
@@ -238,7 +238,7 @@ bool UnitFileWriter::is_taken(std::span<const u8> unit, Added& as) {
     bool is_new = false;
     for (const saved::Entry& e : u.entries)
         if (e.own) is_new |= known_.insert(u64{u.head.mode} << 32 | u32(u.pc_of(e) - start_)).second;
-    as.mode = u.head.mode, as.flavour = u.head.flavour, as.page = u.head.low >> page_bits;
+    as.mode = u.head.mode, as.flavour = u.head.flavour, as.stretch = u.head.low >> stretch_bits;
     return is_new;
 }
 
@@ -274,19 +274,19 @@ void UnitFileWriter::write_blob(std::span<const u8> unit, const Checksum* check)
     if (pending_.size() > usual_pending) write_pending();
 }
 
-// Those of a page as one, if there are several.
-void UnitFileWriter::write_joined(std::span<const Added> page) {
-    std::vector<SavedUnit> units(page.size());
+// Those of a stretch as one, if there are several.
+void UnitFileWriter::write_joined(std::span<const Added> all) {
+    std::vector<SavedUnit> units(all.size());
     joined_.clear();
-    for (u64 n = 0; n < page.size(); ++n) parse_saved_unit(unit_of(page[n]), units[n]);
-    if (guest_ && page.size() > 1 && join(units, guest_, joined_)) return write_blob(joined_);
-    for (const Added& a : page) write_blob(unit_of(a), a.check ? &*a.check : nullptr);
+    for (u64 n = 0; n < all.size(); ++n) parse_saved_unit(unit_of(all[n]), units[n]);
+    if (guest_ && all.size() > 1 && join(units, guest_, joined_)) return write_blob(joined_);
+    for (const Added& a : all) write_blob(unit_of(a), a.check ? &*a.check : nullptr);
 }
 
 void UnitFileWriter::write_all() {
     if (begun_) chunks_.back().resize(*begun_);
     begun_.reset();
-    auto place = [](const Added& a) { return std::tuple(a.mode, a.flavour, a.page); };
+    auto place = [](const Added& a) { return std::tuple(a.mode, a.flavour, a.stretch); };
     std::stable_sort(added_.begin(), added_.end(), [&](auto& x, auto& y) { return place(x) < place(y); });
     for (auto first = added_.begin(); first != added_.end() && error_ == 0;) {
         const auto next = std::find_if(first, added_.end(), [&](auto& a) { return place(a) != place(*first); });

@@ -111,7 +111,7 @@ private:
     int fd_;
 };
 
-// A file of units, which are joined page by page (of their first bytes) when all are known, and written then.
+// A file of units, which are joined by stretches of 16 KiB (that of their first bytes) when all are known, and written then.
 class UnitFileWriter {
 public:
     // `file`: an empty one. `late` says, now and then, to give up. `guest`: null: none are joined.
@@ -143,14 +143,14 @@ private:
     struct Added {
         u32 chunk, mode;
         u64 at, bytes; // in the chunk
-        u64 page;
+        u64 stretch;
         u32 flavour;
         std::optional<Checksum> check;
     };
     bool is_taken(std::span<const u8> unit, Added& as);
     std::span<const u8> unit_of(const Added& a) const { return std::span(chunks_[a.chunk]).subspan(a.at, a.bytes); }
     void write_all();
-    void write_joined(std::span<const Added> page);
+    void write_joined(std::span<const Added> all);
     void write_blob(std::span<const u8> unit, const Checksum* check = nullptr);
     void write_pending();
     void write_at(u64 at, std::span<const u8> bytes);

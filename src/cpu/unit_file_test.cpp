@@ -34,8 +34,8 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
                           .references = 1,
                           .record_bytes = 8,
                           .code_bytes = 16});
-    append(b, saved::Edge{.pc = pc + 64, .stub = 12});
     append(b, saved::Range{.low = pc + 64, .high = pc + 68});
+    append(b, saved::Edge{.pc = pc + 64, .stub = 12});
     append(b, saved::Entry{.own = 1});
     append(b, saved::Entry{.offset = 4, .pc = 8});
     append(b, saved::Fault{.offset = 4, .pc = 8});

@@ -97,8 +97,8 @@ public:
         head_.record_bytes = u32(records_.size()), head_.code_bytes = u32(code_.size());
         out.reserve(out.size() + bytes());
         append(out, std::span<const saved::Head>(&head_, 1));
-        append<saved::Edge>(out, edges_);
         append<saved::Range>(out, ranges_);
+        append<saved::Edge>(out, edges_);
         append<saved::Entry>(out, entries_);
         append<saved::Fault>(out, faults_);
         append<saved::Owed>(out, owed_);

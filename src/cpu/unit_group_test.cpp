@@ -59,10 +59,10 @@ struct Units : testing::Test {
                               .record_bytes = 8,
                               .code_bytes = 20,
                               .made_from = hash.digest()});
+        if (s.relies) append(b, saved::Range{s.relies, s.relies + 4});
         append(b, saved::Edge{.pc = s.to, .stub = 12, .counted = s.counted});
         if (s.counted)
             append(b, saved::Edge{.pc = s.to, .stub = 16, .word = 1}), append(b, saved::Edge{.pc = s.to, .word = 2});
-        if (s.relies) append(b, saved::Range{s.relies, s.relies + 4});
         append(b, saved::Entry{.own = 1, .whole = s.whole});
         if (s.inner) append(b, saved::Entry{.offset = 2, .pc = u16(s.inner - s.pc)});
         append(b, saved::Fault{.offset = 3, .pc = 8});
