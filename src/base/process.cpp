@@ -91,8 +91,7 @@ void chain(int signal, siginfo_t* info, void* context) {
 
 void on_fault(int signal, siginfo_t* info, void* context) {
     auto* uc = static_cast<ucontext_t*>(context);
-    // A signal that somebody sent (si_code <= 0) is no fault of the instruction under it.
-    if (info->si_code > 0 && (redirect_guarded(uc) || redirect_registered(signal, info, uc))) return;
+    if (is_fault(*info, context) && (redirect_guarded(uc) || redirect_registered(signal, info, uc))) return;
     if (Hook hook = registry.hooks[signal].load(std::memory_order_acquire)) return hook(signal, info, context);
     chain(signal, info, context);
 }
@@ -136,6 +135,14 @@ void unregister_code_range(const void* low) {
             e.high.store(0, std::memory_order_release);
             e.low.store(0, std::memory_order_relaxed);
         }
+}
+
+bool is_fault(const siginfo_t& info, const void* context) {
+    if (info.si_code <= 0) return false; // kill(2) and its like
+    if (info.si_code > CLD_CONTINUED || info.si_addr == nullptr) return true;
+    // The address of a fault is that of the access, which is in cr2, or of the instruction; a child's number is neither.
+    auto& g = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
+    return u64(info.si_addr) == u64(g[REG_CR2]) || u64(info.si_addr) == u64(g[REG_RIP]);
 }
 
 void install_fault_handlers() {

@@ -47,6 +47,10 @@ void unregister_code_range(const void* low);
 // the handlers that were there before. Idempotent.
 void install_fault_handlers();
 
+// Is a signal that the kernel sent the fault of the instruction under it? A child's end may be told by any signal (clone(2)),
+// with codes, CLD_*, that are numbered as those of faults. For handlers.
+bool is_fault(const siginfo_t& info, const void* context);
+
 // Gives the calling thread an alternate signal stack for its lifetime. Threads that run guest code need one.
 class SignalStack {
 public:

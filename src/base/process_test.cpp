@@ -5,6 +5,7 @@
 #include <string>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
 #include <ucontext.h>
 #include <unistd.h>
@@ -221,6 +222,30 @@ TEST(Signals, ASentSegvGoesToTheHookAndNotToARange) {
     raw_syscall(SYS_tgkill, u64(getpid()), u64(raw_syscall(SYS_gettid)), SIGSEGV);
     EXPECT_EQ(code, SI_TKILL);
     set_default(SIGSEGV);
+}
+
+// Its code is CLD_EXITED, the number of SEGV_MAPERR, BUS_ADRALN and FPE_INTDIV.
+TEST(Signals, AChildsEndToldByAFaultsSignalGoesToTheHookAndNotToARange) {
+    static constinit std::atomic<int> code{0};
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) {
+        u8 byte = 0;
+        guarded_load(reinterpret_cast<void*>(16), &byte, 1); // a fault before it
+        code = 0;
+        on_signal(signal, [](int, siginfo_t* info, void*) { code = info->si_code; });
+        CodeRange everything{nullptr, reinterpret_cast<void*>(~0ull), [](void*, Fault&) {
+                                 code = -1;
+                                 return true;
+                             }};
+        ASSERT_TRUE(register_code_range(everything));
+        i64 child = raw_syscall(SYS_clone, u64(signal));
+        if (child == 0) raw_syscall(SYS_exit_group, 3);
+        while (code == 0) {}
+        unregister_code_range(everything.low);
+        EXPECT_EQ(code, CLD_EXITED) << signal;
+        int status = 0;
+        EXPECT_EQ(waitpid(pid_t(child), &status, __WALL), child);
+        set_default(signal);
+    }
 }
 
 TEST(SignalStacks, AreTheThreadsOwnWhileTheyLive) {

@@ -214,6 +214,7 @@ struct Loader final : Describe {
 // Sinks hear all levels once more, when everything is loaded.
 struct Driver final : Describe {
     void on_line(std::string_view, Line& line) override { line.drive(); }
+    void on_chardev(std::string_view, CharPort& port, std::string_view) override { port.loaded(); }
 };
 
 Result<void> load_device(Device& device, Entries& entries, u32 saved_version) {
