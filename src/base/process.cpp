@@ -6,6 +6,7 @@
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 
 namespace mimic::process {
@@ -171,6 +172,22 @@ SignalStack::~SignalStack() {
 }
 
 u64 guarded_copy(void* to, const void* from, u64 n) { return mimic_guarded_copy(to, from, n); }
+// process_vm_writev(2), to ourselves.
+void copy_to_new(std::span<const Copy> all) {
+    iovec from[8], to[8];
+    u64 count = 0, bytes = 0;
+    for (const Copy& c : all) {
+        if (count == std::size(from)) break;
+        from[count] = {const_cast<void*>(c.from), c.bytes};
+        to[count++] = {c.to, c.bytes};
+        bytes += c.bytes;
+    }
+    const u64 pid = u64(raw_syscall(SYS_getpid));
+    if (count == all.size() &&
+        raw_syscall(SYS_process_vm_writev, pid, u64(from), count, u64(to), count, 0) == i64(bytes))
+        return;
+    for (const Copy& c : all) std::memcpy(c.to, c.from, c.bytes);
+}
 u64 guarded_zero(void* to, u64 n) { return mimic_guarded_zero(to, n); }
 i64 guarded_strnlen(const char* address, u64 max) { return mimic_guarded_strnlen(address, max); }
 

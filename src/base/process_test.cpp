@@ -9,6 +9,7 @@
 #include <thread>
 #include <ucontext.h>
 #include <unistd.h>
+#include <vector>
 
 namespace mimic::process {
 namespace {
@@ -25,6 +26,23 @@ protected:
     u8* page_ = nullptr;
     u8* hole() { return page_ + 4096; }
 };
+
+TEST_F(Edge, CopiesToNewPages) {
+    constexpr u64 bytes = 3 * 4096;
+    auto* fresh = static_cast<u8*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    std::vector<u8> a(5000), b(3);
+    for (u64 n = 0; n < a.size(); ++n) a[n] = u8(n * 3 + 1);
+    b = {7, 8, 9};
+    const Copy two[] = {{fresh + 100, a.data(), a.size()}, {fresh + 8000, b.data(), b.size()}};
+    copy_to_new(two);
+    EXPECT_TRUE(std::equal(a.begin(), a.end(), fresh + 100));
+    EXPECT_TRUE(std::equal(b.begin(), b.end(), fresh + 8000));
+    EXPECT_EQ(fresh[99] + fresh[5100] + fresh[7999] + fresh[8003], 0);
+    const std::vector<Copy> many(20, {fresh, b.data(), b.size()}); // more than the kernel is asked for at once
+    copy_to_new(many);
+    EXPECT_TRUE(std::equal(b.begin(), b.end(), fresh));
+    munmap(fresh, bytes);
+}
 
 TEST_F(Edge, LoadsAndStoresOfEverySize) {
     for (u32 bytes : {1u, 2u, 4u, 8u, 16u}) {

@@ -64,9 +64,13 @@ void Cpu::copy_state(const Cpu& from) {
     header_->mode = from.header_->mode;
 }
 
+namespace {
+// What the calling thread's GS was set to, where the host can't tell quickly. A child goes on with both.
+constinit thread_local u64 gs_base = ~u64{0};
+} // namespace
+
 // Generated code reaches guest memory through GS. The kernel says whether programs may read and write its base (Linux
-// x86/x86_64/fsgs.rst); without the instructions, one system call an entry finds out that the thread is the same. A machine's code
-// has a TLB in its place.
+// x86/x86_64/fsgs.rst); without the instructions, it is set by a system call. A machine's code has a TLB in its place.
 void Cpu::bind_thread() {
     if (map_) return;
     u64 base = space_.options.guest_base;
@@ -76,10 +80,9 @@ void Cpu::bind_thread() {
         if (now != base) asm volatile("wrgsbase %0" : : "r"(base));
         return;
     }
-    long tid = process::raw_syscall(SYS_gettid);
-    if (tid == thread_) return;
-    thread_ = tid;
+    if (gs_base == base) return;
     process::raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+    gs_base = base;
 }
 
 // ---- requests to leave
