@@ -254,6 +254,10 @@ Result<std::map<std::string, Entries>> parse(std::span<const u8> bytes, u32& sav
 } // namespace
 
 void Machine::reset(ResetKind kind) {
+    {
+        Context::Entry entry(root_->context());
+        input_->forget();
+    }
     // All values first, so that what a device does next meets others that are reset.
     each([&](Device& d) {
         Context::Entry entry(d.context());
@@ -267,6 +271,10 @@ void Machine::reset(ResetKind kind) {
 }
 
 std::vector<u8> Machine::save() {
+    {
+        Context::Entry entry(root_->context());
+        input_->hurry();
+    }
     Writer w;
     w.raw(magic, sizeof magic);
     w.number(version);
@@ -292,6 +300,10 @@ Result<void> Machine::load(std::span<const u8> bytes) {
         explicit Loading(bool& f) : flag(f) { flag = true; }
         ~Loading() { flag = false; }
     } loading(loading_);
+    {
+        Context::Entry entry(root_->context());
+        input_->forget();
+    }
     Result<void> result;
     each([&](Device& d) {
         if (!result) return;
