@@ -39,6 +39,18 @@ public:
     virtual void output(Vcpu&, u32 /*line*/, bool /*level*/) {}
 };
 
+// What answers programs that call the host (semihosting), on the vCPU's thread like a BoardPort.
+class HostPort {
+public:
+    enum class Outcome : u8 {
+        refused, // the instruction traps as if nobody knew such calls
+        done,
+        blocked, // nothing has happened; the instruction begins again, in a while or with the next interrupt
+    };
+    virtual ~HostPort() = default;
+    virtual Outcome call(Vcpu&, const isa::HostCall&, u64& result) = 0;
+};
+
 struct VcpuOptions {
     u32 index = 0; // of the machine's processors; the guest's own identifier is a property of the board
     u64 id = 0;    // mhartid, MPIDR affinity
@@ -101,6 +113,8 @@ public:
     // Guest virtual memory as this vCPU sees it now, without side effects (gdb, monitor). False: not mapped.
     virtual bool read_memory(u64 address, void* out, u64 bytes) = 0;
     virtual bool write_memory(u64 address, const void* in, u64 bytes) = 0;
+    // The same with the rights and the effects of an access by what runs now, to RAM and (reading) ROM alone; in a port's calls.
+    virtual bool program_access(u64 /*address*/, void* /*data*/, u64 /*bytes*/, bool /*write*/) { return false; }
     virtual bool translate_debug(u64 address, u64& physical) = 0;
     // What the tables in force translate (isa::System::mappings). False: addresses are physical ones.
     virtual bool mappings(std::vector<isa::Mapped>&) { return false; }
@@ -126,6 +140,7 @@ struct AcceleratorOptions {
     Options translation;
     bool single_thread = false;
     BoardPort* port = nullptr; // null: nobody answers
+    HostPort* host = nullptr;  // the same
     // A vCPU paused by itself (breakpoint, halted, internal); called on its thread.
     std::function<void(Vcpu&, Pause)> on_pause;
 };

@@ -88,6 +88,16 @@ struct Effects {
     BoardRequest request;  // answered() goes on
 };
 
+// A call of the host by a program (semihosting): the operation's number and its parameter, in the words of Arm's "Semihosting for
+// AArch32 and AArch64", which other architectures took over.
+struct HostCall {
+    u64 operation = 0, parameter = 0;
+    u32 word = 8;           // bytes of a field of a parameter block
+    bool privileged = true; // asked above the level of programs
+};
+// Code at an address as the processor would fetch it: bytes of it that are there.
+using CodeAt = std::function<u32(u64 address, std::span<u8> out)>;
+
 class System {
 public:
     virtual ~System() = default;
@@ -127,6 +137,9 @@ public:
                           Exception& /*e*/) const {
         return true;
     }
+    // The trap op that a processor left code by: is its instruction a call of the host? Then finish_host_call goes on behind it.
+    virtual bool host_call(ir::CpuHeader& /*cpu*/, const CodeAt& /*code*/, HostCall& /*out*/) const { return false; }
+    virtual void finish_host_call(ir::CpuHeader& /*cpu*/, u64 /*result*/) const {}
     // Enters the guest's handler: slots, pc, mode. pc is that of the instruction that faulted or trapped.
     virtual void raise(ir::CpuHeader& cpu, const Exception& e) const = 0;
 

@@ -217,8 +217,9 @@ bool MachineCpu::can_run() {
     if (!running_ || !powered_) return false;
     if (!waits_) return true;
     tick();
-    if (!system_.wakes(header())) return false;
+    if (!system_.wakes(header()) && now() < retry_at_) return false;
     waits_ = false;
+    retry_at_ = ~u64{0};
     return true;
 }
 
@@ -339,6 +340,7 @@ void MachineCpu::trap() {
     TrapKind kind = TrapKind(header().exit_arg & 0xff);
     if (kind == TrapKind::guest) return execute();
     if (kind == TrapKind::flush_code) return accelerator_.settle();
+    if (accelerator_.options().host && call_host()) return;
     u8 code[16];
     u32 n = memory_.code_at(header(), header().pc, std::span(code).first(guest().max_insn_bytes()));
     raise(system_.trap(header(), std::span(code).first(n)));
@@ -351,6 +353,26 @@ void MachineCpu::fault() {
     if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
     auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
     raise(system_.misaligned(h, h.fault_address, type));
+}
+
+// False: the instruction is no call, or nobody takes it.
+bool MachineCpu::call_host() {
+    isa::HostCall c;
+    auto code = [this](u64 address, std::span<u8> out) { return memory_.code_at(header(), address, out); };
+    if (!system_.host_call(header(), code, c)) return false;
+    const u32 seen = event_.now();
+    u64 result = 0;
+    switch (accelerator_.options().host->call(*this, c, result)) {
+    case HostPort::Outcome::refused: return false;
+    case HostPort::Outcome::done: system_.finish_host_call(header(), result); return true;
+    case HostPort::Outcome::blocked: break;
+    }
+    constexpr u64 counted_pause_ns = 1'000'000, pause_ns = 10'000'000;
+    if (counted_)
+        waits_ = true, retry_at_ = now() + counted_pause_ns;
+    else if (!attention_)
+        event_.wait(seen, pause_ns);
+    return true;
 }
 
 // The access was kept from happening. Its instruction alone, so that the device finds the exact count, and what follows from the

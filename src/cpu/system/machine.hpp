@@ -109,6 +109,9 @@ public:
     void forget_writes() override { memory_.tlb().drop_all_writes(); }
     bool read_memory(u64 address, void* out, u64 bytes) override;
     bool write_memory(u64 address, const void* in, u64 bytes) override;
+    bool program_access(u64 address, void* data, u64 bytes, bool write) override {
+        return memory_.program_access(header(), address, data, bytes, write);
+    }
     bool translate_debug(u64 address, u64& physical) override;
     bool mappings(std::vector<isa::Mapped>& out) override { return memory_.mappings(header(), out); }
     void set_breakpoint(u64 pc, bool on) override;
@@ -141,7 +144,7 @@ public:
     void turn_counted(u64 budget);
     // It waits for another processor, and can do nothing useful meanwhile.
     bool gives_way() { return std::exchange(gives_way_, false); }
-    u64 next_timer() { return system_.next_timer(header()); }
+    u64 next_timer() { return std::min(system_.next_timer(header()), retry_at_); }
 
 private:
     void thread();
@@ -162,6 +165,7 @@ private:
     void effects(const isa::Effects& f);
     bool ask_board(isa::Effects& f, isa::Exception& e);
     void wait_for_interrupt();
+    bool call_host();
     void arm_timer();
     void pause_with(Pause p);
     void log(const isa::Exception& e);
@@ -175,6 +179,7 @@ private:
     CountedThread* counted_;
     std::atomic<u64> executed_{0};           // counted: instructions
     bool waits_ = false, gives_way_ = false; // counted: for an interrupt; see gives_way()
+    u64 retry_at_ = ~u64{0}; // counted: a call of the host begins again, if nothing ends the wait before
     Event event_;
     std::atomic<bool> running_{false}, powered_{true}, quit_{false}, attention_{false}, mappings_changed_{false};
     std::atomic<Pause> pause_{Pause::none};

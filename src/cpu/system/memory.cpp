@@ -375,4 +375,23 @@ bool MachineMemory::debug_access(ir::CpuHeader& cpu, u64 address, void* data, u6
     return true;
 }
 
+bool MachineMemory::program_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write) {
+    const u32 index = system_.data_index(cpu.mode);
+    for (u64 done = 0; done < bytes;) {
+        u64 n = std::min(bytes - done, left_in_page(address + done));
+        isa::Mapping m;
+        isa::Exception e;
+        AccessType type = write ? AccessType::write : AccessType::read;
+        if (!system_.translate(cpu, *this, address + done, u32(n), type, index, false, m, e)) return false;
+        Place p = space_of(m).find(m.physical);
+        if (p.kind != Place::Kind::ram && (write || p.kind != Place::Kind::rom)) return false;
+        n = std::min(n, p.left);
+        u8* at = static_cast<u8*>(data) + done;
+        std::memcpy(write ? p.host() : at, write ? at : p.host(), n);
+        if (write) p.block->note_write(p.offset, n);
+        done += n;
+    }
+    return true;
+}
+
 } // namespace mimic::cpu

@@ -65,6 +65,9 @@ public:
     }
     bool debug_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write);
 
+    // Vcpu::program_access
+    bool program_access(ir::CpuHeader& cpu, u64 address, void* data, u64 bytes, bool write);
+
     // Watchpoints of a debugger, while the vCPU stands still. Their pages never are in the TLB, so each access to them comes
     // to resolve(), which lets one that is watched fail with met_watchpoint(); accesses to others pay nothing.
     void watch(std::span<const Watchpoint> all) {

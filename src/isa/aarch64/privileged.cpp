@@ -61,6 +61,11 @@ public:
     void reset(ir::CpuHeader& cpu, ResetKind kind) const override;
     bool enter_level(ir::CpuHeader& cpu, u32 level) const override;
     void set_identity(ir::CpuHeader& cpu, u64 id) const override { State(cpu, model_)[slot_mpidr] = id & 0xff00ffffff; }
+    bool host_call(ir::CpuHeader& cpu, const CodeAt& code, HostCall& out) const override;
+    void finish_host_call(ir::CpuHeader& cpu, u64 result) const override {
+        state(cpu).x(0, result);
+        cpu.pc += 4;
+    }
     void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc; }
     std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
     void flushes_done(ir::CpuHeader& cpu) const override { State(cpu, model_)[slot_sync] = 0; }
@@ -100,6 +105,17 @@ Exception AArch64System::trap(ir::CpuHeader& cpu, std::span<const u8> code) cons
         return undefined_instruction();
     default: return undefined_instruction();
     }
+}
+
+// Semihosting for AArch32 and AArch64, 3.1: HLT #0xf000, the operation in W0.
+bool AArch64System::host_call(ir::CpuHeader& cpu, const CodeAt& code, HostCall& out) const {
+    constexpr u32 hlt_f000 = 0xd45e0000;
+    if (ir::TrapKind(cpu.exit_arg & 0xff) != ir::TrapKind::illegal) return false;
+    u32 bits = 0;
+    if (code(cpu.pc, {reinterpret_cast<u8*>(&bits), 4}) != 4 || bits != hlt_f000) return false;
+    State s = state(cpu);
+    out = {.operation = u32(s.x(0)), .parameter = s.x(1), .privileged = s.level() != 0};
+    return true;
 }
 
 // MSR (immediate): op1 << 16 | CRm << 20 | op2 << 24.

@@ -214,6 +214,11 @@ public:
         s[slot_mhartid] = id;
     }
     void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc & ~u64{1}; }
+    bool host_call(ir::CpuHeader& cpu, const CodeAt& code, HostCall& out) const override;
+    void finish_host_call(ir::CpuHeader& cpu, u64 result) const override {
+        State(cpu).x(10) = result;
+        cpu.pc += 4;
+    }
     std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
     // RISC-V ELF psABI; Linux arch/riscv user_regs_struct: pc, x1 to x31.
     u16 elf_machine() const override { return 243; }
@@ -236,6 +241,21 @@ Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const 
     case ir::TrapKind::fetch_fault: return {cause::fetch_access, cpu.pc};
     default: return illegal_at(code);
     }
+}
+
+// RISC-V Semihosting 0.4, 2: EBREAK between two instructions that do nothing, uncompressed and in one page.
+bool RiscVSystem::host_call(ir::CpuHeader& cpu, const CodeAt& code, HostCall& out) const {
+    constexpr u32 slli_1f = 0x01f01013, ebreak = 0x00100073, srai_7 = 0x40705013;
+    constexpr u64 page_bits = 12;
+    if (ir::TrapKind(cpu.exit_arg & 0xff) != ir::TrapKind::breakpoint) return false;
+    u64 first = cpu.pc - 4;
+    u32 words[3] = {};
+    if (first >> page_bits != (first + 11) >> page_bits) return false;
+    if (code(first, {reinterpret_cast<u8*>(words), sizeof words}) != sizeof words) return false;
+    if (words[0] != slli_1f || words[1] != ebreak || words[2] != srai_7) return false;
+    State s(cpu);
+    out = {.operation = u32(s.x(10)), .parameter = s.x(11), .privileged = s.privilege() != user_level};
+    return true;
 }
 
 bool RiscVSystem::execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u8> code, Effects& f,
