@@ -6,6 +6,7 @@
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 
 namespace mimic::process {
@@ -90,8 +91,7 @@ void chain(int signal, siginfo_t* info, void* context) {
 
 void on_fault(int signal, siginfo_t* info, void* context) {
     auto* uc = static_cast<ucontext_t*>(context);
-    // A signal that somebody sent (si_code <= 0) is no fault of the instruction under it.
-    if (info->si_code > 0 && (redirect_guarded(uc) || redirect_registered(signal, info, uc))) return;
+    if (is_fault(*info, context) && (redirect_guarded(uc) || redirect_registered(signal, info, uc))) return;
     if (Hook hook = registry.hooks[signal].load(std::memory_order_acquire)) return hook(signal, info, context);
     chain(signal, info, context);
 }
@@ -137,6 +137,14 @@ void unregister_code_range(const void* low) {
         }
 }
 
+bool is_fault(const siginfo_t& info, const void* context) {
+    if (info.si_code <= 0) return false; // kill(2) and its like
+    if (info.si_code > CLD_CONTINUED || info.si_addr == nullptr) return true;
+    // The address of a fault is that of the access, which is in cr2, or of the instruction; a child's number is neither.
+    auto& g = static_cast<const ucontext_t*>(context)->uc_mcontext.gregs;
+    return u64(info.si_addr) == u64(g[REG_CR2]) || u64(info.si_addr) == u64(g[REG_RIP]);
+}
+
 void install_fault_handlers() {
     if (registry.installed.load(std::memory_order_acquire)) return;
     std::lock_guard guard(registry_lock);
@@ -164,6 +172,22 @@ SignalStack::~SignalStack() {
 }
 
 u64 guarded_copy(void* to, const void* from, u64 n) { return mimic_guarded_copy(to, from, n); }
+// process_vm_writev(2), to ourselves.
+void copy_to_new(std::span<const Copy> all) {
+    iovec from[8], to[8];
+    u64 count = 0, bytes = 0;
+    for (const Copy& c : all) {
+        if (count == std::size(from)) break;
+        from[count] = {const_cast<void*>(c.from), c.bytes};
+        to[count++] = {c.to, c.bytes};
+        bytes += c.bytes;
+    }
+    const u64 pid = u64(raw_syscall(SYS_getpid));
+    if (count == all.size() &&
+        raw_syscall(SYS_process_vm_writev, pid, u64(from), count, u64(to), count, 0) == i64(bytes))
+        return;
+    for (const Copy& c : all) std::memcpy(c.to, c.from, c.bytes);
+}
 u64 guarded_zero(void* to, u64 n) { return mimic_guarded_zero(to, n); }
 i64 guarded_strnlen(const char* address, u64 max) { return mimic_guarded_strnlen(address, max); }
 

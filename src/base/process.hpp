@@ -47,6 +47,10 @@ void unregister_code_range(const void* low);
 // the handlers that were there before. Idempotent.
 void install_fault_handlers();
 
+// Is a signal that the kernel sent the fault of the instruction under it? A child's end may be told by any signal (clone(2)),
+// with codes, CLD_*, that are numbered as those of faults. For handlers.
+bool is_fault(const siginfo_t& info, const void* context);
+
 // Gives the calling thread an alternate signal stack for its lifetime. Threads that run guest code need one.
 class SignalStack {
 public:
@@ -65,6 +69,14 @@ private:
 
 // Copies n bytes; returns how many at the end were not copied (0: all).
 u64 guarded_copy(void* to, const void* from, u64 n);
+// Copies to memory that is there, but whose pages may not have been touched yet: by one call of the kernel, where that is allowed,
+// which takes less than a fault for each page. At most 8.
+struct Copy {
+    void* to;
+    const void* from;
+    u64 bytes;
+};
+void copy_to_new(std::span<const Copy> all);
 // Sets n bytes to zero; returns how many were not set.
 u64 guarded_zero(void* to, u64 n);
 // One access of 1, 2, 4, 8 or 16 bytes, single-copy atomic where aligned. False: it faulted, nothing was done.

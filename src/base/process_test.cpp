@@ -5,9 +5,11 @@
 #include <string>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
 #include <ucontext.h>
 #include <unistd.h>
+#include <vector>
 
 namespace mimic::process {
 namespace {
@@ -24,6 +26,23 @@ protected:
     u8* page_ = nullptr;
     u8* hole() { return page_ + 4096; }
 };
+
+TEST_F(Edge, CopiesToNewPages) {
+    constexpr u64 bytes = 3 * 4096;
+    auto* fresh = static_cast<u8*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    std::vector<u8> a(5000), b(3);
+    for (u64 n = 0; n < a.size(); ++n) a[n] = u8(n * 3 + 1);
+    b = {7, 8, 9};
+    const Copy two[] = {{fresh + 100, a.data(), a.size()}, {fresh + 8000, b.data(), b.size()}};
+    copy_to_new(two);
+    EXPECT_TRUE(std::equal(a.begin(), a.end(), fresh + 100));
+    EXPECT_TRUE(std::equal(b.begin(), b.end(), fresh + 8000));
+    EXPECT_EQ(fresh[99] + fresh[5100] + fresh[7999] + fresh[8003], 0);
+    const std::vector<Copy> many(20, {fresh, b.data(), b.size()}); // more than the kernel is asked for at once
+    copy_to_new(many);
+    EXPECT_TRUE(std::equal(b.begin(), b.end(), fresh));
+    munmap(fresh, bytes);
+}
 
 TEST_F(Edge, LoadsAndStoresOfEverySize) {
     for (u32 bytes : {1u, 2u, 4u, 8u, 16u}) {
@@ -203,6 +222,30 @@ TEST(Signals, ASentSegvGoesToTheHookAndNotToARange) {
     raw_syscall(SYS_tgkill, u64(getpid()), u64(raw_syscall(SYS_gettid)), SIGSEGV);
     EXPECT_EQ(code, SI_TKILL);
     set_default(SIGSEGV);
+}
+
+// Its code is CLD_EXITED, the number of SEGV_MAPERR, BUS_ADRALN and FPE_INTDIV.
+TEST(Signals, AChildsEndToldByAFaultsSignalGoesToTheHookAndNotToARange) {
+    static constinit std::atomic<int> code{0};
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE}) {
+        u8 byte = 0;
+        guarded_load(reinterpret_cast<void*>(16), &byte, 1); // a fault before it
+        code = 0;
+        on_signal(signal, [](int, siginfo_t* info, void*) { code = info->si_code; });
+        CodeRange everything{nullptr, reinterpret_cast<void*>(~0ull), [](void*, Fault&) {
+                                 code = -1;
+                                 return true;
+                             }};
+        ASSERT_TRUE(register_code_range(everything));
+        i64 child = raw_syscall(SYS_clone, u64(signal));
+        if (child == 0) raw_syscall(SYS_exit_group, 3);
+        while (code == 0) {}
+        unregister_code_range(everything.low);
+        EXPECT_EQ(code, CLD_EXITED) << signal;
+        int status = 0;
+        EXPECT_EQ(waitpid(pid_t(child), &status, __WALL), child);
+        set_default(signal);
+    }
 }
 
 TEST(SignalStacks, AreTheThreadsOwnWhileTheyLive) {

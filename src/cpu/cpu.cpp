@@ -64,9 +64,15 @@ void Cpu::copy_state(const Cpu& from) {
     header_->mode = from.header_->mode;
 }
 
+namespace {
+// What the calling thread's GS was set to, where the host can't tell quickly. A child goes on with both.
+constinit thread_local u64 gs_base = ~u64{0};
+} // namespace
+
 // Generated code reaches guest memory through GS. The kernel says whether programs may read and write its base (Linux
-// x86/x86_64/fsgs.rst); without the instructions, one system call an entry finds out that the thread is the same.
+// x86/x86_64/fsgs.rst); without the instructions, it is set by a system call. A machine's code has a TLB in its place.
 void Cpu::bind_thread() {
+    if (map_) return;
     u64 base = space_.options.guest_base;
     if (gs_instructions_) {
         u64 now;
@@ -74,10 +80,9 @@ void Cpu::bind_thread() {
         if (now != base) asm volatile("wrgsbase %0" : : "r"(base));
         return;
     }
-    long tid = process::raw_syscall(SYS_gettid);
-    if (tid == thread_) return;
-    thread_ = tid;
+    if (gs_base == base) return;
     process::raw_syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+    gs_base = base;
 }
 
 // ---- requests to leave
@@ -209,11 +214,12 @@ bool Cpu::jump_to(Node& n, u32 mode) {
     return false;
 }
 
-// The same for a machine's code: by the table of the present mode and mapping.
+// The same for a machine's code: by the table of the present mode and mapping. Only what code has just looked for there: most
+// places that are entered (behind instructions that left) never are, and would take the entries of those that are.
 bool Cpu::jump_to_paged(Node& n) {
     jit::JumpEntry* table = map_->jumps(*header_);
     space_.backend->use_jumps(header_, table);
-    map_->add_jump(table, header_->pc, n.code, n.second != 0);
+    if (header_->exit_kind == ExitKind::lookup) map_->add_jump(table, header_->pc, n.code, n.second != 0);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!n.valid.load(std::memory_order_seq_cst)) return map_->forget_jump(n.pc), false;
     return !wanted();
@@ -360,6 +366,10 @@ void Cpu::run() {
             break;
         case ExitKind::budget: rest_ = true; break;
         case ExitKind::trap:
+            // A machine's flush of the instruction cache with nothing to look at; see CodeSpace::settle.
+            if (map_ && ir::TrapKind(header_->exit_arg & 0xff) == ir::TrapKind::flush_code &&
+                s.unsettled_count.load(std::memory_order_seq_cst) == 0)
+                break;
             if (header_->exit_arg != u32(ir::TrapKind::stale_code)) return;
             s.unit_changed(header_->pc, header_->mode);
             break;

@@ -297,7 +297,6 @@ private:
     std::unique_ptr<Verifier> verifier_;
     std::atomic<u64> verified_units_{0}, verified_insns_{0}; // not yet in the space's counters
     void tell_counts(CodeSpace::Counters& c) const;
-    long thread_ = 0;              // that GS was set for
     bool gs_instructions_ = false; // rdgsbase and wrgsbase work
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0

@@ -36,13 +36,18 @@ void CodeSpace::Impl::drop(Translation* t) {
     if (!t->valid) return;
     t->valid = false;
     for (Node* n = t->first_node; n; n = n->sibling) hide(*n);
-    for (u32 k : t->incoming) {
-        const Link& l = (*links)[k];
-        u64 target = __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED);
-        if (l.from && target - u64(t->code) < t->bytes)
-            __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
-    }
+    auto leads_here = [&](u32 k) {
+        return __atomic_load_n(&cache->links()[k], __ATOMIC_RELAXED) - u64(t->code) < t->bytes;
+    };
+    auto unlink = [&](u32 k, const Link& l) {
+        if (l.from) __atomic_store_n(&cache->links()[k], u64(l.from->code + l.stub), __ATOMIC_RELEASE);
+    };
+    for (u32 k : t->incoming)
+        if (leads_here(k)) unlink(k, link(k));
     t->incoming.clear();
+    // Its own edges may be linked to each other from the start (cpu/unit_group.hpp): loops through them end here.
+    for (u32 k = 0; t->code && k < t->link_count; ++k)
+        if (leads_here(t->first_link + k)) unlink(t->first_link + k, t->link(k));
 }
 
 // from_now: the unit is to be translated again, since a page of it could be written until now; not_watched: since it needs

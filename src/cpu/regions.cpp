@@ -63,8 +63,6 @@ void CodeSpace::Impl::give_up(Region& r) {
     for (auto* list : {&r.translations, &r.plain})
         for (auto& t : *list) drop(t.get());
     leave_pages();
-    for (auto& t : r.translations)
-        for (u32 k = 0; k < t->link_count; ++k) (*links)[t->first_link + k].from = nullptr;
     r.given_up = epoch.fetch_add(1, std::memory_order_seq_cst) + 1;
 }
 

@@ -2,7 +2,6 @@
 #include "base/check.hpp"
 #include "cpu/space.hpp"
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace mimic::cpu {
@@ -32,85 +31,113 @@ void add_at(u8* at, u32 more) {
 
 } // namespace
 
-// Code goes to its place, and what depends on that is made to fit. False: a record makes no sense here.
-bool CodeSpace::Impl::place_code(const SavedUnit& u, u8* code, u32 first_link) {
-    u8* to = cache->writable(code);
-    std::memcpy(to, u.code.data(), u.code.size());
+// The copy of the code that was taken is made to fit its place. False: a record makes no sense here.
+bool CodeSpace::Impl::place_code(const SavedUnit& u, const u8* code, u32 first_link) {
+    u8* own = const_cast<u8*>(u.code.data()); // of stored_unit
     const u32 distance = u32(u64(cache->links() + first_link) - u64(code));
+    std::vector<std::pair<u32, u32>> records; // places among the records, numbers
     for (u32 r : u.references) {
-        u8* place = to + (r & ~saved::is_record);
+        u8* place = own + (r & ~saved::is_record);
         if (!(r & saved::is_record)) {
             add_at(place, distance);
             continue;
         }
-        u32 at, number;
+        u32 at;
         std::memcpy(&at, place, 4);
-        auto record = u.record(at);
-        if (record.empty() || !backend->load_record(record, number)) return false;
-        std::memcpy(place, &number, 4);
+        auto known = std::find_if(records.begin(), records.end(), [at](auto& k) { return k.first == at; });
+        if (known == records.end()) {
+            const auto record = u.record(at);
+            u32 number;
+            if (record.empty() || !backend->load_record(record, number)) return false;
+            known = records.insert(known, {at, number});
+        }
+        std::memcpy(place, &known->second, 4);
     }
     return true;
 }
 
+// Code, link words and what is kept of the rest go to their places, by the kernel: most of their pages are new.
 void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link) {
-    t.code = code;
-    t.bytes = u32(u.code.size());
-    u8* room = regions[current].arena.room(u.faults.size_bytes() + u.owed.size_bytes() + u.entries.size_bytes());
-    auto keep = [&room]<class T>(std::span<const T> what) {
-        std::memcpy(room, what.data(), what.size_bytes());
-        const auto* at = reinterpret_cast<const T*>(room);
-        room += what.size_bytes();
-        return std::span(at, what.size());
-    };
-    t.stored_faults = keep(u.faults), t.stored_owed = keep(u.owed), t.stored_entries = keep(u.entries);
-    t.first_link = first_link;
-    t.link_count = u32(u.edges.size());
-    for (u32 k = 0; k < t.link_count; ++k) {
-        const saved::Edge& e = u.edges[k];
+    const std::span<const u8> kept = u.kept();
+    u8* room = regions[current].arena.room(kept.size());
+    const SavedUnit there = u.with_kept_at(room);
+    t.stored_edges = there.edges, t.stored_entries = there.entries;
+    t.stored_faults = there.faults, t.stored_owed = there.owed;
+    t.code = code, t.bytes = u32(u.code.size());
+    t.first_link = first_link, t.link_count = u32(u.edges.size());
+    stored_words.clear();
+    for (const saved::Edge& e : u.edges) {
         const bool counts = jit::Emitted::Word(e.word) == jit::Emitted::Word::count;
-        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.counted != 0};
-        __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
-                         __ATOMIC_RELEASE);
+        stored_words.push_back(counts ? options.whole_after : u64(code + (e.to == e.nowhere ? e.stub : e.to)));
     }
+    const process::Copy all[] = {{cache->writable(code), u.code.data(), u.code.size()},
+                                 {cache->links() + first_link, stored_words.data(), stored_words.size() * 8},
+                                 {room, kept.data(), kept.size()}};
+    process::copy_to_new(all);
 }
 
-// saved::Head::made_from: of what the translation saw, or (seen is null) of what stands there now. Bytes between a unit's
-// blocks that nobody looked at are taken as they are; so all count alike.
-// What can't be fetched now matches nothing.
-Sha256Digest CodeSpace::Impl::hash_of(const Translation& t, const Snapshot* seen) {
+// saved::Head::made_from: of what the translation saw. Bytes between a unit's blocks that nobody looked at are taken as they
+// are; so all count alike.
+Sha256Digest CodeSpace::Impl::hash_of(const Translation& t) {
     Sha256 hash;
-    bool all = true;
     auto add = [&](u64 low, u64 high) {
         hashed.resize(std::max<u64>(hashed.size(), high - low));
         const std::span bytes(hashed.data(), high - low);
-        if (!seen || !seen->read(low, bytes)) {
+        if (!snapshot.read(low, bytes)) {
             const u32 n = source.fetch(low, bytes.data(), u32(bytes.size()));
             std::memset(bytes.data() + n, 0, bytes.size() - n);
-            all &= n == bytes.size() || seen;
-            if (seen) seen->put_over(low, bytes);
+            snapshot.put_over(low, bytes);
         }
         hash.add(bytes);
     };
     add(t.low, t.high);
     for (const ExitFlags::Range& r : t.relies_on) add(r.low, r.high);
-    return all ? hash.digest() : Sha256Digest{};
+    return hash.digest();
 }
 
-// Is there an entry at pc in a unit that was taken already?
-bool CodeSpace::Impl::enter_restored(u64 pc, u32 mode, u64 own) {
-    Node* n = own != pc ? known(mode, own) : nullptr;
-    if (!n) return false;
-    Translation& t = *n->translation;
-    for (const saved::Entry& e : t.stored_entries)
-        if (t.low + e.pc == pc) return add_node(pc, e.block, t.code + e.offset, &t) != nullptr;
-    return false;
+// Do the guest's bytes that such units were made from stand there now?
+bool CodeSpace::Impl::is_made_from_now(const SavedUnit& u) {
+    auto fetch = [this](u64 low, u64 high) {
+        hashed.resize(std::max<u64>(hashed.size(), high - low));
+        return source.fetch(low, hashed.data(), u32(high - low)) == high - low;
+    };
+    const saved::Head& h = u.head;
+    if (!fetch(h.low, h.high)) return false;
+    Sha256 hash;
+    if (h.runs == 0) hash.add(std::span(hashed).first(h.high - h.low));
+    for (const saved::Range& r : u.ranges.first(h.runs))
+        hash.add(std::span(hashed).subspan(r.low - h.low, r.high - r.low));
+    for (const saved::Range& r : u.ranges.subspan(h.runs)) {
+        if (!fetch(r.low, r.high)) return false;
+        hash.add(std::span(hashed).first(r.high - r.low));
+    }
+    return hash.digest() == h.made_from;
 }
 
-// A unit of the store that may be entered at pc becomes ours, if it says that it has one. User mode only, where places are
+// An entry of units that were taken already, whether somebody has come to it or not.
+const saved::Entry* CodeSpace::Impl::taken_entry(u64 pc, u32 mode, Translation*& of) const {
+    auto page = pages.find(pc >> page_bits);
+    if (page == pages.end()) return nullptr;
+    for (Translation* t : page->second.translations) {
+        if (t->stored_entries.empty() || !t->valid || t->mode != mode) continue;
+        if (const saved::Entry* e = find_entry(t->stored_entries, t->low, pc)) return of = t, e;
+    }
+    return nullptr;
+}
+
+// From now on it is found. False: there is none.
+bool CodeSpace::Impl::enter_taken(u64 pc, u32 mode) {
+    Translation* t = nullptr;
+    const saved::Entry* e = taken_entry(pc, mode, t);
+    return e && add_node(pc, 0, t->code + e->offset, t, e->whole != 0);
+}
+
+// Units of the store one of which may be entered at pc become ours, if it says that it has such. User mode only, where places are
 // pcs.
 CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitStore::Said& said) {
     if (said.has != UnitStore::Has::unit || guards || breakpoint_count) return Restored::no;
-    if (enter_restored(pc, mode, said.unit)) return Restored::yes;
+    const u64 name = u64{said.at} << 32 ^ pc >> page_bits;
+    if (other_bytes.contains(name)) return Restored::no;
     SavedUnit u;
     if (!options.store->take(said, pc, mode, stored_unit, u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
@@ -123,15 +150,17 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
         arena.back_to(mark);
         return why;
     };
-    t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour, t->whole = u.head.whole != 0;
+    t->pc = t->place = u.head.pc, t->mode = mode, t->flavour = u.head.flavour;
     t->low = u.head.low, t->high = u.head.high;
-    for (const saved::Range& r : u.ranges) t->relies_on.push_back({r.low, r.high});
+    for (const saved::Range& r : u.ranges.subspan(u.head.runs)) t->relies_on.push_back({r.low, r.high});
     // Once its pages are watched, what is found there stays true until somebody tells of a write.
-    if (enter_pages(*t) == Watch::not_watched || hash_of(*t, nullptr) != u.head.made_from) {
+    if (enter_pages(*t) == Watch::not_watched) return without(Restored::no);
+    if (!is_made_from_now(u)) {
+        other_bytes.insert(name);
         return without(Restored::no);
     }
     u64 room = 0;
-    auto space = cache->room(room);
+    auto space = cache->room_to_copy_to(room);
     MIMIC_CHECK(space, "memory for translated code cannot be mapped again");
     if (room < u.code.size() || cache->links_left() < u.edges.size()) { return without(Restored::no_room); }
     const u32 first_link = cache->next_link();
@@ -139,70 +168,48 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     cache->commit(u.code.size());
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
-    for (const saved::Entry& e : u.entries) // the others when somebody comes: most are never entered
-        if ((u.pc_of(e) == pc || u.pc_of(e) == t->pc) && !known(mode, u.pc_of(e)))
-            add_node(u.pc_of(e), e.block, t->code + e.offset, t.get());
-    ++counters.restored;
-    if (options.on_code) options.on_code(options.owner, t->code, t->bytes, t->pc);
-    taken.push_back(t.get());
+    const saved::Entry& e = *u.entry_at(pc); // the others when somebody comes: most are never entered
+    if (!known(mode, pc)) add_node(pc, 0, t->code + e.offset, t.get(), e.whole != 0);
+    link_taken(*t);
+    counters.restored += u.head.units;
+    if (options.on_code) tell_taken(*t);
     regions[current].translations.push_back(std::move(t));
     return Restored::yes;
 }
 
-// What the unit goes on to, too: it is met next. False: no more for now.
-bool CodeSpace::Impl::restore_next(Translation& t) {
-    struct Next {
-        u64 pc;
-        u32 mode;
-        UnitStore::Said said;
-    };
-    std::array<Next, 16> next; // more edges have few
-    u32 count = 0;
-    for (u32 k = 0; k < t.link_count && count < next.size(); ++k) {
-        const Link& l = (*links)[t.first_link + k];
-        if (exists(l.mode, l.pc)) continue;
-        Next& n = next[count] = {l.pc, l.mode, options.store->look(l.pc, l.mode)};
-        if (n.said.has != UnitStore::Has::unit) continue;
-        options.store->fetch(n.said);
-        ++count;
+// Edges of what was taken that lead to what is there go to it at once: each would come back to C++ for that.
+void CodeSpace::Impl::link_taken(Translation& t) {
+    for (u32 k = 0; k < t.link_count; ++k) {
+        const Link l = t.link(k);
+        Node* to = l.pc - t.low < t.high - t.low ? nullptr : known(l.mode, l.pc);
+        if (to && to->code && may_link(l, *to)) set_link(t.first_link + k, l.counted, *to);
+        if (l.counted) k += 2; // its further words
     }
-    for (const Next& n : std::span(next).first(count)) {
-        if (exists(n.mode, n.pc)) continue; // two edges go there
-        if (restore(n.pc, n.mode, n.said) == Restored::no_room || taken.size() >= most_taken) return false;
-    }
-    return true;
 }
 
-// The edges of what was taken go to their targets at once, where these are there: each would come back to C++ for it.
-void CodeSpace::Impl::link_restored() {
-    for (Translation* t : taken)
-        for (u32 k = t->first_link; k < t->first_link + t->link_count; ++k) {
-            const Link& l = (*links)[k];
-            Node* to = known(l.mode, l.pc);
-            const u32 next = l.counted ? 2 : 0; // its further words
-            if (to && to->code && may_link(l, *to)) set_link(k, *to);
-            k += next;
-        }
-    taken.clear();
+// Each unit's code by itself.
+void CodeSpace::Impl::tell_taken(const Translation& t) const {
+    std::vector<std::pair<u32, u64>> units; // where they are entered, and their pcs
+    for (const saved::Entry& e : t.stored_entries)
+        if (e.own) units.emplace_back(e.offset, t.low + e.pc);
+    std::sort(units.begin(), units.end());
+    for (u64 n = 0; n < units.size(); ++n) {
+        const u32 end = n + 1 < units.size() ? units[n + 1].first : t.bytes;
+        options.on_code(options.owner, t.code + units[n].first, end - units[n].first, units[n].second);
+    }
 }
 
 CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     std::unique_lock lock(mutex);
     for (;;) {
-        if (exists(mode, pc)) return Stored::taken;
+        if (known(mode, pc) || enter_taken(pc, mode)) return Stored::taken;
         const UnitStore::Said said = options.store->look(pc, mode);
         const Restored r = restore(pc, mode, said);
         if (r == Restored::no_room && cache->used() != 0) { // else it is longer than a region
             next_region(lock);
             continue;
         }
-        if (r == Restored::yes) {
-            u64 bytes = 0;
-            for (u32 n = 0; n < taken.size() && bytes < most_taken_bytes && restore_next(*taken[n]); ++n)
-                bytes += taken[n]->high - taken[n]->low;
-            link_restored();
-            continue;
-        }
+        if (r == Restored::yes) return Stored::taken;
         if (said.has == UnitStore::Has::ran) return Stored::ran;
         if (said.has == UnitStore::Has::nothing && ran.size() < most_ran) ran.push_back(pc);
         return Stored::nothing;
@@ -253,14 +260,9 @@ bool CodeSpace::Impl::save_code(const Translation& t, std::vector<u8>& out, save
 }
 
 void CodeSpace::Impl::save_edges(const Translation& t, std::vector<u8>& out) {
-    using Word = jit::Emitted::Word;
     saved::Edge* to = grow<saved::Edge>(out, t.link_count);
-    for (u32 k = 0; k < t.link_count; ++k) {
-        const Link& l = (*links)[t.first_link + k];
-        auto counted = [&](u32 back) { return k >= back && (*links)[t.first_link + k - back].counted; };
-        const Word word = counted(1) ? Word::counted : counted(2) ? Word::count : Word::target;
-        to[k] = {l.pc, l.stub, u16(l.mode), u8(word), u8(l.counted)};
-    }
+    for (const jit::Emitted::Edge& e : t.own->edges)
+        *to++ = {.pc = e.pc, .stub = e.stub, .mode = u16(e.mode), .word = u8(e.word), .counted = u8(e.is_counted)};
 }
 
 bool CodeSpace::Impl::save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h) {
@@ -285,19 +287,23 @@ bool CodeSpace::Impl::save(const Translation& t, saved::Head& h, std::vector<u8>
     if (!t.valid || t.checked || t.mode > 0xffff || !t.code || t.high - t.low > saved::most_guest_bytes) return false;
     const u64 at = b.size();
     h = {.pc = t.pc, .low = t.low, .high = t.high, .mode = t.mode, .flavour = t.flavour};
-    h.guest_insns = t.guest_insns, h.whole = t.whole, h.made_from = t.own->made_from;
+    h.units = 1, h.made_from = t.own->made_from;
     h.edges = t.link_count, h.ranges = u32(t.relies_on.size()), h.references = u32(t.own->references.size());
     grow<saved::Head>(b, 1); // written last
-    save_edges(t, b);
     saved::Range* ranges = grow<saved::Range>(b, h.ranges);
     for (const ExitFlags::Range& r : t.relies_on) *ranges++ = {r.low, r.high};
-    u64 own = 0; // its own entry may have become another unit's, or have been one's before
+    save_edges(t, b);
+    bool own = false; // its own entry may have become another unit's
+    const u64 entries = b.size();
     for (const Node* n = t.first_node; n; n = n->sibling)
         if (n->valid && n->pc >= t.low && n->pc < t.high) {
-            if (h.entries++ == 0) own = n->pc;
-            append(b, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), u16(n->block)});
+            own |= n->pc == t.pc;
+            append(b, saved::Entry{u32(n->code - t.code), u16(n->pc - t.low), n->pc == t.pc, n->whole});
+            ++h.entries;
         }
-    if (h.entries == 0 || own != t.pc || !save_faults(t, b, h)) return false;
+    auto* first = reinterpret_cast<saved::Entry*>(b.data() + entries);
+    std::sort(first, first + h.entries, [](const saved::Entry& x, const saved::Entry& y) { return x.pc < y.pc; });
+    if (!own || !save_faults(t, b, h)) return false;
     u32* references = grow<u32>(b, h.references);
     for (const jit::Emitted::Reference& r : t.own->references)
         *references++ = r.offset | (r.is_record ? saved::is_record : 0);

@@ -24,8 +24,6 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
         if (o.wrap_backend) s.backend = o.wrap_backend(std::move(s.backend));
         s.cache = std::make_unique<jit::CodeCache>(TRY(jit::CodeCache::create(o.code_bytes)));
         s.regions.resize(s.cache->regions());
-        s.links.emplace(s.cache->all_links());
-        if (!*s.links) return Error::system(ENOMEM, "no memory for the links of translations");
         TRY(s.start_cache());
         const u8* code = s.cache->code();
         TRY(process::register_code_range({code, code + s.cache->size(), Impl::redirect, &s}));
@@ -67,10 +65,11 @@ Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
     return nullptr;
 }
 
-Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t) {
+Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t, bool whole) {
     Region& r = regions[current];
     Node* n = r.arena.make<Node>();
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
+    n->whole = whole || t->whole;
     n->place = pc - t->pc + t->place, n->second = t->second;
     named.add(n->place);
     std::atomic<Node*>& head = table[bucket(n->place)];
@@ -89,8 +88,8 @@ bool CodeSpace::Impl::provide(u64 pc, u32 mode, u64 place, u64 second, u64 base,
     };
     while (!found()) {
         if (options.store) { // an older unit here may have gone with its page, which is the same again
+            if (enter_taken(pc, mode)) continue;
             const Restored r = restore(pc, mode, options.store->look(pc, mode));
-            link_restored();
             if (r == Restored::yes) continue;
             if (r == Restored::no_room && cache->used() != 0) {
                 next_region(lock);
@@ -280,7 +279,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             return Made::no_room;
         }
         if (whole && !done) { // nothing better than what there is
-            if (Node* n = find(mode, place)) n->translation->whole = true;
+            if (Node* n = find(mode, place)) n->whole = true;
             discard(*t);
             return Made::yes;
         }
@@ -334,16 +333,16 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     t.bytes = emitted.bytes;
     t.own->faults = emitted.faults;
     if (options.store) {
-        t.flavour = unit.key.flavour, t.guest_insns = unit.guest_insns;
+        t.flavour = unit.key.flavour;
         t.own->references = emitted.references;
-        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.own->made_from = hash_of(t, &snapshot);
+        if (!t.checked && t.high - t.low <= saved::most_guest_bytes) t.own->made_from = hash_of(t);
     }
     t.first_link = first_link;
     t.link_count = u32(emitted.edges.size());
+    t.own->edges = emitted.edges;
     for (u32 k = 0; k < t.link_count; ++k) {
         const jit::Emitted::Edge& e = emitted.edges[k];
         const bool counts = e.word == jit::Emitted::Word::count;
-        (*links)[first_link + k] = {&t, e.pc, e.mode, e.stub, e.is_counted};
         __atomic_store_n(&cache->links()[first_link + k], counts ? options.whole_after : u64(code + e.stub),
                          __ATOMIC_RELEASE);
     }
@@ -364,6 +363,22 @@ void CodeSpace::Impl::publish(const ir::Unit& unit, Translation& t) {
             add_node(unit.blocks[e.block].pc, e.block, t.code + e.offset, &t);
 }
 
+Link Translation::link(u32 number) const {
+    if (own) {
+        const jit::Emitted::Edge& e = own->edges[number];
+        return {this, e.pc, e.mode, e.stub, e.is_counted};
+    }
+    const saved::Edge& e = stored_edges[number];
+    return {this, e.pc, e.mode, e.stub, e.counted != 0};
+}
+
+Link CodeSpace::Impl::link(u32 k) const {
+    const auto& all = regions[cache->region_of_link(k)].translations; // by rising words, too
+    auto it = std::upper_bound(all.begin(), all.end(), k, [](u32 n, const auto& t) { return n < t->first_link; });
+    const Translation* t = it == all.begin() ? nullptr : std::prev(it)->get();
+    return t && k - t->first_link < t->link_count ? t->link(k - t->first_link) : Link{};
+}
+
 // Between units of a machine only inside a page, which both were found in: whatever becomes of its mapping, whoever is in
 // the one may go on to the other, wherever it is seen. Where a breakpoint may be, all come through C++.
 bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
@@ -378,13 +393,16 @@ bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
 void CodeSpace::Impl::replace(Node& old, Node& now) {
     hide(old);
     if (!old.code) return;
-    for (u32 k : old.translation->incoming) {
+    auto redirect = [&](u32 k) {
         u64* word = &cache->links()[k];
-        const Link& l = (*links)[k];
-        if (!l.from || !l.from->valid || __atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) continue;
+        if (__atomic_load_n(word, __ATOMIC_RELAXED) != u64(old.code)) return;
+        if (const Link l = link(k); !l.from || !l.from->valid) return;
         now.translation->incoming.push_back(k);
         __atomic_store_n(word, u64(now.code), __ATOMIC_RELEASE);
-    }
+    };
+    const Translation& t = *old.translation;
+    for (u32 k : t.incoming) redirect(k);
+    for (u32 k = t.first_link; k < t.first_link + t.link_count; ++k) redirect(k); // what was linked from the start
 }
 
 // The loop that pc is the head of becomes a unit, with as much around it as there is room for: units that were made one
@@ -393,7 +411,7 @@ void CodeSpace::Impl::make_whole(u64 pc, u32 mode, u64 place, u64 base) {
     std::unique_lock lock(mutex);
     for (;;) {
         Node* n = find(mode, place);
-        if (!n || n->second || n->translation->whole || n->translation->checked) return;
+        if (!n || n->second || n->whole || n->translation->checked) return;
         if (translate(pc, mode, place, 0, base, Extent::whole) != Made::no_room) return;
         next_region(lock);
     }
@@ -405,23 +423,22 @@ bool CodeSpace::Impl::follow_link(const u64* word, Node& to) {
     std::lock_guard lock(mutex);
     u32 k = u32(word - cache->links());
     if (k >= cache->all_links() || !to.valid.load() || !to.code) return false;
-    const Link& l = (*links)[k];
+    const Link l = link(k);
     if (!l.from || !l.from->valid || !may_link(l, to)) return false;
-    Translation& t = *to.translation;
-    if (l.counted && !t.whole && !t.checked) {
+    if (l.counted && !to.whole && !to.translation->checked) {
         u64* count = &cache->links()[k + 2];
         const bool hot = i64(__atomic_load_n(count, __ATOMIC_RELAXED)) <= 0;
         // Should it fail, it is tried again after as many turns.
         if (hot) return __atomic_store_n(count, options.whole_after, __ATOMIC_RELAXED), true;
     }
-    set_link(k, to);
+    set_link(k, l.counted, to);
     return false;
 }
 
 // The edge of a link word goes to this entry from now on; a counted one while it is counted.
-void CodeSpace::Impl::set_link(u32 k, Node& to) {
+void CodeSpace::Impl::set_link(u32 k, bool counted, Node& to) {
     Translation& t = *to.translation;
-    if ((*links)[k].counted && !t.whole && !t.checked) ++k;
+    if (counted && !to.whole && !t.checked) ++k;
     if (t.incoming.size() == t.incoming.capacity())
         std::erase_if(t.incoming, [&](u32 n) {
             u64 target = __atomic_load_n(&cache->links()[n], __ATOMIC_RELAXED);

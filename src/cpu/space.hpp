@@ -27,7 +27,16 @@
 
 namespace mimic::cpu {
 
-// One translated unit.
+struct Translation;
+
+struct Link {                          // of a link word
+    const Translation* from = nullptr; // whose word it is; null: nobody's any more
+    u64 pc = 0;
+    u32 mode = 0, stub = 0;
+    bool counted = false; // see jit::Emitted::Word
+};
+
+// One translated unit, or several that were taken from the store as one.
 struct Translation {
     u64 pc = 0;            // of its entry, counted from the page where units are paged; so are all its pcs
     u64 base = 0;          // what it counted from when it was made: for people who read of it
@@ -38,7 +47,7 @@ struct Translation {
     const u8* code = nullptr;
     u32 bytes = 0;
     bool valid = true;
-    bool whole = false;                               // made of a hot loop, whatever was known before; or cannot be
+    bool whole = false;                               // made of a hot loop, whatever was known before
     bool checked = false;                             // compares its guest bytes itself
     ir::Op refused = ir::Op::nop;                     // why there is no code
     u32 first_link = 0, link_count = 0;               // of its own
@@ -46,12 +55,14 @@ struct Translation {
     std::vector<ExitFlags::Range> relies_on;          // code outside that was looked at
     std::vector<u32> incoming;                        // link words that point or pointed into it
     u64 made = 0;                                     // of the units made here, in order; 0: from the store
-    u32 flavour = 0, guest_insns = 0;                 // with a store: what it wants to know of the unit
-    // Of a unit from the store, in the region's memory; entries: those without a node, too.
+    u32 flavour = 0;                                  // with a store
+    // Of units from the store, in the region's memory; entries: those without a node, too.
+    std::span<const saved::Edge> stored_edges;
     std::span<const saved::Fault> stored_faults;
     std::span<const saved::Owed> stored_owed;
     std::span<const saved::Entry> stored_entries;
-    struct Made { // what only units have that were made here
+    struct Made {                              // what only units have that were made here
+        std::vector<jit::Emitted::Edge> edges; // by its link words
         std::vector<jit::Emitted::Fault> faults;
         std::vector<u8> seen;                            // of an unsettled page: the bytes it was made from
         Sha256Digest made_from{};                        // with a store: see saved::Head
@@ -61,6 +72,7 @@ struct Translation {
     std::unique_ptr<Made> own;
 
     jit::Emitted::Fault fault_at(u32 offset) const;
+    Link link(u32 number) const; // of its own words
 };
 
 using TranslationOf = std::unique_ptr<Translation, Destroy>;
@@ -71,19 +83,12 @@ struct Node {
     u64 place = 0, second = 0;
     u32 mode = 0;
     ir::BlockId block = 0;
+    bool whole = false; // of a unit that was made of a hot loop; or none can be made
     const u8* code = nullptr;
     Translation* translation = nullptr;
     Node* sibling = nullptr; // of the same translation
     std::atomic<Node*> next{nullptr};
     std::atomic<bool> valid{true};
-};
-
-struct Link { // by link word
-    Translation* from = nullptr;
-    u64 pc = 0;
-    u32 mode = 0;
-    u32 stub : 31 = 0;
-    u32 counted : 1 = false; // see jit::Emitted::Word
 };
 
 struct Region {
@@ -148,14 +153,13 @@ struct CodeSpace::Impl {
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
     std::vector<u64> ran;
-    UnitBytes stored_unit;                            // the one that is taken from the store
-    std::vector<Translation*> taken;                  // from it just now; they are not linked yet
-    static constexpr u32 most_taken = 64;             // with what is met
-    static constexpr u64 most_taken_bytes = 64 << 10; // of guest code, before it goes no further
-    std::vector<u8> hashed;                           // hash_of()
+    UnitBytes stored_unit;         // the one that is taken from the store
+    std::vector<u64> stored_words; // its link words
+    std::unordered_set<u64>
+        other_bytes;        // what was not taken, as it was made from others: Said::at and the page's number
+    std::vector<u8> hashed; // of guest code, to be hashed
     std::vector<Region> regions;
     u32 current = 0;                         // region
-    std::optional<Pages<Link>> links;        // by word
     std::unordered_map<u64, CodePage> pages; // by page number
     std::pair<u64, CodePage*> last_page{};   // the one that was asked for last; null: none
     CodePage& page_of(u64 number) {
@@ -231,7 +235,11 @@ struct CodeSpace::Impl {
     Node* find(u32 mode, u64 place, u64 second = 0) const;
     // Most of what is looked for and isn't there has touched no page of the table.
     Node* known(u32 mode, u64 place) const { return named.has(place) ? find(mode, place) : nullptr; }
-    bool exists(u32 mode, u64 place) const { return known(mode, place); }
+    // Has anything that there is an entry at this place, whether somebody has come to it or not?
+    bool exists(u32 mode, u64 place) const {
+        Translation* of;
+        return known(mode, place) || (options.store && taken_entry(place, mode, of));
+    }
     enum class Made : u8 { yes, no_room, reaches_on };
     // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.
     enum class Extent : u8 { usual, whole, ran };
@@ -251,11 +259,12 @@ struct CodeSpace::Impl {
     bool emit(const ir::Unit& unit, Translation& t);
     void publish(const ir::Unit& unit, Translation& t);
     void keep(const ir::Unit& unit, Translation& t);
-    Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t);
+    Node* add_node(u64 pc, ir::BlockId block, const u8* code, Translation* t, bool whole = false);
+    Link link(u32 k) const; // of a word; its unit may have been dropped
     bool may_link(const Link& l, const Node& to) const;
     void replace(Node& old, Node& now);
     bool follow_link(const u64* word, Node& to);
-    void set_link(u32 k, Node& to);
+    void set_link(u32 k, bool counted, Node& to);
     Translation* containing(u64 host_pc);
     static bool redirect(void* owner, process::Fault& fault);
 
@@ -271,12 +280,14 @@ struct CodeSpace::Impl {
         return options.store && !met.has(place) && patience.load(std::memory_order_relaxed) == 0;
     }
     Restored restore(u64 pc, u32 mode, const UnitStore::Said& said);
-    bool restore_next(Translation& t);
-    void link_restored();
-    bool enter_restored(u64 pc, u32 mode, u64 own);
-    bool place_code(const SavedUnit& u, u8* code, u32 first_link);
+    const saved::Entry* taken_entry(u64 pc, u32 mode, Translation*& of) const;
+    bool enter_taken(u64 pc, u32 mode);
+    void link_taken(Translation& t);
+    void tell_taken(const Translation& t) const;
+    bool place_code(const SavedUnit& u, const u8* code, u32 first_link);
     void fill(Translation& t, const SavedUnit& u, const u8* code, u32 first_link);
-    Sha256Digest hash_of(const Translation& t, const Snapshot* seen);
+    Sha256Digest hash_of(const Translation& t);
+    bool is_made_from_now(const SavedUnit& u);
     bool save(const Translation& t, saved::Head& h, std::vector<u8>& b);
     bool save_code(const Translation& t, std::vector<u8>& out, saved::Head& h);
     bool save_faults(const Translation& t, std::vector<u8>& out, saved::Head& h);

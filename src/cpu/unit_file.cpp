@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 #include <xxhash.h>
@@ -22,7 +23,9 @@ namespace {
 constexpr u64 most_file_bytes = u64{1} << 32;
 constexpr u64 most_mapped_at_once = 1 << 20, most_wanted = 8 << 20; // little of a larger one may be wanted
 constexpr u32 most_probes = 64;
-constexpr u64 usual_pending = 128 << 10, usual_blob = 2 << 10; // bytes: what stays in a core's own cache
+constexpr u64 usual_pending = 128 << 10; // bytes: what stays in a core's own cache
+constexpr u64 usual_chunk = 1 << 20, usual_blob = 2 << 10;
+constexpr u32 stretch_bits = 14; // of guest code whose units are joined: 4 KiB take longer
 
 template <class T>
 std::span<const u8> bytes_of(const T& t) {
@@ -149,7 +152,7 @@ u32 UnitFile::place_of(u64 pc, u32 mode, saved::Head& head) const {
 UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     using enum UnitStore::Has;
     saved::Head head;
-    if (const u32 at = place_of(pc, mode, head)) return {unit, head.pc, at};
+    if (const u32 at = place_of(pc, mode, head)) return {unit, at};
     const u64 place = pc - header_.start + 1;
     UnitStore::Said said;
     u32 there;
@@ -162,12 +165,6 @@ UnitStore::Said UnitFile::look(u64 pc, u32 mode) const {
     return said;
 }
 
-void UnitFile::fetch(const UnitStore::Said& said) const {
-    constexpr u64 line = 64, usual_lines = 20;
-    const u8* at = bytes_.data() + u64(said.at) * 16;
-    for (u64 n = 0; n < usual_lines; ++n) __builtin_prefetch(at + n * line); // never faults
-}
-
 std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const {
     const UnitStore::Said said = look(pc, mode);
     SavedUnit u;
@@ -177,8 +174,7 @@ std::span<const u8> UnitFile::find(u64 pc, u32 mode, UnitBytes& scratch, u32& ba
 std::span<const u8> UnitFile::take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& u,
                                    u32& bad) const {
     const std::span<const u8> unit = blob(said.at, scratch);
-    const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode &&
-                       std::any_of(u.entries.begin(), u.entries.end(), [&](auto& e) { return u.pc_of(e) == pc; });
+    const bool sound = !unit.empty() && parse_saved_unit(unit, u) && u.head.mode == mode && u.entry_at(pc);
     if (sound) return unit;
     ++bad;
     return {};
@@ -196,11 +192,13 @@ std::vector<u32> UnitFile::all_places() const {
 
 // ---- writing
 
-UnitFileWriter::UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late)
+UnitFileWriter::UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late,
+                               GuestBytes guest)
     : file_(file)
     , key_(key)
     , start_(start)
-    , late_(std::move(late)) {
+    , late_(std::move(late))
+    , guest_(std::move(guest)) {
     pending_.reserve(usual_pending);
     pending_.resize((sizeof(FileHeader) + 15) & ~u64{15});
 }
@@ -224,37 +222,36 @@ void UnitFileWriter::write_pending() {
 }
 
 std::vector<u8>& UnitFileWriter::begin() {
-    if (begun_) pending_.resize(*begun_);
-    begun_ = pending_.size();
-    pending_.resize(*begun_ + sizeof(BlobHeader));
-    return pending_;
+    if (begun_) chunks_.back().resize(*begun_);
+    if (chunks_.empty() || chunks_.back().size() > usual_chunk - 2 * usual_blob)
+        chunks_.emplace_back().reserve(usual_chunk);
+    std::vector<u8>& to = chunks_.back();
+    to.resize((to.size() + 7) & ~u64{7});
+    begun_ = to.size();
+    return to;
 }
 
-bool UnitFileWriter::is_taken(std::span<const u8> unit) {
+bool UnitFileWriter::is_taken(std::span<const u8> unit, Added& as) {
     SavedUnit u;
     if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
-    if (bytes() > most_file_bytes - 2 * saved::most_bytes) return false;
-    auto place = [this](u64 pc) { return u32(pc - start_); };
-    if (!known_.insert(u64{u.head.mode} << 32 | place(u.head.pc)).second) return false;
-    const u32 at = u32(bytes() / 16);
+    if (added_bytes_ > most_file_bytes - 2 * saved::most_bytes) return false;
+    bool is_new = false;
     for (const saved::Entry& e : u.entries)
-        (&e == u.entries.data() ? own_ : inner_).push_back({place(u.pc_of(e)), u.head.mode, at});
-    return true;
+        if (e.own) is_new |= known_.insert(u64{u.head.mode} << 32 | u32(u.pc_of(e) - start_)).second;
+    as.mode = u.head.mode, as.flavour = u.head.flavour, as.stretch = u.head.low >> stretch_bits;
+    return is_new;
 }
 
 bool UnitFileWriter::end(const Checksum* check) {
-    const std::span<const u8> unit = std::span(pending_).subspan(*begun_ + sizeof(BlobHeader));
-    const bool taken = is_taken(unit);
-    if (taken) {
-        const BlobHeader h{.check = check ? *check : checksum(key_, unit), .bytes = unit.size()};
-        std::memcpy(pending_.data() + *begun_, &h, sizeof h);
-        pending_.resize((pending_.size() + 15) & ~u64{15});
-        ++units_;
-    } else {
-        pending_.resize(*begun_);
-    }
+    std::vector<u8>& chunk = chunks_.back();
+    Added a{.chunk = u32(chunks_.size() - 1), .mode = 0, .at = *begun_, .bytes = chunk.size() - *begun_};
+    if (check) a.check = *check;
+    const bool taken = is_taken(unit_of(a), a);
+    if (taken)
+        added_.push_back(a), added_bytes_ += a.bytes;
+    else
+        chunk.resize(*begun_);
     begun_.reset();
-    if (pending_.size() > usual_pending - 2 * usual_blob) write_pending();
     return taken;
 }
 
@@ -264,12 +261,44 @@ bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
     return end(check);
 }
 
+void UnitFileWriter::write_blob(std::span<const u8> unit, const Checksum* check) {
+    SavedUnit u;
+    if (!parse_saved_unit(unit, u)) return;
+    const u32 at = u32((written_ + pending_.size()) / 16);
+    for (const saved::Entry& e : u.entries)
+        (e.own ? own_ : inner_).push_back({u32(u.pc_of(e) - start_), u.head.mode, at});
+    const BlobHeader h{.check = check ? *check : checksum(key_, unit), .bytes = unit.size()};
+    for (std::span<const u8> part : {bytes_of(h), unit}) pending_.insert(pending_.end(), part.begin(), part.end());
+    pending_.resize((pending_.size() + 15) & ~u64{15});
+    units_ += u.head.units;
+    if (pending_.size() > usual_pending) write_pending();
+}
+
+// Those of a stretch as one, if there are several.
+void UnitFileWriter::write_joined(std::span<const Added> all) {
+    std::vector<SavedUnit> units(all.size());
+    joined_.clear();
+    for (u64 n = 0; n < all.size(); ++n) parse_saved_unit(unit_of(all[n]), units[n]);
+    if (guest_ && all.size() > 1 && join(units, guest_, joined_)) return write_blob(joined_);
+    for (const Added& a : all) write_blob(unit_of(a), a.check ? &*a.check : nullptr);
+}
+
+void UnitFileWriter::write_all() {
+    if (begun_) chunks_.back().resize(*begun_);
+    begun_.reset();
+    auto place = [](const Added& a) { return std::tuple(a.mode, a.flavour, a.stretch); };
+    std::stable_sort(added_.begin(), added_.end(), [&](auto& x, auto& y) { return place(x) < place(y); });
+    for (auto first = added_.begin(); first != added_.end() && error_ == 0;) {
+        const auto next = std::find_if(first, added_.end(), [&](auto& a) { return place(a) != place(*first); });
+        write_joined({first, next});
+        first = next;
+    }
+}
+
 // Tables are two thirds full: there are as many places again that are looked for in vain.
 void UnitFileWriter::add_tables(FileHeader& h) {
-    if (begun_) pending_.resize(*begun_);
-    begun_.reset();
     auto room = [](u64 count) { return u32(std::max<u64>(count * 3 / 2, 16)); };
-    h.tables = bytes();
+    h.tables = written_ + pending_.size();
     h.buckets = room(own_.size() + inner_.size()), h.ran_buckets = room(ran_.size());
     std::vector<Bucket> table(h.buckets);
     std::vector<u32> modes(h.buckets), ran(h.ran_buckets);
@@ -298,9 +327,10 @@ void UnitFileWriter::add_tables(FileHeader& h) {
 }
 
 Result<void> UnitFileWriter::finish() {
-    FileHeader h{.key = key_, .start = start_, .units = units_};
+    write_all();
+    FileHeader h{.key = key_, .start = start_};
     add_tables(h);
-    h.bytes = written_;
+    h.bytes = written_, h.units = units_;
     std::copy_n(FileHeader::right_magic, sizeof h.magic, h.magic);
     h.own = header_hash(h);
     write_at(0, bytes_of(h));

@@ -1,6 +1,7 @@
 // A file of saved units, as it is mapped by all processes that use it and never written again: a new version replaces it.
 //
-// Layout (host's byte order): FileHeader; blobs at multiples of 16, each BlobHeader and a unit (cpu/saved_unit.hpp); from
+// Layout (host's byte order): FileHeader; blobs at multiples of 16, each BlobHeader and one unit or several that were joined
+// (cpu/saved_unit.hpp); from
 // `tables` on `buckets` of Bucket, a table with open addressing by bucket_of, and `ran_buckets` of u32, such a table of the places
 // that ran without having a unit, each one more than its distance from `start`. The header has a hash of itself, each blob a checksum.
 // The tables have none: a blob says itself what it is of.
@@ -11,6 +12,8 @@
 #include "base/result.hpp"
 #include "base/sha256.hpp"
 #include "cpu/saved_unit.hpp"
+#include "cpu/unit_group.hpp"
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,7 +24,7 @@
 namespace mimic::cpu {
 
 struct FileHeader {
-    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 4};
+    static constexpr u8 right_magic[8] = {'M', 'i', 'm', 'i', 'c', 'U', 'C', 5};
     u8 magic[8];
     Sha256Digest key; // of all that units depend on
     u64 start;        // all guest code is at most 4 GiB behind this
@@ -58,14 +61,12 @@ public:
     u64 bytes() const { return bytes_.size(); }
     // What the table says of pc.
     UnitStore::Said look(u64 pc, u32 mode) const;
-    // Its bytes come to the processor's cache, while something else is done.
-    void fetch(const UnitStore::Said& said) const;
     // The unit that it said of this, copied to `scratch`; empty: it is not what was saved (`bad` is raised).
     std::span<const u8> take(const UnitStore::Said& said, u64 pc, u32 mode, UnitBytes& scratch, SavedUnit& unit,
                              u32& bad) const;
     // Both: the bytes of a unit; empty: there is none at pc, or it is not what was saved.
     std::span<const u8> find(u64 pc, u32 mode, UnitBytes& scratch, u32& bad) const;
-    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(unit, its checksum) that
+    // Each blob that the table names once, sound or not (then empty), for whoever copies or checks all: f(units, their checksum) that
     // says whether to go on.
     template <class F>
     void for_each(UnitBytes& scratch, F f) const {
@@ -110,15 +111,16 @@ private:
     int fd_;
 };
 
-// A file of units, written as they come; nothing of it is right before finish().
+// A file of units, which are joined by stretches of 16 KiB (that of their first bytes) when all are known, and written then.
 class UnitFileWriter {
 public:
-    // `file`: an empty one. `late` says, now and then, to give up.
-    UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late = {});
-    // False: there is one with its first entry already, or it is none of this file. `check`: from a file of the same key, as it
-    // was compared.
+    // `file`: an empty one. `late` says, now and then, to give up. `guest`: null: none are joined.
+    UnitFileWriter(int file, const Sha256Digest& key, u64 start, std::function<bool()> late = {},
+                   GuestBytes guest = {});
+    // False: all of its entries are other units' own already, or it is none of this file. `check`: from a file of the same key, as
+    // it was compared.
     bool add(std::span<const u8> unit, const Checksum* check = nullptr);
-    // The same with the unit put together in its place: begin() gives where its bytes are to be appended.
+    // The same with the unit put together in its place: begin() gives where its bytes are to be appended, from a multiple of 8 on.
     std::vector<u8>& begin();
     bool end(const Checksum* check = nullptr);
     // A place that ran; kept if it has no unit in the end, and of `most_ran` places.
@@ -126,17 +128,30 @@ public:
     void add_ran(u64 pc) {
         if (ran_.size() < most_ran && pc - start_ <= most_distance) ran_.push_back(u32(pc - start_));
     }
-    u32 units() const { return units_; }
-    u64 bytes() const { return written_ + begun_.value_or(pending_.size()); }
+    u64 bytes() const { return added_bytes_; } // of what was added
     // What is missing; nothing may be added any more. Fails if something could not be written.
     Result<void> finish();
+    // Then: of the file.
+    u32 units() const { return units_; }
+    u64 file_bytes() const { return written_; }
 
 private:
     static constexpr u64 most_distance = ~u32{0} - 1; // from start_ on
     struct Entry {
         u32 pc, mode, at; // `at` as in Bucket
     };
-    bool is_taken(std::span<const u8> unit);
+    struct Added {
+        u32 chunk, mode;
+        u64 at, bytes; // in the chunk
+        u64 stretch;
+        u32 flavour;
+        std::optional<Checksum> check;
+    };
+    bool is_taken(std::span<const u8> unit, Added& as);
+    std::span<const u8> unit_of(const Added& a) const { return std::span(chunks_[a.chunk]).subspan(a.at, a.bytes); }
+    void write_all();
+    void write_joined(std::span<const Added> all);
+    void write_blob(std::span<const u8> unit, const Checksum* check = nullptr);
     void write_pending();
     void write_at(u64 at, std::span<const u8> bytes);
     void add_tables(FileHeader& h);
@@ -145,13 +160,18 @@ private:
     Sha256Digest key_;
     u64 start_;
     std::function<bool()> late_;
+    GuestBytes guest_;
     int error_ = 0;
+    std::deque<std::vector<u8>> chunks_; // of what was added
+    std::optional<u64> begun_;           // in the last chunk: a unit without an end
+    std::vector<Added> added_;
+    u64 added_bytes_ = 0;
+    std::vector<u8> joined_;
     std::vector<u8> pending_; // to be written at written_
     u64 written_ = 0;
-    std::optional<u64> begun_; // a blob without an end: where in pending_ it begins
     std::vector<Entry> own_, inner_;
     std::vector<u32> ran_;          // from start_ on
-    std::unordered_set<u64> known_; // first entries
+    std::unordered_set<u64> known_; // own entries
     u32 units_ = 0;
 };
 

@@ -25,7 +25,7 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
                           .low = pc,
                           .high = pc + 32,
                           .mode = 1,
-                          .guest_insns = 8,
+                          .units = 1,
                           .edges = 1,
                           .ranges = 1,
                           .entries = 2,
@@ -34,10 +34,10 @@ std::vector<u8> unit_at(u64 pc, u8 fill) {
                           .references = 1,
                           .record_bytes = 8,
                           .code_bytes = 16});
-    append(b, saved::Edge{.pc = pc + 64, .stub = 12});
     append(b, saved::Range{.low = pc + 64, .high = pc + 68});
-    append(b, saved::Entry{});
-    append(b, saved::Entry{.offset = 4, .pc = 8, .block = 1});
+    append(b, saved::Edge{.pc = pc + 64, .stub = 12});
+    append(b, saved::Entry{.own = 1});
+    append(b, saved::Entry{.offset = 4, .pc = 8});
     append(b, saved::Fault{.offset = 4, .pc = 8});
     append(b, saved::Owed{.fault = 0, .what = {1, 2, 3, 4}});
     append(b, u32(8));
@@ -119,7 +119,7 @@ TEST_F(UnitFiles, SayWhatRanWithoutAUnit) {
     EXPECT_EQ(f->look(0x4004, 1).has, nothing);
     EXPECT_EQ(f->look(0x2008, 0).has, nothing);
     EXPECT_EQ(f->look(0x2008, 1).has, unit);
-    EXPECT_EQ(f->look(0x2008, 1).unit, 0x2000u);
+    EXPECT_EQ(f->look(0x2008, 1).at, f->look(0x2000, 1).at);
     for (u64 pc : {start - 1, start + ~u32{0}, start + (u64{1} << 32)}) EXPECT_EQ(f->look(pc, 1).has, nothing) << pc;
     UnitBytes scratch;
     u32 bad = 0, all = 0;

@@ -22,6 +22,9 @@ struct Rig {
         block = *memory::RamBlock::create("ram", ram_size, {.backing = memory::RamBlock::Backing::anonymous});
         ram = std::make_unique<memory::Region>("ram", *block, 0, ram_size, false);
         machine.system().add(*ram, ram_base);
+        // What boards have, for devices that set themselves up through it.
+        const bool boards = type.name == "fw_cfg_mem" || machine.create("fw_cfg_mem", "fwcfg");
+        EXPECT_TRUE(boards);
         auto made = machine.create(type.name, "dut");
         EXPECT_TRUE(made) << (made ? "" : made.error().message());
         if (!made) return;

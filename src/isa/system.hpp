@@ -183,6 +183,10 @@ public:
 
     // Exceptions and interrupts in words, for -d int.
     virtual std::string describe(const ir::CpuHeader& cpu, const Exception& e) const = 0;
+
+    // No flush that this processor asked others for (Effects::broadcast) is still to be done: its barrier needs no
+    // Effects::settle.
+    virtual void flushes_done(ir::CpuHeader& /*cpu*/) const {}
 };
 
 } // namespace mimic::isa

@@ -1,6 +1,5 @@
 #include "jit/analysis.hpp"
 #include "ir/operands.hpp"
-#include "jit/tlb.hpp"
 #include <algorithm>
 #include <bit>
 
@@ -212,7 +211,8 @@ void Analysis::run(const ir::Unit& unit, const ir::GuestState& guest, const Regi
     if (find_loops(unit)) choose(unit, guest);
     if (!exchanges.empty()) find_changes(unit);
     recent.assign(unit.key.flavour & ir::flavour::paged ? unit.code.size() : 0, -1);
-    if (!recent.empty()) find_recent(unit, guest);
+    groups.clear();
+    if (!recent.empty()) find_recent(unit, guest), find_groups(unit, guest);
     for (ir::BlockId b : layout) block(unit, guest, unit.blocks[b]);
 }
 
@@ -298,73 +298,6 @@ void Analysis::choose(const ir::Unit& unit, const ir::GuestState& guest) {
         ++in;
     }
     for (const Exchange& x : exchanges) plan.gpr[x.in] = i8(x.reg), plan.gpr[x.out] = -1;
-}
-
-namespace {
-
-// A value that is what a slot held plus a constant.
-struct Step {
-    u32 slot = ir::none; // none: it is something else
-    u64 by = 0;          // modulo 2^64
-};
-Step step_of(const ir::Unit& unit, ir::ValueId v) {
-    Step s;
-    for (const Inst* i = &unit.code[v];; i = &unit.code[i->a]) {
-        if (i->op == Op::get) return s.slot = ir::SlotArg::from(i->imm).slot, s;
-        if (i->op != Op::add || unit.code[i->b].op != Op::constant) return {};
-        s.by += unit.code[i->b].imm;
-    }
-}
-
-} // namespace
-
-void Analysis::weigh_steps(const ir::Unit& unit) {
-    constexpr u64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
-    for (u32 n = 0; n < layout.size(); ++n) {
-        const ir::Block& b = unit.blocks[layout[n]];
-        for (u32 k = b.begin; k < b.end; ++k) {
-            const Inst& i = unit.code[k];
-            if (i.op != Op::put) continue;
-            const u32 slot = ir::SlotArg::from(i.imm).slot;
-            const Step s = step_of(unit, i.a);
-            if (s.slot != slot || s.by + small > 2 * small) jumps_[slot] = std::max(jumps_[slot], weight_[n]);
-        }
-    }
-}
-
-// The stack's accesses, and in loops those by slots that small steps move: an address, or an array and an index. Others may
-// meet another page each time, for which a guess would only be in the way.
-void Analysis::find_recent(const ir::Unit& unit, const ir::GuestState& guest) {
-    constexpr u32 turns = 8; // for which it is worth while
-    jumps_.assign(guest.slots.size(), 0);
-    weigh_steps(unit);
-    std::vector<std::pair<u32, u32>> known; // slots of an address
-    auto number = [&](u32 a, u32 b) {
-        auto it = std::find(known.begin(), known.end(), std::pair(a, b));
-        if (it == known.end()) it = known.insert(it, {a, b});
-        return i8(1 + (it - known.begin()) % (tlb_recent - 1)); // 0 is the stack's
-    };
-    for (u32 n = 0; n < layout.size(); ++n) {
-        const ir::Block& block = unit.blocks[layout[n]];
-        const u32 weight = weight_[n];
-        auto steady = [&](u32 slot) { return slot != ir::none && weight > 1 && jumps_[slot] * turns <= weight; };
-        for (u32 k = block.begin; k < block.end; ++k) {
-            const Inst& i = unit.code[k];
-            if (i.op != Op::load && i.op != Op::store) continue;
-            const Inst& a = unit.code[i.a];
-            const u32 slot = step_of(unit, i.a).slot;
-            if (slot != ir::none && slot == guest.stack)
-                recent[k] = 0;
-            else if (steady(slot))
-                recent[k] = number(slot, ir::none);
-            else if (slot == ir::none && a.op == Op::add) {
-                const Inst& shifted = unit.code[a.b];
-                const bool scaled = shifted.op == Op::shl && unit.code[shifted.b].op == Op::constant;
-                const u32 base = step_of(unit, a.a).slot, index = step_of(unit, scaled ? shifted.a : a.b).slot;
-                if (steady(base) && steady(index)) recent[k] = number(base, index);
-            }
-        }
-    }
 }
 
 // Forward, from the entries, where nothing has changed yet.

@@ -34,6 +34,21 @@ struct Exchange {
     ir::SlotId out, in;
 };
 
+// Accesses of one block at what a slot, or two, hold where the block begins and constants, which are looked up in the TLB together,
+// there: when all of their bytes are in one page whose rights allow them, none of them asks any more.
+struct PageGroup {
+    static constexpr u32 most = 8; // of a block
+    u32 slot = ir::none;
+    u32 scaled = ir::none; // none, or the slot whose content is shifted left by `shift` and added
+    u32 shift = 0;
+    i32 low = 0, high = 0; // of their bytes, from what the slots hold: [low, high)
+    u8 index = 0;          // of the accesses (ir::MemArg)
+    i8 recent = -1;        // which of the vCPU's recent pages is theirs; -1: none, the table is asked
+    bool write = false;    // one of them is a store
+    u32 members = 0;
+    bool next_turn = false; // the block goes back to itself, and its next turn's bytes are among these
+};
+
 struct Analysis {
     std::vector<ValueInfo> value;    // by instruction
     std::vector<ir::BlockId> layout; // reached blocks in emission order, the entry first
@@ -49,6 +64,13 @@ struct Analysis {
 
     // By instruction, of units of paged code: which of the vCPU's recent pages a load or store asks first; -1: none.
     std::vector<i8> recent;
+    // The groups of each block, which are side by side, and by instruction its group; -1: none.
+    std::vector<PageGroup> groups;
+    struct Range {
+        u32 begin = 0, end = 0;
+    };
+    std::vector<Range> groups_of;
+    std::vector<i16> group;
 
     void run(const ir::Unit& unit, const ir::GuestState& guest, const RegisterPlan& plan);
 
@@ -60,6 +82,33 @@ private:
     void find_changes(const ir::Unit& unit);
     void find_recent(const ir::Unit& unit, const ir::GuestState& guest);
     void weigh_steps(const ir::Unit& unit);
+    bool is_steady(u32 slot, u32 weight) const;
+    i8 recent_of(u32 base, u32 index);
+    std::vector<std::pair<u32, u32>> known_; // slots of an address that has a recent page
+    void find_groups(const ir::Unit& unit, const ir::GuestState& guest);
+    void follow_slots(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
+    void join_group(const ir::Unit& unit, u32 n, u32 first, i8 recent);
+    void keep_groups(const ir::Block& b, u32 first, u32 weight, bool turns);
+    void cover_next_turn(PageGroup& g) const;
+    // A value that is what a slot held plus what another did, shifted left, plus a constant. Without a slot: only the other;
+    // without both: something else.
+    struct Step {
+        u32 slot = ir::none, scaled = ir::none, shift = 0;
+        u64 by = 0; // modulo 2^64
+        bool is_plain() const { return slot != ir::none && scaled == ir::none; }
+        bool is_sum_as(const PageGroup& g) const { return slot == g.slot && scaled == g.scaled && shift == g.shift; }
+    };
+    static Step sum(const Step& a, const Step& b);
+    i8 page_of(const Step& at, u32 stack, u32 weight);
+    static Step step_of(const ir::Unit& unit, ir::ValueId v);
+    std::vector<Step> from_entry_; // by value: from what a slot held where the block begins
+    struct Held {                  // by slot: what it holds now, if it was put there since since_
+        u32 since = 0;
+        Step value;
+    };
+    std::vector<Held> held_;
+    u32 start_ = 0, since_ = 0; // of the present block; since when held_ is right
+    Step held(u32 slot) const;
     std::vector<u32> jumps_; // by slot: the weight of the heaviest block that moves it otherwise than by small steps
     ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);

@@ -78,7 +78,7 @@ void CodeCache::prepare() {
     if (n != 0 && madvise(write_ + start, n, MADV_POPULATE_WRITE) == 0) madvise(code_ + start, n, MADV_POPULATE_READ);
 }
 
-Result<u8*> CodeCache::room(u64& bytes) {
+Result<u8*> CodeCache::room_to_copy_to(u64& bytes) {
     Region& r = region_[current_];
     u64 start = start_of(current_), end = start + region_bytes_;
     if (tail_shared_) {
@@ -88,9 +88,15 @@ Result<u8*> CodeCache::room(u64& bytes) {
         r.own = r.prepared = r.used;
         tail_shared_ = false;
     }
-    if (r.prepared < r.used + page) prepare();
     bytes = region_bytes_ - r.used;
     return code_ + start + r.used;
+}
+
+Result<u8*> CodeCache::room(u64& bytes) {
+    u8* to = TRY(room_to_copy_to(bytes));
+    const Region& r = region_[current_];
+    if (r.prepared < r.used + page) prepare();
+    return to;
 }
 
 void CodeCache::commit(u64 bytes) { region_[current_].used += (bytes + 15) & ~u64{15}; }

@@ -31,6 +31,8 @@ public:
 
     // What is left of the current region. Code is written through writable(), then committed.
     Result<u8*> room(u64& bytes);
+    // The same for what is copied there by process::copy_to_new, which makes pages as it comes to them.
+    Result<u8*> room_to_copy_to(u64& bytes);
     u8* writable(const u8* code) const { return write_ + (code - code_); }
     void commit(u64 bytes);
     u64 used() const { return region_[current_].used; }
@@ -40,6 +42,7 @@ public:
     u32 next_link() const;
     u32 links_left() const;
     u32 all_links() const { return links_a_region_ * regions(); } // words there are
+    u32 region_of_link(u32 word) const { return word / links_a_region_; }
     void commit_links(u32 count) { region_[current_].links += count; }
 
     // Goes on with the region after the current one. Nobody may execute what is there; memory that another process may

@@ -37,6 +37,9 @@ struct TlbViews {
     TlbView index[tlb_indices];
     TlbRecent recent[tlb_indices][tlb_recent];
     u64 nobody = nobodys_page();
+    // The call that is under way comes from code which goes on to use pages that it has looked up before: it may not reach a
+    // device, which could put something else in their places, and fails instead.
+    u32 relied_on = 0;
 
     // Those of index n. With an address: those of its page.
     void forget_recent(u32 n);
@@ -50,6 +53,6 @@ struct TlbViews {
 struct JumpEntry {
     u64 pc = 0, code = 0;
 };
-inline constexpr u32 jump_count = 4096;
+inline constexpr u32 jump_count = 1 << 15;
 
 } // namespace mimic::jit

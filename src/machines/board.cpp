@@ -101,7 +101,9 @@ Board::Board(const BoardOptions& options)
     , machine_(options.machine)
     , loader_(machine_.memory())
     , clock_(std::make_unique<Clock>(machine_))
-    , counted_(options.icount ? std::make_unique<Counted>(machine_, *options.icount) : nullptr) {}
+    , counted_(options.icount ? std::make_unique<Counted>(machine_, *options.icount) : nullptr) {
+    machine_.on_settle_writes = [this] { settle_writes(); };
+}
 
 Board::~Board() {
     stop();
@@ -217,6 +219,11 @@ std::vector<memory::RamBlock*> Board::ram_blocks() const {
         for (u32 i = 0; i < d.regions(); i++) add(d.region(i).block());
     });
     return all;
+}
+
+// A processor may be in the middle of a write that its TLB allowed: once it was here, that write is in memory.
+void Board::settle_writes() {
+    for (const auto& vcpu : vcpus_) vcpu->run_inside([&](ir::CpuHeader&) { vcpu->forget_writes(); });
 }
 
 void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {

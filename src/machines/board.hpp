@@ -83,6 +83,8 @@ public:
     void stop();
     // The user pressed the power button. Boards that have none ignore it.
     virtual void press_power_button() {}
+    // devices::Machine::settle_writes.
+    void settle_writes();
     // All RAM and ROM: the board's and its devices'.
     std::vector<memory::RamBlock*> ram_blocks() const;
     // A saved state was loaded: what the board itself keeps of its processors follows.

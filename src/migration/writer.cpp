@@ -97,16 +97,10 @@ StateWriter::Pages StateWriter::take_dirty(memory::RamBlock& b) {
     return pages;
 }
 
-// A processor may be in the middle of a write that its TLB allowed: once it was here, that write is in memory, and the next one
-// to the page sets its flag.
-void StateWriter::settle() {
-    for (const auto& vcpu : board_.vcpus()) vcpu->run_inside([&](ir::CpuHeader&) { vcpu->forget_writes(); });
-}
-
 Result<void> StateWriter::pass() {
     std::vector<Pages> all;
     for (memory::RamBlock* b : blocks_) all.push_back(take_dirty(*b));
-    settle();
+    board_.settle_writes();
     u64 count = 0;
     for (const Pages& pages : all) count += u64(std::count(pages.begin(), pages.end(), true));
     progress_.pages_left = count;

@@ -33,7 +33,6 @@ private:
     class Runs;
     using Pages = std::vector<bool>;
     Pages take_dirty(memory::RamBlock& b);
-    void settle();
     Result<void> send(memory::RamBlock& b, const Pages& pages);
 
     machines::Board& board_;

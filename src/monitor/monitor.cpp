@@ -8,10 +8,10 @@ namespace mimic::monitor {
 
 namespace {
 constexpr const Family* families[] = {
-    &run_family,           &machine_family,     &qmp::chardev_family,    &block_family,    &object_family,
-    &memory_family,        &human_family,       &migration_family,       &snapshot_family, &dump_family,
-    &network_family,       &qmp::self_family,   &qmp::node_family,       &qmp::job_family, &qmp::bitmap_family,
-    &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
+    &run_family,      &machine_family,     &qmp::chardev_family,  &block_family,       &object_family,
+    &memory_family,   &human_family,       &migration_family,     &snapshot_family,    &dump_family,
+    &network_family,  &display_family,     &input_family,         &qmp::self_family,   &qmp::node_family,
+    &qmp::job_family, &qmp::bitmap_family, &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
 } // namespace
 
 std::unique_ptr<Schema> make_schema() { return std::make_unique<Schema>(families); }

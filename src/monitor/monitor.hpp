@@ -80,6 +80,7 @@ public:
     void serve_human(chardev::Chardev& dev);
 
     DumpState dump;
+    u32 mouse_buttons = 0;         // those that HMP's mouse_button holds
     bool migration_events = false; // the migration capability "events"
 
     // By number; errors list what is expected.

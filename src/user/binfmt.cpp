@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@ constexpr std::string_view usual_folder = "/proc/sys/fs/binfmt_misc", prefix = "
 struct Request {
     std::string command, folder{usual_folder}, path;
     std::vector<std::string_view> guests;
+    std::vector<std::string> program; // of `private`
     bool credentials = false, open_late = false, print = false;
 };
 
@@ -158,7 +161,7 @@ Result<void> register_guests(const Request& q) {
             return Error::from_errno(EPERM, "register {}: only root may; `mimic run --root` needs no registration",
                                      r.name);
         TRY(std::move(done).in("register {}", r.name));
-        std::printf("%s: %s with flags %s\n", r.name.c_str(), path.c_str(), flags.c_str());
+        if (q.command == "register") std::printf("%s: %s with flags %s\n", r.name.c_str(), path.c_str(), flags.c_str());
     }
     return {};
 }
@@ -232,23 +235,60 @@ bool doctor(const Request& q) {
     return good;
 }
 
+// A user namespace in which the caller's ids are these. user_namespaces(7).
+Result<void> enter_namespace(int more, uid_t uid, gid_t gid) {
+    const uid_t from_uid = geteuid();
+    const gid_t from_gid = getegid();
+    if (unshare(CLONE_NEWUSER | more) != 0) return Error::from_errno(errno, "make a user namespace");
+    TRY(write_file("/proc/self/setgroups", "deny"));
+    TRY(write_file("/proc/self/uid_map", fmt::format("{} {} 1\n", uid, from_uid)));
+    return write_file("/proc/self/gid_map", fmt::format("{} {} 1\n", gid, from_gid));
+}
+
+// Returns when it failed. The kernel goes by the registrations of a process's user namespace, or the next one around it that has
+// any; only its root may write them, so the command is in a second one, with the ids that it had.
+Result<void> run_privately(const Request& q) {
+    const uid_t uid = geteuid();
+    const gid_t gid = getegid();
+    TRY(enter_namespace(CLONE_NEWNS, 0, 0));
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+        return Error::from_errno(errno, "keep mounts from the host");
+    if (mount("binfmt_misc", q.folder.c_str(), "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
+        return errno == EPERM ? Error::unsupported("{}: this kernel has no binfmt_misc of a user namespace's own, "
+                                                   "expected Linux 6.7; `mimic run --root` needs none",
+                                                   q.folder)
+                              : Error::from_errno(errno, "mount binfmt_misc at {}", q.folder);
+    TRY(register_guests(q));
+    TRY(enter_namespace(0, uid, gid));
+    std::vector<std::string> words = q.program;
+    const char* shell = getenv("SHELL");
+    if (words.empty()) words.emplace_back(shell && *shell ? shell : "/bin/sh");
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    execvp(pointers[0], pointers.data());
+    return Error::from_errno(errno, "{}", words[0]);
+}
+
 int usage(const std::string& error) {
     if (!error.empty()) std::fprintf(stderr, "mimic: binfmt: %s\n", error.c_str());
-    std::fputs(
-        "usage: mimic binfmt register [GUEST...] [--credentials] [--open-late] [--path FILE] [--print]\n"
-        "       mimic binfmt unregister [GUEST...]\n"
-        "       mimic binfmt list\n"
-        "       mimic binfmt doctor\n\n"
-        "Registers Mimic with the kernel, so that programs of other architectures start like the host's own.\n"
-        "Only root may; `mimic run --root` and `mimic shell` need no registration. GUEST: all but the host's own.\n\n"
-        "  --credentials   flag C: set-user-id programs run with their owner's rights, given to Mimic\n"
-        "  --open-late     without flag F: the interpreter is looked for in the root of each program\n"
-        "  --path FILE     the interpreter (default: this program)\n"
-        "  --print         print the lines that would be written, write nothing\n"
-        "  --dir DIR       where binfmt_misc is mounted (default: /proc/sys/fs/binfmt_misc)\n\n"
-        "Flags that are always set: P (programs keep their argument 0) and, without --open-late, F (the kernel\n"
-        "opens Mimic once, so that it works inside containers and foreign roots; Mimic is a static program).\n",
-        error.empty() ? stdout : stderr);
+    std::fputs("usage: mimic binfmt register [GUEST...] [--credentials] [--open-late] [--path FILE] [--print]\n"
+               "       mimic binfmt unregister [GUEST...]\n"
+               "       mimic binfmt list\n"
+               "       mimic binfmt doctor\n"
+               "       mimic binfmt private [GUEST...] [--path FILE] [-- COMMAND [ARGUMENTS]]\n\n"
+               "Registers Mimic with the kernel, so that programs of other architectures start like the host's own.\n"
+               "`private` does so for COMMAND (default: a shell) and what it starts alone, as any user (Linux 6.7).\n"
+               "Only root may do the rest; `mimic run --root` and `mimic shell` need no registration. GUEST: all but "
+               "the host's own.\n\n"
+               "  --credentials   flag C: set-user-id programs run with their owner's rights, given to Mimic\n"
+               "  --open-late     without flag F: the interpreter is looked for in the root of each program\n"
+               "  --path FILE     the interpreter (default: this program)\n"
+               "  --print         print the lines that would be written, write nothing\n"
+               "  --dir DIR       where binfmt_misc is mounted (default: /proc/sys/fs/binfmt_misc)\n\n"
+               "Flags that are always set: P (programs keep their argument 0) and, without --open-late, F (the kernel\n"
+               "opens Mimic once, so that it works inside containers and foreign roots; Mimic is a static program).\n",
+               error.empty() ? stdout : stderr);
     return error.empty() ? 0 : 1;
 }
 
@@ -283,6 +323,10 @@ int binfmt_main(std::span<const std::string_view> words) {
         std::string_view w = words[i];
         bool more = i + 1 < words.size();
         if (w == "--help" || w == "-h") return usage("");
+        if (w == "--" && q.command == "private") {
+            q.program.assign(words.begin() + ssize_t(i) + 1, words.end());
+            break;
+        }
         if (w == "--credentials")
             q.credentials = true;
         else if (w == "--open-late")
@@ -309,8 +353,10 @@ int binfmt_main(std::span<const std::string_view> words) {
         done = list_entries(q);
     else if (q.command == "doctor")
         return doctor(q) ? 0 : 1;
+    else if (q.command == "private")
+        done = run_privately(q);
     else
-        return usage(q.command.empty() ? "expected register, unregister, list or doctor"
+        return usage(q.command.empty() ? "expected register, unregister, list, doctor or private"
                                        : "unknown command '" + q.command + "'");
     if (done) return 0;
     std::fprintf(stderr, "mimic: binfmt: %s\n", done.error().message().c_str());

@@ -64,7 +64,7 @@ Entry look_at(int directory, const std::string& name, bool all) {
     if (all)
         file->for_each(scratch, [&](std::span<const u8> unit, const cpu::Checksum&) {
             const bool is = !unit.empty() && cpu::parse_saved_unit(unit, u);
-            sound += is, e.bad += !is;
+            is ? sound += u.head.units : ++e.bad;
             return true;
         });
     if (all && sound < e.units) e.bad = std::max(e.bad, e.units - sound);

@@ -346,6 +346,19 @@ constexpr Option options[] = {
          return Result<void>();
      },
      false, "", "log system calls"},
+    {"--trace", nullptr,
+     [](RunCommand& c, std::string_view v) -> Result<void> {
+         if (v != "syscall") return Error::invalid_argument("--trace {}: expected syscall", v);
+         c.options.strace = true;
+         return {};
+     },
+     true, "syscall", "the same as -strace"},
+    {"--json", nullptr,
+     [](RunCommand& c, std::string_view) {
+         c.options.strace_json = true;
+         return Result<void>();
+     },
+     false, "", "log system calls as JSON, an object a line"},
     {"-crash-report", "CRASH_REPORT", crash_report, true, "faults|always|never",
      "when a signal ends the program, tell why: if an instruction caused it (default), always, or never"},
     {"-d", "LOG", log_items, true, "ITEM,...", "what to log, or help for a list"},
@@ -581,6 +594,7 @@ Result<RunCommand> parse_run(std::span<const std::string_view> words, const char
         TRY(o->apply(c, value));
     }
     c.program.assign(words.begin() + i, words.end());
+    if (c.options.strace_json && !c.options.strace) return Error::invalid_argument("--json: expected --trace=syscall");
     if (c.action == RunCommand::Action::run) TRY(check_root(c, shell));
     return c;
 }

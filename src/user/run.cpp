@@ -1,4 +1,5 @@
 #include "user/run.hpp"
+#include "base/json.hpp"
 #include "isa/guest.hpp"
 #include "user/loader/program.hpp"
 #include "user/proc_start.hpp"
@@ -144,6 +145,7 @@ std::vector<std::string> relaunch(RunCommand& c) {
     if (c.has_base) add("-B", std::to_string(c.base_address));
     if (c.reserved) add("-R", std::to_string(c.reserved));
     if (c.options.strace) words.emplace_back("-strace");
+    if (c.options.strace_json) words.emplace_back("--json");
     if (c.engine.one_insn) words.emplace_back("-one-insn-per-tb");
     if (getenv("MIMIC_GDB") || getenv("QEMU_GDB")) words.insert(words.end(), {"-g", ""}); // it was for this program
     std::string accel = c.engine.interpreter ? "interp" : "jit";
@@ -271,6 +273,14 @@ void set_native_limits(const OwnLimits& own) {
     }
 }
 
+// Where the log of calls would go on.
+std::string native_note(const RunCommand& c) {
+    if (!c.options.strace_json)
+        return fmt::format("{} {}: a program of the host's runs natively, its calls are not logged\n", getpid(),
+                           c.program[0]);
+    return Json(Json::Object{{"type", "native"}, {"pid", getpid()}, {"path", c.program[0]}}).dump() + "\n";
+}
+
 // Returns when it failed.
 Error run_native(const RunCommand& c) {
     if (c.debugger && c.debugger->left.empty())
@@ -279,6 +289,7 @@ Error run_native(const RunCommand& c) {
     // They know the guest's numbers, and nobody would obey them.
     if (!c.filters.empty())
         return Error::from_errno(EPERM, "{}: expected a program of a guest under seccomp filters", c.program[0]);
+    if (c.options.strace) print(c.options.log, native_note(c));
     for (int fd : {c.inherited.self, c.inherited.owners, c.inherited.log, c.inherited.cache})
         if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
     std::vector<std::string> words = c.program, variables = environment(c);

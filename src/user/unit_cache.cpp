@@ -277,11 +277,6 @@ void UnitCache::open(Place& p) {
     }
 }
 
-void UnitCache::fetch(const Said& said) {
-    const PlaceOf& p = place_of(said.unit);
-    if (p && p->file) p->file->fetch(said);
-}
-
 bool UnitCache::take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) {
     const PlaceOf& p = place_of(pc);
     if (!p || !p->file) return false;
@@ -375,7 +370,10 @@ void UnitCache::write(cpu::CodeSpace& space, const std::vector<PlaceOf>& chosen,
             log("cache: not written: " + file.error().message() + "\n");
             continue;
         }
-        cpu::UnitFileWriter writer((*file)->descriptor(), place->key, place->start, late);
+        auto guest = [this](u64 low, std::span<u8> out) {
+            return memory_.fetch(low, out.data(), u32(out.size())) == out.size();
+        };
+        cpu::UnitFileWriter writer((*file)->descriptor(), place->key, place->start, late, guest);
         groups.emplace(place, Group{std::move(*file), std::move(writer)});
     }
     write_units(space, groups, late);
@@ -410,7 +408,7 @@ u64 UnitCache::complete(const Place& p, Group& g, int directory, const std::func
     if (!done) return log(fmt::format("cache: not written: {}: {}\n", p.name, done.error().message())), 0;
     log(fmt::format("cache: {:#x}: wrote {} units to {}, {} of them new, left out {}\n", p.start, g.writer.units(),
                     p.name, g.made_here, bad));
-    return g.writer.bytes();
+    return g.writer.file_bytes();
 }
 
 } // namespace mimic::user

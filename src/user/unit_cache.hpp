@@ -54,7 +54,6 @@ public:
     void add_to_key(std::string_view text) { settings_.key += text; }
 
     Said look(u64 pc, u32 mode) override;
-    void fetch(const Said& said) override;
     bool take(const Said& said, u64 pc, u32 mode, cpu::UnitBytes& into, cpu::SavedUnit& unit) override;
     // Writes what was translated here, when that is enough to be worth it.
     void save(cpu::CodeSpace& space);

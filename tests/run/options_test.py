@@ -4,8 +4,10 @@
 """
 
 import argparse
+import json
 import os
 import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -189,6 +191,56 @@ class Options(unittest.TestCase):
                                    stdout=subprocess.DEVNULL)
         self.assertEqual(process.wait(100), 0)
         self.assertIn("exit_group", (self.folder / f"log-{process.pid}").read_text())
+
+    def traced(self, *words):
+        log = self.folder / "trace"
+        process = subprocess.run([options.mimic, "run", "--trace=syscall", "--json", "-D", log, self.program, *words],
+                                 stdout=subprocess.PIPE, check=False)
+        return process, [json.loads(line) for line in log.read_text().splitlines()]
+
+    def test_calls_are_logged_as_objects(self):
+        file = self.folder / "named \"\u00e9\""
+        file.write_text("inside\n")
+        process, events = self.traced(file)
+        self.assertEqual(process.stdout, b"inside\n\n")
+        calls = [e for e in events if e["type"] == "syscall"]
+        (opened,) = (e for e in calls if e["name"] == "openat" and e["args"][1] == str(file))
+        self.assertEqual((opened["args"][0], opened["args"][2], opened["number"]), ("AT_FDCWD", "O_RDONLY", 56))
+        self.assertGreaterEqual(opened["result"], 3)
+        (read,) = (e for e in calls if e["name"] == "read" and e["args"][0] == opened["result"])
+        self.assertEqual(bytes.fromhex(read["args"][1]["bytes"]), b"inside\n")
+        self.assertEqual((read["result"], read["args"][1]["length"]), (7, 7))
+        self.assertEqual((calls[-1]["name"], calls[-1]["args"], "result" in calls[-1]), ("exit_group", [0], False))
+        process, events = self.traced(self.folder / "none")
+        (failed,) = (e for e in events if e["name"] == "openat" and e["args"][1] == str(self.folder / "none"))
+        self.assertEqual((failed["result"], failed["errno"], failed["error"]), (-1, 2, "ENOENT"))
+
+    def test_objects_of_signals_and_of_what_is_executed(self):
+        process, events = self.traced("abort")
+        self.assertEqual(process.returncode, -signal.SIGABRT)
+        (sent,) = (e for e in events if e["type"] == "signal")
+        self.assertEqual((sent["name"], sent["number"], sent["sender"]), ("SIGABRT", 6, sent["pid"]))
+        process, events = self.traced("raise")
+        (executed,) = (e for e in events if e["name"] == "execve")
+        self.assertEqual(executed["args"][:2], ["/proc/self/exe", ["options", "limit"]])
+        self.assertIn("exit_group", [e["name"] for e in events[events.index(executed):]])
+
+    def test_json_is_of_a_trace(self):
+        process = subprocess.run([options.mimic, "run", "--json", self.program], capture_output=True, text=True, check=False)
+        self.assertEqual(process.stderr, "mimic: --json: expected --trace=syscall\n")
+        process = subprocess.run([options.mimic, "run", "--trace=signals", self.program], capture_output=True, text=True, check=False)
+        self.assertEqual(process.stderr, "mimic: --trace signals: expected syscall\n")
+
+    def test_a_registration_of_ones_own(self):
+        """Any user's, where the kernel has such (Linux 6.7); else one line says so."""
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        process = subprocess.run([options.mimic, "binfmt", "private", options.guest, "--", "sh", "-c", 'id -u; "$0"', self.program],
+                                 capture_output=True, text=True, check=False, cwd="/", env={"PATH": os.environ["PATH"]}, **user)
+        if process.returncode == 1:
+            self.assertRegex(process.stderr, r"\Amimic: binfmt: .*(user namespace|binfmt_misc).*\n\Z")
+            return
+        self.assertEqual((process.stdout, process.stderr), (f"{user.get('user', os.geteuid())}\nnothing\n", ""))
+        self.assertEqual(process.returncode, 0)
 
     def test_accelerators_are_listed(self):
         self.assertRegex(self.output("-accel", "help"), r"(?m)^interp ")

@@ -108,6 +108,8 @@ int print_help(const SystemOptions& o) {
         for (const trace::Event& e : trace::events()) std::printf("%s.%s %s\n", e.room, e.name, e.format);
         break;
     case Help::commands: std::fputs(monitor::documentation().c_str(), stdout); break;
+    case Help::displays: std::puts("Available display backend types:\nnone"); break;
+    case Help::adapters: std::puts("none                 no graphic card (-device adds one)"); break;
     case Help::none: break;
     }
     return 0;

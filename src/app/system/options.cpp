@@ -115,6 +115,24 @@ Result<void> only_none(std::string_view option, std::string_view value) {
     return Error::unsupported("{}: '{}', expected none", option, value);
 }
 
+// Screens that a board does not bring are devices (-device ramfb); nobody looks at them but screendump.
+Result<void> set_display(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::displays;
+        return {};
+    }
+    o.display = value;
+    return only_none("-display", value);
+}
+
+Result<void> set_vga(SystemOptions& o, std::string_view value) {
+    if (asks_help(value)) {
+        o.help = Help::adapters;
+        return {};
+    }
+    return only_none("-vga", value);
+}
+
 template <bool pretty>
 Result<void> add_qmp(SystemOptions& o, std::string_view value) {
     if (asks_help(value)) {
@@ -272,12 +290,8 @@ constexpr Row rows[] = {
      add_qmp<false>},
     {"qmp-pretty", "DEV", "the same, with a member a line", add_qmp<true>},
     {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on]", "a monitor at a -chardev", add_mon},
-    {"display", "none", "no display",
-     [](SystemOptions& o, std::string_view v) {
-         o.display = v;
-         return only_none("-display", v);
-     }},
-    {"vga", "none", "no display adapter", [](SystemOptions&, std::string_view v) { return only_none("-vga", v); }},
+    {"display", "none", "where screens are shown; 'help' lists what there is", set_display},
+    {"vga", "none", "the board's display adapter; 'help' lists what there is", set_vga},
     {"nographic", "", "no display; the first serial port is this terminal", set_flag<&SystemOptions::nographic>},
     {"nodefaults", "", "no devices that were not asked for", set_flag<&SystemOptions::no_defaults>},
     {"no-user-config", "", "accepted: there is no such configuration",

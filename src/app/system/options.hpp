@@ -54,7 +54,9 @@ enum class Help : u8 {
     netdevs,
     logs,
     traces,
-    commands
+    commands,
+    displays,
+    adapters
 };
 
 struct SystemOptions {

@@ -104,10 +104,15 @@ void MachineAccelerator::remove(MachineCpu& cpu) {
 }
 
 // Processors are neither made nor removed while one runs, so nobody holds the lock while code is entered.
-void MachineAccelerator::flush_others(MachineCpu& from, const isa::Effects& f) {
+bool MachineAccelerator::flush_others(MachineCpu& from, const isa::Effects& f) {
     std::lock_guard lock(mutex_);
-    for (MachineCpu* c : cpus_)
-        if (c != &from) c->ask_flush(f);
+    bool done = true;
+    for (MachineCpu* c : cpus_) {
+        if (c == &from) continue;
+        c->ask_flush(f);
+        done &= !c->owes_flush();
+    }
+    return done;
 }
 void MachineAccelerator::settle_flushes(MachineCpu& from) {
     std::vector<MachineCpu*> owing;

@@ -1,6 +1,7 @@
 #include "cpu/system/jumps.hpp"
 #include "base/check.hpp"
 #include <algorithm>
+#include <bit>
 #include <sys/mman.h>
 
 namespace mimic::cpu {
@@ -16,7 +17,7 @@ Jumps::Jumps(u32 alignment_bits) : shift_(alignment_bits) {
     void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     MIMIC_CHECK(p != MAP_FAILED, "no memory for tables of branches");
     memory_ = static_cast<jit::JumpEntry*>(p);
-    tables_.resize(table_count);
+    tables_ = std::vector<Table>(table_count);
     for (u32 n = 0; n < table_count; ++n) {
         tables_[n].entries = memory_ + (n + 1) * jit::jump_count;
         tables_[n].entries->pc = no_pc(0);
@@ -39,20 +40,34 @@ jit::JumpEntry* Jumps::select(u32 mode, u64 context) {
     return oldest->entries;
 }
 
+template <class F>
+void Jumps::each(const Table& t, u64 first, u64 step, F&& f) {
+    for (u32 w = 0; w < group_words; ++w)
+        for (u64 left = t.groups[w].load(std::memory_order_relaxed); left; left &= left - 1) {
+            const u64 begin = (w * 64 + u64(std::countr_zero(left))) * group;
+            for (u64 n = begin + ((first - begin) & (step - 1)); n < begin + group; n += step) f(n);
+        }
+}
+
 void Jumps::clear(Table& t) {
     if (!t.filled) return;
-    for (u64 n = 0; n < jit::jump_count; ++n) {
+    each(t, 0, 1, [&](u64 n) {
         u64& pc = t.entries[n].pc;
         if (__atomic_load_n(&pc, __ATOMIC_RELAXED) != no_pc(n)) __atomic_store_n(&pc, no_pc(n), __ATOMIC_RELAXED);
-    }
+    });
     std::fill(std::begin(t.pages), std::end(t.pages), 0);
+    for (std::atomic<u64>& g : t.groups) g.store(0, std::memory_order_relaxed);
     t.filled = false;
 }
 
 // Only its own thread reads an entry while code runs: the code first, for those that look at the table meanwhile.
 void Jumps::add(jit::JumpEntry* entries, u64 pc, const u8* code, bool reaches_on) {
     Table& t = tables_[u64(entries - memory_) / jit::jump_count - 1];
-    jit::JumpEntry& e = entries[number(pc)];
+    const u64 n = number(pc), bit = u64{1} << n / group % 64;
+    std::atomic<u64>& groups = t.groups[n / group / 64];
+    if (const u64 old = groups.load(std::memory_order_relaxed); !(old & bit))
+        groups.store(old | bit, std::memory_order_relaxed);
+    jit::JumpEntry& e = entries[n];
     __atomic_store_n(&e.code, u64(code), __ATOMIC_RELAXED);
     __atomic_store_n(&e.pc, pc, __ATOMIC_RELEASE);
     t.filled = true;
@@ -63,11 +78,11 @@ void Jumps::add(jit::JumpEntry* entries, u64 pc, const u8* code, bool reaches_on
 void Jumps::forget(u64 offset) {
     constexpr u64 page = 4096;
     for (Table& t : tables_)
-        for (u64 n = number(offset); n < jit::jump_count; n += std::max<u64>(page >> shift_, 1)) {
+        each(t, number(offset), page >> shift_, [&](u64 n) {
             u64& pc = t.entries[n].pc;
             if (__atomic_load_n(&pc, __ATOMIC_RELAXED) % page == offset)
                 __atomic_store_n(&pc, no_pc(n), __ATOMIC_RELAXED);
-        }
+        });
 }
 
 void Jumps::flush() {
@@ -77,9 +92,19 @@ void Jumps::flush_context(u64 context) {
     for (Table& t : tables_)
         if (t.context == context) clear(t);
 }
+// Entries of the page, and those of the page before that may reach into it.
 void Jumps::flush_address(u64 address) {
+    constexpr u64 page = 4096, longest = 16; // instruction, in bytes
+    const u64 first = address & ~(page - 1);
+    auto drop = [this](Table& t, u64 low, u64 high) {
+        for (u64 pc = low; pc != high; pc += u64{1} << shift_) {
+            u64& there = t.entries[number(pc)].pc;
+            if (__atomic_load_n(&there, __ATOMIC_RELAXED) == pc)
+                __atomic_store_n(&there, no_pc(number(pc)), __ATOMIC_RELAXED);
+        }
+    };
     for (Table& t : tables_)
-        if (noted(t, address)) clear(t);
+        if (noted(t, address)) drop(t, first - longest, first + page);
 }
 
 } // namespace mimic::cpu

@@ -376,12 +376,12 @@ bool MachineCpu::call_host() {
 }
 
 // The access was kept from happening. Its instruction alone, so that the device finds the exact count, and what follows from the
-// access is looked at behind it.
+// access is looked at behind it; pages that code has looked up are looked up again.
 void MachineCpu::access_device() {
-    ++header().budget; // it is begun again
+    if (counted_) ++header().budget; // it is begun again
     memory_.stop_at_devices(false);
     cpu_.step_instruction();
-    memory_.stop_at_devices(true);
+    memory_.stop_at_devices(counted_);
     leave();
 }
 
@@ -426,7 +426,7 @@ bool MachineCpu::ask_board(isa::Effects& f, isa::Exception& e) {
 
 void MachineCpu::effects(const isa::Effects& f) {
     memory_.flush(f);
-    if (f.broadcast) accelerator_.flush_others(*this, f);
+    if (f.broadcast && accelerator_.flush_others(*this, f)) system_.flushes_done(header());
     if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
     if (f.code) accelerator_.settle();

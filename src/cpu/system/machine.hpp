@@ -58,8 +58,9 @@ public:
     // Who runs the processors of a machine whose time is counted; else null.
     CountedThread* counted() { return counted_.get(); }
     void remove(MachineCpu& cpu);
-    // Flushes of translations that processor `from` asks of all others: ask at once, wait for them to be done.
-    void flush_others(MachineCpu& from, const isa::Effects& f);
+    // Flushes of translations that processor `from` asks of all others: ask at once (true: nobody is left to be waited for), wait
+    // for them to be done.
+    bool flush_others(MachineCpu& from, const isa::Effects& f);
     void settle_flushes(MachineCpu& from);
     // fence.i on one vCPU: what it fetches from now on is what memory holds.
     void settle();

@@ -104,10 +104,14 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
     if (!watches_.empty() && watched_page(address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
-    if (t.place.kind == Place::Kind::device) {
-        if (!stops_ || type == AccessType::fetch) return true;
-        met_device_ = true;
-        return fail(cpu, address, type, {});
+    // What is written to ROM is a device's command, if anybody's.
+    const bool device = t.place.kind == Place::Kind::device;
+    if (device || (type == AccessType::write && t.place.kind == Place::Kind::rom)) {
+        if ((stops_ || tlb_.relied_on()) && type != AccessType::fetch) {
+            met_device_ = true;
+            return fail(cpu, address, type, {});
+        }
+        if (device) return true;
     }
     if (!t.mapping.small) fill(address, index, t);
     return true;
@@ -143,7 +147,8 @@ void MachineMemory::fill(u64 address, u32 index, const Target& t) {
     u64 in_block = t.place.offset - offset;
     if (in_block & (page - 1)) return;
     if (t.mapping.fetch) watcher_.watch_block(block); // a fetch that finds the entry asks no more
-    bool write = t.mapping.write && t.place.kind == Place::Kind::ram;
+    // Code that reads and writes a page asks for the right to write alone.
+    bool write = t.mapping.write && t.mapping.read && t.place.kind == Place::Kind::ram;
     if (write) {
         // Whoever starts to watch the page looks at this flag after it has set its own: one of us sees the other.
         if (!(block.flags(in_block).load(std::memory_order_relaxed) & written_by_tlb))

@@ -74,7 +74,7 @@ public:
         watches_.assign(all.begin(), all.end());
         flush_all();
     }
-    // Accesses to devices fail with met_device(), before anything has happened.
+    // Accesses to devices fail with met_device(), before anything has happened; so do those of code that relies on its pages.
     void stop_at_devices(bool stop) { stops_ = stop; }
     bool met_device() { return std::exchange(met_device_, false); }
     void pass_watchpoints(bool pass) { pass_ = pass; }

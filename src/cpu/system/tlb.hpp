@@ -24,6 +24,7 @@ public:
     void select(u32 index, u64 context);
     // From now on the views of its indices stand there, for generated code to read.
     void show(jit::TlbViews* views);
+    bool relied_on() const { return views_->relied_on; } // jit::TlbViews
     TlbEntry& entry(u32 index, u64 address) const {
         const jit::TlbView& v = views_->index[index];
         return *reinterpret_cast<TlbEntry*>(v.base + (address >> (page_bits - jit::tlb_entry_bits) & v.mask));

@@ -123,5 +123,36 @@ TEST(CharPort, AnotherBackEndGetsWhatTheOldOneHadNoRoomFor) {
     machine.end_count();
 }
 
+// Neither the port's bytes nor who waits are in a state: they are in the process that it was saved in.
+TEST(CharPort, ADeviceThatWasSavedWithFullOutputIsWokenWhereItIsLoaded) {
+    std::vector<u8> state;
+    {
+        std::string shown;
+        Still time;
+        Machine machine{{.counted = true}};
+        machine.count_time(time);
+        machine.add_chardev(std::make_unique<Narrow>(shown, false));
+        Terminal& t = terminal(machine);
+        const std::string text((1 << 20) + 10, 'x');
+        EXPECT_EQ(t.write(text), text.size() - 7);
+        machine.freeze();
+        state = machine.save();
+        machine.end_count();
+    }
+    std::string shown;
+    Still time;
+    Machine machine{{.counted = true}};
+    machine.count_time(time);
+    machine.add_chardev(std::make_unique<Narrow>(shown, false));
+    Terminal& t = terminal(machine);
+    machine.freeze();
+    auto loaded = machine.load(state);
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    EXPECT_EQ(t.heard, "");
+    machine.thaw();
+    EXPECT_EQ(t.heard, "writable ");
+    machine.end_count();
+}
+
 } // namespace
 } // namespace mimic::devices

@@ -121,6 +121,8 @@ public:
     void accept_input();
     // Machine::thaw: what was kept back comes now.
     void thawed();
+    // Machine::load: whether the device waits for room is not in its state. thawed() wakes it.
+    void loaded() { told_full_ = true; }
     // The back end goes: it gets what it had no room for, as far as it is read there within some two seconds.
     void write_out();
     bool connected() const { return chardev_; }

@@ -67,6 +67,7 @@ Machine::Machine(const Options& options)
     root_->machine_ = this;
     root_->context_ = &context_;
     devices_.push_back(std::move(root));
+    input_ = std::make_unique<InputQueue>(*root_);
     if (options_.loop) options_.loop->hold();
 }
 
@@ -79,6 +80,7 @@ Machine::~Machine() {
     }
     chardevs_.clear();
     nets.clear();
+    input_.reset();
     devices_.clear();
     timers_.reset();
     if (options_.loop) options_.loop->release();

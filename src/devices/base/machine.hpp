@@ -4,6 +4,8 @@
 #include "base/io/loop.hpp"
 #include "base/json.hpp"
 #include "devices/base/device.hpp"
+#include "devices/base/input_queue.hpp"
+#include "display/console.hpp"
 #include "memory/address_space.hpp"
 #include <map>
 
@@ -145,8 +147,16 @@ public:
         Device* user = nullptr;
     };
     std::map<std::string, Net, std::less<>> nets;
-    Balloon* balloon = nullptr; // of its device
-    u64 ram_bytes = 0;          // of the board's RAM
+    Balloon* balloon = nullptr;                         // of its device
+    u64 ram_bytes = 0;                                  // of the board's RAM
+    display::Consoles& consoles() { return consoles_; } // on the loop's thread
+    InputQueue& input() { return *input_; }             // inside the machine's context
+    // Dirty flags of RAM were cleared. When this returns, what processors wrote under their old rights is in memory, and the next
+    // write to each page sets its flags. On the loop's thread, outside of any context; the board does it.
+    void settle_writes() {
+        if (on_settle_writes) on_settle_writes();
+    }
+    std::function<void()> on_settle_writes;
 
     // An event of QMP, from any thread; on_event hears it on the loop's thread.
     void tell(std::string_view name, Json data);
@@ -184,8 +194,10 @@ private:
     std::unique_ptr<memory::AddressSpace> memory_;
     Context context_; // of devices that have none of their own
     std::unique_ptr<class TimerQueue> timers_;
+    display::Consoles consoles_;
     std::vector<std::unique_ptr<Device>> devices_; // parents before children
     Device* root_ = nullptr;
+    std::unique_ptr<InputQueue> input_;
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
     u32 next_id_ = 0;
     std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen

@@ -214,6 +214,7 @@ struct Loader final : Describe {
 // Sinks hear all levels once more, when everything is loaded.
 struct Driver final : Describe {
     void on_line(std::string_view, Line& line) override { line.drive(); }
+    void on_chardev(std::string_view, CharPort& port, std::string_view) override { port.loaded(); }
 };
 
 Result<void> load_device(Device& device, Entries& entries, u32 saved_version) {
@@ -253,6 +254,10 @@ Result<std::map<std::string, Entries>> parse(std::span<const u8> bytes, u32& sav
 } // namespace
 
 void Machine::reset(ResetKind kind) {
+    {
+        Context::Entry entry(root_->context());
+        input_->forget();
+    }
     // All values first, so that what a device does next meets others that are reset.
     each([&](Device& d) {
         Context::Entry entry(d.context());
@@ -266,6 +271,10 @@ void Machine::reset(ResetKind kind) {
 }
 
 std::vector<u8> Machine::save() {
+    {
+        Context::Entry entry(root_->context());
+        input_->hurry();
+    }
     Writer w;
     w.raw(magic, sizeof magic);
     w.number(version);
@@ -291,6 +300,10 @@ Result<void> Machine::load(std::span<const u8> bytes) {
         explicit Loading(bool& f) : flag(f) { flag = true; }
         ~Loading() { flag = false; }
     } loading(loading_);
+    {
+        Context::Entry entry(root_->context());
+        input_->forget();
+    }
     Result<void> result;
     each([&](Device& d) {
         if (!result) return;

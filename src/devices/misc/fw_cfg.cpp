@@ -1,6 +1,6 @@
 // Firmware configuration device, memory-mapped, with its DMA interface.
 // Source: QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device".
-// Items are read-only here: DMA writes are refused.
+// Files of devices that want it are written by DMA; all other items are read-only.
 #include "devices/misc/fw_cfg.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
@@ -31,43 +31,68 @@ public:
         return {};
     }
 
-    void add(u16 key, std::vector<u8> bytes) override { items_[key] = std::move(bytes); }
+    void add(u16 key, std::vector<u8> bytes) override { items_[key] = {std::move(bytes), nullptr}; }
     Result<void> add_file(std::string name, std::vector<u8> bytes) override {
+        return add_item(std::move(name), {std::move(bytes), nullptr});
+    }
+    Result<void> add_file(std::string name, FwCfgFile& file) override { return add_item(std::move(name), {{}, &file}); }
+    void remove_file(FwCfgFile& file) override {
+        for (auto& [key, item] : items_)
+            if (item.file == &file) item = {};
+        make_directory();
+    }
+    bool takes_writes() const override { return dma_enabled_; }
+
+private:
+    struct Item {
+        std::vector<u8> own;
+        FwCfgFile* file = nullptr; // has the bytes in place of `own`
+        std::span<const u8> bytes() const {
+            if (file) return file->fw_cfg_bytes();
+            return own;
+        }
+    };
+    Result<void> add_item(std::string name, Item item) {
         if (name.size() >= name_size)
             return Error::invalid_argument("fw_cfg file '{}': the name is longer than {} bytes", name, name_size - 1);
         if (files_.size() >= max_files)
             return Error::no_space("fw_cfg file '{}': there are {} already", name, max_files);
         if (std::find(files_.begin(), files_.end(), name) != files_.end())
             return Error::exists("fw_cfg file '{}': the name is taken", name);
-        items_[u16(fw_cfg_key::file_first + files_.size())] = std::move(bytes);
+        items_[u16(fw_cfg_key::file_first + files_.size())] = std::move(item);
         files_.push_back(std::move(name));
         make_directory();
         return {};
     }
-
-private:
     void make_directory() {
         std::vector<u8> dir;
         put_be(dir, files_.size(), 4);
         for (size_t i = 0; i < files_.size(); i++) {
             u16 key = u16(fw_cfg_key::file_first + i);
-            put_be(dir, items_[key].size(), 4);
+            put_be(dir, items_[key].bytes().size(), 4);
             put_be(dir, key, 2);
             put_be(dir, 0, 2);
             size_t start = dir.size();
             dir.insert(dir.end(), files_[i].begin(), files_[i].end());
             dir.resize(start + name_size);
         }
-        items_[fw_cfg_key::file_dir] = std::move(dir);
+        items_[fw_cfg_key::file_dir] = {std::move(dir), nullptr};
     }
-    const std::vector<u8>* item() const {
+    const Item* item() const {
         auto it = items_.find(selected_);
         return it == items_.end() ? nullptr : &it->second;
     }
+    // What is left of the selected item; of none, nothing.
+    std::span<const u8> rest() const {
+        const Item* i = item();
+        const std::span<const u8> all = i ? i->bytes() : std::span<const u8>();
+        return all.subspan(std::min<size_t>(offset_, all.size()));
+    }
     u8 next_byte() {
-        const std::vector<u8>* bytes = item();
-        if (!bytes || offset_ >= bytes->size()) return 0;
-        return (*bytes)[offset_++];
+        const std::span<const u8> left = rest();
+        if (left.empty()) return 0;
+        offset_++;
+        return left[0];
     }
 
     // The data register: bytes of the item in the order of memory, whatever the width.
@@ -76,7 +101,7 @@ private:
         for (u32 i = 0; i < bytes; i++) value |= u64{next_byte()} << (8 * i);
         return value;
     }
-    void write_data(u64, u32, u64) { trace::guest_error(id(), "items are read-only"); }
+    void write_data(u64, u32, u64) { trace::guest_error(id(), "items are written by DMA only"); }
     u64 read_selector(u64, u32) { return 0; }
     void write_selector(u64, u32, u64 value) { select(u16(value)); }
     void select(u16 key) {
@@ -114,13 +139,13 @@ private:
             trace::guest_error(id(), "no DMA descriptor at {:#x}", address);
     }
     bool move(u32 control, u32 length, u64 target) {
-        if (control & dma_write || length > max_transfer) return false;
-        const std::vector<u8>* bytes = item();
-        u64 left = bytes && offset_ < bytes->size() ? bytes->size() - offset_ : 0;
-        u32 from_item = u32(std::min<u64>(left, length));
+        if (length > max_transfer) return false;
+        if (control & dma_write && !(control & dma_read)) return write_item(length, target);
+        const std::span<const u8> left = rest();
+        u32 from_item = u32(std::min<u64>(left.size(), length));
         bool done = true;
         if (control & dma_read) {
-            if (from_item) done = memory().write(target, bytes->data() + offset_, from_item) == memory::Outcome::ok;
+            if (from_item) done = memory().write(target, left.data(), from_item) == memory::Outcome::ok;
             // Behind the item's end there are zeros.
             static constexpr u8 zeros[4096] = {};
             for (u32 at = from_item; done && at < length;) {
@@ -133,10 +158,25 @@ private:
         return done;
     }
 
+    // All of it, or nothing and an error.
+    bool write_item(u32 length, u64 source) {
+        const Item* i = item();
+        if (!i || !i->file || length > rest().size()) {
+            trace::guest_error(id(), "item {:#x} cannot take {} bytes at {}", selected_, length, offset_);
+            return false;
+        }
+        std::vector<u8> bytes(length);
+        if (memory().read(source, bytes.data(), length) != memory::Outcome::ok) return false;
+        std::copy(bytes.begin(), bytes.end(), i->file->fw_cfg_bytes().begin() + offset_);
+        offset_ += length;
+        i->file->fw_cfg_written();
+        return true;
+    }
+
     bool dma_enabled_ = true;
     u16 selected_ = 0;
     u32 offset_ = 0, dma_high_ = 0;
-    std::map<u16, std::vector<u8>> items_;
+    std::map<u16, Item> items_;
     std::vector<std::string> files_;
 };
 

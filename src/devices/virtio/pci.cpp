@@ -31,8 +31,8 @@ const DeviceType* find_inner(std::string_view name) {
 
 class VirtioPci final : public PciFunction, public Transport {
 public:
-    // `type`: "virtio-blk-pci"; `inner`: the type that is plugged into it.
-    VirtioPci(std::string_view type, std::string_view inner) : type_(type) {
+    // `type`: "virtio-blk-pci"; `inner`: the type that is plugged into it; class_code: as PCI's has it.
+    VirtioPci(std::string_view type, std::string_view inner, u32 class_code) : type_(type), class_code_(class_code) {
         const DeviceType* t = find_inner(inner);
         MIMIC_CHECK(t, "a virtio function's device is a device type");
         fresh_ = t->make();
@@ -248,6 +248,7 @@ private:
     void add_structure(u8 kind, u32 offset, u32 bytes, bool multiplier = false);
 
     std::string_view type_;
+    u32 class_code_;
     std::unique_ptr<Device> fresh_; // until it is plugged
     Device* inner_ = nullptr;
     VirtioDevice* device_ = nullptr;
@@ -278,10 +279,6 @@ Result<void> VirtioPci::ready() {
         return Error::invalid_argument("disable-legacy, disable-modern: expected one of the interfaces to stay");
     TRY(machine().add(std::move(fresh_), id() + "/virtio", {}, this));
     u16 kind = device_->device_id();
-    u32 classes = kind == VIRTIO_ID_NET       ? 0x020000
-                  : kind == VIRTIO_ID_BLOCK   ? 0x010000
-                  : kind == VIRTIO_ID_CONSOLE ? 0x078000
-                                              : 0x00ff00;
     // 4.1.2.1: transitional identifiers; the device's own is in the subsystem.
     u16 transitional = kind == VIRTIO_ID_NET       ? 0x1000
                        : kind == VIRTIO_ID_BLOCK   ? 0x1001
@@ -292,7 +289,7 @@ Result<void> VirtioPci::ready() {
     make_config({.vendor = 0x1af4,
                  .device = modern_only ? u16(0x1040 + kind) : transitional,
                  .revision = u8(modern_only ? 1 : 0),
-                 .class_code = classes,
+                 .class_code = class_code_,
                  .subsystem_vendor = 0x1af4,
                  .subsystem = modern_only ? u16(0x1100) : kind});
     if (!modern_only) add_bar(0, 0, Bar::io);
@@ -382,15 +379,15 @@ void VirtioPci::describe(Describe& d) {
     d.state("modern", modern_, {.high = 1});
 }
 
-std::unique_ptr<Device> make_blk() { return std::make_unique<VirtioPci>("virtio-blk-pci", "virtio-blk-device"); }
-std::unique_ptr<Device> make_net() { return std::make_unique<VirtioPci>("virtio-net-pci", "virtio-net-device"); }
-std::unique_ptr<Device> make_rng() { return std::make_unique<VirtioPci>("virtio-rng-pci", "virtio-rng-device"); }
-std::unique_ptr<Device> make_balloon() {
-    return std::make_unique<VirtioPci>("virtio-balloon-pci", "virtio-balloon-device");
-}
-std::unique_ptr<Device> make_serial() {
-    return std::make_unique<VirtioPci>("virtio-serial-pci", "virtio-serial-device");
-}
+using Made = std::unique_ptr<Device>;
+Made make_blk() { return std::make_unique<VirtioPci>("virtio-blk-pci", "virtio-blk-device", 0x010000); }
+Made make_net() { return std::make_unique<VirtioPci>("virtio-net-pci", "virtio-net-device", 0x020000); }
+Made make_rng() { return std::make_unique<VirtioPci>("virtio-rng-pci", "virtio-rng-device", 0x00ff00); }
+Made make_balloon() { return std::make_unique<VirtioPci>("virtio-balloon-pci", "virtio-balloon-device", 0x00ff00); }
+Made make_serial() { return std::make_unique<VirtioPci>("virtio-serial-pci", "virtio-serial-device", 0x078000); }
+Made make_keyboard() { return std::make_unique<VirtioPci>("virtio-keyboard-pci", "virtio-keyboard-device", 0x090000); }
+Made make_mouse() { return std::make_unique<VirtioPci>("virtio-mouse-pci", "virtio-mouse-device", 0x090200); }
+Made make_tablet() { return std::make_unique<VirtioPci>("virtio-tablet-pci", "virtio-tablet-device", 0x098000); }
 
 } // namespace
 } // namespace mimic::devices::virtio
@@ -402,4 +399,7 @@ MIMIC_DEVICE(virtio_rng_pci){"virtio-rng-pci", "pci", "virtio entropy device on 
 MIMIC_DEVICE(virtio_balloon_pci){"virtio-balloon-pci", "pci", "virtio memory balloon on PCI", virtio::make_balloon,
                                  true};
 MIMIC_DEVICE(virtio_serial_pci){"virtio-serial-pci", "pci", "virtio console device on PCI", virtio::make_serial, true};
+MIMIC_DEVICE(virtio_keyboard_pci){"virtio-keyboard-pci", "pci", "virtio keyboard on PCI", virtio::make_keyboard, true};
+MIMIC_DEVICE(virtio_mouse_pci){"virtio-mouse-pci", "pci", "virtio mouse on PCI", virtio::make_mouse, true};
+MIMIC_DEVICE(virtio_tablet_pci){"virtio-tablet-pci", "pci", "virtio tablet on PCI", virtio::make_tablet, true};
 } // namespace mimic::devices

@@ -41,13 +41,14 @@ struct World {
     static PropertyList properties(u8 kind, bool packed) {
         PropertyList p = {{"packed", packed ? "on" : "off"}};
         if (kind == 0) p.insert(p.end(), {{"drive", "d0"}, {"num-queues", "2"}});
-        if (kind == 4) p.emplace_back("free-page-reporting", "on");
+        if (kind == 6) p.emplace_back("free-page-reporting", "on");
         if (kind == 1) p.insert(p.end(), {{"netdev", "n0"}, {"mq", "on"}});
         return p;
     }
     static std::string_view type(u8 kind) {
-        constexpr std::string_view types[] = {"virtio-blk-device", "virtio-net-device", "virtio-rng-device",
-                                              "virtio-serial-device", "virtio-balloon-device"};
+        constexpr std::string_view types[] = {"virtio-blk-device",    "virtio-net-device",      "virtio-rng-device",
+                                              "virtio-serial-device", "virtio-keyboard-device", "virtio-tablet-device",
+                                              "virtio-balloon-device"};
         return types[kind];
     }
     World(u8 kind, bool legacy, bool packed)
@@ -106,11 +107,30 @@ private:
             w_.wire->arrive(in_.first(n));
             w_.pipe->arrive(in_.first(n));
             w_.pipe->writable();
+            for (size_t i = 0; i + 1 < n; i += 2) input(in_[i], in_[i + 1]);
+            sync();
             return;
         }
         case 6: return static_cast<void>(w_.rig.get(u32{byte()} * 2, op & 8 ? 4 : 1));
         default: return w_.rig.set(0x100 + byte(), byte(), 1);
         }
+    }
+    void input(u8 what, u8 value) {
+        Context::Entry entry(w_.rig.machine.root().context());
+        display::InputRouter& router = w_.rig.machine.input().router();
+        const bool down = value & 1;
+        switch (what & 3) {
+        case 0:
+            router.send(nullptr, display::key_event(display::keys()[value % display::keys().size()], what & 4));
+            return;
+        case 1: router.send(nullptr, display::button_event(display::Button(value / 2 % 10), down)); return;
+        case 2: router.send(nullptr, display::relative_event(display::Axis(down), i8(value))); return;
+        default: router.send(nullptr, display::absolute_event(display::Axis(down), value << 7)); return;
+        }
+    }
+    void sync() {
+        Context::Entry entry(w_.rig.machine.root().context());
+        w_.rig.machine.input().router().sync();
     }
     World& w_;
     std::span<const u8> in_;
@@ -121,7 +141,8 @@ private:
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     if (size < 8 || size > 16384) return 0;
     bool legacy = data[0] & 4, packed = data[0] & 8, start = data[0] & 16;
-    World world(data[0] & 32 ? 4 : data[0] & 3, legacy, packed);
+    const u8 kind = data[0] & 32 ? u8(4 + (data[0] & 3) % 3) : u8(data[0] & 3);
+    World world(kind, legacy, packed);
     Rig& r = world.rig;
     if (!r.error.empty()) return 0;
     size_t memory = std::min<size_t>(size - 2, u64{data[1]} * 64);

@@ -68,6 +68,7 @@ public:
     }
     void set_pc(ir::CpuHeader& cpu, u64 pc) const override { cpu.pc = pc; }
     std::string describe(const ir::CpuHeader& cpu, const Exception& e) const override;
+    void flushes_done(ir::CpuHeader& cpu) const override { State(cpu, model_)[slot_sync] = 0; }
     // ELF for the Arm 64-bit Architecture; Linux arch/arm64 user_pt_regs: x0 to x30, sp, pc, pstate.
     u16 elf_machine() const override { return 183; }
     u32 core_registers() const override { return 34; }

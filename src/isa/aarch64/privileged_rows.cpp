@@ -39,6 +39,14 @@ constexpr Plain of_el1[] = {
     {system_register(2, 0, 0, 2, 2), slot_mdscr_el1, false},
 };
 #undef PLAIN
+// ID registers that every level reads as the model has them, unless EL2 wants to know (CRm 0 of their space may be EL2's own
+// values). EL0 reads DCZID_EL0 alone: what it sees of others is a matter of controls.
+bool is_constant(A64& t, u32 number, u64& value) {
+    const bool of_space = number >> 7 == 1u << 7 && (number >> 3 & 15) != 0; // op0 3, op1 0, CRn 0
+    if (number != reg::dczid_el0 && !(t.level() != 0 && (of_space || number == reg::ctr_el0))) return false;
+    return !(t.mode() & (mode_el1_traps | mode_no_zva)) && system_id_register(t.model(), number, value);
+}
+
 const Plain* plain_of_el1(A64& t, u32 number, bool write) {
     if (t.level() != 1 || (t.mode() & mode_el1_traps)) return nullptr;
     for (const Plain& p : of_el1)
@@ -84,6 +92,7 @@ void mrs_system(A64& t, const I& i) {
         if (number == sp_el0 && !(t.mode() & mode_sp0)) return t.x(i[Rt], t.get(slot_sp_el0, Type::i64));
     }
     if (const Plain* p = plain_of_el1(t, number, false)) return t.x(i[Rt], t.get(p->slot, Type::i64));
+    if (u64 value; is_constant(t, number, value)) return t.x(i[Rt], t.imm(value));
     ask(t, Request::msr, register_fields(i, false));
 }
 

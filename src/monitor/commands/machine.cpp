@@ -106,7 +106,6 @@ constexpr Command commands[] = {
     {"query-name", "", "NameInfo", "the name given by -name", of<query_name>},
     {"query-uuid", "", "UuidInfo", "the identifier given by -uuid", of<query_uuid>},
     {"query-iothreads", "", "[IOThreadInfo]", "I/O threads: none", of<nothing>},
-    {"query-mice", "", "[MouseInfo]", "pointers: none", of<nothing>},
 };
 
 } // namespace
@@ -122,7 +121,6 @@ struct KvmInfo: enabled bool, present bool
 struct NameInfo: ?name str
 struct UuidInfo: UUID str
 struct IOThreadInfo: id str, thread-id int
-struct MouseInfo: name str, index int, current bool, absolute bool
 )",
                                       commands};
 

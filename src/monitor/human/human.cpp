@@ -266,8 +266,6 @@ Result<void> migrate_set_parameter(HumanCall& c) {
 
 Result<void> balloon(HumanCall& c) { return c.qmp("balloon", object({{"value", TRY(c.expression()) << 20}})); }
 
-Result<void> screendump(HumanCall&) { return Error::unsupported("There is no console to take a screendump from"); }
-
 constexpr HumanCommand own[] = {
     {"balloon", "target", "asks the guest to use as many MiB of RAM", balloon},
     {"help|?", "[command]", "lists the commands", help},
@@ -302,7 +300,6 @@ constexpr HumanCommand own[] = {
     {"migrate_set_capability", "capability on|off", "`events` can be on", migrate_set_capability},
     {"migrate_set_parameter", "parameter value", "max-bandwidth in bytes a second, downtime-limit in milliseconds",
      migrate_set_parameter},
-    {"screendump", "filename", "writes what a display shows", screendump},
 };
 
 } // namespace
@@ -310,7 +307,8 @@ constexpr HumanCommand own[] = {
 std::span<const HumanCommand> human_commands() {
     static const std::vector<HumanCommand> all = [] {
         std::vector<HumanCommand> v(std::begin(own), std::end(own));
-        for (auto more : {memory_commands, snapshot_commands}) v.insert(v.end(), more.begin(), more.end());
+        for (auto more : {memory_commands, snapshot_commands, display_commands})
+            v.insert(v.end(), more.begin(), more.end());
         std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.names < b.names; });
         return v;
     }();

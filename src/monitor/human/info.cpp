@@ -257,6 +257,7 @@ constexpr HumanCommand commands[] = {
     {"kvm", "", "is KVM there?", kvm},
     {"mem", "", "what the processor's addresses translate to", mappings},
     {"memory_size_summary", "", "how much memory there is", memory_size},
+    {"mice", "", "the pointers", show_mice},
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
     {"migrate", "", "how far saving or loading is", migration_},
     {"migrate_capabilities", "", "what of it is on", capabilities},

@@ -64,7 +64,8 @@ i64 argument(Thread& t, const Args& a, Marshalled& m, u32 n, Arg arg) {
     case ArgKind::mode: m.host[n] = u32(v); return 0;
     case ArgKind::slong:
     case ArgKind::flags: m.host[n] = t.word_bytes() == 4 ? u64(i64(i32(v))) : v; return 0;
-    case ArgKind::address: m.host[n] = v; return 0;
+    case ArgKind::address:
+    case ArgKind::vector: m.host[n] = v; return 0;
     case ArgKind::text:
     case ArgKind::path:
     case ArgKind::lookup:
@@ -135,6 +136,7 @@ bool is_ours(const CallRow& row) {
 bool is_pointer(ArgKind kind) {
     switch (kind) {
     case ArgKind::address:
+    case ArgKind::vector:
     case ArgKind::text:
     case ArgKind::path:
     case ArgKind::lookup:

@@ -146,20 +146,11 @@ void SignalTable::reset_handlers() {
     }
 }
 
-// A child may be made with any signal as its end's (clone(2)), whose codes, CLD_*, are numbered as those of faults. What tells
-// them apart is that there is such a child, in a state to be waited for; where another thread did that already, nothing does.
-static bool is_of_child(const siginfo_t& info) {
-    constexpr u64 states = WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT | u64(__WALL);
-    siginfo_t child{};
-    return info.si_code <= CLD_CONTINUED && info.si_pid > 0 &&
-           raw_syscall(SYS_waitid, P_PID, u64(info.si_pid), u64(&child), states, 0) == 0 && child.si_pid == info.si_pid;
-}
-
 // Runs with all signals blocked, at any instruction of ours or of translated code.
 void Thread::on_host_signal(int signal, siginfo_t* info, void* context) {
     Thread* self = current_thread();
     // A fault of Mimic's own code: returning would meet it again for ever.
-    if (signal_bit(signal) & instruction_signals && info->si_code > 0 && !is_of_child(*info))
+    if (signal_bit(signal) & instruction_signals && process::is_fault(*info, context))
         return report_own_fault(self, signal, info);
     if (!self) return;
     self->infos_[signal] = *info;
@@ -210,6 +201,7 @@ void Thread::suspend_mask(u64 mask) {
     saved_mask_ = mask_;
     mask_saved_ = true;
     mask_ = mask & ~unblockable;
+    if (arrived_.load(std::memory_order_relaxed) & ~mask_) pending_ = 1; // what the host never blocks came before
 }
 
 void Thread::restore_mask() {

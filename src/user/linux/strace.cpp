@@ -1,4 +1,5 @@
 #include "user/linux/strace.hpp"
+#include "user/linux/strace_json.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -79,6 +80,17 @@ std::string bytes_at(Thread& t, u64 address, u64 length) {
     return t.memory().read(address, raw, n) ? quote({raw, size_t(n)}, n < length) : hex(address);
 }
 
+// {"ls","-l",NULL}
+std::string strings_at(Thread& t, u64 address) {
+    constexpr size_t shown = 64;
+    std::vector<std::string> strings;
+    if (address == 0) return "NULL";
+    if (!read_strings(t, address, shown, strings)) return hex(address);
+    std::string text = "{";
+    for (const std::string& s : strings) text += quote(s, false) + ",";
+    return text + (strings.size() < shown ? "NULL}" : "...}");
+}
+
 std::string show(Thread& t, const Args& a, u32 n, Arg arg, i64 result, bool after) {
     u64 v = a[n];
     char text[32];
@@ -98,6 +110,7 @@ std::string show(Thread& t, const Args& a, u32 n, Arg arg, i64 result, bool afte
     case ArgKind::path:
     case ArgKind::lookup:
     case ArgKind::lookup_link: return string_at(t, v);
+    case ArgKind::vector: return strings_at(t, v);
     case ArgKind::in_bytes: return bytes_at(t, v, a[arg.s]);
     case ArgKind::out_bytes: return after && result > 0 ? bytes_at(t, v, std::min(a[arg.s], u64(result))) : hex(v);
     default: return v == 0 ? "NULL" : hex(v);
@@ -146,9 +159,30 @@ std::string signal_name(int number) {
     return std::to_string(number);
 }
 
+std::string strace_argument(Thread& t, const Args& a, u32 n, i64 result, bool after) {
+    return show(t, a, n, a.row->args[n], result, after);
+}
+
+bool read_strings(Thread& t, u64 address, size_t most, std::vector<std::string>& to) {
+    constexpr u64 longest = 4096;
+    for (; to.size() < most; address += t.word_bytes()) {
+        u64 pointer;
+        if (!t.read_word(address, pointer)) return false;
+        if (pointer == 0) return true;
+        if (!t.memory().read_string(pointer, to.emplace_back(), longest)) return false;
+    }
+    return true;
+}
+
+bool does_not_return(const CallRow& row) {
+    const std::string_view name = row.name;
+    return name.starts_with("exit") || name.starts_with("execve") || name == "rt_sigreturn";
+}
+
 i64 strace_call(Thread& t, const Args& a, Handler handler) {
+    if (t.process().options.strace_json) return json_call(t, a, handler);
     std::string_view name = a.row->name;
-    bool early = name.starts_with("exit") || name.starts_with("execve") || name == "rt_sigreturn";
+    const bool early = does_not_return(*a.row);
     if (early) print(t, head(t, a, 0, false) + (name.starts_with("exec") ? "" : "\n"));
     i64 r = handler(t, a);
     if (name.starts_with("exec")) print(t, tail(r));
@@ -157,6 +191,7 @@ i64 strace_call(Thread& t, const Args& a, Handler handler) {
 }
 
 i64 strace_arch_call(Thread& t, const Args& a, const ArchCall& arch) {
+    if (t.process().options.strace_json) return json_arch_call(t, a, arch);
     i64 r = arch.handler(t, a);
     print(t, std::to_string(t.tid()) + " " + std::string(arch.name) + "(" + hex(a[0]) + "," + hex(a[1]) + "," +
                  hex(a[2]) + "," + hex(a[3]) + ")" + tail(r));
@@ -164,6 +199,7 @@ i64 strace_arch_call(Thread& t, const Args& a, const ArchCall& arch) {
 }
 
 void strace_unknown(Thread& t, const Args& a) {
+    if (t.process().options.strace_json) return json_result(t, a, -ENOSYS, false);
     print(t, std::to_string(t.tid()) + " call " + std::to_string(a.number) + " is unknown" + tail(-ENOSYS));
 }
 
@@ -178,12 +214,14 @@ std::string strace_text(Thread& t, Args a, i64 result, bool done) {
 }
 
 void strace_refused(Thread& t, const Args& a, i64 result) {
+    if (t.process().options.strace_json) return json_result(t, a, result, true);
     std::string line = strace_text(t, a, result, true);
     line.insert(line.size() - 1, " (by a filter)");
     print(t, line);
 }
 
 void strace_signal(Thread& t, int signal, const siginfo_t& info) {
+    if (t.process().options.strace_json) return json_signal(t, signal, info);
     std::string line =
         std::to_string(t.tid()) + " --- " + signal_name(signal) + " {si_code=" + std::to_string(info.si_code);
     if (info.si_code > 0)

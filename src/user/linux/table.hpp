@@ -25,6 +25,7 @@ enum class ArgKind : u8 {
     map_prot,
     map_flags,
     address,     // printed in hexadecimal; never passed to the kernel as it is
+    vector,      // likewise; of pointers to strings, ended by a null: printed as these
     text,        // a string that is no path
     path,        // a path that is used as it is (created, removed, renamed)
     lookup,      // a path that is looked up under the sysroot first

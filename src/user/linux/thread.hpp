@@ -47,6 +47,7 @@ struct RunOptions {
     std::string cpu_model;                     // -cpu
     std::string uname_release;                 // -r
     bool strace = false, strace_brief = false; // brief: without the data that calls move
+    bool strace_json = false;                  // --json
     // When a signal ends the program: a report if an instruction caused it, always, or never.
     enum class Crash : u8 { faults, always, never } crash = Crash::faults;
     int log = 2;                       // where strace lines and crash reports go

@@ -1,6 +1,7 @@
 // Many children by posix_spawn (clone with CLONE_VFORK): they run, fail to start, and leave nothing behind in the parent.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -54,6 +55,32 @@ static void told_by_bus(void) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+// The same while the parent runs a loop, and its handler leaves that.
+static sigjmp_buf out;
+static volatile unsigned turns;
+static void on_fpe(int s, siginfo_t* info, void* context) { siglongjmp(out, info->si_code); }
+static void told_in_a_loop(void) {
+    unsigned long long a[8] = {[4] = SIGFPE};
+    struct sigaction action = {.sa_sigaction = on_fpe, .sa_flags = SA_SIGINFO};
+    int status = -1;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGFPE);
+    sigaction(SIGFPE, &action, NULL);
+    fflush(stdout);
+    volatile long pid = 0;
+    int code = sigsetjmp(out, 1);
+    if (code == 0) {
+        sigprocmask(SIG_BLOCK, &set, NULL); // until pid is known
+        pid = syscall(435, a, sizeof a);    // clone3
+        if (pid == 0) _exit(9);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        for (;;) turns++;
+    }
+    pid_t got = waitpid((pid_t)pid, &status, __WALL);
+    printf("SIGFPE by a child: %d, code %d, status %x\n", got == pid, code, status);
+}
+
 // Megabytes of address space, by a name of statm that is the host's, to which all of the translator's memory counts.
 static long size(void) {
     long pages = 0;
@@ -76,6 +103,7 @@ int main(void) {
     nowhere("CLONE_CHILD_CLEARTID", 0x00200000);
     nowhere("CLONE_PIDFD", 0x00001000);
     told_by_bus();
+    told_in_a_loop();
     for (int i = 0; i < 20; i++) run("/bin/sh", ":");
     long before = size();
     int failed = 0;

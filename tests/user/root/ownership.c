@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -191,6 +193,19 @@ static void set_id_in_vain(void) {
     set_id();
 }
 
+// Of what no descriptor that the program knows of stands for.
+static void clones(void) {
+    int fd = open("clone", O_RDWR | O_CREAT, 0600), found = 0;
+    for (int n = fd + 1; n < 5000; n++) {
+        struct file_clone_range range = {.src_fd = n, .src_length = 1};
+        found += ioctl(fd, FICLONE, n) == 0 || errno != EBADF;
+        found += ioctl(fd, FICLONERANGE, &range) == 0 || errno != EBADF;
+    }
+    printf("found to clone: %d\n", found);
+    close(fd);
+    SHOW(unlink("clone"));
+}
+
 int main(int argc, char** argv) {
     if (argc > 1 && !strcmp(argv[1], "ids")) {
         ids("set-id program");
@@ -202,6 +217,7 @@ int main(int argc, char** argv) {
     owners();
     devices();
     ids("start");
+    clones();
     SHOW(mkdir("open", 0777));
     SHOW(chmod("open", 0777));
     child(dropped);

@@ -495,6 +495,7 @@ int X86Backend::call_body(CpuHeader* cpu, u32 record, const X86Backend* self) {
     }
     cpu->mxcsr = mxcsr_of(cpu->fp, self->guest_);
     self->area(cpu)->known_flags = -1;
+    self->area(cpu)->tlb.relied_on = 0;
     return status;
 }
 

@@ -36,7 +36,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     out_ = &out;
     code_ = code;
     first_link_ = first_link;
-    failed_ = in_copy_ = false;
+    failed_ = in_copy_ = apart_ = false;
     out.entries.clear();
     out.edges.clear();
     out.faults.clear();
@@ -46,6 +46,8 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
     place_.assign(unit.code.size(), {});
     active_.clear();
     labels_.assign(unit.blocks.size(), {});
+    apart_labels_.assign(an_->groups.empty() ? 0 : unit.blocks.size(), {});
+    exit_labels_.assign(apart_labels_.size(), {});
     modes_.assign(unit.blocks.size(), unit.key.mode);
     cold_.clear();
     literals_.clear();
@@ -73,6 +75,7 @@ bool Lowering::run(const ir::Unit& unit, const Analysis& analysis, AddressModel 
         behind_ = 0;
         if (counted()) pay(b);
         copy_begin_ = u32(a_.offset());
+        check_groups(nullptr, false);
         body(block);
         const IrInst& last = unit.code[block.end - 1];
         if (last.op == Op::br || last.op == Op::brcond) modes_[last.b] = mode_;

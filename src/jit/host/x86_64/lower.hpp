@@ -82,6 +82,7 @@ struct HostArea {
     alignas(16) u64 at_fault[2 * most_vec_temps]; // the temporaries, when an access faulted
     u64 paged_jumps;                              // const JumpEntry*
     TlbViews tlb;
+    u64 deltas[PageGroup::most]; // of the pages of a block's groups that have no recent one: as TlbRecent::delta
     u64 written;      // the address of the access that writes and looks at the TLB, or whose page becomes a recent one:
     u64 recent_entry; // the TlbEntry*
     u64 recent_place; // where the TlbRecent is, from the state's register on
@@ -175,6 +176,7 @@ private:
         if (p.gpr >= 0) --gpr_count_[p.gpr];
         p.gpr = i8(reg);
         if (reg >= 0) ++gpr_count_[reg];
+        if (reg >= 0 && reg < i32(temp_count)) deltas_[reg] = 0;
     }
     void set_vec(ValueId v, i32 reg) {
         Place& p = place_[v];
@@ -257,11 +259,12 @@ private:
         Gp offset,
             entry; // the access is at their sum: the offset and the host's page, or the address and TlbRecent::delta
         i32 right = 0;
-        Gp base{}; // valid: the access is at entry + base + disp, and offset has the address in cold code alone
+        Gp base{}; // valid: the address is base + disp, also later; else the offset alone knows it
         i32 disp = 0;
+        bool whole = false; // the access is at entry + base + disp
+        i32 delta = 0;      // of a member of a group: where the distance of its page is, and nothing is asked any more
         Mem at(u32 bytes) const {
-            return base.isValid() ? asmjit::x86::ptr(entry, base, 0, disp, bytes)
-                                  : asmjit::x86::ptr(entry, offset, 0, 0, bytes);
+            return whole ? asmjit::x86::ptr(entry, base, 0, disp, bytes) : asmjit::x86::ptr(entry, offset, 0, 0, bytes);
         }
         bool writes() const { return right == i32(offsetof(TlbEntry, write)); }
     };
@@ -271,6 +274,10 @@ private:
     TlbSite tlb_site(u32 n, bool write);
     void tlb_check(u32 n, TlbSite& s);
     void tlb_look(const TlbSite& s, u32 index, u32 bytes);
+    i32 recent_place(u32 index, i8 recent) const;
+    void refill_recent(const TlbSite& s, i32 place);
+    void tlb_whole(Gp to, const TlbSite& s);
+
     u32 tlb_record(u32 n);
     void tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
                   const asmjit::Operand& desired = {});
@@ -431,6 +438,30 @@ private:
     u32 more_copies_ = 0, copy_begin_ = 0;
     u32 asked_ = 0;                     // registers whose box was looked at since they were defined
     u32 settled_ = 0, settled_f64_ = 0; // registers that owed since they were defined, and do no more
+
+    // lower_group.cpp: blocks with groups of accesses (Analysis::groups) are made twice.
+    std::span<const PageGroup> groups_of(BlockId b) const {
+        if (an_->groups.empty()) return {};
+        const auto [begin, end] = an_->groups_of[b];
+        return std::span(an_->groups).subspan(begin, end - begin);
+    }
+    bool in_page_group(u32 n) const { return !an_->groups.empty() && !apart_ && an_->group[n] >= 0; }
+    i8 recent(u32 n) const { return apart_ && an_->group[n] >= 0 ? i8(-1) : an_->recent[n]; }
+    bool goes_to_exit();
+    void check_groups(const Steady* copy, bool is_next);
+    void group_address(Gp to, const PageGroup& g);
+    Gp group_page(u32 n, const TlbSite& s);
+    i32 delta_place(u32 group) const; // of the present block, by its number there
+    void ask_recent(const PageGroup& g, Label apart);
+    void ask_table(const PageGroup& g, i32 place, Label apart);
+    i32 deltas_[temp_count] = {}; // by temporary: the delta_place that it still has a copy of, or 0
+    bool relies_on_pages(u32 n) const;
+    void tell_reliance();
+    void made_apart(BlockId b);
+    bool falls_into(BlockId to) const { return !apart_ && an_->position[to] == an_->position[block_] + 1; }
+    // By block with groups: where it goes on when accesses must be looked up one by one, and its exit, if it has one.
+    std::vector<Label> apart_labels_, exit_labels_;
+    bool apart_ = false; // that second copy is being made
 
     bool owes(ValueId v) const { return place_[v].vec >= 0 && (owing() >> place_[v].vec & 1); }
     u32 owed_ = 0, owed_f64_ = 0; // registers whose value may be such a NaN; those of 64 bits

@@ -52,6 +52,7 @@ void Lowering::call_out(u32 record, bool may_leave) {
     asked_ = settled_ = 0;
     give_back();
     tell_behind(behind_);
+    if (relies_on_pages(now_)) tell_reliance();
     a_.mov(eax, record);
     note_record();
     a_.call(state(at_.host(offsetof(HostArea, stub_call))));

@@ -23,7 +23,6 @@ bool Lowering::control(u32 n) {
     case Op::brcond: {
         if (turn(n)) return true;
         BlockId yes = i.b, no = i.c;
-        u32 here = an_->position[block_];
         u64 pc = unit_->blocks[block_].pc;
         bool back = ir::polls_on(*unit_, pc, yes);
         if (back) {
@@ -38,7 +37,7 @@ bool Lowering::control(u32 n) {
             leave_for_poll(stop, yes);
             a_.bind(around);
             edge(no, false);
-        } else if (an_->position[yes] == here + 1 && !ir::polls_on(*unit_, pc, no)) {
+        } else if (falls_into(yes) && !ir::polls_on(*unit_, pc, no)) {
             CondCode c = last_condition(i.a, label(yes), label(no));
             a_.j(asmjit::x86::negateCond(c), label(no));
         } else {
@@ -51,6 +50,7 @@ bool Lowering::control(u32 n) {
         return true;
     }
     case Op::exit:
+        if (goes_to_exit()) return true;
         if (i.imm <= an_->leaves_from[block_]) {
             Label stop = a_.newLabel();
             test_poll();
@@ -98,7 +98,7 @@ Label Lowering::label(BlockId b) { return labels_[b]; }
 // To a block of this unit; falls into it when it is next.
 void Lowering::edge(BlockId to, bool jump_always) {
     if (ir::polls_on(*unit_, unit_->blocks[block_].pc, to)) poll(to);
-    if (jump_always || an_->position[to] != an_->position[block_] + 1) a_.jmp(label(to));
+    if (jump_always || !falls_into(to)) a_.jmp(label(to));
 }
 
 // One instruction for the host together with the jump that follows, which a comparison of memory with a constant is not:
@@ -250,6 +250,7 @@ void Lowering::exit_indirect(u32 n) {
     move_to(rax, i.a); // nothing else is needed any more
     if (type(i.a) == Type::i32) a_.mov(eax, eax);
     use(i.a);
+    if (goes_to_exit()) return;
     if (paged()) {
         set_mode(i.c);
         leave_plan();

@@ -70,61 +70,78 @@ Gp Lowering::tlb_address(ValueId a, i32 disp) {
     return t;
 }
 
-// Where instruction n goes; the use of its address is over. A slot's register and a displacement need no temporary where a recent
-// page is asked for first.
+// Where instruction n goes; the use of its address is over. A slot's register and a displacement need no temporary where a page is
+// asked for that is known already.
 Lowering::TlbSite Lowering::tlb_site(u32 n, bool write) {
     const IrInst& i = inst(n);
     const MemArg m = MemArg::from(i.imm);
     TlbSite s;
     s.slow = a_.newLabel(), s.back = a_.newLabel();
     s.right = i32(write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read));
+    const bool group = in_page_group(n);
+    if (group) s.delta = delta_place(u32(an_->group[n]));
     // (A store swaps bytes in place, maybe of this register.)
-    const bool direct = an_->recent[n] >= 0 && !is_logging() && !m.big && !an_->value[i.a].deferred &&
-                        type(i.a) == Type::i64 && place_[i.a].gpr >= i8(temp_count);
+    const bool direct = !is_logging() && !m.big && !an_->value[i.a].deferred && type(i.a) == Type::i64 &&
+                        (group || place_[i.a].gpr >= i8(temp_count));
     if (!direct) {
         s.offset = tlb_address(i.a, m.disp);
         return s;
     }
-    s.base = gpq(u32(place_[i.a].gpr)), s.disp = m.disp;
-    s.offset = temp();
+    s.base = gpr(i.a), s.disp = m.disp;
+    s.whole = group || recent(n) >= 0;
+    if (!group) s.offset = temp();
     use(i.a);
     return s;
 }
 
+// From the state's register on.
+i32 Lowering::recent_place(u32 index, i8 recent) const {
+    const u32 word = index * tlb_recent + u32(recent);
+    return at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbRecent) * word));
+}
+
+// In cold code: the TLB's entry that was found for `written` becomes the recent one there.
+void Lowering::refill_recent(const TlbSite& s, i32 place) {
+    a_.mov(state(at_.host(offsetof(HostArea, recent_entry))), s.entry);
+    a_.mov(state(at_.host(offsetof(HostArea, recent_place))), place);
+    a_.call(state(at_.host(s.writes() ? offsetof(HostArea, stub_recent_write) : offsetof(HostArea, stub_recent_read))));
+}
+
+// The address, before the look into the table.
+void Lowering::tlb_whole(Gp to, const TlbSite& s) {
+    if (s.base.isValid() && s.disp)
+        a_.lea(to, ptr(s.base, s.disp));
+    else
+        a_.mov(to, s.base.isValid() ? s.base : s.offset);
+}
+
 // It asks first for the page that its kind of access met before; when it is another, the table is asked, in cold code, whose
-// entry is copied.
+// entry is copied. A member of a group asks nothing: what it is in was asked for at the start of the block.
 void Lowering::tlb_check(u32 n, TlbSite& s) {
     const MemArg m = MemArg::from(inst(n).imm);
     const u32 bytes = ir::size_of(m.memory), index = m.index;
-    const i8 recent = an_->recent[n];
+    if (s.delta && !s.entry.isValid()) s.entry = group_page(n, s);
+    if (s.entry.isValid()) return;
     s.entry = temp();
-    if (recent < 0) {
+    if (s.delta) return void(a_.mov(s.entry, state(s.delta)));
+    if (recent(n) < 0) {
+        if (s.base.isValid()) tlb_whole(s.offset, s);
         tlb_look(s, index, bytes);
         return void(a_.mov(s.entry, ptr(s.entry, i32(offsetof(TlbEntry, host)))));
     }
     const Label look = a_.newLabel(), found = a_.newLabel();
-    const u32 word = index * tlb_recent + u32(recent);
-    const i32 place = at_.host(i32(offsetof(HostArea, tlb) + offsetof(TlbViews, recent) + sizeof(TlbRecent) * word));
-    auto address = [this, s](Gp to) {
-        if (s.base.isValid() && s.disp)
-            a_.lea(to, ptr(s.base, s.disp));
-        else
-            a_.mov(to, s.base.isValid() ? s.base : s.offset);
-    };
-    address(s.entry);
+    const i32 place = recent_place(index, recent(n));
+    tlb_whole(s.entry, s);
     a_.sub(s.entry, state(place + i32(s.writes() ? offsetof(TlbRecent, write) : offsetof(TlbRecent, read))));
     a_.cmp(s.entry, (1 << tlb_page_bits) - i32(bytes));
     a_.ja(look);
     a_.bind(found);
     a_.mov(s.entry, state(place + i32(offsetof(TlbRecent, delta))));
     cold(look, [=, this] {
-        if (s.base.isValid()) address(s.offset);
-        if (!s.writes()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
+        if (s.base.isValid()) tlb_whole(s.offset, s);
+        if (s.base.isValid() || !s.writes()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
         tlb_look(s, index, bytes);
-        a_.mov(state(at_.host(offsetof(HostArea, recent_entry))), s.entry);
-        a_.mov(state(at_.host(offsetof(HostArea, recent_place))), place);
-        a_.call(
-            state(at_.host(s.writes() ? offsetof(HostArea, stub_recent_write) : offsetof(HostArea, stub_recent_read))));
+        refill_recent(s, place);
         if (!s.base.isValid()) a_.mov(s.offset, state(at_.host(offsetof(HostArea, written))));
         a_.jmp(found);
     });
@@ -145,7 +162,7 @@ Lowering::TlbSite Lowering::tlb_check_in(Gp address, Gp entry, u32 index, u32 by
 void Lowering::tlb_look(const TlbSite& s, u32 index, u32 bytes) {
     const i32 view = at_.host(i32(offsetof(HostArea, tlb) + sizeof(TlbView) * index));
     // Another thread may take the right to write meanwhile: what was subtracted is not known then.
-    if (s.writes()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
+    if (s.writes() && !s.base.isValid()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
     a_.mov(s.entry.r32(), s.offset.r32());
     a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
     a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
@@ -184,14 +201,17 @@ void Lowering::tlb_operand(u32 word, const asmjit::Operand& v, Gp t) {
 
 void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, const asmjit::Operand& result,
                         const asmjit::Operand& desired) {
+    if (s.delta) return;
     u32 record = tlb_record(n);
     if (record == Records::full) return void(failed_ = true);
-    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_] {
+    cold(s.slow, [=, this, pc = pc_, mode = mode_, behind = behind_, relies = relies_on_pages(n)] {
         auto scratch = [&](u32 word, u32 size) {
             return state(at_.header(u32(offsetof(ir::CpuHeader, scratch)) + 16 * word), size);
         };
         // The address again.
-        if (s.writes())
+        if (s.base.isValid())
+            tlb_whole(s.offset, s);
+        else if (s.writes())
             a_.mov(s.offset, state(at_.host(offsetof(HostArea, written))));
         else
             a_.add(s.offset, ptr(s.entry, s.right));
@@ -204,6 +224,7 @@ void Lowering::tlb_slow(const TlbSite& s, u32 n, const asmjit::Operand& value, c
         note_record();
         set_mode(mode);
         tell_behind(behind);
+        if (relies) tell_reliance();
         give_back();
         a_.call(state(at_.host(offsetof(HostArea, stub_slow))));
         take_over();
@@ -233,13 +254,16 @@ void Lowering::tlb_load(u32 n) {
         tlb_check(n, s);
         Mem mem = s.at(bytes);
         log_access(Log::load, 0, bytes, mem);
-        load_vector(d, s.offset, mem, bytes);
+        load_vector(d, s.delta && bytes < 4 ? temp() : s.offset, mem, bytes);
         log_value(offsetof(Log, value), d);
         log_done();
         a_.bind(s.back);
         return tlb_slow(s, n, {}, d);
     }
-    Gp d = unused ? s.offset : def(n);
+    Gp d = !unused ? def(n) : s.delta ? temp() : s.offset;
+    if (s.delta) s.entry = group_page(n, s);
+    if (s.delta && !s.entry.isValid() && s.whole && d.id() != s.base.id()) // what cannot fault may be made there
+        a_.mov(s.entry = d.r64(), state(s.delta));
     tlb_check(n, s);
     load_sized(n, d, s.at(bytes), m);
     a_.bind(s.back);
@@ -395,17 +419,17 @@ void Lowering::tlb_cas(u32 n) {
 
 // To the code of the pc in rax, when this vCPU's table of branches under the present mode and context knows it.
 void Lowering::lookup_paged() {
+    const u32 scale = jump_shift_ == 0 ? 0 : 4 - jump_shift_; // 16 bytes an entry
     Label miss = a_.newLabel();
     a_.mov(ecx, eax);
     a_.mov(rdx, state(at_.host(offsetof(HostArea, paged_jumps))));
-    if (jump_shift_ > 0) a_.shr(ecx, jump_shift_);
-    a_.and_(ecx, jump_count - 1);
-    a_.shl(ecx, 4);
-    a_.cmp(rax, ptr(rdx, rcx, 0, 0, 8));
+    a_.and_(ecx, (jump_count - 1) << jump_shift_);
+    if (scale == 0) a_.shl(ecx, 4);
+    a_.cmp(rax, ptr(rdx, rcx, scale, 0, 8));
     a_.jne(miss);
     a_.and_(rax, -i32(ir::code_page));
     a_.mov(state(at_.header(offsetof(ir::CpuHeader, code_base))), rax);
-    a_.jmp(ptr(rdx, rcx, 0, 8, 8));
+    a_.jmp(ptr(rdx, rcx, scale, 8, 8));
     cold(miss, [=, this] { jump_host(offsetof(HostArea, stub_lookup)); });
 }
 

@@ -22,8 +22,8 @@ constexpr u32 most_bytes = 96;  // of a copy that only saves a poll
 bool Lowering::turns(u32 n) const {
     const IrInst& i = inst(n);
     const ir::Block& b = unit_->blocks[block_];
-    return !counted() && i.op == Op::brcond && i.b == block_ && i.c != block_ && ir::polls_on(*unit_, b.pc, i.b) &&
-           b.end - b.begin <= most_insts;
+    return !counted() && !apart_ && i.op == Op::brcond && i.b == block_ && i.c != block_ &&
+           ir::polls_on(*unit_, b.pc, i.b) && b.end - b.begin <= most_insts;
 }
 
 // What registers of slots owe, and what is known of them, now.
@@ -176,6 +176,7 @@ void Lowering::another_copy() {
         set_vec(m.get, i32(t.id()));
     }
     copy_begin_ = u32(a_.offset());
+    check_groups(&steady_, polled_);
     body(b);
 }
 

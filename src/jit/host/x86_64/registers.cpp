@@ -29,6 +29,7 @@ void Lowering::begin_block(const ir::Block&) {
     std::fill(std::begin(vec_count_), std::end(vec_count_), 0);
     spills_ = 0;
     locked_ = vec_locked_ = 0;
+    std::fill(std::begin(deltas_), std::end(deltas_), 0);
     forget_owed();
 }
 
@@ -221,11 +222,13 @@ Operand Lowering::vec_rm(ValueId v) {
 // ---- registers for results
 
 Gp Lowering::temp() {
-    for (u8 r : gpr_temps)
-        if (!gpr_count_[r] && !(locked_ >> r & 1)) {
-            locked_ |= 1u << r;
-            return gpq(r);
-        }
+    for (bool even_a_page : {false, true})
+        for (u8 r : gpr_temps)
+            if (!gpr_count_[r] && !(locked_ >> r & 1) && (even_a_page || !deltas_[r])) {
+                locked_ |= 1u << r;
+                deltas_[r] = 0;
+                return gpq(r);
+            }
     // The temporary whose values are needed last.
     i32 best = -1;
     u32 best_last = 0;
@@ -291,6 +294,7 @@ void Lowering::spill(ValueId v) {
 
 void Lowering::take(u8 reg) {
     locked_ |= 1u << reg;
+    deltas_[reg] = 0;
     for (std::size_t n = active_.size(); n-- > 0;) {
         ValueId v = active_[n];
         if (place_[v].gpr != i8(reg)) continue;
@@ -318,6 +322,7 @@ void Lowering::spill_temps() {
     }
     for (u32 t = 0; t < vec_temps(f_); ++t)
         if (late_register(late_, t)) put_now(t);
+    std::fill(std::begin(deltas_), std::end(deltas_), 0);
 }
 
 void Lowering::def_in(ValueId v, Gp reg) {

@@ -118,10 +118,29 @@ i64 with_structure(Thread& t, const Args& a, const Request& r) {
     return result;
 }
 
+// Does a request name a descriptor that is Mimic's as the source or a target of its bytes? linux/fs.h.
+bool clones_kept(Thread& t, u32 number, u64 argument) {
+    if (number == FICLONE) return t.process().keeps(i32(argument));
+    file_clone_range range{};
+    if (number == FICLONERANGE)
+        return t.memory().read(argument, &range, sizeof range) && t.process().keeps(i32(range.src_fd));
+    file_dedupe_range head{};
+    if (number != FIDEDUPERANGE || !t.memory().read(argument, &head, sizeof head)) return false;
+    file_dedupe_range_info target{};
+    for (u64 n = 0; n < head.dest_count; n++)
+        if (!t.memory().read(argument + sizeof head + n * sizeof target, &target, sizeof target))
+            return false;
+        else if (t.process().keeps(i32(target.dest_fd)))
+            return true;
+    return false;
+}
+
 } // namespace
 
 i64 sys_ioctl(Thread& t, const Args& a) {
     u32 number = a.u(1);
+    if (t.process().keeps_any() && clones_kept(t, number, a[2])) [[unlikely]]
+        return -EBADF;
     if (number == SIOCGIFCONF) return get_interfaces(t, a);
     const Request* r = find(number);
     if (r && r->way == Way::value) return t.syscall(SYS_ioctl, a.i(0), number, a[2]);

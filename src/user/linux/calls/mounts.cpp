@@ -22,6 +22,9 @@ i64 sys_mount(Thread& t, const Args& a) {
 }
 
 i64 sys_fsconfig(Thread& t, const Args& a) {
+    constexpr u32 set_path = 3, set_path_empty = 4, set_fd = 5; // linux/mount.h: aux is a descriptor
+    if ((a.u(1) == set_fd || a.u(1) == set_path || a.u(1) == set_path_empty) && t.process().keeps(a.i(4)))
+        return -EBADF;
     std::string key, value;
     if (a[2] != 0)
         if (i64 r = t.path(a[2], key)) return r;
