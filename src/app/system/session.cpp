@@ -30,6 +30,7 @@ Result<void> Session::create() {
     chardev_context_ = std::make_unique<chardev::OpenContext>(
         chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); },
                              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
+    chardev_context_->tls = qmp::find_tls(*blocks_);
     if (options_.machine.empty()) {
         std::string list;
         for (const machines::BoardType* b : machines::boards())
