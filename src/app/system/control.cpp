@@ -26,6 +26,9 @@ void Session::make_control() {
     services.options = option_names();
     services.serve_debugger = [this](const std::string& device) { return open_debugger(device); };
     monitor_ = std::make_unique<monitor::Monitor>(std::move(services));
+    board_->machine().on_net_event = [this](std::string_view name, Json data) {
+        if (monitor_) monitor_->event(name, std::move(data));
+    };
     storage_->on_event = [this](std::string_view name, Json data) { monitor_->event(name, std::move(data)); };
 }
 

@@ -255,10 +255,9 @@ Result<void> Session::make_board() {
     chardevs_.clear();
     for (auto& [id, drive] : drives_) machine.drives[id] = drive;
     for (NetdevOptions& n : options_.netdevs) {
-        if (machine.nets.contains(n.id)) return Error::exists("-netdev: the id '{}' is taken", n.id);
         net::Options o{n.type, n.options};
         o.values.emplace_back("id", n.id);
-        machine.nets[n.id].peer = TRY(net::open(*loop_, std::move(o)).in("-netdev"));
+        TRY(machine.add_net(std::move(o)).in("-netdev"));
     }
     return board_->build();
 }

@@ -134,8 +134,14 @@ public:
     struct Net {
         std::unique_ptr<net::BackEnd> peer;
         Device* user = nullptr;
+        u32 order = 0; // later ones may use those before them
     };
     std::map<std::string, Net, std::less<>> nets;
+    // Opens a host network. Errors: its id is taken, and those of net::open.
+    Result<void> add_net(net::Options options);
+    // Errors: there is none of that id; it is in use.
+    Result<void> remove_net(std::string_view id);
+    std::function<void(std::string_view name, Json data)> on_net_event; // events of QMP, on the loop's thread
 
     // ---- state ----------------------------------------------------------------------------------------------------
     void reset(ResetKind kind);
@@ -172,7 +178,8 @@ private:
     std::vector<std::unique_ptr<Device>> devices_; // parents before children
     Device* root_ = nullptr;
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
-    u32 next_id_ = 0;
+    u32 next_id_ = 0, next_net_ = 1;
+    std::unique_ptr<net::Context> net_context_;            // made with the first
     std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen
     bool frozen_ = false, loading_ = false;
 };
