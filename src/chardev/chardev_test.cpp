@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -178,14 +179,167 @@ TEST(Mux, EscapesMoveTheKeyboardAndLeave) {
     EXPECT_NE(back.read(1000).find("ab"), std::string::npos);
 }
 
+int client_of(u16 port, int type = SOCK_STREAM) {
+    int fd = socket(AF_INET, type, 0);
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    in.sin_port = htons(port);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&in), sizeof in), 0);
+    return fd;
+}
+u16 port_of(const Chardev& dev) { return u16(std::stoul(dev.filename().substr(dev.filename().find(":", 10) + 1))); }
+
+struct Reader {
+    Rig& r;
+    int fd;
+    std::string seen;
+    // Until that has come.
+    void expect(std::string_view text) {
+        r.until([&] {
+            char buffer[4096];
+            ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
+            if (n > 0) seen.append(buffer, size_t(n));
+            bool there = seen.find(text) != std::string::npos;
+            if (!there) r.loop->call([] {}); // look again
+            return there;
+        });
+        seen.erase(0, seen.find(text) + text.size());
+    }
+};
+
+TEST(Chardev, TelnetTalksAtBothEnds) {
+    Rig r;
+    auto server = r.legacy("telnet:127.0.0.1:0,server=on,wait=off");
+    Front front, other;
+    server->attach(&front);
+    auto peer = r.legacy(fmt::format("telnet:127.0.0.1:{},reconnect-ms=1", port_of(*server)));
+    peer->attach(&other);
+    r.until([&] { return front.events == "o" && other.events == "o"; });
+    server->write(bytes("a\xff\r\n"));
+    peer->write(bytes("b\xff\r"));
+    r.until([&] { return other.got == "a\xff\r\n" && front.got == "b\xff\r"; });
+    int fd = -1;
+    peer.reset();
+    r.until([&] { return front.events == "oC"; });
+    fd = client_of(port_of(*server));
+    ASSERT_EQ(write(fd, "\xff\xf3\xff\xf3", 4), 4);
+    r.until([&] { return front.events.find('b') != std::string::npos; });
+    Reader{r, fd, {}}.expect("\xff\xfb\x01");
+    close(fd);
+}
+
+TEST(Chardev, WebSocketsAreOpenAfterTheirHandshake) {
+    Rig r;
+    auto dev = r.legacy("websocket:127.0.0.1:0,server=on,wait=off");
+    Front front;
+    dev->attach(&front);
+    for (std::string events : {"oC", "oCoC"}) {
+        int fd = client_of(port_of(*dev));
+        Reader reader{r, fd, {}};
+        EXPECT_FALSE(dev->is_open());
+        dev->write(bytes("nobody hears this"));
+        std::string request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        ASSERT_EQ(write(fd, request.data(), request.size()), ssize_t(request.size()));
+        reader.expect("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+        r.until([&] { return dev->is_open(); });
+        dev->write(bytes("hello"));
+        reader.expect("\x82\x05hello");
+        front.got.clear();
+        ASSERT_EQ(write(fd, "\x82\x82\0\0\0\0hi\x88\x80\0\0\0\0", 14), 14);
+        r.until([&] { return front.got == "hi" && front.events == events; });
+        reader.expect(std::string_view("\x88\0", 2));
+        close(fd);
+    }
+}
+
+// A front end without room holds back what has come through a layer, and the peer's end does not lose it.
+TEST(Chardev, LayeredInputWaitsForRoom) {
+    Rig r;
+    auto dev = r.legacy("telnet:127.0.0.1:0,server=on,wait=off");
+    Front front;
+    front.limit = 3;
+    dev->attach(&front);
+    int fd = client_of(port_of(*dev));
+    std::string text(20000, 'x');
+    ASSERT_EQ(write(fd, text.data(), text.size()), ssize_t(text.size()));
+    close(fd);
+    r.until([&] { return front.got.size() == 3; });
+    front.limit = 100000;
+    dev->accept_input();
+    r.until([&] { return front.got == text && front.events == "oC"; });
+}
+
+TEST(Chardev, UdpCarriesDatagrams) {
+    Rig r;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof in;
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&in), length), 0);
+    ASSERT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&in), &length), 0);
+    auto dev = r.legacy(fmt::format("udp:127.0.0.1:{}@127.0.0.1:0", ntohs(in.sin_port)));
+    Front front;
+    front.limit = 4;
+    dev->attach(&front);
+    dev->write(bytes("hello"));
+    char buffer[16] = "";
+    sockaddr_in from{};
+    socklen_t from_length = sizeof from;
+    r.until([&] {
+        ssize_t n = recvfrom(fd, buffer, sizeof buffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_length);
+        if (n < 0) r.loop->call([] {}); // look again
+        return n > 0;
+    });
+    EXPECT_EQ(std::string(buffer), "hello");
+    ASSERT_EQ(sendto(fd, "abcdefgh", 8, 0, reinterpret_cast<sockaddr*>(&from), from_length), 8);
+    r.until([&] { return front.got == "abcd"; }); // the rest of the datagram waits
+    front.limit = 100;
+    dev->accept_input();
+    r.until([&] { return front.got == "abcdefgh"; });
+    close(fd);
+    for (int i = 0; i < 3; i++) {
+        dev->write(bytes("nobody is there"));
+        dev->drain();
+    }
+    EXPECT_TRUE(dev->is_open());
+}
+
+TEST(Chardev, ClientsComeBack) {
+    Rig r;
+    std::string path = r.folder + "/s";
+    auto dev = open(r.context, "c", {{"backend", "socket"}, {"path", path}, {"reconnect-ms", "1"}});
+    ASSERT_TRUE(dev);
+    Front front;
+    (*dev)->attach(&front);
+    EXPECT_FALSE((*dev)->is_open());
+    for (std::string events : {"o", "oCo", "oCoCo"}) {
+        auto server = r.legacy("unix:" + path + ",server=on,wait=off");
+        r.until([&] { return front.events == events; });
+    }
+}
+
 TEST(Chardev, ErrorsNameWhatIsWrong) {
     Rig r;
     const char* bad[][2] = {
         {"stdo", "'stdo' is no character device, expected none, null, stdio, mon:stdio, pty, file:PATH, pipe:PATH, "
-                 "unix:PATH, tcp:HOST:PORT or chardev:ID"},
+                 "unix:PATH, tcp:, telnet: or websocket:HOST:PORT, udp:HOST:PORT or chardev:ID"},
         {"unix:/tmp/x,server=maybe", "chardev 'c': option 'server': 'maybe', expected on or off"},
         {"unix:/tmp/x,sever=on", "chardev 'c': there is no option 'sever', did you mean 'server'?"},
         {"tcp:5555", "'tcp:5555': expected tcp:HOST:PORT[,server=on][,wait=off]"},
+        {"telnet:5555", "'telnet:5555': expected telnet:HOST:PORT[,server=on][,wait=off]"},
+        {"udp:5555", "'udp:5555': expected udp:[HOST]:PORT[@[LOCALADDR]:LOCALPORT]"},
+        {"udp::1@2", "'udp::1@2': expected udp:[HOST]:PORT[@[LOCALADDR]:LOCALPORT]"},
+        {"websocket:127.0.0.1:1", "chardev 'c': option 'websocket', expected server=on"},
+        {"telnet::0,server=on,websocket=on", "chardev 'c': option 'websocket', expected telnet=off"},
+        {"tcp:127.0.0.1:0,server=on,reconnect=1", "chardev 'c': option 'reconnect-ms', expected server=off"},
+        {"tcp:127.0.0.1:0,server=on,tls-creds=t", "chardev 'c': tls-creds: No TLS credentials with id 't'"},
+        {"tcp:127.0.0.1:0,server=on,tls-authz=t", "chardev 'c': option 'tls-authz', expected server=on and tls-creds"},
+        {"tcp:127.0.0.1:1,to=7", "chardev 'c': option 'to', expected server=on and a port"},
+        {"unix:/tmp/x,port=7", "chardev 'c': expected 'path', or 'host' and 'port', or 'fd'"},
+        {"unix:/nonexistent/x", "chardev 'c': Failed to connect to '/nonexistent/x': No such file or directory"},
         {"file:/nonexistent/x", "chardev 'c': cannot open /nonexistent/x: No such file or directory"},
     };
     for (auto& b : bad) {
@@ -194,7 +348,7 @@ TEST(Chardev, ErrorsNameWhatIsWrong) {
         EXPECT_EQ(dev.error().message(), b[1]);
     }
     EXPECT_EQ(open(r.context, "x", {{"backend", "vcc"}}).error().message(),
-              "chardev 'x': backend 'vcc', expected one of file, null, pipe, pty, ringbuf, socket, stdio");
+              "chardev 'x': backend 'vcc', expected one of file, null, pipe, pty, ringbuf, socket, stdio, udp");
 }
 
 } // namespace

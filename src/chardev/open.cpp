@@ -12,9 +12,10 @@ struct Backend {
     std::string_view name;
     Maker make;
 };
-constexpr Backend all[] = {{"file", open_file},       {"null", open_null},     {"pipe", open_pipe},  {"pty", open_pty},
-                           {"ringbuf", open_ringbuf}, {"socket", open_socket}, {"stdio", open_stdio}};
-constexpr std::string_view names[] = {"file", "null", "pipe", "pty", "ringbuf", "socket", "stdio"};
+constexpr Backend all[] = {{"file", open_file},   {"null", open_null},       {"pipe", open_pipe},
+                           {"pty", open_pty},     {"ringbuf", open_ringbuf}, {"socket", open_socket},
+                           {"stdio", open_stdio}, {"udp", open_udp}};
+constexpr std::string_view names[] = {"file", "null", "pipe", "pty", "ringbuf", "socket", "stdio", "udp"};
 
 // "a,server=on,wait=off": the first part, then options.
 OptionList split(std::string_view text, std::string_view first) {
@@ -44,6 +45,18 @@ OptionList split(std::string_view text, std::string_view first) {
     }
     finish();
     return out;
+}
+
+// "HOST:PORT" or "[::1]:PORT" in place of the list's first item; an empty host is not there. False: it is something else.
+bool take_address(OptionList& list, std::string_view host_name, std::string_view port_name, std::string address) {
+    list.erase(list.begin());
+    size_t colon = address.rfind(':');
+    if (colon == std::string::npos || colon + 1 == address.size()) return false;
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    if (!host.empty()) list.emplace_back(host_name, host);
+    list.emplace_back(port_name, address.substr(colon + 1));
+    return true;
 }
 
 } // namespace
@@ -134,20 +147,29 @@ Result<std::unique_ptr<Chardev>> open_legacy(OpenContext& context, const std::st
     } else if (text.starts_with("unix:")) {
         list = split(text.substr(5), "path");
         list.emplace_back("backend", "socket");
-    } else if (text.starts_with("tcp:") || text.starts_with("telnet:")) {
-        list = split(text.substr(text.find(':') + 1), "address");
-        std::string address = list[0].second;
-        size_t colon = address.rfind(':');
-        if (colon == std::string::npos)
-            return Error::invalid_argument("'{}': expected tcp:HOST:PORT[,server=on][,wait=off]", text);
-        list.erase(list.begin());
-        list.emplace_back("host", address.substr(0, colon));
-        list.emplace_back("port", address.substr(colon + 1));
+    } else if (text.starts_with("tcp:") || text.starts_with("telnet:") || text.starts_with("websocket:")) {
+        size_t colon = text.find(':');
+        std::string kind(text.substr(0, colon));
+        list = split(text.substr(colon + 1), "address");
+        if (!take_address(list, "host", "port", list[0].second))
+            return Error::invalid_argument("'{}': expected {}:HOST:PORT[,server=on][,wait=off]", text, kind);
         list.emplace_back("backend", "socket");
-        if (text.starts_with("telnet:")) return Error::unsupported("'{}': telnet is not there, expected tcp:", text);
+        if (kind != "tcp") list.emplace_back(kind, "on");
+    } else if (text.starts_with("udp:")) {
+        list = split(text.substr(4), "address");
+        std::string address = list[0].second;
+        size_t at = address.find('@');
+        bool good = take_address(list, "host", "port", address.substr(0, at));
+        if (good && at != std::string::npos) {
+            list.emplace(list.begin(), "address", ""); // take_address() replaces it
+            good = take_address(list, "localaddr", "localport", address.substr(at + 1));
+        }
+        if (!good) return Error::invalid_argument("'{}': expected udp:[HOST]:PORT[@[LOCALADDR]:LOCALPORT]", text);
+        list.emplace_back("backend", "udp");
     } else {
         return Error::invalid_argument("'{}' is no character device, expected none, null, stdio, mon:stdio, pty, "
-                                       "file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT or chardev:ID",
+                                       "file:PATH, pipe:PATH, unix:PATH, tcp:, telnet: or websocket:HOST:PORT, "
+                                       "udp:HOST:PORT or chardev:ID",
                                        text);
     }
     if (mux) list.emplace_back("mux", "on");

@@ -7,10 +7,21 @@
 #include <utility>
 #include <vector>
 
+namespace mimic::tls {
+class Authorization;
+class Credentials;
+} // namespace mimic::tls
+
 namespace mimic::chardev {
 
 // Options of one back end in the order they were given: {"backend", "socket"}, {"path", "/tmp/s"}, {"server", "on"}.
 using OptionList = std::vector<std::pair<std::string, std::string>>;
+
+// Whom TLS lets in, and by what; `clients` null: all that the credentials vouch for.
+struct TlsParts {
+    std::shared_ptr<tls::Credentials> credentials;
+    std::shared_ptr<tls::Authorization> clients;
+};
 
 struct OpenContext {
     io::Loop& loop;
@@ -18,12 +29,17 @@ struct OpenContext {
     std::function<void()> quit;
     // Lines for the user ("char device redirected to /dev/pts/3").
     std::function<void(const std::string&)> say = [](const std::string&) {};
+    // Objects by their ids; an empty `authorization` is none. Errors: there is no such object, or it is for the other end.
+    std::function<Result<TlsParts>(const std::string& credentials, const std::string& authorization, bool server)> tls =
+        [](const std::string& credentials, const std::string&, bool) -> Result<TlsParts> {
+        return Error::not_found("No TLS credentials with id '{}'", credentials);
+    };
 };
 
 // `-chardev BACKEND,id=ID,key=value...`. Errors name the option and what was expected.
 Result<std::unique_ptr<Chardev>> open(OpenContext& context, const std::string& id, const OptionList& options);
 // `-serial TEXT`: none (a null pointer), null, stdio, mon:stdio, pty, vc, file:PATH, pipe:PATH, unix:PATH,server=on,
-// tcp:HOST:PORT,server=on,wait=off, chardev:ID is the caller's.
+// tcp:HOST:PORT,server=on,wait=off, telnet: and websocket: like it, udp:HOST:PORT@LOCAL:PORT; chardev:ID is the caller's.
 Result<std::unique_ptr<Chardev>> open_legacy(OpenContext& context, const std::string& id, std::string_view text);
 // Names of back ends, sorted.
 std::span<const std::string_view> backends();

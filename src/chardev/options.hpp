@@ -34,5 +34,6 @@ Result<std::unique_ptr<Chardev>> open_pipe(OpenContext&, Options&);
 Result<std::unique_ptr<Chardev>> open_pty(OpenContext&, Options&);
 Result<std::unique_ptr<Chardev>> open_socket(OpenContext&, Options&);
 Result<std::unique_ptr<Chardev>> open_stdio(OpenContext&, Options&);
+Result<std::unique_ptr<Chardev>> open_udp(OpenContext&, Options&);
 
 } // namespace mimic::chardev

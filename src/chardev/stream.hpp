@@ -1,12 +1,18 @@
 // Stream: a chardev over descriptors of the host, driven by the loop: output is buffered and written when it can be,
-// input is read when the front end has room.
+// input is read when the front end has room. A layer may lie between the two; then input is read before there is room, a little.
 #pragma once
 #include "base/io/scope.hpp"
 #include "base/io/watch.hpp"
 #include "chardev/chardev.hpp"
+#include "chardev/layers/layer.hpp"
 #include <mutex>
 
 namespace mimic::chardev {
+
+struct StreamWire {
+    std::unique_ptr<Layer> layer = nullptr;
+    bool datagrams = false; // a read is one, and a write
+};
 
 class Stream : public Chardev {
 public:
@@ -22,7 +28,11 @@ public:
 
 protected:
     // Descriptors to use from now on; -1: that direction has none. They stay the caller's.
-    void connect(int in, int out);
+    void connect(int in, int out, StreamWire wire = {});
+    // The layer is ready, if there is one: the front end may be told. Also from inside connect().
+    virtual void came() {}
+    // Ends the layer's conversation; before disconnect().
+    void say_goodbye();
     // Both directions are over when it ends; bytes written meanwhile are lost.
     io::Task<void> stop();
     // The same, from outside of the loop; destructors that close descriptors call it first.
@@ -36,17 +46,24 @@ protected:
 private:
     io::Task<Result<void>> read_loop();
     io::Task<Result<void>> write_loop();
-    void flush_some();
+    bool flush_some();
+    void flush_plain();
+    void flush_layered();
+    void take_in(std::span<const u8> bytes);
+    bool hand_in();
     void give_up();
 
     io::Loop& loop_;
     int in_ = -1, out_ = -1;
     std::shared_ptr<io::Watch> in_watch_, out_watch_; // one for both where the descriptor is one
     io::Scope tasks_, ends_;
-    io::WaitList room_, output_;
-    std::mutex mutex_; // of what follows
-    std::vector<u8> buffer_;
-    bool full_ = false, posted_ = false;
+    io::WaitList room_, output_, flushed_;
+    std::unique_ptr<Layer> layer_;
+    bool datagrams_ = false, refused_ = false; // by the layer
+    Bytes pending_, raw_;                      // input for the front end; the layer's output
+    std::mutex mutex_;                         // of what follows
+    Bytes buffer_;
+    bool full_ = false, posted_ = false, talking_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

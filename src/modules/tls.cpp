@@ -58,6 +58,7 @@ public:
     State read(std::span<u8> plain, size_t& got) override {
         got = 0;
         for (;;) {
+            const size_t before = in_begin_;
             ssize_t n = gnutls_record_recv(session_, plain.data(), plain.size());
             if (n > 0) {
                 got = size_t(n);
@@ -65,6 +66,8 @@ public:
             }
             // NBD and the like frame what they say: a peer that just goes has said all.
             if (n == 0 || n == GNUTLS_E_PREMATURE_TERMINATION) return State::ended;
+            // A record without data (a ticket of TLS 1.3) ends the call, too, though more may have come with it.
+            if (n == GNUTLS_E_AGAIN && in_begin_ != before && in_begin_ < in_.size()) continue;
             if (n == GNUTLS_E_AGAIN) return State::wants_input;
             if (n == GNUTLS_E_INTERRUPTED || n == GNUTLS_E_WARNING_ALERT_RECEIVED) continue;
             return fail("TLS", int(n));

@@ -1,6 +1,6 @@
 #include "monitor/qtest.hpp"
+#include "base/base64.hpp"
 #include "monitor/objects.hpp"
-#include "qmp/base64.hpp"
 #include <charconv>
 
 namespace mimic::monitor {
@@ -127,7 +127,7 @@ std::string QtestCommands::read(const Words& w, bool base64) {
         return fail(fmt::format("{}: expected an address and a size from 1 to {}", w[0], max_bytes));
     std::string data(bytes, '\0');
     (void)machine_.memory().read(address, data.data(), bytes); // what nothing answers for reads as zero
-    if (base64) return "OK " + qmp::to_base64(data);
+    if (base64) return "OK " + to_base64(data);
     std::string out = "OK 0x";
     for (char c : data) out += fmt::format("{:02x}", u8(c));
     return out;
@@ -139,7 +139,7 @@ std::string QtestCommands::write(const Words& w, bool base64) {
         return fail(fmt::format("{}: expected an address, a size from 1 to {} and data", w[0], max_bytes));
     std::string data;
     if (base64) {
-        auto decoded = qmp::from_base64(w[3]);
+        auto decoded = from_base64(w[3]);
         if (!decoded) return fail(decoded.error().message());
         data = std::move(*decoded);
     } else {

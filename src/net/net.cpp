@@ -1,7 +1,6 @@
 #include "net/net.hpp"
 #include "base/nearest.hpp"
-#include "net/user.hpp"
-#include <algorithm>
+#include "net/backends/backends.hpp"
 
 namespace mimic::net {
 
@@ -11,11 +10,13 @@ void BackEnd::attach(FrontEnd* front) {
     front_ = front;
     in_.clear();
     in_waits_ = false;
+    taken();
 }
 
 void BackEnd::forget() {
     std::lock_guard lock(mutex_);
     out_.clear();
+    going_out_.clear();
     in_.clear();
     in_waits_ = false;
 }
@@ -28,6 +29,7 @@ void BackEnd::call(void (BackEnd::*f)()) {
 }
 
 bool BackEnd::send(Frame&& frame) {
+    if (!link_up_) return true; // lost
     bool first = false;
     {
         std::lock_guard lock(mutex_);
@@ -50,20 +52,30 @@ bool BackEnd::has_room() {
 }
 
 void BackEnd::flush_out() {
-    std::deque<Frame> frames;
+    if (std::exchange(flushing_, true)) return;
     bool was_full = false;
-    {
-        std::lock_guard lock(mutex_);
-        frames.swap(out_);
-        std::swap(was_full, full_);
+    while (paced() || can_transmit()) {
+        if (going_out_.empty()) {
+            std::lock_guard lock(mutex_);
+            going_out_.swap(out_);
+            was_full |= std::exchange(full_, false);
+        }
+        if (going_out_.empty()) break;
+        Frame frame = std::move(going_out_.front());
+        going_out_.pop_front();
+        if (link_up_) transmit(frame);
     }
-    for (const Frame& f : frames) transmit(f);
     transmitted();
+    flushing_ = false;
     if (was_full && front_) front_->writable();
 }
 
+void BackEnd::transmit_more() {
+    if (!paced()) flush_out();
+}
+
 void BackEnd::deliver(std::span<const u8> frame) {
-    if (!front_) return;
+    if (!front_ || !link_up_) return;
     if (in_.empty() && front_->receive(frame)) return;
     if (in_.size() >= max_waiting) {
         dropped_++;
@@ -80,55 +92,25 @@ void BackEnd::accept_input() {
 void BackEnd::flush_in() {
     while (!in_.empty() && front_ && front_->receive(in_.front())) in_.pop_front();
     in_waits_ = !in_.empty();
+    if (in_.empty()) taken();
 }
 
-// ---- options ----------------------------------------------------------------------------------------------------------
-
-std::string Options::take(std::string_view name, std::string_view otherwise) {
-    auto all = take_all(name);
-    return all.empty() ? std::string(otherwise) : all.back();
+void BackEnd::set_link(bool up, bool tell) {
+    if (link_up_.exchange(up) == up) return;
+    if (!up) forget();
+    taken();
+    if (tell && front_) front_->link_changed(up);
 }
 
-std::vector<std::string> Options::take_all(std::string_view name) {
-    std::vector<std::string> found;
-    for (auto& [n, v] : values)
-        if (n == name) found.push_back(v);
-    std::erase_if(values, [&](const auto& p) { return p.first == name; });
-    return found;
-}
-
-Result<Options> parse(std::string_view text) {
-    std::vector<std::string> parts(1);
-    for (size_t i = 0; i < text.size(); i++) {
-        if (text[i] != ',')
-            parts.back() += text[i];
-        else if (i + 1 < text.size() && text[i + 1] == ',')
-            parts.back() += text[i++];
-        else
-            parts.emplace_back();
-    }
-    Options o;
-    for (size_t i = 0; i < parts.size(); i++) {
-        size_t equals = parts[i].find('=');
-        if (i == 0 && equals == std::string::npos)
-            o.kind = parts[i];
-        else if (equals == std::string::npos || equals == 0)
-            return Error::invalid_argument("netdev '{}': '{}', expected name=value", text, parts[i]);
-        else if (parts[i].substr(0, equals) == "type")
-            o.kind = parts[i].substr(equals + 1);
-        else
-            o.values.emplace_back(parts[i].substr(0, equals), parts[i].substr(equals + 1));
-    }
-    if (o.kind.empty()) return Error::invalid_argument("netdev '{}': it begins with its kind, as in user,id=n0", text);
-    return o;
-}
+// ---- opening ----------------------------------------------------------------------------------------------------------
 
 namespace {
 struct Kind {
     std::string_view name;
-    Result<std::unique_ptr<BackEnd>> (*open)(io::Loop&, std::string id, Options);
+    Opener* open;
 };
-constexpr Kind kinds[] = {{"user", open_user}};
+constexpr Kind kinds[] = {{"dgram", open_dgram},   {"hubport", open_hubport}, {"socket", open_socket},
+                          {"stream", open_stream}, {"tap", open_tap},         {"user", open_user}};
 } // namespace
 
 std::string help() {
@@ -137,13 +119,15 @@ std::string help() {
     return s;
 }
 
-Result<std::unique_ptr<BackEnd>> open(io::Loop& loop, std::string_view text) { return open(loop, TRY(parse(text))); }
+Result<std::unique_ptr<BackEnd>> open(Context& context, std::string_view text) {
+    return open(context, TRY(parse(text)));
+}
 
-Result<std::unique_ptr<BackEnd>> open(io::Loop& loop, Options options) {
+Result<std::unique_ptr<BackEnd>> open(Context& context, Options options) {
     std::string id = options.take("id");
     if (id.empty()) return Error::invalid_argument("netdev '{}': option 'id' is missing", options.kind);
     for (const Kind& k : kinds)
-        if (k.name == options.kind) return k.open(loop, id, std::move(options)).in("netdev '{}'", id);
+        if (k.name == options.kind) return k.open(context, id, options).in("netdev '{}'", id);
     std::vector<std::string_view> names;
     for (const Kind& k : kinds) names.push_back(k.name);
     return Error::not_found("netdev '{}': there is no kind '{}'{}", id, options.kind,

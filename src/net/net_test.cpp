@@ -6,8 +6,9 @@ namespace {
 
 struct Rig {
     std::unique_ptr<io::Loop> loop = std::move(*io::Loop::create());
+    Context context{*loop};
     std::string open_error(std::string_view text) {
-        auto made = open(*loop, text);
+        auto made = open(context, text);
         return made ? "" : made.error().message();
     }
 };

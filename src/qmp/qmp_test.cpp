@@ -1,4 +1,4 @@
-#include "qmp/base64.hpp"
+#include "base/base64.hpp"
 #include "qmp/json_stream.hpp"
 #include "qmp/schema.hpp"
 #include <gtest/gtest.h>

@@ -14,7 +14,8 @@
 
 namespace mimic::block {
 class Storage;
-}
+struct Context;
+} // namespace mimic::block
 
 namespace mimic::qmp {
 
@@ -92,6 +93,9 @@ private:
 
 // chardev-change: ChardevReturn. Errors: there is no such one; it is shared by a mux, or its front end is no device; of the new one.
 Result<Json> change_chardev(Server& s, const std::string& id, const chardev::OptionList& options);
+
+// For chardev::OpenContext::tls: the objects of a block context, which outlives it.
+decltype(chardev::OpenContext::tls) find_tls(block::Context& context);
 
 std::unique_ptr<Session> make_qmp_session(Server& s, chardev::Chardev& dev, bool pretty);
 

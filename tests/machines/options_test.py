@@ -125,6 +125,17 @@ REFUSED = (
     (["-M", "virt", "-object", "memory-backend-memfd,id=m,size=32M,hugetlbsize=2M"], "expected together with hugetlb=on"),
     (["-M", "virt", "-object", "memory-backend-ram,id=m,size=32M,host-nodes=1"], "host-nodes: there is no choice of host nodes"),
     (["-M", "virt", "-mem-path", "/nonexistent/x"], "-m: memory 'riscv_virt_board.ram': cannot open /nonexistent/x: No such file or directory"),
+    (["-M", "virt", "-netdev", "strem,id=n"], "-netdev: netdev 'n': there is no kind 'strem', did you mean 'stream'?"),
+    (["-M", "virt", "-netdev", "socket,id=n,listen=x"], "-netdev: netdev 'n': option 'listen': 'x', expected HOST:PORT"),
+    (["-M", "virt", "-netdev", "stream,id=n,addr.type=unix,addr.path=/nonexistent/s"],
+     "-netdev: netdev 'n': Failed to connect to '/nonexistent/s': No such file or directory"),
+    (["-M", "virt", "-netdev", "user,id=u", "-netdev", "hubport,id=p,hubid=0,netdev=u", "-device", "virtio-net-device,netdev=u"],
+     "property 'netdev': netdev 'u' is in use by another netdev"),
+    (["-M", "virt", "-nic", "tap,ifname=averyveryverylongname"], "option 'ifname': 'averyveryverylongname', expected at most 15 characters"),
+    (["-M", "virt", "-serial", "telnet:5"], "-serial: 'telnet:5': expected telnet:HOST:PORT"),
+    (["-M", "virt", "-serial", "udp:5"], "-serial: 'udp:5': expected udp:[HOST]:PORT[@[LOCALADDR]:LOCALPORT]"),
+    (["-M", "virt", "-serial", "websocket:127.0.0.1:1"], "chardev 'serial0': option 'websocket', expected server=on"),
+    (["-M", "virt", "-chardev", "socket,id=c,port=0,server=on,wait=off,tls-creds=t"], "-chardev: chardev 'c': tls-creds: "),
     (["-M", "virt", "-display", "gtk"], "-display: 'gtk', expected none"),
 )
 
@@ -141,7 +152,7 @@ class Options(unittest.TestCase):
     def test_help_values_list_what_there_is(self):
         for words, text in ((["-M", "help"], "virt-10.0"), (["-cpu", "help"], "rv64"), (["-accel", "help"], "jit"),
                             (["-M", "virt,help"], "aclint=<bool>"), (["-device", "serial-mm,help"], "chardev=<chardev>"),
-                            (["-chardev", "help"], "ringbuf"), (["-d", "help"], "in_asm"), (["-trace", "help"], "bus.read"),
+                            (["-chardev", "help"], "udp"), (["-netdev", "help"], "hubport"), (["-d", "help"], "in_asm"), (["-trace", "help"], "bus.read"),
                             (["-version"], "version"), (["-help"], "-kernel FILE")):
             with self.subTest(words):
                 result = run(*words)

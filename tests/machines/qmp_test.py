@@ -464,13 +464,47 @@ class Saving(unittest.TestCase):
             self.assertIn("n1: ", q.human("info network"))
             self.assertIn("Duplicate ID 'n1'", q.ask("netdev_add", type="user", id="n1")["error"]["desc"])
             self.assertIn("bad", q.ask("netdev_add", type="bad", id="n2")["error"]["desc"])
-            self.assertIn("an object", q.ask("netdev_add", type="user", id="n2", hostfwd={"a": 1})["error"]["desc"])
+            self.assertIn("no option 'hostfwd.a'", q.ask("netdev_add", type="user", id="n2", hostfwd={"a": 1})["error"]["desc"])
             self.assertIn("is used by device", q.ask("netdev_del", id="n0")["error"]["desc"])
             q.run("netdev_del", id="n1")
             self.assertIn("not found", q.ask("netdev_del", id="n1")["error"]["desc"])
             self.assertEqual(q.human("netdev_add user,id=n3,ipv6=off"), "")
             self.assertEqual(q.human("netdev_del n3"), "")
             self.assertNotIn("n3", q.human("info network"))
+
+    def test_networks_meet_their_peers(self):
+        path = str(FOLDER / "stream")
+        unix = {"type": "unix", "path": path}
+        with Qmp("-bios", "none", "-netdev", f"stream,id=a,server=on,addr.type=unix,addr.path={path}",
+                 "-device", "virtio-net-pci,netdev=a,id=card") as q:
+            schema = Schema(q.run("query-qmp-schema"))
+            self.assertIn(f"a: index=0,type=stream,listening: unix:{path}", q.human("info network"))
+            q.run("netdev_add", type="stream", id="b", addr=unix, server=False, **{"reconnect-ms": 20})
+            connected = [q.event("NETDEV_STREAM_CONNECTED") for _ in range(2)]
+            self.assertEqual({e["data"]["netdev-id"] for e in connected}, {"a", "b"})
+            for event in connected:
+                self.assertEqual(event["data"]["addr"], unix)
+                schema.check(event["data"], schema.all[event["event"]]["arg-type"], event["event"])
+            q.run("netdev_add", type="hubport", id="p", hubid=1, netdev="b")
+            q.run("netdev_add", type="hubport", id="q", hubid=1)
+            self.assertIn("is used by another netdev", q.ask("netdev_del", id="b")["error"]["desc"])
+            q.run("netdev_del", id="p")
+            q.run("netdev_del", id="b")
+            self.assertEqual(q.event("NETDEV_STREAM_DISCONNECTED")["data"], {"netdev-id": "a"})
+            self.assertIn("No such file", q.ask("netdev_add", type="stream", id="c",
+                                                addr={"type": "unix", "path": "/nonexistent/s"})["error"]["desc"])
+            self.assertIn("'addr.type': 'vsock'", q.ask("netdev_add", type="stream", id="c",
+                                                       addr={"type": "vsock"})["error"]["desc"])
+
+    def test_cables_are_pulled(self):
+        with Qmp("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
+            inner = next(line.split(":")[0] for line in q.human("info network").splitlines() if "type=nic" in line)
+            q.run("set_link", name="n0", up=False)
+            self.assertIn("link_down = 0x1", q.human(f"info device {inner}"))
+            self.assertEqual(q.human("set_link card on"), "")
+            self.assertIn("link_down = 0x0", q.human(f"info device {inner}"))
+            self.assertIn("not found", q.ask("set_link", name="x", up=True)["error"]["desc"])
+            self.assertIn("expected on or off", q.human("set_link n0 up"))
 
     def test_a_move_keeps_to_its_limits(self):
         with Qmp("-bios", "none") as q:

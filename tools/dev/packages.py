@@ -14,7 +14,7 @@ PACKAGES = {
     "guest compilers": """gcc-riscv64-linux-gnu g++-riscv64-linux-gnu gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
                           binutils-riscv64-linux-gnu binutils-aarch64-linux-gnu""",
     "firmware": "opensbi u-boot-qemu qemu-efi-aarch64",
-    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch gnutls-bin mtools",
+    "machine tools": "device-tree-compiler e2fsprogs gdb-multiarch gnutls-bin iproute2 mtools python3-websockets",
     "references": """qemu-user qemu-utils qemu-system-common nbdkit libnbd-bin fio libvhdi-utils
                      cryptsetup-bin dosfstools nginx-light openssh-server""",
     # The native side of each comparison with a guest's build of the same program.

@@ -84,6 +84,7 @@ public:
         context_->warn = [](const std::string& line) { complain(line); };
         chardevs_ = std::make_unique<chardev::OpenContext>(
             chardev::OpenContext{*loop_, [this] { daemon_->stop(); }, [](const std::string& line) { complain(line); }});
+        chardevs_->tls = qmp::find_tls(*context_);
         daemon_ = std::make_unique<Daemon>(*context_, *chardevs_);
         for (auto& o : arguments_.options()) TRY(take(o));
         return {};

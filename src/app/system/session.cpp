@@ -32,6 +32,7 @@ Result<void> Session::create() {
     chardev_context_ = std::make_unique<chardev::OpenContext>(
         chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); },
                              [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
+    chardev_context_->tls = qmp::find_tls(*blocks_);
     if (options_.machine.empty()) {
         std::string list;
         for (const machines::BoardType* b : machines::boards())
@@ -265,10 +266,9 @@ Result<void> Session::make_board() {
     chardevs_.clear();
     for (auto& [id, drive] : drives_) machine.drives[id] = drive;
     for (NetdevOptions& n : options_.netdevs) {
-        if (machine.nets.contains(n.id)) return Error::exists("-netdev: the id '{}' is taken", n.id);
         net::Options o{n.type, n.options};
         o.values.emplace_back("id", n.id);
-        machine.nets[n.id].peer = TRY(net::open(*loop_, std::move(o)).in("-netdev"));
+        TRY(machine.add_net(std::move(o)).in("-netdev"));
     }
     return board_->build();
 }

@@ -23,6 +23,8 @@ struct SocketWays {
     SocketWays(Loop& loop, int fd) {
         if (auto engine = loop.engine(Aio::io_uring); engine && (*engine)->has_sockets()) {
             ring = *engine;
+            // The ring would give requests on a descriptor that doesn't wait back at once, again and again.
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
             return;
         }
         // Shared with whoever gave us the descriptor, like every flag of the open file.

@@ -1,151 +1,242 @@
-// Sockets: unix and TCP, client or server; a server serves one peer at a time and waits for the next.
+// Stream sockets: unix and inet, client or server; telnet, WebSocket and TLS on them. A server serves one peer at a time and waits
+// for the next; a client may connect anew when its peer goes.
+#include "base/io/dial.hpp"
 #include "chardev/options.hpp"
 #include "chardev/stream.hpp"
+#include "crypto/authz.hpp"
+#include "crypto/tls.hpp"
 #include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace mimic::chardev {
 
 namespace {
 
-// A bound or connected socket of the address that the options name.
-Result<int> open_address(const std::string& id, const std::string& path, const std::string& host,
-                         const std::string& port, bool server) {
-    auto use = [&](int family, const sockaddr* address, socklen_t length) -> Result<int> {
-        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0) return Error::from_errno(errno, "chardev '{}': socket", id);
-        int on = 1;
-        if (server) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        bool ok = server ? bind(fd, address, length) == 0 && listen(fd, 1) == 0 : connect(fd, address, length) == 0;
-        if (ok) return fd;
-        int why = errno;
-        close(fd);
-        return Error::from_errno(why, "chardev '{}': cannot {} {}", id, server ? "listen at" : "connect to",
-                                 path.empty() ? host + ":" + port : path);
-    };
-    if (!path.empty()) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        if (path.size() >= sizeof address.sun_path)
-            return Error::invalid_argument("chardev '{}': option 'path': longer than {} bytes", id,
-                                           sizeof address.sun_path - 1);
-        std::memcpy(address.sun_path, path.c_str(), path.size());
-        if (server) unlink(path.c_str());
-        return use(AF_UNIX, reinterpret_cast<sockaddr*>(&address), sizeof address);
+struct Settings {
+    io::SocketAddress address;
+    bool server = false, telnet = false, websocket = false;
+    u64 reconnect_ms = 0; // of a client; 0: it has one peer, and gives up
+    TlsParts tls;
+
+    std::string name() const {
+        std::string_view kind = telnet ? "telnet" : websocket ? "websocket" : "tcp";
+        std::string s = fmt::format("{}:{}", kind, address.text());
+        if (address.kind == io::SocketAddress::Kind::unix_path) s = "unix:" + address.path;
+        if (address.kind == io::SocketAddress::Kind::descriptor) s = fmt::format("fd:{}", address.fd);
+        return s + (server ? ",server=on" : "");
     }
-    addrinfo hints{}, *found = nullptr;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = server ? AI_PASSIVE : 0;
-    int why = getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
-    if (why) return Error::invalid_argument("chardev '{}': '{}:{}': {}", id, host, port, gai_strerror(why));
-    Result<int> fd = use(found->ai_family, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return fd;
-}
+    // What a connection speaks; null: the bytes as they are.
+    Result<std::unique_ptr<Layer>> layer() const {
+        std::unique_ptr<Layer> upper = telnet ? make_telnet() : websocket ? make_websocket() : nullptr;
+        if (!tls.credentials) return upper;
+        auto lower = TRY(make_tls(tls.credentials, tls.clients, server ? std::string() : address.host));
+        return upper ? stack(std::move(lower), std::move(upper)) : std::move(lower);
+    }
+};
 
 class Socket final : public Stream {
 public:
-    Socket(io::Loop& loop, std::string id, std::string name, int listener)
+    Socket(io::Loop& loop, std::string id, Settings settings)
         : Stream(loop, std::move(id))
-        , name_(std::move(name))
-        , listener_(listener)
+        , s_(std::move(settings))
+        , dial_(loop)
+        , pause_(loop)
         , gone_(loop)
-        , accepting_(loop) {}
+        , tasks_(loop) {}
     ~Socket() override {
         closing_ = true;
-        if (watch_) watch_->cancel();
+        dial_.cancel();
+        pause_.cancel();
+        if (listener_) listener_->stop();
         gone_.wake_all();
-        if (accepting_.running()) loop().run_until([this] { return accepting_.running() == 0; });
+        if (tasks_.running()) loop().run_until([this] { return tasks_.running() == 0; });
         drain();
+        say_goodbye();
         disconnect();
         if (peer_ >= 0) close(peer_);
-        if (listener_ >= 0) close(listener_);
     }
-    std::string filename() const override { return name_; }
-    bool is_open() const override { return peer_ >= 0; }
+    std::string filename() const override { return s_.name(); }
+    bool is_open() const override { return open_; }
 
-    void serve() {
-        watch_ = std::make_unique<io::Watch>(loop(), listener_);
-        accepting_.spawn(accept_loop());
-    }
-    // Blocks until a peer comes (wait=on).
-    Result<void> wait_for_peer() {
-        int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-        if (fd < 0) return Error::from_errno(errno, "chardev '{}': accept", id());
-        take(fd);
-        return {};
-    }
-    void take(int fd) {
-        peer_ = fd;
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        connect(fd, fd);
-        if (front()) front()->event(Event::opened);
-    }
+    // Errors name the address.
+    Result<void> listen(u64 last_port);
+    // Blocks until a peer is there (wait=on).
+    Result<void> wait_for_peer();
+    Result<void> begin();
 
 private:
-    io::Task<Result<void>> accept_loop() {
-        while (!closing_) {
-            if (peer_ >= 0) { // one at a time: the next one waits in the listener's queue
-                co_await gone_.wait();
-                continue;
-            }
-            co_await watch_->readable();
-            if (closing_) break;
-            int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-            if (fd >= 0) take(fd);
-        }
-        co_return Result<void>{};
+    io::Task<Result<void>> accept_loop();
+    io::Task<Result<void>> connect_loop();
+    io::Task<Result<void>> hung_up() override;
+    Result<void> take(int fd);
+    void came() override {
+        open_ = true;
+        if (front()) front()->event(Event::opened);
     }
-    io::Task<Result<void>> hung_up() override {
-        co_await stop();
-        if (peer_ >= 0) close(peer_);
-        peer_ = -1;
-        gone_.wake_all();
-        if (front() && !closing_) front()->event(Event::closed);
-        co_return Result<void>{};
+    // One at a time: the next one waits in the listener's queue.
+    io::Task<void> until_gone() {
+        while (peer_ >= 0 && !closing_) co_await gone_.wait();
     }
 
-    std::string name_;
-    int listener_, peer_ = -1;
-    bool closing_ = false;
-    std::unique_ptr<io::Watch> watch_;
+    Settings s_;
+    std::unique_ptr<io::Listener> listener_;
+    io::Dial dial_;
+    io::Pause pause_;
+    int peer_ = -1;
+    bool closing_ = false, open_ = false;
     io::WaitList gone_; // the peer
-    io::Scope accepting_;
+    io::Scope tasks_;
 };
+
+Result<void> Socket::take(int fd) {
+    auto layer = s_.layer();
+    if (!layer) {
+        close(fd);
+        return std::move(layer).error();
+    }
+    peer_ = fd;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    connect(fd, fd, {.layer = *std::move(layer)});
+    return {};
+}
+
+Result<void> Socket::listen(u64 last_port) {
+    auto made = io::Listener::create(loop(), s_.address, 1);
+    while (!made && made.error().host_errno() == EADDRINUSE && last_port) {
+        u64 next = std::stoul(s_.address.port) + 1;
+        if (next > last_port) break;
+        s_.address.port = std::to_string(next);
+        made = io::Listener::create(loop(), s_.address, 1);
+    }
+    listener_ = TRY(std::move(made));
+    if (u16 port = listener_->port()) s_.address.port = std::to_string(port);
+    return {};
+}
+
+Result<void> Socket::wait_for_peer() {
+    while (!open_) {
+        auto socket = TRY(loop().run(listener_->accept()));
+        int fd = fcntl(socket->fd(), F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) return Error::from_errno(errno, "accept");
+        TRY(take(fd));
+        socket.reset();
+        loop().run_until([this] { return open_ || peer_ < 0; });
+    }
+    return {};
+}
+
+Result<void> Socket::begin() {
+    if (listener_) {
+        tasks_.spawn(accept_loop());
+        return {};
+    }
+    if (s_.reconnect_ms) {
+        tasks_.spawn(connect_loop());
+        return {};
+    }
+    return take(TRY(loop().run(dial_.connect(s_.address))));
+}
+
+io::Task<Result<void>> Socket::accept_loop() {
+    while (!closing_) {
+        co_await until_gone();
+        if (closing_) break;
+        auto socket = co_await listener_->accept();
+        if (closing_) break;
+        int fd = socket ? fcntl((*socket)->fd(), F_DUPFD_CLOEXEC, 0) : -1;
+        bool taken = fd >= 0 && bool(take(fd));
+        if (!taken && !co_await pause_.sleep(std::chrono::milliseconds(100))) break;
+    }
+    co_return Result<void>{};
+}
+
+io::Task<Result<void>> Socket::connect_loop() {
+    while (!closing_) {
+        auto fd = co_await dial_.connect(s_.address);
+        if (closing_) {
+            if (fd) close(*fd);
+            break;
+        }
+        if (fd && take(*fd)) co_await until_gone();
+        if (closing_ || !co_await pause_.sleep(std::chrono::milliseconds(s_.reconnect_ms))) break;
+    }
+    co_return Result<void>{};
+}
+
+io::Task<Result<void>> Socket::hung_up() {
+    co_await stop();
+    if (peer_ >= 0) close(peer_);
+    peer_ = -1;
+    const bool was_open = std::exchange(open_, false);
+    gone_.wake_all();
+    if (was_open && front() && !closing_) front()->event(Event::closed);
+    co_return Result<void>{};
+}
+
+Result<io::SocketAddress> address_of(Options& o, bool server) {
+    io::SocketAddress a;
+    a.path = o.text("path");
+    a.host = o.text("host");
+    a.port = o.text("port");
+    const bool abstract = o.flag("abstract", false), tight = o.flag("tight", true);
+    o.flag("nodelay", false);                                              // small writes are never held back
+    for (std::string_view family : {"ipv4", "ipv6"}) o.flag(family, true); // the host's resolver chooses
+    u64 fd = o.number("fd", ~u64{0}, 0, 0x7fffffff);
+    const int given = int(!a.path.empty()) + int(!a.port.empty()) + int(fd != ~u64{0});
+    if (given != 1)
+        return Error::invalid_argument("chardev '{}': expected 'path', or 'host' and 'port', or 'fd'", o.id());
+    if (!tight) return Error::unsupported("chardev '{}': option 'tight': off, expected on", o.id());
+    if (!a.port.empty()) {
+        a.kind = io::SocketAddress::Kind::inet;
+        if (a.host.empty() && !server) a.host = "127.0.0.1";
+    }
+    if (abstract) a.path.insert(0, "@");
+    if (fd != ~u64{0}) {
+        a.kind = io::SocketAddress::Kind::descriptor;
+        a.fd = int(fd);
+    }
+    return a;
+}
 
 } // namespace
 
 Result<std::unique_ptr<Chardev>> open_socket(OpenContext& c, Options& o) {
-    std::string path = o.text("path"), host = o.text("host"), port = o.text("port");
-    bool server = o.flag("server", false), wait = o.flag("wait", server);
-    bool no_delay = o.flag("nodelay", false), ipv4 = o.flag("ipv4", true), ipv6 = o.flag("ipv6", true);
-    (void)no_delay, (void)ipv4, (void)ipv6; // small writes are never held back; the host's resolver chooses
-    if (path.empty() && port.empty())
-        return Error::invalid_argument("chardev '{}': expected 'path', or 'host' and 'port'", o.id());
+    Settings s;
+    s.server = o.flag("server", false);
+    const bool wait = o.flag("wait", s.server);
+    s.address = TRY(address_of(o, s.server));
+    s.telnet = o.flag("telnet", false);
+    s.websocket = o.flag("websocket", false);
+    u64 seconds = o.number("reconnect", 0, 0, 1u << 20), last_port = o.number("to", 0, 1, 65535);
+    s.reconnect_ms = o.number("reconnect-ms", seconds * 1000, 0, u64{1} << 30);
+    std::string credentials = o.text("tls-creds"), authorization = o.text("tls-authz");
     TRY(o.finish());
-    int fd = TRY(open_address(o.id(), path, host, port, server));
-    std::string name = (path.empty() ? "tcp:" + host + ":" + port : "unix:" + path) + (server ? ",server=on" : "");
-    auto dev = std::make_unique<Socket>(c.loop, o.id(), name, server ? fd : -1);
-    if (!server) {
-        dev->take(fd);
-    } else if (wait) {
-        c.say(fmt::format("chardev '{}': waiting for a connection on {}", o.id(), name));
-        TRY(dev->wait_for_peer());
+    auto expect = [&](bool good, std::string_view option, std::string_view expected) -> Result<void> {
+        if (good) return {};
+        return Error::invalid_argument("chardev '{}': option '{}', expected {}", o.id(), option, expected);
+    };
+    TRY(expect(!s.telnet || !s.websocket, "websocket", "telnet=off"));
+    TRY(expect(!s.websocket || s.server, "websocket", "server=on"));
+    TRY(expect(!s.reconnect_ms || !s.server, "reconnect-ms", "server=off"));
+    TRY(expect(!last_port || (s.server && !s.address.port.empty()), "to", "server=on and a port"));
+    TRY(expect(authorization.empty() || (s.server && !credentials.empty()), "tls-authz", "server=on and tls-creds"));
+    if (last_port && (s.address.port.size() > 5 || s.address.port.find_first_not_of("0123456789") != std::string::npos))
+        TRY(expect(false, "to", "a port that is a number"));
+    if (!credentials.empty())
+        s.tls = TRY(c.tls(credentials, authorization, s.server).in("chardev '{}': tls-creds", o.id()));
+    auto dev = std::make_unique<Socket>(c.loop, o.id(), s);
+    if (s.server) TRY(dev->listen(last_port).in("chardev '{}'", o.id()));
+    if (s.server && wait) {
+        c.say(fmt::format("chardev '{}': waiting for a connection on {}", o.id(), dev->filename()));
+        TRY(dev->wait_for_peer().in("chardev '{}'", o.id()));
     }
-    if (server) {
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-        dev->serve();
-    }
+    TRY(dev->begin().in("chardev '{}'", o.id()));
     return std::unique_ptr<Chardev>(std::move(dev));
 }
 

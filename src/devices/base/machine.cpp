@@ -79,7 +79,8 @@ Machine::~Machine() {
         if (!devices_.empty() && devices_.back().get() == &last) devices_.pop_back();
     }
     chardevs_.clear();
-    nets.clear();
+    while (!nets.empty())
+        nets.erase(std::ranges::max_element(nets, {}, [](const auto& net) { return net.second.order; }));
     input_.reset();
     devices_.clear();
     timers_.reset();
@@ -388,13 +389,47 @@ struct Linker final : Describe {
         if (found->second.user)
             return fail(Error::busy("property '{}': netdev '{}' is in use by '{}'", full(name), net.id,
                                     found->second.user->id()));
+        if (found->second.peer->attached())
+            return fail(Error::busy("property '{}': netdev '{}' is in use by another netdev", full(name), net.id));
         found->second.user = &device;
         net.peer = found->second.peer.get();
-        if (machine.is_counted())
-            net.peer->pace([m = &machine](std::function<void()> f) { m->ask(Port::network, std::move(f)); });
     }
 };
 } // namespace
+
+// ---- host networks ----------------------------------------------------------------------------------------------------
+
+Result<void> Machine::add_net(net::Options options) {
+    MIMIC_CHECK(options_.loop, "a host network needs a loop");
+    if (!net_context_) {
+        net_context_ = std::make_unique<net::Context>(net::Context{*options_.loop});
+        net_context_->find = [this](std::string_view id) -> net::BackEnd* {
+            auto at = nets.find(id);
+            return at == nets.end() ? nullptr : at->second.peer.get();
+        };
+        net_context_->on_event = [this](std::string_view name, Json data) {
+            if (on_event) on_event(name, std::move(data));
+        };
+    }
+    for (const auto& [name, value] : options.values)
+        if (name == "id" && nets.contains(value)) return Error::exists("Duplicate ID '{}' for netdev", value);
+    auto peer = TRY(net::open(*net_context_, std::move(options)));
+    // All of them, since hubs join those without a card to those that have one.
+    if (is_counted()) peer->pace([this](std::function<void()> f) { ask(Port::network, std::move(f)); });
+    std::string id = peer->id();
+    nets[id] = {std::move(peer), nullptr, next_net_++};
+    return {};
+}
+
+Result<void> Machine::remove_net(std::string_view id) {
+    auto at = nets.find(id);
+    if (at == nets.end()) return Error::not_found("Device '{}' not found", id);
+    if (at->second.user) return Error::busy("netdev '{}' is used by device '{}'", at->first, at->second.user->id());
+    if (at->second.peer->attached() && at->second.peer->kind() != "hubport")
+        return Error::busy("netdev '{}' is used by another netdev", at->first);
+    nets.erase(at);
+    return {};
+}
 
 Result<void> Machine::link_back_ends(Device& device) {
     Linker linker(*this, device, true);

@@ -145,6 +145,7 @@ public:
     struct Net {
         std::unique_ptr<net::BackEnd> peer;
         Device* user = nullptr;
+        u32 order = 0; // later ones may use those before them
     };
     std::map<std::string, Net, std::less<>> nets;
     Balloon* balloon = nullptr;                         // of its device
@@ -161,6 +162,10 @@ public:
     // An event of QMP, from any thread; on_event hears it on the loop's thread.
     void tell(std::string_view name, Json data);
     std::function<void(std::string_view name, Json data)> on_event;
+    // Opens a host network. Errors: its id is taken, and those of net::open.
+    Result<void> add_net(net::Options options);
+    // Errors: there is none of that id; it is in use.
+    Result<void> remove_net(std::string_view id);
 
     // ---- state ----------------------------------------------------------------------------------------------------
     void reset(ResetKind kind);
@@ -199,7 +204,8 @@ private:
     Device* root_ = nullptr;
     std::unique_ptr<InputQueue> input_;
     std::vector<std::unique_ptr<chardev::Chardev>> chardevs_;
-    u32 next_id_ = 0;
+    u32 next_id_ = 0, next_net_ = 1;
+    std::unique_ptr<net::Context> net_context_;            // made with the first
     std::vector<std::shared_ptr<block::Hurried>> hurried_; // while frozen
     bool frozen_ = false, loading_ = false;
 };

@@ -12,7 +12,7 @@ namespace mimic::devices {
 namespace {
 
 constexpr char magic[8] = {'M', 'I', 'M', 'I', 'C', 'S', 'A', 'V'};
-constexpr u32 version = 1;
+constexpr u32 version = 2; // 1 had no offloads and no links of network cards
 
 enum class Kind : u8 { numbers, bytes, list, line, timer };
 

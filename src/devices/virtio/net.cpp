@@ -1,5 +1,5 @@
 // The network card (VIRTIO 1.2, 5.1): receive and transmit queues, several pairs where the back end has them, mergeable
-// buffers, control queue with filters, MTU, status. Not there: offloads (no back end does them yet), RSS, announcements.
+// buffers, control queue with filters, MTU, status, offloads where the back end has them. Not there: RSS, announcements.
 #include "base/trace.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/virtio/device.hpp"
@@ -33,8 +33,30 @@ bool parse_mac(const std::string& text, Mac& mac) {
     return true;
 }
 
+// 5.1.3: features about offloads, and what a back end needs for them.
+struct OffloadRow {
+    std::string_view property, help;
+    u32 bit, needs;
+};
+constexpr OffloadRow offload_rows[] = {
+    {"csum", "offer to take frames without checksums", VIRTIO_NET_F_CSUM, net::offload::checksum},
+    {"guest_csum", "offer to hand them out", VIRTIO_NET_F_GUEST_CSUM, net::offload::checksum},
+    {"guest_tso4", "offer to hand out TCP segments that are not cut yet", VIRTIO_NET_F_GUEST_TSO4, net::offload::tso4},
+    {"guest_tso6", "the same over IPv6", VIRTIO_NET_F_GUEST_TSO6, net::offload::tso6},
+    {"guest_ecn", "the same with congestion marks", VIRTIO_NET_F_GUEST_ECN, net::offload::ecn},
+    {"guest_ufo", "offer to hand out UDP datagrams that are not cut yet", VIRTIO_NET_F_GUEST_UFO, net::offload::ufo},
+    {"host_tso4", "offer to cut TCP segments", VIRTIO_NET_F_HOST_TSO4, net::offload::tso4},
+    {"host_tso6", "the same over IPv6", VIRTIO_NET_F_HOST_TSO6, net::offload::tso6},
+    {"host_ecn", "the same with congestion marks", VIRTIO_NET_F_HOST_ECN, net::offload::ecn},
+    {"host_ufo", "offer to cut UDP datagrams", VIRTIO_NET_F_HOST_UFO, net::offload::ufo},
+};
+constexpr u64 guest_offloads = feature(VIRTIO_NET_F_GUEST_CSUM) | feature(VIRTIO_NET_F_GUEST_TSO4) |
+                               feature(VIRTIO_NET_F_GUEST_TSO6) | feature(VIRTIO_NET_F_GUEST_ECN) |
+                               feature(VIRTIO_NET_F_GUEST_UFO);
+
 class VirtioNet final : public VirtioDevice, public net::FrontEnd {
 public:
+    VirtioNet() { std::ranges::fill(offload_, true); }
     std::string_view type() const override { return "virtio-net-device"; }
     u16 device_id() const override { return 1; }
     void describe(Describe& d) override;
@@ -55,10 +77,13 @@ public:
     void forget() override {
         filter_.reset(mac_);
         active_pairs_ = 1;
+        take_offloads(0);
     }
     void driver_ready() override {
+        take_offloads(features());
         if (net_.peer) net_.peer->accept_input();
     }
+    Result<void> after_load() override;
 
     // ---- net::FrontEnd --------------------------------------------------------------------------------------------
     bool receive(std::span<const u8> frame) override {
@@ -66,6 +91,12 @@ public:
         bool taken = true;
         machine().arrive(Port::network, *this, [&] { taken = take_in(frame); });
         return taken;
+    }
+    void link_changed(bool up) override {
+        machine().arrive(Port::network, *this, [&] {
+            link_down_ = !up;
+            if (has(VIRTIO_NET_F_STATUS)) config_changed();
+        });
     }
     void thawed() override {
         writable();
@@ -86,7 +117,11 @@ private:
     // 5.1.2: behind the queues of all pairs, which count as one without MQ.
     u32 control_queue() const { return has(VIRTIO_NET_F_MQ) ? 2 * pairs_ : 2; }
     void transmit(u32 n);
+    std::optional<net::Frame> frame_of(const Chain& chain);
     bool take_in(std::span<const u8> frame);
+    // What the guest's driver does itself, as the back end is told.
+    void take_offloads(u64 chosen);
+    u32 frame_header() const { return net_.peer && net_.peer->offloads() ? net::offload_header : 0; }
     enum class Room : u8 { enough, later, never };
     Room gather_buffers(u32 n, u64 bytes, std::vector<Chain>& chains);
     void control(u32 n);
@@ -100,10 +135,13 @@ private:
     u16 mtu_ = 0;
     u32 speed_ = 0xffffffff, boot_index_ = no_boot_index;
     bool mrg_rxbuf_ = true, status_ = true, ctrl_vq_ = true, ctrl_rx_ = true, ctrl_vlan_ = true, ctrl_mac_addr_ = true,
-         ctrl_rx_extra_ = true, mq_ = false;
+         ctrl_rx_extra_ = true, mq_ = false, ctrl_guest_offloads_ = true;
+    bool offload_[std::size(offload_rows)]; // properties
     u16 pairs_ = 1;
 
     u16 active_pairs_ = 1;
+    u64 guest_offloads_ = 0; // features that are in force
+    bool link_down_ = false;
     NetFilter filter_;
 };
 
@@ -122,7 +160,12 @@ void VirtioNet::describe(Describe& d) {
     d.property("ctrl_vlan", ctrl_vlan_, "offer VLAN filters");
     d.property("ctrl_mac_addr", ctrl_mac_addr_, "offer changes of the address");
     d.property("mq", mq_, "offer the queue pairs of the host network");
+    d.property("ctrl_guest_offloads", ctrl_guest_offloads_, "offer changes of what is handed out");
+    for (size_t i = 0; i < std::size(offload_rows); i++)
+        d.property(offload_rows[i].property, offload_[i], offload_rows[i].help);
     d.state("active_pairs", active_pairs_, {.reset = 1, .low = 1, .high = max_pairs});
+    d.state("guest_offloads", guest_offloads_, {.since = 2});
+    d.state("link_down", link_down_, {.high = 1, .since = 2, .until = ResetKind::power_on});
     filter_.describe(d);
 }
 
@@ -177,12 +220,32 @@ u64 VirtioNet::device_features() const {
     offer(ctrl_vq_ && ctrl_mac_addr_, VIRTIO_NET_F_CTRL_MAC_ADDR);
     offer(ctrl_vq_ && mq_, VIRTIO_NET_F_MQ);
     offer(speed_ != 0xffffffff, VIRTIO_NET_F_SPEED_DUPLEX);
+    const u32 able = net_.peer ? net_.peer->offloads() : 0;
+    for (size_t i = 0; i < std::size(offload_rows); i++)
+        offer(offload_[i] && able & offload_rows[i].needs, offload_rows[i].bit);
+    offer(ctrl_vq_ && ctrl_guest_offloads_ && able, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
     return f;
+}
+
+void VirtioNet::take_offloads(u64 chosen) {
+    guest_offloads_ = chosen & features() & guest_offloads;
+    if (!frame_header()) return;
+    u32 set = 0;
+    for (const OffloadRow& row : offload_rows)
+        if (guest_offloads_ & feature(row.bit)) set |= row.needs;
+    net_.peer->take_offloads(set);
+}
+
+Result<void> VirtioNet::after_load() {
+    TRY(VirtioDevice::after_load());
+    take_offloads(guest_offloads_);
+    if (net_.peer) net_.peer->set_link(!link_down_, false);
+    return {};
 }
 
 void VirtioNet::config(ConfigBytes& c) const {
     for (u8 byte : filter_.mac()) c.field(byte);
-    c.field(u16(net_.peer ? VIRTIO_NET_S_LINK_UP : 0));
+    c.field(u16(net_.peer && !link_down_ ? VIRTIO_NET_S_LINK_UP : 0));
     c.field(pairs_);
     c.field(mtu_);
     c.field(speed_);
@@ -197,6 +260,47 @@ void VirtioNet::notified(u32 n) {
 
 // ---- from the guest ---------------------------------------------------------------------------------------------------
 
+// What a driver may say of a frame (5.1.6.2); nothing without a back end that goes by it.
+bool fits(const virtio_net_hdr& h, u64 features, u32 checksum, u32 tso4, u32 tso6, u32 ufo, u32 ecn) {
+    auto has = [&](u32 bit) { return (features & feature(bit)) != 0; };
+    if (h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && !has(checksum)) return false;
+    if (h.gso_type & VIRTIO_NET_HDR_GSO_ECN && !has(ecn)) return false;
+    switch (h.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    case VIRTIO_NET_HDR_GSO_NONE: return true;
+    case VIRTIO_NET_HDR_GSO_TCPV4: return has(tso4);
+    case VIRTIO_NET_HDR_GSO_TCPV6: return has(tso6);
+    case VIRTIO_NET_HDR_GSO_UDP: return has(ufo);
+    default: return false;
+    }
+}
+
+// The frame in a chain, with the header that the back end wants; nothing: the guest did it wrong.
+std::optional<net::Frame> VirtioNet::frame_of(const Chain& chain) {
+    const u64 header = header_bytes(), bytes = total(chain.out), front = frame_header();
+    if (bytes < header || bytes - header > net::max_frame) {
+        trace::guest_error(id(), "a frame of {} bytes, expected {} to {}", bytes, header, header + net::max_frame);
+        return std::nullopt;
+    }
+    net::Frame frame(front + bytes - header);
+    bool there = dma().gather(chain.out, header, frame.data() + front, bytes - header) == bytes - header;
+    if (front) {
+        virtio_net_hdr h{};
+        there &= dma().gather(chain.out, 0, reinterpret_cast<u8*>(&h), sizeof h) == sizeof h;
+        if (!fits(h, features(), VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6,
+                  VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_HOST_ECN)) {
+            trace::guest_error(id(), "a frame with offloads (flags {:#x}, gso_type {:#x}) that were not agreed on",
+                               h.flags, h.gso_type);
+            return std::nullopt;
+        }
+        for (auto* field : {&h.hdr_len, &h.gso_size, &h.csum_start, &h.csum_offset})
+            *field = __virtio16(dma().ordered(u16(*field)));
+        std::memcpy(frame.data(), &h, sizeof h);
+    }
+    if (there) return frame;
+    trace::guest_error(id(), "a frame is not in memory");
+    return std::nullopt;
+}
+
 void VirtioNet::transmit(u32 n) {
     bool done = false;
     serve(n, [&](Chain& chain) {
@@ -204,18 +308,9 @@ void VirtioNet::transmit(u32 n) {
             serve_again(n, retry_delay);
             return false;
         }
-        u64 header = header_bytes(), bytes = total(chain.out);
-        if (bytes < header || bytes - header > net::max_frame) {
-            trace::guest_error(id(), "a frame of {} bytes, expected {} to {}", bytes, header, header + net::max_frame);
-        } else if (net_.peer) {
-            net::Frame frame(bytes - header);
-            u64 got = dma().gather(chain.out, header, frame.data(), frame.size());
-            trace::emit(virtio_net_send, id(), n, got);
-            if (got != frame.size())
-                trace::guest_error(id(), "a frame is not in memory");
-            else if (!frame.empty())
-                static_cast<void>(net_.peer->send(std::move(frame)));
-        }
+        auto frame = frame_of(chain);
+        if (frame) trace::emit(virtio_net_send, id(), n, frame->size() - frame_header());
+        if (frame && net_.peer && frame->size() > frame_header()) static_cast<void>(net_.peer->send(*std::move(frame)));
         push(n, chain, 0);
         done = true;
         return true;
@@ -263,6 +358,20 @@ VirtioNet::Room VirtioNet::gather_buffers(u32 n, u64 bytes, std::vector<Chain>& 
 
 // False: the frame should be offered again.
 bool VirtioNet::take_in(std::span<const u8> frame) {
+    virtio_net_hdr_mrg_rxbuf header{};
+    static_assert(sizeof header.hdr == net::offload_header);
+    if (frame_header()) {
+        if (frame.size() < sizeof header.hdr) return true;
+        std::memcpy(&header.hdr, frame.data(), sizeof header.hdr);
+        frame = frame.subspan(sizeof header.hdr);
+        // Of before the driver chose, or before a reset.
+        if (!fits(header.hdr, guest_offloads_, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4,
+                  VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_UFO, VIRTIO_NET_F_GUEST_ECN))
+            return true;
+        if (!(guest_offloads_ & feature(VIRTIO_NET_F_GUEST_CSUM))) header.hdr.flags = 0;
+        for (auto* field : {&header.hdr.hdr_len, &header.hdr.gso_size, &header.hdr.csum_start, &header.hdr.csum_offset})
+            *field = __virtio16(dma().ordered(u16(*field)));
+    }
     u32 n = 2 * steer(frame);
     if (!running() || !usable(n)) return true; // a card that is not up loses frames
     if (!filter_.lets_in(frame, has(VIRTIO_NET_F_CTRL_VLAN))) return true;
@@ -276,7 +385,6 @@ bool VirtioNet::take_in(std::span<const u8> frame) {
     u64 header_size = header_bytes();
     Room room = gather_buffers(n, header_size + frame.size(), chains);
     if (room != Room::enough) return room == Room::never;
-    virtio_net_hdr_mrg_rxbuf header{};
     header.num_buffers = __virtio16(dma().ordered(u16(chains.size())));
     std::vector<u8> message(header_size + frame.size());
     std::memcpy(message.data(), &header, header_size);
@@ -331,6 +439,14 @@ bool VirtioNet::command(std::span<const u8> bytes) {
         u32 pairs = u32{data[0]} | u32{data[1]} << 8;
         if (pairs < 1 || pairs > pairs_) return false;
         active_pairs_ = u16(pairs);
+        return true;
+    }
+    if (kind == VIRTIO_NET_CTRL_GUEST_OFFLOADS && what == VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET) {
+        if (!has(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) || data.size() != 8) return false;
+        u64 wanted = 0;
+        for (size_t i = 0; i < 8; i++) wanted |= u64{data[i]} << 8 * i;
+        if (wanted & ~(features() & guest_offloads)) return false;
+        take_offloads(wanted);
         return true;
     }
     return filter_.command(kind, what, data);

@@ -7,6 +7,7 @@ namespace mimic::devices::virtio {
 namespace {
 
 using namespace driver;
+using namespace std::string_view_literals;
 
 constexpr u64 version_1 = u64{1} << VIRTIO_F_VERSION_1, packed_ring = u64{1} << VIRTIO_F_RING_PACKED,
               mergeable = u64{1} << VIRTIO_NET_F_MRG_RXBUF, control = u64{1} << VIRTIO_NET_F_CTRL_VQ,
@@ -21,6 +22,9 @@ struct Wire final : net::BackEnd {
     std::string_view kind() const override { return "test"; }
     std::string info() const override { return ""; }
     u32 queues() const override { return pairs; }
+    u32 able = 0, taken_over = 0;
+    u32 offloads() const override { return able; }
+    void take_offloads(u32 set) override { taken_over = set; }
     void transmit(std::span<const u8> f) override { sent.emplace_back(f.begin(), f.end()); }
     void arrive(std::string_view text) { deliver({reinterpret_cast<const u8*>(text.data()), text.size()}); }
 };
@@ -29,11 +33,12 @@ struct Card {
     Wire* wire = nullptr;
     Rig r;
     std::unique_ptr<DriverQueue> rx, tx, ctrl;
-    explicit Card(u64 features, bool packed = false, bool legacy = false, u32 pairs = 1)
+    explicit Card(u64 features, bool packed = false, bool legacy = false, u32 pairs = 1, u32 offloads = 0)
         : r("virtio-net-device",
             {{"netdev", "n0"}, {"packed", packed ? "on" : "off"}, {"mq", pairs > 1 ? "on" : "off"}},
-            {.legacy = legacy, .back_ends = [this, pairs](Machine& m, io::Loop& loop) {
+            {.legacy = legacy, .back_ends = [this, pairs, offloads](Machine& m, io::Loop& loop) {
                  auto w = std::make_unique<Wire>(loop, pairs);
+                 w->able = offloads;
                  wire = w.get();
                  m.nets["n0"].peer = std::move(w);
              }}) {
@@ -180,6 +185,77 @@ TEST(Net, SeveralPairs) {
     EXPECT_TRUE(c.r.settle([&] { return c.wire->sent.size() == 1; }));
 }
 
+constexpr u64 bit(u32 n) { return u64{1} << n; }
+constexpr u32 all_offloads = net::offload::checksum | net::offload::tso4 | net::offload::tso6 | net::offload::ecn;
+
+// flags, gso_type, hdr_len, gso_size, csum_start, csum_offset, num_buffers
+std::string header(u8 flags, u8 type, std::string_view rest = std::string_view("\0\0\0\0\0\0\0\0", 8)) {
+    return std::string{char(flags), char(type)} + std::string(rest) + std::string(2, 0);
+}
+
+TEST(Net, OffloadsAreTheNetworks) {
+    Rig plain("virtio-net-device", {{"netdev", "n0"}},
+              {.back_ends = [](Machine& m, io::Loop& loop) { m.nets["n0"].peer = std::make_unique<Wire>(loop, 1); }});
+    EXPECT_FALSE(plain.negotiate(version_1 | bit(VIRTIO_NET_F_CSUM)));
+
+    Card c(mergeable | control | bit(VIRTIO_NET_F_CSUM) | bit(VIRTIO_NET_F_HOST_TSO4) | bit(VIRTIO_NET_F_GUEST_CSUM) |
+               bit(VIRTIO_NET_F_GUEST_TSO4) | bit(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS),
+           false, false, 1, all_offloads);
+    EXPECT_EQ(c.wire->taken_over, net::offload::checksum | net::offload::tso4);
+    auto send = [&](const std::string& head) {
+        size_t before = c.wire->sent.size();
+        Used u;
+        EXPECT_TRUE(c.tx->run({c.r.bytes(head), c.r.bytes(frame_to(other, 2000))}, {}, u));
+        c.r.settle([turns = 0]() mutable { return turns++ > 3; });
+        return c.wire->sent.size() > before ? c.wire->sent.back() : "";
+    };
+    std::string cut = header(VIRTIO_NET_HDR_F_NEEDS_CSUM, VIRTIO_NET_HDR_GSO_TCPV4, "\x36\0\xb4\x05\x22\0\x10\0"sv);
+    EXPECT_EQ(send(cut), cut.substr(0, 10) + frame_to(other, 2000));
+    EXPECT_EQ(send(header(0, VIRTIO_NET_HDR_GSO_TCPV6)), ""); // not agreed on
+    EXPECT_EQ(send(header(0, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN)), "");
+    EXPECT_EQ(send(header(0, 77)), "");
+
+    std::vector<Segment> buffers;
+    for (int i = 0; i < 4; i++) {
+        buffers.push_back(c.r.room(4096));
+        c.rx->add({}, {buffers.back()});
+    }
+    auto hear = [&](size_t i, const std::string& head) {
+        c.wire->arrive(head.substr(0, 10) + frame_to(own, 2000));
+        Used u;
+        return c.rx->used(u) ? c.r.text(buffers[i]).substr(0, u.bytes) : "";
+    };
+    std::string one = cut.substr(0, 10) + std::string("\1\0", 2);
+    EXPECT_EQ(hear(0, cut), one + frame_to(own, 2000));
+    EXPECT_EQ(hear(1, header(0, VIRTIO_NET_HDR_GSO_TCPV6)), "");
+    // Only checksums from now on.
+    EXPECT_EQ(c.command(std::string("\5\0\2\0\0\0\0\0\0\0", 10)), VIRTIO_NET_OK);
+    EXPECT_EQ(c.wire->taken_over, net::offload::checksum);
+    EXPECT_EQ(hear(1, cut), "");
+    EXPECT_EQ(hear(1, header(VIRTIO_NET_HDR_F_NEEDS_CSUM, 0)),
+              header(VIRTIO_NET_HDR_F_NEEDS_CSUM, 0, "\0\0\0\0\0\0\0\0"sv).substr(0, 10) + std::string("\1\0", 2) +
+                  frame_to(own, 2000));
+    EXPECT_EQ(c.command(std::string("\5\0\0\1\0\0\0\0\0\0", 10)), VIRTIO_NET_ERR); // TSO over IPv6
+    c.r.set(VIRTIO_MMIO_STATUS, 0);
+    EXPECT_EQ(c.wire->taken_over, 0u);
+}
+
+TEST(Net, CablesArePulled) {
+    Card c(bit(VIRTIO_NET_F_STATUS));
+    c.r.acknowledge();
+    u32 before = c.r.raised;
+    c.wire->set_link(false);
+    EXPECT_EQ(c.r.config(6, 2), 0u);
+    EXPECT_GT(c.r.raised, before);
+    std::vector<u8> saved = c.r.machine.save();
+    c.wire->set_link(true);
+    EXPECT_EQ(c.r.config(6, 2), 1u);
+    c.r.machine.set_running(false);
+    ASSERT_TRUE(c.r.machine.load(saved));
+    EXPECT_EQ(c.r.config(6, 2), 0u);
+    EXPECT_FALSE(c.wire->link_up());
+}
+
 TEST(Net, BadFramesAreLostAndBadBuffersBreak) {
     Card c(mergeable);
     Used u;
@@ -203,12 +279,9 @@ TEST(Net, AddressesAreChecked) {
 // The user network answers ARP for its gateway.
 TEST(Net, UserNetworkAnswers) {
     std::string trouble;
-    Rig r("virtio-net-device", {{"netdev", "n0"}}, {.back_ends = [&](Machine& m, io::Loop& loop) {
-              auto made = net::open(loop, "user,id=n0");
-              if (made)
-                  m.nets["n0"].peer = std::move(*made);
-              else
-                  trouble = made.error().message();
+    Rig r("virtio-net-device", {{"netdev", "n0"}}, {.back_ends = [&](Machine& m, io::Loop&) {
+              auto made = m.add_net({"user", {{"id", "n0"}}});
+              if (!made) trouble = made.error().message();
           }});
     ASSERT_EQ(trouble + r.error, "");
     ASSERT_TRUE(r.negotiate(version_1 | mergeable));

@@ -70,6 +70,9 @@ public:
         files[name] = std::move(content);
         return {};
     }
+    Result<void> add_file(std::string, devices::FwCfgFile&) override { return {}; }
+    void remove_file(devices::FwCfgFile&) override {}
+    bool takes_writes() const override { return false; }
 
     // Puts each file at an address of its own and runs the script.
     void run() {

@@ -11,49 +11,70 @@ std::string text_of(const Json& v) {
     return v.dump();
 }
 
-// The options of -netdev that those of QMP mean: a list ([{"str": "tcp::2222-:22"}]) is a name several times.
-Result<net::Options> options_of(const Json& all) {
-    net::Options o;
-    for (const auto& [name, value] : *all.members()) {
-        if (name == "type") o.kind = text_of(value);
-        if (name == "type") continue;
-        if (value.members())
-            return Error::invalid_argument("Parameter '{}': an object, expected what -netdev takes", name);
-        const Json one[] = {value};
-        std::span<const Json> items = one;
-        if (value.items()) items = *value.items();
-        for (const Json& item : items) {
+// The options of -netdev that those of QMP mean: a list ([{"str": "tcp::2222-:22"}]) is a name several times, an object's
+// members have its name in front ("addr.type").
+Result<void> flatten(net::Options& o, const std::string& name, const Json& value, u32 depth) {
+    if (depth > 4) return Error::invalid_argument("Parameter '{}': too deep, expected what -netdev takes", name);
+    if (value.members()) {
+        for (const auto& [inner, v] : *value.members())
+            TRY(flatten(o, fmt::format("{}.{}", name, inner), v, depth + 1));
+    } else if (value.items()) {
+        for (const Json& item : *value.items()) {
             const Json* inner = item.find("str");
             o.values.emplace_back(name, text_of(inner ? *inner : item));
         }
+    } else {
+        o.values.emplace_back(name, text_of(value));
     }
-    return o;
+    return {};
 }
 
 Result<Json> netdev_add(Monitor& m, const Arguments& a) {
-    std::string id = a.text("id");
-    auto& nets = m.machine().nets;
-    if (nets.contains(id)) return Error::exists("Duplicate ID '{}' for netdev", id);
-    auto peer = TRY(net::open(m.loop(), TRY(options_of(a.all()))));
-    nets[id].peer = std::move(peer);
+    net::Options o;
+    o.kind = a.text("type");
+    for (const auto& [name, value] : *a.all().members())
+        if (name != "type") TRY(flatten(o, name, value, 0));
+    TRY(m.machine().add_net(std::move(o)));
     return Json::object();
 }
 
 Result<Json> netdev_del(Monitor& m, const Arguments& a) {
-    auto at = m.machine().nets.find(a.text("id"));
-    if (at == m.machine().nets.end()) return Error::not_found("Device '{}' not found", a.text("id"));
-    if (at->second.user) return Error::busy("netdev '{}' is used by device '{}'", at->first, at->second.user->id());
-    m.machine().nets.erase(at);
+    TRY(m.machine().remove_net(a.text("id")));
+    return Json::object();
+}
+
+// The network that is called so, or whose card is.
+net::BackEnd* find_net(devices::Machine& machine, const std::string& name) {
+    if (auto at = machine.nets.find(name); at != machine.nets.end()) return at->second.peer.get();
+    for (auto& [id, net] : machine.nets)
+        for (devices::Device* d = net.user; d; d = d->parent())
+            if (d->id() == name && d != &machine.root()) return net.peer.get();
+    return nullptr;
+}
+
+Result<Json> set_link(Monitor& m, const Arguments& a) {
+    net::BackEnd* net = find_net(m.machine(), a.text("name"));
+    if (!net) return Error::not_found("Device '{}' not found", a.text("name"));
+    net->set_link(a.flag("up"));
     return Json::object();
 }
 
 constexpr Command commands[] = {
     {"netdev_add", "type str, id str, ...", "", "opens a host network, with the options of -netdev", of<netdev_add>},
     {"netdev_del", "id str", "", "closes one that no device has", of<netdev_del>},
+    {"set_link", "name str, up bool", "", "plugs a network's or a card's cable in, or pulls it", of<set_link>},
+};
+
+constexpr qmp::EventInfo events[] = {
+    {"NETDEV_STREAM_CONNECTED", "netdev-id str, addr SocketAddress", "another machine is at a network's other end"},
+    {"NETDEV_STREAM_DISCONNECTED", "netdev-id str", "it has gone"},
 };
 
 } // namespace
 
-constinit const Family network_family{"", commands};
+constinit const Family network_family{R"(
+union SocketAddress by type: type SocketAddressType | inet = InetSocketAddress | unix = UnixSocketAddress | fd = FdSocketAddress
+)",
+                                      commands, events};
 
 } // namespace mimic::monitor

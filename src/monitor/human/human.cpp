@@ -161,6 +161,14 @@ Result<void> netdev_add(HumanCall& c) {
 }
 Result<void> netdev_del(HumanCall& c) { return c.qmp("netdev_del", object({{"id", c.word()}})); }
 
+Result<void> set_link(HumanCall& c) {
+    std::string name = c.word(), state = c.word();
+    if (state != "on" && state != "off") return Error::invalid_argument("set_link: '{}', expected on or off", state);
+    Json arguments = object({{"name", name}});
+    arguments.set("up", state == "on");
+    return c.qmp("set_link", arguments);
+}
+
 Result<void> device_del(HumanCall& c) { return c.qmp("device_del", object({{"id", c.word()}})); }
 
 // "ringbuf,id=r,size=4096": as -chardev takes it.
@@ -284,6 +292,7 @@ constexpr HumanCommand own[] = {
     {"device_del", "id", "unplugs one", device_del},
     {"netdev_add", "type,id=ID[,option=value]", "opens a host network", netdev_add},
     {"netdev_del", "id", "closes one", netdev_del},
+    {"set_link", "name on|off", "plugs a network's or a card's cable in, or pulls it", set_link},
     {"chardev-add", "backend,id=ID[,option=value]", "makes a character device", chardev_add},
     {"chardev-change", "id backend[,option=value]", "another in its place, behind the same device", chardev_change},
     {"chardev-remove", "id", "removes one", chardev_remove},

@@ -1,6 +1,7 @@
 // Character devices. QEMU QMP reference manual, "Character devices".
+#include "base/base64.hpp"
+#include "block/objects.hpp"
 #include "chardev/ringbuf.hpp"
-#include "qmp/base64.hpp"
 #include "qmp/server.hpp"
 
 namespace mimic::qmp {
@@ -43,20 +44,27 @@ std::string text_of(const Json& v) {
     return v.get(s) ? std::to_string(s) : std::string();
 }
 
+void add_address(chardev::OptionList& list, const Json& address, std::string_view host, std::string_view port) {
+    for (const auto& [key, part] : *address.find("data")->members()) {
+        std::string_view name = key == "host" ? host : key == "port" ? port : key == "str" ? "fd" : key;
+        if (key != "numeric" && key != "keep-alive") list.emplace_back(name, text_of(part));
+    }
+}
+
 // The options of `-chardev` that a backend of QMP means.
 chardev::OptionList options_of(const Json& backend) {
     std::string type = *backend.find("type")->string();
     chardev::OptionList list{{"backend", type == "memory" ? "ringbuf" : type}};
     const Json* data = backend.find("data");
     for (const auto& [name, value] : *data->members()) {
-        if (name == "addr") {
-            for (const auto& [key, part] : *value.find("data")->members())
-                if (key == "host" || key == "port" || key == "path") list.emplace_back(key, text_of(part));
-        } else if (name == "out" || name == "device") {
+        if (name == "addr" || name == "remote")
+            add_address(list, value, "host", "port");
+        else if (name == "local")
+            add_address(list, value, "localaddr", "localport");
+        else if (name == "out" || name == "device")
             list.emplace_back("path", text_of(value));
-        } else {
+        else
             list.emplace_back(name == "in" ? "input-path" : name, text_of(value));
-        }
     }
     if (type == "socket") { // the defaults of QMP are not those of the command line
         if (!data->find("server")) list.emplace_back("server", "on");
@@ -148,10 +156,21 @@ Result<Json> change_chardev(Server& m, const std::string& id, const chardev::Opt
     return reply;
 }
 
+decltype(chardev::OpenContext::tls) find_tls(block::Context& context) {
+    return [&context](const std::string& credentials, const std::string& authorization,
+                      bool server) -> Result<chardev::TlsParts> {
+        chardev::TlsParts parts;
+        parts.credentials =
+            TRY(block::find_credentials(context, credentials, server ? tls::Endpoint::server : tls::Endpoint::client));
+        if (!authorization.empty()) parts.clients = TRY(block::find_authorization(context, authorization));
+        return parts;
+    };
+}
+
 constinit const Family chardev_family{R"(
 struct ChardevInfo: label str, filename str, frontend-open bool
 struct ChardevBackendInfo: name str
-enum ChardevBackendKind: file pipe pty null ringbuf memory socket stdio
+enum ChardevBackendKind: file pipe pty null ringbuf memory socket stdio udp
 struct ChardevFile: ?in str, out str, ?append bool
 struct ChardevFileWrapper: data ChardevFile
 struct ChardevHostdev: device str
@@ -164,15 +183,19 @@ struct ChardevRingbuf: ?size int
 struct ChardevRingbufWrapper: data ChardevRingbuf
 struct ChardevStdio: ?signal bool
 struct ChardevStdioWrapper: data ChardevStdio
-enum SocketAddressType: inet unix
-struct InetSocketAddress: host str, port str, ?ipv4 bool, ?ipv6 bool
+enum SocketAddressType: inet unix fd
+struct InetSocketAddress: host str, port str, ?numeric bool, ?to uint16, ?ipv4 bool, ?ipv6 bool, ?keep-alive bool
 struct InetSocketAddressWrapper: data InetSocketAddress
-struct UnixSocketAddress: path str
+struct UnixSocketAddress: path str, ?abstract bool, ?tight bool
 struct UnixSocketAddressWrapper: data UnixSocketAddress
-union SocketAddressLegacy by type: type SocketAddressType | inet = InetSocketAddressWrapper | unix = UnixSocketAddressWrapper
-struct ChardevSocket: addr SocketAddressLegacy, ?server bool, ?wait bool, ?nodelay bool
+struct FdSocketAddress: str str
+struct FdSocketAddressWrapper: data FdSocketAddress
+union SocketAddressLegacy by type: type SocketAddressType | inet = InetSocketAddressWrapper | unix = UnixSocketAddressWrapper | fd = FdSocketAddressWrapper
+struct ChardevSocket: addr SocketAddressLegacy, ?tls-creds str, ?tls-authz str, ?server bool, ?wait bool, ?nodelay bool, ?telnet bool, ?websocket bool, ?reconnect int, ?reconnect-ms int
+struct ChardevUdp: remote SocketAddressLegacy, ?local SocketAddressLegacy
+struct ChardevUdpWrapper: data ChardevUdp
 struct ChardevSocketWrapper: data ChardevSocket
-union ChardevBackend by type: type ChardevBackendKind | file = ChardevFileWrapper | pipe = ChardevHostdevWrapper | pty = ChardevPtyWrapper | null = ChardevCommonWrapper | ringbuf = ChardevRingbufWrapper | memory = ChardevRingbufWrapper | socket = ChardevSocketWrapper | stdio = ChardevStdioWrapper
+union ChardevBackend by type: type ChardevBackendKind | file = ChardevFileWrapper | pipe = ChardevHostdevWrapper | pty = ChardevPtyWrapper | null = ChardevCommonWrapper | ringbuf = ChardevRingbufWrapper | memory = ChardevRingbufWrapper | socket = ChardevSocketWrapper | stdio = ChardevStdioWrapper | udp = ChardevUdpWrapper
 struct ChardevReturn: ?pty str
 enum DataFormat: utf8 base64
 )",

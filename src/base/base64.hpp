@@ -4,10 +4,10 @@
 #include <string>
 #include <string_view>
 
-namespace mimic::qmp {
+namespace mimic {
 
 std::string to_base64(std::string_view bytes);
 // Errors: a character or length that is none.
 Result<std::string> from_base64(std::string_view text);
 
-} // namespace mimic::qmp
+} // namespace mimic

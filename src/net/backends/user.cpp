@@ -2,11 +2,10 @@
 // need none neither load it nor fail without it.
 //
 // Its sockets and deadlines are gathered in one epoll descriptor with a timerfd inside, and that is what the loop watches.
-#include "net/user.hpp"
 #include "base/io/scope.hpp"
 #include "base/io/watch.hpp"
-#include "base/nearest.hpp"
 #include "base/trace.hpp"
+#include "net/backends/backends.hpp"
 #include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
@@ -321,26 +320,16 @@ Result<void> User::forward_to_command(const Forward& f) {
 
 // ---- options ----------------------------------------------------------------------------------------------------------
 
-Error bad(std::string_view name, std::string_view value, std::string_view expected) {
-    return Error::invalid_argument("option '{}': '{}', expected {}", name, value, expected);
-}
-
 Result<in_addr> address(std::string_view name, const std::string& text) {
     in_addr a{};
-    if (inet_pton(AF_INET, text.c_str(), &a) != 1) return bad(name, text, "an IPv4 address");
+    if (inet_pton(AF_INET, text.c_str(), &a) != 1) return bad_option(name, text, "an IPv4 address");
     return a;
 }
 
 Result<in6_addr> address6(std::string_view name, const std::string& text) {
     in6_addr a{};
-    if (inet_pton(AF_INET6, text.c_str(), &a) != 1) return bad(name, text, "an IPv6 address");
+    if (inet_pton(AF_INET6, text.c_str(), &a) != 1) return bad_option(name, text, "an IPv6 address");
     return a;
-}
-
-Result<bool> on_off(std::string_view name, const std::string& text) {
-    if (text == "on" || text == "yes" || text == "y" || text == "true") return true;
-    if (text == "off" || text == "no" || text == "n" || text == "false") return false;
-    return bad(name, text, "on or off");
 }
 
 bool port(std::string_view text, u16& out, bool zero) {
@@ -353,7 +342,7 @@ Result<void> parse_net(Settings& s, const std::string& text) {
     constexpr std::string_view expected = "an IPv4 network like 10.0.2.0/24";
     size_t slash = text.find('/');
     auto net = address("net", text.substr(0, slash));
-    if (!net) return bad("net", text, expected);
+    if (!net) return bad_option("net", text, expected);
     u32 mask = 0xffffff00;
     if (slash != std::string::npos) {
         std::string tail = text.substr(slash + 1);
@@ -363,7 +352,7 @@ Result<void> parse_net(Settings& s, const std::string& text) {
         else if (port(tail, bits, false) && bits <= 30)
             mask = ~u32{0} << (32 - bits);
         else
-            return bad("net", text, expected);
+            return bad_option("net", text, expected);
     }
     s.mask.s_addr = htonl(mask);
     s.net.s_addr = net->s_addr & s.mask.s_addr;
@@ -376,7 +365,7 @@ Result<in_addr> address_inside(const Settings& s, Options& o, std::string_view n
     std::string text = o.take(name);
     if (text.empty()) return inside(s, number);
     in_addr a = TRY(address(name, text));
-    if ((a.s_addr & s.mask.s_addr) != s.net.s_addr) return bad(name, text, "an address inside of the network");
+    if ((a.s_addr & s.mask.s_addr) != s.net.s_addr) return bad_option(name, text, "an address inside of the network");
     return a;
 }
 
@@ -385,7 +374,7 @@ Result<void> parse_v6(Settings& s, Options& o) {
     size_t slash = prefix.find('/');
     u16 length = 64;
     if (slash != std::string::npos && (!port(std::string_view(prefix).substr(slash + 1), length, true) || length > 126))
-        return bad("ipv6-net", prefix, "an IPv6 network like fec0::/64");
+        return bad_option("ipv6-net", prefix, "an IPv6 network like fec0::/64");
     s.prefix6 = TRY(address6("ipv6-net", prefix.substr(0, slash)));
     s.prefix6_length = u8(length);
     s.host6 = s.dns6 = s.prefix6;
@@ -403,9 +392,9 @@ Result<Settings> parse_settings(Options& o) {
     s.dhcp = TRY(address_inside(s, o, "dhcpstart", 15));
     s.dns = TRY(address_inside(s, o, "dns", 3));
     if (s.host.s_addr == s.dns.s_addr) return Error::invalid_argument("options 'host' and 'dns' are the same address");
-    s.restricted = TRY(on_off("restrict", o.take("restrict", "off")));
-    s.v4 = TRY(on_off("ipv4", o.take("ipv4", "on")));
-    s.v6 = TRY(on_off("ipv6", o.take("ipv6", "on")));
+    s.restricted = TRY(o.flag("restrict", false));
+    s.v4 = TRY(o.flag("ipv4", true));
+    s.v6 = TRY(o.flag("ipv6", true));
     TRY(parse_v6(s, o));
     s.hostname = o.take("hostname");
     s.tftp = o.take("tftp");
@@ -413,7 +402,7 @@ Result<Settings> parse_settings(Options& o) {
     s.tftp_server = o.take("tftp-server-name");
     s.domain = o.take("domainname");
     s.search = o.take_all("dnssearch");
-    if (s.hostname.size() > 33) return bad("hostname", s.hostname, "at most 33 characters");
+    if (s.hostname.size() > 33) return bad_option("hostname", s.hostname, "at most 33 characters");
     return s;
 }
 
@@ -424,16 +413,16 @@ Result<Forward> parse_hostfwd(const Settings& s, const std::string& text) {
     size_t a = text.find(':'), b = text.find(':', a + 1), dash = text.find('-', b == std::string::npos ? b : b + 1);
     size_t c = dash == std::string::npos ? dash : text.find(':', dash);
     if (a == std::string::npos || b == std::string::npos || c == std::string::npos)
-        return bad("hostfwd", text, expected);
+        return bad_option("hostfwd", text, expected);
     std::string protocol = text.substr(0, a), host = text.substr(a + 1, b - a - 1),
                 guest = text.substr(dash + 1, c - dash - 1);
     std::string_view whole = text;
-    if (!protocol.empty() && protocol != "tcp" && protocol != "udp") return bad("hostfwd", text, expected);
+    if (!protocol.empty() && protocol != "tcp" && protocol != "udp") return bad_option("hostfwd", text, expected);
     f.udp = protocol == "udp";
     if (!host.empty()) f.host = TRY(address("hostfwd", host));
     f.guest = guest.empty() ? s.dhcp : TRY(address("hostfwd", guest));
     if (!port(whole.substr(b + 1, dash - b - 1), f.host_port, true) || !port(whole.substr(c + 1), f.guest_port, false))
-        return bad("hostfwd", text, expected);
+        return bad_option("hostfwd", text, expected);
     return f;
 }
 
@@ -443,34 +432,27 @@ Result<Forward> parse_guestfwd(const std::string& text) {
     Forward f;
     size_t a = text.find(':'), b = text.find(':', a + 1), dash = text.find('-', b == std::string::npos ? b : b + 1);
     if (a == std::string::npos || b == std::string::npos || dash == std::string::npos)
-        return bad("guestfwd", text, expected);
+        return bad_option("guestfwd", text, expected);
     std::string protocol = text.substr(0, a), target = text.substr(dash + 1);
-    if ((!protocol.empty() && protocol != "tcp") || !target.starts_with("cmd:")) return bad("guestfwd", text, expected);
+    if ((!protocol.empty() && protocol != "tcp") || !target.starts_with("cmd:"))
+        return bad_option("guestfwd", text, expected);
     f.guest = TRY(address("guestfwd", text.substr(a + 1, b - a - 1)));
     if (!port(std::string_view(text).substr(b + 1, dash - b - 1), f.guest_port, false))
-        return bad("guestfwd", text, expected);
+        return bad_option("guestfwd", text, expected);
     f.command = target.substr(4);
     return f;
 }
 
-constexpr std::string_view option_names[] = {
-    "net",        "host",      "dhcpstart", "dns",      "restrict", "ipv4",     "ipv6",
-    "ipv6-net",   "ipv6-host", "ipv6-dns",  "hostname", "tftp",     "bootfile", "tftp-server-name",
-    "domainname", "dnssearch", "hostfwd",   "guestfwd", "id"};
-
 } // namespace
 
-Result<std::unique_ptr<BackEnd>> open_user(io::Loop& loop, std::string id, Options o) {
+Result<std::unique_ptr<BackEnd>> open_user(Context& context, const std::string& id, Options& o) {
     Settings s = TRY(parse_settings(o));
     std::vector<Forward> forwards, commands;
     for (const std::string& text : o.take_all("hostfwd")) forwards.push_back(TRY(parse_hostfwd(s, text)));
     for (const std::string& text : o.take_all("guestfwd")) commands.push_back(TRY(parse_guestfwd(text)));
-    if (!o.values.empty()) {
-        std::vector<std::string_view> names(std::begin(option_names), std::end(option_names));
-        return Error::not_found("there is no option '{}'{}", o.values[0].first, did_you_mean(o.values[0].first, names));
-    }
+    TRY(o.finish());
     Library library = TRY(Library::open());
-    auto user = std::make_unique<User>(loop, std::move(id), library, std::move(s));
+    auto user = std::make_unique<User>(context.loop, id, library, std::move(s));
     TRY(user->start());
     for (const Forward& f : forwards) TRY(user->forward(f).in("hostfwd"));
     for (const Forward& f : commands) TRY(user->forward_to_command(f).in("guestfwd"));

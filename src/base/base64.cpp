@@ -1,6 +1,6 @@
-#include "qmp/base64.hpp"
+#include "base/base64.hpp"
 
-namespace mimic::qmp {
+namespace mimic {
 
 namespace {
 constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -37,4 +37,4 @@ Result<std::string> from_base64(std::string_view text) {
     return out;
 }
 
-} // namespace mimic::qmp
+} // namespace mimic
