@@ -72,7 +72,14 @@ class Root:
         shutil.copy(certificates, self.path / CERTIFICATES.lstrip("/"))
         return {**debootstrap.ENVIRONMENT, "NODE_EXTRA_CA_CERTS": CERTIFICATES}
 
+    def has(self, packages):
+        words = ["dpkg-query", f"--admindir={self.path}/var/lib/dpkg", "--show", "--showformat=${Status}\n", *packages.split()]
+        reply = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        return reply.returncode == 0 and set(reply.stdout.splitlines()) == {"install ok installed"}
+
     def install(self, packages):
+        if self.has(packages):
+            return
         with open(self.folder / "log", "ab") as log:
             status = subprocess.run(self.command(f"apt-get update && apt-get install -y --no-install-recommends {packages}"),
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), check=False).returncode
