@@ -55,7 +55,7 @@ def parser():
                      "programs on 100 MB; debootstrap: a Debian made inside; matrix: large programs in such a one; storms: "
                      "short ones again and again there; calls: hostile system calls; machines_save: "
                      "machines saved and loaded; icount: boots with counted time; userland: a whole Debian booted from a disk")
-    sub.add_argument("rows", nargs="*", metavar="ROW", help="matrix, storms: rows of their tables (default: all)")
+    sub.add_argument("rows", nargs="*", metavar="ROW", help="matrix, storms: rows of their tables (default: all); cpython test_os ...: of these modules")
     sub.add_argument("--guest", action="append", choices=build.GUESTS, help="of the scripts: one guest alone")
     sub.add_argument("--seed", type=int, default=1, metavar="N", help="first seed (default: 1)")
     sub.add_argument("--count", "--runs", type=int, metavar="N", help="cases to run (real: megabytes of input; matrix, storms: runs of each row; default: the program's own)")

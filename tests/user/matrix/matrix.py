@@ -1,10 +1,11 @@
 """Large foreign programs under `mimic run --root`, beside the same programs natively.
 
-    matrix.py --guest aarch64 --mimic FILE [--roots DIR] [--runs N] [--times FILE] [NAME...]
+    matrix.py --guest aarch64 --mimic FILE [--roots DIR] [--runs N] [NAME...]
 
-The rows are in rows.py. Each guest's root and the native one are Debians in DIR (/var/tmp/mimic-matrix): what isn't there
-is made by debootstrap, as debootstrap.py makes it, and what a row needs is installed inside by apt-get. A root stays for the
-next time, so only the first run needs long. Needs the network, and root for the native side.
+The rows are in rows.py; after cpython, names like test_os are the modules that its row runs, which else runs all. Each
+guest's root and the native one are Debians in DIR (/var/tmp/mimic-matrix): what isn't there is made by debootstrap, as
+debootstrap.py makes it, and what a row needs is installed inside by apt-get. A root stays for the next time, so only the first
+run needs long. Needs the network, and root for the native side.
 """
 
 import argparse
@@ -56,8 +57,10 @@ class Root:
         if self.architecture != NATIVE:
             words = [self.mimic, "run", "--mount", "proc,dev,sys,resolv", "--root", self.path, "--work", work, *inside]
             return [str(word) for word in words]
-        # A new root, and not by chroot: there the kernel allows no user namespaces.
-        mounts = f"mount --bind {self.path} {self.path}; cd {self.path}; mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
+        # A new root, and not by chroot: there the kernel allows no user namespaces. In a container debootstrap makes proc a link; mnt
+        # is there from its second stage on.
+        mounts = f"mount --bind {self.path} {self.path}; cd {self.path}; test ! -L proc || rm proc; mkdir -p proc mnt; "
+        mounts += "mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys; "
         mounts += "touch etc/resolv.conf; mount --bind /etc/resolv.conf etc/resolv.conf; pivot_root . mnt; cd /; umount -l mnt;"
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec", f'{mounts} exec sh -ec "$0"',
                 f"cd {work}; {script}"]
@@ -69,7 +72,14 @@ class Root:
         shutil.copy(certificates, self.path / CERTIFICATES.lstrip("/"))
         return {**debootstrap.ENVIRONMENT, "NODE_EXTRA_CA_CERTS": CERTIFICATES}
 
+    def has(self, packages):
+        words = ["dpkg-query", f"--admindir={self.path}/var/lib/dpkg", "--show", "--showformat=${Status}\n", *packages.split()]
+        reply = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        return reply.returncode == 0 and set(reply.stdout.splitlines()) == {"install ok installed"}
+
     def install(self, packages):
+        if self.has(packages):
+            return
         with open(self.folder / "log", "ab") as log:
             status = subprocess.run(self.command(f"apt-get update && apt-get install -y --no-install-recommends {packages}"),
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), check=False).returncode
@@ -101,28 +111,30 @@ class Root:
         return text.splitlines() + [status], cpu, time.monotonic() - begun
 
 
-def values_of(guest, text):
-    for name, value in VALUES[guest].items():
+def values_of(guest, text, modules=()):
+    for name, value in {**VALUES[guest], "modules": " ".join(modules)}.items():
         text = text.replace("{" + name + "}", value)
     return text
 
 
-def run_row(row, guest, foreign, native, runs):
-    """The number of runs that differ from the native one."""
+def run_row(row, guest, foreign, native, options):
+    """The number of runs that differ from the native one. Each is told of as it ends: some rows need days for all theirs."""
+    runs, script, twin = options.runs, *(values_of(guest, text, options.modules) for text in (row.script, row.twin))
     packages = values_of(guest, row.packages)
     expected, native_cpu = None, 0.0
     if native:
         native.install(packages)
-        expected, native_cpu, _ = native.run(row, values_of(guest, row.twin or row.script))
+        expected, native_cpu, _ = native.run(row, twin or script)
     foreign.install(packages)
     cpus, walls, failures = [], [], 0
     for number in range(1, runs + 1):
-        got, cpu, wall = foreign.run(row, values_of(guest, row.script))
+        got, cpu, wall = foreign.run(row, script)
         cpus.append(cpu)
         walls.append(wall)
         difference = list(difflib.unified_diff(expected or [], got, "native", guest, lineterm="", n=0))
         failed = bool(difference) if expected is not None else got[-1] != "status 0"
         failures += failed
+        print(f"{guest} {row.name}, run {number}: {'differs' if failed else 'equal'}, {cpu:.1f} s of CPU in {wall:.0f} s", flush=True)
         if failed:
             kept = foreign.folder / f"{row.name}.{number}.err"
             shutil.copy(foreign.folder / f"{row.name}.err", kept)
@@ -143,6 +155,8 @@ def main():
     parser.add_argument("--runs", type=int, default=1, metavar="N", help="of each row (default: 1)")
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
+    options.modules = [name for name in options.names if name.startswith("test_")]
+    options.names = [name for name in options.names if name not in options.modules]
     known = [row.name for row in ROWS]
     for name in options.names:
         if name not in known:
@@ -157,7 +171,7 @@ def main():
         if root:
             root.make()
     rows = [row for row in ROWS if options.guest in row.guests and (not options.names or row.name in options.names)]
-    return 1 if sum(run_row(row, options.guest, foreign, native, options.runs) for row in rows) else 0
+    return 1 if sum(run_row(row, options.guest, foreign, native, options) for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ END
 """
 
 ROWS = (
-    Row("cpython", "python3 libpython{python}-testsuite", "python3 run.py", folder="cpython", minutes=600),
+    Row("cpython", "python3 libpython{python}-testsuite", "python3 run.py {modules}", folder="cpython", minutes=600),
     Row("go", "golang-go", GO.format(run="go run hello.go"),
         twin="export GOARCH={goarch}\n" + GO.format(run="GOARCH= go run hello.go")),
     Row("node", "nodejs npm", "export HOME=$PWD; npm ci --no-fund --no-audit >&2; npm test 2>&1 | grep -E '✔|✓|passing|failing' | "

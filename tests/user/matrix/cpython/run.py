@@ -2,12 +2,13 @@
 
     run.py [MODULE...]
 
-Standard error tells each module's end and, where it failed, what it said.
+Standard error tells each module's end, how long it took and, where it failed, what it said.
 """
 
 import os
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as xml
 
 RESULTS = "/tmp/cpython-results.xml"
@@ -25,6 +26,7 @@ def run(module):
     if os.path.exists(RESULTS):
         os.unlink(RESULTS)
     words = [sys.executable, "-m", "test", "--junit-xml", RESULTS, module]
+    begun = time.monotonic()
     with open("/tmp/cpython.log", "w+") as log:
         try:
             status = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=SECONDS, check=False).returncode
@@ -33,7 +35,7 @@ def run(module):
         log.seek(0)
         text = log.read()
     print(module, "status", status)
-    print(module, "status", status, file=sys.stderr, flush=True)
+    print(module, "status", status, f"{time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
     if status != 0:
         print(text[-20000:], file=sys.stderr, flush=True)
     for name, outcome in sorted(cases()) if os.path.exists(RESULTS) else ():
