@@ -238,6 +238,7 @@ bool Analysis::find_loops(const ir::Unit& unit) {
     constexpr u32 turns = 8, most = turns * turns * turns;
     weight_.assign(layout.size(), 1);
     crossings_ = 0;
+    loops_.clear();
     bool any = false;
     u64 low = ~u64{0}, high = 0;
     for (u32 n = 0; n < layout.size(); ++n) {
@@ -247,6 +248,7 @@ bool Analysis::find_loops(const ir::Unit& unit) {
             // A way that joins what was laid out before is no loop.
             if (unit.blocks[to].pc > unit.blocks[layout[n]].pc && !reaches(unit, to, layout[n])) return;
             any = true;
+            loops_.push_back({position[to], n, {}});
             for (u32 k = position[to]; k <= n; ++k) {
                 weight_[k] = std::min(weight_[k] * turns, most);
                 low = std::min(low, unit.blocks[layout[k]].pc), high = std::max(high, unit.blocks[layout[k]].pc);

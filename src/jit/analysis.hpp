@@ -81,10 +81,19 @@ private:
     void choose(const ir::Unit& unit, const ir::GuestState& guest);
     void find_changes(const ir::Unit& unit);
     void find_recent(const ir::Unit& unit, const ir::GuestState& guest);
-    void weigh_steps(const ir::Unit& unit);
-    bool is_steady(u32 slot, u32 weight) const;
-    i8 recent_of(u32 base, u32 index);
-    std::vector<std::pair<u32, u32>> known_; // slots of an address that has a recent page
+    struct Loop {
+        u32 first = 0, last = 0; // places in layout
+        std::vector<u8> jumps;   // by slot: it is moved there otherwise than by small steps; empty: not found out yet
+    };
+    const Loop* loop_around(const ir::Unit& unit, const ir::GuestState& guest, u32 place);
+    i8 recent_of(u32 base, u32 index, const Loop* loop);
+    struct Stream { // what has a recent page: an address, or an array and an index, in a loop
+        u32 base, index;
+        const Loop* loop;
+        bool operator==(const Stream&) const = default;
+    };
+    std::vector<Stream> known_;
+    u32 first_recent_ = 0; // by the unit's pc: loops of different units rather take different pages
     void find_groups(const ir::Unit& unit, const ir::GuestState& guest);
     void follow_slots(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     void join_group(const ir::Unit& unit, u32 n, u32 first, i8 recent);
@@ -99,7 +108,7 @@ private:
         bool is_sum_as(const PageGroup& g) const { return slot == g.slot && scaled == g.scaled && shift == g.shift; }
     };
     static Step sum(const Step& a, const Step& b);
-    i8 page_of(const Step& at, u32 stack, u32 weight);
+    i8 page_of(const Step& at, u32 stack, const Loop* loop);
     static Step step_of(const ir::Unit& unit, ir::ValueId v);
     std::vector<Step> from_entry_; // by value: from what a slot held where the block begins
     struct Held {                  // by slot: what it holds now, if it was put there since since_
@@ -109,7 +118,9 @@ private:
     std::vector<Held> held_;
     u32 start_ = 0, since_ = 0; // of the present block; since when held_ is right
     Step held(u32 slot) const;
-    std::vector<u32> jumps_; // by slot: the weight of the heaviest block that moves it otherwise than by small steps
+    std::vector<Loop> loops_;
+    void find_jumps(const ir::Unit& unit, Loop& loop) const;
+    static bool is_linear(const ir::Unit& unit, ir::ValueId v, const std::vector<u8>& jumps, u32 depth = 0);
     ir::ValueId in_place_of(const ir::Unit& unit, const ir::Inst& i) const;
     void block(const ir::Unit& unit, const ir::GuestState& guest, const ir::Block& b);
     std::vector<u32> want_; // by slot: value that is put there next, while the register may be written early

@@ -19,45 +19,68 @@ Analysis::Step Analysis::step_of(const ir::Unit& unit, ir::ValueId v) {
     }
 }
 
-// A slot that is set from another one moves with it.
-void Analysis::weigh_steps(const ir::Unit& unit) {
-    constexpr u64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
-    auto each_put = [&](auto&& f) {
-        for (u32 n = 0; n < layout.size(); ++n)
-            for (u32 k = unit.blocks[layout[n]].begin; k < unit.blocks[layout[n]].end; ++k)
-                if (const Inst& i = unit.code[k]; i.op == Op::put)
-                    f(ir::SlotArg::from(i.imm).slot, step_of(unit, i.a), weight_[n]);
-    };
-    each_put([&](u32 slot, const Step& s, u32 weight) {
-        if (s.slot == ir::none || s.by + small > 2 * small) jumps_[slot] = std::max(jumps_[slot], weight);
-    });
-    each_put([&](u32 slot, const Step& s, u32 weight) {
-        if (s.slot != ir::none && s.slot != slot)
-            jumps_[slot] = std::max(jumps_[slot], std::min(weight, jumps_[s.slot]));
-    });
+// Is it made of constants and of what slots hold that do not jump?
+bool Analysis::is_linear(const ir::Unit& unit, ir::ValueId v, const std::vector<u8>& jumps, u32 depth) {
+    const Inst& i = unit.code[v];
+    const bool by_constant = ir::info(i.op).operands > 1 && unit.code[i.b].op == Op::constant;
+    if (depth > 6) return false;
+    if (i.op == Op::constant) return true;
+    if (i.op == Op::get) return !jumps[ir::SlotArg::from(i.imm).slot];
+    if (i.op == Op::shl) return by_constant && unit.code[i.b].imm <= 4 && is_linear(unit, i.a, jumps, depth + 1);
+    if (i.op == Op::zext || i.op == Op::sext || i.op == Op::trunc) return is_linear(unit, i.a, jumps, depth + 1);
+    if (i.op != Op::add && i.op != Op::sub) return false;
+    return is_linear(unit, i.a, jumps, depth + 1) && is_linear(unit, i.b, jumps, depth + 1);
 }
 
-// In loops, of a slot: do other than small steps move it too seldom to matter?
-bool Analysis::is_steady(u32 slot, u32 weight) const {
-    constexpr u32 turns = 8; // for which it is worth while
-    return slot != ir::none && weight > 1 && jumps_[slot] * turns <= weight;
+// A slot that goes on by itself does so by small steps; what is made of such slots moves with them.
+void Analysis::find_jumps(const ir::Unit& unit, Loop& loop) const {
+    constexpr u64 small = 256; // bytes: a sixteenth of the accesses meets another page than the one before
+    for (bool again = true; again;) {
+        again = false;
+        for (u32 n = loop.first; n <= loop.last; ++n)
+            for (u32 k = unit.blocks[layout[n]].begin; k < unit.blocks[layout[n]].end; ++k) {
+                const Inst& i = unit.code[k];
+                const u32 slot = ir::SlotArg::from(i.imm).slot;
+                if (i.op != Op::put || loop.jumps[slot]) continue;
+                const Step s = step_of(unit, i.a);
+                const bool small_step = s.slot == slot && s.by + small <= 2 * small;
+                if (small_step || (s.slot != slot && is_linear(unit, i.a, loop.jumps))) continue;
+                loop.jumps[slot] = again = true;
+            }
+    }
+}
+
+// The innermost one around a place of the layout; null: there is none.
+const Analysis::Loop* Analysis::loop_around(const ir::Unit& unit, const ir::GuestState& guest, u32 place) {
+    Loop* inner = nullptr;
+    for (Loop& l : loops_)
+        if (l.first <= place && place <= l.last && (!inner || l.last - l.first < inner->last - inner->first))
+            inner = &l;
+    if (!inner) return nullptr;
+    if (inner->jumps.empty()) {
+        inner->jumps.assign(guest.slots.size(), false);
+        find_jumps(unit, *inner);
+    }
+    return inner;
 }
 
 // Of addresses by a slot, or by a slot and an index in another.
-i8 Analysis::recent_of(u32 base, u32 index) {
-    auto it = std::find(known_.begin(), known_.end(), std::pair(base, index));
-    if (it == known_.end()) it = known_.insert(it, {base, index});
-    return i8(1 + (it - known_.begin()) % (tlb_recent - 1)); // 0 is the stack's
+i8 Analysis::recent_of(u32 base, u32 index, const Loop* loop) {
+    const Stream stream{base, index, loop};
+    auto it = std::find(known_.begin(), known_.end(), stream);
+    if (it == known_.end()) it = known_.insert(it, stream);
+    return i8(1 + (first_recent_ + u32(it - known_.begin())) % (tlb_recent - 1)); // 0 is the stack's
 }
 
 // The stack's accesses, and in loops those by slots that small steps move: an address, or an array and an index. Others may
 // meet another page each time, for which a guess would only be in the way.
 void Analysis::find_recent(const ir::Unit& unit, const ir::GuestState& guest) {
-    jumps_.assign(guest.slots.size(), 0);
-    weigh_steps(unit);
     known_.clear();
+    first_recent_ = u32(unit.pc * 0x9e3779b97f4a7c15 >> 60);
     for (u32 n = 0; n < layout.size(); ++n) {
         const ir::Block& block = unit.blocks[layout[n]];
+        const Loop* loop = loop_around(unit, guest, n);
+        auto is_steady = [&](u32 slot) { return slot != ir::none && loop && !loop->jumps[slot]; };
         for (u32 k = block.begin; k < block.end; ++k) {
             const Inst& i = unit.code[k];
             if (i.op != Op::load && i.op != Op::store) continue;
@@ -65,13 +88,13 @@ void Analysis::find_recent(const ir::Unit& unit, const ir::GuestState& guest) {
             const u32 slot = step_of(unit, i.a).slot;
             if (slot != ir::none && slot == guest.stack)
                 recent[k] = 0;
-            else if (is_steady(slot, weight_[n]))
-                recent[k] = recent_of(slot, ir::none);
+            else if (is_steady(slot))
+                recent[k] = recent_of(slot, ir::none, loop);
             else if (slot == ir::none && a.op == Op::add) {
                 const Inst& shifted = unit.code[a.b];
                 const bool scaled = shifted.op == Op::shl && unit.code[shifted.b].op == Op::constant;
                 const u32 base = step_of(unit, a.a).slot, index = step_of(unit, scaled ? shifted.a : a.b).slot;
-                if (is_steady(base, weight_[n]) && is_steady(index, weight_[n])) recent[k] = recent_of(base, index);
+                if (is_steady(base) && is_steady(index)) recent[k] = recent_of(base, index, loop);
             }
         }
     }
@@ -166,7 +189,7 @@ void Analysis::cover_next_turn(PageGroup& g) const {
 // of theirs would put another one in its place.
 void Analysis::keep_groups(const ir::Block& b, u32 first, u32 weight, bool turns) {
     constexpr u32 most = 16;       // instructions of the block for each access, where it is no loop
-    constexpr u32 most_turns = 40; // of a loop, where a check is for single accesses of two turns
+    constexpr u32 most_turns = 64; // of a loop, where a check is for single accesses of two turns
     std::vector<i16> to(groups.size() - first, -1);
     u32 taken = 0, kept = 0, pages = 0;
     for (u32 g = 0; g < to.size() && kept < PageGroup::most; ++g) {
@@ -189,10 +212,10 @@ void Analysis::keep_groups(const ir::Block& b, u32 first, u32 weight, bool turns
 }
 
 // The recent page of accesses there; -1: none.
-i8 Analysis::page_of(const Step& at, u32 stack, u32 weight) {
+i8 Analysis::page_of(const Step& at, u32 stack, const Loop* loop) {
     if (at.slot == stack && at.scaled == ir::none) return 0;
-    const bool steady = is_steady(at.slot, weight) && (at.scaled == ir::none || is_steady(at.scaled, weight));
-    return steady ? recent_of(at.slot, at.scaled) : i8(-1);
+    const bool steady = loop && !loop->jumps[at.slot] && (at.scaled == ir::none || !loop->jumps[at.scaled]);
+    return steady ? recent_of(at.slot, at.scaled, loop) : i8(-1);
 }
 
 void Analysis::find_groups(const ir::Unit& unit, const ir::GuestState& guest) {
@@ -205,6 +228,7 @@ void Analysis::find_groups(const ir::Unit& unit, const ir::GuestState& guest) {
     for (u32 n = 0; n < layout.size(); ++n) {
         const ir::Block& b = unit.blocks[layout[n]];
         const u32 first = u32(groups.size());
+        const Loop* loop = loop_around(unit, guest, n);
         follow_slots(unit, guest, b);
         for (u32 k = b.begin; k < b.end; ++k) {
             const Inst& i = unit.code[k];
@@ -212,7 +236,7 @@ void Analysis::find_groups(const ir::Unit& unit, const ir::GuestState& guest) {
             const ir::MemArg m = ir::MemArg::from(i.imm);
             const Step& at = from_entry_[i.a];
             if (at.slot == ir::none || m.big || ir::size_of(m.memory) > 16) continue;
-            join_group(unit, k, first, page_of(at, guest.stack, weight_[n]));
+            join_group(unit, k, first, page_of(at, guest.stack, loop));
         }
         const Inst& end = unit.code[b.end - 1];
         const bool turns = end.op == Op::brcond && end.b == layout[n] && end.c != layout[n];

@@ -211,6 +211,7 @@ private:
     Mem state(i32 disp, u32 size = 8) const { return ptr(rbp, disp, size); }
     void spill_plan(Assembler& a) const;
     void emit_recent(Assembler& a, bool write, const std::function<void(u64 HostArea::*)>& stub) const;
+    void emit_page(Assembler& a, bool write, const std::function<void(u64 HostArea::*)>& stub) const;
     void load_plan(Assembler& a) const;
 
     const ir::GuestState& guest_;
@@ -321,6 +322,37 @@ void X86Backend::emit_recent(Assembler& a, bool write, const std::function<void(
     a.add(rdx, ptr(rax, offsetof(TlbEntry, host)));
     a.mov(ptr(rcx, offsetof(TlbRecent, delta)), rdx);
     for (u32 n = 3; n-- > 0;) a.pop(kept[n]);
+    a.ret();
+}
+
+// The same of the entry in rcx, for the page in rdx, to the place in rax; no register keeps its value. Whoever may write may read,
+// and a page that nobody may write needs no host address.
+void X86Backend::emit_page(Assembler& a, bool write, const std::function<void(u64 HostArea::*)>& stub) const {
+    stub(write ? &HostArea::stub_page_write : &HostArea::stub_page_read);
+    auto recent = [&](std::size_t offset) { return ptr(rbp, rax, 0, i32(offset), 8); };
+    a.mov(recent(offsetof(TlbRecent, read)), rdx);
+    if (!write) {
+        a.mov(rcx, ptr(rcx, offsetof(TlbEntry, host)));
+        a.sub(rcx, rdx);
+        a.mov(recent(offsetof(TlbRecent, delta)), rcx);
+        a.mov(rdx, state(layout_.host(u32(offsetof(HostArea, tlb) + offsetof(TlbViews, nobody)))));
+        a.mov(recent(offsetof(TlbRecent, write)), rdx);
+        return void(a.ret());
+    }
+    asmjit::Label there = a.newLabel();
+    a.mov(recent(offsetof(TlbRecent, write)), rdx);
+    a.neg(rdx);
+    a.add(rdx, ptr(rcx, offsetof(TlbEntry, host)));
+    a.mov(recent(offsetof(TlbRecent, delta)), rdx);
+    a.mov(rdx, ptr(rcx, offsetof(TlbEntry, host)));
+    a.mov(recent(offsetof(TlbRecent, host)), rdx);
+    a.lock(); // see TlbViews::drop_writes
+    a.or_(ptr(rsp, -64, 4), 0);
+    a.mov(rdx, ptr(rcx, offsetof(TlbEntry, write)));
+    a.cmp(rdx, recent(offsetof(TlbRecent, write)));
+    a.je(there);
+    a.mov(recent(offsetof(TlbRecent, write)), rdx);
+    a.bind(there);
     a.ret();
 }
 
@@ -446,7 +478,7 @@ Result<u32> X86Backend::emit_shared(const u8* code, u8* writable, u32 room) {
     a.mov(state(layout_.host(offsetof(HostArea, give_back))), 0); // the unit's plan was given back before the call
     a.jmp(leave);
 
-    for (bool write : {false, true}) emit_recent(a, write, stub);
+    for (bool write : {false, true}) emit_recent(a, write, stub), emit_page(a, write, stub);
 
     if (holder.flatten() != asmjit::kErrorOk || holder.resolveUnresolvedLinks() != asmjit::kErrorOk ||
         holder.relocateToBase(u64(code)) != asmjit::kErrorOk || holder.codeSize() > room)

@@ -65,7 +65,7 @@ inline constexpr u32 first_unarmed_reads = 1 << 10, most_unarmed_reads = 1 << 16
 inline constexpr u32 most_kept = 12; // operations that wait for one test of their results
 struct HostArea {
     u64 stub_link, stub_lookup, stub_poll, stub_budget, stub_trap, stub_fault, stub_call, stub_keep, stub_slow,
-        stub_leave, stub_recent_read, stub_recent_write;
+        stub_leave, stub_recent_read, stub_recent_write, stub_page_read, stub_page_write;
     u64 give_back;             // where a fault goes in a unit with a plan of its own; 0: the plan is everybody's
     u64 call_body, call_owner; // what stub_call calls, and with whom
     alignas(16) u64 sign_f64[2], sign_f32[2], abs_f64[2], abs_f32[2], nan_f64[2], nan_f32[2], box_f32[2], zero[2];
@@ -422,6 +422,7 @@ private:
     bool turns(u32 n) const; // n is the branch of a block to itself
     bool turn(u32 n);
     void another_copy();
+    u32 most_copy_bytes() const;
     Label stop_turn(const Steady& s);
     Label way_out_of_turn(const Steady& s);
     void close_turn(u32 n);

@@ -65,14 +65,16 @@ void Lowering::ask_recent(const PageGroup& g, Label apart) {
     a_.cmp(rax, (1 << tlb_page_bits) - i32(bytes));
     a_.ja(look);
     a_.bind(found);
-    cold(look, [=, this] {
+    cold(look, [=, this] { // no temporary has a value: all are the routine's
         TlbSite s;
-        s.offset = rax, s.entry = rcx, s.slow = apart;
+        s.offset = rax, s.entry = rcx, s.slow = apart, s.base = rdx;
         s.right = i32(g.write ? offsetof(TlbEntry, write) : offsetof(TlbEntry, read));
-        group_address(rax, g);
-        if (!g.write) a_.mov(state(at_.host(offsetof(HostArea, written))), rax); // else tlb_look does
+        group_address(rdx, g);
+        a_.mov(rax, rdx);
         tlb_look(s, g.index, bytes);
-        refill_recent(s, place);
+        a_.sub(rdx, rax);
+        a_.mov(eax, place);
+        a_.call(state(at_.host(g.write ? offsetof(HostArea, stub_page_write) : offsetof(HostArea, stub_page_read))));
         a_.jmp(found);
     });
 }

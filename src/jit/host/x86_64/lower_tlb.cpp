@@ -163,8 +163,12 @@ void Lowering::tlb_look(const TlbSite& s, u32 index, u32 bytes) {
     const i32 view = at_.host(i32(offsetof(HostArea, tlb) + sizeof(TlbView) * index));
     // Another thread may take the right to write meanwhile: what was subtracted is not known then.
     if (s.writes() && !s.base.isValid()) a_.mov(state(at_.host(offsetof(HostArea, written))), s.offset);
-    a_.mov(s.entry.r32(), s.offset.r32());
-    a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
+    if (f_.bmi2) { // what comes in from below is masked
+        a_.rorx(s.entry.r32(), s.offset.r32(), tlb_page_bits - tlb_entry_bits);
+    } else {
+        a_.mov(s.entry.r32(), s.offset.r32());
+        a_.shr(s.entry.r32(), tlb_page_bits - tlb_entry_bits);
+    }
     a_.and_(s.entry.r32(), state(view + i32(offsetof(TlbView, mask)), 4));
     a_.add(s.entry, state(view + i32(offsetof(TlbView, base))));
     a_.sub(s.offset, ptr(s.entry, s.right));

@@ -15,8 +15,9 @@ using namespace asmjit::x86;
 using IrInst = ir::Inst;
 
 namespace {
-constexpr u32 most_insts = 160; // of a block that is made twice
-constexpr u32 most_bytes = 96;  // of a copy that only saves a poll
+constexpr u32 most_insts = 160;             // of a block that is made twice
+constexpr u32 most_bytes = 96;              // of a copy that only saves a poll
+constexpr u32 most_bytes_with_groups = 224; // where it saves checks of accesses, too
 } // namespace
 
 bool Lowering::turns(u32 n) const {
@@ -24,6 +25,12 @@ bool Lowering::turns(u32 n) const {
     const ir::Block& b = unit_->blocks[block_];
     return !counted() && !apart_ && i.op == Op::brcond && i.b == block_ && i.c != block_ &&
            ir::polls_on(*unit_, b.pc, i.b) && b.end - b.begin <= most_insts;
+}
+
+u32 Lowering::most_copy_bytes() const {
+    const auto groups = groups_of(block_);
+    const bool saves = std::any_of(groups.begin(), groups.end(), [](const PageGroup& g) { return g.next_turn; });
+    return saves ? most_bytes_with_groups : most_bytes;
 }
 
 // What registers of slots owe, and what is known of them, now.
@@ -91,7 +98,7 @@ bool Lowering::turn(u32 n) {
     if (nan_rules_ == NanRules::canonical) find_mirrors(s);
     const u32 asked = asked_, debts = s.owed | s.bare;
     const bool steady = debts | asked || !s.mirrors.empty();
-    if (!steady && u32(a_.offset()) - copy_begin_ > most_bytes) return false;
+    if (!steady && u32(a_.offset()) - copy_begin_ > most_copy_bytes()) return false;
     // What was paid in this copy may wait in the others, where accesses do not force it.
     const u32 paid = settled_ & pinned_vecs() & ~s.owed;
     Steady end = s;
@@ -182,7 +189,8 @@ void Lowering::another_copy() {
 
 void Lowering::close_turn(u32 n) {
     if (!holds(steady_)) settle();
-    const bool steady = holds(steady_), more = steady && more_copies_ && u32(a_.offset()) - copy_begin_ <= most_bytes;
+    const bool steady = holds(steady_),
+               more = steady && more_copies_ && u32(a_.offset()) - copy_begin_ <= most_copy_bytes();
     const Steady end = at_back_edge();
     Label around = more ? way_out_of_turn(end) : a_.newLabel();
     if (polled_ && steady && !more) { // the copy before did
