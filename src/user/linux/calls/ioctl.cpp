@@ -1,15 +1,26 @@
-// ioctl: each request's argument, and how an unknown one is read from its number (asm-generic/ioctl.h).
+// ioctl: each request's argument, and how an unknown one is read from its number (asm-generic/ioctl.h). One that tells nothing
+// is passed as it came: a pointer in it is right only while guest_base is 0.
 #include "user/linux/calls/handlers.hpp"
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <linux/fs.h>
+#include <linux/hdreg.h>
+#include <linux/kd.h>
+#include <linux/loop.h>
+#include <linux/route.h>
+#include <linux/serial.h>
 #include <linux/sockios.h>
+#include <linux/vt.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <termios.h>
 
 namespace mimic::user {
 namespace {
+
+constexpr u64 nobodys = 1ull << 63; // an address that no program has
 
 enum class Way : u8 { value, in, out, inout };
 struct Request {
@@ -80,12 +91,68 @@ constexpr Request requests[] = {
     {SIOCGIFTXQLEN, Way::inout, S::none, 40},
     {SIOCGIFMETRIC, Way::inout, S::none, 40},
     {SIOCETHTOOL, Way::inout, S::none, 40},
+    {SIOCSIFFLAGS, Way::in, S::none, 40},
+    {SIOCSIFADDR, Way::in, S::none, 40},
+    {SIOCSIFNETMASK, Way::in, S::none, 40},
+    {SIOCSIFBRDADDR, Way::in, S::none, 40},
+    {SIOCGIFDSTADDR, Way::inout, S::none, 40},
+    {SIOCSIFDSTADDR, Way::in, S::none, 40},
+    {SIOCSIFMTU, Way::in, S::none, 40},
+    {SIOCSIFMETRIC, Way::in, S::none, 40},
+    {SIOCSIFNAME, Way::in, S::none, 40},
+    {SIOCSIFHWADDR, Way::in, S::none, 40},
+    {SIOCSIFHWBROADCAST, Way::in, S::none, 40},
+    {SIOCSIFTXQLEN, Way::in, S::none, 40},
+    {SIOCSIFPFLAGS, Way::in, S::none, 40},
+    {SIOCGIFPFLAGS, Way::inout, S::none, 40},
+    {SIOCGIFMAP, Way::inout, S::none, 40},
+    {SIOCSIFMAP, Way::in, S::none, 40},
+    {SIOCADDMULTI, Way::in, S::none, 40},
+    {SIOCDELMULTI, Way::in, S::none, 40},
+    {SIOCBRADDIF, Way::in, S::none, 40},
+    {SIOCBRDELIF, Way::in, S::none, 40},
+    {SIOCGIFCOUNT, Way::out, S::i32},
+    {SIOCGARP, Way::inout, S::none, 68},
+    {SIOCSARP, Way::in, S::none, 68},
+    {SIOCDARP, Way::in, S::none, 68},
+    {SIOCBRADDBR, Way::in, S::none, 16},
+    {SIOCBRDELBR, Way::in, S::none, 16},
     {BLKROSET, Way::in, S::i32},
     {BLKROGET, Way::out, S::i32},
     {BLKSSZGET, Way::out, S::i32},
     {BLKGETSIZE, Way::out, S::ulong},
     {BLKFLSBUF, Way::value, S::none},
     {BLKRRPART, Way::value, S::none},
+    {BLKRAGET, Way::out, S::ulong},
+    {BLKRASET, Way::value, S::none},
+    {BLKFRAGET, Way::out, S::ulong},
+    {BLKFRASET, Way::value, S::none},
+    {BLKSECTGET, Way::out, S::none, 2},
+    {BLKROTATIONAL, Way::out, S::none, 2},
+    {BLKIOMIN, Way::out, S::i32},
+    {BLKIOOPT, Way::out, S::i32},
+    {BLKALIGNOFF, Way::out, S::i32},
+    {BLKPBSZGET, Way::out, S::i32},
+    {BLKDISCARDZEROES, Way::out, S::i32},
+    {BLKDISCARD, Way::in, S::none, 16},
+    {BLKSECDISCARD, Way::in, S::none, 16},
+    {BLKZEROOUT, Way::in, S::none, 16},
+    {HDIO_GETGEO, Way::out, S::none, sizeof(struct hd_geometry)},
+    {LOOP_SET_STATUS64, Way::in, S::none, sizeof(struct loop_info64)},
+    {LOOP_GET_STATUS64, Way::out, S::none, sizeof(struct loop_info64)},
+    {LOOP_CONFIGURE, Way::in, S::none, sizeof(struct loop_config)},
+    {TIOCGSERIAL, Way::out, S::none, sizeof(struct serial_struct)},
+    {TIOCSSERIAL, Way::in, S::none, sizeof(struct serial_struct)},
+    {TIOCGICOUNT, Way::out, S::none, sizeof(struct serial_icounter_struct)},
+    {TIOCLINUX, Way::inout, S::none, 1},
+    {KDGETMODE, Way::out, S::ulong},
+    {KDGKBMODE, Way::out, S::ulong},
+    {KDGKBTYPE, Way::out, S::none, 1},
+    {KDGETLED, Way::out, S::none, 1},
+    {VT_OPENQRY, Way::out, S::i32},
+    {VT_GETMODE, Way::out, S::none, sizeof(struct vt_mode)},
+    {VT_SETMODE, Way::in, S::none, sizeof(struct vt_mode)},
+    {VT_GETSTATE, Way::out, S::none, sizeof(struct vt_stat)},
 };
 
 const Request* find(u32 number) {
@@ -108,6 +175,23 @@ i64 get_interfaces(Thread& t, const Args& a) {
     i64 r = t.syscall(SYS_ioctl, a.i(0), SIOCGIFCONF, &host);
     if (r == 0 && !t.write(S::i32, a[2], &host.length)) return -EFAULT;
     return r;
+}
+
+// struct rtentry, 120 bytes on 64-bit ABIs, holds a pointer to the interface's name; what other families have in its place, none.
+i64 change_route(Thread& t, const Args& a, u32 number) {
+    int family = 0;
+    socklen_t bytes = sizeof family;
+    struct rtentry host;
+    const bool internet = getsockopt(a.i(0), SOL_SOCKET, SO_DOMAIN, &family, &bytes) == 0 && family == AF_INET;
+    if (!internet || !t.memory().read(a[2], &host, sizeof host)) {
+        void* there = t.writing(a[2], 1);
+        return t.syscall(SYS_ioctl, a.i(0), number, there ? u64(there) : nobodys);
+    }
+    if (u64 name = u64(host.rt_dev)) {
+        void* there = t.writing(name, 1);
+        host.rt_dev = there ? static_cast<char*>(there) : reinterpret_cast<char*>(nobodys);
+    }
+    return t.syscall(SYS_ioctl, a.i(0), number, &host);
 }
 
 i64 with_structure(Thread& t, const Args& a, const Request& r) {
@@ -142,6 +226,7 @@ i64 sys_ioctl(Thread& t, const Args& a) {
     if (t.process().keeps_any() && clones_kept(t, number, a[2])) [[unlikely]]
         return -EBADF;
     if (number == SIOCGIFCONF) return get_interfaces(t, a);
+    if ((number == SIOCADDRT || number == SIOCDELRT) && t.process().same_model) return change_route(t, a, number);
     const Request* r = find(number);
     if (r && r->way == Way::value) return t.syscall(SYS_ioctl, a.i(0), number, a[2]);
     if (r && r->type != S::none) return with_structure(t, a, *r);
@@ -151,7 +236,7 @@ i64 sys_ioctl(Thread& t, const Args& a) {
     // The kernel works on the guest's bytes: right wherever guest and host lay structures out alike.
     if (!t.process().same_model) return -ENOTTY;
     void* host = t.writing(a[2], bytes);
-    if (!host) host = reinterpret_cast<void*>(a[2] | 1ull << 63); // nobody's, which the kernel says after all else
+    if (!host) host = reinterpret_cast<void*>(a[2] | nobodys); // which the kernel says after all else
     return t.syscall(SYS_ioctl, a.i(0), number, host);
 }
 

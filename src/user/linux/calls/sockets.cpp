@@ -145,6 +145,8 @@ struct Message {
 };
 
 bool is_time_option(int option) { return option == SO_RCVTIMEO_OLD || option == SO_SNDTIMEO_OLD; }
+// Those whose value is a struct sock_fprog, with a pointer of the guest's.
+bool is_filter_option(int option) { return option == SO_ATTACH_FILTER || option == SO_ATTACH_REUSEPORT_CBPF; }
 
 } // namespace
 
@@ -195,18 +197,14 @@ i64 sys_setsockopt(Thread& t, const Args& a) {
         if (!t.read(S::i32, a[3], &value)) return -EFAULT;
         return t.syscall(SYS_setsockopt, a.i(0), level, option, &value, 4);
     }
-    if (level == SOL_SOCKET && option == SO_ATTACH_FILTER) {
-        // struct sock_fprog {length, pointer}: its pointer is the guest's.
+    SockFprog given;
+    if (level == SOL_SOCKET && is_filter_option(option) && t.read(S::sock_fprog, a[3], &given) &&
+        u32(length) == size_of(t.abi().layout(S::sock_fprog), t.abi().model)) {
+        void* filter = t.reading(given.filter, given.length * 8ull); // else nobody's, for the kernel to judge
         struct {
             u16 length;
-            void* filter;
-        } program{};
-        u64 filter;
-        u8 raw[2];
-        if (!t.memory().read(a[3], raw, 2) || !t.read_word(a[3] + t.word_bytes(), filter)) return -EFAULT;
-        program.length = u16(load_int(raw, 2, t.abi().model.big));
-        program.filter = t.reading(filter, program.length * 8ull);
-        if (!program.filter) return -EFAULT;
+            u64 filter;
+        } program{given.length, filter ? u64(filter) : 1ull << 63};
         return t.syscall(SYS_setsockopt, a.i(0), level, option, &program, sizeof program);
     }
     void* value = a[3] ? t.reading(a[3], u32(length)) : nullptr;
