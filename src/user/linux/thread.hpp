@@ -115,6 +115,9 @@ struct Process {
         return fd >= lowest_kept.load(std::memory_order_relaxed) &&
                std::find(kept.begin(), kept.end(), fd) != kept.end();
     }
+    // First parts of absolute paths, a bit each by their hash, that lead out of the root's mount now and then; all once the root may be
+    // another one, or is /proc. The last: it was asked what the root is. See open_near.
+    std::atomic<u64> far_paths{0};
     // Makes a descriptor ours, under a number that the program does not expect; it is closed at exec. -errno: it was closed.
     int keep(int fd);
     int keep_there(int fd); // under its number

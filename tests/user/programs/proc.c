@@ -262,6 +262,10 @@ static void ways(void) {
     if (!mkdtemp(work) || chdir(work)) abort();
     symlink("/proc/self/maps", "link");
     say("a link", tells_maps(open("link", O_RDONLY)));
+    char whole[64];
+    snprintf(whole, sizeof whole, "%s/link", work);
+    say("a link, by its whole path", tells_maps(open(whole, O_RDONLY)));
+    say("and again", tells_maps(open(whole, O_RDONLY)));
     unlink("link");
     rmdir(work);
     chdir("/proc/self");

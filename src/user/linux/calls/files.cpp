@@ -6,9 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 namespace mimic::user {
 namespace {
@@ -140,10 +144,39 @@ i64 open_file(Thread& t, i64 directory, const std::string& path, const Opening& 
     return fd;
 }
 
+constexpr i64 not_near = -EXDEV;
+
+// By a path that stays in the root's mount, as the kernel says (RESOLVE_NO_XDEV, openat2(2)): what it leads to is no file of
+// /proc, and need not be looked at. not_near: asked for again, by the usual way.
+i64 open_near(Thread& t, const std::string& path, const Opening& how) {
+    Process& p = t.process();
+    const bool is_read = !(how.flags & u64(O_PATH | O_DIRECTORY)) && (how.flags & O_ACCMODE) != O_WRONLY;
+    if (!is_read || how.strict || path.size() < 2 || path[0] != '/' || p.owners || p.keeps_any()) return not_near;
+    constexpr u64 asked = u64{1} << 63;
+    if (!(p.far_paths.load(std::memory_order_relaxed) & asked)) {
+        struct statfs root;
+        const bool plain = raw_syscall(SYS_statfs, u64("/"), u64(&root)) == 0 && root.f_type != PROC_SUPER_MAGIC;
+        p.far_paths.fetch_or(plain ? asked : ~u64{0}, std::memory_order_relaxed);
+    }
+    const std::string_view first = std::string_view(path).substr(1, path.find('/', 1) - 1);
+    const u64 bit = u64{1} << std::hash<std::string_view>()(first) % 63;
+    if (p.far_paths.load(std::memory_order_relaxed) & bit) return not_near;
+    OpenHow near = how; // no mode where none is asked for
+    near.mode = how.flags & (O_CREAT | o_tmpfile_bit) ? how.mode & 07777 : 0;
+    near.resolve = RESOLVE_NO_XDEV;
+    const i64 r = t.syscall(SYS_openat2, AT_FDCWD, cstr(path), &near, sizeof near);
+    // Flags that openat ignores; a kernel or a container that doesn't know the call.
+    const bool refused = r == -EXDEV || r == -EINVAL || r == -ENOSYS || r == -EPERM || r == -EAGAIN;
+    if (refused && r != -EINVAL) p.far_paths.fetch_or(r == -ENOSYS ? ~u64{0} : bit, std::memory_order_relaxed);
+    return refused ? not_near : r;
+}
+
 i64 open_any(Thread& t, i64 directory, std::string& path, const Opening& how) {
     // With conditions the path is the kernel's alone to resolve.
     const bool follow = !(how.flags & o_nofollow);
     if (how.resolve == 0) path = t.process().paths.lookup(follow ? redirect_proc(t, directory, path) : path, follow);
+    if (const i64 fd = how.resolve == 0 ? open_near(t, path, how) : not_near; fd != not_near)
+        return fd == -ENOENT ? open_guest_file(t, path, how.flags) : fd;
     const i64 fd = open_file(t, directory, path, how);
     return fd == -ENOENT ? open_guest_file(t, path, how.flags) : opened(t, fd, how.flags, directory, path);
 }
@@ -155,6 +188,12 @@ i64 sys_openat(Thread& t, const Args& a) {
     if (i64 r = t.path(a[1], path)) return r;
     u64 flags = flags_in(t, a[2]);
     return open_any(t, a.i(0), path, {{.flags = flags, .mode = a.u(3), .resolve = 0}});
+}
+
+// chroot, pivot_root, setns: the root may be another one then.
+i64 sys_new_root(Thread& t, const Args& a) {
+    t.process().far_paths.store(~u64{0}, std::memory_order_relaxed);
+    return pass(t, a);
 }
 
 i64 sys_openat2(Thread& t, const Args& a) {

@@ -16,6 +16,7 @@ i64 sys_fcntl(Thread& t, const Args& a);
 i64 sys_ioctl(Thread& t, const Args& a);
 i64 sys_mount(Thread& t, const Args& a);
 i64 sys_openat(Thread& t, const Args& a);
+i64 sys_new_root(Thread& t, const Args& a);
 i64 sys_openat2(Thread& t, const Args& a);
 i64 sys_pipe2(Thread& t, const Args& a);
 i64 sys_readv(Thread& t, const Args& a);
