@@ -77,6 +77,7 @@ public:
     // Puts all together but for the hash.
     bool put_together() {
         find_entries();
+        make_room();
         for (const SavedUnit& u : units_)
             if (!add(u)) return false;
         link();
@@ -151,6 +152,14 @@ private:
                        entries_.end());
         for (const saved::Entry& e : entries_)
             if (e.own && head_.units++ == 0) head_.pc = head_.low + e.pc;
+    }
+    // Once: what grows is copied, to pages that are new each time.
+    void make_room() {
+        u64 edges = 0, faults = 0, references = 0;
+        for (const SavedUnit& u : units_)
+            edges += u.edges.size(), faults += u.faults.size(), references += u.references.size();
+        edges_.reserve(edges), faults_.reserve(faults), references_.reserve(references);
+        code_.reserve(bases_.back() + units_.back().code.size());
     }
     bool add(const SavedUnit& u) {
         const u32 base = bases_[added_++], faults = u32(faults_.size()), words = u32(edges_.size());
