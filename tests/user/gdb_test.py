@@ -1,5 +1,6 @@
 """gdb-multiarch at programs, the remote protocol by hand, core files and crash reports: gdb_test.py MIMIC [run]."""
 
+import contextlib
 import os
 import re
 import resource
@@ -294,7 +295,14 @@ class Protocol(unittest.TestCase):
     def test_descriptors_of_gdb_are_out_of_the_way(self):
         with Run("riscv64") as r:
             remote = Remote(r.path)
-            numbers = lambda: {int(n): os.readlink(f"/proc/{r.process.pid}/fd/{n}") for n in os.listdir(f"/proc/{r.process.pid}/fd")}
+
+            def numbers():
+                folder, found = Path(f"/proc/{r.process.pid}/fd"), {}
+                for n in os.listdir(folder):
+                    with contextlib.suppress(FileNotFoundError):  # closed meanwhile: one that was used for a moment
+                        found[int(n)] = os.readlink(folder / n)
+                return found
+
             before = numbers()
             for n in range(16):
                 self.assertEqual(remote.ask(b"vFile:open:" + str(r.elf).encode().hex().encode() + b",0,0"), b"F%x" % n)
