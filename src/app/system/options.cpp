@@ -323,7 +323,8 @@ constexpr Row rows[] = {
          return {};
      }},
     {"object", "TYPE,id=ID[,...]",
-     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile, memory-backend-ram, -memfd, -file",
+     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile, memory-backend-ram, -memfd, "
+     "-file",
      add_object},
     {"icount", "[shift=]N|auto[,align=on|off][,sleep=on|off]",
      "guest time counts instructions, 2^N ns each; the same each time", set_icount},
@@ -334,9 +335,11 @@ constexpr Row rows[] = {
     {"semihosting-config", "[enable=]on|off[,chardev=ID][,userspace=on][,target=native|auto][,arg=TEXT]...",
      "programs may call the host for files, a console and their own end", set_semihosting},
     {"readconfig", "FILE", "options of a file: [SECTION \"ID\"] and lines of KEY = \"VALUE\"", taken_before},
-    {"writeconfig", "FILE", "write the options to such a file; -: to standard output", set_text<&SystemOptions::write_config>},
-    {"sandbox", "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children][,spawn=allow|deny]"
-                "[,resourcecontrol=allow|deny]",
+    {"writeconfig", "FILE", "write the options to such a file; -: to standard output",
+     set_text<&SystemOptions::write_config>},
+    {"sandbox",
+     "on|off[,obsolete=allow|deny][,elevateprivileges=allow|deny|children][,spawn=allow|deny]"
+     "[,resourcecontrol=allow|deny]",
      "system calls that a machine has no use for end the process", set_sandbox},
     {"set", "GROUP.ID.KEY=VALUE", "another value for a key of an option before, by its section and id", taken_before},
     {"name", "[guest=]TEXT[,process=TEXT]", "a name for people", set_name},
