@@ -54,6 +54,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
                  : info->si_code == SI_KERNEL ? End::protection // #GP has no address
                                               : End::fault;
     g[REG_RIP] = i64(leave_at);
+    g[REG_RSP] = i64(state->host_rsp); // some hypervisors can't return to where rsp is no address
     g[REG_EFL] = 0x202;
 }
 
