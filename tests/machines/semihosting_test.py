@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -72,6 +73,11 @@ class Semihosting(unittest.TestCase):
                          "ringbuf,id=c", "-qmp", "stdio", *time]
                 with subprocess.Popen(command(guest, False, *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       text=True) as machine:
+                    self.addCleanup(machine.kill)
+                    watchdog = threading.Timer(60, machine.kill)  # leaving `with` waits for its end
+                    watchdog.start()
+                    self.addCleanup(watchdog.cancel)
+
                     def ask(line):
                         print(line, file=machine.stdin, flush=True)
                         while "return" not in (answer := machine.stdout.readline()):
