@@ -240,8 +240,10 @@ void Board::start(const std::function<bool(cpu::Vcpu&)>& which) {
 void Board::stop() {
     if (!running_) return;
     running_ = false;
+    if (counted_) counted_->clock.hold(); // none goes on, and no time passes, when some have been stopped
     for (auto& vcpu : vcpus_) vcpu->stop();
     for (auto& vcpu : vcpus_) vcpu->wait_stopped();
+    if (counted_) counted_->clock.release();
     machine_.set_running(false);
 }
 

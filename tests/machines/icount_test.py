@@ -3,13 +3,19 @@
 
 Debian's kernel boots on two processors with a disk, the user network and an entropy device, works on all of them and powers off.
 Its console, and the trace of icount.hash (each 2^20 instructions, and at the end), must be the same in every run, with the host
-idle, with two neighbours that spin, and where the host sleeps with the guest.
+idle, with two neighbours that spin, where the host sleeps with the guest, and where the machine is stopped now and then.
 """
 import argparse
+import contextlib
+import itertools
+import json
 import os
+import random
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -31,7 +37,24 @@ def prepare(guest, work):
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, work / "disk.img", "64M"], check=True)
 
 
-def boot(program, guest, work, icount):
+def disturb(path, over):
+    """Stops the machine and lets it go on, again and again."""
+    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:  # until it has ended
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                client.connect(str(path))
+                break
+            time.sleep(0.05)  # until it listens
+        lines = client.makefile("r")
+        for command in itertools.chain(["qmp_capabilities"], itertools.cycle(["stop", "cont"])):
+            client.sendall(json.dumps({"execute": command}).encode())
+            while "return" not in (line := lines.readline()):
+                if not line or over.is_set():
+                    return
+            time.sleep(random.random() / 50)
+
+
+def boot(program, guest, work, icount, stops):
     """What it showed, and its trace."""
     board, console = BOARDS[guest]
     shown, log = work / "console", work / "log"
@@ -41,13 +64,25 @@ def boot(program, guest, work, icount):
                "-drive", f"file={work}/disk.img,if=none,id=d0,format=raw,snapshot=on",
                "-device", "virtio-blk-device,drive=d0", "-netdev", "user,id=n0",
                "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device",
-               "-icount", icount, "-trace", "icount.*", "-D", log]
-    status = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=600, check=False).returncode
+               "-icount", icount, "-trace", "icount.*", "-D", log, "-qmp", f"unix:{work}/qmp,server=on,wait=off"]
+    over = threading.Event()
+    thread = threading.Thread(target=disturb, args=(work / "qmp", over))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        if stops:
+            thread.start()
+        try:
+            status = process.wait(600)
+        finally:
+            process.kill()
+            over.set()
+            if stops:
+                thread.join()
     text = shown.read_text(errors="replace")
     missing = [m for m in ("NET-DHCP-OK", "NET-PING-OK", "DISK hello-from-disk", "BLOB ", "MILESTONE-OK") if m not in text]
     if status or missing:
         sys.exit(f"{guest}: status {status}, not shown: {missing}\n{text[-3000:]}")
-    return text.splitlines(), log.read_text().splitlines()
+    trace = log.read_text().splitlines()  # where it was stopped on the way is up to the host
+    return text.splitlines(), [line for line in trace[:-1] if "icount.stop" not in line] + trace[-1:]
 
 
 def compare(what, found, expected):
@@ -74,7 +109,7 @@ def main():
             neighbours = [subprocess.Popen(SPIN) for _ in range(2 * (n % 2))]
             start = time.monotonic()
             try:
-                run = boot(o.program, o.guest, work, "shift=0,sleep=on" if n % 4 == 2 else "shift=0,sleep=off")
+                run = boot(o.program, o.guest, work, "shift=0,sleep=on" if n % 4 == 2 else "shift=0,sleep=off", n % 3 == 1)
             finally:
                 for each in neighbours:
                     each.kill()

@@ -156,15 +156,19 @@ u64 CountedThread::hash_here() {
     return CountedClock::folded(hash, clock_.count());
 }
 
-// The next processor that can run, and how many can.
+// The next processor that can run, and how many can; null: none, or they are being stopped, and it stays whose turn it is.
 MachineCpu* CountedThread::choose(u32& ready) {
     const u32 n = u32(cpus_.size());
     ready = 0;
     for (MachineCpu* c : cpus_) ready += c->can_run();
-    if (ready == 0) return nullptr;
-    if (slice_left_ == 0) current_ = (current_ + 1) % n, slice_left_ = slice;
-    while (!cpus_[current_]->can_run()) current_ = (current_ + 1) % n, slice_left_ = slice;
-    return cpus_[current_];
+    u32 next = current_;
+    u64 left = slice_left_;
+    if (left == 0) next = (next + 1) % n, left = slice;
+    for (u32 looked = 0; looked < n && !cpus_[next]->can_run(); ++looked) next = (next + 1) % n, left = slice;
+    // Whoever stops them has asked for a hold first (Board::stop): what was seen above is of before, or doesn't count.
+    if (ready == 0 || asked()) return nullptr;
+    current_ = next, slice_left_ = left;
+    return cpus_[next];
 }
 
 // Of events and the timers in processors; what is past is a line now.
@@ -180,7 +184,7 @@ void CountedThread::turn(u32 seen) {
     if (clock_.events && !clock_.events->run([this] { return asked(); })) return;
     u32 ready = 0;
     MachineCpu* c = choose(ready);
-    if (!c) return wait_for_event(seen);
+    if (!c) return asked() ? void() : wait_for_event(seen);
     u64 grant = next_told_ - clock_.count();
     if (u64 at = next_time(); at != CountedClock::never) grant = std::min(grant, clock_.until(at));
     if (ready > 1) grant = std::min(grant, slice_left_);
