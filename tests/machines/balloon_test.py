@@ -4,16 +4,16 @@ Seen from both sides: MemTotal and MemFree inside, the process's resident memory
 """
 
 import argparse
-import json
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from client import Qmp, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
@@ -24,7 +24,7 @@ MIB = 1 << 20
 RAM, TARGET, PATIENCE = 512 * MIB, 192 * MIB, 300
 
 
-class Machine:
+class Machine(Qmp):
     def __init__(self, program, guest, work, device):
         board, console = BOARDS[guest]
         paths = [work / name for name in ("serial", "qmp")]
@@ -35,37 +35,11 @@ class Machine:
                    "-kernel", INPUTS / "machines" / guest / "kernel", "-initrd", work / "initrd.gz",
                    "-append", f"console={console}", "-device", device]
         self.process = subprocess.Popen(command)
-        self.serial, self.qmp = (self.connect(path) for path in paths)
-        self.shown, self.events = b"", []
-        self.lines = self.qmp.makefile("rb")
-        self.lines.readline()
-        self.run("qmp_capabilities")
+        self.serial, self.shown = connect(paths[0], self.process, PATIENCE), b""
+        super().__init__(connect(paths[1], self.process, PATIENCE))
         self.run("cont")
 
-    def connect(self, path):
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            s = socket.socket(socket.AF_UNIX)
-            try:
-                s.connect(str(path))
-                return s
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    sys.exit(f"{path}: nobody listens")
-                time.sleep(0.05)
-
-    def run(self, command, **arguments):
-        self.qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-        while True:
-            message = json.loads(self.lines.readline())
-            if "return" in message:
-                return message["return"]
-            if "event" not in message:
-                sys.exit(f"{command}: {message}")
-            self.events.append(message)
-
     def wait_for(self, pattern):
-        self.serial.settimeout(PATIENCE)
         while not (found := re.search(pattern, self.shown)):
             data = self.serial.recv(4096)
             if not data:

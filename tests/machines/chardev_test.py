@@ -16,6 +16,8 @@ import unittest
 import warnings
 from pathlib import Path
 
+from client import free_port
+
 sys.path.append("/usr/lib/python3/dist-packages")  # Debian's modules, for a Python of somebody else's
 import websockets  # noqa: E402
 
@@ -28,12 +30,6 @@ WORK = tempfile.TemporaryDirectory()
 FOLDER = Path(WORK.name)
 LINK = FOLDER / "mimic-system-riscv64"
 LINK.symlink_to(PROGRAM)
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Machine:

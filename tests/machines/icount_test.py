@@ -7,17 +7,16 @@ idle, with two neighbours that spin, where the host sleeps with the guest, and w
 """
 import argparse
 import contextlib
-import itertools
-import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+from client import Qmp, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
@@ -37,20 +36,14 @@ def prepare(guest, work):
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, work / "disk.img", "64M"], check=True)
 
 
-def disturb(path, over):
+def disturb(path, process):
     """Stops the machine and lets it go on, again and again."""
-    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as client:  # until it has ended
-        for _ in range(600):
-            with contextlib.suppress(OSError):
-                client.connect(str(path))
-                break
-            time.sleep(0.05)  # until it listens
-        lines = client.makefile("r")
-        for command in itertools.chain(["qmp_capabilities"], itertools.cycle(["stop", "cont"])):
-            client.sendall(json.dumps({"execute": command}).encode())
-            while "return" not in (line := lines.readline()):
-                if not line or over.is_set():
-                    return
+    with contextlib.suppress(OSError, EOFError):  # until it has ended
+        machine = Qmp(connect(path, process))
+        while True:
+            machine.run("stop")
+            time.sleep(random.random() / 50)
+            machine.run("cont")
             time.sleep(random.random() / 50)
 
 
@@ -65,18 +58,17 @@ def boot(program, guest, work, icount, stops):
                "-device", "virtio-blk-device,drive=d0", "-netdev", "user,id=n0",
                "-device", "virtio-net-device,netdev=n0", "-device", "virtio-rng-device",
                "-icount", icount, "-trace", "icount.*", "-D", log, "-qmp", f"unix:{work}/qmp,server=on,wait=off"]
-    over = threading.Event()
-    thread = threading.Thread(target=disturb, args=(work / "qmp", over))
+    (work / "qmp").unlink(missing_ok=True)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        other = threading.Thread(target=disturb, args=(work / "qmp", process))
         if stops:
-            thread.start()
+            other.start()
         try:
             status = process.wait(600)
         finally:
             process.kill()
-            over.set()
             if stops:
-                thread.join()
+                other.join()
     text = shown.read_text(errors="replace")
     missing = [m for m in ("NET-DHCP-OK", "NET-PING-OK", "DISK hello-from-disk", "BLOB ", "MILESTONE-OK") if m not in text]
     if status or missing:

@@ -6,13 +6,13 @@ every byte that it wrote, on a file system without faults, and all images must c
 is a file system as of a power fail, which its journal mends.
 """
 
-import random
 import subprocess
 import time
 from pathlib import Path
 
 import save_test
-from save_test import BOARDS, CONSOLES, INPUTS, Failure
+from client import Failure
+from save_test import BOARDS, CONSOLES, INPUTS
 from snapshot_test import BEGIN, Machine, arguments, boots, tool
 
 ROUNDS = 12
@@ -44,7 +44,7 @@ class Disk:
         return f"j{self.count}"
 
     def listed(self, job):
-        self.machine.shown += self.machine.read(0.02) or b""
+        self.machine.shown += self.machine.console(0.02) or b""
         return next((j for j in self.machine.run("query-block-jobs") if j["device"] == job), None)
 
     def ready(self, job):

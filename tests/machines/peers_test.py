@@ -18,6 +18,8 @@ import threading
 import urllib.request
 from pathlib import Path
 
+from client import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
 from initramfs import with_init  # noqa: E402: it lies with the front door's tools
@@ -25,12 +27,6 @@ INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
 BOARDS = {"riscv64": (["-M", "virt"], "ttyS0"), "aarch64": (["-M", "virt", "-cpu", "cortex-a57"], "ttyAMA0")}
 SKIPPED = 77
 BYTES = 4 << 20
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def networks(case, work):

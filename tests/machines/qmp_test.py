@@ -14,6 +14,8 @@ import time
 import unittest
 from pathlib import Path
 
+from client import Qmp, connect
+
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
 FOLDER = Path(WORK.name)
@@ -30,7 +32,7 @@ COUNTER = b"".join(word.to_bytes(4, "little") for word in (
 ))
 
 
-class Qmp:
+class Machine(Qmp):
     """A machine and a connection to its QMP."""
 
     def __init__(self, *words, program=LINK, path="q", negotiate=True):
@@ -39,78 +41,17 @@ class Qmp:
         self.process = subprocess.Popen(
             [program, "-M", "virt", "-display", "none", "-serial", "null", "-qmp", f"unix:{path},server=on,wait=off", *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.socket = connect(path, self.process)
-        self.lines = self.socket.makefile("rb")
-        self.events = []
-        self.greeting = self.read()
-        if negotiate:
-            self.run("qmp_capabilities")
+        super().__init__(connect(path, self.process), negotiate)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.lines.close()
-        self.socket.close()
+        self.disconnect()
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
         self.process.stdout.close()
-
-    def read(self):
-        line = self.lines.readline()
-        if not line:
-            raise EOFError(self.process.communicate()[0])
-        return json.loads(line)
-
-    def send(self, text):
-        """What comes back for a text: the reply; events are kept."""
-        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
-        while True:
-            message = self.read()
-            if "event" not in message:
-                return message
-            self.events.append(message)
-
-    def ask(self, command, **arguments):
-        request = {"execute": command}
-        if arguments:
-            request["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
-        return self.send(json.dumps(request) + "\n")
-
-    def run(self, command, **arguments):
-        reply = self.ask(command, **arguments)
-        if "error" in reply:
-            raise AssertionError(f"{command}: {reply['error']}")
-        return reply["return"]
-
-    def human(self, line):
-        return self.run("human-monitor-command", command_line=line).replace("\r\n", "\n")
-
-    def event(self, name):
-        """The next event of that name."""
-        while True:
-            for event in self.events:
-                if event["event"] == name:
-                    self.events.remove(event)
-                    return event
-            message = self.read()
-            assert "event" in message, message
-            self.events.append(message)
-
-
-def connect(path, process):
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(60)
-    for _ in range(600):
-        try:
-            client.connect(str(path))
-            return client
-        except OSError:
-            if process.poll() is not None:
-                raise AssertionError(process.communicate()[0]) from None
-            time.sleep(0.05)  # until it listens
-    raise AssertionError(f"nobody listens at {path}")
 
 
 class Schema:
@@ -145,7 +86,7 @@ class Schema:
 def counting(*words, **more):
     firmware = FOLDER / "counter.bin"
     firmware.write_bytes(COUNTER)
-    return Qmp("-bios", str(firmware), *words, **more)
+    return Machine("-bios", str(firmware), *words, **more)
 
 
 class Session(unittest.TestCase):
@@ -191,7 +132,7 @@ class Session(unittest.TestCase):
         finish = FOLDER / "finish.bin"
         # lui t0, 0x100; lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .
         finish.write_bytes(b"".join(w.to_bytes(4, "little") for w in (0x001002b7, 0x00005337, 0x55530313, 0x0062a023, 0x6f)))
-        with Qmp("-bios", str(finish), "-S", "-action", "shutdown=pause") as q:
+        with Machine("-bios", str(finish), "-S", "-action", "shutdown=pause") as q:
             q.run("cont")
             self.assertEqual(q.event("SHUTDOWN")["data"], {"guest": True, "reason": "guest-shutdown"})
             q.event("STOP")
@@ -243,12 +184,12 @@ class Session(unittest.TestCase):
             self.assertEqual((FOLDER / "p").read_bytes(), COUNTER)
 
     def test_the_balloon_is_asked_for_memory(self):
-        with Qmp("-S", "-m", "64M") as q:
+        with Machine("-S", "-m", "64M") as q:
             for command, arguments in (("query-balloon", {}), ("balloon", {"value": 1 << 25})):
                 error = q.ask(command, **arguments)["error"]
                 self.assertEqual(error, {"class": "DeviceNotActive", "desc": "No balloon device has been activated"})
         for driver in ("virtio-balloon-device", "virtio-balloon-pci"):
-            with Qmp("-S", "-m", "64M", "-device", f"{driver},id=b") as q:
+            with Machine("-S", "-m", "64M", "-device", f"{driver},id=b") as q:
                 self.assertEqual(q.run("query-balloon"), {"actual": 64 << 20})
                 q.run("balloon", value=32 << 20)
                 self.assertEqual(q.ask("balloon", value=0)["error"]["class"], "GenericError")
@@ -264,7 +205,7 @@ class Session(unittest.TestCase):
                     self.assertIn("error", q.ask("qom-set", path=path, property=name, value=value))
 
     def test_character_devices_change(self):
-        with Qmp("-S", "-chardev", "ringbuf,id=a", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=a",
+        with Machine("-S", "-chardev", "ringbuf,id=a", "-device", "virtio-serial-device", "-device", "virtconsole,chardev=a",
                  "-chardev", "null,id=m,mux=on", "-mon", "chardev=m", "-chardev", "null,id=n", "-mon", "chardev=n") as q:
             def shown(label):
                 return next(c for c in q.run("query-chardev") if c["label"] == label)
@@ -354,8 +295,7 @@ class Session(unittest.TestCase):
 
     def test_a_second_client_begins_anew(self):
         with counting("-S") as q:
-            q.lines.close()
-            q.socket.close()
+            q.disconnect()
             q.socket = connect(FOLDER / "q", q.process)
             q.lines = q.socket.makefile("rb")
             self.assertIn("QMP", q.read())
@@ -390,7 +330,7 @@ class Session(unittest.TestCase):
     def test_the_secure_address_space_is_shown(self):
         link = FOLDER / "mimic-system-aarch64"
         link.symlink_to(PROGRAM)
-        with Qmp("-M", "virt,secure=on", "-S", program=link) as q:
+        with Machine("-M", "virt,secure=on", "-S", program=link) as q:
             everybody, secure = q.human("info mtree -f").split('AS "secure-memory"')
             for text, shown in (("000000000e000000-000000000effffff (prio 0, ram): mach-virt.secure-ram", False),
                                 ("0000000000000000-0000000003ffffff (prio 0, romd): virt.flash0", False),
@@ -427,7 +367,7 @@ class Saving(unittest.TestCase):
 
     def saved(self, *words):
         path = FOLDER / "machine.state"
-        with Qmp("-S", "-bios", "none", *words) as q:
+        with Machine("-S", "-bios", "none", *words) as q:
             q.run("migrate", uri=f"file:{path}")
             self.ended(q)
         return path
@@ -439,7 +379,7 @@ class Saving(unittest.TestCase):
 
     def test_a_machine_is_saved_with_events(self):
         path = FOLDER / "with-events"
-        with Qmp("-S", "-bios", "none") as q:
+        with Machine("-S", "-bios", "none") as q:
             self.assertEqual(q.run("query-migrate"), {})
             q.run("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
             self.assertIn({"capability": "events", "state": True}, q.run("query-migrate-capabilities"))
@@ -459,7 +399,7 @@ class Saving(unittest.TestCase):
             self.assertEqual(Path(f"{path}-2").read_bytes()[:8], b"MIMICVM\n")
 
     def test_networks_come_and_go(self):
-        with Qmp("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0") as q:
+        with Machine("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0") as q:
             q.run("netdev_add", type="user", id="n1", restrict=True, hostfwd=[{"str": "tcp:127.0.0.1:0-:22"}])
             self.assertIn("n1: ", q.human("info network"))
             self.assertIn("Duplicate ID 'n1'", q.ask("netdev_add", type="user", id="n1")["error"]["desc"])
@@ -475,7 +415,7 @@ class Saving(unittest.TestCase):
     def test_networks_meet_their_peers(self):
         path = str(FOLDER / "stream")
         unix = {"type": "unix", "path": path}
-        with Qmp("-bios", "none", "-netdev", f"stream,id=a,server=on,addr.type=unix,addr.path={path}",
+        with Machine("-bios", "none", "-netdev", f"stream,id=a,server=on,addr.type=unix,addr.path={path}",
                  "-device", "virtio-net-pci,netdev=a,id=card") as q:
             schema = Schema(q.run("query-qmp-schema"))
             self.assertIn(f"a: index=0,type=stream,listening: unix:{path}", q.human("info network"))
@@ -497,7 +437,7 @@ class Saving(unittest.TestCase):
                                                        addr={"type": "vsock"})["error"]["desc"])
 
     def test_cables_are_pulled(self):
-        with Qmp("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
+        with Machine("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
             inner = next(line.split(":")[0] for line in q.human("info network").splitlines() if "type=nic" in line)
             q.run("set_link", name="n0", up=False)
             self.assertIn("link_down = 0x1", q.human(f"info device {inner}"))
@@ -507,7 +447,7 @@ class Saving(unittest.TestCase):
             self.assertIn("expected on or off", q.human("set_link n0 up"))
 
     def test_a_move_keeps_to_its_limits(self):
-        with Qmp("-bios", "none") as q:
+        with Machine("-bios", "none") as q:
             q.run("migrate-set-parameters", **{"max-bandwidth": 12345, "downtime-limit": 0})
             self.assertEqual(q.run("query-migrate-parameters"), {"max-bandwidth": 12345, "downtime-limit": 0})
             self.assertIn("max-bandwidth: 12345", q.human("info migrate_parameters"))
@@ -563,7 +503,7 @@ class Saving(unittest.TestCase):
 
     def test_memory_goes_to_a_core_file(self):
         path = FOLDER / "core"
-        with Qmp("-S", "-bios", "none", "-m", "8M", "-smp", "2") as q:
+        with Machine("-S", "-bios", "none", "-m", "8M", "-smp", "2") as q:
             q.run("dump-guest-memory", paging=False, protocol=f"file:{path}")
             self.assertEqual(q.run("query-dump")["status"], "completed")
             core = path.read_bytes()
@@ -596,7 +536,7 @@ class Saving(unittest.TestCase):
     def test_a_dump_has_the_machine_for_itself(self):
         path = FOLDER / "core-large"
         dump = json.dumps({"execute": "dump-guest-memory", "arguments": {"paging": False, "protocol": f"file:{path}", "detach": True}})
-        with Qmp("-bios", "none", "-m", "1G") as q:
+        with Machine("-bios", "none", "-m", "1G") as q:
             # All at once, so that it has just begun.
             move = json.dumps({"execute": "migrate", "arguments": {"uri": f"file:{path}-2"}})
             self.assertEqual(q.send(dump + move + dump + '{"execute": "cont"}'), {"return": {}})
@@ -616,7 +556,7 @@ class Saving(unittest.TestCase):
             self.assertEqual(q.process.wait(60), 0)
 
     def test_what_cannot_be_written_leaves_the_machine_as_it_was(self):
-        with Qmp("-S", "-bios", "none") as q:
+        with Machine("-S", "-bios", "none") as q:
             self.assertIn("expected file:PATH", q.ask("migrate", uri="flie:x")["error"]["desc"])
             for uri, message in (("file:/nonexistent/x", "cannot open /nonexistent/x: No such file or directory"),
                                  ("exec:cat >/dev/null; exit 3", "ended with status 3"), ("file:/dev/full", "cannot write")):
@@ -631,7 +571,7 @@ class Saving(unittest.TestCase):
 
     def test_a_machine_can_be_told_where_it_comes_from(self):
         path = self.saved()
-        with Qmp("-bios", "none", "-incoming", "defer") as q:
+        with Machine("-bios", "none", "-incoming", "defer") as q:
             self.assertEqual(q.run("query-status"), {"running": False, "status": "inmigrate"})
             self.assertIn("inmigrate", q.ask("cont")["error"]["desc"])
             self.assertIn("error", q.ask("migrate", uri=f"file:{path}-2"))
@@ -639,7 +579,7 @@ class Saving(unittest.TestCase):
             self.assertEqual(self.ended(q), {"status": "completed"})
             self.assertEqual(q.run("query-status")["status"], "paused")  # it did not run
             q.run("cont")
-        with Qmp("-S", "-bios", "none") as q:
+        with Machine("-S", "-bios", "none") as q:
             self.assertIn("-incoming", q.ask("migrate-incoming", uri=f"file:{path}")["error"]["desc"])
 
     def test_what_is_no_such_machine_is_one_line(self):
@@ -678,7 +618,7 @@ class Disks(unittest.TestCase):
     def test_going_back_is_refused_where_somebody_follows_the_disk(self):
         target = FOLDER / "target"
         target.write_bytes(bytes(1 << 20))
-        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+        with Machine("-S", "-bios", "none", *drives("d0")) as q:
             self.assertEqual(q.human("savevm one"), "")
             q.run("blockdev-add", driver="file", node_name="t", filename=str(target))
             q.run("blockdev-mirror", job_id="m", device="d0", target="t", sync="full")
@@ -693,7 +633,7 @@ class Disks(unittest.TestCase):
             self.assertEqual(q.human("loadvm one"), "")
 
     def test_a_snapshot_is_of_one_moment(self):
-        with Qmp("-S", "-bios", "none", *drives("d0", "d1")) as q:
+        with Machine("-S", "-bios", "none", *drives("d0", "d1")) as q:
             self.assertEqual(q.human("savevm one"), "")
             q.run("blockdev-snapshot-delete-internal-sync", device="d1", name="one")
             q.run("blockdev-snapshot-internal-sync", device="d1", name="one")
@@ -704,7 +644,7 @@ class Disks(unittest.TestCase):
             self.assertEqual(q.human("loadvm one"), "")
 
     def test_images_with_tables_move_by_files_only(self):
-        with Qmp("-S", "-bios", "none", *drives("d0")) as q:
+        with Machine("-S", "-bios", "none", *drives("d0")) as q:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(FOLDER / "shares"))
                 listener.listen()

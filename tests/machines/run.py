@@ -33,7 +33,6 @@ import re
 import resource
 import select
 import signal
-import socket
 import subprocess
 import sys
 import termios
@@ -43,14 +42,12 @@ import tomllib
 import urllib.request
 from pathlib import Path
 
+from client import Failure, free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
 from initramfs import with_init  # noqa: E402: it lies with the front door's tools
 INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs"))
-
-
-class Failure(Exception):
-    """A boot that did not do what it must."""
 
 
 class Console:
@@ -134,12 +131,6 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def surroundings(case, folder, guest, work):

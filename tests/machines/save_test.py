@@ -10,17 +10,17 @@ import argparse
 import functools
 import hashlib
 import http.server
-import json
 import os
 import random
 import select
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+from client import Failure, Qmp, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools" / "dev"))
@@ -43,49 +43,18 @@ BOARDS = {
 CONSOLES = {"riscv64": "ttyS0", "aarch64": "ttyAMA0"}
 
 
-class Failure(Exception):
-    """A machine that did not do what it must."""
-
-
-class Process:
+class Process(Qmp):
     """A machine in a process: its console and its QMP."""
 
     def __init__(self, words, work, deadline, name="qmp"):
         self.deadline = deadline
-        self.events = []
         path = work / name
         path.unlink(missing_ok=True)
         self.process = subprocess.Popen([*words, "-qmp", f"unix:{path},server=on,wait=off"], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.qmp = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self.qmp.connect(str(path))
-                break
-            except OSError:
-                if self.process.poll() is not None:
-                    raise Failure("left at once: " + self.process.stdout.read().decode(errors="replace")) from None
-                time.sleep(0.02)  # until it listens
-        self.qmp.settimeout(120)
-        self.lines = self.qmp.makefile("rb")
-        self.lines.readline()
-        self.run("qmp_capabilities")
+        super().__init__(connect(path, self.process, 120))
 
-    def run(self, command, **arguments):
-        self.qmp.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-        while True:
-            line = self.lines.readline()
-            if not line:
-                raise EOFError
-            reply = json.loads(line)
-            if "event" in reply:
-                self.events.append(reply)
-            if "return" in reply:
-                return reply["return"]
-            if "error" in reply:
-                raise Failure(f"{command}: {reply['error']}")
-
-    def read(self, seconds=0.1):
+    def console(self, seconds=0.1):
         """What the console shows; None: the process has left and all is read."""
         if time.monotonic() > self.deadline:
             raise Failure("took too long")
@@ -99,16 +68,16 @@ class Process:
         shown = b""
         try:
             while self.run("query-status")["status"] == "inmigrate":
-                shown += self.read(0.02) or b""
+                shown += self.console(0.02) or b""
             self.run("migrate", uri=f"file:{path}")
             while (status := self.run("query-migrate"))["status"] not in ("completed", "failed"):
-                shown += self.read(0.02) or b""
+                shown += self.console(0.02) or b""
             if status["status"] == "failed":
                 raise Failure(status["error-desc"])
             self.run("quit")
         except (EOFError, ConnectionError):
             pass
-        while (more := self.read()) is not None:
+        while (more := self.console()) is not None:
             shown += more
         self.process.wait()
         return shown
@@ -118,15 +87,14 @@ class Process:
         shown = b""
         self.run("migrate", uri=uri)
         while (status := self.run("query-migrate"))["status"] not in ("completed", "failed", "cancelled"):
-            shown += self.read(0.02) or b""
+            shown += self.console(0.02) or b""
         return status, shown
 
     def statuses(self):
         return [e["data"]["status"] for e in self.events if e["event"] == "MIGRATION"]
 
     def close(self):
-        self.lines.close()
-        self.qmp.close()
+        self.disconnect()
         self.process.stdout.close()
         if self.process.poll() is None:
             self.process.kill()
@@ -167,10 +135,10 @@ def refused(machine, words, work, deadline):
     machine.run("migrate-set-parameters", **{"max-bandwidth": 4 << 20, "downtime-limit": 0})
     machine.run("migrate", uri=f"file:{work / 'cancelled'}")
     while machine.run("query-migrate").get("ram", {}).get("transferred", 0) < 1 << 20:
-        shown += machine.read(0.02) or b""
+        shown += machine.console(0.02) or b""
     machine.run("migrate_cancel")
     while machine.run("query-migrate")["status"] != "cancelled":
-        shown += machine.read(0.02) or b""
+        shown += machine.console(0.02) or b""
     if (seen := machine.statuses()) != ["setup", "active", "cancelling", "cancelled"]:
         raise Failure(f"a move that was cancelled went through {seen}")
     machine.run("migrate-set-parameters", **{"max-bandwidth": 0, "downtime-limit": 300})
@@ -197,7 +165,7 @@ def move(machine, words, work, deadline):
     shown = b""
     try:
         while machine.run("query-status")["status"] == "inmigrate":
-            shown += machine.read(0.02) or b""
+            shown += machine.console(0.02) or b""
         while not path.exists():
             time.sleep(0.02)
         status, more = machine.migrate(f"unix:{path}")
@@ -211,7 +179,7 @@ def move(machine, words, work, deadline):
     except (EOFError, ConnectionError):
         fresh.close()
         fresh = None
-    while (more := machine.read()) is not None:
+    while (more := machine.console()) is not None:
         shown += more
     return shown, fresh
 
@@ -229,7 +197,7 @@ def go(program, guest, board, cpus, points, work, timeout, live, more_words):
     count = len(points)
     machine = Process(words, work, deadline)
     try:
-        while (more := machine.read()) is not None:
+        while (more := machine.console()) is not None:
             shown += more
             if not points or len(shown) < points[0]:
                 continue

@@ -5,7 +5,6 @@ its shell, and its kernel draws a console and hears a keyboard and a tablet; if 
 pixels and events.
 """
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,8 @@ import time
 import unittest
 import zlib
 from pathlib import Path
+
+from client import Qmp
 
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 UEFI = "--uefi" in sys.argv
@@ -35,7 +36,7 @@ for guest in BOARDS:
     (FOLDER / f"mimic-system-{guest}").symlink_to(PROGRAM)
 
 
-class Machine:
+class Machine(Qmp):
     def __init__(self, program, *words, qtest=True):
         sockets = {name: FOLDER / name for name in ("qmp", "qtest")}
         listeners = {}
@@ -50,53 +51,32 @@ class Machine:
         accel = ["-accel", "qtest", "-qtest", f"unix:{sockets['qtest']}"] if qtest else []
         self.process = subprocess.Popen([program, "-M", "virt", "-display", "none", *accel, "-qmp", f"unix:{sockets['qmp']}", *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.files = {}
         self.seen = b""
+        connections = {}
         for name in ("qtest", "qmp"):
             if name in listeners:
-                connection, _ = listeners[name].accept()
-                connection.settimeout(300)
-                self.files[name] = connection.makefile("rw")
-                connection.close()
+                connections[name], _ = listeners[name].accept()
+                connections[name].settimeout(300)
                 listeners[name].close()
-        self.files["qmp"].readline()
-        self.run("qmp_capabilities")
+        self.test = connections["qtest"].makefile("rw") if qtest else None
+        super().__init__(connections["qmp"])
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for file in self.files.values():
-            file.close()
+        self.disconnect()
+        if self.test:
+            self.test.close()
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
 
-    def ask(self, command, **arguments):
-        request = {"execute": command}
-        if arguments:
-            request["arguments"] = {name.replace("_", "-"): value for name, value in arguments.items()}
-        self.files["qmp"].write(json.dumps(request) + "\n")
-        self.files["qmp"].flush()
-        while True:
-            reply = json.loads(self.files["qmp"].readline())
-            if "event" not in reply:
-                return reply
-
-    def run(self, command, **arguments):
-        reply = self.ask(command, **arguments)
-        if "error" in reply:
-            raise AssertionError(f"{command}: {reply['error']}")
-        return reply["return"]
-
-    def human(self, line):
-        return self.run("human-monitor-command", command_line=line).replace("\r\n", "\n")
-
     def qtest(self, line):
-        self.files["qtest"].write(line + "\n")
-        self.files["qtest"].flush()
-        while (reply := self.files["qtest"].readline()).startswith("IRQ"):
+        self.test.write(line + "\n")
+        self.test.flush()
+        while (reply := self.test.readline()).startswith("IRQ"):
             pass
         return reply.strip()
 

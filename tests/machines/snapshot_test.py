@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 import save_test
-from save_test import BOARDS, CONSOLES, INPUTS, ROUNDS, Failure, Process
+from client import Failure
+from save_test import BOARDS, CONSOLES, INPUTS, ROUNDS, Process
 
 BEGIN = b"NET-DHCP-OK"
 
@@ -40,23 +41,20 @@ class Machine(Process):
 
     def until(self, text):
         while text not in self.shown:
-            more = self.read()
+            more = self.console()
             if more is None:
                 raise Failure(f"left before it showed {text}: {self.shown.decode(errors='replace')[-3000:]}")
             self.shown += more
 
     def end(self):
-        while (more := self.read()) is not None:
+        while (more := self.console()) is not None:
             self.shown += more
         return self.process.wait()
-
-    def human(self, line):
-        return self.run("human-monitor-command", **{"command-line": line})
 
     def still(self):
         """Stopped, with all that the guest has written in `shown`."""
         self.run("stop")
-        while more := self.read(0):
+        while more := self.console(0):
             self.shown += more
 
     def expect(self, line, answer=""):
@@ -67,7 +65,7 @@ class Machine(Process):
         """Runs a job to its end; its error, or None."""
         self.run(command, **{"job-id": "j"}, **arguments)
         while (job := self.run("query-jobs")[0])["status"] != "concluded":
-            self.shown += self.read(0.02) or b""
+            self.shown += self.console(0.02) or b""
         self.run("job-dismiss", id="j")
         return job.get("error")
 
@@ -127,7 +125,7 @@ def go(program, guest, board, cpus, work, timeout):
     try:
         machine.until(BEGIN)
         time.sleep(random.uniform(0, 1))  # anywhere in the work
-        machine.shown += machine.read(0) or b""
+        machine.shown += machine.console(0) or b""
         machine.expect("info snapshots", "There is no snapshot available.")
         machine.expect("loadvm one", "does not have the requested snapshot 'one'")
         machine.expect("savevm one")

@@ -14,15 +14,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from client import free_port
+
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 REFERENCE = shutil.which("qemu-system-riscv64")
 SKIPPED = 77
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Side:
