@@ -1,4 +1,5 @@
 #include "migration/channel.hpp"
+#include "base/spawn.hpp"
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -6,15 +7,12 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char** environ;
 
 namespace mimic::migration {
 
@@ -132,23 +130,10 @@ Result<void> Channel::open_program() {
     bool out = direction_ == Direction::out;
     fd_ = ends[out ? 1 : 0];
     int theirs = ends[out ? 0 : 1];
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, theirs, out ? 0 : 1);
-    // Signals are blocked here; a program starts without that.
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    std::string shell = "/bin/sh", dash_c = "-c";
-    char* words[] = {shell.data(), dash_c.data(), path_.data(), nullptr};
-    int failed = posix_spawn(&child_, shell.c_str(), &actions, &attributes, words, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
+    const std::string words[] = {"/bin/sh", "-c", path_};
+    auto child = spawn(words, out ? Streams{.in = theirs} : Streams{.out = theirs});
     ::close(theirs);
-    if (failed) return child_ = -1, Error::from_errno(failed, "cannot start {}", path_);
+    child_ = TRY(std::move(child));
     return {};
 }
 

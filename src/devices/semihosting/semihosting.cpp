@@ -2,6 +2,7 @@
 // parameter is the address of a block of fields. RISC-V's semihosting specification takes it over as it is.
 // The calls that a debugger would serve (target=gdb) are not there. Clocks are the guest's time.
 #include "devices/semihosting/semihosting.hpp"
+#include "base/spawn.hpp"
 #include "base/trace.hpp"
 #include "devices/semihosting/host_files.hpp"
 #include <algorithm>
@@ -11,12 +12,9 @@
 #include <cstring>
 #include <fcntl.h>
 #include <map>
-#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char** environ;
 
 namespace mimic::devices {
 namespace {
@@ -406,21 +404,10 @@ u64 HostSemihosting::sys_system(Frame& f) {
     if (child == children_.end()) {
         std::string command;
         if (!read_text(f, f.field[0], f.field[1], command)) return failed;
-        sigset_t none, usual;
-        sigemptyset(&none), sigemptyset(&usual);
-        sigaddset(&usual, SIGPIPE);
-        posix_spawnattr_t how;
-        posix_spawnattr_init(&how);
-        posix_spawnattr_setsigmask(&how, &none);
-        posix_spawnattr_setsigdefault(&how, &usual);
-        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        std::string shell = "sh", option = "-c";
-        char* words[] = {shell.data(), option.data(), command.data(), nullptr};
-        pid_t pid = 0;
-        const int why = posix_spawn(&pid, "/bin/sh", nullptr, &how, words, environ);
-        posix_spawnattr_destroy(&how);
-        if (why) return error(why);
-        child = children_.emplace(f.call.processor, pid).first;
+        const std::string words[] = {"/bin/sh", "-c", command};
+        auto started = spawn(words);
+        if (!started) return error(started.error().host_errno());
+        child = children_.emplace(f.call.processor, *started).first;
     }
     int status = 0;
     // Counted time does not depend on how long it takes.

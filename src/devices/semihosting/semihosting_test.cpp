@@ -1,5 +1,6 @@
 // What the programs of tests/machines/semihosting_test.py cannot see: a console that is slow, a machine that is saved with files
 // open, memory that is not there.
+#include "chardev/test_pipe.hpp"
 #include "devices/semihosting/semihosting.hpp"
 #include "devices/types.hpp"
 #include <cstring>
@@ -25,34 +26,16 @@ enum : u64 {
     exit = 0x18
 };
 
-struct Pipe final : chardev::Chardev {
-    std::string out;
-    u32 takes = 1000;
-    Pipe() : Chardev("c0") {}
-    std::string filename() const override { return "test"; }
-    u32 write(std::span<const u8> bytes) override {
-        u32 n = std::min<u32>(takes, u32(bytes.size()));
-        takes -= n;
-        out.append(bytes.begin(), bytes.begin() + n);
-        return n;
-    }
-    void type(std::string_view text) { front()->receive({reinterpret_cast<const u8*>(text.data()), text.size()}); }
-    void may_write(u32 n) {
-        takes = n;
-        front()->writable();
-    }
-};
-
 struct Program final : ProgramMemory {
     Machine machine{{.manual_clock = true, .random_seed = 1, .types = types()}};
-    Pipe* pipe = nullptr;
+    chardev::TestPipe* pipe = nullptr;
     Semihosting* host = nullptr;
     std::vector<u8> bytes = std::vector<u8>(65536);
     u64 next = 4096;
     std::vector<Request> requests;
 
     Program() {
-        auto p = std::make_unique<Pipe>();
+        auto p = std::make_unique<chardev::TestPipe>();
         pipe = p.get();
         machine.add_chardev(std::move(p));
         host = static_cast<Semihosting*>(*machine.create("semihosting", "host", {{"chardev", "c0"}}));

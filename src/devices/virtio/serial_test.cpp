@@ -1,4 +1,5 @@
 // The console device and the entropy device, driven through guest memory.
+#include "chardev/test_pipe.hpp"
 #include "devices/virtio/driver.hpp"
 #include <gtest/gtest.h>
 #include <linux/virtio_console.h>
@@ -10,38 +11,14 @@ using namespace driver;
 
 constexpr u64 version_1 = u64{1} << VIRTIO_F_VERSION_1;
 
-// A character device whose host side is the test.
-struct Pipe final : chardev::Chardev {
-    std::string out;
-    u32 takes = 1 << 20;
-    Pipe() : Chardev("c0") {}
-    std::string filename() const override { return "test"; }
-    u32 write(std::span<const u8> bytes) override {
-        u32 n = std::min<u32>(takes, u32(bytes.size()));
-        takes -= n;
-        out.append(bytes.begin(), bytes.begin() + n);
-        return n;
-    }
-    u32 type(std::string_view text) {
-        u32 n = std::min<u32>(front()->room(), u32(text.size()));
-        if (n) front()->receive({reinterpret_cast<const u8*>(text.data()), n});
-        return n;
-    }
-    void may_write(u32 n) {
-        takes = n;
-        front()->writable();
-    }
-    void say(chardev::Event e) { front()->event(e); }
-};
-
 struct Terminal {
-    Pipe* pipe = nullptr;
+    chardev::TestPipe* pipe = nullptr;
     Rig r;
     std::string error;
     std::unique_ptr<DriverQueue> rx, tx, control_rx, control_tx;
     Terminal(std::string_view port, const PropertyList& properties, bool many, u32 number = 0)
         : r("virtio-serial-device", {}, {.back_ends = [this](Machine& m, io::Loop&) {
-                auto p = std::make_unique<Pipe>();
+                auto p = std::make_unique<chardev::TestPipe>();
                 pipe = p.get();
                 m.add_chardev(std::move(p));
             }}) {

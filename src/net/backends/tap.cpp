@@ -1,6 +1,7 @@
 // tap: an interface of the host (Linux, Documentation/networking/tuntap.rst and <linux/if_tun.h>). Frames have the header of
 // offloads where the kernel has it, so that checksums and segmentation are left to whoever is last to need them. Not there: several
 // queues, vhost, the bridge helper.
+#include "base/spawn.hpp"
 #include "net/backends/packets.hpp"
 #include <cerrno>
 #include <climits>
@@ -8,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -23,22 +23,12 @@ constexpr std::string_view up_script = "/etc/qemu-ifup", down_script = "/etc/qem
 
 // Waits for it; scripts set an interface up before the guest may use it.
 Result<void> run_script(std::string_view option, const std::string& script, const std::string& interface) {
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    std::string path = script, name = interface;
-    char* words[] = {path.data(), name.data(), nullptr};
-    pid_t child = -1;
-    int why = posix_spawn(&child, script.c_str(), nullptr, &attributes, words, environ);
-    posix_spawnattr_destroy(&attributes);
-    if (why)
-        return Error::from_errno(why, "option '{}': cannot run {} (expected a program, or {}=no)", option, script,
-                                 option);
+    const std::string words[] = {script, interface};
+    auto child = spawn(words);
+    if (!child)
+        return std::move(child).error().in(fmt::format("option '{}' (expected a program, or {}=no)", option, option));
     int status = 0;
-    while (waitpid(child, &status, 0) < 0)
+    while (waitpid(*child, &status, 0) < 0)
         if (errno != EINTR) return Error::from_errno(errno, "option '{}': {}", option, script);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
     return Error::make(ErrorKind::io, "option '{}': {} {} ended with {} {}", option, script, interface,
