@@ -152,7 +152,7 @@ Result<void> ArmVirt::build() {
             machine_.connect(*gic_, fmt::format("cpu[{}].g1s", i), lines(i), line("G1S"));
             machine_.connect(*gic_, fmt::format("cpu[{}].g1ns", i), lines(i), line("G1NS"));
         }
-        if (!gicv3_ || !virtualization_) continue;
+        if (!virtualization_) continue;
         machine_.connect(*gic_, fmt::format("cpu[{}].virq", i), lines(i), line("VIRQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].vfiq", i), lines(i), line("VFIQ"));
         machine_.connect(*gic_, fmt::format("cpu[{}].maintenance", i), *gic_->inputs(),
@@ -190,6 +190,10 @@ Result<void> ArmVirt::make_interrupts() {
     if (gic_version_ == 2) {
         gic_ = TRY(put("arm_gic", "gic", map::gic_dist, sizes));
         machine_.mount(*gic_, 1, map::gic_cpu);
+        if (virtualization_) {
+            machine_.mount(*gic_, 2, map::gic_hyp);
+            machine_.mount(*gic_, 3, map::gic_vcpu);
+        }
         return make_message_frame();
     }
     sizes.emplace_back("has-lpi", its_ ? "on" : "off");
@@ -313,7 +317,12 @@ void ArmVirt::tree_interrupts(FdtWriter& t) {
         t.empty("ranges");
         if (gic_version_ == 2) {
             t.text("compatible", "arm,cortex-a15-gic");
-            t.cells("reg", {0, u32(map::gic_dist), 0, u32(map::gic_size), 0, u32(map::gic_cpu), 0, u32(map::gic_size)});
+            std::vector<u32> frames;
+            for (u64 at : {map::gic_dist, map::gic_cpu, map::gic_hyp, map::gic_vcpu})
+                if (virtualization_ || at < map::gic_hyp)
+                    frames.insert(frames.end(), {0, u32(at), 0, u32(map::gic_size)});
+            t.cells("reg", frames);
+            if (virtualization_) t.cells("interrupts", {kind_ppi, 9, level_high});
             t.node(fmt::format("v2m@{:x}", map::gicv2m), [&] {
                 t.cells("phandle", {msi_phandle_});
                 t.text("compatible", "arm,gic-v2m-frame");

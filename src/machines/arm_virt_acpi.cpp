@@ -143,7 +143,9 @@ AcpiBytes madt(const AcpiBoard& b) {
     for (u32 i = 0; i < b.mpidrs.size(); i++) {
         t.put(0xb, 1).put(80, 1).zeros(2).put(i, 4).put(i, 4).put(1, 4); // enabled
         t.zeros(4).put(ppi_pmu, 4).zeros(8).put(v3 ? 0 : map::gic_cpu, 8);
-        t.zeros(16).put(b.virtualization ? ppi_maintenance : 0, 4).zeros(8); // GICV, GICH; its redistributor is found
+        const bool frames = b.virtualization && !v3;
+        t.put(frames ? map::gic_vcpu : 0, 8).put(frames ? map::gic_hyp : 0, 8);
+        t.put(b.virtualization ? ppi_maintenance : 0, 4).zeros(8); // its redistributor is found
         t.put(b.mpidrs[i], 8).zeros(4);
     }
     if (!v3)

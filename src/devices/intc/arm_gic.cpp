@@ -1,13 +1,14 @@
 // Generic interrupt controller, architecture version 2: distributor and a CPU interface for each of up to 8 processors.
 // Source: Arm IHI 0048B.b, chapters 3 (handling and prioritization) and 4 (programmers' model); Arm DDI 0471B (GIC-400) for
 // identification registers. All 8 bits of a priority are implemented.
-// Not there: interrupt bypass, power management, the virtual interfaces (GICH, GICV).
+// Not there: interrupt bypass, power management; of the virtual interfaces the aliases of other processors' GICH.
 //
-// Regions: distributor, CPU interface. Input lines: SPI n (INTID 32 + n) is line n; behind the SPIs, 32 lines a
+// Regions: distributor, CPU interface, virtual interface control (GICH), virtual CPU interface (GICV). Input lines: SPI n (INTID 32 + n) is line n; behind the SPIs, 32 lines a
 // processor are its INTIDs 0 to 31, of which 16 to 31 (PPIs) may be driven. Which processor asks, and whether it is secure,
 // is in the access (Device::access()).
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
+#include "devices/intc/gic2_virtual.hpp"
 #include "devices/intc/gic_interrupts.hpp"
 
 namespace mimic::devices {
@@ -33,8 +34,8 @@ public:
         for (auto* list : {&control_, &mask_, &point_, &point1_}) list->assign(cpus_, 0);
         active_priorities_.assign(size_t{cpus_} * ap_words, 0);
         active_priorities1_.assign(size_t{cpus_} * ap_words, 0);
-        irq_ = std::vector<Line>(cpus_);
-        fiq_ = std::vector<Line>(cpus_);
+        virtual_ = std::vector<Gic2Virtual>(cpus_);
+        for (auto* lines : {&irq_, &fiq_, &virq_, &vfiq_, &maintenance_}) *lines = std::vector<Line>(cpus_);
         return {};
     }
     u32 context_rank() const override { return 2; } // MSI frames are of rank 1
@@ -46,6 +47,7 @@ public:
         }
         if (cpus_ == 1) std::fill(targets_.begin(), targets_.end(), u8(1));
         update();
+        for (u32 c = 0; c < cpus_; c++) update_virtual(c);
     }
 
     void set_line(u32 line, bool level) override {
@@ -344,8 +346,39 @@ private:
     }
     u64 interface_id() { return 0x0202143b; } // GIC-400, architecture 2
 
+    // ---- virtual interfaces ---------------------------------------------------------------------------------------------
+    using V = Gic2Virtual;
+    void update_virtual(u32 c) {
+        V& v = virtual_[c];
+        if (u32 id = v.deactivated(); id < irqs_) {
+            i_.assign(i_.active, c, id, false);
+            update();
+        }
+        virq_[c].set(v.irq());
+        vfiq_[c].set(v.fiq());
+        maintenance_[c].set(v.maintenance());
+    }
+    template <u64 (V::*F)()>
+    u64 get() {
+        const u64 value = (virtual_[cpu()].*F)();
+        update_virtual(cpu()); // an acknowledge changes what is pending
+        return value;
+    }
+    template <void (V::*F)(u64)>
+    void set(u64 value) {
+        (virtual_[cpu()].*F)(value);
+        update_virtual(cpu());
+    }
+    u64 read_list(u32 n) { return virtual_[cpu()].lr(n); }
+    void write_list(u32 n, u64 v) {
+        virtual_[cpu()].set_lr(n, v);
+        update_virtual(cpu());
+    }
+
     static const RegRow<ArmGic> distributor_regs[];
     static const RegRow<ArmGic> interface_regs[];
+    static const RegRow<ArmGic> hypervisor_regs[];
+    static const RegRow<ArmGic> virtual_regs[];
     u32 cpus_ = 1, irqs_ = 96;
     bool security_ = false;
     u32 distributor_ = 0;
@@ -354,7 +387,8 @@ private:
     std::vector<u8> sgi_sources_;                  // 16 a processor
     Words control_, mask_, point_, point1_;        // of each processor
     Words active_priorities_, active_priorities1_; // ap_words a processor, by group
-    std::vector<Line> irq_, fiq_;
+    std::vector<Gic2Virtual> virtual_;
+    std::vector<Line> irq_, fiq_, virq_, vfiq_, maintenance_;
 };
 
 using G = ArmGic;
@@ -412,6 +446,34 @@ constexpr RegRow<ArmGic> ArmGic::interface_regs[] = {
     {0xfc, "GICC_IIDR", {}, {.read = &G::interface_id}},
     {0x1000, "GICC_DIR", {}, {.write = &G::deactivate}},
 };
+constexpr RegRow<ArmGic> ArmGic::hypervisor_regs[] = {
+    {0x000, "GICH_HCR", {}, {.read = &G::get<&V::hcr>, .write = &G::set<&V::set_hcr>}},
+    {0x004, "GICH_VTR", {}, {.read = &G::get<&V::vtr>}},
+    {0x008, "GICH_VMCR", {}, {.read = &G::get<&V::vmcr>, .write = &G::set<&V::set_vmcr>}},
+    {0x010, "GICH_MISR", {}, {.read = &G::get<&V::misr>}},
+    {0x020, "GICH_EISR0", {}, {.read = &G::get<&V::eisr>}},
+    {0x024, "GICH_EISR1"},
+    {0x030, "GICH_ELRSR0", {}, {.read = &G::get<&V::elrsr>}},
+    {0x034, "GICH_ELRSR1"},
+    {0x0f0, "GICH_APR", {}, {.read = &G::get<&V::apr>, .write = &G::set<&V::set_apr>}},
+    {0x100, "GICH_LR", {}, {.read_at = &G::read_list, .write_at = &G::write_list, .count = V::lists}},
+};
+constexpr RegRow<ArmGic> ArmGic::virtual_regs[] = {
+    {0x00, "GICV_CTLR", {}, {.read = &G::get<&V::control>, .write = &G::set<&V::set_control>}},
+    {0x04, "GICV_PMR", {}, {.read = &G::get<&V::mask>, .write = &G::set<&V::set_mask>}},
+    {0x08, "GICV_BPR", {}, {.read = &G::get<&V::point>, .write = &G::set<&V::set_point>}},
+    {0x0c, "GICV_IAR", {}, {.read = &G::get<&V::acknowledge>}},
+    {0x10, "GICV_EOIR", {}, {.write = &G::set<&V::end>}},
+    {0x14, "GICV_RPR", {}, {.read = &G::get<&V::running>}},
+    {0x18, "GICV_HPPIR", {}, {.read = &G::get<&V::highest>}},
+    {0x1c, "GICV_ABPR", {}, {.read = &G::get<&V::aliased_point>, .write = &G::set<&V::set_aliased_point>}},
+    {0x20, "GICV_AIAR", {}, {.read = &G::get<&V::aliased_acknowledge>}},
+    {0x24, "GICV_AEOIR", {}, {.write = &G::set<&V::end>}},
+    {0x28, "GICV_AHPPIR", {}, {.read = &G::get<&V::aliased_highest>}},
+    {0xd0, "GICV_APR0", {}, {.read = &G::get<&V::apr>, .write = &G::set<&V::set_apr>}},
+    {0xfc, "GICV_IIDR", {}, {.read = &G::interface_id}},
+    {0x1000, "GICV_DIR", {}, {.write = &G::set<&V::deactivate>}},
+};
 
 void ArmGic::describe(Describe& d) {
     d.property("num-cpu", cpus_, "processors", {.low = 1, .high = max_cpus});
@@ -421,10 +483,16 @@ void ArmGic::describe(Describe& d) {
         Describe::Group group(d, "cpu", i);
         d.interrupt("irq", irq_[i]);
         d.interrupt("fiq", fiq_[i]);
+        d.interrupt("virq", virq_[i]);
+        d.interrupt("vfiq", vfiq_[i]);
+        d.interrupt("maintenance", maintenance_[i]);
     }
     d.registers(*this, distributor_regs, 0x1000, {.min = 1, .max = 4, .implemented_min = 1, .implemented_max = 4},
                 "dist");
     d.registers(*this, interface_regs, 0x2000, {.min = 1, .max = 4, .implemented_min = 1, .implemented_max = 4}, "cpu");
+    d.registers(*this, hypervisor_regs, 0x1000, {.min = 4, .max = 4, .implemented_min = 4, .implemented_max = 4},
+                "viface");
+    d.registers(*this, virtual_regs, 0x2000, {.min = 4, .max = 4, .implemented_min = 4, .implemented_max = 4}, "vcpu");
     if (irq_.empty()) return;
     u32 sets = cpus_ * ap_words;
     i_.describe(d);
@@ -437,6 +505,10 @@ void ArmGic::describe(Describe& d) {
     d.state("point1", point1_, cpus_, {.reset = 1, .low = 1, .high = 7});
     d.state("active_priorities", active_priorities_, sets, {});
     d.state("active_priorities1", active_priorities1_, sets, {});
+    for (u32 c = 0; c < cpus_; c++) {
+        Describe::Group group(d, "virtual", c);
+        virtual_[c].describe(d);
+    }
 }
 
 } // namespace

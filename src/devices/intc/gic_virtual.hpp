@@ -57,7 +57,7 @@ public:
     bool maintenance() const { return (hcr_ & En) && reasons(); }
     void describe(Describe& d);
 
-private:
+protected:
     static constexpr u32 count = 4, spurious = 1023, first_special = 1020, first_lpi = 8192;
     // ICH_HCR_EL2
     static constexpr u32 En = 1, UIE = 2, LRENPIE = 4, NPIE = 8, VGrp0EIE = 16, VGrp0DIE = 32, VGrp1EIE = 64,
