@@ -140,6 +140,9 @@ public:
     // The trap op that a processor left code by: is its instruction a call of the host? Then finish_host_call goes on behind it.
     virtual bool host_call(ir::CpuHeader& /*cpu*/, const CodeAt& /*code*/, HostCall& /*out*/) const { return false; }
     virtual void finish_host_call(ir::CpuHeader& /*cpu*/, u64 /*result*/) const {}
+    // A fault of a load or store, before it is raised: what its handler is told of the instruction at pc (Arm: the syndrome of
+    // stage 2, by which a hypervisor emulates a device).
+    virtual void add_syndrome(ir::CpuHeader& /*cpu*/, const CodeAt& /*code*/, Exception& /*e*/) const {}
     // Enters the guest's handler: slots, pc, mode. pc is that of the instruction that faulted or trapped.
     virtual void raise(ir::CpuHeader& cpu, const Exception& e) const = 0;
 

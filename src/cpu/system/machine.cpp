@@ -350,7 +350,12 @@ void MachineCpu::fault() {
     ir::CpuHeader& h = header();
     if (memory_.met_watchpoint()) return watched();
     if (memory_.met_device()) return access_device();
-    if (h.fault_kind != ir::FaultKind::misaligned) return raise(memory_.exception());
+    if (h.fault_kind != ir::FaultKind::misaligned) {
+        isa::Exception e = memory_.exception();
+        system_.add_syndrome(
+            h, [&](u64 address, std::span<u8> out) { return memory_.code_at(h, address, out); }, e);
+        return raise(e);
+    }
     auto type = h.misaligned_write ? isa::AccessType::write : isa::AccessType::read;
     raise(system_.misaligned(h, h.fault_address, type));
 }

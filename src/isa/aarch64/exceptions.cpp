@@ -182,6 +182,30 @@ void enter(const State& s, const Exception& e) {
     take(s, target, synchronous, s.cpu().pc + (e.cause & cause::next ? 4 : 0));
 }
 
+// ---- what is said of an access (ISS encoding for an exception from a Data Abort)
+
+bool is_access_of_stage2(const Exception& e) {
+    constexpr u64 S1PTW = 1 << 7;
+    return (e.cause & cause::has_hpfar) && (e.cause & cause::esr) >> 26 == ec::data_abort && !(e.cause & S1PTW);
+}
+
+// Only of one general-purpose register without writeback, exclusive ones excluded. Encodings: section C4.1, Loads and Stores.
+u64 access_syndrome(u32 i) {
+    auto is = [&](u32 mask, u32 value) { return (i & mask) == value; };
+    auto say = [&](u32 size, bool sign, bool wide, bool ordered) {
+        return u64{1} << 24 | u64{size} << 22 | u64{sign} << 21 | u64{i & 31} << 16 | u64{wide} << 15 |
+               u64{ordered} << 14;
+    };
+    const u32 size = i >> 30, opc = i >> 22 & 3;
+    if (is(0x3fa00000, 0x08800000) || is(0x3fe0fc00, 0x38a0c000))
+        return say(size, false, size == 3, true);                                       // LDAR, STLR, LDAPR
+    if (is(0xbf000000, 0x18000000)) return say(2 + (size & 1), false, size & 1, false); // LDR (literal)
+    if (is(0xff000000, 0x98000000)) return say(2, true, true, false);                   // LDRSW (literal)
+    const bool ordered = is(0x3f200c00, 0x19000000);                                    // LDAPUR, STLUR
+    if (!ordered && !is(0x3f000000, 0x39000000) && !is(0x3f200400, 0x38000000) && !is(0x3f200c00, 0x38200800)) return 0;
+    return say(size, opc > 1, opc > 1 ? opc == 2 : size == 3, ordered);
+}
+
 // ---- interrupts
 
 namespace {

@@ -47,6 +47,10 @@ public:
     bool execute(ir::CpuHeader& cpu, PhysicalMemory& memory, std::span<const u8> code, Effects& f,
                  Exception& e) const override;
     bool answered(ir::CpuHeader& cpu, const BoardRequest& r, bool done, Effects& f, Exception& e) const override;
+    void add_syndrome(ir::CpuHeader& cpu, const CodeAt& code, Exception& e) const override {
+        if (u8 bytes[4]; is_access_of_stage2(e) && code(cpu.pc, bytes) == 4)
+            e.cause |= access_syndrome(bytes[0] | bytes[1] << 8 | bytes[2] << 16 | u32(bytes[3]) << 24);
+    }
     void raise(ir::CpuHeader& cpu, const Exception& e) const override { enter(State(cpu, model_), e); }
 
     std::span<const std::string_view> lines() const override { return line_names; }

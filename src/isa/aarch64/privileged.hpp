@@ -166,6 +166,9 @@ private:
 
 // exceptions.cpp
 void enter(const State& s, const Exception& e);
+// Bits 24 to 14 of the syndrome of a data abort, which stage 2 has: ISV and what the instruction does; 0 without ISV.
+bool is_access_of_stage2(const Exception& e);
+u64 access_syndrome(u32 instruction);
 bool exception_return(const State& s, Exception& e);
 // The exception for what is not there, or not allowed, at this level.
 inline Exception undefined_instruction() { return {syndrome(ec::unknown)}; }

@@ -40,8 +40,7 @@ u64 entered(u64* x, u64 kind) {
     }
     if (EC(esr) == 0x16 && (esr & 0xffff) == 0x77) return 0;
     ++traps;
-    // Of data aborts without ISV and what it announces of the access (bits 24 to 14): Mimic does not say it yet.
-    print(" ec %x iss %x", EC(esr), esr & (EC(esr) == 0x24 ? 0x3fff : 0x1ffffff));
+    print(" ec %x iss %x", EC(esr), esr & 0x1ffffff);
     if (EC(esr) != 0x20) print(" pc+%x", elr - start);
     if (EC(esr) == 0x20 || EC(esr) == 0x24) print(" hpfar %x far %x", read_sysreg(hpfar_el2), read_sysreg(far_el2));
     if (!go_on) return 0;
@@ -138,6 +137,13 @@ CODE(g_ldp, "ldp x3, x4, [x0]\nmov x0, #0");
 CODE(g_post, "ldr x3, [x0], #8\nmov x0, #0");
 CODE(g_ldar, "ldar w3, [x0]\nmov x0, #0");
 CODE(g_stlr, "stlr x3, [x0]\nmov x0, #0");
+CODE(g_ldursb, "ldursb w10, [x0, #-3]\nmov x0, #0");
+CODE(g_ldrsb, "ldrsb x11, [x0]\nmov x0, #0");
+CODE(g_index, "mov x1, #2\nstr w12, [x0, x1, lsl #2]\nmov x0, #0");
+CODE(g_sttr, "sttrb w13, [x0, #5]\nmov x0, #0");
+CODE(g_pre, "str x14, [x0, #8]!\nmov x0, #0");
+CODE(g_ldxr, "ldxr x15, [x0]\nmov x0, #0");
+CODE(g_ldrd, "ldr d0, [x0]\nmov x0, #0");
 CODE(g_br, "mov x9, x0\nbr x9");
 
 static void at(const char* what, u64 address) {
@@ -171,7 +177,8 @@ static void stage2(void) {
     guest("no access flag", g_ldr, code + 3 * 4096);
     l3[3] = ((u64)area + 3 * 4096) | (NORMAL & ~(1ul << 10)) | S2_R | 3;
     guest("no access flag", g_ldr, code + 3 * 4096);
-    char* accesses[] = {g_ldr, g_ldrw, g_ldrb, g_ldrsh, g_ldrsw, g_str, g_strh, g_stxz, g_ldp, g_post, g_ldar, g_stlr};
+    char* accesses[] = {g_ldr,  g_ldrw, g_ldrb,   g_ldrsh, g_ldrsw, g_str,  g_strh, g_stxz, g_ldp, g_post,
+                        g_ldar, g_stlr, g_ldursb, g_ldrsb, g_index, g_sttr, g_pre,  g_ldxr, g_ldrd};
     go_on = 1; // as a hypervisor that emulates a device
     for (u64 n = 0; n < sizeof accesses / sizeof *accesses; ++n) {
         print("%d ", n);
