@@ -13,6 +13,7 @@ A file describes one guest's boots. Of each [[boot]]:
               or a size; "copy:PATH"; "fat:NAME=PATH NAME=PATH..." a FAT file system with files; paths as words of the command,
               {here} is the folder of the boots' file
   init        a script beside the file that is the guest's /init: {initrd} is the inputs' initramfs with it
+  programs    C sources beside the file, for that initramfs: its /bin has the programs, static ones
   serve       a scratch file that the host's loopback serves by HTTP at {port}; {md5} in milestones is its sum
   fetch       [regex, path]: once the console shows the regex, http://127.0.0.1:{forward}/path must be the served file
   holds       [file, text]: at the end the scratch file has the text in it, as UTF-16
@@ -133,13 +134,20 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def compiled(source, guest, work):
+    program = work / source.stem
+    subprocess.run([f"{guest}-linux-gnu-gcc", "-O2", "-Wall", "-Werror", "-static", source, "-o", program], check=True)
+    return program
+
+
 def surroundings(case, folder, guest, work):
     """What the words of a case may name; starts its server."""
     names = {"inputs": INPUTS, "work": work, "forward": free_port()}
     if "init" in case:
         base = INPUTS / "machines" / guest / "initramfs.cpio.gz"
         names["initrd"] = work / "initrd.gz"
-        names["initrd"].write_bytes(with_init(base, folder / case["init"]))
+        programs = [compiled(folder / source, guest, work) for source in case.get("programs", ())]
+        names["initrd"].write_bytes(with_init(base, folder / case["init"], programs))
     if "serve" in case:
         handler = functools.partial(Quiet, directory=work)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

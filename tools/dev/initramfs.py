@@ -152,9 +152,11 @@ def make(target, busybox, modules):
     target.write_bytes(archive.finish())
 
 
-def with_init(base, script):
-    """The archive `base` with the file `script` as its /init."""
+def with_init(base, script, programs=()):
+    """The archive `base` with the file `script` as its /init, and those files as its programs."""
     archive = Archive()
+    for program in programs:
+        archive.add(f"bin/{program.name}", stat.S_IFREG | 0o755, program.read_bytes())
     archive.add("begin", stat.S_IFREG | 0o644, BEGIN.encode())
     archive.add("init", stat.S_IFREG | 0o755, script.read_bytes())
     return base.read_bytes() + archive.finish()
