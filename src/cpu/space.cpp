@@ -183,6 +183,8 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent exten
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
     if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
+    // Of what a kernel's code leads to most does not run while it boots; what does gets a unit of its own.
+    l.only_met = options.paged && interprets_first && !whole;
     if (extent == Extent::ran) {
         l.only_met = true;
         l.met = [this, mode](u64 at) {

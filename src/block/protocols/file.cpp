@@ -1,11 +1,17 @@
 // file, host_device: a file or block device of the host.
 #include "base/io/file.hpp"
+#include "base/io/pool.hpp"
+#include "base/io/scope.hpp"
+#include "base/io/sync.hpp"
 #include "block/driver.hpp"
 #include "block/protocols/locks.hpp"
+#include "block/protocols/write_behind.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 namespace mimic::block {
@@ -46,7 +52,9 @@ public:
     FileNode(Context& context, const Driver& driver, NodeOptions options, io::File file, bool lock)
         : Node(context, driver, std::move(options))
         , file_(std::move(file))
-        , locking_(lock) {
+        , went_out_(context.loop)
+        , locking_(lock)
+        , writes_behind_(!options_.cache_direct && !options_.cache_no_flush && !is_in_memory()) {
         limits_.request_alignment = limits_.memory_alignment = file_.alignment();
     }
     Result<void> start() {
@@ -70,9 +78,11 @@ protected:
     }
     Task<Result<void>> do_write(u64 offset, const IoVec& memory) override {
         note_end(offset + memory.length());
+        behind_.begins(offset, memory.length());
         auto result = co_await file_.write(offset, memory);
         if (result) sure_size_ = std::max(sure_size_, offset + memory.length());
         forget_status();
+        if (result && writes_behind_ && !going_out_) start_write_out();
         co_return result;
     }
     Task<Result<void>> do_flush() override {
@@ -82,6 +92,11 @@ protected:
         // Linux drops dirty pages whose write-back failed; a later sync that succeeds would be a lie.
         if (!result) sync_error_ = result.error();
         co_return result;
+    }
+
+    Task<Result<void>> do_close() override {
+        while (going_out_) co_await went_out_.wait();
+        co_return Result<void>();
     }
 
     Task<Result<void>> do_write_zeroes(u64 offset, u64 length, u32 flags) override {
@@ -201,6 +216,33 @@ private:
     }
     void forget_status() { data_start_ = data_end_ = 0; }
 
+    bool is_in_memory() const {
+        struct statfs fs;
+        return fstatfs(file_.fd(), &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+    }
+    // One at a time: where the disk is slower than who writes, the next takes more along.
+    void start_write_out() {
+        const WriteBehind::Range range = behind_.take();
+        if (range.length == 0) return;
+        going_out_ = true;
+        io::spawn(write_out(shared_from_this(), range), [](const Error&) {});
+    }
+    Task<Result<void>> write_out(NodePtr, WriteBehind::Range range) {
+        auto begin = [fd = file_.fd(), range] {
+            int n = sync_file_range(fd, off_t(range.offset), off_t(range.length), SYNC_FILE_RANGE_WRITE);
+            return n < 0 ? errno : 0;
+        };
+        const int error = co_await loop().blocking().run(loop(), begin);
+        going_out_ = false;
+        went_out_.wake_all();
+        if (error == 0) co_return Result<void>();
+        writes_behind_ = false;
+        // Data may be lost, and the next flush says so; else it is a file system that doesn't have it.
+        const Error failed = Error::from_errno(error, "write out '{}'", filename());
+        if (error == EIO || error == ENOSPC || error == EDQUOT) sync_error_ = failed;
+        co_return failed;
+    }
+
     // Without a detour through another thread: no write that starts later can be cut off by it.
     Result<void> extend(u64 end) {
         u64 new_size = std::max(size_, end);
@@ -252,7 +294,10 @@ private:
 
     io::File file_;
     ImageLock lock_;
+    WriteBehind behind_;
+    io::WaitList went_out_;
     bool locking_, no_zero_range_ = false;
+    bool writes_behind_, going_out_ = false;
     u64 size_ = 0, data_start_ = 0, data_end_ = 0;
     u64 sure_size_ = 0; // without the ends of writes that are under way, or failed
     std::optional<Error> sync_error_;

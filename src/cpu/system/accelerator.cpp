@@ -23,8 +23,8 @@ void TimerKeeper::remove(MachineCpu& cpu) {
     std::erase(cpus_, &cpu);
 }
 
-void TimerKeeper::changed() {
-    if (!clock_) return;
+void TimerKeeper::changed(u64 deadline) {
+    if (!clock_ || deadline >= looks_at_) return;
     {
         std::lock_guard lock(mutex_);
         if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
@@ -36,6 +36,7 @@ void TimerKeeper::run() {
     for (;;) {
         u32 seen = event_.now(); // before quit_ is looked at, whose setting signals
         if (quit_) return;
+        looks_at_ = ~u64{0}; // whoever changes a deadline that was looked at already says so
         u64 now = clock_->now(), next = ~u64{0};
         {
             std::lock_guard lock(mutex_);
@@ -49,6 +50,7 @@ void TimerKeeper::run() {
                 }
             }
         }
+        looks_at_ = next;
         event_.wait(seen, next == ~u64{0} ? next : next - now);
     }
 }

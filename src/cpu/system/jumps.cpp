@@ -97,10 +97,15 @@ void Jumps::flush_address(u64 address) {
     constexpr u64 page = 4096, longest = 16; // instruction, in bytes
     const u64 first = address & ~(page - 1);
     auto drop = [this](Table& t, u64 low, u64 high) {
-        for (u64 pc = low; pc != high; pc += u64{1} << shift_) {
-            u64& there = t.entries[number(pc)].pc;
-            if (__atomic_load_n(&there, __ATOMIC_RELAXED) == pc)
-                __atomic_store_n(&there, no_pc(number(pc)), __ATOMIC_RELAXED);
+        for (u64 pc = low, end; pc != high; pc = end) {
+            const u64 n = number(pc) / group;
+            end = pc + std::min(high - pc, (group - number(pc) % group) << shift_); // addresses wrap
+            if (!(t.groups[n / 64].load(std::memory_order_relaxed) >> n % 64 & 1)) continue;
+            for (u64 at = pc; at != end; at += u64{1} << shift_) {
+                u64& there = t.entries[number(at)].pc;
+                if (__atomic_load_n(&there, __ATOMIC_RELAXED) == at)
+                    __atomic_store_n(&there, no_pc(number(at)), __ATOMIC_RELAXED);
+            }
         }
     };
     for (Table& t : tables_)

@@ -62,6 +62,21 @@ TEST_F(JumpTables, LoseWhatReachesIntoThePageThatIsFlushed) {
     EXPECT_EQ(found(t, 5 * page), 5 * page + 1);
 }
 
+// Wherever in the page it is, and where addresses end and begin.
+TEST_F(JumpTables, LoseEveryPlaceOfThePageThatIsFlushed) {
+    for (u64 first : {5 * page, u64{0}, 0 - page}) {
+        for (u64 offset = 0; offset < page; offset += 52) {
+            jit::JumpEntry* t = jumps.select(0, offset);
+            add(t, first + offset), add(t, first + page), add(t, first - page);
+            jumps.flush_address(first + page / 2);
+            EXPECT_EQ(found(t, first + offset), 0u) << first << " " << offset;
+            EXPECT_NE(found(t, first + page), 0u);
+            EXPECT_NE(found(t, first - page), 0u);
+            jumps.flush();
+        }
+    }
+}
+
 TEST_F(JumpTables, LoseAContextOrAll) {
     jit::JumpEntry *one = jumps.select(0, 1), *other = jumps.select(0, 2);
     constexpr u64 step = 52, high = 4 * jit::jump_count;

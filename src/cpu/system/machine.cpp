@@ -322,7 +322,7 @@ void MachineCpu::leave() {
 void MachineCpu::arm_timer() {
     u64 at = system_.next_timer(header());
     if (at != ~u64{0} && at <= now()) at = ~u64{0}; // due: it is a line now
-    if (deadline_.exchange(at) != at && at != ~u64{0}) accelerator_.timers().changed();
+    if (deadline_.exchange(at) != at && at != ~u64{0}) accelerator_.timers().changed(at);
 }
 
 void MachineCpu::log(const isa::Exception& e) {

@@ -18,10 +18,10 @@ class TimerKeeper {
 public:
     explicit TimerKeeper(Clock* clock) : clock_(clock) {}
     ~TimerKeeper();
-    // `deadline` in the clock's time; ~0: none. Of vCPU number n.
     void add(MachineCpu& cpu);
     void remove(MachineCpu& cpu);
-    void changed();
+    // A vCPU's deadline is this now, in the clock's time.
+    void changed(u64 deadline);
 
 private:
     void run();
@@ -29,6 +29,7 @@ private:
     std::mutex mutex_;
     std::vector<MachineCpu*> cpus_;
     Event event_;
+    std::atomic<u64> looks_at_{~u64{0}}; // when the thread looks at the deadlines next; ~0: when it is told of one
     std::atomic<bool> quit_{false};
     std::thread thread_;
 };
