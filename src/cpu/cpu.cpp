@@ -17,7 +17,8 @@ using ir::ExitKind;
 Cpu::Cpu(CodeSpace& space, ir::Access& access, CodeMap* map)
     : space_(space.impl())
     , map_(map)
-    , state_(space_.guest.state()) {
+    , state_(space_.guest.state())
+    , debug_mode_(space_.debug_mode) {
     bytes_ = ir::slots_offset + state_.bytes + (space_.backend ? space_.backend->host_area() : 0);
     bytes_ = (bytes_ + 4095) & ~u64{4095};
     // Mapped, not allocated: zeroed on use, and most of the jump cache is never touched.
@@ -115,11 +116,8 @@ bool Cpu::done(u32 which) {
 // ---- running
 
 Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
-    if (space_.breakpoint_count.load(std::memory_order_relaxed)) {
-        std::lock_guard lock(space_.mutex);
-        at_breakpoint_ = space_.has_breakpoint(header_->pc);
-    }
-    if (at_breakpoint_) {
+    at_breakpoint_ = has_breakpoint();
+    if (at_breakpoint_ || ((header_->mode & debug_mode_) && stops_at(header_->pc))) {
         leave_unit();
         header_->exit_kind = ExitKind::poll;
         return Next::left;
@@ -272,7 +270,8 @@ bool Cpu::is_current(const KeptBlock& b) {
     u64 place = header_->pc;
     if (map_ && !map_->locate(*header_, header_->pc, place)) return false;
     std::lock_guard lock(s.mutex);
-    if (s.breakpoint_count || s.flavour_at(s.pc_in_unit(header_->pc), place) != b.unit.key.flavour) return false;
+    if (s.stops_in(b.unit.key.mode) || s.flavour_at(s.pc_in_unit(header_->pc), place) != b.unit.key.flavour)
+        return false;
     u8 now[KeptBlock::most_bytes];
     return s.source.fetch(place, now, b.bytes) == b.bytes && std::equal(now, now + b.bytes, b.code);
 }
@@ -290,7 +289,8 @@ const ir::Unit* Cpu::take_kept() {
     const u64 bytes = unit->guest_high - unit->pc;
     const bool one_page = (unit->pc & ~(ir::code_page - 1)) == ((unit->guest_high - 1) & ~(ir::code_page - 1));
     u8 code[KeptBlock::most_bytes];
-    if (bytes > sizeof code || !one_page || space_.breakpoint_count || !seen.read(unit->pc, {code, bytes})) return unit;
+    if (bytes > sizeof code || !one_page || space_.stops_in(unit->key.mode) || !seen.read(unit->pc, {code, bytes}))
+        return unit;
     KeptBlock& b = old ? *old : kept_->add(header_->pc);
     b.unit = *unit;
     b.bytes = u32(bytes);

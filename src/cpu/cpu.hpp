@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "ir/interpreter.hpp"
 #include "isa/translate.hpp"
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -84,6 +85,7 @@ inline constexpr u32 in_asm = 1, op = 2, out_asm = 4, exec = 8, op_opt = 16, int
 struct Range {
     u64 low = 0, high = 0;
     bool contains(u64 at) const { return at >= low && (high == 0 || at < high); }
+    bool operator==(const Range&) const = default;
 };
 
 namespace log {
@@ -250,6 +252,14 @@ public:
     bool inside() const { return inside_.load(std::memory_order_seq_cst) != 0; }
     // run() left with poll since there is a breakpoint at the pc.
     bool stopped_at_breakpoint() const { return at_breakpoint_; }
+    // The guest's own breakpoints of this vCPU (isa::DebugPoint): in modes of isa::System::debug_mode run() leaves with poll
+    // before instructions that begin there. On its thread, outside code.
+    void set_stops(std::vector<Range> stops);
+    bool stops_at(u64 pc) const {
+        return std::any_of(stops_.begin(), stops_.end(), [&](const Range& r) { return r.contains(pc); });
+    }
+    // Is a breakpoint of CodeSpace::set_breakpoint at the pc?
+    bool has_breakpoint() const;
     // Makes run() return with poll soon; from any thread or signal handler.
     void kick() { request(external); }
     // The reason of a kick is being looked into: later kicks count anew.
@@ -301,6 +311,8 @@ private:
     std::atomic<u32> requests_{0}; // poll is set while it is not 0
     std::atomic<u64> inside_{0};   // in or about to enter translated code: the space's epoch then; else 0
     bool at_breakpoint_ = false, interpret_only_ = false;
+    std::vector<Range> stops_;
+    const u32 debug_mode_;
     bool rest_ = false;         // counted: the budget ends inside the block that comes next
     const u64* word_ = nullptr; // link word that generated code left through
 };

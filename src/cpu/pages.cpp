@@ -50,6 +50,14 @@ void CodeSpace::Impl::drop(Translation* t) {
         if (leads_here(t->first_link + k)) unlink(t->first_link + k, t->link(k));
 }
 
+void CodeSpace::Impl::drop_of_modes(u32 bits) {
+    for (Region& r : regions)
+        for (auto* list : {&r.translations, &r.plain})
+            for (auto& t : *list)
+                if (t->mode & bits) drop(t.get());
+    poll_inside();
+}
+
 // from_now: the unit is to be translated again, since a page of it could be written until now; not_watched: since it needs
 // a check.
 Watch CodeSpace::Impl::enter_pages(Translation& t) {

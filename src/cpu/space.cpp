@@ -108,8 +108,36 @@ bool CodeSpace::Impl::has_breakpoint(u64 pc) const {
 }
 
 // Is a breakpoint where a unit has this pc? In a paged one: perhaps, since it serves wherever its page is seen.
-bool CodeSpace::Impl::stops_at(u64 pc) const {
+bool CodeSpace::Impl::stops_at(u64 pc, u32 mode) const {
+    if (has_stops && (mode & debug_mode) && stops[pc % ir::code_page / 2]) return true;
     return std::any_of(breakpoints.begin(), breakpoints.end(), [&](u64 b) { return pc_in_unit(b) == pc; });
+}
+
+CodeSpace::Impl::PageBits CodeSpace::Impl::page_bits_of(std::span<const Range> ranges) {
+    PageBits bits;
+    for (const Range& r : ranges) {
+        if (r.high == 0 || r.high - r.low >= ir::code_page) return bits.set();
+        for (u64 at = r.low & ~u64{1}; at < r.high; at += 2) bits.set(at % ir::code_page / 2);
+    }
+    return bits;
+}
+
+void Cpu::set_stops(std::vector<Range> stops) {
+    CodeSpace::Impl& s = space_;
+    std::lock_guard lock(s.mutex);
+    stops_ = std::move(stops);
+    CodeSpace::Impl::PageBits all;
+    for (const Cpu* c : s.cpus) all |= s.page_bits_of(c->stops_);
+    if ((all & ~s.stops).none()) return;
+    s.stops = all;
+    s.has_stops = true;
+    s.drop_of_modes(s.debug_mode);
+}
+
+bool Cpu::has_breakpoint() const {
+    if (space_.breakpoint_count.load(std::memory_order_relaxed) == 0) return false;
+    std::lock_guard lock(space_.mutex);
+    return space_.has_breakpoint(header_->pc);
 }
 
 void CodeSpace::set_breakpoint(u64 pc, bool on) {
@@ -174,12 +202,13 @@ isa::Limits CodeSpace::Impl::limits_at(u64 pc, u32 mode, u64 place, Extent exten
     const bool whole = extent == Extent::whole;
     isa::Limits l{.one_insn = options.one_insn};
     if (whole) l.blocks = whole_blocks, l.met_insns = whole_insns, l.insns = interprets_first ? l.insns : whole_insns;
-    bool guarded = guards && source.guarded(pc), stops = options.stop_at_known && !whole;
-    if (stops && !guards) // the usual case: small enough for std::function to hold it in itself
-        l.exists = [this, delta = place - pc](u64 at, u32 m) { return exists(m, at + delta) || stops_at(at); };
-    else if (stops || guards || breakpoint_count)
-        l.exists = [this, guarded, stops, delta = place - pc](u64 at, u32 m) {
-            return (stops && exists(m, at + delta)) || stops_at(at) || (guards && source.guarded(at) != guarded);
+    bool guarded = guards && source.guarded(pc), known_ends = options.stop_at_known && !whole;
+    if (known_ends && !guards) // the usual case: small enough for std::function to hold it in itself
+        l.exists = [this, delta = place - pc](u64 at, u32 m) { return exists(m, at + delta) || stops_at(at, m); };
+    else if (known_ends || guards || stops_in(mode))
+        l.exists = [this, guarded, known_ends, delta = place - pc](u64 at, u32 m) {
+            return (known_ends && exists(m, at + delta)) || stops_at(at, m) ||
+                   (guards && source.guarded(at) != guarded);
         };
     if (options.paged) l.low = pc & ~(ir::code_page - 1), l.high = l.low + ir::code_page;
     if (interprets_first) l.met = [this, delta = place - pc](u64 at) { return met.has(at + delta); };
@@ -386,7 +415,7 @@ Link CodeSpace::Impl::link(u32 k) const {
 bool CodeSpace::Impl::may_link(const Link& l, const Node& to) const {
     if (l.pc != to.pc || l.mode != to.mode) return false;
     if (!options.paged) return true; // code that leaves sets the mode
-    if (breakpoint_count && stops_at(to.pc)) return false;
+    if (stops_in(l.mode) && stops_at(to.pc, l.mode)) return false;
     return l.mode == l.from->mode && (l.pc ^ l.from->pc) < ir::code_page &&
            to.place - to.pc == l.from->place - l.from->pc && to.second == 0;
 }

@@ -14,10 +14,12 @@
 #include "cpu/saved_unit.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
+#include "isa/system.hpp"
 #include "isa/translate.hpp"
 #include "jit/code_cache.hpp"
 #include "jit/host/host.hpp"
 #include <atomic>
+#include <bitset>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -134,6 +136,7 @@ struct CodeSpace::Impl {
     const isa::Guest& guest;
     CodeSource& source;
     Options options;
+    const u32 debug_mode; // isa::System's
     bool interprets_first = false;
     bool stepwise = false; // back to C++ after each unit: no links, no jump cache
 
@@ -176,6 +179,14 @@ struct CodeSpace::Impl {
     std::atomic<u32> unsettled_count{0};
     std::vector<u64> breakpoints;
     std::atomic<u32> breakpoint_count{0};
+    // Guests' own breakpoints of all vCPUs (Cpu::set_stops): a bit for each two bytes of a page, since a page may be seen
+    // anywhere. Some may be there no more: what is switched on and off stays, so that no unit is made anew for it.
+    using PageBits = std::bitset<ir::code_page / 2>;
+    PageBits stops;
+    std::atomic<bool> has_stops{false};
+    static PageBits page_bits_of(std::span<const Range> ranges);
+    // May a unit with this mode have to end somewhere since a breakpoint is there?
+    bool stops_in(u32 mode) const { return breakpoint_count || (has_stops && (mode & debug_mode)); }
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
@@ -223,6 +234,7 @@ struct CodeSpace::Impl {
         : guest(g)
         , source(s)
         , options(o)
+        , debug_mode(g.system() ? g.system()->debug_mode() : 0)
         , exit_flags(g)
         , translator(g)
         , single(g) {}
@@ -250,7 +262,7 @@ struct CodeSpace::Impl {
     void make_whole(u64 pc, u32 mode, u64 place, u64 base);
     u32 fetch_paged(const Translation& t, u64 at, std::span<u8> out);
     void place_ranges(Translation& t);
-    bool stops_at(u64 pc) const;
+    bool stops_at(u64 pc, u32 mode) const;
     u32 flavour_at(u64 pc, u64 place); // of the code there, and what bounds a unit that begins there
     isa::Limits limits_at(u64 pc, u32 mode, u64 place, Extent extent = Extent::usual);
     bool takes_tags(u64 place) const;
@@ -303,6 +315,7 @@ struct CodeSpace::Impl {
     // pages.cpp
     void hide(Node& n);
     void drop(Translation* t);
+    void drop_of_modes(u32 bits); // all units that have one of them
     void unsettle(u64 number, CodePage& page);
     bool is_unsettled(u64 place, u64 second) const;
     bool changed(const Translation& t);

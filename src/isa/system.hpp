@@ -85,6 +85,7 @@ struct Effects {
     bool wait = false;     // wait for an interrupt
     bool pause = false;    // another processor is waited for: let others run
     bool code = false;     // what is fetched from now on is what memory holds
+    bool debug = false;    // what debug_points() answers may have changed
     BoardRequest request;  // answered() goes on
 };
 
@@ -97,6 +98,21 @@ struct HostCall {
 };
 // Code at an address as the processor would fetch it: bytes of it that are there.
 using CodeAt = std::function<u32(u64 address, std::span<u8> out)>;
+
+// What a guest has its own processor stop at, by debug registers or triggers: [address, address + bytes), virtual, wrapping
+// nowhere. More than will match, never less: each time one is met, the architecture is asked.
+struct DebugPoint {
+    u64 address = 0, bytes = 1;
+    bool execute = false; // instructions that begin there
+    bool read = false, write = false;
+    bool operator==(const DebugPoint&) const = default;
+};
+// An access that touches a DebugPoint: all of it, wherever pages end. An atomic one reads and writes.
+struct DebugAccess {
+    u64 address = 0;
+    u32 bytes = 0, index = 0;
+    bool read = false, write = false;
+};
 
 class System {
 public:
@@ -190,6 +206,38 @@ public:
     // No flush that this processor asked others for (Effects::broadcast) is still to be done: its barrier needs no
     // Effects::settle.
     virtual void flushes_done(ir::CpuHeader& /*cpu*/) const {}
+
+    // Where instructions are counted (cpu/counted.hpp): CpuHeader::budget was changed by so many, outside code; each takes
+    // 2^shift nanoseconds. So a processor can tell how many instructions it has begun.
+    virtual void budget_changed(ir::CpuHeader& /*cpu*/, i64 /*by*/, u32 /*shift*/) const {}
+
+    // ---- debug exceptions that the guest itself asks for (Arm: self-hosted debug; RISC-V: triggers). Nothing is paid for them
+    // but where they are in use: processors are asked for points when Effects::debug says so, when registers came from
+    // outside, and after each of the hooks below; code keeps from running over an `execute` point only in modes that have a bit
+    // of debug_mode(); pages with points of accesses are the only ones whose accesses come to C++.
+    virtual void debug_points(const ir::CpuHeader& /*cpu*/, std::vector<DebugPoint>& /*out*/) const {}
+    // Bits of CpuHeader::mode, one of which is set while an `execute` point may match, and best only then.
+    virtual u32 debug_mode() const { return 0; }
+    // Is the next instruction to be executed alone, with both hooks around it? Asked between instructions whenever code was
+    // left: what may change the answer has to leave code (TrapKind::guest, exceptions, interrupts).
+    virtual bool steps(const ir::CpuHeader& /*cpu*/) const { return false; }
+    // Before the instruction at pc: while steps(), and in an `execute` point whatever the mode is. True: `e` is raised in its
+    // place. `code`: for what has to be fetched before it can match.
+    virtual bool before_instruction(ir::CpuHeader& /*cpu*/, const CodeAt& /*code*/, Exception& /*e*/) const {
+        return false;
+    }
+    // Behind an instruction that steps() held for and that had no exception; `code` is what stood there. pc is where it goes
+    // on. True: `e` is raised there.
+    virtual bool after_instruction(ir::CpuHeader& /*cpu*/, std::span<const u8> /*code*/, Exception& /*e*/) const {
+        return false;
+    }
+    // Before an access that touches a point of its kind, in the middle of an instruction: only slots that are in memory may
+    // change (class sys, priority 0). True: it does not happen, `e` is raised.
+    virtual bool before_access(ir::CpuHeader& /*cpu*/, const DebugAccess& /*a*/, Exception& /*e*/) const {
+        return false;
+    }
+    // before_access has priority over exceptions of the address's translation; else those have it.
+    virtual bool watches_before_translation() const { return false; }
 };
 
 } // namespace mimic::isa

@@ -22,11 +22,11 @@ Analysis::Step Analysis::step_of(const ir::Unit& unit, ir::ValueId v) {
 // Is it made of constants and of what slots hold that do not jump?
 bool Analysis::is_linear(const ir::Unit& unit, ir::ValueId v, const std::vector<u8>& jumps, u32 depth) {
     const Inst& i = unit.code[v];
-    const bool by_constant = ir::info(i.op).operands > 1 && unit.code[i.b].op == Op::constant;
     if (depth > 6) return false;
     if (i.op == Op::constant) return true;
     if (i.op == Op::get) return !jumps[ir::SlotArg::from(i.imm).slot];
-    if (i.op == Op::shl) return by_constant && unit.code[i.b].imm <= 4 && is_linear(unit, i.a, jumps, depth + 1);
+    if (i.op == Op::shl)
+        return unit.code[i.b].op == Op::constant && unit.code[i.b].imm <= 4 && is_linear(unit, i.a, jumps, depth + 1);
     if (i.op == Op::zext || i.op == Op::sext || i.op == Op::trunc) return is_linear(unit, i.a, jumps, depth + 1);
     if (i.op != Op::add && i.op != Op::sub) return false;
     return is_linear(unit, i.a, jumps, depth + 1) && is_linear(unit, i.b, jumps, depth + 1);

@@ -191,6 +191,7 @@ void CountedThread::turn(u32 seen) {
     clock_.begin(c->header(), grant);
     c->turn_counted(grant);
     const u64 done = clock_.end();
+    c->end_counted();
     slice_left_ = ready > 1 ? slice_left_ - done : slice;
     if (c->gives_way()) slice_left_ = 0;
     if (ready > 1 && slice_left_ == 0) {

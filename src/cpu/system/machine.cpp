@@ -115,12 +115,14 @@ void MachineCpu::reset(isa::ResetKind kind) {
     system_.reset(header(), kind);
     memory_.flush_all();
     memory_.select(header());
+    points_changed_ = true;
     pause_ = Pause::none;
     waits_ = false;
 }
 void MachineCpu::set_pc(u64 pc) { system_.set_pc(header(), pc); }
 bool MachineCpu::enter_level(u32 level) {
     bool there = system_.enter_level(header(), level);
+    points_changed_ = true;
     memory_.flush_all();
     memory_.select(header());
     return there;
@@ -146,6 +148,7 @@ void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
     outputs_known_ = false; // nor what the board knows of timers
+    points_changed_ = true;
     waits_ = false;
 }
 bool MachineCpu::read_memory(u64 address, void* out, u64 bytes) {
@@ -223,8 +226,13 @@ bool MachineCpu::can_run() {
     return true;
 }
 
+void MachineCpu::set_budget(i64 budget) {
+    const i64 by = budget - std::exchange(header().budget, budget);
+    system_.budget_changed(header(), by, counted_->clock().shift());
+}
+
 void MachineCpu::turn_counted(u64 budget) {
-    header().budget = i64(budget);
+    set_budget(i64(budget));
     turn();
     executed_.store(executed_.load(std::memory_order_relaxed) + budget - u64(header().budget),
                     std::memory_order_relaxed);
@@ -244,6 +252,16 @@ void MachineCpu::turn() {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
+    if (points_changed_) follow_points();
+    const bool steps = system_.steps(header());
+    if (steps || cpu_.stops_at(header().pc)) [[unlikely]] {
+        // Where a debugger stops, too, it does so first.
+        if (!step_ && resumed_at_ != header().pc && cpu_.has_breakpoint()) return pause_with(Pause::breakpoint);
+        resumed_at_ = ~u64{0};
+        run_alone(steps);
+        if (step_ && running_) pause_with(Pause::step);
+        return;
+    }
     if (step_ || resumed_at_ == header().pc) {
         enter(true);
         resumed_at_ = ~u64{0};
@@ -255,6 +273,46 @@ void MachineCpu::turn() {
     enter(false);
     if (cpu_.stopped_at_breakpoint()) return pause_with(Pause::breakpoint);
     leave();
+}
+
+// ---- the guest's own debug exceptions
+
+void MachineCpu::follow_points() {
+    points_changed_ = false;
+    asked_points_.clear();
+    system_.debug_points(header(), asked_points_);
+    if (asked_points_ == points_) return;
+    points_ = asked_points_;
+    std::vector<Range> stops;
+    std::vector<isa::DebugPoint> accesses;
+    for (const isa::DebugPoint& p : points_) {
+        if (p.execute) stops.push_back({p.address, p.address + p.bytes});
+        if (p.read || p.write) accesses.push_back(p);
+    }
+    cpu_.set_stops(std::move(stops));
+    memory_.set_points(accesses);
+    memory_.forget_branches(); // those that were found where it stops now
+}
+
+// One instruction, which the guest wants to hear of before or after it.
+void MachineCpu::run_alone(bool steps) {
+    isa::Exception e;
+    const isa::CodeAt code = [this](u64 address, std::span<u8> out) { return memory_.code_at(header(), address, out); };
+    points_changed_ = true;
+    if (system_.before_instruction(header(), code, e)) return raise_debug(e);
+    u8 bytes[16];
+    const u32 n = steps ? code(header().pc, std::span(bytes).first(guest().max_insn_bytes())) : 0;
+    completed_ = true;
+    enter(true);
+    leave();
+    if (steps && completed_ && system_.after_instruction(header(), std::span(bytes).first(n), e)) raise_debug(e);
+}
+
+// Time goes on: a handler that meets its own breakpoint would hold it up for ever.
+void MachineCpu::raise_debug(const isa::Exception& e) {
+    points_changed_ = true;
+    if (counted_) --header().budget;
+    raise(e);
 }
 
 void MachineCpu::enter(bool one_instruction) {
@@ -332,6 +390,7 @@ void MachineCpu::log(const isa::Exception& e) {
 }
 
 void MachineCpu::raise(const isa::Exception& e) {
+    completed_ = false;
     log(e);
     system_.raise(header(), e);
 }
@@ -349,6 +408,7 @@ void MachineCpu::trap() {
 void MachineCpu::fault() {
     ir::CpuHeader& h = header();
     if (memory_.met_watchpoint()) return watched();
+    if (memory_.met_point()) points_changed_ = true;
     if (memory_.met_device()) return access_device();
     if (h.fault_kind != ir::FaultKind::misaligned) {
         isa::Exception e = memory_.exception();
@@ -370,7 +430,7 @@ bool MachineCpu::call_host() {
     switch (accelerator_.options().host->call(*this, c, result)) {
     case HostPort::Outcome::refused: return false;
     case HostPort::Outcome::done: system_.finish_host_call(header(), result); return true;
-    case HostPort::Outcome::blocked: break;
+    case HostPort::Outcome::blocked: completed_ = false; break;
     }
     constexpr u64 counted_pause_ns = 1'000'000, pause_ns = 10'000'000;
     if (counted_)
@@ -401,6 +461,7 @@ void MachineCpu::watched() {
         memory_.pass_watchpoints(false);
         leave();
     }
+    completed_ = completed_ && !(view && view->watches_before_access());
     pause_with(Pause::watchpoint);
 }
 
@@ -434,6 +495,7 @@ void MachineCpu::effects(const isa::Effects& f) {
     if (f.broadcast && accelerator_.flush_others(*this, f)) system_.flushes_done(header());
     if (f.settle) accelerator_.settle_flushes(*this);
     if (f.contexts) memory_.select(header());
+    points_changed_ |= f.debug;
     if (f.code) accelerator_.settle();
     if (f.pause) counted_ ? void(gives_way_ = true) : std::this_thread::yield();
     if (f.wait && !step_) wait_for_interrupt();

@@ -143,6 +143,8 @@ public:
     // Is it started, and not waiting for an interrupt?
     bool can_run();
     void turn_counted(u64 budget);
+    // The clock has taken note of what it has left.
+    void end_counted() { set_budget(0); }
     // It waits for another processor, and can do nothing useful meanwhile.
     bool gives_way() { return std::exchange(gives_way_, false); }
     u64 next_timer() { return std::min(system_.next_timer(header()), retry_at_); }
@@ -152,7 +154,11 @@ private:
     bool on_thread() const { return counted_ ? counted_->here() : std::this_thread::get_id() == thread_.get_id(); }
     bool attend();
     void turn();
+    void set_budget(i64 budget);
     void enter(bool one_instruction);
+    void follow_points();
+    void run_alone(bool steps);
+    void raise_debug(const isa::Exception& e);
     void leave();
     void run_jobs(std::unique_lock<std::mutex>& lock);
     void do_flushes();
@@ -199,7 +205,10 @@ private:
     std::vector<isa::Effects> flushes_;
     static constexpr std::size_t most_flushes = 64;
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
-    u32 idle_wakes_ = 0;       // waits that ended at once, since it last took an interrupt or slept
+    // The guest's own debug exceptions: what it stops at may have changed; the instruction was done, and had no exception.
+    bool points_changed_ = false, completed_ = false;
+    std::vector<isa::DebugPoint> points_, asked_points_;
+    u32 idle_wakes_ = 0; // waits that ended at once, since it last took an interrupt or slept
     std::atomic<long> thread_id_{0};
     std::thread thread_;
 };

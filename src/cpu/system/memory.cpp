@@ -16,6 +16,14 @@ namespace {
 constexpr u64 page = Tlb::page;
 u64 left_in_page(u64 address) { return page - (address & (page - 1)); }
 
+template <class Point>
+bool watched_page(const std::vector<Point>& all, u64 address) {
+    u64 first = address & ~(page - 1);
+    return std::any_of(all.begin(), all.end(), [&](const Point& w) {
+        return w.address <= first + (page - 1) && w.address + (w.bytes - 1) >= first;
+    });
+}
+
 // Sizes that the host reads and writes at once; others piece by piece.
 void copy_in(void* out, const u8* from, u32 bytes) {
     if (std::has_single_bit(bytes) && bytes <= 16)
@@ -36,7 +44,8 @@ void copy_out(u8* to, const void* in, u32 bytes) {
 
 MachineMemory::MachineMemory(const isa::Guest& guest, memory::AddressSpace& space, memory::AddressSpace& secure,
                              CodeWatcher& watcher, u32 processor)
-    : system_(*guest.system())
+    : points_first_(guest.system()->watches_before_translation())
+    , system_(*guest.system())
     , space_(space)
     , secure_(secure)
     , watcher_(watcher)
@@ -102,7 +111,7 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     apart_ += t.mapping.apart;
     t.place = space_of(t.mapping).find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
-    if (!watches_.empty() && watched_page(address)) [[unlikely]]
+    if (!watches_.empty() && watched_page(watches_, address)) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     // What is written to ROM is a device's command, if anybody's.
     const bool device = t.place.kind == Place::Kind::device;
@@ -113,15 +122,33 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
         }
         if (device) return true;
     }
-    if (!t.mapping.small) fill(address, index, t);
+    if (!t.mapping.small && (points_.empty() || !watched_page(points_, address))) fill(address, index, t);
     return true;
 }
 
-bool MachineMemory::watched_page(u64 address) const {
-    u64 first = address & ~(page - 1);
-    return std::any_of(watches_.begin(), watches_.end(), [&](const Watchpoint& w) {
-        return w.address <= first + (page - 1) && w.address + (w.bytes - 1) >= first;
+// What was in no TLB before need not leave one.
+void MachineMemory::set_points(std::span<const isa::DebugPoint> all) {
+    constexpr u64 most_pages = 16; // above, all goes
+    std::vector<isa::DebugPoint> old(all.begin(), all.end());
+    points_.swap(old);
+    for (const isa::DebugPoint& p : points_) {
+        if (std::find(old.begin(), old.end(), p) != old.end()) continue;
+        const u64 first = p.address & ~(page - 1), last = (p.address + (p.bytes - 1)) & ~(page - 1);
+        if ((last - first) / page >= most_pages) return flush_all();
+        flush({.flush = isa::Effects::Flush::address, .address = first, .bytes = last - first + page});
+    }
+}
+
+bool MachineMemory::asks_point(ir::CpuHeader& cpu, const isa::DebugAccess& a) {
+    const bool touched = std::any_of(points_.begin(), points_.end(), [&](const isa::DebugPoint& p) {
+        return ((p.read && a.read) || (p.write && a.write)) && p.address <= a.address + (a.bytes - 1) &&
+               p.address + (p.bytes - 1) >= a.address;
     });
+    isa::Exception e;
+    if (!touched || !system_.before_access(cpu, a, e)) return false;
+    met_point_ = true;
+    fail(cpu, a.address, a.write ? AccessType::write : AccessType::read, e);
+    return true;
 }
 
 bool MachineMemory::meets_watchpoint(u64 address, u32 bytes, AccessType type) {
@@ -223,13 +250,15 @@ bool MachineMemory::load(ir::CpuHeader& cpu, u64 address, void* out, u32 bytes, 
         return true;
     }
     Target first, second;
+    const isa::DebugAccess a{.address = address, .bytes = bytes, .index = m.index, .read = true};
+    if (meets_point(cpu, a, false)) return false;
     u64 left = left_in_page(address);
     if (bytes <= left)
-        return resolve(cpu, address, bytes, AccessType::read, m.index, first) &&
+        return resolve(cpu, address, bytes, AccessType::read, m.index, first) && !meets_point(cpu, a, true) &&
                load_part(cpu, address, out, bytes, first);
     u32 low = u32(left), high = bytes - low;
     return resolve(cpu, address, low, AccessType::read, m.index, first) &&
-           resolve(cpu, address + low, high, AccessType::read, m.index, second) &&
+           resolve(cpu, address + low, high, AccessType::read, m.index, second) && !meets_point(cpu, a, true) &&
            load_part(cpu, address, out, low, first) &&
            load_part(cpu, address + low, static_cast<u8*>(out) + low, high, second);
 }
@@ -241,24 +270,28 @@ bool MachineMemory::store(ir::CpuHeader& cpu, u64 address, const void* in, u32 b
         return true;
     }
     Target first, second;
+    const isa::DebugAccess a{.address = address, .bytes = bytes, .index = m.index, .write = true};
+    if (meets_point(cpu, a, false)) return false;
     u64 left = left_in_page(address);
     if (bytes <= left)
-        return resolve(cpu, address, bytes, AccessType::write, m.index, first) &&
+        return resolve(cpu, address, bytes, AccessType::write, m.index, first) && !meets_point(cpu, a, true) &&
                store_part(cpu, address, in, bytes, first);
     u32 low = u32(left), high = bytes - low;
     return resolve(cpu, address, low, AccessType::write, m.index, first) &&
-           resolve(cpu, address + low, high, AccessType::write, m.index, second) &&
+           resolve(cpu, address + low, high, AccessType::write, m.index, second) && !meets_point(cpu, a, true) &&
            store_part(cpu, address, in, low, first) &&
            store_part(cpu, address + low, static_cast<const u8*>(in) + low, high, second);
 }
 
 // RAM only: devices take no atomic accesses.
 u8* MachineMemory::atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t) {
+    const isa::DebugAccess a{.address = address, .bytes = bytes, .index = index, .read = true, .write = true};
+    if (meets_point(cpu, a, false)) return nullptr;
     if (bytes > left_in_page(address)) {
         bus_error(cpu, address, AccessType::write);
         return nullptr;
     }
-    if (!resolve(cpu, address, bytes, AccessType::write, index, t)) return nullptr;
+    if (!resolve(cpu, address, bytes, AccessType::write, index, t) || meets_point(cpu, a, true)) return nullptr;
     if (t.place.kind == Place::Kind::ram && t.place.left >= bytes) return t.place.host();
     bus_error(cpu, address, AccessType::write);
     return nullptr;

@@ -32,6 +32,7 @@ public:
     // The tables for the contexts that the state says; after each change of them.
     void select(const ir::CpuHeader& cpu);
     void flush(const isa::Effects& f);
+    void forget_branches() { jumps_.flush(); }
     // Have many mappings been met lately that only a context of their own lets keep?
     bool wants_apart() const { return apart_ > 256; }
     void keep_apart(ir::CpuHeader& cpu);
@@ -79,6 +80,10 @@ public:
     bool met_device() { return std::exchange(met_device_, false); }
     void pass_watchpoints(bool pass) { pass_ = pass; }
     bool met_watchpoint() { return std::exchange(met_, false); }
+    // The guest's own (isa::DebugPoint), by its thread, outside code. They stay out of the TLB, too; what meets one fails with
+    // exception().
+    void set_points(std::span<const isa::DebugPoint> all);
+    bool met_point() { return std::exchange(met_point_, false); }
     const Watchpoint& hit() const { return hit_; }
 
     // A bit of RamBlock's flags beside those of its clients: some TLB may hold a right to write.
@@ -104,10 +109,16 @@ private:
     bool read(u64 address, u32 bytes, u64& value, bool secure) override;
     bool compare_and_swap(u64 address, u32 bytes, u64 expected, u64 desired, u64& old, bool secure) override;
 
-    bool watched_page(u64 address) const;
     bool meets_watchpoint(u64 address, u32 bytes, isa::AccessType type);
+    // Before (`translated` false) or after its translation: an access whose exception is the guest's own watchpoint.
+    bool meets_point(ir::CpuHeader& cpu, const isa::DebugAccess& a, bool translated) {
+        return !points_.empty() && points_first_ != translated && asks_point(cpu, a);
+    }
+    bool asks_point(ir::CpuHeader& cpu, const isa::DebugAccess& a);
 
     std::vector<Watchpoint> watches_;
+    std::vector<isa::DebugPoint> points_;
+    bool points_first_, met_point_ = false;
     Watchpoint hit_;
     bool pass_ = false, met_ = false, stops_ = false, met_device_ = false;
     const isa::System& system_;

@@ -115,6 +115,7 @@ u32 State::mode() const {
     if (el == 0 && !(el0_cntkctl() & 2)) m |= mode_no_counter;
     if (el != 0 && !(s[slot_pstate] & pstate::SP)) m |= mode_sp0;
     if (s[slot_pstate] & pstate::IL) m |= mode_illegal;
+    if (may_meet_breakpoint(s)) m |= mode_debug;
     return m;
 }
 
@@ -134,6 +135,7 @@ enum Kind : u32 { synchronous = 0, irq = 0x80, fiq = 0x100, serror = 0x180 };
 // AArch64.TakeException
 void take(const State& s, u32 target, u32 kind, u64 return_address) {
     u32 from = s.level();
+    if (pmu_running(s)) pmu_sync(s);
     u64 spsr = s.spsr(), p = s[slot_pstate];
     u64 offset = kind + (target > from ? 0x400 : p & pstate::SP ? 0x200 : 0);
     s.switch_stack(u64(target) << 2 | 1);
@@ -175,7 +177,11 @@ void enter(const State& s, const Exception& e) {
                   fars[] = {0, slot_far_el1, slot_far_el2, slot_far_el3};
     u32 target = target_of(s, e);
     u64 esr = e.cause & cause::esr, code = esr >> 26;
-    if ((code == ec::fetch_abort || code == ec::data_abort) && target == s.level()) esr += u64{1} << 26;
+    const bool tells_level = code == ec::fetch_abort || code == ec::data_abort || code == ec::breakpoint ||
+                             code == ec::software_step || code == ec::watchpoint;
+    if (tells_level && target == s.level()) esr += u64{1} << 26;
+    // SSAdvance: the instruction was executed.
+    if ((e.cause & cause::next) && (s[slot_mdscr_el1] & mdscr::SS)) s[slot_pstate] &= ~pstate::SS;
     s[esrs[target]] = esr;
     if (e.cause & cause::has_far) s[fars[target]] = e.value;
     if (target == 2 && (e.cause & cause::has_hpfar)) s[slot_hpfar_el2] = e.value2;
@@ -238,7 +244,7 @@ bool virtual_pending(const State& s, const Source& i, u64 lines) {
 
 bool take_interrupt(const State& s) {
     u64 lines = s.lines();
-    s[slot_masked] = 0;
+    s[slot_masked] = debug_masked(s);
     if (lines == 0 && !(s.has_el2() && (s[slot_hcr_el2] & (hcr::VI | hcr::VF | hcr::VSE)))) return false;
     for (const Source& i : sources) {
         u32 target;
@@ -286,7 +292,9 @@ bool exception_return(const State& s, Exception&) {
     if (illegal) { // level and stack pointer stay; IL tells when the next instruction is executed
         spsr = (spsr & ~(pstate::EL | pstate::SP)) | (s[slot_pstate] & (pstate::EL | pstate::SP)) | pstate::IL;
     }
-    s.set_pstate(spsr);
+    if (pmu_running(s)) pmu_sync(s);
+    const bool steps = step_after_return(s, spsr);
+    s.set_pstate((spsr & ~pstate::SS) | (steps ? pstate::SS : 0));
     s.at(slot_ex_address) = 0; // B2.12: the local monitor is cleared
     s.cpu().pc = pc;
     s.refresh();

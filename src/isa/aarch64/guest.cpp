@@ -41,8 +41,8 @@ constexpr std::string_view system_names[] = {
 #define REG(name, ...) #name,
 #include "isa/aarch64/registers.def"
 #undef REG
-    "sp_el0",   "sp_el1",  "sp_el2", "sp_el3",  "pstate", "daif",
-    "affinity", "os_lock", "masked", "private", "sync",   "pac_value"};
+    "sp_el0",  "sp_el1",   "sp_el2",     "sp_el3",      "pstate", "daif",     "affinity", "os_lock",  "masked",
+    "private", "pm_since", "pm_retired", "pm_fraction", "pm_end", "pm_shift", "sync",     "pac_value"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count>

@@ -1,5 +1,6 @@
 // AArch64 as isa::System: requests of privileged instructions, traps, reset. Arm ARM D1 and the files that do the parts.
 #include "isa/aarch64/privileged.hpp"
+#include <algorithm>
 #include <cstring>
 #include <fmt/core.h>
 
@@ -57,9 +58,34 @@ public:
     bool take_interrupt(ir::CpuHeader& cpu) const override { return aarch64::take_interrupt(State(cpu, model_)); }
     bool wakes(const ir::CpuHeader& cpu) const override { return interrupt_pending(state(cpu)); }
     void tick(ir::CpuHeader&) const override {} // timers are outputs
-    u64 next_timer(const ir::CpuHeader& cpu) const override { return aarch64::next_timer(state(cpu)); }
+    u64 next_timer(const ir::CpuHeader& cpu) const override {
+        return std::min(aarch64::next_timer(state(cpu)), pmu_next(state(cpu)));
+    }
     std::span<const std::string_view> outputs() const override { return output_names; }
-    u64 output_levels(ir::CpuHeader& cpu) const override { return timer_outputs(State(cpu, model_)); }
+    u64 output_levels(ir::CpuHeader& cpu) const override {
+        State s(cpu, model_);
+        return timer_outputs(s) | u64{pmu_output(s)} << output_pmu;
+    }
+    void budget_changed(ir::CpuHeader& cpu, i64 by, u32 shift) const override {
+        State s(cpu, model_);
+        s[slot_pm_end] += u64(by);
+        s[slot_pm_shift] = 1 + shift;
+    }
+
+    void debug_points(const ir::CpuHeader& cpu, std::vector<DebugPoint>& out) const override {
+        aarch64::debug_points(state(cpu), out);
+    }
+    u32 debug_mode() const override { return mode_debug; }
+    bool steps(const ir::CpuHeader& cpu) const override { return debug_steps(state(cpu)); }
+    bool before_instruction(ir::CpuHeader& cpu, const CodeAt& code, Exception& e) const override {
+        return debug_before(State(cpu, model_), code, e);
+    }
+    bool after_instruction(ir::CpuHeader& cpu, std::span<const u8> code, Exception& e) const override {
+        return debug_after(State(cpu, model_), code, e);
+    }
+    bool before_access(ir::CpuHeader& cpu, const DebugAccess& a, Exception& e) const override {
+        return debug_access(State(cpu, model_), a, e);
+    }
 
     Result<void> check_state(const ir::CpuHeader& cpu) const override;
     void reset(ir::CpuHeader& cpu, ResetKind kind) const override;
@@ -96,7 +122,10 @@ Exception AArch64System::trap(ir::CpuHeader& cpu, std::span<const u8> code) cons
     if (code.size() >= 4) std::memcpy(&bits, code.data(), 4);
     switch (ir::TrapKind(cpu.exit_arg & 0xff)) {
     case ir::TrapKind::syscall: return {syndrome(ec::svc, detail & 0xffff) | cause::next};
-    case ir::TrapKind::breakpoint: return {syndrome(ec::brk, detail & 0xffff)};
+    case ir::TrapKind::breakpoint: {
+        State s(cpu, model_);
+        return {syndrome(ec::brk, detail & 0xffff) | (s.level() < 2 && debug_of_el2(s) ? cause::to_el2 : u64{0})};
+    }
     case ir::TrapKind::illegal:
         // FPAC. ISS: bit 0 the B key, bit 1 a data key; of the hints and combined branches all are instruction keys.
         if (detail == ir::illegal_operand) {
@@ -275,7 +304,7 @@ bool AArch64System::enter_level(ir::CpuHeader& cpu, u32 level) const {
     // Nothing is at EL3 then: what the board's firmware does not answer is undefined.
     if (level < 3 && s.has_el3())
         s[slot_scr_el3] |= scr::NS | scr::RW | scr::HCE | scr::SMD, s[slot_cptr_el3] = 0, s[slot_mdcr_el3] = 0;
-    if (level < 2 && s.has_el2()) s[slot_hcr_el2] = hcr::RW, s[slot_cptr_el2] = 0x33ff, s[slot_mdcr_el2] = 0;
+    if (level < 2 && s.has_el2()) s[slot_hcr_el2] = hcr::RW, s[slot_cptr_el2] = 0x33ff, s[slot_mdcr_el2] = pmu_counters;
     s.switch_stack(u64(level) << 2 | pstate::SP);
     s.refresh();
     return true;
@@ -297,6 +326,9 @@ std::string AArch64System::describe(const ir::CpuHeader& cpu, const Exception& e
                  {ec::fetch_abort, "instruction abort"},
                  {ec::pc_alignment, "misaligned pc"},
                  {ec::data_abort, "data abort"},
+                 {ec::breakpoint, "breakpoint"},
+                 {ec::software_step, "software step"},
+                 {ec::watchpoint, "watchpoint"},
                  {ec::brk, "BRK"}};
     u64 code = (e.cause & cause::esr) >> 26;
     std::string_view name = "exception";

@@ -42,7 +42,17 @@ inline constexpr u64 NS = 1, IRQ = 2, FIQ = 4, EA = 8, SMD = 1 << 7, HCE = 1 << 
 
 // MDCR_EL3 (D19.3.18)
 namespace mdcr3 {
-inline constexpr u64 TPM = 1 << 6, TDA = 1 << 9, TDOSA = 1 << 10;
+inline constexpr u64 TPM = 1 << 6, TDA = 1 << 9, TDOSA = 1 << 10, SDD = 1 << 16, SPME = 1 << 17;
+}
+
+// MDCR_EL2 (D19.3.17)
+namespace mdcr2 {
+inline constexpr u64 HPMN = 31, HPME = 1 << 7, TDE = 1 << 8, HPMD = 1 << 17;
+}
+
+// MDSCR_EL1 (D19.3.20)
+namespace mdscr {
+inline constexpr u64 SS = 1, KDE = 1 << 13, MDE = 1 << 15;
 }
 
 // ESR_ELx.EC (D19.2.37)
@@ -61,6 +71,9 @@ enum : u64 {
     pc_alignment = 0x22,
     data_abort = 0x24, // as fetch_abort
     serror = 0x2f,
+    breakpoint = 0x30, // of a lower level; one more: of the same
+    software_step = 0x32,
+    watchpoint = 0x34,
     brk = 0x3c
 };
 }
@@ -184,6 +197,33 @@ bool register_answered(const State& s, const BoardRequest& r, bool done, Excepti
 bool system_operation(const State& s, PhysicalMemory& memory, u64 detail, Effects& f, Exception& e);
 // The exception of a trapped access (EC 0x18) to at least `level`.
 Exception trapped(const State& s, u64 detail, u32 level);
+
+// self_hosted.cpp: debug exceptions.
+// Those of EL0 and EL1 are EL2's.
+bool debug_of_el2(const State& s);
+// AArch64.GenerateDebugExceptionsFrom: may debug exceptions but BRK be taken at this level, with PSTATE.D as said?
+bool debug_enabled(const State& s, u32 level, bool secure, bool masked);
+// DebugExceptionReturnSS, before the level changes: PSTATE.SS that an exception return to where SPSR says leaves.
+bool step_after_return(const State& s, u64 spsr);
+// An address breakpoint may match at this level, whatever PSTATE.D says (mode_debug).
+bool may_meet_breakpoint(const State& s);
+// Debug exceptions wait for PSTATE.D to be cleared.
+bool debug_masked(const State& s);
+bool debug_steps(const State& s);
+void debug_points(const State& s, std::vector<DebugPoint>& out);
+bool debug_before(const State& s, const CodeAt& code, Exception& e);
+bool debug_after(const State& s, std::span<const u8> code, Exception& e);
+bool debug_access(const State& s, const DebugAccess& a, Exception& e);
+
+// pmu.cpp: performance monitors.
+inline constexpr u32 pmu_counters = 6; // beside that of cycles
+u64 pmu_read(const State& s, u32 number);
+void pmu_write(const State& s, u32 number, u64 v);
+bool pmu_running(const State& s);
+// Counts what has passed since this was done last; before anything changes of what is counted.
+void pmu_sync(const State& s);
+bool pmu_output(const State& s);
+u64 pmu_next(const State& s); // when an overflow raises it; ~0: never
 
 // timers.cpp
 u64 timer_outputs(const State& s);

@@ -15,6 +15,7 @@ enum class Effect : u8 {
     mode,     // mode bits (always looked at), timers
     contexts, // which translations are in use
     regime,   // what cached translations were made from
+    debug,    // which debug exceptions there may be
 };
 // Controls that trap accesses.
 enum class Group : u8 {
@@ -151,37 +152,19 @@ void write_tval(const Access& a, u64 v) {
     a.s[Slot + 1] = a.s.count() - timer_offset(a.s, Slot) + u64(i64(i32(v)));
 }
 
-// ---- performance monitors: no event counters
+// ---- performance monitors
 
-constexpr u64 cycle_bit = u64{1} << 31;
-bool counts(const Access& a) { return (a.s[slot_pmcr_el0] & 1) && (a.s[slot_pmcntenset_el0] & cycle_bit); }
-u64 read_pmccntr(const Access& a) { return a.s[slot_pmccntr_el0] + (counts(a) ? a.s.clock() : 0); }
-void write_pmccntr(const Access& a, u64 v) { a.s[slot_pmccntr_el0] = v - (counts(a) ? a.s.clock() : 0); }
-// A change of what counts keeps the count.
-template <class F>
-void keep_count(const Access& a, F&& change) {
-    u64 v = read_pmccntr(a);
-    change();
-    write_pmccntr(a, v);
-}
-constexpr u64 pmcr_fixed = u64{0x41} << 24; // implementer; N is 0
-u64 read_pmcr(const Access& a) { return a.s[slot_pmcr_el0] | pmcr_fixed; }
-void write_pmcr(const Access& a, u64 v) {
-    keep_count(a, [&] { a.s[slot_pmcr_el0] = v & 0x69; });
-    if (v & 4) write_pmccntr(a, 0);
-}
-template <u32 Slot, bool Set>
-void write_bits(const Access& a, u64 v) {
-    keep_count(a, [&] { a.s[Slot] = Set ? a.s[Slot] | (v & cycle_bit) : a.s[Slot] & ~(v & cycle_bit); });
-}
-u64 read_event_type(const Access& a) { return a.s[slot_pmselr_el0] == 31 ? a.s[slot_pmccfiltr_el0] : 0; }
-void write_event_type(const Access& a, u64 v) {
-    if (a.s[slot_pmselr_el0] == 31) a.s[slot_pmccfiltr_el0] = v & 0xfc000000;
-}
+u64 read_pmu(const Access& a) { return pmu_read(a.s, a.number); }
+void write_pmu(const Access& a, u64 v) { pmu_write(a.s, a.number, v); }
 
 // ---- debug
 
-void write_oslar(const Access& a, u64 v) { a.s[slot_os_lock] = v & 1; }
+void write_oslar(const Access& a, u64 v) { a.s[slot_os_lock] = v & 1, a.f.debug = true; }
+constexpr u64 claim_tags = 0xff;
+u64 read_claimset(const Access&) { return claim_tags; }
+void write_claimset(const Access& a, u64 v) { a.s[slot_dbgclaimset_el1] |= v & claim_tags; }
+u64 read_claimclr(const Access& a) { return a.s[slot_dbgclaimset_el1]; }
+void write_claimclr(const Access& a, u64 v) { a.s[slot_dbgclaimset_el1] &= ~v; }
 u64 read_oslsr(const Access& a) { return 8 | a.s[slot_os_lock] << 1; } // OSLM: implemented
 
 // clang-format off
@@ -226,25 +209,39 @@ constexpr Computed computed[] = {
     {sr(3, 7, 14, 2, 0), read_tval<slot_cntps_ctl_el1>, write_tval<slot_cntps_ctl_el1>},
     {sr(3, 7, 14, 2, 1), read_ctl<slot_cntps_ctl_el1>, write_ctl<slot_cntps_ctl_el1>},
 
-    {sr(3, 3, 9, 12, 0), read_pmcr, write_pmcr, Group::pmu},
-    {sr(3, 3, 9, 12, 1), read_slot<slot_pmcntenset_el0>, write_bits<slot_pmcntenset_el0, true>, Group::pmu},
-    {sr(3, 3, 9, 12, 2), read_slot<slot_pmcntenset_el0>, write_bits<slot_pmcntenset_el0, false>, Group::pmu},
-    {sr(3, 3, 9, 12, 3), read_slot<slot_pmovsset_el0>, write_bits<slot_pmovsset_el0, false>, Group::pmu},
-    {sr(3, 3, 9, 12, 4), nullptr, ignore, Group::pmu},          // PMSWINC
-    {sr(3, 3, 9, 12, 6), zero, nullptr, Group::pmu},            // PMCEID0, PMCEID1
-    {sr(3, 3, 9, 12, 7), zero, nullptr, Group::pmu},
-    {sr(3, 3, 9, 13, 0), read_pmccntr, write_pmccntr, Group::pmu},
-    {sr(3, 3, 9, 13, 1), read_event_type, write_event_type, Group::pmu},
-    {sr(3, 3, 9, 13, 2), zero, ignore, Group::pmu},             // PMXEVCNTR
-    {sr(3, 3, 9, 14, 3), read_slot<slot_pmovsset_el0>, write_bits<slot_pmovsset_el0, true>, Group::pmu},
-    {sr(3, 0, 9, 14, 1), read_slot<slot_pmintenset_el1>, write_bits<slot_pmintenset_el1, true>, Group::pmu},
-    {sr(3, 0, 9, 14, 2), read_slot<slot_pmintenset_el1>, write_bits<slot_pmintenset_el1, false>, Group::pmu},
+    {sr(3, 3, 9, 12, 0), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 12, 1), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 12, 2), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 12, 3), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 12, 4), nullptr, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 12, 6), read_pmu, nullptr, Group::pmu},
+    {sr(3, 3, 9, 12, 7), read_pmu, nullptr, Group::pmu},
+    {sr(3, 3, 9, 13, 0), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 13, 1), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 13, 2), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 9, 14, 3), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 15, 7), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 0, 9, 14, 1), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 0, 9, 14, 2), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 0), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 1), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 2), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 3), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 4), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 8, 5), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 0), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 1), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 2), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 3), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 4), read_pmu, write_pmu, Group::pmu},
+    {sr(3, 3, 14, 12, 5), read_pmu, write_pmu, Group::pmu},
 
     {sr(2, 0, 1, 0, 0), zero, nullptr, Group::debug},           // MDRAR_EL1
     {sr(2, 0, 1, 0, 4), nullptr, write_oslar, Group::os_lock},
     {sr(2, 0, 1, 1, 4), read_oslsr, nullptr, Group::os_lock},
     {sr(2, 0, 1, 4, 4), zero, ignore, Group::os_lock},          // DBGPRCR_EL1
-    {sr(2, 0, 7, 9, 6), zero, ignore, Group::debug},            // DBGCLAIMCLR_EL1
+    {sr(2, 0, 7, 8, 6), read_claimset, write_claimset, Group::debug},
+    {sr(2, 0, 7, 9, 6), read_claimclr, write_claimclr, Group::debug},
     {sr(2, 0, 7, 14, 6), zero, nullptr, Group::debug},          // DBGAUTHSTATUS_EL1
     {sr(2, 3, 0, 1, 0), zero, nullptr, Group::debug},           // MDCCSR_EL0
     {sr(2, 3, 0, 4, 0), zero, ignore, Group::debug},            // DBGDTR_EL0
@@ -318,8 +315,10 @@ bool el0_may(const State& s, u32 number, Group g, bool write) {
     case Group::timer_v: return timers >> 8 & 1;
     case Group::pmu: {
         u64 u = s[slot_pmuserenr_el0];
+        const bool counter = number == sr(3, 3, 9, 13, 2) || (number >> 5 == sr(3, 3, 14, 8, 0) >> 5);
         return (u & 1) || (number == sr(3, 3, 9, 13, 0) && !write && (u & 4)) ||
-               (number == sr(3, 3, 9, 12, 4) && (u & 2));
+               (number == sr(3, 3, 9, 12, 4) && (u & 2)) ||
+               ((u & 8) && ((counter && !write) || number == sr(3, 3, 9, 12, 5)));
     }
     default: break;
     }
@@ -428,9 +427,12 @@ bool ask_gic(const State& s, u32 number, u64 detail, Effects& f, Exception& e) {
 void write_stored(const State& s, const Stored& r, u64 v, Effects& f) {
     u64& slot = s[r.slot];
     u64 old = slot, writable = r.writable;
+    // What counts may depend on it; no register of the monitors, which are not written here.
+    if (r.effect == Effect::debug || r.effect == Effect::regime) pmu_sync(s);
     if (r.slot == slot_scr_el3 && s.model().has(Feature::lor)) writable |= scr::TLOR;
     slot = (old & ~writable) | (v & writable);
     if (slot == old || r.effect == Effect::none) return;
+    f.debug = r.effect == Effect::debug;
     f.contexts = r.effect == Effect::contexts || r.effect == Effect::regime;
     // HCR_EL2 and SCR_EL3: what they say of translations is part of the context.
     bool in_context = r.slot == slot_hcr_el2 || (r.slot == slot_scr_el3 && !((old ^ slot) & scr::SIF));

@@ -33,14 +33,19 @@ enum SystemSlot : u16 {
     slot_sp_el1,
     slot_sp_el2,
     slot_sp_el3,
-    slot_pstate,    // of PSTATE as SPSR has it: TCO, DIT, UAO, PAN, SS, IL, SSBS, EL and SP
-    slot_daif,      // D, A, I, F in the places of SPSR
-    slot_mpidr,     // what the board says: affinity
-    slot_os_lock,   // OSLSR_EL1.OSLK
-    slot_masked,    // an interrupt is pending that PSTATE masks: whoever unmasks must look
-    slot_private,   // privileged accesses meet pages that are not global: their contexts have an ASID, too
-    slot_sync,      // flushes that other processors were asked for may not be done
-    slot_pac_value, // class temp: between blocks of an authentication
+    slot_pstate,      // of PSTATE as SPSR has it: TCO, DIT, UAO, PAN, SS, IL, SSBS, EL and SP
+    slot_daif,        // D, A, I, F in the places of SPSR
+    slot_mpidr,       // what the board says: affinity
+    slot_os_lock,     // OSLSR_EL1.OSLK
+    slot_masked,      // an interrupt is pending that PSTATE masks: whoever unmasks must look
+    slot_private,     // privileged accesses meet pages that are not global: their contexts have an ASID, too
+    slot_pm_since,    // performance monitors: the clock, and the instructions begun, when they were counted last...
+    slot_pm_retired,  // ...
+    slot_pm_fraction, // ...and cycles that do not make 64 yet (PMCR_EL0.D)
+    slot_pm_end,      // CpuHeader::budget is by so much behind the instructions begun
+    slot_pm_shift,    // where instructions are counted, 1 and log2 of an instruction's nanoseconds
+    slot_sync,        // flushes that other processors were asked for may not be done
+    slot_pac_value,   // class temp: between blocks of an authentication
     slot_system_end
 };
 
@@ -48,7 +53,7 @@ enum SystemSlot : u16 {
 // else decides how code is translated (State::mode).
 inline constexpr u32 mode_btype = 3, mode_fp_traps = 16, mode_aligned = 32, mode_el1_traps = 1 << 14,
                      mode_flush = 1 << 15, mode_no_counter = 1 << 16, mode_sp0 = 1 << 17, mode_illegal = 1 << 18,
-                     mode_no_zva = 1 << 19;
+                     mode_no_zva = 1 << 19, mode_debug = 1 << 20;
 constexpr u32 mode_of_fpcr(u32 fpcr) { return fpcr >> 24 & 1 ? mode_flush : 0; }
 struct ModeFields {
     u32 level = 0;        // exception level

@@ -30,6 +30,8 @@ void run(u64 code, u64 a, u64 spsr); // until the guest's end, or what it trappe
 
 static u64 start, result, traps, irqs;
 static int go_on; // behind what trapped
+static int steps; // on, with PSTATE.SS
+static u64 data;  // that breakpoints are about
 
 u64 entered(u64* x, u64 kind) {
     u64 esr = read_sysreg(esr_el2), elr = read_sysreg(elr_el2);
@@ -43,6 +45,11 @@ u64 entered(u64* x, u64 kind) {
     print(" ec %x iss %x", EC(esr), esr & 0x1ffffff);
     if (EC(esr) != 0x20) print(" pc+%x", elr - start);
     if (EC(esr) == 0x20 || EC(esr) == 0x24) print(" hpfar %x far %x", read_sysreg(hpfar_el2), read_sysreg(far_el2));
+    if (EC(esr) == 0x34) print(" far data%d", read_sysreg(far_el2) - (u64)&data);
+    if (steps) {
+        write_sysreg(spsr_el2, read_sysreg(spsr_el2) | 1 << 21);
+        return 1;
+    }
     if (!go_on) return 0;
     if (EC(esr) != 0x16) write_sysreg(elr_el2, elr + 4);
     return 1;
@@ -51,7 +58,7 @@ u64 entered(u64* x, u64 kind) {
 static void guest(const char* what, char* code, u64 a) {
     print("%s:", what);
     traps = 0, start = (u64)code;
-    run((u64)code, a, EL1H);
+    run((u64)code, a, steps ? EL1H | 1 << 21 : EL1H);
     if (!traps || go_on) print(" result %x", result);
     print("\n");
 }
@@ -73,6 +80,9 @@ CODE(g_cntp, "msr cntp_ctl_el0, xzr\nmov x0, #1");
 CODE(g_dcsw, "dc csw, xzr");
 CODE(g_hcr, "mrs x0, hcr_el2");
 CODE(g_psci, "movz x0, #0x8400, lsl #16\nsmc #3"); // PSCI_VERSION
+CODE(g_brk, "brk #9\nmov x0, #1");
+CODE(g_mdscr, "mrs x15, mdscr_el1\nmov x0, #1");
+CODE(g_nops, "mov x1, #5\nnop\nldr x2, [x0]\nmov x0, #2");
 CODE(g_pmcr, "mrs x14, pmcr_el0\nmov x0, #1");
 
 static void controls(void) {
@@ -113,6 +123,35 @@ static void controls(void) {
     write_sysreg(mdcr_el2, read_sysreg(mdcr_el2) | 1 << 6);
     guest("TPM", g_pmcr, 0);
     write_sysreg(mdcr_el2, read_sysreg(mdcr_el2) & ~(1ul << 6));
+}
+
+// MDCR_EL2.TDE: debug exceptions of EL1 are EL2's, even without MDSCR_EL1.KDE and with PSTATE.D set. What was met is stepped
+// over, or is not there any more.
+static void debug(void) {
+    const u64 ss = 1, mde = 1 << 15, tde = 1 << 8, el1 = 2;
+    asm volatile("msr oslar_el1, xzr\nisb");
+    write_sysreg(mdcr_el2, read_sysreg(mdcr_el2) | tde);
+    guest("TDE brk", g_brk, 0);
+    guest("TDE mdscr", g_mdscr, 0);
+    go_on = 0;
+    write_sysreg(dbgbvr0_el1, g_nops + 4);
+    write_sysreg(dbgbcr0_el1, 15 << 5 | el1 | 1);
+    write_sysreg(mdscr_el1, mde);
+    guest("TDE breakpoint", g_nops, (u64)&data);
+    write_sysreg(dbgbcr0_el1, 0);
+    write_sysreg(dbgwvr0_el1, &data);
+    write_sysreg(dbgwcr0_el1, 255 << 5 | 3 << 3 | el1 | 1);
+    guest("TDE watchpoint", g_nops, (u64)&data);
+    write_sysreg(dbgwcr0_el1, 1 << 13 | 255 << 5 | 3 << 3 | el1 | 1); // EL1 and EL2
+    data = 1;
+    print("of EL2 itself, no KDE: %d\n", data);
+    write_sysreg(dbgwcr0_el1, 0);
+    write_sysreg(mdscr_el1, ss);
+    steps = 1;
+    guest("TDE step", g_nops, (u64)&data);
+    steps = 0;
+    write_sysreg(mdscr_el1, 0);
+    write_sysreg(mdcr_el2, read_sysreg(mdcr_el2) & ~tde);
 }
 
 // ---- stage 2: 4 KiB granule, 39 bits, so that it begins at level 1
@@ -278,6 +317,7 @@ int main(void) {
     write_sysreg(hcr_el2, RW);
     write_sysreg(sctlr_el1, 0x30d00800);
     controls();
+    debug();
     stage2();
     stage1_tables();
     interrupts();
