@@ -3,6 +3,7 @@
 // Large programs have megabytes of it, whose pages would each fault once: they are asked for as huge pages.
 #pragma once
 #include "base/check.hpp"
+#include "base/touch.hpp"
 #include "base/types.hpp"
 #include <algorithm>
 #include <memory>
@@ -16,10 +17,12 @@ namespace mimic::cpu {
 class Arena {
 public:
     Arena() = default;
+    // Huge pages from so many bytes on.
+    explicit Arena(u64 huge_from) : huge_from_(huge_from) {}
     Arena(Arena&& o) noexcept { *this = std::move(o); }
     Arena& operator=(Arena&& o) noexcept {
         std::swap(chunks_, o.chunks_);
-        std::swap(at_, o.at_), std::swap(end_, o.end_), std::swap(all_, o.all_);
+        std::swap(at_, o.at_), std::swap(end_, o.end_), std::swap(all_, o.all_), std::swap(huge_from_, o.huge_from_);
         return *this;
     }
     ~Arena() {
@@ -46,15 +49,15 @@ public:
 
 private:
     void grow(u64 least) {
-        constexpr u64 usual = 128 << 10, huge = 2 << 20, huge_from = 1 << 20;
-        const bool large = all_ >= huge_from && least < huge;
+        constexpr u64 usual = 128 << 10, huge = 2 << 20;
+        const bool large = all_ >= huge_from_ && least < huge;
         const u64 bytes = large ? 2 * huge : std::max(usual, (least + 4095) & ~u64{4095});
         void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         MIMIC_CHECK(p != MAP_FAILED, "no memory for what is known of translated code");
         at_ = static_cast<u8*>(p), end_ = at_ + bytes;
         chunks_.emplace_back(at_, bytes);
         all_ += bytes;
-        if (!large) return;
+        if (!large) return touch_to_write(at_, std::min(bytes, usual));
         at_ = reinterpret_cast<u8*>((u64(at_) + huge - 1) & ~(huge - 1)), end_ = at_ + huge;
         madvise(at_, huge, MADV_HUGEPAGE); // ordinary pages do, too
     }
@@ -62,6 +65,7 @@ private:
     std::vector<std::pair<u8*, u64>> chunks_;
     u8 *at_ = nullptr, *end_ = nullptr;
     u64 all_ = 0; // bytes
+    u64 huge_from_ = 1 << 20;
 };
 
 // Of what an arena has the memory of.

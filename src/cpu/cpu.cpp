@@ -130,7 +130,7 @@ Cpu::Next Cpu::enter_unit(Node*& unit, bool interpret) {
     for (;;) {
         u64 epoch = space_.epoch.load(std::memory_order_seq_cst);
         if (inside_.load(std::memory_order_relaxed) != epoch) inside_.store(epoch, std::memory_order_seq_cst);
-        Node* n = space_.known(header_->mode, place);
+        Node* n = space_.find(header_->mode, place);
         if (n && n->second && second) n = space_.find(header_->mode, place, second);
         if (n && (n->second == 0 || n->second == second)) return unit = n, Next::unit;
         leave_unit();

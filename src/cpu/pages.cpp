@@ -19,14 +19,7 @@ constexpr u64 longest_calm = u64{1} << 24;
 // Not found any more, by look-up or jump cache.
 void CodeSpace::Impl::hide(Node& n) {
     n.valid.store(false, std::memory_order_seq_cst);
-    std::atomic<Node*>* p = &table[bucket(n.place)];
-    while (Node* at = p->load(std::memory_order_relaxed)) {
-        if (at == &n) {
-            p->store(n.next.load(std::memory_order_relaxed), std::memory_order_release);
-            break;
-        }
-        p = &at->next;
-    }
+    table.remove(n);
     if (backend && !stepwise)
         for (Cpu* c : cpus) c->map_ ? c->map_->forget_jump(n.pc) : backend->clear_jump(&c->header(), n.pc);
 }
@@ -70,6 +63,7 @@ Watch CodeSpace::Impl::enter_range(Translation& t, u64 low, u64 high) {
     Watch all = Watch::as_before;
     for (u64 number = low >> page_bits; high > low && number <= (high - 1) >> page_bits; ++number) {
         CodePage& page = page_of(number);
+        page.taken |= !t.own;
         const auto& there = page.translations;
         // Whoever ends the watching drops all code of the page.
         const bool watched = !options.paged && !page.busy && !there.empty() && there.back()->valid;

@@ -74,6 +74,7 @@ void CodeSpace::Impl::fill(Translation& t, const SavedUnit& u, const u8* code, u
                                  {cache->links() + first_link, stored_words.data(), stored_words.size() * 8},
                                  {room, kept.data(), kept.size()}};
     process::copy_to_new(all);
+    touch_to_read(code, u.code.size());
 }
 
 // saved::Head::made_from: of what the translation saw. Bytes between a unit's blocks that nobody looked at are taken as they
@@ -117,7 +118,7 @@ bool CodeSpace::Impl::is_made_from_now(const SavedUnit& u) {
 // An entry of units that were taken already, whether somebody has come to it or not.
 const saved::Entry* CodeSpace::Impl::taken_entry(u64 pc, u32 mode, Translation*& of) const {
     auto page = pages.find(pc >> page_bits);
-    if (page == pages.end()) return nullptr;
+    if (page == pages.end() || !page->second.taken) return nullptr;
     for (Translation* t : page->second.translations) {
         if (t->stored_entries.empty() || !t->valid || t->mode != mode) continue;
         if (const saved::Entry* e = find_entry(t->stored_entries, t->low, pc)) return of = t, e;
@@ -141,6 +142,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     SavedUnit u;
     if (!options.store->take(said, pc, mode, stored_unit, u) || u.head.mode != mode) return Restored::no;
     if (u.head.flavour != flavour_at(u.head.pc, u.head.pc) || !backend) return Restored::no;
+    touch_heap(heap_top);
     Arena& arena = regions[current].arena;
     u8* mark = arena.mark();
     TranslationOf t(arena.make<Translation>());
@@ -169,7 +171,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
     cache->commit_links(u32(u.edges.size()));
     fill(*t, u, *space, first_link);
     const saved::Entry& e = *u.entry_at(pc); // the others when somebody comes: most are never entered
-    if (!known(mode, pc)) add_node(pc, 0, t->code + e.offset, t.get(), e.whole != 0);
+    if (!find(mode, pc)) add_node(pc, 0, t->code + e.offset, t.get(), e.whole != 0);
     link_taken(*t);
     counters.restored += u.head.units;
     if (options.on_code) tell_taken(*t);
@@ -181,7 +183,7 @@ CodeSpace::Impl::Restored CodeSpace::Impl::restore(u64 pc, u32 mode, const UnitS
 void CodeSpace::Impl::link_taken(Translation& t) {
     for (u32 k = 0; k < t.link_count; ++k) {
         const Link l = t.link(k);
-        Node* to = l.pc - t.low < t.high - t.low ? nullptr : known(l.mode, l.pc);
+        Node* to = l.pc - t.low < t.high - t.low ? nullptr : find(l.mode, l.pc);
         if (to && to->code && may_link(l, *to)) set_link(t.first_link + k, l.counted, *to);
         if (l.counted) k += 2; // its further words
     }
@@ -202,7 +204,7 @@ void CodeSpace::Impl::tell_taken(const Translation& t) const {
 CodeSpace::Impl::Stored CodeSpace::Impl::take_stored(u64 pc, u32 mode) {
     std::unique_lock lock(mutex);
     for (;;) {
-        if (known(mode, pc) || enter_taken(pc, mode)) return Stored::taken;
+        if (find(mode, pc) || enter_taken(pc, mode)) return Stored::taken;
         const UnitStore::Said said = options.store->look(pc, mode);
         const Restored r = restore(pc, mode, said);
         if (r == Restored::no_room && cache->used() != 0) { // else it is longer than a region

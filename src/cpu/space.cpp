@@ -11,8 +11,7 @@ Result<std::unique_ptr<CodeSpace>> CodeSpace::create(const isa::Guest& guest, Co
     space->impl_ = std::make_unique<Impl>(guest, source, o);
     Impl& s = *space->impl_;
     s.stepwise = o.verify || (o.log & (log::exec | log::registers));
-    if (!s.table || !s.met.words || !s.named.words)
-        return Error::system(ENOMEM, "no memory for the table of translations");
+    if (!s.table || !s.met.words) return Error::system(ENOMEM, "no memory for the table of translations");
     constexpr u32 shows_translations = log::in_asm | log::op | log::op_opt | log::out_asm;
     s.interprets_first =
         o.interpret_first && o.accel == Accel::jit && !s.stepwise && !o.one_insn && !(o.log & shows_translations);
@@ -58,7 +57,7 @@ void CodeSpace::tell_code() {
 // ---- looking up
 
 Node* CodeSpace::Impl::find(u32 mode, u64 place, u64 second) const {
-    for (Node* n = table[bucket(place)].load(std::memory_order_acquire); n; n = n->next.load(std::memory_order_acquire))
+    for (Node* n = table.first(place); n; n = n->next.load(std::memory_order_acquire))
         if (n->place == place && n->mode == mode && n->valid.load(std::memory_order_relaxed) &&
             (second == 0 || n->second == second))
             return n;
@@ -71,10 +70,7 @@ Node* CodeSpace::Impl::add_node(u64 pc, ir::BlockId block, const u8* code, Trans
     n->pc = pc, n->mode = t->mode, n->block = block, n->code = code, n->translation = t;
     n->whole = whole || t->whole;
     n->place = pc - t->pc + t->place, n->second = t->second;
-    named.add(n->place);
-    std::atomic<Node*>& head = table[bucket(n->place)];
-    n->next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    head.store(n, std::memory_order_release);
+    table.add(*n);
     (t->last_node ? t->last_node->sibling : t->first_node) = n;
     t->last_node = n;
     return n;
@@ -250,6 +246,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         return check || options.store ? snapshot.fetch(source, at, out) : source.fetch(at, out.data(), u32(out.size()));
     };
     if (region_is_full()) return Made::no_room;
+    touch_heap(heap_top);
     for (;;) {
         if (check && whole) return Made::yes;
         limits = limits_at(pc, mode, place, extent);

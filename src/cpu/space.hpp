@@ -11,6 +11,7 @@
 #include "cpu/cpu.hpp"
 #include "cpu/exit_flags.hpp"
 #include "cpu/kept.hpp"
+#include "cpu/node_table.hpp"
 #include "cpu/saved_unit.hpp"
 #include "cpu/snapshot.hpp"
 #include "ir/passes/passes.hpp"
@@ -23,7 +24,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
-#include <sys/mman.h>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -79,20 +79,6 @@ struct Translation {
 
 using TranslationOf = std::unique_ptr<Translation, Destroy>;
 
-// An entry of the look-up table. Freed with its region.
-struct Node {
-    u64 pc = 0;
-    u64 place = 0, second = 0;
-    u32 mode = 0;
-    ir::BlockId block = 0;
-    bool whole = false; // of a unit that was made of a hot loop; or none can be made
-    const u8* code = nullptr;
-    Translation* translation = nullptr;
-    Node* sibling = nullptr; // of the same translation
-    std::atomic<Node*> next{nullptr};
-    std::atomic<bool> valid{true};
-};
-
 struct Region {
     Arena arena; // of these and their nodes, and what units from the store have beside their code
     std::vector<TranslationOf> translations; // by rising code address, then
@@ -104,34 +90,15 @@ struct Region {
 // A guest page that code was made from.
 struct CodePage {
     std::vector<Translation*> translations;
-    u64 unsettled = 0; // epoch since which writes to it are told, but for those under way then; 0: settled
-    u32 writes = 0;    // how often a write made code go
-    bool busy = false; // written so often that its units check themselves
-    u64 changed = 0;   // busy: when a unit was last found changed, by the clock of exits
+    u64 unsettled = 0;  // epoch since which writes to it are told, but for those under way then; 0: settled
+    u32 writes = 0;     // how often a write made code go
+    bool taken = false; // some were, from the store
+    bool busy = false;  // written so often that its units check themselves
+    u64 changed = 0;    // busy: when a unit was last found changed, by the clock of exits
     u64 calm_after = 4096;
 };
 
 struct CodeSpace::Impl {
-    // Zeroes in pages that the host gives as they are touched; calloc might take what was freed and touch all of it.
-    template <class T>
-    class Pages {
-    public:
-        explicit Pages(u64 count)
-            : bytes_(count * sizeof(T))
-            , at_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
-        Pages(const Pages&) = delete;
-        Pages& operator=(const Pages&) = delete;
-        ~Pages() {
-            if (*this) munmap(at_, bytes_);
-        }
-        explicit operator bool() const { return at_ != MAP_FAILED; }
-        T& operator[](u64 n) const { return static_cast<T*>(at_)[n]; }
-
-    private:
-        u64 bytes_;
-        void* at_;
-    };
-
     static constexpr u64 page_bits = 12; // granularity of invalidation; guest pages are multiples of it
     const isa::Guest& guest;
     CodeSource& source;
@@ -152,6 +119,7 @@ struct CodeSpace::Impl {
     Snapshot snapshot;   // of a unit that gets a check or may go to the store
     ir::Unit checked;    // the unit with its check
     std::string text;    // of host code
+    u64 heap_top = 0;    // see touch_heap
     u64 older_units = 0; // Translation::made of the last one that is the parent's
     // With a store: what it had no unit of when it was met.
     static constexpr u32 most_ran = 1 << 16;
@@ -190,13 +158,11 @@ struct CodeSpace::Impl {
     std::vector<Cpu*> cpus;
     CodeSpace::Counters counters;
 
-    // Neighbours in code are neighbours here.
-    static constexpr u32 buckets = 1 << 19;
-    Pages<std::atomic<Node*>> table{buckets};
+    NodeTable table;
     // A bit for each place, which others share; neighbours in code are neighbours here, so few pages are touched.
     struct PlaceSet {
         static constexpr u32 bits = 1 << 20;
-        Pages<std::atomic<u64>> words{bits / 64};
+        Zeroes<std::atomic<u64>> words{bits / 64};
         static u32 number(u64 place) { return u32(place >> 1 ^ place >> 21 ^ place >> 41) & (bits - 1); }
         static u64 bit(u64 place) { return u64{1} << number(place) % 64; }
         bool has(u64 place) const { return words[number(place) / 64].load(std::memory_order_relaxed) & bit(place); }
@@ -205,8 +171,7 @@ struct CodeSpace::Impl {
             return !(words[number(place) / 64].fetch_or(bit(place), std::memory_order_relaxed) & bit(place));
         }
     };
-    PlaceSet met;   // ran; a program that fills it has no cold code any more
-    PlaceSet named; // has been in `table`
+    PlaceSet met; // ran; a program that fills it has no cold code any more
     // A forked child goes on without translating for so many blocks: most children soon execute another program or end, and
     // the first translation copies pages that it shares with its parent.
     static constexpr u32 most_patience = 96;
@@ -242,15 +207,12 @@ struct CodeSpace::Impl {
     // space.cpp
     // A page of a machine may be seen at several addresses, where its units serve alike: their pcs count from the page.
     u64 pc_in_unit(u64 pc) const { return options.paged ? pc & (ir::code_page - 1) : pc; }
-    static u32 bucket(u64 place) { return u32(place >> 6 ^ place >> 25) & (buckets - 1); }
     // second: that of a unit that reaches into the next page; 0: any.
     Node* find(u32 mode, u64 place, u64 second = 0) const;
-    // Most of what is looked for and isn't there has touched no page of the table.
-    Node* known(u32 mode, u64 place) const { return named.has(place) ? find(mode, place) : nullptr; }
     // Has anything that there is an entry at this place, whether somebody has come to it or not?
     bool exists(u32 mode, u64 place) const {
         Translation* of;
-        return known(mode, place) || (options.store && taken_entry(place, mode, of));
+        return find(mode, place) || (options.store && taken_entry(place, mode, of));
     }
     enum class Made : u8 { yes, no_room, reaches_on };
     // What goes into a unit: of a hot loop all, whatever was known before; of what ran once in an earlier process only that.

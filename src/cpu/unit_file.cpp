@@ -1,5 +1,7 @@
 #include "cpu/unit_file.hpp"
 #include "base/process.hpp"
+#include "base/touch.hpp"
+#include "cpu/zeroes.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -24,16 +26,15 @@ constexpr u64 most_file_bytes = u64{1} << 32;
 constexpr u64 most_mapped_at_once = 1 << 20, most_wanted = 8 << 20; // little of a larger one may be wanted
 constexpr u32 most_probes = 64;
 constexpr u64 usual_pending = 128 << 10; // bytes: what stays in a core's own cache
-constexpr u64 usual_chunk = 1 << 20, usual_blob = 2 << 10;
-constexpr u32 stretch_bits = 14; // of guest code whose units are joined: 4 KiB take longer
+constexpr u32 stretch_bits = 14;         // of guest code whose units are joined: 4 KiB take longer
 
 template <class T>
 std::span<const u8> bytes_of(const T& t) {
     return {reinterpret_cast<const u8*>(&t), sizeof t};
 }
 template <class T>
-std::span<const u8> bytes_of(const std::vector<T>& all) {
-    return {reinterpret_cast<const u8*>(all.data()), all.size() * sizeof(T)};
+std::span<const u8> bytes_of(std::span<T> all) {
+    return {reinterpret_cast<const u8*>(all.data()), all.size_bytes()};
 }
 // Calls f of the numbers of buckets in which this place may be, until it says false.
 template <class F>
@@ -222,44 +223,35 @@ void UnitFileWriter::write_pending() {
 }
 
 std::vector<u8>& UnitFileWriter::begin() {
-    if (begun_) chunks_.back().resize(*begun_);
-    if (chunks_.empty() || chunks_.back().size() > usual_chunk - 2 * usual_blob)
-        chunks_.emplace_back().reserve(usual_chunk);
-    std::vector<u8>& to = chunks_.back();
-    to.resize((to.size() + 7) & ~u64{7});
-    begun_ = to.size();
-    return to;
+    begun_.clear();
+    return begun_;
 }
 
-bool UnitFileWriter::is_taken(std::span<const u8> unit, Added& as) {
+bool UnitFileWriter::is_taken(Added& as) {
     SavedUnit u;
-    if (!parse_saved_unit(unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
+    if (!parse_saved_unit(as.unit, u) || u.head.low < start_ || u.head.high - start_ > most_distance) return false;
     if (added_bytes_ > most_file_bytes - 2 * saved::most_bytes) return false;
     bool is_new = false;
     for (const saved::Entry& e : u.entries)
         if (e.own) is_new |= known_.insert(u64{u.head.mode} << 32 | u32(u.pc_of(e) - start_)).second;
     as.mode = u.head.mode, as.flavour = u.head.flavour, as.stretch = u.head.low >> stretch_bits;
+    if (is_new) added_entries_ += u.entries.size();
     return is_new;
 }
 
-bool UnitFileWriter::end(const Checksum* check) {
-    std::vector<u8>& chunk = chunks_.back();
-    Added a{.chunk = u32(chunks_.size() - 1), .mode = 0, .at = *begun_, .bytes = chunk.size() - *begun_};
-    if (check) a.check = *check;
-    const bool taken = is_taken(unit_of(a), a);
-    if (taken)
-        added_.push_back(a), added_bytes_ += a.bytes;
-    else
-        chunk.resize(*begun_);
-    begun_.reset();
-    return taken;
+bool UnitFileWriter::take(std::span<const u8> unit, const Checksum* check) {
+    Added a{.unit = unit, .check = check ? std::optional(*check) : std::nullopt};
+    if (!is_taken(a)) return false;
+    touch_heap(heap_top_);
+    u8* own = memory_.room(unit.size());
+    std::copy(unit.begin(), unit.end(), own);
+    a.unit = {own, unit.size()};
+    added_.push_back(a), added_bytes_ += unit.size();
+    return true;
 }
 
-bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) {
-    std::vector<u8>& to = begin();
-    to.insert(to.end(), unit.begin(), unit.end());
-    return end(check);
-}
+bool UnitFileWriter::end(const Checksum* check) { return take(begun_, check); }
+bool UnitFileWriter::add(std::span<const u8> unit, const Checksum* check) { return take(unit, check); }
 
 void UnitFileWriter::write_blob(std::span<const u8> unit, const Checksum* check) {
     SavedUnit u;
@@ -278,14 +270,14 @@ void UnitFileWriter::write_blob(std::span<const u8> unit, const Checksum* check)
 void UnitFileWriter::write_joined(std::span<const Added> all) {
     std::vector<SavedUnit> units(all.size());
     joined_.clear();
-    for (u64 n = 0; n < all.size(); ++n) parse_saved_unit(unit_of(all[n]), units[n]);
+    for (u64 n = 0; n < all.size(); ++n) parse_saved_unit(all[n].unit, units[n]);
     if (guest_ && all.size() > 1 && join(units, guest_, joined_)) return write_blob(joined_);
-    for (const Added& a : all) write_blob(unit_of(a), a.check ? &*a.check : nullptr);
+    for (const Added& a : all) write_blob(a.unit, a.check ? &*a.check : nullptr);
 }
 
 void UnitFileWriter::write_all() {
-    if (begun_) chunks_.back().resize(*begun_);
-    begun_.reset();
+    own_.reserve(added_.size()), inner_.reserve(added_entries_);
+    touch_heap(heap_top_);
     auto place = [](const Added& a) { return std::tuple(a.mode, a.flavour, a.stretch); };
     std::stable_sort(added_.begin(), added_.end(), [&](auto& x, auto& y) { return place(x) < place(y); });
     for (auto first = added_.begin(); first != added_.end() && error_ == 0;) {
@@ -300,8 +292,12 @@ void UnitFileWriter::add_tables(FileHeader& h) {
     auto room = [](u64 count) { return u32(std::max<u64>(count * 3 / 2, 16)); };
     h.tables = written_ + pending_.size();
     h.buckets = room(own_.size() + inner_.size()), h.ran_buckets = room(ran_.size());
-    std::vector<Bucket> table(h.buckets);
-    std::vector<u32> modes(h.buckets), ran(h.ran_buckets);
+    const Zeroes<Bucket> table(h.buckets);
+    const Zeroes<u32> modes(h.buckets), ran(h.ran_buckets);
+    if (!table || !modes || !ran) {
+        error_ = ENOMEM;
+        return;
+    }
     for (const auto* entries : {&own_, &inner_}) // own ones first: so each unit is found by its own
         for (const Entry& e : *entries)
             probe(e.pc, h.buckets, [&](u32 n) {
@@ -320,7 +316,7 @@ void UnitFileWriter::add_tables(FileHeader& h) {
         });
     }
     write_pending();
-    for (std::span<const u8> part : {bytes_of(table), bytes_of(ran)}) {
+    for (std::span<const u8> part : {bytes_of(table.all()), bytes_of(ran.all())}) {
         write_at(written_, part);
         written_ += part.size();
     }

@@ -11,9 +11,9 @@
 #pragma once
 #include "base/result.hpp"
 #include "base/sha256.hpp"
+#include "cpu/arena.hpp"
 #include "cpu/saved_unit.hpp"
 #include "cpu/unit_group.hpp"
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -120,7 +120,7 @@ public:
     // False: all of its entries are other units' own already, or it is none of this file. `check`: from a file of the same key, as
     // it was compared.
     bool add(std::span<const u8> unit, const Checksum* check = nullptr);
-    // The same with the unit put together in its place: begin() gives where its bytes are to be appended, from a multiple of 8 on.
+    // The same with the unit put together here: begin() gives where its bytes are to be appended, from the beginning.
     std::vector<u8>& begin();
     bool end(const Checksum* check = nullptr);
     // A place that ran; kept if it has no unit in the end, and of `most_ran` places.
@@ -141,14 +141,13 @@ private:
         u32 pc, mode, at; // `at` as in Bucket
     };
     struct Added {
-        u32 chunk, mode;
-        u64 at, bytes; // in the chunk
-        u64 stretch;
-        u32 flavour;
+        std::span<const u8> unit;
+        u64 stretch = 0;
+        u32 mode = 0, flavour = 0;
         std::optional<Checksum> check;
     };
-    bool is_taken(std::span<const u8> unit, Added& as);
-    std::span<const u8> unit_of(const Added& a) const { return std::span(chunks_[a.chunk]).subspan(a.at, a.bytes); }
+    bool is_taken(Added& as);
+    bool take(std::span<const u8> unit, const Checksum* check);
     void write_all();
     void write_joined(std::span<const Added> all);
     void write_blob(std::span<const u8> unit, const Checksum* check = nullptr);
@@ -162,10 +161,10 @@ private:
     std::function<bool()> late_;
     GuestBytes guest_;
     int error_ = 0;
-    std::deque<std::vector<u8>> chunks_; // of what was added
-    std::optional<u64> begun_;           // in the last chunk: a unit without an end
+    std::vector<u8> begun_;   // a unit without an end
+    Arena memory_{512 << 10}; // of what was added
     std::vector<Added> added_;
-    u64 added_bytes_ = 0;
+    u64 added_bytes_ = 0, added_entries_ = 0, heap_top_ = 0;
     std::vector<u8> joined_;
     std::vector<u8> pending_; // to be written at written_
     u64 written_ = 0;

@@ -1,4 +1,5 @@
 #include "jit/code_cache.hpp"
+#include "base/touch.hpp"
 #include <algorithm>
 #include <cerrno>
 #include <sys/mman.h>
@@ -75,7 +76,9 @@ void CodeCache::prepare() {
               n = std::min(std::clamp(up((r.used - r.own) / share), least, most), region_bytes_ - from);
     r.prepared = from + n;
     const u64 start = start_of(current_) + from;
-    if (n != 0 && madvise(write_ + start, n, MADV_POPULATE_WRITE) == 0) madvise(code_ + start, n, MADV_POPULATE_READ);
+    if (n == 0) return;
+    touch_to_write(write_ + start, n);
+    touch_to_read(code_ + start, n);
 }
 
 Result<u8*> CodeCache::room_to_copy_to(u64& bytes) {

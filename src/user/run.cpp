@@ -1,5 +1,6 @@
 #include "user/run.hpp"
 #include "base/json.hpp"
+#include "base/touch.hpp"
 #include "isa/guest.hpp"
 #include "user/loader/program.hpp"
 #include "user/proc_start.hpp"
@@ -413,6 +414,9 @@ std::string list_all_models() {
 
 namespace {
 int run_command(Result<RunCommand> command) {
+    u64 heap_top = 0;
+    let_heap_be_touched();
+    touch_heap(heap_top);
     if (!command) return fail(command.error(), bad_option_status);
     switch (command->action) {
     case RunCommand::Action::help: print(1, run_help()); return 0;

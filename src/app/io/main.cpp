@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
+#include <cstdlib>
 #include <unistd.h>
 
 namespace mimic::io_tool {
@@ -115,6 +115,16 @@ int parse(Tool& tool, Start& s) {
     return -1;
 }
 
+// Not std::cin: with it in the program, each start makes the C++ library's streams and their locale, of whatever command.
+bool read_line(std::string& line) {
+    char* text = nullptr;
+    std::size_t room = 0;
+    const ssize_t n = ::getline(&text, &room, stdin);
+    if (n >= 0) line.assign(text, std::size_t(n) - (n > 0 && text[n - 1] == '\n'));
+    std::free(text);
+    return n >= 0;
+}
+
 Task<int> run(Tool& tool, Start start) {
     Session session(tool);
     session.how = start.how;
@@ -133,7 +143,7 @@ Task<int> run(Tool& tool, Start start) {
         for (;;) {
             std::fputs("qemu-io> ", stdout);
             std::fflush(stdout);
-            if (session.quit || !std::getline(std::cin, line)) break;
+            if (session.quit || !read_line(line)) break;
             co_await session.run(line);
             if (session.quit) break;
         }

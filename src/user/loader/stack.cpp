@@ -1,6 +1,7 @@
 // The stack of a program that starts: strings, auxiliary vector, pointers. System V ABI, Process Initialization;
 // getauxval(3) for the entries. AT_SYSINFO_EHDR is absent: a C library then makes system calls for the clock, which
 // user mode answers fast, and there is no second ELF image to keep in step with each ABI.
+#include "base/touch.hpp"
 #include "user/loader/program.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +14,7 @@
 namespace mimic::user {
 namespace {
 
+constexpr u64 usual_stack = 64 << 10; // what programs use of it
 constexpr u64 max_strings = 32 << 20; // arguments and environment in all
 constexpr u64 guard_pages = 16;
 
@@ -176,6 +178,7 @@ Result<StackLayout> make_stack(AddressSpace& space, const Abi& abi, const Loaded
     u32 flags = mapflag::private_ | mapflag::anonymous | mapflag::noreserve | mapflag::stack | mapflag::fixed;
     if (i64 r = space.map(top - size, size, p, flags, -1, 0, "[stack]"); r < 0)
         return Error::from_errno(int(-r), "map a stack of {} KiB", size >> 10);
+    touch_to_write(space.host(top - usual_stack), usual_stack);
     Builder b(space, top);
     StackLayout layout;
     TRY(fill(b, space, abi, program, start, layout));

@@ -30,6 +30,16 @@ i64 host_map(u64 address, u64 length, int protection, u32 flags, int fd, u64 off
 
 bool is_error(i64 r) { return r < 0 && r > -4096; }
 
+// Are all pages of a new mapping to be there from the start? Of what programs use most of (segments, heaps, buffers), up to
+// where that takes as long as some dozen faults; of a file's code, whose pages are the file's own, up to where reading
+// may take long.
+bool is_wanted_whole(u8 p, u64 length, u32 flags) {
+    constexpr u64 most_data = 2 << 20, most_code = 8 << 20;
+    if ((flags & mapflag::type) != mapflag::private_ || flags & (mapflag::noreserve | mapflag::stack)) return false;
+    if (p & prot::write) return length <= most_data;
+    return p & prot::exec && !(flags & mapflag::anonymous) && length <= most_code;
+}
+
 constexpr u32 reservation = mapflag::private_ | mapflag::anonymous | mapflag::noreserve;
 
 // With base 0 nothing of ours may lie in the range: looks at the places where a process has its parts.
@@ -170,6 +180,7 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     if (!may_grow(length, is_data(p, (flags & mapflag::type) != mapflag::private_), low, high)) return -ENOMEM;
     bool anonymous = flags & mapflag::anonymous;
     u32 host_flags = (flags & ~(mapflag::fixed_noreplace | mapflag::grows_down | mapflag::denywrite)) | mapflag::fixed;
+    if (is_wanted_whole(p, length, flags)) host_flags |= mapflag::populate;
     i64 r = host_map(base_ + low, length, host_protection(p), host_flags, anonymous ? -1 : fd, offset);
     if (is_error(r)) return r;
     if (u64 first = anonymous || shape_.page == host_page ? 0 : pages_in_file(fd, offset); first && first < length)
