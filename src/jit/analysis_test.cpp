@@ -116,5 +116,30 @@ TEST(Exchanges, KnowWhatHasChangedWhereTheUnitIsLeft) {
     EXPECT_EQ(a.changed, (std::vector<u32>{0, 1, 0, 1}));
 }
 
+int one_more(ir::CpuHeader*, const ir::Wide* arguments, ir::Wide* results) {
+    results[0].w[0] = arguments[0].w[0] + 1;
+    return 0;
+}
+constexpr ir::Intrinsic one_more_of{"one_more", one_more, 1, 1, ir::Intrinsic::pure};
+constexpr const ir::Intrinsic* intrinsics[] = {&one_more_of};
+
+// What a call gives may be anywhere: a loop's accesses by it have no page of their own.
+TEST(Pages, AreNotKnownOfWhatACallGives) {
+    RegisterPlan plan;
+    plan.gpr.assign(std::size(ir::test::slots), -1);
+    plan.vec = plan.gpr;
+    auto unit = ir::parse(
+        "b0 entry pc 0x100:\n  insn 0x100 4\n  %1 = get i64 x6\n  %2 = load i64 [%1] i64\n"
+        "  %3 = call i64 one_more(%2)\n  %4 = sub i64 %3, %1\n  put x6, %4\n  %5 = get i1 x3\n  brcond %5, b0, b1\n"
+        "b1 pc 0x104:\n  insn 0x104 4\n  exit 0x200\n",
+        ir::test::riscv, intrinsics);
+    ASSERT_TRUE(unit) << unit.error().message();
+    unit->key.flavour |= ir::flavour::paged;
+    Analysis a;
+    a.run(*unit, ir::test::riscv, plan);
+    ASSERT_FALSE(a.recent.empty());
+    for (i8 r : a.recent) EXPECT_EQ(r, -1);
+}
+
 } // namespace
 } // namespace mimic::jit

@@ -299,20 +299,17 @@ void MachineCpu::run_alone(bool steps) {
     isa::Exception e;
     const isa::CodeAt code = [this](u64 address, std::span<u8> out) { return memory_.code_at(header(), address, out); };
     points_changed_ = true;
-    if (system_.before_instruction(header(), code, e)) return raise_debug(e);
+    if (system_.before_instruction(header(), code, e)) {
+        // Time goes on: a handler that meets its own breakpoint would hold it up for ever.
+        if (counted_) --header().budget;
+        return raise(e);
+    }
     u8 bytes[16];
     const u32 n = steps ? code(header().pc, std::span(bytes).first(guest().max_insn_bytes())) : 0;
     completed_ = true;
     enter(true);
     leave();
-    if (steps && completed_ && system_.after_instruction(header(), std::span(bytes).first(n), e)) raise_debug(e);
-}
-
-// Time goes on: a handler that meets its own breakpoint would hold it up for ever.
-void MachineCpu::raise_debug(const isa::Exception& e) {
-    points_changed_ = true;
-    if (counted_) --header().budget;
-    raise(e);
+    if (steps && completed_ && system_.after_instruction(header(), std::span(bytes).first(n), e)) raise(e);
 }
 
 void MachineCpu::enter(bool one_instruction) {

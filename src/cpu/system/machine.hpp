@@ -158,7 +158,6 @@ private:
     void enter(bool one_instruction);
     void follow_points();
     void run_alone(bool steps);
-    void raise_debug(const isa::Exception& e);
     void leave();
     void run_jobs(std::unique_lock<std::mutex>& lock);
     void do_flushes();
