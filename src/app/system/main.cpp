@@ -7,7 +7,6 @@
 #include "devices/types.hpp"
 #include <algorithm>
 #include <cstdio>
-#include <malloc.h>
 #include <set>
 
 namespace mimic::app {
@@ -117,9 +116,6 @@ int print_help(const SystemOptions& o) {
 }
 
 int system_main(std::string_view program, std::span<const std::string_view> words) {
-    // What is known of translated code grows by megabytes, on threads whose own heaps would grow by a page a system call.
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_TOP_PAD, 1 << 20);
     std::string self(program.substr(program.rfind('/') + 1)), guest;
     std::set<std::string_view> known = guests();
     for (std::string_view prefix : {"mimic-system-", "qemu-system-"})
