@@ -151,6 +151,27 @@ TEST(Arm64Kernel, BadOnesAreRefusedInOneLine) {
     EXPECT_NE(message(packed), "");
 }
 
+// An Image that UEFI could start, too, says how long it is.
+TEST(Arm64Kernel, OnesThatAreCutOffAreRefused) {
+    Rig r;
+    std::string image = arm64_image(0, 0x2000);
+    image.resize(0x800);
+    auto put = [&](size_t at, u64 v, u32 bytes) { std::memcpy(&image[at], &v, bytes); };
+    put(0, 0x5a4d, 2), put(0x3c, 0x40, 4);
+    put(0x40, 0x4550, 4), put(0x46, 1, 2), put(0x54, 0x10, 2); // one section, behind 16 bytes of optional header
+    put(0x68 + 16, 0x700, 4), put(0x68 + 20, 0x100, 4);
+    auto load = [&](size_t bytes) {
+        return r.loader.add_arm64_kernel("-kernel", r.file("pe", image.substr(0, bytes)), 0x80000000, 0x10000);
+    };
+    EXPECT_NE(load(0x7ff).error().message().find("cut off at 2047 bytes, expected the 2048 of its sections"),
+              std::string::npos);
+    EXPECT_NE(load(0x60).error().message().find("cut off at 96 bytes"), std::string::npos);
+    auto whole = load(0x800);
+    EXPECT_TRUE(whole || whole.error().message().find("cut off") == std::string::npos);
+    auto kernel = r.loader.add_kernel("-kernel", r.file("pe", image.substr(0, 0x400)), 0x80000000, 243, 0x10000);
+    EXPECT_NE(kernel.error().message().find("cut off at 1024 bytes"), std::string::npos);
+}
+
 // U-Boot's legacy header in front.
 std::string uimage(const std::string& content, u8 architecture, u8 packed = 0, u8 type = 2, u8 os = 5) {
     std::string s(64, '\0');

@@ -107,6 +107,17 @@ TEST(Ram, ACopiedMemfdIsPrivate) {
     EXPECT_EQ(there, 0);
 }
 
+// A reserve is small, on most hosts empty: what was not refused can be written to.
+TEST(Ram, HugePagesThatAreNotThereAreRefused) {
+    constexpr u64 page = 2 << 20, size = 64 * page;
+    auto block = RamBlock::create("r", size, {.hugetlb = true, .hugetlb_size = page});
+    if (!block) {
+        EXPECT_NE(block.error().message().find("memory 'r': cannot"), std::string::npos);
+        return;
+    }
+    for (u64 at = 0; at < size; at += page) (*block)->host()[at] = 1;
+}
+
 TEST(Ram, DirtyFlagsFollowWatchers) {
     auto block = ram("ram", 4 * 4096);
     EXPECT_TRUE(block->writes_are_free(0));

@@ -31,6 +31,12 @@ int open_memfd(const std::string& name, const RamBlock::Options& o) {
     return memfd_create(name.c_str(), flags);
 }
 
+// Bytes of a page of the file, if it is made of the huge pages that the host keeps in reserve; else 0.
+u64 reserved_page(int fd) {
+    struct statfs system {};
+    return fd >= 0 && fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC ? u64(system.f_bsize) : 0;
+}
+
 Result<int> open_backing(const std::string& name, u64 size, const RamBlock::Options& o) {
     if (o.backing == RamBlock::Backing::anonymous || o.backing == RamBlock::Backing::huge) return -1;
     int fd = -1;
@@ -44,11 +50,9 @@ Result<int> open_backing(const std::string& name, u64 size, const RamBlock::Opti
     const std::string what = o.path.empty() ? "memfd" : o.path;
     if (fd < 0) return Error::from_errno(errno, "memory '{}': cannot open {}", name, what);
     auto fail = [&](Error e) { return close(fd), e; };
-    // Huge pages come whole.
-    struct statfs system {};
-    if (fstatfs(fd, &system) == 0 && system.f_type == HUGETLBFS_MAGIC && size % u64(system.f_bsize))
+    if (u64 page = reserved_page(fd); page && size % page) // they come whole
         return fail(Error::invalid_argument("memory '{}': size {} is no multiple of the {} bytes of a page of {}", name,
-                                            size, u64(system.f_bsize), what));
+                                            size, page, what));
     const bool known = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     if (known && status.st_size && u64(status.st_size) < size)
         return fail(Error::invalid_argument("memory '{}': {} has {} bytes, expected none or at least {}", name, what,
@@ -78,7 +82,8 @@ Result<std::unique_ptr<RamBlock>> RamBlock::create(std::string name, u64 size, c
     block->name_ = std::move(name);
     block->fd_ = TRY(open_backing(block->name_, size, options));
     bool shared = block->fd_ >= 0 && !options.copied && (options.shared || options.backing != Backing::file);
-    int flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_NORESERVE;
+    // Of a reserve that is too small the first touch would be the end of the process; so it is asked for at once.
+    int flags = (shared ? MAP_SHARED : MAP_PRIVATE) | (reserved_page(block->fd_) ? 0 : MAP_NORESERVE);
     if (block->fd_ < 0) flags |= MAP_ANONYMOUS;
     if (options.shared && block->fd_ < 0) flags = (flags & ~MAP_PRIVATE) | MAP_SHARED;
     void* host = mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, block->fd_, 0);

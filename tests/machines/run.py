@@ -9,8 +9,8 @@ A file describes one guest's boots. Of each [[boot]]:
   type        [[regex, text], ...]: once the console shows the regex, the text is typed
   exit        the status with which the program must leave by itself; without it, it is stopped by SIGTERM at the end
               and must leave with 0
-  files       [[name, kind], ...]: scratch files to make first; kind is "ext4" (with a file `hello` in it), "random:SIZE"
-              or a size; "copy:PATH"; "fat:NAME=PATH NAME=PATH..." a FAT file system with files; paths as words of the command,
+  files       [[name, kind], ...]: scratch files to make first; kind is "ext4" or "ext4:MEGABYTES" (64; with a file `hello` in
+              it), "random:SIZE" or a size; "copy:PATH"; "fat:NAME=PATH NAME=PATH..." a FAT file system with files; paths as words of the command,
               {here} is the folder of the boots' file
   init        a script beside the file that is the guest's /init: {initrd} is the inputs' initramfs with it
   programs    C sources beside the file, for that initramfs: its /bin has the programs, static ones
@@ -110,12 +110,12 @@ def make_fat(path, files):
 
 
 def make_file(path, kind):
-    if kind == "ext4":
+    if kind.startswith("ext4"):
         folder = path.with_suffix(".files")
         folder.mkdir(exist_ok=True)
         (folder / "hello").write_text("hello-from-disk\n")
         path.unlink(missing_ok=True)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path, "64M"], check=True)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", folder, path, f"{kind[5:] or 64}M"], check=True)
     elif kind.startswith("copy:"):
         path.write_bytes(Path(kind[5:]).read_bytes())
     elif kind.startswith("fat:"):

@@ -1,9 +1,10 @@
 #!/bin/sh
-# /init of the virtio boots: network up, a download to the disk and back from it, a server for the host.
+# /init of the virtio boots: network up, a download to the disk and back from it, a server for the host. With again=1 on its command
+# line it then starts the machine anew, which the disk remembers.
 . /begin
 echo "INIT-START"
 for word in $(cat /proc/cmdline); do
-  case $word in port=*) port=${word#port=};; esac
+  case $word in port=*) port=${word#port=};; again=*) again=${word#again=};; esac
 done
 for module in $(cat /modules/order 2>/dev/null); do insmod "/modules/$module"; done
 ip link set lo up
@@ -13,6 +14,11 @@ ping -c 1 -W 3 10.0.2.2 && echo "NET-PING-OK"
 echo "HWRNG $(cat /sys/class/misc/hw_random/rng_current)"
 dd if=/dev/hwrng bs=64 count=16 2>/dev/null | wc -c
 mount -t ext4 /dev/vda /mnt
+if [ -e /mnt/again ]; then
+  umount /mnt
+  echo "STARTED-AGAIN"
+  poweroff -f
+fi
 echo "DISK $(cat /mnt/hello)"
 wget -q -O /mnt/blob "http://10.0.2.2:$port/blob"
 echo "DOWNLOAD $(md5sum < /mnt/blob)"
@@ -38,5 +44,11 @@ killall httpd
 sleep 1
 umount /mnt
 echo "MILESTONE-OK uptime $(cut -d' ' -f1 /proc/uptime)"
+if [ -n "$again" ]; then
+  mount -t ext4 /dev/vda /mnt
+  echo 1 > /mnt/again
+  umount /mnt
+  reboot -f
+fi
 sync
 poweroff -f

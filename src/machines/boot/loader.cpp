@@ -1,6 +1,7 @@
 #include "machines/boot/loader.hpp"
 #include "machines/boot/arm64.hpp"
 #include "machines/boot/elf.hpp"
+#include "machines/boot/pe.hpp"
 #include "machines/boot/uimage.hpp"
 #include <algorithm>
 #include <cerrno>
@@ -136,6 +137,7 @@ Result<Loaded> Loader::add_kernel(const std::string& what, const std::string& pa
                                   u64 limit) {
     auto file = TRY(HostFile::open(path).in("{}", what));
     if (is_uimage(file.bytes())) return add_uimage(what, file, address, machine, limit);
+    TRY(check_whole_pe(file.bytes()).in("{} {}", what, path));
     return add_image(what, path, address, machine);
 }
 
@@ -151,6 +153,7 @@ Result<Loaded> Loader::add_arm64_kernel(const std::string& what, const std::stri
     if (!is_arm64_image(bytes))
         return Error::corrupt("{} {}: expected an arm64 Image, also gzip-compressed, a uImage or an ELF file", what,
                               path);
+    TRY(check_whole_pe(bytes).in("{} {}", what, path));
     Arm64Image image = TRY(parse_arm64_image(bytes).in("{} {}", what, path));
     u64 at = base + image.text_offset + (image.text_offset < page ? alignment : 0);
     if (unpacked.empty())
