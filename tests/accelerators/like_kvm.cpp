@@ -245,6 +245,8 @@ private:
 // ---- memory as slots
 
 Result<std::unique_ptr<cpu::Vcpu>> KvmLike::make_vcpu(const cpu::VcpuOptions& o) {
+    if (o.secure_memory)
+        return Error::unsupported("processors that see secure memory do not run here, expected a board without");
     auto c = std::make_unique<KvmLikeCpu>(*this, o);
     memory::AddressSpace& space = o.memory ? *o.memory : *options.memory;
     TRY(follow(space, false));
