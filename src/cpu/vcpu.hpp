@@ -97,7 +97,8 @@ public:
     // Runs `f` on the vCPU's thread between two instructions (or at once when it is stopped); returns when it is done.
     virtual void run_inside(const std::function<void(ir::CpuHeader&)>& f) = 0;
 
-    // Only while stopped, or inside run_inside.
+    // Only while stopped, inside run_inside or in a port's calls. Who owns the registers may be somebody else (KVM): this is what
+    // they were when it was asked for, good until the vCPU goes on.
     virtual ir::CpuHeader& header() = 0;
     virtual void reset(isa::ResetKind kind) = 0;
     virtual void set_pc(u64 pc) = 0;
@@ -105,7 +106,8 @@ public:
     virtual bool enter_level(u32 level) = 0;
     virtual bool read_register(std::string_view name, u64& value) = 0;
     virtual bool write_register(std::string_view name, u64 value) = 0;
-    // Somebody wrote into header(): what depends on it (translations, modes) follows.
+    // Somebody wrote into header(): what depends on it (translations, modes) follows. What was written without a word of it may
+    // be lost.
     virtual void registers_written() {}
     // Dirty flags of RAM were cleared: every page's next write says so again. Any thread; a write under way may still go
     // untold, unless it is called in run_inside.
@@ -152,9 +154,13 @@ public:
     virtual std::string_view name() const = 0;
     virtual Result<std::unique_ptr<Vcpu>> make_vcpu(const VcpuOptions& options) = 0;
     virtual std::string statistics() const = 0; // `info jit`
+    // What vCPUs wrote to RAM is said in its blocks' flags, where it is noted elsewhere (the logs of KVM's slots). Before flags are
+    // looked at; not on a vCPU's thread.
+    virtual void collect_writes() {}
 };
 
 // "jit" (alias "tcg"), "interp", or "qtest", where no guest code runs; unknown: an error that lists the names.
 Result<std::unique_ptr<Accelerator>> make_accelerator(std::string_view name, AcceleratorOptions options);
+using AcceleratorMaker = std::function<Result<std::unique_ptr<Accelerator>>(AcceleratorOptions)>;
 
 } // namespace mimic::cpu

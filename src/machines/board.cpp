@@ -131,7 +131,9 @@ Result<void> Board::make_vcpus(std::string_view guest, std::string_view default_
     o.on_pause = [this](cpu::Vcpu& v, cpu::Pause p) {
         if (on_pause) on_pause(v, p);
     };
-    accelerator_ = TRY(cpu::make_accelerator(options_.accelerator, std::move(o)).in("-accel"));
+    auto made = options_.make_accelerator ? options_.make_accelerator(std::move(o))
+                                          : cpu::make_accelerator(options_.accelerator, std::move(o));
+    accelerator_ = TRY(std::move(made).in("-accel"));
     for (u32 i = 0; i < options_.smp.cpus; i++) {
         vcpus_.push_back(TRY(accelerator_->make_vcpu({.index = i, .id = vcpu_id(i), .secure_memory = secure_.get()})));
         lines_.push_back(std::make_unique<Lines>(*vcpus_.back()));
@@ -219,6 +221,10 @@ std::vector<memory::RamBlock*> Board::ram_blocks() const {
         for (u32 i = 0; i < d.regions(); i++) add(d.region(i).block());
     });
     return all;
+}
+
+void Board::collect_writes() {
+    if (accelerator_) accelerator_->collect_writes();
 }
 
 // A processor may be in the middle of a write that its TLB allowed: once it was here, that write is in memory.

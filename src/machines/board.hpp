@@ -51,6 +51,7 @@ struct BoardOptions {
     std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none
     bool boot_strict = false;                  // firmware starts from nothing without a bootindex
     std::string accelerator = "jit";
+    cpu::AcceleratorMaker make_accelerator; // of a program that brings its own; else the one of that name
     cpu::Options translation;
     bool single_thread = false;
     std::optional<cpu::CountOptions> icount; // with machine.counted
@@ -83,6 +84,8 @@ public:
     void stop();
     // The user pressed the power button. Boards that have none ignore it.
     virtual void press_power_button() {}
+    // Dirty flags of RAM are to be looked at: what processors wrote is said in them first, where it is noted elsewhere.
+    void collect_writes();
     // devices::Machine::settle_writes.
     void settle_writes();
     // All RAM and ROM: the board's and its devices'.

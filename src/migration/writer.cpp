@@ -99,6 +99,7 @@ StateWriter::Pages StateWriter::take_dirty(memory::RamBlock& b) {
 
 Result<void> StateWriter::pass() {
     std::vector<Pages> all;
+    board_.collect_writes();
     for (memory::RamBlock* b : blocks_) all.push_back(take_dirty(*b));
     board_.settle_writes();
     u64 count = 0;
@@ -133,6 +134,7 @@ Result<void> StateWriter::send(memory::RamBlock& b, const Pages& pages) {
 
 u64 StateWriter::left() const {
     u64 pages = 0;
+    board_.collect_writes();
     for (const memory::RamBlock* b : blocks_)
         for (u64 at = 0; at < b->size(); at += page)
             pages += (b->flags(at).load(std::memory_order_relaxed) & memory::RamBlock::migration) != 0;

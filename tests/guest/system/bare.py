@@ -3,6 +3,7 @@
 
   bare.py --run BARE_RUN PROGRAM.bin PROGRAM.out            each engine, on processors with a few devices
   bare.py --system MIMIC_SYSTEM GUEST PROGRAM.elf PROGRAM.out    each engine, on the guest's board `virt`
+  bare.py --like-kvm LIKE_KVM_RUN GUEST PROGRAM.elf PROGRAM.out  the same board, over an accelerator that behaves like KVM
   bare.py --reference GUEST PROGRAM.elf PROGRAM.out         the reference (qemu-system-GUEST), as a black box
 
 The reference differs from the manual in places that the programs show; `known` below lists them.
@@ -90,6 +91,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--run")
     p.add_argument("--system", nargs=2, metavar=("MIMIC_SYSTEM", "GUEST"))
+    p.add_argument("--like-kvm", nargs=2, metavar=("LIKE_KVM_RUN", "GUEST"))
     p.add_argument("--reference", metavar="GUEST")
     p.add_argument("program")
     p.add_argument("expected")
@@ -101,6 +103,10 @@ def main():
     if a.reference:
         command = [f"qemu-system-{a.reference}", *OPTIONS[a.reference], *own, "-kernel", a.program]
         compare("reference", known(output_of(command, 120)), expected)
+        return
+    if a.like_kvm:
+        program, guest = a.like_kvm
+        compare("like-kvm", output_of([program, guest, *OPTIONS[guest], *own, "-kernel", a.program], 120), expected)
         return
     for engine in ENGINES:
         if a.system:
