@@ -77,7 +77,7 @@ Result<void> set_number(const Property& p, std::string_view name, std::string_vi
         n.set(0, u64(it - p.rules.choices.begin()));
         return {};
     }
-    if (p.rules.none && text == "-1") {
+    if (p.rules.none && (text == "-1" || text == std::to_string(n.mask()))) {
         n.set(0, n.mask());
         return {};
     }
@@ -134,6 +134,16 @@ void list(Device& device, Lister& lister) {
     if (device.inner()) device.inner()->describe(lister);
 }
 
+// With the properties of a device that this one is made with, until that is in the tree and shows them itself.
+void explain(Device& device, Explainer& e) {
+    device.describe(e);
+    if (!device.inner() || device.inner()->parent()) return;
+    Lister inner;
+    device.inner()->describe(inner);
+    e.all.insert(e.all.end(), inner.all.begin(), inner.all.end());
+    e.names.insert(e.names.end(), inner.names.begin(), inner.names.end());
+}
+
 } // namespace
 
 Result<void> set_property(Device& device, std::string_view name, std::string_view text) {
@@ -187,7 +197,7 @@ std::string property_help(Device& device) {
 
 std::string documentation(Device& device) {
     Explainer e;
-    device.describe(e);
+    explain(device, e);
     std::string s = fmt::format("## {}\n\n", device.type());
     if (!e.all.empty()) s += "| property | type | default | meaning |\n|---|---|---|---|\n";
     for (size_t i = 0; i < e.all.size(); i++)
@@ -201,7 +211,7 @@ std::string documentation(Device& device) {
 
 Json schema(Device& device) {
     Explainer e;
-    device.describe(e);
+    explain(device, e);
     Json out = Json::object();
     Json properties = Json::array(), states = Json::array(), registers = Json::array();
     for (size_t i = 0; i < e.all.size(); i++) {

@@ -213,7 +213,10 @@ void PciFunction::reset(ResetKind) {
 
 void PciFunction::unrealize() {
     unmap_all();
-    if (bus_) bus_->set_pin(devfn_, config(PCI_INTERRUPT_PIN, 1), false);
+    if (bus_) {
+        if (const u32 pin = config(PCI_INTERRUPT_PIN, 1)) bus_->set_pin(devfn_, pin, false);
+        bus_->unplug(devfn_);
+    }
     bus_ = nullptr;
 }
 

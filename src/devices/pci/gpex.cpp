@@ -59,6 +59,7 @@ public:
         asserted_[line] = level ? asserted_[line] | bit : asserted_[line] & ~bit;
         lines_[line].set(asserted_[line]);
     }
+    void unplug(u32 devfn) override { functions_[devfn >> 3] = nullptr; }
 
 private:
     PciFunction* find(u64 offset) const {

@@ -16,6 +16,8 @@ public:
     virtual void unmap(memory::Region& region) = 0;
     // The function's interrupt pin (1 to 4: INTA to INTD).
     virtual void set_pin(u32 devfn, u32 pin, bool level) = 0;
+    // The function goes; its slot is free.
+    virtual void unplug(u32 devfn) = 0;
 };
 
 class PciFunction : public Device {

@@ -72,6 +72,19 @@ TEST(Pci, FunctionsAreFound) {
     EXPECT_EQ(r.read(window), 0xffffffffu); // nobody answers
 }
 
+TEST(Pci, SlotsOfFunctionsThatAreGoneAreEmpty) {
+    Rig r;
+    ASSERT_FALSE(r.machine.create("virtio-blk-pci", "no-disk", {}, r.host)); // fails when it has its place already
+    EXPECT_EQ(r.read(Rig::config(1, 0)), 0xffffffffu);
+    Device* rng = r.add("virtio-rng-pci");
+    EXPECT_EQ(r.read(Rig::config(1, 0)), 0x10051af4u);
+    r.machine.remove(*rng).ignore();
+    EXPECT_EQ(r.read(Rig::config(1, 0)), 0xffffffffu);
+    r.write(Rig::config(1, 4), 7, 2);
+    r.add("virtio-rng-pci");
+    EXPECT_EQ(r.read(Rig::config(1, 0)), 0x10051af4u);
+}
+
 TEST(Pci, BarsAreSizedAndMapped) {
     Rig r;
     r.add("virtio-rng-pci");

@@ -365,7 +365,8 @@ constexpr RegRow<V> V::modern_regs[] = {
 
 void VirtioPci::describe(Describe& d) {
     PciFunction::describe(d);
-    d.property("vectors", vectors_, "MSI-X vectors, 0 for none; all ones: one a queue and one");
+    d.property("vectors", vectors_, "MSI-X vectors, 0 for none; -1: one a queue and one",
+               {.high = max_vectors, .none = true});
     d.property("disable-legacy", disable_legacy_, "modern interface only");
     d.property("disable-modern", disable_modern_, "legacy interface only");
     d.registers(*this, legacy_regs, legacy_bytes, {}, "legacy");
