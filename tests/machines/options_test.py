@@ -52,7 +52,7 @@ REFUSED = (
     (["-M", "virt,aia=aplik"], "-M aia: 'aplik', expected none, aplic or aplic-imsic, did you mean 'aplic'?"),
     (["-M", "virt,aia-guests=8"], "-M aia-guests: '8', expected 0 to 7"),
     (["-M", "virt", "-cpu", "rv64,smaai=on"],
-     "-cpu: property 'smaai=on' of riscv64 CPU rv64: expected smaia or ssaia ="),
+     "-cpu: property 'smaai=on' of riscv64 CPU rv64: expected smaia or ssaia or debug ="),
     (["-M", "virt", "-accel", "kvn"], "-accel: 'kvn', expected jit (tcg), interp or qtest"),
     (["-M", "virt", "-accel", "tcg,thread=many"], "-accel thread: 'many', expected one of multi, single"),
     (["-M", "virt", "-cpu", "sifive-u99"], "-cpu:"),

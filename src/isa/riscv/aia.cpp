@@ -33,14 +33,15 @@ BoardRequest request(const State& s, CsrInsn i, u32 number) {
 
 } // namespace
 
-u32 aia_of(const Model& model) {
-    if (model.has(Ext::smaia)) return aia_machine | aia_supervisor;
-    return model.has(Ext::ssaia) ? aia_supervisor : 0;
+u32 parts_of(const Model& model) {
+    u32 triggers = model.has(Ext::sdtrig) ? debug_triggers : 0;
+    if (model.has(Ext::smaia)) return aia_machine | aia_supervisor | triggers;
+    return (model.has(Ext::ssaia) ? aia_supervisor : 0) | triggers;
 }
 
-bool is_window(u32 number, u32 aia) {
-    if (number == mireg || number == mtopei) return aia & aia_machine;
-    return (number == sireg || number == stopei) && (aia & aia_supervisor);
+bool is_window(u32 number, u32 parts) {
+    if (number == mireg || number == mtopei) return parts & aia_machine;
+    return (number == sireg || number == stopei) && (parts & aia_supervisor);
 }
 
 bool execute_window(const State& s, u32 word, BoardRequest& r) {

@@ -1,8 +1,9 @@
 // Control and status registers of the privileged architecture: a row each. Volume II (20240411), chapters 2, 3, 6 and 12;
-// Sstc: stimecmp; counters 3.1.10 to 3.1.12; the RISC-V Advanced Interrupt Architecture 1.0 (AIA), chapters 2 and 5. Registers of vectors, of hypervisors and of the debug mode are not there;
-// counters for performance events are there and read as zero.
+// Sstc: stimecmp; counters 3.1.10 to 3.1.12; the RISC-V Advanced Interrupt Architecture 1.0 (AIA), chapters 2 and 5. Registers of vectors, of hypervisors and of the debug mode are not there; those of its triggers are.
+// Counters for performance events are there and read as zero.
 #include "isa/riscv/csr.hpp"
 #include "isa/riscv/system.hpp"
+#include "isa/riscv/trigger.hpp"
 
 namespace mimic::isa::riscv {
 
@@ -202,11 +203,33 @@ void write_mseccfg(Access& a, u64 v) {
     a[slot_mseccfg] = now;
 }
 
+// ---- debug triggers (Debug Specification 1.0, 5.7)
+
+void write_tselect(Access& a, u64 v) {
+    if (v < trigger_count) a[slot_tselect] = v; // who looks for the last one reads it back
+}
+template <u16 First>
+u64 read_tdata(const Access& a) {
+    return a[First + u32(a[slot_tselect])];
+}
+void write_tdata1(Access& a, u64 v) {
+    u32 n = u32(a[slot_tselect]);
+    a[slot_tdata1 + n] = trigger::legal_tdata1(n, v);
+    a[slot_trigger_begun] = 0;
+    a[slot_trigger_modes] = trigger_modes(a.s);
+    a.detail |= resync_triggers;
+}
+void write_tdata2(Access& a, u64 v) {
+    a[slot_tdata2 + u32(a[slot_tselect])] = v;
+    a.detail |= resync_triggers;
+}
+void write_tdata3(Access& a, u64 v) { a[slot_tdata3 + u32(a[slot_tselect])] = trigger::legal_tdata3(v); }
+u64 read_tinfo(const Access&) { return trigger::info; }
+
 // ---- numbers
 
 u64 zero(const Access&) { return 0; }
 void ignore(Access&, u64) {}
-u64 one(const Access&) { return 1; }
 
 // clang-format off
 constexpr CsrRow rows[] = {
@@ -249,10 +272,6 @@ constexpr CsrRow rows[] = {
     {0x3b0, 64, no_slot, all, read_pmpaddr, write_pmpaddr},
     {0x747, 1, slot_mseccfg, all, nullptr, write_mseccfg},
 
-    // There are no triggers: tdata1 has type 0 whatever is selected (Debug Specification 1.0, 5.7).
-    {0x7a0, 4, no_slot, 0, zero, ignore},
-    {0x7a4, 1, no_slot, 0, one, ignore}, // tinfo: of types, only 0
-
     {0xb00, 1, no_slot, all, read_counter<slot_mcycle, 0>, write_counter<slot_mcycle, 0>},
     {0xb02, 1, no_slot, all, read_counter<slot_minstret, 2>, write_counter<slot_minstret, 2>},
     {0xb03, 29, no_slot, 0, zero, ignore}, // mhpmcounter3
@@ -278,15 +297,27 @@ constexpr CsrRow supervisor_aia_rows[] = {
     {0xdb0, 1, no_slot, 0, read_stopi},
 };
 
+constexpr CsrRow trigger_rows[] = {
+    {0x5a8, 1, slot_scontext, trigger::of_scontext},
+    {0x7a0, 1, slot_tselect, all, nullptr, write_tselect},
+    {0x7a1, 1, no_slot, all, read_tdata<slot_tdata1>, write_tdata1},
+    {0x7a2, 1, no_slot, all, read_tdata<slot_tdata2>, write_tdata2},
+    {0x7a3, 1, no_slot, all, read_tdata<slot_tdata3>, write_tdata3},
+    {0x7a4, 1, no_slot, 0, read_tinfo, ignore},
+    {0x7a5, 1, slot_tcontrol, trigger::mte | trigger::mpte},
+    {0x7a8, 1, slot_mcontext, trigger::of_mcontext},
+};
+
 const CsrRow* find(std::span<const CsrRow> in, u32 number) {
     for (const CsrRow& r : in)
         if (number >= r.number && number < u32(r.number + r.count)) return &r;
     return nullptr;
 }
-const CsrRow* find(u32 number, u32 aia) {
+const CsrRow* find(u32 number, u32 parts) {
     const CsrRow* r = find(rows, number);
-    if (!r && (aia & aia_machine)) r = find(machine_aia_rows, number);
-    if (!r && (aia & aia_supervisor)) r = find(supervisor_aia_rows, number);
+    if (!r && (parts & aia_machine)) r = find(machine_aia_rows, number);
+    if (!r && (parts & aia_supervisor)) r = find(supervisor_aia_rows, number);
+    if (!r && (parts & debug_triggers)) r = find(trigger_rows, number);
     return r;
 }
 
@@ -310,10 +341,10 @@ bool csr_reads_clock(u32 number) {
     return number == 0x320 || number == 0xb00 || number == 0xb02 || (number >= 0xc00 && number <= 0xc02);
 }
 
-bool csr_exists(u32 number, u32 aia) { return find(number, aia); }
+bool csr_exists(u32 number, u32 parts) { return find(number, parts); }
 
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& how, u64& old, u64& detail) {
-    const CsrRow* r = find(number, how.aia);
+    const CsrRow* r = find(number, how.parts);
     if (!r || !permitted(s, number) || (how.writes && is_read_only(number))) return CsrOutcome::illegal;
     Access a{s, number, how.lines, how.clock};
     old = r->read ? r->read(a) : s[r->slot];

@@ -19,7 +19,7 @@ constexpr u32 privilege = 0x1000;
 
 class View final : public DebugView {
 public:
-    View(bool system, u32 aia) : system_(system), aia_(aia) {
+    View(bool system, u32 parts) : system_(system), parts_(parts) {
         for (u32 n = 0; n < 32; ++n)
             add({x_names[n], "org.gnu.gdb.riscv.cpu", 8, n == 2 ? "data_ptr" : "int", "general", true});
         add({"pc", "org.gnu.gdb.riscv.cpu", 8, "code_ptr", "general", true});
@@ -61,14 +61,14 @@ private:
     }
     bool exists(u32 number) const {
         std::string name = csr_name(number);
-        return !name.starts_with("0x") && csr_exists(number, aia_);
+        return !name.starts_with("0x") && csr_exists(number, parts_);
     }
 
     bool read_csr(ir::CpuHeader& cpu, u32 number, u8* out) const;
     bool write_csr(ir::CpuHeader& cpu, u32 number, const u8* in) const;
 
     bool system_;
-    u32 aia_; // aia_machine, aia_supervisor
+    u32 parts_; // parts_of
     std::vector<Named> csrs_;
     std::vector<DebugRegister> all_;
 };
@@ -99,7 +99,7 @@ bool View::read_csr(ir::CpuHeader& cpu, u32 number, u8* out) const {
                     .writes = false,
                     .lines = s.lines(),
                     .clock = cpu.clock ? cpu.clock(cpu) : 0,
-                    .aia = aia_};
+                    .parts = parts_};
         if (csr_access(s, number, a, value, detail) == CsrOutcome::illegal) return false;
     }
     std::memcpy(out, &value, 8);
@@ -125,20 +125,27 @@ bool View::write_csr(ir::CpuHeader& cpu, u32 number, const u8* in) const {
                     .operand = value,
                     .lines = s.lines(),
                     .clock = cpu.clock ? cpu.clock(cpu) : 0,
-                    .aia = aia_};
+                    .parts = parts_};
         if (csr_access(s, number, a, old, detail) == CsrOutcome::illegal) return false;
     }
     s.refresh_mode();
     return true;
 }
 
+template <u32 Parts>
+const View& machine_view() {
+    static const View view(true, Parts);
+    return view;
+}
+
 } // namespace
 
-const DebugView& debug_view(bool system, u32 aia) {
-    static const View program(false, 0), machine(true, 0), supervisor_aia(true, aia_supervisor),
-        machine_aia(true, aia_machine | aia_supervisor);
-    if (!system) return program;
-    return aia == 0 ? machine : aia & aia_machine ? machine_aia : supervisor_aia;
+const DebugView& debug_view(bool system, u32 parts) {
+    static const View program(false, 0);
+    constexpr const View& (*machines[])() = {machine_view<0>, machine_view<1>, machine_view<2>, machine_view<3>,
+                                             machine_view<4>, machine_view<5>, machine_view<6>, machine_view<7>};
+    static_assert(std::size(machines) == all_parts + 1);
+    return system ? machines[parts]() : program;
 }
 
 } // namespace mimic::isa::riscv

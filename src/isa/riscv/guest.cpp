@@ -38,13 +38,15 @@ constexpr u8 priority_of_v(u32 n, bool vectors) {
 }
 
 constexpr std::string_view system_names[] = {
-    "mstatus",   "medeleg",    "mideleg",   "mie",       "mip",           "mtvec",     "mcounteren", "menvcfg",
-    "mscratch",  "mepc",       "mcause",    "mtval",     "mcountinhibit", "mseccfg",   "mcycle",     "minstret",
-    "stvec",     "scounteren", "senvcfg",   "sscratch",  "sepc",          "scause",    "stval",      "satp",
-    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",   "pmpcfg2",       "pmpaddr0",  "pmpaddr1",   "pmpaddr2",
-    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",  "pmpaddr7",      "pmpaddr8",  "pmpaddr9",   "pmpaddr10",
-    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14", "pmpaddr15",     "mvien",     "mvip",       "sie_virtual",
-    "miselect",  "siselect",   "private",   "csr_old",   "csr_outcome",   "csr_detail"};
+    "mstatus",   "medeleg",    "mideleg",   "mie",           "mip",           "mtvec",    "mcounteren",  "menvcfg",
+    "mscratch",  "mepc",       "mcause",    "mtval",         "mcountinhibit", "mseccfg",  "mcycle",      "minstret",
+    "stvec",     "scounteren", "senvcfg",   "sscratch",      "sepc",          "scause",   "stval",       "satp",
+    "stimecmp",  "priv",       "mhartid",   "pmpcfg0",       "pmpcfg2",       "pmpaddr0", "pmpaddr1",    "pmpaddr2",
+    "pmpaddr3",  "pmpaddr4",   "pmpaddr5",  "pmpaddr6",      "pmpaddr7",      "pmpaddr8", "pmpaddr9",    "pmpaddr10",
+    "pmpaddr11", "pmpaddr12",  "pmpaddr13", "pmpaddr14",     "pmpaddr15",     "mvien",    "mvip",        "sie_virtual",
+    "miselect",  "siselect",   "private",   "tselect",       "tcontrol",      "mcontext", "scontext",    "tdata1_0",
+    "tdata1_1",  "tdata1_2",   "tdata1_3",  "tdata2_0",      "tdata2_1",      "tdata2_2", "tdata2_3",    "tdata3_0",
+    "tdata3_1",  "tdata3_2",   "tdata3_3",  "trigger_modes", "trigger_begun", "csr_old",  "csr_outcome", "csr_detail"};
 static_assert(std::size(system_names) == slot_system_end - slot_system);
 
 template <u32 Count, bool Vectors>
@@ -73,7 +75,8 @@ constexpr auto system_slots = make_slots<slot_system_end, false>();
 // Every extension there is; a model that lacks some takes them away.
 constexpr u64 bit(Ext e) { return u64{1} << u32(e); }
 constexpr u64 aia_extensions = bit(Ext::smaia) | bit(Ext::ssaia);
-constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1, for_system = bit(Ext::system) | aia_extensions;
+constexpr u64 all_extensions = (u64{1} << u32(Ext::count)) - 1,
+              for_system = bit(Ext::system) | bit(Ext::sdtrig) | aia_extensions;
 constexpr Model models[] = {
     {"rv64", all_extensions & ~for_system & ~bit(Ext::v)},
     {"max", all_extensions & ~for_system & ~bit(Ext::v)},
@@ -82,10 +85,10 @@ constexpr Model system_models[] = {
     {"rv64", all_extensions & ~aia_extensions & ~bit(Ext::v)},
     {"max", all_extensions & ~aia_extensions & ~bit(Ext::v)},
 };
-// Properties of a model: what it lacks unless it is asked for.
+// Properties of a model: what can be asked for, or taken away.
 using Property = std::pair<std::string_view, Ext>;
 constexpr Property user_properties[] = {{"v", Ext::v}};
-constexpr Property system_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}};
+constexpr Property system_properties[] = {{"smaia", Ext::smaia}, {"ssaia", Ext::ssaia}, {"debug", Ext::sdtrig}};
 constexpr std::string_view model_names[] = {"rv64", "max"};
 // What every model has, by the names that others give it: asked for, it is granted.
 constexpr Property always[] = {
@@ -150,7 +153,7 @@ public:
     std::string_view model() const override { return model_.name; }
     const ir::GuestState& state() const override { return state_of(model_); }
     const System* system() const override { return has_system() ? &system_of(model_) : nullptr; }
-    const DebugView* debug() const override { return &debug_view(has_system(), aia_of(model_)); }
+    const DebugView* debug() const override { return &debug_view(has_system(), parts_of(model_)); }
     u32 min_insn_bytes() const override { return model_.has(Ext::zca) ? 2 : 4; }
     u32 max_insn_bytes() const override { return 4; }
     std::unique_ptr<FrontEnd> front_end(ir::Unit& unit) const override {

@@ -40,6 +40,7 @@ enum class Ext : u32 {
     svinval,
     smaia,  // AIA at machine and supervisor level; of machines only
     ssaia,  // AIA at supervisor level
+    sdtrig, // debug triggers; of machines only
     system, // the privileged side: the system form of a model has it, that for user mode does not
     count
 };
@@ -71,6 +72,7 @@ struct ModeFields {
     bool fs_off = false, fs_clean = false;
     u32 data = 0;
     u32 v = 0; // mode_of_vtype
+    bool debug = false;
 };
 // Of V: vtype's vlmul and vsew with bit 5 above them, or 0 while vill is set, which makes most instructions illegal. Bit
 // 6: vl is VLMAX and vstart is 0, so that instructions without a mask have whole registers.
@@ -94,10 +96,12 @@ constexpr u32 mode_of_v(u64 slot, u64 vl, u64 vstart) {
     const u32 v = mode_of_vtype(slot);
     return (v && vstart == 0 && vl == vlmax(vconfig(v)) ? v | mode_v_full : v) << mode_v_at;
 }
+// In the system form, which has no vectors: triggers may match instructions or count them (System::debug_mode).
+inline constexpr u32 mode_debug = 1 << mode_v_at;
 inline constexpr u32 mode_frm = mode_bad_frm | mode_away, mode_fs_off = 16, mode_fs_clean = 32;
 constexpr u32 mode_of(const ModeFields& f) {
     return f.frm | f.privilege << 2 | (f.fs_off ? mode_fs_off : 0) | (f.fs_clean ? mode_fs_clean : 0) | f.data << 6 |
-           f.v << mode_v_at;
+           f.v << mode_v_at | (f.debug ? mode_debug : 0);
 }
 constexpr ModeFields mode_fields(u32 m) {
     return {m & mode_frm, m >> 2 & 3, bool(m & mode_fs_off), bool(m & mode_fs_clean), m >> 6 & 7, m >> mode_v_at & 127};

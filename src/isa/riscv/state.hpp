@@ -62,7 +62,16 @@ enum SystemSlot : u16 {
     slot_miselect,
     slot_siselect,
     slot_private, // the supervisor meets pages that are not global: contexts of its own pages have an identifier, too
-    slot_csr_old, // class temp: results of a CSR access between its blocks
+    slot_tselect, // from here to trigger_begun: Sdtrig
+    slot_tcontrol,
+    slot_mcontext,
+    slot_scontext,
+    slot_tdata1, // of four triggers
+    slot_tdata2 = slot_tdata1 + 4,
+    slot_tdata3 = slot_tdata2 + 4,
+    slot_trigger_modes = slot_tdata3 + 4, // trigger_modes
+    slot_trigger_begun,                   // count_instruction's own
+    slot_csr_old,                         // class temp: results of a CSR access between its blocks
     slot_csr_outcome,
     slot_csr_detail,
     slot_system_end

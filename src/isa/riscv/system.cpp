@@ -1,5 +1,6 @@
 // RISC-V privileges, traps and interrupts. Volume II (20240411), chapters 3 and 12.
 #include "isa/riscv/system.hpp"
+#include "isa/riscv/trigger.hpp"
 #include <cstring>
 #include <fmt/core.h>
 
@@ -15,7 +16,8 @@ u32 State::mode() const {
                     .privilege = priv,
                     .fs_off = fs == 0,
                     .fs_clean = fs == 1 || fs == 2,
-                    .data = data_index(data, m & mstatus::SUM, m & mstatus::MXR)});
+                    .data = data_index(data, m & mstatus::SUM, m & mstatus::MXR),
+                    .debug = trigger_modes_now(s) != 0});
 }
 
 int State::most_urgent(u64 interrupts) {
@@ -40,10 +42,14 @@ namespace {
 constexpr std::string_view line_names[] = {"", "SSIP", "", "MSIP", "", "STIP", "", "MTIP", "", "SEIP", "", "MEIP"};
 constexpr u64 ns_a_tick = 100;
 
+bool to_supervisor(const State& s, u64 code) { return s.privilege() < machine_level && (s[slot_medeleg] >> code & 1); }
+
 void enter(const State& s, u64 code, u64 value, bool to_s) {
     bool irq = code & cause::interrupt;
     u64 n = code & ~cause::interrupt, m = s[slot_mstatus];
     u32 priv = s.privilege();
+    if (irq) count_trap(s, priv);
+    s[slot_trigger_begun] = 0;
     u64 tvec;
     if (to_s) {
         s[slot_sepc] = s.cpu().pc, s[slot_scause] = code, s[slot_stval] = value;
@@ -57,9 +63,12 @@ void enter(const State& s, u64 code, u64 value, bool to_s) {
             u64(priv) << mstatus::MPP_at;
         s[slot_priv] = machine_level;
         tvec = s[slot_mtvec];
+        s[slot_tcontrol] = s[slot_tcontrol] & trigger::mte ? trigger::mpte : 0;
     }
     s[slot_mstatus] = m;
     s.cpu().pc = (tvec & ~u64{3}) + (irq && (tvec & 1) ? 4 * n : 0);
+    // Once at most: behind it the handler is one of breakpoints (5.4).
+    if (trap_fires(s, code, priv)) return enter(s, cause::breakpoint, 0, to_supervisor(s, cause::breakpoint));
     s.refresh_mode();
 }
 
@@ -70,6 +79,7 @@ void return_from_machine(const State& s) {
     m = (m & ~(mstatus::MIE | mstatus::MPP)) | (m & mstatus::MPIE ? mstatus::MIE : 0) | mstatus::MPIE;
     if (to != machine_level) m &= ~mstatus::MPRV;
     s[slot_mstatus] = m, s[slot_priv] = to;
+    s[slot_tcontrol] = (s[slot_tcontrol] & trigger::mpte) | (s[slot_tcontrol] & trigger::mpte ? trigger::mte : 0);
     s.cpu().pc = s[slot_mepc];
 }
 void return_from_supervisor(const State& s) {
@@ -99,7 +109,7 @@ constexpr u64 context_of(u64 satp) { return satp >> 44 & 0xffff; }
 
 class RiscVSystem final : public System {
 public:
-    constexpr explicit RiscVSystem(u32 aia) : aia_(aia) {}
+    constexpr explicit RiscVSystem(u32 parts) : parts_(parts) {}
 
     u32 indices() const override { return data_indices; }
     u32 fetch_index(u32 mode) const override { return riscv::data_index(mode_fields(mode).privilege, false, false); }
@@ -139,7 +149,8 @@ public:
     bool answered(ir::CpuHeader& cpu, const BoardRequest& r, bool done, Effects&, Exception& e) const override;
     void raise(ir::CpuHeader& cpu, const Exception& e) const override {
         State s(cpu);
-        enter(s, e.cause, e.value, s.privilege() < machine_level && (s[slot_medeleg] >> e.cause & 1));
+        note_hits(s, u32(e.value2));
+        enter(s, e.cause, e.value, to_supervisor(s, e.cause));
     }
 
     // Devicetree binding riscv/cpus and riscv/extensions: what the models of the system form have.
@@ -148,8 +159,9 @@ public:
         const std::string block("\0\0\0\x40", 4); // of cache operations: 64 bytes
         std::string isa = "rv64imafdc_zicbom_zicbop_zicboz_zicntr_zicond_zicsr_zifencei_zihpm_zawrs_zacas_zfa_zfh_"
                           "zfhmin_zba_zbb_zbc_zbs"s;
-        if (aia_ & aia_machine) isa += "_smaia";
-        if (aia_ & aia_supervisor) isa += "_ssaia";
+        if (parts_ & debug_triggers) isa += "_sdtrig";
+        if (parts_ & aia_machine) isa += "_smaia";
+        if (parts_ & aia_supervisor) isa += "_ssaia";
         isa += "_sstc_svinval_svnapot_svpbmt\0"s;
         return {{"riscv,isa", isa},
                 {"mmu-type", "riscv,sv57\0"s},
@@ -184,6 +196,30 @@ public:
             __atomic_fetch_and(&cpu.lines, ~line, __ATOMIC_SEQ_CST);
     }
 
+    u32 debug_mode() const override { return mode_debug; }
+    void debug_points(const ir::CpuHeader& cpu, std::vector<DebugPoint>& out) const override {
+        trigger_points(State(const_cast<ir::CpuHeader&>(cpu)), out);
+    }
+    bool steps(const ir::CpuHeader& cpu) const override {
+        return trigger_modes_now(State(const_cast<ir::CpuHeader&>(cpu))) >> counting_at;
+    }
+    bool before_instruction(ir::CpuHeader& cpu, const CodeAt& code, Exception& e) const override {
+        State s(cpu);
+        u8 first[2]; // 1.5: they tell the length
+        TriggerEvent fetch;
+        if (code(cpu.pc, first) == sizeof first) fetch.insn_bytes = (first[0] & 3) == 3 ? 4 : 2;
+        if (steps(cpu) && count_instruction(s)) return e = {cause::breakpoint}, true;
+        if (u32 triggers = triggers_that_fire(s, fetch)) return e = {cause::breakpoint, cpu.pc, triggers}, true;
+        s.refresh_mode(); // there may be nothing left to count
+        return false;
+    }
+    bool before_access(ir::CpuHeader& cpu, const DebugAccess& a, Exception& e) const override {
+        TriggerEvent access{.load = a.read, .store = a.write, .address = a.address, .bytes = a.bytes};
+        e = {cause::breakpoint, a.address, triggers_that_fire(State(cpu), access)};
+        return e.value2;
+    }
+    bool watches_before_translation() const override { return true; }
+
     // 3.4; the rest is unspecified, and zero. A and D bits are set by hardware from the start (Svadu), memory types of
     // tables count (Svpbmt).
     void reset(ir::CpuHeader& cpu, ResetKind) const override {
@@ -195,6 +231,7 @@ public:
         s[slot_priv] = machine_level;
         s[slot_menvcfg] = envcfg::ADUE | envcfg::PBMTE;
         s[slot_stimecmp] = ~u64{0};
+        for (u32 n = 0; n < trigger_count; ++n) s[slot_tdata1 + n] = trigger::off;
         cpu.fp = {};
         s.refresh_mode();
     }
@@ -207,6 +244,14 @@ public:
             return Error::corrupt("register 'mstatus': {:#x}, expected another MPP than 2", s[slot_mstatus]);
         if (scheme != 0 && (scheme < 8 || scheme > 10))
             return Error::corrupt("register 'satp': {:#x}, expected mode 0 or 8 to 10", s[slot_satp]);
+        if (s[slot_tselect] >= trigger_count)
+            return Error::corrupt("register 'tselect': {}, expected less than {}", s[slot_tselect], trigger_count);
+        for (u32 n = 0; n < trigger_count; ++n)
+            if (u64 v = s[slot_tdata1 + n]; v != trigger::legal_tdata1(n, v))
+                return Error::corrupt("register 'tdata1_{}': {:#x}, expected {:#x}", n, v, trigger::legal_tdata1(n, v));
+        if (s[slot_trigger_modes] != trigger_modes(s))
+            return Error::corrupt("register 'trigger_modes': {:#x}, expected {:#x}", s[slot_trigger_modes],
+                                  trigger_modes(s));
         return {};
     }
     void set_identity(ir::CpuHeader& cpu, u64 id) const override {
@@ -229,7 +274,7 @@ public:
 
 private:
     static constexpr u64 bare = u64{1} << 20, shared = bare + 1; // no identifier is
-    u32 aia_;
+    u32 parts_;
 };
 
 Exception RiscVSystem::trap(ir::CpuHeader& cpu, std::span<const u8> code) const {
@@ -269,6 +314,7 @@ bool RiscVSystem::execute(ir::CpuHeader& cpu, PhysicalMemory&, std::span<const u
     switch (Request(detail & 0xff)) {
     case Request::resync:
         f.contexts = detail & resync_contexts;
+        f.debug = detail & resync_triggers;
         if (detail & resync_flush) f.flush = Effects::Flush::all;
         if (detail & resync_flush_asid) f.flush = Effects::Flush::context, f.context = s[slot_satp] >> 44 & 0xffff;
         s.refresh_mode();
@@ -333,13 +379,13 @@ std::string RiscVSystem::describe(const ir::CpuHeader& cpu, const Exception& e) 
                        State(const_cast<ir::CpuHeader&>(cpu)).privilege());
 }
 
-constinit const RiscVSystem without_aia(0), with_supervisor_aia(aia_supervisor), with_aia(aia_machine | aia_supervisor);
+// One for each set of parts.
+constinit const RiscVSystem systems[] = {RiscVSystem(0), RiscVSystem(1), RiscVSystem(2), RiscVSystem(3),
+                                         RiscVSystem(4), RiscVSystem(5), RiscVSystem(6), RiscVSystem(7)};
+static_assert(std::size(systems) == all_parts + 1);
 
 } // namespace
 
-const System& system_of(const Model& model) {
-    u32 aia = aia_of(model);
-    return aia == 0 ? without_aia : aia & aia_machine ? with_aia : with_supervisor_aia;
-}
+const System& system_of(const Model& model) { return systems[parts_of(model)]; }
 
 } // namespace mimic::isa::riscv

@@ -71,7 +71,8 @@ enum class Request : u32 {
     inval_done, // sfence.w.inval, sfence.inval.ir: order only
     window,     // a register of AIA that the interrupt controller may have; the instruction << 32
 };
-inline constexpr u64 resync_contexts = 1 << 8, resync_flush = 1 << 9, resync_flush_asid = 1 << 10;
+inline constexpr u64 resync_contexts = 1 << 8, resync_flush = 1 << 9, resync_flush_asid = 1 << 10,
+                     resync_triggers = 1 << 11;
 
 // The slots of a vCPU. Reading a register as the guest does is csr_access's business.
 class State {
@@ -124,19 +125,19 @@ struct CsrAccess {
     enum How : u32 { swap, set, clear } how = swap;
     bool writes = true;
     u64 operand = 0, lines = 0, clock = 0;
-    u32 aia = 0; // aia_machine, aia_supervisor: registers that there are
+    u32 parts = 0; // parts_of: registers that there are
 };
 enum class CsrOutcome : u64 { done, illegal, resync };
 CsrOutcome csr_access(const State& s, u32 number, const CsrAccess& a, u64& old, u64& detail);
 // Does anything of this register come from outside: the clock, the lines?
 bool csr_reads_clock(u32 number);
-bool csr_exists(u32 number, u32 aia);
+bool csr_exists(u32 number, u32 parts);
 
-// The Advanced Interrupt Architecture, as far as a model has it.
-inline constexpr u32 aia_machine = 1, aia_supervisor = 2;
-u32 aia_of(const Model& model);
+// What a model may have or lack that has registers of its own: the Advanced Interrupt Architecture, Sdtrig.
+inline constexpr u32 aia_machine = 1, aia_supervisor = 2, debug_triggers = 4, all_parts = 7;
+u32 parts_of(const Model& model);
 // mireg, sireg, mtopei and stopei: what is behind them may be the interrupt controller's. System::execute does them.
-bool is_window(u32 number, u32 aia);
+bool is_window(u32 number, u32 parts);
 // The instruction at pc, done or made a request of. False: illegal.
 bool execute_window(const State& s, u32 insn, BoardRequest& r);
 // After the request.
@@ -161,7 +162,7 @@ bool is_shared(u32 index);
 void make_fs_dirty(Rv& t);
 
 // Of programs, or of machines.
-const DebugView& debug_view(bool system, u32 aia);
+const DebugView& debug_view(bool system, u32 parts);
 
 const System& system_of(const Model& model);
 

@@ -119,7 +119,7 @@ int read_lines(ir::CpuHeader* cpu, const ir::Wide*, ir::Wide* results) {
 }
 constexpr ir::Intrinsic lines_now{.name = "lines", .body = read_lines, .effects = ir::Intrinsic::impure};
 
-// Arguments: the number, the Change above it, bit 16 when it writes and aia_of from bit 17 on; operand; lines; clock. Results: the old value;
+// Arguments: the number, the Change above it, bit 16 when it writes and parts_of from bit 17 on; operand; lines; clock. Results: the old value;
 // CsrOutcome; the detail of the trap.
 int run_csr(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
     u64 what = args[0].w[0], old = 0, detail = 0;
@@ -128,7 +128,7 @@ int run_csr(ir::CpuHeader* cpu, const ir::Wide* args, ir::Wide* results) {
                 .operand = args[1].w[0],
                 .lines = args[2].w[0],
                 .clock = args[3].w[0],
-                .aia = u32(what >> 17 & 3)};
+                .parts = u32(what >> 17 & 7)};
     results[1].w[0] = u64(csr_access(State(*cpu), u32(what & 0xfff), a, old, detail));
     results[0].w[0] = old, results[2].w[0] = detail;
     return 0;
@@ -143,8 +143,8 @@ constexpr ir::Intrinsic csr_call{.name = "csr",
 bool is_fcsr(Csr n) { return n == Csr::fflags || n == Csr::frm || n == Csr::fcsr; }
 
 void change_system(Rv& t, const I& i, Change how, bool writes, Val operand) {
-    u32 number = u32(i[csr]), aia = aia_of(t.model());
-    Val what = t.imm(number | u32(how) << 12 | u32(writes) << 16 | aia << 17);
+    u32 number = u32(i[csr]), parts = parts_of(t.model());
+    Val what = t.imm(number | u32(how) << 12 | u32(writes) << 16 | parts << 17);
     Val clock = csr_reads_clock(number) ? t.call(clock_ns, Type::i64, {}) : t.imm(0);
     Val old = t.call(csr_call, Type::i64, {what, operand, t.call(lines_now, Type::i64, {}), clock});
     Val outcome = t.result(old, 1, Type::i64), detail = t.result(old, 2, Type::i64);
@@ -171,7 +171,7 @@ template <Change How, bool Immediate>
 void change(Rv& t, const I& i) {
     Csr number = Csr(i[csr]);
     bool reads = How != Change::swap || i[rd] != 0, writes = How == Change::swap || i[rs1] != 0;
-    if (t.has_system() && is_window(u32(number), aia_of(t.model()))) return leave_to_system<How, Immediate>(t, i);
+    if (t.has_system() && is_window(u32(number), parts_of(t.model()))) return leave_to_system<How, Immediate>(t, i);
     if (t.has_system() && !is_fcsr(number))
         return change_system(t, i, How, writes, Immediate ? t.imm(u64(i[uimm])) : t.x(i[rs1]));
     if (i.context.fs && t.model().has(Ext::system)) return i.context.fs & mode_fs_off ? t.illegal() : make_fs_dirty(t);
