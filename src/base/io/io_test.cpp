@@ -113,6 +113,20 @@ TEST(Loop, RunsFromInsideItself) {
     EXPECT_EQ(steps, 1);
 }
 
+TEST(Loop, CallsThatItHasNotComeToGoWithIt) {
+    auto held = std::make_shared<int>();
+    bool ran = false;
+    for (int turns : {0, 1}) { // they wait to be taken over; to be run
+        auto loop = make_loop();
+        loop->call([&, held] { ran = true; });
+        loop->run_until([&] { return turns-- == 0; });
+        EXPECT_EQ(held.use_count(), 2);
+        loop.reset();
+        EXPECT_EQ(held.use_count(), 1);
+    }
+    EXPECT_FALSE(ran);
+}
+
 TEST(ThreadPool, RunsElsewhereAndComesBack) {
     auto loop = make_loop();
     auto here = std::this_thread::get_id();

@@ -9,6 +9,8 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
+#include <unordered_set>
+#include <utility>
 
 namespace mimic::io {
 
@@ -20,6 +22,7 @@ struct Loop::Reactor {
     bool ring_armed = false;
     std::mutex mutex;
     std::vector<std::coroutine_handle<>> remote;
+    std::unordered_set<void*> calls; // that have not begun: nobody else would destroy them
 
     void arm_ring() {
         if (!ring || ring_armed) return;
@@ -43,6 +46,7 @@ Loop::Loop(const LoopOptions& options) : reactor_(std::make_unique<Reactor>()), 
 Loop::~Loop() {
     compute_.reset();
     blocking_.reset();
+    for (void* call : std::exchange(reactor_->calls, {})) std::coroutine_handle<>::from_address(call).destroy();
     reactor_.reset();
 }
 
@@ -130,13 +134,31 @@ struct Call {
     };
     std::coroutine_handle<> handle;
 };
-Call call_once(std::function<void()> f) {
+Call call_once(std::function<void(void*)> begun, std::function<void()> f) {
+    struct Self {
+        void* address = nullptr;
+        bool await_ready() { return false; }
+        bool await_suspend(std::coroutine_handle<> h) { return address = h.address(), false; }
+        void* await_resume() { return address; }
+    };
+    void* const self = co_await Self{};
+    begun(self);
     f();
-    co_return;
 }
 } // namespace
 
-void Loop::call(std::function<void()> f) { post_from_anywhere(call_once(std::move(f)).handle); }
+void Loop::call(std::function<void()> f) {
+    auto begun = [this](void* call) {
+        std::lock_guard lock(reactor_->mutex);
+        reactor_->calls.erase(call);
+    };
+    auto h = call_once(begun, std::move(f)).handle;
+    {
+        std::lock_guard lock(reactor_->mutex);
+        reactor_->calls.insert(h.address());
+    }
+    post_from_anywhere(h);
+}
 
 struct Watch::Impl {
     Loop& loop;

@@ -8,8 +8,14 @@ namespace mimic::cpu {
 
 namespace {
 
-void store(u64& to, u64 v) { __atomic_store_n(&to, v, __ATOMIC_RELAXED); }
-u64 load(const u64& from) { return __atomic_load_n(&from, __ATOMIC_RELAXED); }
+template <class T>
+void store(T& to, T v) {
+    __atomic_store_n(&to, v, __ATOMIC_RELAXED);
+}
+template <class T>
+T load(const T& from) {
+    return __atomic_load_n(&from, __ATOMIC_RELAXED);
+}
 void take_rights(TlbEntry& e) {
     const u64 nobody = jit::nobodys_page();
     store(e.read, nobody), store(e.write, nobody), store(e.fetch, nobody);
@@ -66,7 +72,8 @@ void Tlb::clear(Table& t) {
             // What was never filled is zeros, and stays untouched.
             if (TlbEntry& e = t.base[n]; n == 0 || e.host) take_rights(e);
         }
-    t.filled = t.misses = 0;
+    store(t.filled, 0u);
+    t.misses = 0;
     t.large_low = ~u64{0}, t.large_high = 0;
 }
 
@@ -76,13 +83,12 @@ TlbEntry& Tlb::fill(u32 index, const Page& p) {
     Table& t = *selected_[index];
     if (++t.misses > 2 * t.entries && t.filled > t.entries / 2 && t.entries < most_entries) {
         clear(t);
-        t.entries *= 4;
-        if (t.entries > most_entries) t.entries = most_entries;
+        store(t.entries, std::min(t.entries * 4, most_entries));
         views_->index[index].mask = mask_of(t.entries);
     }
     u64 address = p.address & ~(page - 1), number = address >> page_bits & (t.entries - 1);
     TlbEntry& e = t.base[number];
-    ++t.filled;
+    store(t.filled, t.filled + 1);
     // A right never stands beside another page's host address.
     take_rights(e);
     std::atomic_thread_fence(std::memory_order_release);
@@ -136,8 +142,8 @@ bool Tlb::flush_address_in(u64 address, u64 context) {
 
 void Tlb::drop_writes(u64 host) {
     for (Table& t : tables_) {
-        if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
-        u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
+        if (!load(t.filled)) continue;
+        const u32 entries = load(t.entries);
         for (u32 n = 0; n < entries; ++n)
             if (load(t.base[n].host) == host) take_write(t.base[n]);
     }
@@ -146,8 +152,8 @@ void Tlb::drop_writes(u64 host) {
 
 void Tlb::drop_all_writes() {
     for (Table& t : tables_) {
-        if (!__atomic_load_n(&t.filled, __ATOMIC_RELAXED)) continue;
-        u32 entries = __atomic_load_n(&t.entries, __ATOMIC_RELAXED);
+        if (!load(t.filled)) continue;
+        const u32 entries = load(t.entries);
         for (u32 n = 0; n < entries; ++n)
             if (load(t.base[n].host)) take_write(t.base[n]);
     }

@@ -57,8 +57,8 @@ private:
         u64 context = 0;
         u32 index = 0;
         bool used = false;
-        u32 entries = first_entries;
-        u32 filled = 0, misses = 0;              // since it was cleared, since it grew
+        u32 entries = first_entries, filled = 0; // since it was cleared. Other threads read both
+        u32 misses = 0;                          // since it grew
         u64 large_low = ~u64{0}, large_high = 0; // where translations of blocks above 4 KiB were put
         u64 stamp = 0;
         TlbEntry* base = nullptr;

@@ -10,11 +10,11 @@ namespace {
 constexpr u64 ecam = 0x4000000000, window = 0x10000000, io = 0x3eff0000, ram_at = 0x80000000;
 
 struct Rig : LineSink {
+    std::string seen; // devices lower their lines when the machine goes
     Machine machine{{.manual_clock = true, .random_seed = 1, .types = types()}};
     std::unique_ptr<memory::RamBlock> block;
     std::unique_ptr<memory::Region> ram, low, ports;
     Device* host = nullptr;
-    std::string seen;
 
     Rig() {
         block = *memory::RamBlock::create("ram", 1 << 20, {.backing = memory::RamBlock::Backing::anonymous});
