@@ -2,6 +2,7 @@
 #include "base/check.hpp"
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
+#include "devices/base/watch.hpp"
 #include <chrono>
 
 namespace mimic::devices {
@@ -53,9 +54,11 @@ memory::AddressSpace& Device::memory() const { return machine_->memory(); }
 
 void BankBase::trace_read(std::string_view name, u64 offset, u64 value) const {
     trace::emit(register_read, device_.id(), name, offset, value);
+    if (watch) watch(device_, Moment::change);
 }
 void BankBase::trace_write(std::string_view name, u64 offset, u64 value) const {
     trace::emit(register_write, device_.id(), name, offset, value);
+    if (watch) watch(device_, Moment::change); // what came before it
 }
 void BankBase::unknown(u64 offset, bool write) const {
     trace::guest_error(device_.id(), "{} {} at {:#x}, where no register is", device_.type(), write ? "write" : "read",

@@ -4,6 +4,7 @@
 #include "block/graph.hpp"
 #include "devices/base/counted.hpp"
 #include "devices/base/timers.hpp"
+#include "devices/base/watch.hpp"
 #include <algorithm>
 #include <ctime>
 #include <sys/random.h>
@@ -122,7 +123,9 @@ void Machine::random(std::span<u8> out) {
 void Machine::arrive(Port port, Device& device, const std::function<void()>& f) {
     arrivals_[u8(port)]++;
     Context::Entry entry(device.context());
-    if (entry) f();
+    if (!entry) return;
+    f();
+    if (watch) watch(device, Moment::change);
 }
 
 void Machine::post(std::function<void()> f) {
@@ -272,6 +275,7 @@ Result<void> Machine::remove(Device& device) {
     while (!device.children_.empty()) TRY(remove(*device.children_.back()));
     {
         Context::Entry entry(device.context());
+        if (watch) watch(device, Moment::end);
         device.unrealize();
     }
     detach_back_ends(device);

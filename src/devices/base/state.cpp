@@ -4,6 +4,7 @@
 // Strings are u16 length and bytes; all numbers are little-endian.
 #include "devices/base/machine.hpp"
 #include "devices/base/timers.hpp"
+#include "devices/base/watch.hpp"
 #include <cstring>
 #include <map>
 
@@ -219,6 +220,7 @@ struct Driver final : Describe {
 
 Result<void> load_device(Device& device, Entries& entries, u32 saved_version) {
     Context::Entry inside(device.context());
+    if (watch) watch(device, Moment::change);
     Loader loader(entries, device, saved_version);
     device.describe(loader);
     TRY(std::move(loader.result));
@@ -267,6 +269,7 @@ void Machine::reset(ResetKind kind) {
     each([&](Device& d) {
         Context::Entry entry(d.context());
         d.reset(kind);
+        if (watch) watch(d, Moment::reset);
     });
 }
 
@@ -281,6 +284,7 @@ std::vector<u8> Machine::save() {
     each([&](Device& d) {
         Context::Entry entry(d.context());
         d.before_save();
+        if (watch) watch(d, Moment::change);
         Writer body;
         Saver saver(body);
         d.describe(saver);

@@ -1,5 +1,6 @@
 #include "devices/base/timers.hpp"
 #include "base/io/scope.hpp"
+#include "devices/base/watch.hpp"
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -111,6 +112,7 @@ void TimerQueue::run_due() {
             timer->deadline_ = Timer::never;
         }
         timer->callback_();
+        if (watch) watch(timer->device_, Moment::change);
     }
 }
 
