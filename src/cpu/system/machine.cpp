@@ -166,6 +166,7 @@ void MachineCpu::set_single_step(bool on) { step_ = on; }
 // ---- the thread
 
 void MachineCpu::thread() {
+    own_thread_ = std::this_thread::get_id();
     thread_id_ = process::raw_syscall(SYS_gettid);
     for (;;) {
         if (attention_.exchange(false) || !running_) {

@@ -151,7 +151,7 @@ public:
 
 private:
     void thread();
-    bool on_thread() const { return counted_ ? counted_->here() : std::this_thread::get_id() == thread_.get_id(); }
+    bool on_thread() const { return counted_ ? counted_->here() : std::this_thread::get_id() == own_thread_; }
     bool attend();
     void turn();
     void set_budget(i64 budget);
@@ -209,6 +209,7 @@ private:
     std::vector<isa::DebugPoint> points_, asked_points_;
     u32 idle_wakes_ = 0; // waits that ended at once, since it last took an interrupt or slept
     std::atomic<long> thread_id_{0};
+    std::atomic<std::thread::id> own_thread_{}; // others ask while it is made
     std::thread thread_;
 };
 
