@@ -30,14 +30,14 @@ i64 host_map(u64 address, u64 length, int protection, u32 flags, int fd, u64 off
 
 bool is_error(i64 r) { return r < 0 && r > -4096; }
 
-// Are all pages of a new mapping to be there from the start? Of what programs use most of (segments, heaps, buffers), up to
-// where that takes as long as some dozen faults; of a file's code, whose pages are the file's own, up to where reading
-// may take long.
+// Are all pages of a new mapping to be there from the start? Of memory that programs use most of (heaps, buffers), up to
+// where that takes as long as some dozen faults; of a file's code up to where reading may take long. Not of a file's data:
+// the kernel would copy it at once, and what is written to the file before the program writes there would not be seen.
 bool is_wanted_whole(u8 p, u64 length, u32 flags) {
     constexpr u64 most_data = 2 << 20, most_code = 8 << 20;
     if ((flags & mapflag::type) != mapflag::private_ || flags & (mapflag::noreserve | mapflag::stack)) return false;
-    if (p & prot::write) return length <= most_data;
-    return p & prot::exec && !(flags & mapflag::anonymous) && length <= most_code;
+    if (flags & mapflag::anonymous) return p & prot::write && length <= most_data;
+    return p & prot::exec && !(p & prot::write) && length <= most_code;
 }
 
 constexpr u32 reservation = mapflag::private_ | mapflag::anonymous | mapflag::noreserve;
