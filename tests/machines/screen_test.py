@@ -26,7 +26,7 @@ UEFI = "--uefi" in sys.argv
 if UEFI:
     sys.argv.remove("--uefi")
 ROOT = Path(__file__).resolve().parents[2]
-INPUTS = ROOT / "build/inputs/machines/aarch64"
+INPUTS = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs")) / "machines" / "aarch64"
 sys.path.insert(0, str(ROOT / "tools/dev"))
 WORK = tempfile.TemporaryDirectory()
 FOLDER = Path(WORK.name)

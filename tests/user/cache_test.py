@@ -23,7 +23,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--guest", required=True, choices=SYSROOTS)
 parser.add_argument("--mimic", required=True)
 options = parser.parse_args()
-sysroot = ROOT / "build/inputs/sysroot" / SYSROOTS[options.guest]
+sysroot = Path(os.environ.get("MIMIC_INPUTS", ROOT / "build" / "inputs")) / "sysroot" / SYSROOTS[options.guest]
 work = Path(tempfile.mkdtemp(prefix="mimic-cache-"))
 cache = work / "mimic"
 environment = {"XDG_CACHE_HOME": str(work), "PATH": "/usr/bin:/bin", "LC_ALL": "C"}

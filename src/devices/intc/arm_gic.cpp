@@ -18,8 +18,8 @@ constexpr u32 max_cpus = 8, max_irqs = 1020, banked = GicInterrupts::banked, sgi
 constexpr u32 spurious = 1023, other_group = 1022;
 constexpr u32 ap_words = 4; // one bit for each of 128 preemption levels
 constexpr u8 idle = 0xff, idle_priority = 0xff;
-// GICC_CTLR
-constexpr u32 EnableGrp0 = 1, EnableGrp1 = 2, AckCtl = 4, FIQEn = 8, CBPR = 16, EOImodeS = 1 << 9, EOImodeNS = 1 << 10;
+using namespace gicv2;
+constexpr u32 EOImodeS = EOImode, EOImodeNS = 1 << 10; // of GICC_CTLR
 constexpr u32 control_bits = 0x1f | 0x1e0 | EOImodeS | EOImodeNS;
 
 class ArmGic final : public Device, public LineSink {

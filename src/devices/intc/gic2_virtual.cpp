@@ -1,12 +1,8 @@
 #include "devices/intc/gic2_virtual.hpp"
 
 namespace mimic::devices {
-namespace {
 
-// GICV_CTLR
-constexpr u64 EnableGrp0 = 1, EnableGrp1 = 2, AckCtl = 4, FIQEn = 8, CBPR = 16, EOImode = 1 << 9;
-
-} // namespace
+using namespace gicv2;
 
 // ---- list registers: kept as those of a GICv3 (IHI 0069H, 12.4.6), which hold an SGI's source in bits 12:10 of the number
 

@@ -7,6 +7,11 @@
 
 namespace mimic::devices {
 
+// GICC_CTLR and GICV_CTLR
+namespace gicv2 {
+inline constexpr u32 EnableGrp0 = 1, EnableGrp1 = 2, AckCtl = 4, FIQEn = 8, CBPR = 16, EOImode = 1 << 9;
+}
+
 class Gic2Virtual : GicVirtual {
 public:
     static constexpr u32 lists = count, none = ~u32{0};
