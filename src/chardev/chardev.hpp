@@ -63,6 +63,8 @@ public:
     }
     // The front end has room again. Any thread.
     virtual void accept_input() {}
+    // What was written goes out as far as the peer takes it now. On the loop's thread.
+    virtual void flush() {}
     // Blocks until what was written is out, for the end of the process. On the loop's thread.
     virtual void drain() {}
 

@@ -1,5 +1,6 @@
 #include "chardev/open.hpp"
 #include "chardev/ringbuf.hpp"
+#include "chardev/stream.hpp"
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -62,6 +63,27 @@ TEST(Chardev, FileTakesOutput) {
     }
     std::ifstream in(path);
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "hello world");
+}
+
+TEST(Chardev, FlushDoesNotWait) {
+    Rig r;
+    const std::string path = r.folder + "/p";
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK);
+    auto dev = mux_over(r.context, r.legacy("pipe:" + path), "m");
+    dev->write(bytes("hello"));
+    dev->flush(); // the loop has not run
+    char got[16];
+    EXPECT_EQ(read(fd, got, sizeof got), 5);
+    const std::string full(chardev::Stream::max_buffered, 'x');
+    const u32 first = dev->write(bytes(full));
+    dev->flush();
+    EXPECT_EQ(first + dev->write(bytes(full)), 2 * full.size()); // a pipe of 64 KiB has taken the first
+    dev->flush();
+    std::string taken(2 * full.size(), 0);
+    EXPECT_EQ(read(fd, taken.data(), taken.size()), ssize_t(full.size()));
+    dev.reset(); // the rest fits
+    close(fd);
 }
 
 TEST(Chardev, SocketServesOnePeerAfterAnother) {

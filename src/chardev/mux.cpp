@@ -47,6 +47,7 @@ public:
     std::string filename() const override { return "mux"; }
     u32 write(std::span<const u8> bytes) override { return mux_->back_->write(bytes); }
     void accept_input() override { mux_->back_->accept_input(); }
+    void flush() override { mux_->back_->flush(); }
     void drain() override { mux_->back_->drain(); }
     bool is_open() const override { return mux_->back_->is_open(); }
     void attach(FrontEnd* front) override {

@@ -24,6 +24,7 @@ public:
     u32 write(std::span<const u8> bytes) override;
     void accept_input() override;
     void attach(FrontEnd* front) override;
+    void flush() override { flush_some(); }
     void drain() override;
 
 protected:

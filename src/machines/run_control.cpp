@@ -86,6 +86,7 @@ void RunControl::resume_some(const std::function<bool(cpu::Vcpu&)>& which) {
 
 void RunControl::stop(RunState why) {
     board_.stop();
+    for (const auto& c : board_.machine().chardevs()) c->flush(); // who has stopped it has all that the guest wrote
     stop_asked_ = true;
     if (!running()) return;
     state_ = why;

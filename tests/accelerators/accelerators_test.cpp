@@ -277,6 +277,27 @@ TEST_P(Accelerators, CodeThatChangesIsSeen) {
     while (r.word(counter) != 77) std::this_thread::yield();
 }
 
+// A timer far away, of a machine that is then loaded with a later clock and a timer that is near.
+TEST_P(Accelerators, TimersFollowAClockThatIsSet) {
+    Rig r(GetParam(),
+          {"auipc s0, 0", "addi t0, s0, 80", "csrrw zero, mtvec, t0", "addi t0, zero, -1", "slli t0, t0, 63",
+           "csrrs zero, menvcfg, t0",                                                               // STCE
+           "lui t0, 0x3b9ad", "csrrs t1, time, zero", "add t0, t0, t1", "csrrw zero, stimecmp, t0", // 100 s
+           "addi t0, zero, 32", "csrrs zero, mie, t0", "csrrsi zero, mstatus, 8", "addi t0, zero, 1",
+           "sd t0, 0x700(s0)", "wfi", "jal zero, 0x8000003c", "addi zero, zero, 0", "addi zero, zero, 0",
+           "addi zero, zero, 0",
+           // 80: power off
+           "lui t0, 0x5", "addi t0, t0, 0x555", "lui t1, 0x100", "sw t0, 0(t1)", "jal zero, 0x80000060"});
+    r.board().start();
+    while (r.word(counter) != 1) std::this_thread::yield();
+    r.board().stop();
+    constexpr u64 second = 1000000000, ticks = 10000000;
+    r.board().machine().set_now(200 * second);
+    ASSERT_TRUE(r.cpu().write_register("stimecmp", 200 * ticks + ticks / 100));
+    r.board().start();
+    EXPECT_EQ(r.await_request(), "guest-shutdown");
+}
+
 Bytes saved(machines::Board& board) {
     Bytes bytes;
     migration::Progress progress;

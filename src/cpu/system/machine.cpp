@@ -148,6 +148,7 @@ void MachineCpu::registers_written() {
     memory_.flush_all(); // it may have been one that translations depend on
     memory_.select(header());
     outputs_known_ = false; // nor what the board knows of timers
+    accelerator_.timers().look();
     points_changed_ = true;
     waits_ = false;
 }

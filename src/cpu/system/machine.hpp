@@ -22,6 +22,8 @@ public:
     void remove(MachineCpu& cpu);
     // A vCPU's deadline is this now, in the clock's time.
     void changed(u64 deadline);
+    // The clock may have been set.
+    void look() { event_.signal(); }
 
 private:
     void run();
