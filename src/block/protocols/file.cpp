@@ -52,7 +52,7 @@ public:
     FileNode(Context& context, const Driver& driver, NodeOptions options, io::File file, bool lock)
         : Node(context, driver, std::move(options))
         , file_(std::move(file))
-        , went_out_(context.loop)
+        , out_(std::make_shared<WriteOut>(context.loop))
         , locking_(lock)
         , writes_behind_(!options_.cache_direct && !options_.cache_no_flush && !is_in_memory()) {
         limits_.request_alignment = limits_.memory_alignment = file_.alignment();
@@ -82,21 +82,25 @@ protected:
         auto result = co_await file_.write(offset, memory);
         if (result) sure_size_ = std::max(sure_size_, offset + memory.length());
         forget_status();
-        if (result && writes_behind_ && !going_out_) start_write_out();
+        if (result && writes_behind_ && !out_->error && !out_->under_way) start_write_out();
         co_return result;
     }
     Task<Result<void>> do_flush() override {
         if (options_.cache_no_flush) co_return Result<void>();
         if (sync_error_) co_return *sync_error_;
+        const u64 begun = out_->begun;
         auto result = co_await file_.sync();
+        // One that met an error has cleaned pages of which this sync knows nothing.
+        while (out_->under_way && out_->begun == begun) co_await out_->ended.wait();
+        if (result) result = went_out();
         // Linux drops dirty pages whose write-back failed; a later sync that succeeds would be a lie.
         if (!result) sync_error_ = result.error();
         co_return result;
     }
 
     Task<Result<void>> do_close() override {
-        while (going_out_) co_await went_out_.wait();
-        co_return Result<void>();
+        while (out_->under_way) co_await out_->ended.wait();
+        co_return went_out();
     }
 
     Task<Result<void>> do_write_zeroes(u64 offset, u64 length, u32 flags) override {
@@ -217,30 +221,54 @@ private:
     void forget_status() { data_start_ = data_end_ = 0; }
 
     bool is_in_memory() const {
-        struct statfs fs;
-        return fstatfs(file_.fd(), &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+        struct statfs fs; // of a device, it would be that of its name
+        return !file_.is_block_device() && fstatfs(file_.fd(), &fs) == 0 &&
+               (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
     }
-    // One at a time: where the disk is slower than who writes, the next takes more along.
+    // What goes out on a thread, one piece at a time: where the disk is slower than who writes, the next takes more along. It has a
+    // descriptor of its own, so that the node may go meanwhile.
+    struct WriteOut {
+        io::WaitList ended;
+        bool under_way = false;
+        u64 begun = 0;
+        int error = 0; // errno of the first that failed
+        explicit WriteOut(io::Loop& loop) : ended(loop) {}
+    };
     void start_write_out() {
         const WriteBehind::Range range = behind_.take();
         if (range.length == 0) return;
-        going_out_ = true;
-        io::spawn(write_out(shared_from_this(), range), [](const Error&) {});
+        const int fd = fcntl(file_.fd(), F_DUPFD_CLOEXEC, 0);
+        if (fd < 0) return; // the flush has it all to do
+        out_->under_way = true;
+        out_->begun++;
+        io::spawn(write_out(loop(), out_, fd, range), [](const Error&) {});
     }
-    Task<Result<void>> write_out(NodePtr, WriteBehind::Range range) {
-        auto begin = [fd = file_.fd(), range] {
-            int n = sync_file_range(fd, off_t(range.offset), off_t(range.length), SYNC_FILE_RANGE_WRITE);
-            return n < 0 ? errno : 0;
+    static Task<Result<void>> write_out(io::Loop& loop, std::shared_ptr<WriteOut> out, int fd,
+                                        WriteBehind::Range range) {
+        auto begin = [fd, range] {
+            const int error = begin_write_out(fd, range);
+            ::close(fd);
+            return error;
         };
-        const int error = co_await loop().blocking().run(loop(), begin);
-        going_out_ = false;
-        went_out_.wake_all();
-        if (error == 0) co_return Result<void>();
-        writes_behind_ = false;
-        // Data may be lost, and the next flush says so; else it is a file system that doesn't have it.
-        const Error failed = Error::from_errno(error, "write out '{}'", filename());
-        if (error == EIO || error == ENOSPC || error == EDQUOT) sync_error_ = failed;
-        co_return failed;
+        const int error = co_await loop.blocking().run(loop, begin);
+        if (out->error == 0) out->error = error;
+        out->under_way = false;
+        out->ended.wake_all();
+        co_return Result<void>();
+    }
+    // Data may be lost, unless the file system doesn't have it, or only now.
+    Result<void> went_out() const {
+        switch (const int error = out_->error) {
+        case 0:
+        case EINVAL:
+        case ENOSYS:
+        case EOPNOTSUPP:
+        case ESPIPE:
+        case EINTR:
+        case EAGAIN:
+        case ENOMEM: return {};
+        default: return Error::from_errno(error, "write out '{}'", filename());
+        }
     }
 
     // Without a detour through another thread: no write that starts later can be cut off by it.
@@ -295,9 +323,9 @@ private:
     io::File file_;
     ImageLock lock_;
     WriteBehind behind_;
-    io::WaitList went_out_;
+    std::shared_ptr<WriteOut> out_;
     bool locking_, no_zero_range_ = false;
-    bool writes_behind_, going_out_ = false;
+    bool writes_behind_;
     u64 size_ = 0, data_start_ = 0, data_end_ = 0;
     u64 sure_size_ = 0; // without the ends of writes that are under way, or failed
     std::optional<Error> sync_error_;

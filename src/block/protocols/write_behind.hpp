@@ -5,6 +5,8 @@
 // may be written again, and stays.
 #pragma once
 #include "base/types.hpp"
+#include <cerrno>
+#include <fcntl.h>
 #include <utility>
 
 namespace mimic::block {
@@ -33,5 +35,12 @@ public:
 private:
     u64 begin_ = 0, end_ = 0; // of what was written in order and has not been told to go
 };
+
+// Tells the host to begin; returns an errno, or 0. Any thread.
+inline int start_writing(int fd, WriteBehind::Range range) {
+    return sync_file_range(fd, off_t(range.offset), off_t(range.length), SYNC_FILE_RANGE_WRITE) < 0 ? errno : 0;
+}
+// Tests put another in its place.
+inline int (*begin_write_out)(int fd, WriteBehind::Range range) = start_writing;
 
 } // namespace mimic::block
