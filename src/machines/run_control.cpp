@@ -121,7 +121,7 @@ void RunControl::request(const Request& r) {
     switch (r.kind) {
     case Request::Kind::reset:
         if (actions.reboot == Actions::Reboot::shutdown) return shut_down(r);
-        return reset(r.cause);
+        return reset(r);
     case Request::Kind::stop:
         say(fmt::format("stopped: {}", r.cause));
         return stop(r.cause == "io-error" ? RunState::io_error : RunState::paused);
@@ -129,9 +129,14 @@ void RunControl::request(const Request& r) {
     }
 }
 
-void RunControl::reset(std::string_view cause) {
-    bool resume = running();
+void RunControl::reset(const Request& r) {
+    const std::string_view cause = r.cause;
     board_.stop();
+    board_.machine().settle(); // what a disk reads for the guest of before must not reach the one that follows
+    if (leaving_) return;      // others had their turn meanwhile
+    if (is_busy(state_)) return deferred_.push_back(r);
+    board_.stop();
+    const bool resume = running();
     if (auto done = board_.reset(devices::ResetKind::cold); !done) {
         say(done.error().message());
         return quit("host-error", 1);

@@ -113,7 +113,7 @@ public:
 
 private:
     void tell(const RunEvent& e);
-    void reset(std::string_view cause);
+    void reset(const devices::Request& r);
     void shut_down(const devices::Request& r);
     void paused(cpu::Vcpu& vcpu, cpu::Pause pause);
 

@@ -199,6 +199,14 @@ u32 Machine::in_flight() const {
     return n > answered ? n - answered : 0;
 }
 
+void Machine::settle() {
+    if (!loop() || !in_flight()) return;
+    std::vector<block::Hurried> without_limits;
+    for (auto& [id, drive] : drives)
+        if (drive.node) without_limits.emplace_back(*drive.node);
+    loop()->run_until([this] { return !in_flight(); });
+}
+
 void Machine::request(Request r) {
     const bool stands = on_counting_thread(); // nobody goes on before it was heard
     if (stands) counted_->hold();

@@ -103,6 +103,8 @@ public:
     bool frozen() const { return frozen_; }
     // Requests of devices that back ends work at; their ends still arrive, and limits of disks don't delay them.
     u32 in_flight() const;
+    // Waits for them while the machine is stopped; the loop does other work meanwhile. On its thread.
+    void settle();
     // Any thread; on_request hears it on the loop's thread (with no loop: at once).
     void request(Request r);
     std::function<void(const Request&)> on_request;
