@@ -197,6 +197,7 @@ bool MachineCpu::attend() {
         if (running_ && powered_) break;
         if (!running_ && !idle_) {
             idle_ = true;
+            deadline_ = ~u64{0}; // a clock that stands never comes to it; the next turn says it again
             changed_.notify_all();
         }
         changed_.wait(lock);

@@ -128,7 +128,9 @@ void write_type(const State& s, u32 number, u64 v) {
 // Of cycles or instructions, until it overflows.
 u64 left_of(const State& s, u32 n) {
     if (n != cycle) return (u64{1} << 32) - counter_of(s, n);
-    const u64 v = s[slot_pmccntr_el0], left = s[slot_pmcr_el0] & pmcr::LC ? 0 - v : (u64{1} << 32) - u32(v);
+    const u64 v = s[slot_pmccntr_el0];
+    if (s[slot_pmcr_el0] & pmcr::LC && v == 0) return ~u64{0}; // 2^64
+    const u64 left = s[slot_pmcr_el0] & pmcr::LC ? 0 - v : (u64{1} << 32) - u32(v);
     if (!divides(s)) return left;
     return left >> 58 ? ~u64{0} : left * 64 - s[slot_pm_fraction];
 }
@@ -160,8 +162,9 @@ u64 pmu_next(const State& s) {
     const u64 wanted = s[slot_pmintenset_el1];
     if (!wanted || !pmu_running(s)) return ~u64{0};
     u64 next = ~u64{0};
+    const u64 now = s.clock(); // what is due by then is seen with the outputs, and hides nothing that is to come
     auto in = [&](u64 from, u64 ns) {
-        if (from + ns >= from) next = std::min(next, from + ns);
+        if (from + ns >= from && from + ns > now) next = std::min(next, from + ns);
     };
     if ((wanted & cycle_bit) && counts(s, cycle)) in(s[slot_pm_since], left_of(s, cycle));
     for (u32 n = 0; n < pmu_counters; ++n) {
