@@ -23,10 +23,11 @@ void TlbViews::forget_recent(u32 n) {
     for (TlbRecent& r : recent[n]) store(r.read, nobody), store(r.write, nobody);
 }
 void TlbViews::forget_recent(u32 n, u64 address) {
-    const u64 page = address & ~((u64{1} << tlb_page_bits) - 1);
+    const u64 page = without_tag(address) >> tlb_page_bits;
+    auto is_it = [page, this](u64 right) { return right != nobody && without_tag(right) >> tlb_page_bits == page; };
     for (TlbRecent& r : recent[n]) {
-        if (load(r.read) == page) store(r.read, nobody);
-        if (load(r.write) == page) store(r.write, nobody);
+        if (is_it(load(r.read))) store(r.read, nobody);
+        if (is_it(load(r.write))) store(r.write, nobody);
     }
 }
 

@@ -13,6 +13,9 @@ struct alignas(32) TlbEntry {
 inline constexpr u32 tlb_page_bits = 12, tlb_entry_bits = 5, tlb_indices = 16;
 static_assert(sizeof(TlbEntry) == 1 << tlb_entry_bits);
 
+// Guests may ignore the top byte of addresses: rights hold it as the access had it, and flushes of an address are of all tags.
+constexpr u64 without_tag(u64 address) { return address << 8 >> 8; }
+
 // What a right holds that nobody has: a page no translation is for, since bits 63 and 62 differ, that no guest can know. All
 // entries that were ever filled hold it in the place of what was taken away, so that any of them may be asked about any address.
 u64 nobodys_page();

@@ -97,12 +97,12 @@ TlbEntry& Tlb::fill(u32 index, const Page& p) {
     if (p.write) store(e.write, address);
     if (p.fetch) store(e.fetch, address);
     if (p.bits > page_bits) {
-        u64 block = u64{1} << p.bits;
-        t.large_low = std::min(t.large_low, address & ~(block - 1));
-        t.large_high = std::max(t.large_high, address | (block - 1));
+        const u64 block = u64{1} << p.bits, low = jit::without_tag(address & ~(block - 1)), high = low | (block - 1);
+        t.large_low = std::min(t.large_low, low);
+        t.large_high = std::max(t.large_high, high);
         if (p.fetch) {
-            code_low_ = std::min(code_low_, address & ~(block - 1));
-            code_high_ = std::max(code_high_, address | (block - 1));
+            code_low_ = std::min(code_low_, low);
+            code_high_ = std::max(code_high_, high);
         }
     }
     return e;
@@ -120,7 +120,8 @@ void Tlb::flush_context(u64 context) {
 
 bool Tlb::flush_address(Table& t, u64 address) {
     if (t.filled == 0) return false;
-    if (address >= t.large_low && address <= t.large_high) return clear(t), true;
+    const u64 bare = jit::without_tag(address);
+    if (bare >= t.large_low && bare <= t.large_high) return clear(t), true;
     u64 number = address >> page_bits & (t.entries - 1);
     take_rights(t.base[number]);
     if (selected_[t.index] == &t) views_->forget_recent(t.index, address);
@@ -128,13 +129,13 @@ bool Tlb::flush_address(Table& t, u64 address) {
 }
 
 bool Tlb::flush_address(u64 address) {
-    bool large = address >= code_low_ && address <= code_high_;
+    bool large = is_in_large_code(address);
     for (Table& t : tables_)
         if (t.used) large |= flush_address(t, address);
     return large;
 }
 bool Tlb::flush_address_in(u64 address, u64 context) {
-    bool large = address >= code_low_ && address <= code_high_;
+    bool large = is_in_large_code(address);
     for (Table& t : tables_)
         if (t.used && t.context == context) large |= flush_address(t, address);
     return large;

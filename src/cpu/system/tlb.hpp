@@ -75,6 +75,10 @@ private:
     u64 now_ = 0;
     // Executable blocks above 4 KiB since the last flush of everything: tables of branches know pages of theirs that no entry
     // here stands for any more.
+    bool is_in_large_code(u64 address) const {
+        const u64 bare = jit::without_tag(address);
+        return bare >= code_low_ && bare <= code_high_;
+    }
     u64 code_low_ = ~u64{0}, code_high_ = 0;
 };
 

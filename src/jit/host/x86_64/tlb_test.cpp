@@ -129,6 +129,12 @@ TEST(Tlb, TheRecentPageIsACopy) {
     p.views().forget_recent(1, 0x1fff);
     EXPECT_EQ(r.read, nobody);
     EXPECT_EQ(r.write, nobody);
+    ASSERT_TRUE(p.run(store));
+    EXPECT_EQ(r.write, 0x1000u);
+    p.views().forget_recent(1, u64{0x5a} << 56 | 0x1008); // with another top byte
+    EXPECT_EQ(r.write, nobody);
+    p.views().forget_recent(1, nobody); // is no page
+    EXPECT_EQ(r.write, nobody);
 }
 
 // Accesses of one block by one slot are looked up together.
