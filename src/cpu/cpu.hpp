@@ -34,9 +34,10 @@ namespace saved {
 struct Head;
 }
 
-// How a page of code is watched: it was already or cannot be written; it could be written until now, so what was fetched
-// may have changed; it is not, since the host cannot or need not.
-enum class Watch : u8 { as_before, from_now, not_watched };
+// How a page of code is watched: it was already or cannot be written; from now on, so what was fetched before may have
+// changed (anew), and somebody who could write it until now may not have ended (from_now); it is not, since the host cannot or
+// need not.
+enum class Watch : u8 { as_before, anew, from_now, not_watched };
 
 // Where code comes from; the owner of guest memory implements it. Called with the code space's lock held: it must not
 // call back into the space, and whoever calls the space must not hold a lock that these functions take.

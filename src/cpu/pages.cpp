@@ -51,7 +51,14 @@ void CodeSpace::Impl::drop_of_modes(u32 bits) {
     poll_inside();
 }
 
-// from_now: the unit is to be translated again, since a page of it could be written until now; not_watched: since it needs
+// Of a machine, before it is read: what is fetched then is what the unit is made of.
+void CodeSpace::Impl::watch_page(u64 place) {
+    const u64 number = place >> page_bits;
+    CodePage& page = page_of(number);
+    if (source.protect_code(number << page_bits, false) == Watch::from_now) unsettle(number, page);
+}
+
+// anew, from_now: the unit is to be translated again, since a page of it was not watched until now; not_watched: since it needs
 // a check.
 Watch CodeSpace::Impl::enter_pages(Translation& t) {
     Watch all = enter_range(t, t.low, t.high);

@@ -247,6 +247,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
     };
     if (region_is_full()) return Made::no_room;
     touch_heap(heap_top);
+    if (options.paged) watch_page(place);
+    if (options.paged && second) watch_page(second);
     for (;;) {
         if (check && whole) return Made::yes;
         limits = limits_at(pc, mode, place, extent);

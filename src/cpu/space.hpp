@@ -282,6 +282,7 @@ struct CodeSpace::Impl {
     bool is_unsettled(u64 place, u64 second) const;
     bool changed(const Translation& t);
     bool drop_in(CodePage& page, u64 low, u64 high);
+    void watch_page(u64 place);
     Watch enter_pages(Translation& t);
     Watch enter_range(Translation& t, u64 low, u64 high);
     bool is_busy(u64 low, u64 high);

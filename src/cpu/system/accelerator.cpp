@@ -179,7 +179,7 @@ Watch MachineAccelerator::protect_code(u64 place, bool) {
     b->watch(offset, memory::RamBlock::code);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     u8 old = b->flags(offset).fetch_and(u8(~MachineMemory::written_by_tlb), std::memory_order_seq_cst);
-    if (!(old & MachineMemory::written_by_tlb)) return Watch::as_before;
+    if (!(old & MachineMemory::written_by_tlb)) return Watch::anew; // devices and debuggers write without
     u64 host = u64(b->host()) + (offset & ~(Tlb::page - 1));
     std::lock_guard lock(mutex_);
     for (MachineCpu* c : cpus_) c->memory().tlb().drop_writes(host);
