@@ -1,5 +1,6 @@
 #include "user/memory/address_space.hpp"
 #include "base/process.hpp"
+#include "base/touch.hpp"
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -33,6 +34,7 @@ bool is_error(i64 r) { return r < 0 && r > -4096; }
 // Are all pages of a new mapping to be there from the start? Of memory that programs use most of (heaps, buffers), up to
 // where that takes as long as some dozen faults; of a file's code up to where reading may take long. Not of a file's data:
 // the kernel would copy it at once, and what is written to the file before the program writes there would not be seen.
+// They come when no lock is held: a file may be slow, or another thread of this very program may serve it.
 bool is_wanted_whole(u8 p, u64 length, u32 flags) {
     constexpr u64 most_data = 2 << 20, most_code = 8 << 20;
     if ((flags & mapflag::type) != mapflag::private_ || flags & (mapflag::noreserve | mapflag::stack)) return false;
@@ -169,7 +171,7 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     length = up(length);
     if (fixed && (address > shape_.high || !in_range(address, length))) return -ENOMEM;
     if (fixed && address < shape_.low) return -EPERM; // as below vm.mmap_min_addr
-    std::lock_guard change(change_);
+    std::unique_lock change(change_);
     std::unique_lock table(table_lock_);
     i64 at = choose(address, length, flags);
     if (at < 0) return at;
@@ -180,7 +182,6 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     if (!may_grow(length, is_data(p, (flags & mapflag::type) != mapflag::private_), low, high)) return -ENOMEM;
     bool anonymous = flags & mapflag::anonymous;
     u32 host_flags = (flags & ~(mapflag::fixed_noreplace | mapflag::grows_down | mapflag::denywrite)) | mapflag::fixed;
-    if (is_wanted_whole(p, length, flags)) host_flags |= mapflag::populate;
     i64 r = host_map(base_ + low, length, host_protection(p), host_flags, anonymous ? -1 : fd, offset);
     if (is_error(r)) return r;
     if (u64 first = anonymous || shape_.page == host_page ? 0 : pages_in_file(fd, offset); first && first < length)
@@ -198,7 +199,17 @@ i64 AddressSpace::map(u64 address, u64 length, u32 protection, u32 flags, int fd
     table.unlock();
     if (had_code && code_) code_->invalidate(low, high);
     note_guard(p);
+    change.unlock();
+    if (is_wanted_whole(p, length, flags)) make_whole(low, length, !anonymous);
     return at;
+}
+
+// A program that maps much more than it uses has its first buffers whole, not all.
+void AddressSpace::make_whole(u64 at, u64 length, bool is_code) {
+    constexpr u64 most_data = 64 << 20;
+    void* host = reinterpret_cast<void*>(base_ + at);
+    if (is_code) return touch_to_read(host, length);
+    if (whole_.fetch_add(length, std::memory_order_relaxed) < most_data) touch_to_write(host, length);
 }
 
 i64 AddressSpace::unmap(u64 address, u64 length) {

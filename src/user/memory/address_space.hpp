@@ -181,6 +181,7 @@ private:
     void note_guard(u8 protection);
     bool may_grow(u64 bytes, bool data, u64 low = 0, u64 high = 0) const;
     bool may_be_data(u64 bytes) const;
+    void make_whole(u64 at, u64 length, bool is_code);
 
     struct CodePage {
         u64 generation = 0; // raised by each protect_code
@@ -198,6 +199,7 @@ private:
     std::map<u64, CodePage> code_pages_; // by host page
     std::atomic<u64> protected_pages_{0};
     std::atomic<u64> limit_all_{~u64{0}}, limit_data_{~u64{0}};
+    std::atomic<u64> whole_{0};       // bytes of data that were made so
     std::atomic<u64> taken_{~u64{0}}; // bits of an address that count in a system call
     std::atomic<bool> guards_{false};
     u64 file_id_ = 0;
