@@ -318,6 +318,22 @@ TEST(BlkState, RequestsInFlightAreStartedAgain) {
     EXPECT_EQ(b.r.peek<u8>(status.address), VIRTIO_BLK_S_OK);
 }
 
+TEST(BlkState, AMachineSettlesBeforeItIsReset) {
+    Modern a;
+    Segment data = a.r.room(512), status = a.r.room(1);
+    a.q->add({header(a.r, VIRTIO_BLK_T_IN, 5)}, {data, status});
+    a.q->kick();
+    a.r.machine.set_running(false);
+    EXPECT_EQ(a.r.machine.in_flight(), 1u);
+    a.r.machine.settle();
+    EXPECT_EQ(a.r.machine.in_flight(), 0u);
+    EXPECT_EQ(a.r.peek<u32>(data.address), 5u);
+    a.r.machine.reset(ResetKind::cold);
+    a.r.put<u32>(data.address, 77);
+    a.r.settle([] { return false; }); // some turns
+    EXPECT_EQ(a.r.peek<u32>(data.address), 77u);
+}
+
 // Processors stand still, at a count that the test says.
 struct Time final : CountedTime {
     u64 at = 1000;

@@ -31,6 +31,7 @@ static void irq(void) {
     ++taken;
     overflowed = read_sysreg(pmovsclr_el0);
     write_sysreg(pmovsclr_el0, overflowed);
+    write_sysreg(cntv_ctl_el0, 0);
     GICC[4] = id; // EOIR
 }
 
@@ -164,6 +165,17 @@ static void interrupts(void) {
     write_sysreg(pmovsset_el0, 4); // software says so
     asm volatile("isb\nnop\nnop");
     print("set: taken %d\n", taken);
+    // A cycle counter of 64 bits begins at 0: its overflow is far away, and the virtual timer is not.
+    GICD[0x100 / 4] = 1u << 27;
+    write_sysreg(pmintenset_el1, CYCLES);
+    write_sysreg(pmcntenset_el0, CYCLES);
+    write_sysreg(cntv_tval_el0, 4 * a_while);
+    write_sysreg(cntv_ctl_el0, 1);
+    write_sysreg(pmcr_el0, E | LC | C);
+    for (u64 n = 0; n < 2000000000 && taken < 6; ++n) // reads nothing that could ask for the time
+        ;
+    print("timer: taken %d which %d overflow %x\n", taken, which, overflowed);
+    write_sysreg(pmcntenclr_el0, ~0ul);
     write_sysreg(pmintenclr_el1, ~0ul);
 }
 
