@@ -216,6 +216,8 @@ public:
     // outside, and after each of the hooks below; code keeps from running over an `execute` point only in modes that have a bit
     // of debug_mode(); pages with points of accesses are the only ones whose accesses come to C++.
     virtual void debug_points(const ir::CpuHeader& /*cpu*/, std::vector<DebugPoint>& /*out*/) const {}
+    // What points are compared with, of an address that an access has: guests may ignore its top byte.
+    virtual u64 debug_address(u64 address) const { return address; }
     // Bits of CpuHeader::mode, one of which is set while an `execute` point may match, and best only then.
     virtual u32 debug_mode() const { return 0; }
     // Is the next instruction to be executed alone, with both hooks around it? Asked between instructions whenever code was

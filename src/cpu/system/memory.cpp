@@ -111,7 +111,7 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     apart_ += t.mapping.apart;
     t.place = space_of(t.mapping).find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
-    if (!watches_.empty() && watched_page(watches_, address)) [[unlikely]]
+    if (!watches_.empty() && watched_page(watches_, system_.debug_address(address))) [[unlikely]]
         return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     // What is written to ROM is a device's command, if anybody's.
     const bool device = t.place.kind == Place::Kind::device;
@@ -122,7 +122,8 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
         }
         if (device) return true;
     }
-    if (!t.mapping.small && (points_.empty() || !watched_page(points_, address))) fill(address, index, t);
+    if (!t.mapping.small && (points_.empty() || !watched_page(points_, system_.debug_address(address))))
+        fill(address, index, t);
     return true;
 }
 
@@ -140,9 +141,10 @@ void MachineMemory::set_points(std::span<const isa::DebugPoint> all) {
 }
 
 bool MachineMemory::asks_point(ir::CpuHeader& cpu, const isa::DebugAccess& a) {
+    const u64 address = system_.debug_address(a.address);
     const bool touched = std::any_of(points_.begin(), points_.end(), [&](const isa::DebugPoint& p) {
-        return ((p.read && a.read) || (p.write && a.write)) && p.address <= a.address + (a.bytes - 1) &&
-               p.address + (p.bytes - 1) >= a.address;
+        return ((p.read && a.read) || (p.write && a.write)) && p.address <= address + (a.bytes - 1) &&
+               p.address + (p.bytes - 1) >= address;
     });
     isa::Exception e;
     if (!touched || !system_.before_access(cpu, a, e)) return false;
@@ -153,6 +155,7 @@ bool MachineMemory::asks_point(ir::CpuHeader& cpu, const isa::DebugAccess& a) {
 
 bool MachineMemory::meets_watchpoint(u64 address, u32 bytes, AccessType type) {
     if (pass_ || type == AccessType::fetch) return false;
+    address = system_.debug_address(address);
     for (const Watchpoint& w : watches_) {
         bool kind = type == AccessType::write ? w.write : w.read;
         if (!kind || address > w.address + (w.bytes - 1) || address + (bytes - 1) < w.address) continue;

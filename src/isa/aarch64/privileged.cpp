@@ -75,6 +75,7 @@ public:
     void debug_points(const ir::CpuHeader& cpu, std::vector<DebugPoint>& out) const override {
         aarch64::debug_points(state(cpu), out);
     }
+    u64 debug_address(u64 address) const override { return canonical(address); }
     u32 debug_mode() const override { return mode_debug; }
     bool steps(const ir::CpuHeader& cpu) const override { return debug_steps(state(cpu)); }
     bool before_instruction(ir::CpuHeader& cpu, const CodeAt& code, Exception& e) const override {

@@ -210,6 +210,8 @@ bool may_meet_breakpoint(const State& s);
 // Debug exceptions wait for PSTATE.D to be cleared.
 bool debug_masked(const State& s);
 bool debug_steps(const State& s);
+// An address without its tag: watchpoints are compared with bits 55 to 0.
+inline u64 canonical(u64 address) { return u64(i64(address << 8) >> 8); }
 void debug_points(const State& s, std::vector<DebugPoint>& out);
 bool debug_before(const State& s, const CodeAt& code, Exception& e);
 bool debug_after(const State& s, std::span<const u8> code, Exception& e);

@@ -220,7 +220,7 @@ bool debug_access(const State& s, const DebugAccess& a, Exception& e) {
         const bool reads = a.read && (c.accesses() & 1), writes = a.write && (c.accesses() & 2);
         if (!c.enabled() || (!reads && !writes) || !state_matches(s, c, c.watch_linked(), false, privileged)) continue;
         for (u64 at = a.address; at != a.address + a.bytes; ++at) {
-            if (!byte_matches(s, n, at)) continue;
+            if (!byte_matches(s, n, canonical(at))) continue;
             e = exception(s, ec::watchpoint, reads ? 0 : write);
             e.cause |= cause::has_far;
             e.value = at;
