@@ -251,7 +251,7 @@ TEST_P(EveryDevice, PowerOnResetMakesItNew) {
         r->start_driver();
         r->seen = {};
     }
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         a.poke(same);
         fresh.poke(again);
     }
