@@ -24,6 +24,7 @@ constexpr u64 ram_base = 0x80000000, ram_size = 1 << 20, rom_base = 0x90000000, 
 constexpr u64 device_base = 0x10000000, wide_base = u64{1} << 44,
               wide_step = u64{1} << 42; // wide: what does not fit below RAM
 constexpr u64 nowhere = 0xdead0000;
+constexpr u8 rom_byte = 0xa5; // what ROM is full of, and disks are not
 
 // All properties that a type has, those of a device that it is made with among them.
 struct Properties final : Describe {
@@ -46,21 +47,39 @@ struct Properties final : Describe {
 
 // ---- back ends --------------------------------------------------------------------------------------------------------
 
+// What comes out of a device, in its order, as one number: two devices that are alike have the same.
+struct Seen {
+    u64 value = 0;
+    void add(u64 v) { value = (value ^ v) * 0x100000001b3; }
+    void add(std::span<const u8> bytes) {
+        for (u8 b : bytes) add(u64{b} + 1);
+    }
+};
+
 // A network that hands back what it gets.
 struct Wire final : net::BackEnd {
-    Wire(io::Loop& loop, std::string id) : net::BackEnd(loop, std::move(id)) {}
+    Seen& seen;
+    Wire(io::Loop& loop, std::string id, Seen& s) : net::BackEnd(loop, std::move(id)), seen(s) {}
     std::string_view kind() const override { return "test"; }
     std::string info() const override { return ""; }
     u32 queues() const override { return 2; }
-    void transmit(std::span<const u8> f) override { deliver(f); }
+    void transmit(std::span<const u8> f) override {
+        seen.add(f);
+        deliver(f);
+    }
     void arrive(std::span<const u8> f) { deliver(f); }
 };
 
 // A terminal that takes half of what it is given.
 struct Terminal final : chardev::Chardev {
-    using Chardev::Chardev;
+    Seen& seen;
+    Terminal(std::string id, Seen& s) : Chardev(std::move(id)), seen(s) {}
     std::string filename() const override { return "test"; }
-    u32 write(std::span<const u8> bytes) override { return u32((bytes.size() + 1) / 2); }
+    u32 write(std::span<const u8> bytes) override {
+        const size_t n = (bytes.size() + 1) / 2;
+        seen.add(bytes.first(n));
+        return u32(n);
+    }
     void arrive(std::span<const u8> bytes) {
         if (!front()) return;
         const size_t n = std::min<size_t>(bytes.size(), front()->room());
@@ -70,6 +89,36 @@ struct Terminal final : chardev::Chardev {
     void tell(chardev::Event e) {
         if (front()) front()->event(e);
     }
+};
+
+// A disk's layer that lets a number of the loop's turns pass before and after each request: the host is at work.
+inline constexpr block::Driver slow_driver = {.name = "slow", .is_filter = true};
+struct Slow final : block::Node {
+    u32 most = 0; // turns each time; 0: all is done at once
+    explicit Slow(block::Context& context) : Node(context, slow_driver, {}) {}
+    u64 size() const override { return file()->size(); }
+
+protected:
+    using Done = block::Task<Result<void>>;
+    using Memory = block::IoVec;
+    Done do_read(u64 offset, const Memory& m) override { return late(&Node::read, offset, m); }
+    Done do_write(u64 offset, const Memory& m) override { return late(&Node::write, offset, m, 0u); }
+    Done do_write_zeroes(u64 offset, u64 n, u32 flags) override { return late(&Node::write_zeroes, offset, n, flags); }
+    Done do_discard(u64 offset, u64 n) override { return late(&Node::discard, offset, n); }
+    Done do_flush() override { return late(&Node::flush); }
+
+private:
+    template <class F, class... A>
+    Done late(F f, A... a) {
+        co_await pause();
+        Result<void> result = co_await (file()->*f)(a...);
+        co_await pause();
+        co_return result;
+    }
+    io::Task<void> pause() {
+        for (u64 n = most ? random_() % (most + 1) : 0; n; n--) co_await loop().yield();
+    }
+    Random random_{3};
 };
 
 // What boards say to a device that cannot be found by the kind of a property. `sized`: its disk has the size that this gives.
@@ -82,6 +131,15 @@ constexpr Given given[] = {
     {"cfi.pflash01", "num-blocks", "1", true},
 };
 constexpr u64 disk_bytes = 256 << 10;
+// The first page of every disk, which most requests are about.
+inline const std::vector<u8>& disk_begin() {
+    static const std::vector<u8> page = [] {
+        std::vector<u8> bytes(block::MemoryImage::page_size);
+        for (u64 i = 0; i < bytes.size(); i++) bytes[i] = u8(1 + (i + i / 512) % 127);
+        return bytes;
+    }();
+    return page;
+}
 
 inline const DeviceType* find_type(std::string_view name) {
     for (const DeviceType* t : types())
@@ -116,12 +174,15 @@ public:
     std::vector<std::pair<const Device*, u64>> places; // of the first region of each device that is mapped for good
     std::vector<Wire*> wires;
     std::vector<Terminal*> terminals;
+    std::vector<Slow*> disks;
+    Seen seen; // what accesses read, and what came to terminals and networks
 
     explicit Rig(const DeviceType& type, const PropertyList& properties = {})
         : machine({.loop = loop.get(), .manual_clock = true, .random_seed = 7, .types = types()}) {
         constexpr auto anonymous = memory::RamBlock::Backing::anonymous;
         block = *memory::RamBlock::create("ram", ram_size, {.backing = anonymous});
         rom_block = *memory::RamBlock::create("rom", rom_size, {.backing = anonymous});
+        std::memset(rom_block->host(), rom_byte, rom_size);
         ram = std::make_unique<memory::Region>("ram", *block, 0, ram_size, false);
         rom = std::make_unique<memory::Region>("rom", *rom_block, 0, rom_size, true);
         machine.system().add(*ram, ram_base);
@@ -171,6 +232,14 @@ public:
         }
         return false;
     }
+    // From now on requests of disks take their time, or do not.
+    void set_slow(bool slow) {
+        for (Slow* d : disks) d->most = slow ? 12 : 0;
+    }
+    bool rom_is_kept() const {
+        const u8* rom_bytes = rom_block->host();
+        return std::all_of(rom_bytes, rom_bytes + rom_size, [](u8 b) { return b == rom_byte; });
+    }
     // The disks hold the same.
     void copy_images(const Rig& from) {
         for (auto& [id, image] : images) image->pages = from.images.at(id)->pages;
@@ -184,6 +253,10 @@ public:
         mapped.clear();
         machine.remove(*device).ignore();
         device = nullptr;
+    }
+    // Another one in the place of one that was removed, with the back ends that it had.
+    Result<Device*> add_again(const DeviceType& type) {
+        return machine.add(type.make(), "again", made_with_, made_on_);
     }
 
     // 0: it is not mapped, or not for good.
@@ -224,6 +297,8 @@ private:
         }
         auto fresh = type.make();
         give_back_ends(*fresh, id, properties);
+        made_with_ = properties;
+        made_on_ = parent;
         auto made = machine.add(std::move(fresh), id, properties, parent);
         if (!made) {
             error = made.error().message();
@@ -246,16 +321,21 @@ private:
                 continue;
             const std::string end = id + "." + name;
             if (p.type == "chardev") {
-                auto t = std::make_unique<Terminal>(end);
+                auto t = std::make_unique<Terminal>(end, seen);
                 terminals.push_back(t.get());
                 machine.add_chardev(std::move(t));
             } else if (p.type == "drive" && disk) {
                 auto image = images[end] = std::make_shared<block::MemoryImage>();
                 image->size = disk_bytes;
-                auto node = block::make_memory_node(*context, image);
-                machine.drives[end] = {*block::Root::attach(node, end, 0, block::perm::all), false};
+                image->pages[0] = disk_begin();
+                auto slow = std::make_shared<Slow>(*context);
+                disks.push_back(slow.get());
+                MIMIC_CHECK(slow->add_child(block::make_memory_node(*context, image), "file", block::perm::all,
+                                            block::perm::all),
+                            "a layer of a disk cannot be made");
+                machine.drives[end] = {*block::Root::attach(slow, end, 0, block::perm::all), false};
             } else if (p.type == "netdev") {
-                auto w = std::make_unique<Wire>(*loop, end);
+                auto w = std::make_unique<Wire>(*loop, end, seen);
                 wires.push_back(w.get());
                 machine.nets[end].peer = std::move(w);
             } else {
@@ -287,6 +367,8 @@ private:
         }
     }
     u64 next_ = device_base, next_wide_ = wide_base;
+    PropertyList made_with_;
+    Device* made_on_ = nullptr;
 };
 
 // ---- drivers ----------------------------------------------------------------------------------------------------------
@@ -465,6 +547,13 @@ inline void work(Rig& rig, Random& random) {
     rings::fill(rig, random, queue);
     rig.write(notify + u64{stride} * queue, 2, queue);
 }
+// A driver resets a virtio function. False: that is not over yet (4.1.4.3.2: status does not read 0).
+inline bool stop(Rig& rig, bool begin) {
+    const u64 common = function(rig).structure(VIRTIO_PCI_CAP_COMMON_CFG);
+    if (!common) return true;
+    if (begin) rig.write(common + VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    return rig.read(common + VIRTIO_PCI_COMMON_STATUS, 1) == 0;
+}
 } // namespace pci
 
 // How a driver comes to what is on a bus, and gives it work.
@@ -472,12 +561,13 @@ struct BusKind {
     std::string_view name;
     void (*start)(Rig& rig, Random& random); // null: its registers are where the board has them
     void (*work)(Rig& rig, Random& random);
+    bool (*stop)(Rig& rig, bool begin) = nullptr; // null: drivers are not told when a reset is over
 };
 constexpr BusKind buses[] = {
     {"system", nullptr, nullptr},
     {"virtio-bus", mmio::start, mmio::work},
     {"virtio-serial-bus", mmio::start, mmio::work},
-    {"pci", pci::start, pci::work},
+    {"pci", pci::start, pci::work, pci::stop},
 };
 inline const BusKind* find_bus(std::string_view name) {
     for (const BusKind& b : buses)
@@ -507,7 +597,7 @@ inline void Rig::access(Random& random, u64 at, u32 bytes) {
     if (random() & 1)
         write(at, bytes, value);
     else
-        read(at, bytes);
+        seen.add(read(at, bytes));
 }
 
 inline void Rig::poke(Random& random) {

@@ -40,8 +40,7 @@ bool soak(const DeviceType& type, u64 seed, u64 count, bool all) {
         r.machine.reset(ResetKind::cold);
         r.start_driver();
     }
-    const u8* rom = r.rom_block->host();
-    const bool kept = std::all_of(rom, rom + rom_size, [](u8 b) { return b == 0; });
+    const bool kept = r.rom_is_kept();
     if (r.settle() && kept) return true;
     std::printf("%s: %s (seed %llu)\n", std::string(type.name).c_str(),
                 kept ? "requests do not end" : "ROM was written", static_cast<unsigned long long>(seed));

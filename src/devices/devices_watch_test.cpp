@@ -72,6 +72,7 @@ class Environment final : public testing::Environment {
         if (all.test_to_run_count() != all.total_test_count() || all.failed_test_count())
             return; // a part of it says nothing
         std::set<std::string> described, seen, excused;
+        std::set<const Exception*> used;
         for (const DeviceType* t : types()) {
             conformance::Rig rig(*t);
             if (!rig.device) continue;
@@ -82,6 +83,7 @@ class Environment final : public testing::Environment {
                 const auto* e = std::find_if(std::begin(exceptions), std::end(exceptions),
                                              [&](const Exception& x) { return x.type == t->name && x.name == name; });
                 if (e != std::end(exceptions)) {
+                    used.insert(e);
                     EXPECT_FALSE(seen.contains(key))
                         << t->name << ": " << name << " is excepted, but a test changes it";
                     excused.insert(key);
@@ -90,6 +92,8 @@ class Environment final : public testing::Environment {
                     ADD_FAILURE() << t->name << ": no test of its own changes '" << name << "'";
             }
         }
+        for (const Exception& e : exceptions)
+            EXPECT_TRUE(used.contains(&e)) << e.type << ": there is no '" << e.name << "' to except";
     }
 };
 const auto* const environment = testing::AddGlobalTestEnvironment(new Environment);

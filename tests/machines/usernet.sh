@@ -19,6 +19,13 @@ ping6 -c 1 -W 5 fec0::2 > /dev/null && echo "PING6-OK"
 echo "hello there" | nc -w 5 10.0.2.100 1234 | sed 's/^/GUESTFWD /'
 tftp -g -r blob -l /tmp/blob 10.0.2.2
 echo "TFTP $(md5sum < /tmp/blob)"
-timeout 5 wget -q -O /tmp/out "http://10.0.2.2:$port/blob" && echo "RESTRICT-BROKEN" || echo "RESTRICT-OK"
+# That it fails says something only if there is a server to come to.
+if [ -z "$port" ]; then
+  echo "RESTRICT-UNKNOWN no port on the command line"
+elif timeout 5 wget -q -O /tmp/out "http://10.0.2.2:$port/blob"; then
+  echo "RESTRICT-BROKEN"
+else
+  echo "RESTRICT-OK"
+fi
 echo "MILESTONE-OK uptime $(cut -d' ' -f1 /proc/uptime)"
 poweroff -f

@@ -53,7 +53,7 @@ void processor_registers(World& world, std::span<const u8> step) {
     auto* gic = dynamic_cast<devices::GicV3*>(world.board->machine().find("gic"));
     if (!gic) return;
     const devices::GicV3::Asker who{.cpu = u32(step[0] & 1),
-                                    .level = u32(step[0] >> 1 & 3),
+                                    .level = u8(step[0] >> 1 & 3),
                                     .secure = (step[0] & 8) != 0,
                                     .secure_fiq = (step[0] & 16) != 0};
     // op0 3, op1 0, 4 or 6, CRn 4 or 12, as MRS and MSR encode it.

@@ -1,6 +1,7 @@
 // ramfb, set up as firmware does it, through QTest: the input is a row of steps that write parts of its file by DMA of the
 // firmware configuration, write to RAM, take a picture or look for what changed. Nothing of it may end the process or reach
 // memory that is not the guest's.
+#include "app/system/qtest_fuzz.hpp"
 #include "devices/types.hpp"
 #include "display/picture.hpp"
 #include "monitor/qtest.hpp"
@@ -11,7 +12,7 @@ using namespace mimic;
 namespace {
 
 constexpr u64 ram = 0x80000000, ram_bytes = 1 << 16, descriptor = ram + 0x100, config = ram + 0x200;
-constexpr u64 fw_cfg_dma = 0x10100010;
+constexpr u64 fw_cfg = 0x10100000, fw_cfg_dma = fw_cfg + 0x10;
 
 struct Window final : display::Listener {
     u64 pixels = 0;
@@ -30,6 +31,7 @@ struct Window final : display::Listener {
 struct World {
     std::unique_ptr<machines::Board> board;
     Window window;
+    u16 file = 0; // key of the display's
     World() {
         const machines::BoardType* type = *machines::find_board("riscv64", "virt");
         machines::BoardOptions o;
@@ -44,6 +46,8 @@ struct World {
         MIMIC_CHECK(board->machine().create("ramfb", "fb"), "the display cannot be made");
         MIMIC_CHECK(board->reset(devices::ResetKind::power_on), "the board cannot be reset");
         board->start();
+        monitor::QtestCommands q(board->machine(), false, [](std::string_view) {});
+        file = qtest_fuzz::fw_cfg_key(q, fw_cfg, "etc/ramfb");
     }
     ~World() { board.reset(); }
 };
@@ -69,7 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
         in = in.subspan(part.size());
         return part;
     };
-    constexpr u32 select = 8, skip = 4, write = 16, file = 0x20;
+    constexpr u32 select = 8, skip = 4, write = 16;
+    const u32 file = world.file;
     auto dma = [&](u32 control, u32 bytes, u64 address) {
         u32 words[4] = {__builtin_bswap32(control), __builtin_bswap32(bytes), __builtin_bswap32(u32(address >> 32)),
                         __builtin_bswap32(u32(address))};

@@ -1,4 +1,4 @@
-// UARTs: a 16550A, a PL011, and the latter of a secure world.
+// UARTs: a 16550A and a PL011.
 #include "app/system/qtest_fuzz.hpp"
 
 using namespace mimic;

@@ -30,7 +30,10 @@ struct Scene {
     std::string_view inputs;          // device whose lines are driven
     std::vector<UserDevice> devices;
     std::vector<devices::GlobalProperty> globals;
-    std::vector<std::string> start; // commands after each reset: where a driver would have come to
+    std::vector<std::string> start;                   // commands after each reset: where a driver would have come to
+    std::vector<std::pair<std::string, u64>> started; // reads that show that it has, and their values
+    // More start commands, of what is only known of the board that was made. Null: none.
+    std::vector<std::string> (*found)(monitor::QtestCommands& q) = nullptr;
     // What is not in memory (registers of processors): one step of it. Null: nothing.
     void (*other)(World& world, std::span<const u8> step) = nullptr;
 };
@@ -61,6 +64,9 @@ struct World {
     std::unique_ptr<block::Context> context;
     std::unique_ptr<machines::Board> board;
     const Scene& scene;
+    std::vector<std::string> start;
+    std::vector<u8> state; // where each input begins; empty: none has
+    u64 random = 0;
     Terminal *terminal = nullptr, *second = nullptr;
     Wire* wire = nullptr;
 
@@ -102,7 +108,34 @@ struct World {
         }
         MIMIC_CHECK(board->reset(devices::ResetKind::power_on), "the board cannot be reset");
         board->start();
+        random = m.random_state();
+        monitor::QtestCommands q(m, false, [](std::string_view) {});
+        if (s.found) start = s.found(q);
+        start.insert(start.end(), s.start.begin(), s.start.end());
     }
+    // Nothing is left of the input before: of the machine, of its memories, of disk and network, and of time.
+    void begin() {
+        devices::Machine& m = board->machine();
+        m.reset(devices::ResetKind::power_on);
+        wire->forget();
+        turn(2);
+        m.set_running(false);
+        m.set_now(0);
+        m.set_random_state(random);
+        m.set_running(true);
+        const memory::Place place = m.memory().find(ram());
+        MIMIC_CHECK(place.kind == memory::Place::Kind::ram && place.left >= ram_bytes, "RAM is where the board has it");
+        std::memset(place.host(), 0, ram_bytes);
+        m.each([](devices::Device& d) { // no scene's flash has a drive: it begins with zeros
+            for (u32 i = 0; i < d.regions(); i++)
+                if (memory::RamBlock* block = d.region(i).block()) block->discard(0, block->size());
+        });
+        image->pages.clear();
+        std::vector<u8> now = m.save();
+        if (state.empty()) state = now;
+        MIMIC_CHECK(now == state, "each input begins at the same state");
+    }
+    u64 ram() const { return scene.guest == "riscv64" ? riscv_ram : arm_ram; }
     void turn(int n) {
         auto pause = [](io::Loop& l, int times) -> io::Task<void> {
             for (int i = 0; i < times; i++) co_await l.yield();
@@ -164,9 +197,16 @@ inline int run(std::span<const Scene> scenes, const u8* data, size_t size) {
     if (!at) at = std::make_unique<World>(scenes[data[0] % scenes.size()]);
     World& world = *at;
     monitor::QtestCommands q(world.board->machine(), false, [](std::string_view) {});
-    world.board->machine().reset(devices::ResetKind::cold);
-    q.run(fmt::format("irq_intercept_in {}", world.scene.inputs));
-    for (const std::string& line : world.scene.start) q.run(line);
+    world.begin();
+    auto good = [&](const std::string& line) {
+        const std::string reply = q.run(line);
+        MIMIC_CHECK(reply.starts_with("OK"), "a start command is understood");
+        return reply;
+    };
+    good(fmt::format("irq_intercept_in {}", world.scene.inputs));
+    for (const std::string& line : world.start) good(line);
+    for (const auto& [line, value] : world.scene.started)
+        MIMIC_CHECK(good(line) == fmt::format("OK 0x{:016x}", value), "a driver has come to where inputs begin");
     data++, size--;
     for (u32 n = 0; n < most_steps && (n + 1) * 8 <= size; n++) step(world, q, data + 8 * n);
     for (int i = 0; i < 1000 && world.board->machine().in_flight(); i++) world.turn(8);
@@ -182,38 +222,71 @@ inline std::vector<u64> with_ram(std::vector<u64> places, u64 ram) {
     return places;
 }
 
-// A driver of a virtio device by the modern interface, up to DRIVER_OK: two queues of eight entries at ram + 0x1000 and 0x2000.
+// The key of a file by its name, from the directory of the firmware configuration at `base`.
+inline u16 fw_cfg_key(monitor::QtestCommands& q, u64 base, std::string_view name) {
+    constexpr u64 file_dir = 0x19;
+    auto number = [&](u32 bytes) {
+        u64 value = 0;
+        for (u32 i = 0; i < bytes; i++)
+            value = value << 8 | std::strtoull(q.run(fmt::format("readb {:#x}", base)).c_str() + 3, nullptr, 16);
+        return value;
+    };
+    q.run(fmt::format("writew {:#x} {:#x}", base + 8, file_dir << 8)); // big-endian
+    for (u64 n = number(4); n; n--) {
+        number(4);
+        const u64 key = number(2);
+        number(2);
+        std::string text;
+        for (u32 i = 0; i < 56; i++)
+            if (const char c = char(number(1))) text += c;
+        if (text == name) return u16(key);
+    }
+    check_failed(__FILE__, __LINE__, "there is no such file");
+}
+
+// Drivers of virtio devices, up to DRIVER_OK, as lines of QTest, with what shows that they have come there.
+struct VirtioDriver {
+    std::vector<std::string> lines;
+    std::vector<std::pair<std::string, u64>> shows;
+    void set(char letter, u64 at, u64 value) { lines.push_back(fmt::format("write{} {:#x} {:#x}", letter, at, value)); }
+    void show(char letter, u64 at, u64 value) { shows.emplace_back(fmt::format("read{} {:#x}", letter, at), value); }
+    void add(const VirtioDriver& other) {
+        lines.insert(lines.end(), other.lines.begin(), other.lines.end());
+        shows.insert(shows.end(), other.shows.begin(), other.shows.end());
+    }
+};
+
+// By the modern interface: queues of eight entries at ram + 0x1000, 0x2000 and 0x3000.
 struct VirtioRegisters {
     u64 common;
     u32 feature_select, features, status, select, size, area, enable;
     u32 narrow; // bytes of the narrower ones
 };
-inline std::vector<std::string> start_virtio(const VirtioRegisters& r, u64 ram, u32 low_features) {
-    std::vector<std::string> lines;
-    auto set = [&](char letter, u32 at, u64 value) {
-        lines.push_back(fmt::format("write{} {:#x} {:#x}", letter, r.common + at, value));
-    };
+constexpr u32 version_1 = 1, ring_packed = 4; // of the second word of features
+inline VirtioDriver start_virtio(const VirtioRegisters& r, u64 ram, u32 low_features, u32 high_features = version_1) {
+    VirtioDriver d;
     const char status = r.narrow == 4 ? 'l' : 'b', word = r.narrow == 4 ? 'l' : 'w';
-    for (u32 value : {0u, 1u, 3u}) set(status, r.status, value);
+    for (u32 value : {0u, 1u, 3u}) d.set(status, r.common + r.status, value);
     for (u32 half = 0; half < 2; half++) {
-        set('l', r.feature_select, half);
-        set('l', r.features, half ? 1 : low_features);
+        d.set('l', r.common + r.feature_select, half);
+        d.set('l', r.common + r.features, half ? high_features : low_features);
     }
-    set(status, r.status, 11);
+    d.set(status, r.common + r.status, 11);
     for (u32 q = 0; q < 3; q++) {
-        set(word, r.select, q);
-        set(word, r.size, 8);
+        d.set(word, r.common + r.select, q);
+        d.set(word, r.common + r.size, 8);
         const u64 at = ram + 0x1000 * u64{q + 1};
         const u64 areas[] = {at, at + 0x80, at + 0x100};
         const u32 stride = r.narrow == 4 ? 0x10 : 8;
         for (u32 i = 0; i < 3; i++) {
-            set('l', r.area + stride * i, u32(areas[i]));
-            set('l', r.area + stride * i + 4, areas[i] >> 32);
+            d.set('l', r.common + r.area + stride * i, u32(areas[i]));
+            d.set('l', r.common + r.area + stride * i + 4, areas[i] >> 32);
         }
-        set(word, r.enable, 1);
+        d.set(word, r.common + r.enable, 1);
     }
-    set(status, r.status, 15);
-    return lines;
+    d.set(status, r.common + r.status, 15);
+    d.show(status, r.common + r.status, 15);
+    return d;
 }
 
 } // namespace mimic::qtest_fuzz

@@ -18,6 +18,8 @@ public:
     std::string_view type() const override { return "cfi.pflash01"; }
     void describe(Describe& d) override;
     Result<void> realize() override;
+    void unrealize() override;
+    u32 in_flight() const override { return jobs_; }
     void reset(ResetKind) override { update_mode(); }
     Result<void> after_load() override {
         update_mode();
@@ -66,6 +68,7 @@ private:
     u16 id0_ = 0x89, id1_ = 0x18, id2_ = 0, id3_ = 0;
     std::string name_ = "pflash";
     std::vector<Chip> chips_;
+    std::atomic<u32> jobs_{0}; // what is being written back; counted down on the loop's thread
     std::unique_ptr<memory::RamBlock> block_;
     std::unique_ptr<memory::Handler> handler_;
     std::unique_ptr<memory::Region> region_;
@@ -291,6 +294,7 @@ void CfiPflash::update_mode() {
 void CfiPflash::changed(u64 offset, u64 bytes) {
     block_->note_write(offset, bytes);
     if (!drive_.node || drive_.read_only || !machine().loop()) return;
+    jobs_++;
     machine().post([this, offset, bytes] {
         io::spawn(write_back(offset, bytes), [this](const Error& e) {
             std::fprintf(stderr, "mimic: %s: cannot write back: %s\n", id().c_str(), e.message().c_str());
@@ -301,8 +305,16 @@ void CfiPflash::changed(u64 offset, u64 bytes) {
 io::Task<Result<void>> CfiPflash::write_back(u64 offset, u64 bytes) {
     block::IoVec memory(block_->host() + offset, bytes);
     std::shared_ptr<block::Root> node = drive_.node;
-    if (!node) co_return Result<void>{};
-    co_return co_await node->write(offset, memory);
+    Result<void> result = co_await node->write(offset, memory);
+    jobs_--;
+    co_return result;
+}
+
+void CfiPflash::unrealize() {
+    // What is written back is this device's memory.
+    block::Hurried go;
+    if (drive_.node) go = block::Hurried(*drive_.node);
+    if (jobs_ && machine().loop()) machine().loop()->run_until([this] { return jobs_ == 0; });
 }
 
 void CfiPflash::describe(Describe& d) {
@@ -310,8 +322,8 @@ void CfiPflash::describe(Describe& d) {
     d.property("num-blocks", blocks_, "erase blocks", {.low = 1, .high = 65536});
     d.property("sector-length", sector_, "bytes of an erase block, of all chips together",
                {.low = 4096, .high = 1 << 24});
-    d.property("width", width_, "bytes of the bank's data bus");
-    d.property("device-width", device_width_, "bytes of a chip's data bus");
+    d.property("width", width_, "bytes of the bank's data bus", {.low = 1, .high = 8});
+    d.property("device-width", device_width_, "bytes of a chip's data bus", {.low = 1, .high = 4});
     d.property("id0", id0_, "manufacturer");
     d.property("id1", id1_, "device");
     d.property("id2", id2_, "not used by this command set");

@@ -13,7 +13,9 @@ public:
     std::string_view type() const override { return "arm-gicv2m"; }
     void describe(Describe& d) override;
     Result<void> realize() override {
-        if (base_ + count_ > 988) return Error::invalid_argument("base-spi and num-spi: end behind SPI 987");
+        if (base_ + count_ > 988)
+            return Error::invalid_argument(
+                "properties 'base-spi', 'num-spi': {} and {}, expected an end at SPI 987 or before", base_, count_);
         lines_ = std::vector<Line>(count_);
         return {};
     }

@@ -31,14 +31,16 @@ public:
         return {};
     }
 
-    void add(u16 key, std::vector<u8> bytes) override { items_[key] = {std::move(bytes), nullptr}; }
+    void add(u16 key, std::vector<u8> bytes) override { items_[key] = {.own = std::move(bytes)}; }
     Result<void> add_file(std::string name, std::vector<u8> bytes) override {
-        return add_item(std::move(name), {std::move(bytes), nullptr});
+        return add_item(std::move(name), {.own = std::move(bytes)});
     }
-    Result<void> add_file(std::string name, FwCfgFile& file) override { return add_item(std::move(name), {{}, &file}); }
+    Result<void> add_file(std::string name, FwCfgFile& file) override {
+        return add_item(std::move(name), {.own = {}, .file = &file});
+    }
     void remove_file(FwCfgFile& file) override {
         for (auto& [key, item] : items_)
-            if (item.file == &file) item = {};
+            if (item.file == &file) item = {.own = {}, .gone = true};
         make_directory();
     }
     bool takes_writes() const override { return dma_enabled_; }
@@ -47,6 +49,7 @@ private:
     struct Item {
         std::vector<u8> own;
         FwCfgFile* file = nullptr; // has the bytes in place of `own`
+        bool gone = false;         // its device went: the next file of the name takes its place
         std::span<const u8> bytes() const {
             if (file) return file->fw_cfg_bytes();
             return own;
@@ -55,12 +58,12 @@ private:
     Result<void> add_item(std::string name, Item item) {
         if (name.size() >= name_size)
             return Error::invalid_argument("fw_cfg file '{}': the name is longer than {} bytes", name, name_size - 1);
-        if (files_.size() >= max_files)
-            return Error::no_space("fw_cfg file '{}': there are {} already", name, max_files);
-        if (std::find(files_.begin(), files_.end(), name) != files_.end())
-            return Error::exists("fw_cfg file '{}': the name is taken", name);
-        items_[u16(fw_cfg_key::file_first + files_.size())] = std::move(item);
-        files_.push_back(std::move(name));
+        const size_t place = size_t(std::find(files_.begin(), files_.end(), name) - files_.begin());
+        if (place >= max_files) return Error::no_space("fw_cfg file '{}': there are {} already", name, max_files);
+        Item& at = items_[u16(fw_cfg_key::file_first + place)];
+        if (place < files_.size() && !at.gone) return Error::exists("fw_cfg file '{}': the name is taken", name);
+        at = std::move(item);
+        if (place == files_.size()) files_.push_back(std::move(name));
         make_directory();
         return {};
     }
@@ -76,7 +79,7 @@ private:
             dir.insert(dir.end(), files_[i].begin(), files_[i].end());
             dir.resize(start + name_size);
         }
-        items_[fw_cfg_key::file_dir] = {std::move(dir), nullptr};
+        items_[fw_cfg_key::file_dir] = {.own = std::move(dir)};
     }
     const Item* item() const {
         auto it = items_.find(selected_);

@@ -1,5 +1,6 @@
 // Semihosting: a program's calls, its memory and the console. Each nine bytes are a call: operation, then four fields of two bytes.
-// Names of files are ":tt" and ":semihosting-features" only: a program has the rights of who starts it, and would use them.
+// Names of files are ":tt" and ":semihosting-features" only: a program has the rights of who starts it, and would use them. A call that
+// opens one finds its fields where they were put, and in no other width.
 #include "chardev/test_pipe.hpp"
 #include "devices/semihosting/semihosting.hpp"
 #include "devices/types.hpp"
@@ -63,11 +64,12 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
             pipe->may_write(data[2]);
             machine.advance(data[3] * u64{1000000});
         }
-        const u64 block = data[8] == 0xff ? field[3] : 0x40;
+        const bool opens = operation == 1;
+        const u64 block = data[8] == 0xff && !opens ? field[3] : 0x40;
+        const u32 word = data[8] == 0xfe && !opens ? 4 : 8;
         program.write(0x40, field, sizeof field);
         u64 result = 0;
-        if (!reaches_host(operation))
-            host->call({data[0] & 1u, operation, block, data[8] == 0xfe ? 4u : 8u}, program, result);
+        if (!reaches_host(operation)) host->call({data[0] & 1u, operation, block, word}, program, result);
         if (operation == 0x18 || operation == 0x20) machine.reset(ResetKind::cold);
     }
     return 0;

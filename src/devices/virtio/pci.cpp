@@ -276,7 +276,8 @@ void VirtioPci::add_structure(u8 kind, u32 offset, u32 bytes, bool multiplier) {
 
 Result<void> VirtioPci::ready() {
     if (disable_legacy_ && disable_modern_)
-        return Error::invalid_argument("disable-legacy, disable-modern: expected one of the interfaces to stay");
+        return Error::invalid_argument(
+            "properties 'disable-legacy', 'disable-modern': both on, expected one of the interfaces to stay");
     TRY(machine().add(std::move(fresh_), id() + "/virtio", {}, this));
     u16 kind = device_->device_id();
     // 4.1.2.1: transitional identifiers; the device's own is in the subsystem.
