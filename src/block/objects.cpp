@@ -1,4 +1,5 @@
 #include "block/objects.hpp"
+#include "base/nearest.hpp"
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -116,6 +117,13 @@ std::optional<Result<void>> set_property(Context& context, std::string_view path
     return set();
 }
 
+namespace {
+constexpr std::string_view types[] = {"secret",         "throttle-group", "tls-creds-x509", "tls-creds-psk",
+                                      "tls-creds-anon", "authz-simple",   "authz-list",     "authz-listfile"};
+} // namespace
+
+std::span<const std::string_view> object_types() { return types; }
+
 Result<void> add_object(Context& context, Json options) {
     Json type = options.take("qom-type");
     if (type.string() && tls::is_credentials(*type.string()))
@@ -123,11 +131,13 @@ Result<void> add_object(Context& context, Json options) {
     if (type.string() && tls::is_authorization(*type.string()))
         return add_authorization(context, *type.string(), std::move(options));
     if (type.string() && *type.string() == "throttle-group") return add_throttle_group(context, std::move(options));
-    if (!type.string() || *type.string() != "secret")
+    if (!type.string() || *type.string() != "secret") {
+        const std::string name = type.string() ? *type.string() : "";
         return Error::invalid_argument(
             "object type '{}' is not known here, expected secret, throttle-group, tls-creds-x509, tls-creds-psk, "
-            "tls-creds-anon, authz-simple, authz-list or authz-listfile",
-            type.string() ? *type.string() : "");
+            "tls-creds-anon, authz-simple, authz-list or authz-listfile{}",
+            name, did_you_mean(name, types));
+    }
     std::optional<std::string> id, data, file, encoding;
     OptionReader reader(options, "object 'secret'");
     reader.string("id", id, "");

@@ -4,6 +4,8 @@
 
 namespace mimic::block {
 
+// The types of objects that there are here.
+std::span<const std::string_view> object_types();
 // Makes the object that the options describe ("qom-type", "id", ...). Errors name what was expected.
 Result<void> add_object(Context& context, Json options);
 // Errors: there is none of that id, or it is in use.

@@ -127,7 +127,8 @@ Result<std::unique_ptr<Chardev>> open(OpenContext& context, const std::string& i
     }
     std::string list_text;
     for (std::string_view n : names) list_text += (list_text.empty() ? "" : ", ") + std::string(n);
-    return Error::invalid_argument("chardev '{}': backend '{}', expected one of {}", id, name, list_text);
+    return Error::invalid_argument("chardev '{}': backend '{}', expected one of {}{}", id, name, list_text,
+                                   did_you_mean(name, names));
 }
 
 Result<std::unique_ptr<Chardev>> open_legacy(OpenContext& context, const std::string& id, std::string_view text) {

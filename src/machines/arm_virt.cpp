@@ -38,6 +38,7 @@ public:
     Result<void> build() override;
     Result<void> load() override;
     void press_power_button() override;
+    std::vector<std::pair<std::string_view, u32>> vcpu_place(u32 n) const override;
 
 private:
     Result<void> read_properties();
@@ -292,6 +293,15 @@ void ArmVirt::tree_topology(FdtWriter& t, std::span<const u32> phandles) {
     for (u32 i = 0; i < smp.sockets; i++) level("socket", i, socket);
 }
 
+std::vector<std::pair<std::string_view, u32>> ArmVirt::vcpu_place(u32 n) const {
+    const Smp& smp = options_.smp;
+    const u32 core = n / smp.threads, cluster = core / smp.cores, clusters = smp.dies * smp.clusters;
+    return {{"socket-id", cluster / clusters},
+            {"cluster-id", cluster % clusters},
+            {"core-id", core % smp.cores},
+            {"thread-id", n % smp.threads}};
+}
+
 void ArmVirt::tree_timers(FdtWriter& t) {
     // Bits 15:8 of the trigger are the processors that a GICv2's private interrupt belongs to.
     u32 trigger = level_high | (gic_version_ == 2 ? ((1u << options_.smp.cpus) - 1) << 8 : 0);
@@ -521,6 +531,7 @@ Result<void> ArmVirt::load() {
     TRY(check_kernel_options());
     fill_fw_cfg();
     TRY(firmware() || options_.kernel.empty() ? load_firmware() : load_kernel());
+    TRY(add_given_files());
     TRY(add_boot_order());
     psci_ = std::make_unique<Psci>(
         machine_, vcpus(), Psci::Options{.conduit = conduit(), .level = kernel_level(), .per_cluster = per_cluster()});

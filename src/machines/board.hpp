@@ -42,14 +42,17 @@ struct BoardOptions {
     u64 ram_bytes = 0;                // 0: the board's
     memory::RamBlock::Options ram{.backing = memory::RamBlock::Backing::huge};
     std::vector<MemoryBackend> memory_backends;
+    std::map<std::string, std::string> random_sources; // -object rng-random, by id: its file; rng-builtin: none
     Smp smp;
     std::string kernel, initrd, append, dtb, bios, dump_dtb;
     std::string uuid = "00000000-0000-0000-0000-000000000000";
-    std::vector<devices::PropertyList> smbios; // of each -smbios
-    std::vector<std::string> firmware_folders; // -L
-    std::vector<std::string> flash;            // drives of -pflash and if=pflash, by unit; empty: none
-    std::vector<std::string> serial;           // chardevs of -serial, in order; empty: none
-    bool boot_strict = false;                  // firmware starts from nothing without a bootindex
+    std::vector<devices::PropertyList> smbios;                   // of each -smbios
+    std::vector<std::string> firmware_folders;                   // -L
+    std::vector<std::pair<std::string, std::vector<u8>>> fw_cfg; // files of -fw_cfg
+    std::optional<bool> boot_menu;                               // firmware shows its menu; not said: as it likes
+    std::vector<std::string> flash;  // drives of -pflash and if=pflash, by unit; empty: none
+    std::vector<std::string> serial; // chardevs of -serial, in order; empty: none
+    bool boot_strict = false;        // firmware starts from nothing without a bootindex
     std::string accelerator = "jit";
     cpu::AcceleratorMaker make_accelerator; // of a program that brings its own; else the one of that name
     cpu::Options translation;
@@ -92,6 +95,26 @@ public:
     std::vector<memory::RamBlock*> ram_blocks() const;
     // A saved state was loaded: what the board itself keeps of its processors follows.
     virtual void loaded_state() {}
+    // The functions on its PCI bus, by place; `config`: the first 64 bytes of the configuration space.
+    struct PciFunction {
+        struct Bar {
+            u32 number = 0;
+            bool io = false, wide = false, prefetch = false, mapped = false;
+            u64 at = 0, bytes = 0;
+        };
+        u32 devfn = 0;
+        std::string id;
+        std::array<u8, 64> config{};
+        std::vector<Bar> bars;
+        u32 number(u32 offset, u32 bytes) const {
+            u32 v = 0;
+            for (u32 i = 0; i < bytes; i++) v |= u32{config[offset + i]} << 8 * i;
+            return v;
+        }
+    };
+    virtual std::vector<PciFunction> pci_functions() { return {}; }
+    // Where processor `n` is: "socket-id", "core-id", ..., as far as the board tells its guest.
+    virtual std::vector<std::pair<std::string_view, u32>> vcpu_place(u32 n) const { return {{"core-id", n}}; }
     // A vCPU paused by itself; called on its thread.
     std::function<void(cpu::Vcpu&, cpu::Pause)> on_pause;
 

@@ -21,6 +21,7 @@ public:
             if (!file->empty())
                 return Error::unsupported("machine 'none' starts nothing, expected neither -kernel nor -bios: '{}'",
                                           *file);
+        if (!options_.fw_cfg.empty()) return Error::unsupported("-fw_cfg: machine 'none' has no such device");
         return {};
     }
 

@@ -483,6 +483,7 @@ Result<void> RiscvVirt::load() {
     TRY(loader_.add_bytes("device tree", tree_at, std::move(blob)));
 
     fill_fw_cfg();
+    TRY(add_given_files());
     TRY(add_boot_order());
     u64 start = no_firmware && kernel.end ? kernel.entry : firmware.entry;
     if (no_firmware && !kernel.end) start = map::flash;

@@ -1,4 +1,6 @@
 #include "machines/virt.hpp"
+#include "devices/pci/pci.hpp"
+#include <algorithm>
 #include <fstream>
 #include <map>
 
@@ -85,10 +87,35 @@ Result<std::string> VirtBoard::boot_order() const {
     return lines;
 }
 
+std::vector<Board::PciFunction> VirtBoard::pci_functions() {
+    std::vector<PciFunction> all;
+    machine_.each([&](Device& d) {
+        auto* f = dynamic_cast<devices::PciFunction*>(&d);
+        if (!f) return;
+        devices::Context::Entry entry(d.context());
+        PciFunction one{f->devfn(), d.id(), {}, {}};
+        for (u32 n = 0; n < one.config.size(); n += 4) {
+            const u32 word = f->config_read(n, 4);
+            for (u32 i = 0; i < 4; i++) one.config[n + i] = u8(word >> 8 * i);
+        }
+        for (const auto& b : f->bars())
+            one.bars.push_back({b.number, b.io, b.wide, b.prefetch, b.mapped, b.at, b.bytes});
+        all.push_back(std::move(one));
+    });
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.devfn < b.devfn; });
+    return all;
+}
+
 void VirtBoard::fill_fw_cfg() {
     fw_cfg_->add_number(devices::fw_cfg_key::nb_cpus, options_.smp.cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::max_cpus, options_.smp.max_cpus, 2);
     fw_cfg_->add_number(devices::fw_cfg_key::ram_size, options_.ram_bytes, 8);
+    if (options_.boot_menu) fw_cfg_->add_number(devices::fw_cfg_key::boot_menu, *options_.boot_menu, 2);
+}
+
+Result<void> VirtBoard::add_given_files() {
+    for (const auto& [name, bytes] : options_.fw_cfg) TRY(fw_cfg_->add_file(name, bytes).in("-fw_cfg"));
+    return {};
 }
 
 Result<void> VirtBoard::add_boot_order() {

@@ -12,6 +12,9 @@ struct PciWindows {
 };
 
 class VirtBoard : public Board {
+public:
+    std::vector<PciFunction> pci_functions() override;
+
 protected:
     using Board::Board;
 
@@ -30,6 +33,8 @@ protected:
     // What firmware starts from, if the user says it. Last of all files, whose keys are their order: a key that a saved
     // machine's driver knows does not depend on it. Errors: two devices with one bootindex.
     Result<void> add_boot_order();
+    // What -fw_cfg gives. Errors: a name that is too long, or taken.
+    Result<void> add_given_files();
     Result<std::string> boot_order() const;
 
     // The user's tree (-dtb) with command line and initial RAM disk put in, or `make`'s.

@@ -5,7 +5,7 @@
 namespace mimic::monitor {
 
 extern const Family run_family, machine_family, block_family, object_family, memory_family, human_family,
-    migration_family, snapshot_family, dump_family, network_family, display_family, input_family;
+    migration_family, snapshot_family, dump_family, network_family, display_family, input_family, pci_family;
 
 std::unique_ptr<Schema> make_schema();
 

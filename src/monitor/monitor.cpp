@@ -1,17 +1,20 @@
 #include "monitor/monitor.hpp"
 #include "migration/migrator.hpp"
 #include "monitor/commands.hpp"
+#include "monitor/objects.hpp"
 #include "qmp/disks.hpp"
 #include <algorithm>
 
 namespace mimic::monitor {
 
 namespace {
-constexpr const Family* families[] = {
-    &run_family,      &machine_family,     &qmp::chardev_family,  &block_family,       &object_family,
-    &memory_family,   &human_family,       &migration_family,     &snapshot_family,    &dump_family,
-    &network_family,  &display_family,     &input_family,         &qmp::self_family,   &qmp::node_family,
-    &qmp::job_family, &qmp::bitmap_family, &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
+constexpr const Family* families[] = {&run_family,           &machine_family,     &qmp::chardev_family,
+                                      &block_family,         &object_family,      &memory_family,
+                                      &human_family,         &migration_family,   &snapshot_family,
+                                      &dump_family,          &network_family,     &display_family,
+                                      &input_family,         &pci_family,         &qmp::self_family,
+                                      &qmp::node_family,     &qmp::job_family,    &qmp::bitmap_family,
+                                      &qmp::disk_job_family, &qmp::export_family, &qmp::transaction_family};
 } // namespace
 
 std::unique_ptr<Schema> make_schema() { return std::make_unique<Schema>(families); }
@@ -37,7 +40,12 @@ Monitor::Monitor(Services services)
         data.set("status", to_string(s));
         event("MIGRATION", std::move(data));
     };
-    machine().on_event = [this](std::string_view name, Json data) { event(name, std::move(data)); };
+    machine().on_event = [this](std::string_view name, Json data) {
+        if (const Json* path = data.find("qom-path");
+            path && path->string()) // devices know their places, not this tree
+            if (const devices::Device* d = machine().find(*path->string())) data.set("qom-path", object_path(*d));
+        event(name, std::move(data));
+    };
     services_.migrator.can_share_disks = [this] { return monitor::can_share_disks(*this); };
     services_.migrator.watch_pass = [this](u64 pass) {
         if (!migration_events) return;

@@ -84,8 +84,9 @@ Json typed_value(std::string_view type, const std::string& text) {
     return text;
 }
 
-Json type_properties(devices::Device& device) {
-    Json list = Json::array(), all = devices::schema(device);
+namespace {
+void add_properties(Json& list, devices::Device& device) {
+    Json all = devices::schema(device);
     for (const Json& p : *all.find("properties")->items()) {
         Json j = Json::object();
         std::string type = *p.find("type")->string();
@@ -98,6 +99,13 @@ Json type_properties(devices::Device& device) {
         if (!back_end) j.set("default-value", std::move(value));
         list.push(std::move(j));
     }
+}
+} // namespace
+
+Json type_properties(devices::Device& device) {
+    Json list = Json::array();
+    add_properties(list, device);
+    if (device.inner()) add_properties(list, *device.inner());
     return list;
 }
 

@@ -13,7 +13,7 @@ struct Object {
 
 // An object by its path, or by the last part of one that only one object has. Errors: not_found.
 Result<Object> find_object(Monitor& m, std::string_view path);
-// "[{name, type, description?, default-value?}]" of a device type's properties.
+// "[{name, type, description?, default-value?}]" of a device's properties, with those of the device that is made with it.
 Json type_properties(devices::Device& device);
 // A property's text as JSON: numbers, booleans, strings.
 Json typed_value(std::string_view type, const std::string& text);

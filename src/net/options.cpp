@@ -107,6 +107,42 @@ Result<Options> parse(std::string_view text) {
     return o;
 }
 
+namespace {
+
+std::string text_of(const Json& v) {
+    if (const bool* b = v.boolean()) return *b ? "on" : "off";
+    if (const std::string* s = v.string()) return *s;
+    return v.dump();
+}
+
+Result<void> flatten(Options& o, const std::string& name, const Json& value, u32 depth) {
+    if (depth > 4) return Error::invalid_argument("Parameter '{}': too deep, expected what -netdev takes", name);
+    if (value.members()) {
+        for (const auto& [inner, v] : *value.members()) TRY(flatten(o, name + "." + inner, v, depth + 1));
+    } else if (value.items()) {
+        for (const Json& item : *value.items()) {
+            const Json* inner = item.find("str");
+            o.values.emplace_back(name, text_of(inner ? *inner : item));
+        }
+    } else {
+        o.values.emplace_back(name, text_of(value));
+    }
+    return {};
+}
+
+} // namespace
+
+Result<Options> parse_object(const Json& object) {
+    Options o;
+    if (!object.members()) return Error::invalid_argument("{}, expected an object", object.dump());
+    for (const auto& [name, value] : *object.members())
+        if (name == "type")
+            o.kind = text_of(value);
+        else
+            TRY(flatten(o, name, value, 0));
+    return o;
+}
+
 Error bad_option(std::string_view name, std::string_view value, std::string_view expected) {
     return Error::invalid_argument("option '{}': '{}', expected {}", name, value, expected);
 }

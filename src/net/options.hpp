@@ -1,6 +1,7 @@
 // Options of a host network, and taking them one by one.
 #pragma once
 #include "base/io/socket.hpp"
+#include "base/json.hpp"
 #include "base/result.hpp"
 #include <optional>
 #include <vector>
@@ -31,6 +32,9 @@ private:
     std::vector<std::string> asked_;
 };
 Result<Options> parse(std::string_view text);
+// The same of a JSON object, "type" among its members: a list ([{"str": "tcp::2222-:22"}]) is a name several times, an
+// object's members have its name in front ("addr.type").
+Result<Options> parse_object(const Json& object);
 
 // "option 'net': '10.0.2', expected an IPv4 network".
 Error bad_option(std::string_view name, std::string_view value, std::string_view expected);

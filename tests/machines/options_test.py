@@ -116,7 +116,31 @@ REFUSED = (
      "-m size: 67108864 bytes, expected the 33554432 of memory backend 'm'"),
     (["-M", "virt,memory-backend=m", "-mem-path", "/x", "-object", "memory-backend-ram,id=m,size=32M"],
      "-mem-path: there is -M memory-backend=m, expected one of them"),
-    (["-M", "virt", "-object", "memory-backend-rom,id=m,size=32M"], "'memory-backend-rom' is not there, expected memory-backend-ram"),
+    (["-M", "virt", "-object", "memory-backend-rom,id=m,size=32M"], "-object: object type 'memory-backend-rom' is not known here, expected one of authz-list, "),
+    (["-M", "virt", "-object", "rng-rndom,id=r"], "did you mean 'rng-random'?"),
+    (["-M", "virt", "-object", "rng-random"], "-object rng-random: 'id' is missing, expected id=NAME"),
+    (["-M", "virt", "-object", "rng-random,id=r,filename=/nonexistent"], "-object: random source 'r': cannot open /nonexistent: "),
+    (["-M", "virt", "-object", "rng-builtin,id=r", "-object", "memory-backend-ram,id=r,size=1M"], "-object memory-backend-ram: the id 'r' is taken"),
+    (["-M", "virt", "-device", "virtio-rng-device,rng=r9"],
+     "property 'rng': there is no object 'r9', expected an rng-random or rng-builtin"),
+    (["-M", "virt", "-accel", "kvm"], "-accel: 'kvm', expected jit (tcg), interp or qtest"),
+    (["-M", "virt", "-enable-kvm"], "-accel: 'kvm', expected jit (tcg), interp or qtest"),
+    (["-M", "virt,accel=kvm:xen"], "-M accel: 'kvm', expected jit (tcg), interp or qtest"),
+    (["-M", "virt", "-accel", "tgc"], "-accel: 'tgc', expected jit (tcg), interp or qtest, did you mean 'tcg'?"),
+    (["-M", "virt,usb=on"], "-M usb: on, expected off: there is no USB"),
+    (["-M", "virt", "-chardev", "sokcet,id=c"], "did you mean 'socket'?"),
+    (["-M", "virt", "-device", '{"driver": "virtio-rng-pci", "x": {}}'], "-device: 'x': {}, expected a text, a number or a boolean"),
+    (["-M", "virt", "-device", '{"driver": "virtio-rng-pci"'], "-device: "),
+    (["-M", "virt", "-netdev", '{"type": "usr", "id": "n"}'], "-netdev: netdev 'n': there is no kind 'usr', did you mean 'user'?"),
+    (["-M", "virt", "-device", "virtio-rng-pci,romfile=x"], "property 'romfile': 'x', expected nothing: there are no option ROMs"),
+    (["-M", "virt", "-device", "virtio-rng-pci,rombar=1"], "property 'rombar': 1 is out of range, expected 0 to 0"),
+    (["-M", "virt", "-drive", "if=pflash,file=x,werror=stop"], "-drive rerror, werror: flash has no choice, expected a disk"),
+    (["-M", "virt", "-device", "virtio-rng-pci-non-transitional,disable-modern=on"], "there is no property 'disable-modern'"),
+    (["-M", "virt", "-drive", "file=x,werror=maybe"], "-drive werror: 'maybe', expected one of ignore, report, stop, enospc"),
+    (["-M", "virt", "-fw_cfg", "name=opt/x"], "-fw_cfg opt/x: expected one of string= and file="),
+    (["-M", "virt", "-fw_cfg", "opt/x,file=/nonexistent"], "-fw_cfg opt/x: cannot open /nonexistent: No such file or directory"),
+    (["-M", "virt", "-fw_cfg", "opt/x,string=1", "-fw_cfg", "opt/x,string=2"], "-fw_cfg: fw_cfg file 'opt/x'"),
+    (["-M", "none", "-fw_cfg", "opt/x,string=1"], "-fw_cfg: machine 'none' has no such device"),
     (["-M", "virt", "-object", "memory-backend-ram,size=32M"], "-object memory-backend-ram: 'id' is missing, expected id=NAME"),
     (["-M", "virt", "-object", "memory-backend-ram,id=m,size=5000"], "size: 5000, expected a multiple of 4096 bytes"),
     (["-M", "virt", "-object", "memory-backend-file,id=m,size=32M"], "'mem-path' is missing, expected mem-path=PATH"),
@@ -152,7 +176,7 @@ class Options(unittest.TestCase):
     def test_help_values_list_what_there_is(self):
         for words, text in ((["-M", "help"], "virt-10.0"), (["-cpu", "help"], "rv64"), (["-accel", "help"], "jit"),
                             (["-M", "virt,help"], "aclint=<bool>"), (["-device", "serial-mm,help"], "chardev=<chardev>"),
-                            (["-chardev", "help"], "udp"), (["-netdev", "help"], "hubport"), (["-d", "help"], "in_asm"), (["-trace", "help"], "bus.read"),
+                            (["-chardev", "help"], "udp"), (["-netdev", "help"], "hubport"), (["-object", "help"], "rng-random"), (["-d", "help"], "in_asm"), (["-trace", "help"], "bus.read"),
                             (["-version"], "version"), (["-help"], "-kernel FILE")):
             with self.subTest(words):
                 result = run(*words)
@@ -203,6 +227,31 @@ class Options(unittest.TestCase):
         result = run("-M", "virt", "-global", "virtio-rng-devise.period=3", "-kernel", "/nonexistent")
         self.assertIn("warning: -global: there is no device type 'virtio-rng-devise', did you mean 'virtio-rng-device'?\n",
                       result.stderr)
+
+    def test_accelerators_that_are_elsewhere_are_passed_over(self):
+        for words, missing in ((["-accel", "kvm", "-enable-kvm"], "-accel: 'kvm'"),
+                               (["-machine", "accel=kvm:hvf:qtest,usb=off", "-accel", "jit"], "-M accel: 'kvm'")):
+            answers, errors = drive(["endianness"], *words)
+            self.assertEqual(answers, ["OK little\n"], errors)
+            self.assertIn(f"mimic-system-riscv64: warning: {missing} is not there, qtest is taken\n", errors)
+            self.assertEqual(errors.count("\n"), 2, errors)  # the other is what ended it
+
+    def test_devices_and_networks_by_json_and_by_their_short_names(self):
+        words = ["-netdev", '{"type": "user", "id": "n0", "restrict": true, "hostfwd": [{"str": "tcp:127.0.0.1:0-:22"}]}',
+                 "-device", '{"driver": "virtio-net-pci", "netdev": "n0", "id": "net0", "vectors": 3, "csum": false}',
+                 "-object", '{"qom-type": "rng-random", "id": "r0", "filename": "/dev/urandom"}',
+                 "-device", '{"driver": "virtio-rng", "rng": "r0", "id": "rng0", "romfile": ""}',
+                 "-device", "virtio-serial,id=s0", "-device", "virtio-balloon-pci-transitional,id=b0"]
+        result = subprocess.run([LINK, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio", *words],
+                                input="qom-get net0 csum\nqom-get net0 vectors\nqom-get rng0 rng\ninfo network\ninfo pci\nquit\n",
+                                capture_output=True, text=True, timeout=60, check=True)
+        self.assertEqual(result.stderr, "")
+        self.assertIn("false\n", result.stdout)
+        self.assertIn("\n3\n", result.stdout)
+        self.assertIn('"r0"\n', result.stdout)
+        self.assertIn("restrict=on", result.stdout)
+        self.assertRegex(result.stdout, r"Bus  0, device   1, function 0:\n    Ethernet controller: PCI device 1af4:1000\n")
+        self.assertIn("PCI device 1af4:1002\n", result.stdout)
 
     def test_trace_events_of_a_file_to_a_file(self):
         events, out = Path(WORK.name) / "events", Path(WORK.name) / "trace"

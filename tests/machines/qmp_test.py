@@ -5,6 +5,7 @@ Every answer is held against the schema that the program itself gives.
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -14,7 +15,7 @@ import time
 import unittest
 from pathlib import Path
 
-from client import Qmp, connect
+from client import Qmp, connect, free_port
 
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
@@ -81,6 +82,13 @@ class Schema:
                 self.check(value[member], members[member]["type"], f"{where}.{member}")
             for member, entry in members.items():
                 assert member in value or "default" in entry, f"{where}: {member} is missing"
+
+
+def aarch64():
+    link = FOLDER / "mimic-system-aarch64"
+    if not link.exists():
+        link.symlink_to(PROGRAM)
+    return link
 
 
 def counting(*words, **more):
@@ -323,14 +331,65 @@ class Session(unittest.TestCase):
                     ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log in_asm", "-d"),
                     ("qom-get /machine/peripheral/nic netdev", '"n0"'), ("info device serial", "LSR = 0x60 (derived)"),
                     ("chardev-add ringbuf,id=r", ""), ("ringbuf_write r abc", ""), ("ringbuf_read r 9", "abc"),
+                    ("info pci", "    Host bridge: PCI device 1b36:0008\n"), ("info pic", "plic (riscv.sifive.plic):\n"),
+                    ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", ""),
+                    ("info iothreads", ""), ("info usernet", "n0:\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
+                    ("hostfwd_add n9 tcp::1-:22", "unrecognized netdev id 'n9'"), ("hostfwd_add n0 tcp::x-:22", "expected [tcp|udp]"),
+                    ("hostfwd_remove n0 udp::1", "host forwarding rule for udp::1 not found"), ("hostfwd_remove x", "expected [tcp|udp]"),
+                    ("object_add secret,id=s1,data=x", ""), ("object_del s1", ""), ("object_del s1", "object 's1' not found"),
                     ("screendump /tmp/x", "Error: "), ("nmi", "Error: "), ("device_add virtio-rng-device", "hotplugging")):
                 with self.subTest(line):
                     self.assertIn(text, q.human(line))
 
+    def test_ports_of_the_host_are_forwarded_and_no_longer(self):
+        port = free_port()
+        with counting("-S", "-netdev", "user,id=n1", "-netdev", "user,id=n0") as q:
+            self.assertEqual(q.human(f"hostfwd_add tcp:127.0.0.1:{port}-:22"), "")  # of the first
+            networks = re.split(r"(n[01]):\n", q.human("info usernet"))[1:]
+            shown = dict(zip(networks[::2], networks[1::2]))
+            self.assertRegex(shown["n1"], rf"TCP\[HOST_FORWARD\] +\d+ +127\.0\.0\.1 +{port} +10\.0\.2\.15 +22 ")
+            self.assertNotIn("HOST_FORWARD", shown["n0"])
+            socket.create_connection(("127.0.0.1", port)).close()
+            self.assertIn("not found", q.human(f"hostfwd_remove n0 tcp:127.0.0.1:{port}"))
+            self.assertEqual(q.human(f"hostfwd_remove n1 tcp:127.0.0.1:{port}"), f"host forwarding rule for tcp:127.0.0.1:{port} removed\n")
+            with self.assertRaises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port))
+
+    def test_jobs_are_listed(self):
+        source = FOLDER / "source"
+        source.write_bytes(b"x" * (1 << 20))
+        with counting("-S", "-drive", f"file={source},if=none,id=d0,format=raw", "-device", "virtio-blk-device,drive=d0") as q:
+            q.run("drive-mirror", job_id="j", device="d0", target=str(FOLDER / "mirror"), format="raw", sync="full", speed=1)
+            self.assertRegex(q.human("info block-jobs"), r"^Type mirror, device j: Completed \d+ of \d+ bytes, speed limit 1 bytes/s\n$")
+
+    def test_functions_on_pci(self):
+        with counting("-S", "-device", "virtio-rng-pci,id=r0", "-device", "virtio-keyboard-pci") as q:
+            (bus,) = q.run("query-pci")
+            bridge, rng, keyboard = bus["devices"]
+            self.assertEqual(bridge, {"bus": 0, "slot": 0, "function": 0, "class_info": {"class": 0x600, "desc": "Host bridge"},
+                                      "id": {"vendor": 0x1b36, "device": 8, "subsystem-vendor": 0x1af4, "subsystem": 0x1100},
+                                      "irq_pin": 0, "qdev_id": "", "regions": []})
+            self.assertEqual({k: v for k, v in rng.items() if k != "regions"},
+                             {"bus": 0, "slot": 1, "function": 0, "class_info": {"class": 0xff}, "irq": 0, "irq_pin": 1, "qdev_id": "r0",
+                              "id": {"vendor": 0x1af4, "device": 0x1005, "subsystem-vendor": 0x1af4, "subsystem": 4}})
+            self.assertEqual(rng["regions"][0], {"bar": 0, "type": "io", "address": -1, "size": 128})
+            self.assertEqual(rng["regions"][-1], {"bar": 4, "type": "memory", "address": -1, "size": 0x4000, "prefetch": True,
+                                                  "mem_type_64": True})
+            self.assertEqual(keyboard["class_info"], {"class": 0x900, "desc": "Keyboard"})
+            self.assertIn("  Bus  0, device   1, function 0:\n    Class 0255: PCI device 1af4:1005\n      PCI subsystem 1af4:0004\n"
+                          "      IRQ 0, pin A\n      BAR0: I/O at 0xffffffffffffffff [0x007e].\n", q.human("info pci"))
+            self.assertIn("      BAR4: 64 bit prefetchable memory at 0xffffffffffffffff [0x00003ffe].\n      id \"r0\"\n", q.human("info pci"))
+
+    def test_places_of_processors_are_those_that_the_guest_is_told(self):
+        def places(*words, **more):
+            with Machine("-S", *words, **more) as q:
+                return [cpu["props"] for cpu in q.run("query-cpus-fast")]
+        self.assertEqual(places("-bios", "none", "-smp", "4,cores=2,threads=2"), [{"core-id": n} for n in range(4)])
+        self.assertEqual(places("-smp", "8,sockets=2,clusters=2,cores=2", program=aarch64()),
+                         [{"socket-id": n // 4, "cluster-id": n // 2 % 2, "core-id": n % 2, "thread-id": 0} for n in range(8)])
+
     def test_the_secure_address_space_is_shown(self):
-        link = FOLDER / "mimic-system-aarch64"
-        link.symlink_to(PROGRAM)
-        with Machine("-M", "virt,secure=on", "-S", program=link) as q:
+        with Machine("-M", "virt,secure=on", "-S", program=aarch64()) as q:
             everybody, secure = q.human("info mtree -f").split('AS "secure-memory"')
             for text, shown in (("000000000e000000-000000000effffff (prio 0, ram): mach-virt.secure-ram", False),
                                 ("0000000000000000-0000000003ffffff (prio 0, romd): virt.flash0", False),

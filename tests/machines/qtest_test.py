@@ -7,6 +7,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from client import Qmp, connect
+
 PROGRAM = Path(sys.argv.pop(1)).resolve()
 WORK = tempfile.TemporaryDirectory()
 LINK = Path(WORK.name) / "mimic-system-riscv64"
@@ -42,6 +44,19 @@ class Qtest:
             entry = self.item(at, 0x19, 4 + 64 * (n + 1))[-64:]
             files[entry[8:].rstrip(b"\0")] = int.from_bytes(entry[4:6], "big"), int.from_bytes(entry[:4], "big")
         return files
+
+    def write_sector(self, at, memory):
+        """Has a disk on a legacy virtio-mmio at `at` write sector 0 (VIRTIO 1.2, 4.2.4): a ring at `memory`, the request and its
+        status, which is 0xee until the device writes it, 0x3000 behind that."""
+        request, status = memory + 0x3000, memory + 0x3010
+        self.ask(f"writeq {request:#x} 1")  # VIRTIO_BLK_T_OUT
+        self.ask(f"writeb {status:#x} 0xee")
+        for n, (address, size, flags) in enumerate(((request, 16, 1), (memory + 0x3200, 512, 1), (status, 1, 2))):
+            self.ask(f"writeq {memory + 16 * n:#x} {address:#x}")
+            self.ask(f"writeq {memory + 16 * n + 8:#x} {size | flags << 32 | n + 1 << 48:#x}")
+        self.ask(f"writel {memory + 128:#x} 0x10000")  # available: one, the first
+        for register, value in ((0x70, 3), (0x28, 4096), (0x30, 0), (0x38, 8), (0x3c, 4096), (0x40, memory >> 12), (0x70, 7), (0x50, 0)):
+            self.ask(f"writel {at + register:#x} {value}")
 
     def __enter__(self):
         return self
@@ -94,6 +109,51 @@ class Protocol(unittest.TestCase):
             self.assertEqual(q.item(at, *q.files(at)[b"bootorder"]),
                              b"/virtio-mmio@0000000010007000/disk@0,0\n/pci@ffffffffffffffff/scsi@3/disk@0,0\n"
                              b"/virtio-mmio@0000000010008000/ethernet-phy@0\nHALT\0")
+
+    def test_errors_of_disks_are_told(self):
+        folder = Path(WORK.name)
+        may_stop = {"nospace": False}
+        for drives, own, action, status, more in (("enospc", "auto", "report", 1, may_stop), ("stop", "auto", "stop", 0xee, may_stop),
+                                                  ("ignore", "auto", "ignore", 0, {}), ("stop", "report", "report", 1, {})):
+            with self.subTest(drive=drives, device=own), \
+                    Qtest("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off", "-device", f"virtio-blk-device,drive=d0,id=disk,werror={own}",
+                          "-drive", f"if=none,id=d0,driver=blkdebug,image.driver=null-co,node-name=broken,werror={drives},"
+                          "inject-error.0.iotype=write,inject-error.0.errno=5") as q:
+                qmp = Qmp(connect(folder / "qmp", q.process))
+                q.write_sector(0x10008000, 0x84000000)
+                event = qmp.event("BLOCK_IO_ERROR")["data"]
+                self.assertIn("Input/output error", event.pop("reason"))
+                self.assertEqual(event, {"device": "d0", "node-name": "broken", "operation": "write", "action": action,
+                                         "qom-path": "/machine/peripheral/disk", **more})
+                self.assertEqual(qmp.run("query-status")["status"], "io-error" if action == "stop" else "running")
+                self.assertEqual(q.ask("readb 0x84003010"), f"OK 0x{status:016x}")
+                qmp.disconnect()
+
+    def test_writes_of_a_snapshot_are_forgotten(self):
+        disk = Path(WORK.name, "kept")
+        for words, kept in (([], True), (["-snapshot"], False)):
+            with self.subTest(words):
+                disk.write_bytes(bytes(65536))
+                with Qtest("-device", "virtio-blk-device,drive=d0", "-drive", f"if=none,id=d0,format=raw,file={disk}", *words) as q:
+                    q.ask("memset 0x84003200 512 0x5a")
+                    q.write_sector(0x10008000, 0x84000000)
+                    for _ in range(100000):  # until it is done
+                        if (status := q.ask("readb 0x84003010")) != "OK 0x00000000000000ee":
+                            break
+                    self.assertEqual(status, "OK 0x0000000000000000")
+                self.assertEqual(disk.read_bytes()[:512] == b"\x5a" * 512, kept)
+
+    def test_files_of_users(self):
+        given = Path(WORK.name, "given")
+        given.write_bytes(b"\x00\xffbytes")
+        with Qtest("-fw_cfg", "name=opt/a,string=te,,xt", "-fw_cfg", f"opt/org.example/b,file={given}",
+                   "-boot", "menu=on,splash-time=500") as q:
+            at = 0x10100000
+            files = q.files(at)
+            self.assertEqual(q.item(at, *files[b"opt/a"]), b"te,xt")
+            self.assertEqual(q.item(at, *files[b"opt/org.example/b"]), b"\x00\xffbytes")
+            self.assertEqual(q.item(at, *files[b"etc/boot-menu-wait"]), b"\xf4\x01")
+            self.assertEqual(q.item(at, 0x0e, 2), b"\x01\x00")
 
     def test_what_to_start_from_moves_no_other_file(self):
         arm = Path(WORK.name) / "mimic-system-aarch64"

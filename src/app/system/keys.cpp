@@ -34,6 +34,21 @@ Keys::Keys(std::string_view option, std::string_view text, std::string_view impl
     used_.resize(list_.size());
 }
 
+Result<Keys> Keys::parse(std::string_view option, std::string_view text, std::string_view implied) {
+    if (!text.starts_with('{')) return Keys(option, text, implied);
+    const Json object = TRY(Json::parse(text).in("{}", option));
+    Keys keys(option, {});
+    for (const auto& [key, value] : *object.members()) {
+        if (value.members() || value.items())
+            return Error::unsupported("{}: '{}': {}, expected a text, a number or a boolean", option, key,
+                                      value.dump());
+        const bool* flag = value.boolean();
+        keys.list_.emplace_back(key, value.string() ? *value.string() : flag ? (*flag ? "on" : "off") : value.dump());
+    }
+    keys.used_.resize(keys.list_.size());
+    return keys;
+}
+
 const std::string* Keys::take(std::string_view key) {
     asked_.emplace_back(key);
     const std::string* value = nullptr;

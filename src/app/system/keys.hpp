@@ -15,6 +15,8 @@ public:
     // `option` names it in errors. A comma in a value is written twice. The first item without '=' is the value of
     // `implied`; others are switches ("x" is x=on, "nox" is x=off).
     Keys(std::string_view option, std::string_view text, std::string_view implied = {});
+    // The same, or a JSON object whose members are texts, numbers and booleans.
+    static Result<Keys> parse(std::string_view option, std::string_view text, std::string_view implied = {});
 
     bool has(std::string_view key) const;
     // Each takes a key; the last one given counts. The first trouble is kept for finish().

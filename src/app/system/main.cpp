@@ -1,5 +1,6 @@
 // `mimic-system`: by its own name the guest is said by -M alone or by the first word; by a link's name (mimic-system-riscv64,
 // qemu-system-riscv64) the guest is in it.
+#include "app/system/options_memory.hpp"
 #include "app/system/session.hpp"
 #include "app/tool/daemonize.hpp"
 #include "base/nearest.hpp"
@@ -108,6 +109,10 @@ int print_help(const SystemOptions& o) {
         for (const trace::Event& e : trace::events()) std::printf("%s.%s %s\n", e.room, e.name, e.format);
         break;
     case Help::commands: std::fputs(monitor::documentation().c_str(), stdout); break;
+    case Help::objects:
+        std::puts("List of user creatable objects:");
+        for (std::string_view type : object_types()) std::printf("  %s\n", std::string(type).c_str());
+        break;
     case Help::displays: std::puts("Available display backend types:\nnone"); break;
     case Help::adapters: std::puts("none                 no graphic card (-device adds one)"); break;
     case Help::none: break;

@@ -11,6 +11,10 @@
 #include "machines/boot/smbios.hpp"
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 
 namespace mimic::app {
 
@@ -25,6 +29,29 @@ struct Row {
 
 // ---- values -----------------------------------------------------------------------------------------------------------
 
+// "kvm:tcg": the first that is there, of all options together. False: it is none of these.
+Result<bool> choose_accel(SystemOptions& o, std::string_view option, std::string_view list) {
+    constexpr std::string_view here[] = {"jit", "tcg", "interp", "qtest"};
+    constexpr std::string_view elsewhere[] = {"kvm", "hvf", "whpx", "xen", "nvmm", "mshv"};
+    while (!list.empty()) {
+        std::string_view name = list.substr(0, list.find(':'));
+        list.remove_prefix(std::min(list.size(), name.size() + 1));
+        if (std::find(std::begin(elsewhere), std::end(elsewhere), name) != std::end(elsewhere)) {
+            if (!o.accel_chosen && o.accel_missing.empty()) o.accel_missing = fmt::format("{}: '{}'", option, name);
+            continue;
+        }
+        if (std::find(std::begin(here), std::end(here), name) == std::end(here))
+            return Error::invalid_argument("{}: '{}', expected jit (tcg), interp or qtest{}", option, name,
+                                           did_you_mean(name, here));
+        if (std::exchange(o.accel_chosen, true)) return false;
+        if (name == "tcg") name = "jit";
+        o.board.accelerator = name;
+        o.board.translation.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
+        return true;
+    }
+    return false;
+}
+
 Result<void> set_machine(SystemOptions& o, std::string_view value) {
     if (asks_help(value)) {
         o.help = Help::machines;
@@ -38,7 +65,8 @@ Result<void> set_machine(SystemOptions& o, std::string_view value) {
         return {};
     }
     o.board.dump_dtb = keys.text("dumpdtb", o.board.dump_dtb);
-    if (keys.has("accel")) o.board.accelerator = keys.text("accel");
+    if (keys.has("accel")) TRY(choose_accel(o, "-M accel", keys.text("accel")));
+    if (keys.flag("usb", false)) return Error::unsupported("-M usb: on, expected off: there is no USB");
     constexpr std::pair<std::string_view, std::string machines::BoardOptions::*> files[] = {
         {"dtb", &machines::BoardOptions::dtb},
         {"kernel", &machines::BoardOptions::kernel},
@@ -68,13 +96,8 @@ Result<void> set_accel(SystemOptions& o, std::string_view value) {
         return {};
     }
     Keys keys("-accel", value, "accel");
-    std::string name = keys.text("accel");
-    if (name == "tcg") name = "jit";
-    if (name != "jit" && name != "interp" && name != "qtest")
-        return Error::invalid_argument("-accel: '{}', expected jit (tcg), interp or qtest", name);
     cpu::Options& t = o.board.translation;
-    t.accel = name == "jit" ? cpu::Accel::jit : cpu::Accel::interp;
-    o.board.accelerator = name;
+    if (!TRY(choose_accel(o, "-accel", keys.text("accel")))) return {}; // its properties are not ours
     constexpr std::string_view threads[] = {"multi", "single"};
     o.many_threads = keys.has("thread");
     o.board.single_thread = keys.choice("thread", threads, 0) == 1;
@@ -173,7 +196,34 @@ Result<void> set_boot(SystemOptions& o, std::string_view value) {
     if (size_t bad = order.find_first_not_of("abcdefghijklmnop"); bad != std::string::npos)
         return Error::invalid_argument("-boot order: '{}', expected letters from a to p", order);
     o.board.boot_strict = keys.flag("strict", false);
+    if (keys.has("menu")) o.board.boot_menu = keys.flag("menu", false);
+    const u64 wait = keys.number("splash-time", 0, 0, 0xffff); // milliseconds
+    if (keys.has("splash-time"))
+        o.board.fw_cfg.emplace_back("etc/boot-menu-wait", std::vector<u8>{u8(wait), u8(wait >> 8)});
     return keys.finish();
+}
+
+// A file for firmware and kernels: "[name=]NAME,string=TEXT" or "file=PATH".
+Result<void> add_fw_cfg(SystemOptions& o, std::string_view value) {
+    Keys keys("-fw_cfg", value, "name");
+    std::string name = keys.text("name"), path = keys.text("file"), text = keys.text("string");
+    const bool has_text = keys.has("string");
+    TRY(keys.finish());
+    if (name.empty()) return Error::invalid_argument("-fw_cfg: 'name' is missing, expected name=opt/NAME");
+    if (has_text != path.empty()) return Error::invalid_argument("-fw_cfg {}: expected one of string= and file=", name);
+    if (!name.starts_with("opt/"))
+        std::fprintf(stderr, "%s: warning: -fw_cfg %s: names of users begin with \"opt/\"\n", o.program.c_str(),
+                     name.c_str());
+    std::vector<u8> bytes(text.begin(), text.end());
+    if (!path.empty()) {
+        std::ifstream in(path, std::ios::binary);
+        if (!in) return Error::from_errno(errno, "-fw_cfg {}: cannot open {}", name, path);
+        bytes.assign(std::istreambuf_iterator<char>(in), {});
+        if (in.bad() || std::filesystem::is_directory(path))
+            return Error::invalid_argument("-fw_cfg {}: cannot read {}", name, path);
+    }
+    o.board.fw_cfg.emplace_back(std::move(name), std::move(bytes));
+    return {};
 }
 
 Result<void> set_name(SystemOptions& o, std::string_view value) {
@@ -231,6 +281,8 @@ constexpr Row rows[] = {
     {"cpu", "MODEL", "the processors' model; 'help' lists them", set_cpu},
     {"accel", "[accel=]NAME[,thread=single|multi][,tb-size=MiB][,verify=on]",
      "how guest code runs: jit (tcg), interp; qtest: not at all", set_accel},
+    {"enable-kvm", "", "the same as -accel kvm, which is not there",
+     [](SystemOptions& o, std::string_view) { return set_accel(o, "kvm"); }},
     {"smp", "[cpus=]N[,cores=N][,threads=N][,sockets=N]", "number and topology of processors", set_smp},
     {"m", "[size=]MEGABYTES[,maxmem=SIZE]", "RAM; suffixes M and G", set_memory},
     {"mem-path", "PATH", "RAM lies in a file, or in one without a name in a folder (of huge pages)",
@@ -265,6 +317,7 @@ constexpr Row rows[] = {
          o.blockdevs.emplace_back(v);
          return {};
      }},
+    {"snapshot", "", "writes to -drive images are forgotten at the end", set_flag<&SystemOptions::snapshot>},
     {"drive", "file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID]...", "a disk image", add_drive},
     {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
     {"global", "DRIVER.PROPERTY=VALUE", "a default of all devices of a type", add_global},
@@ -308,8 +361,10 @@ constexpr Row rows[] = {
      }},
     {"action", "reboot=reset|shutdown,shutdown=poweroff|pause,panic=pause|shutdown|exit-failure|none",
      "what the guest's requests lead to", set_actions},
-    {"boot", "[order=LETTERS][,strict=on]", "strict: from nothing but devices with a bootindex; letters are accepted",
+    {"boot", "[order=LETTERS][,strict=on][,menu=on][,splash-time=MS]",
+     "strict: from nothing but devices with a bootindex; menu: firmware waits for a key; letters are accepted",
      set_boot},
+    {"fw_cfg", "[name=]opt/NAME,string=TEXT|file=PATH", "a file for firmware and kernels", add_fw_cfg},
     {"S", "", "do not start the processors", set_flag<&SystemOptions::paused>},
     {"incoming", "URI", "load a saved machine: file:PATH, exec:COMMAND, fd:N, unix:PATH, tcp:HOST:PORT; or defer",
      set_text<&SystemOptions::incoming>},
@@ -322,10 +377,7 @@ constexpr Row rows[] = {
          o.debugger = "tcp::1234";
          return {};
      }},
-    {"object", "TYPE,id=ID[,...]",
-     "secret, throttle-group, tls-creds-x509, -psk, -anon, authz-simple, -list, -listfile, memory-backend-ram, -memfd, "
-     "-file",
-     add_object},
+    {"object", "TYPE,id=ID[,...]", "an object that others name; 'help' lists the types", add_object},
     {"icount", "[shift=]N|auto[,align=on|off][,sleep=on|off]",
      "guest time counts instructions, 2^N ns each; the same each time", set_icount},
     {"seed", "N", "the guest's random numbers are those of a generator that begins there", set_seed},
@@ -451,6 +503,11 @@ Result<SystemOptions> parse_options(std::string program, std::string guest, std:
         if (o.help != Help::none && o.help != Help::machine) return o;
     }
     TRY(std::move(collected));
+    if (!o.accel_chosen && !o.accel_missing.empty())
+        return Error::unsupported("{}, expected jit (tcg), interp or qtest", o.accel_missing);
+    if (!o.accel_missing.empty())
+        std::fprintf(stderr, "%s: warning: %s is not there, %s is taken\n", o.program.c_str(), o.accel_missing.c_str(),
+                     o.board.accelerator.c_str());
     TRY(settle_time(o));
     TRY(settle_memory(o));
     std::erase_if(given, [](const GivenOption& one) { return one.option == "writeconfig"; });

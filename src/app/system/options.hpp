@@ -8,6 +8,7 @@ namespace mimic::app {
 
 struct DriveOptions {
     std::string file, format, id, interface = "virtio", cache = "writeback";
+    std::string on_write_error, on_read_error; // werror=, rerror=; empty: the device's
     u32 unit = ~u32{0};
     bool snapshot = false, read_only = false;
     bool discard = false;
@@ -56,6 +57,7 @@ enum class Help : u8 {
     traces,
     commands,
     displays,
+    objects,
     adapters
 };
 
@@ -87,6 +89,8 @@ struct SystemOptions {
     u32 log = 0;                          // cpu::log bits
     bool guest_errors = false, perf_map = false;
     bool many_threads = false; // -accel thread=multi was asked for
+    bool accel_chosen = false, snapshot = false;
+    std::string accel_missing; // the first that was asked for and is not here, with its option
     bool nographic = false, no_defaults = false, paused = false, daemonize = false;
     Help help = Help::none;
     std::string help_about; // of machine and device

@@ -28,7 +28,13 @@ Result<void> add_drive(SystemOptions& o, std::string_view value) {
     if (keys.choice("media", media, 0) == 1) d.read_only = true;
     constexpr std::string_view discards[] = {"ignore", "unmap", "off", "on"};
     d.discard = keys.choice("discard", discards, 0) % 2 == 1;
-    for (std::string_view taken : {"aio", "werror", "rerror"}) keys.text(taken); // accepted; errors stop nothing yet
+    keys.text("aio"); // accepted: the host's fastest
+    constexpr std::string_view read_errors[] = {"ignore", "report", "stop"};
+    if (keys.has("rerror")) d.on_read_error = read_errors[keys.choice("rerror", read_errors, 0)];
+    constexpr std::string_view write_errors[] = {"ignore", "report", "stop", "enospc"};
+    if (keys.has("werror")) d.on_write_error = write_errors[keys.choice("werror", write_errors, 0)];
+    if (d.interface == "pflash" && (keys.has("rerror") || keys.has("werror")))
+        return Error::unsupported("-drive rerror, werror: flash has no choice, expected a disk");
     d.group = keys.text("throttling.group", keys.text("group"));
     for (auto& [key, text] : keys.rest()) {
         constexpr std::string_view prefix = "throttling.";
@@ -47,7 +53,7 @@ Result<void> add_device(SystemOptions& o, std::string_view value) {
         o.help = Help::devices;
         return {};
     }
-    Keys keys("-device", value, "driver");
+    Keys keys = TRY(Keys::parse("-device", value, "driver"));
     DeviceOptions d;
     d.driver = keys.text("driver");
     if (keys.has("help")) {
@@ -115,12 +121,18 @@ Result<void> add_netdev(SystemOptions& o, std::string_view value) {
         o.help = Help::netdevs;
         return {};
     }
-    Keys keys("-netdev", value, "type");
     NetdevOptions n;
-    n.type = keys.text("type");
-    n.id = keys.text("id");
+    if (value.starts_with('{')) {
+        const Json object = TRY(Json::parse(value).in("-netdev"));
+        net::Options given = TRY(net::parse_object(object).in("-netdev"));
+        n = {given.kind, given.take("id"), std::move(given.values)};
+    } else {
+        Keys keys("-netdev", value, "type");
+        n.type = keys.text("type");
+        n.id = keys.text("id");
+        n.options = keys.rest();
+    }
     if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
-    n.options = keys.rest();
     o.netdevs.push_back(std::move(n));
     return {};
 }

@@ -1,4 +1,6 @@
 #include "app/system/options_memory.hpp"
+#include "base/nearest.hpp"
+#include "block/objects.hpp"
 #include "block/options.hpp"
 #include <algorithm>
 #include <bit>
@@ -11,27 +13,8 @@ namespace {
 
 constexpr std::string_view backend_prefix = "memory-backend-";
 
-// A JSON object's members as keys: all of its values are texts, numbers or booleans.
-Result<std::string> as_keys(const Json& object) {
-    std::string out;
-    for (const auto& [key, value] : *object.members()) {
-        if (value.members() || value.items())
-            return Error::unsupported("'{}': {}, expected a text, a number or a boolean", key, value.dump());
-        const bool* flag = value.boolean();
-        const std::string text = value.string() ? *value.string() : flag ? (*flag ? "on" : "off") : value.dump();
-        out.append(out.empty() ? "" : ",").append(key).append("=");
-        for (char c : text) out.append(c == ',' ? 2 : 1, c);
-    }
-    return out;
-}
-
 Result<machines::MemoryBackend> parse_backend(std::string_view kind, Keys& keys) {
-    constexpr std::string_view kinds[] = {"ram", "memfd", "file"};
-    if (std::find(std::begin(kinds), std::end(kinds), kind) == std::end(kinds))
-        return Error::unsupported("'{}{}' is not there, expected {}ram, -memfd or -file", backend_prefix, kind,
-                                  backend_prefix);
     machines::MemoryBackend b;
-    b.id = keys.text("id");
     b.size = keys.size("size", 0);
     b.ram.backing = kind == "file"    ? RamBlock::Backing::file
                     : kind == "memfd" ? RamBlock::Backing::memfd
@@ -58,7 +41,6 @@ Result<machines::MemoryBackend> parse_backend(std::string_view kind, Keys& keys)
     for (std::string_view numa : {"host-nodes", "policy"})
         if (keys.has(numa)) return Error::unsupported("{}: there is no choice of host nodes", numa);
     TRY(keys.finish());
-    if (b.id.empty()) return Error::invalid_argument("'id' is missing, expected id=NAME");
     if (b.size == 0 || b.size % RamBlock::page_size)
         return Error::invalid_argument("size: {}, expected a multiple of {} bytes", b.size, RamBlock::page_size);
     return b;
@@ -84,20 +66,51 @@ Result<void> set_memory(SystemOptions& o, std::string_view value) {
     return {};
 }
 
+// Object types of machines; the others are the block layer's.
+constexpr std::string_view machine_objects[] = {"memory-backend-ram", "memory-backend-memfd", "memory-backend-file",
+                                                "rng-random", "rng-builtin"};
+
+std::vector<std::string_view> object_types() {
+    std::vector<std::string_view> all(std::begin(machine_objects), std::end(machine_objects));
+    const auto others = block::object_types();
+    all.insert(all.end(), others.begin(), others.end());
+    std::sort(all.begin(), all.end());
+    return all;
+}
+
 Result<void> add_object(SystemOptions& o, std::string_view value) {
-    const bool json = value.starts_with('{');
-    Json object = TRY((json ? Json::parse(value) : block::parse_flat(value, "qom-type")).in("-object"));
-    const Json* type = object.find("qom-type");
-    if (!type || !type->string() || !type->string()->starts_with(backend_prefix)) {
-        o.objects.emplace_back(value); // the block layer's
+    if (asks_help(value)) {
+        o.help = Help::objects;
         return {};
     }
-    const std::string name = *type->string(), option = "-object " + name;
-    object.take("qom-type");
-    Keys keys(option, TRY(as_keys(object).in("{}", option)));
-    auto backend = TRY(parse_backend(std::string_view(name).substr(backend_prefix.size()), keys).in("{}", option));
+    const bool json = value.starts_with('{');
+    const Json object = TRY((json ? Json::parse(value) : block::parse_flat(value, "qom-type")).in("-object"));
+    const Json* type = object.find("qom-type");
+    const std::string name = type && type->string() ? *type->string() : "", option = "-object " + name;
+    const auto types = object_types();
+    if (std::find(types.begin(), types.end(), name) == types.end()) {
+        std::string list;
+        for (std::string_view one : types) list.append(list.empty() ? "" : ", ").append(one);
+        return Error::invalid_argument("-object: object type '{}' is not known here, expected one of {}{}", name, list,
+                                       did_you_mean(name, types));
+    }
+    if (std::find(std::begin(machine_objects), std::end(machine_objects), name) == std::end(machine_objects)) {
+        o.objects.emplace_back(value);
+        return {};
+    }
+    Keys keys = TRY(Keys::parse(option, value, "qom-type"));
+    keys.text("qom-type");
+    const std::string id = keys.text("id");
+    if (id.empty()) return Error::invalid_argument("{}: 'id' is missing, expected id=NAME", option);
     for (const auto& other : o.board.memory_backends)
-        if (other.id == backend.id) return Error::exists("{}: the id '{}' is taken", option, backend.id);
+        if (other.id == id) return Error::exists("{}: the id '{}' is taken", option, id);
+    if (o.board.random_sources.contains(id)) return Error::exists("{}: the id '{}' is taken", option, id);
+    if (name.starts_with("rng-")) {
+        o.board.random_sources[id] = name == "rng-random" ? keys.text("filename", "/dev/urandom") : std::string();
+        return keys.finish();
+    }
+    auto backend = TRY(parse_backend(std::string_view(name).substr(backend_prefix.size()), keys).in("{}", option));
+    backend.id = id;
     o.board.memory_backends.push_back(std::move(backend));
     return {};
 }

@@ -207,9 +207,12 @@ Result<void> Session::open_drives() {
         n++;
         for (const auto& [id, other] : drives_)
             if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
+        d.snapshot |= options_.snapshot && !d.read_only;
         auto node = TRY(open_drive(d).in("-drive {}", d.file));
         TRY(add_drive(d.id, std::move(node), d.read_only).in("-drive {}", d.file));
         TRY(limit_drive(d).in("-drive {}", d.file));
+        drives_.back().second.on_write_error = d.on_write_error;
+        drives_.back().second.on_read_error = d.on_read_error;
         if (d.interface == "pflash") {
             size_t unit = d.unit == ~u32{0} ? options_.board.flash.size() : d.unit;
             if (unit > 15) return Error::invalid_argument("-drive unit: {}, expected at most 15", unit);
@@ -265,6 +268,7 @@ Result<void> Session::make_board() {
     for (auto& dev : chardevs_) machine.add_chardev(std::move(dev));
     chardevs_.clear();
     for (auto& [id, drive] : drives_) machine.drives[id] = drive;
+    for (const auto& [id, path] : b.random_sources) TRY(machine.add_random_source(id, path).in("-object"));
     for (NetdevOptions& n : options_.netdevs) {
         net::Options o{n.type, n.options};
         o.values.emplace_back("id", n.id);

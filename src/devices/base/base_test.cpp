@@ -1,6 +1,9 @@
 #include "devices/base/machine.hpp"
 #include "devices/base/registers.hpp"
+#include <cstdio>
+#include <cstring>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace mimic::devices {
 namespace {
@@ -282,6 +285,34 @@ TEST(Ports, RandomIsSeeded) {
     b.random(y);
     EXPECT_EQ(std::memcmp(x, y, 16), 0);
     EXPECT_EQ(a.arrivals(Port::random), 1u);
+}
+
+// A source with a name is its file; a seeded machine has one generator for all.
+TEST(Ports, RandomSourcesAreFiles) {
+    const std::string path = fmt::format("/tmp/mimic-base-{}-random", getpid());
+    std::FILE* f = std::fopen(path.c_str(), "w");
+    ASSERT_TRUE(f);
+    std::fputs("abcdef", f);
+    std::fclose(f);
+    Machine plain({.manual_clock = true}), seeded({.manual_clock = true, .random_seed = 5});
+    for (Machine* m : {&plain, &seeded}) {
+        EXPECT_TRUE(m->add_random_source("r", path));
+        EXPECT_TRUE(m->add_random_source("builtin", ""));
+        EXPECT_TRUE(m->has_random_source("builtin"));
+        EXPECT_FALSE(m->has_random_source("other"));
+    }
+    u8 x[4] = {}, y[4] = {};
+    EXPECT_EQ(plain.random_of("r", x), 4u);
+    EXPECT_EQ(std::memcmp(x, "abcd", 4), 0);
+    EXPECT_EQ(plain.random_of("r", x), 2u);
+    EXPECT_EQ(plain.random_of("r", x), 0u); // it has no more now
+    EXPECT_EQ(plain.random_of("builtin", x), 4u);
+    EXPECT_EQ(seeded.random_of("r", x), 4u);
+    Machine({.manual_clock = true, .random_seed = 5}).random(y);
+    EXPECT_EQ(std::memcmp(x, y, 4), 0);
+    std::remove(path.c_str());
+    EXPECT_EQ(plain.add_random_source("gone", path).error().message(),
+              fmt::format("random source 'gone': cannot open {}: No such file or directory", path));
 }
 
 } // namespace

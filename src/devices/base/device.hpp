@@ -151,6 +151,7 @@ struct DriveRef {
     std::string id;
     std::shared_ptr<block::Root> node;
     bool read_only = false;
+    std::string on_write_error, on_read_error; // of -drive; empty: the device's own
 };
 
 // A host network, by the id that -netdev gave it. The device attaches itself to the peer.

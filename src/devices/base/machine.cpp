@@ -6,8 +6,11 @@
 #include "devices/base/timers.hpp"
 #include "devices/base/watch.hpp"
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
+#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 namespace mimic::devices {
 
@@ -79,6 +82,8 @@ Machine::~Machine() {
         remove(last).ignore();
         if (!devices_.empty() && devices_.back().get() == &last) devices_.pop_back();
     }
+    for (const auto& [id, fd] : random_sources_)
+        if (fd >= 0) close(fd);
     chardevs_.clear();
     while (!nets.empty())
         nets.erase(std::ranges::max_element(nets, {}, [](const auto& net) { return net.second.order; }));
@@ -118,6 +123,24 @@ void Machine::random(std::span<u8> out) {
         ssize_t n = getrandom(out.data() + done, out.size() - done, 0);
         if (n > 0) done += size_t(n);
     }
+}
+
+Result<void> Machine::add_random_source(const std::string& id, const std::string& path) {
+    int fd = path.empty() ? -1 : open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && !path.empty()) return Error::from_errno(errno, "random source '{}': cannot open {}", id, path);
+    random_sources_[id] = fd;
+    return {};
+}
+
+u64 Machine::random_of(std::string_view id, std::span<u8> out) {
+    auto at = random_sources_.find(id);
+    if (at == random_sources_.end() || at->second < 0 || options_.random_seed) {
+        random(out);
+        return out.size();
+    }
+    arrivals_[u8(Port::random)]++;
+    const ssize_t n = read(at->second, out.data(), out.size());
+    return n > 0 ? u64(n) : 0;
 }
 
 void Machine::arrive(Port port, Device& device, const std::function<void()>& f) {
@@ -387,6 +410,8 @@ struct Linker final : Describe {
         found->second.user = &device;
         drive.node = found->second.node;
         drive.read_only = found->second.read_only;
+        drive.on_write_error = found->second.on_write_error;
+        drive.on_read_error = found->second.on_read_error;
     }
     void on_netdev(std::string_view name, NetRef& net, std::string_view) override {
         if (net.id.empty()) return;

@@ -63,6 +63,11 @@ public:
     // Wall clock in nanoseconds since 1970 as the guest's RTC shows it.
     u64 wall_clock() const;
     void random(std::span<u8> out);
+    // Named sources (-object rng-random): a file of the host; with no path, what random() gives. Errors: it cannot be opened.
+    Result<void> add_random_source(const std::string& id, const std::string& path);
+    bool has_random_source(std::string_view id) const { return random_sources_.contains(id); }
+    // Bytes that one has now, up to out's. A seeded machine has those of its generator from every source.
+    u64 random_of(std::string_view id, std::span<u8> out);
     // Input from the host, on the loop's thread: f runs inside the device's context.
     void arrive(Port port, Device& device, const std::function<void()>& f);
     u64 arrivals(Port port) const { return arrivals_[u8(port)].load(std::memory_order_relaxed); }
@@ -142,6 +147,7 @@ public:
         std::shared_ptr<block::Root> node;
         bool read_only = false;
         Device* user = nullptr;
+        std::string on_write_error, on_read_error; // what its device does unless it says otherwise; empty: its own
     };
     std::map<std::string, Drive, std::less<>> drives;
     struct Net {
@@ -197,6 +203,7 @@ private:
     std::atomic<u64> arrivals_[6]{};
     std::mutex random_mutex_;
     u64 random_state_ = 0;
+    std::map<std::string, int, std::less<>> random_sources_; // descriptors; -1: random() itself
     memory::Region system_;
     std::unique_ptr<memory::AddressSpace> memory_;
     Context context_; // of devices that have none of their own

@@ -71,6 +71,13 @@ Result<void> set_number(const Property& p, std::string_view name, std::string_vi
     const Numbers& n = std::get<Numbers>(p.value);
     if (!p.rules.choices.empty()) {
         auto it = std::find(p.rules.choices.begin(), p.rules.choices.end(), text);
+        // Where there is more than on and off, these have their other names, too.
+        for (auto [other, word] : {std::pair<std::string_view, std::string_view>("true", "on"),
+                                   {"yes", "on"},
+                                   {"false", "off"},
+                                   {"no", "off"}})
+            if (it == p.rules.choices.end() && text == other)
+                it = std::find(p.rules.choices.begin(), p.rules.choices.end(), word);
         if (it == p.rules.choices.end())
             return Error::invalid_argument("property '{}': '{}', expected one of {}", name, text,
                                            choices_text(p.rules.choices));

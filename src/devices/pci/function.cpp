@@ -26,6 +26,7 @@ void PciFunction::make_config(const Identity& identity) {
     set_config(PCI_SUBSYSTEM_VENDOR_ID, 2, identity.subsystem_vendor);
     set_config(PCI_SUBSYSTEM_ID, 2, identity.subsystem);
     set_config(PCI_INTERRUPT_PIN, 1, identity.pin);
+    if (multifunction_) set_config(PCI_HEADER_TYPE, 1, 0x80);
     make_writable(PCI_COMMAND, 2,
                   PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
                       PCI_COMMAND_INTX_DISABLE);
@@ -104,6 +105,18 @@ void PciFunction::remap() {
         b.mapped = on;
         b.at = at;
     }
+}
+
+std::vector<PciFunction::BarPlace> PciFunction::bars() const {
+    std::vector<BarPlace> all;
+    for (u32 n = 0; n < 6; n++) {
+        const BarState& b = bars_[n];
+        if (b.kind == Bar::none) continue;
+        const bool prefetch = b.kind == Bar::memory64_prefetch;
+        all.push_back({n, b.kind == Bar::io, prefetch || b.kind == Bar::memory64, prefetch, b.mapped, b.at,
+                       region(b.region).size()});
+    }
+    return all;
 }
 
 void PciFunction::unmap_all() {
@@ -187,6 +200,8 @@ Result<u32> PciFunction::wanted_devfn() const {
 }
 
 Result<void> PciFunction::plugged_at(PciBus& bus, u32 devfn) {
+    if (!rom_file_.empty())
+        return Error::unsupported("property 'romfile': '{}', expected nothing: there are no option ROMs", rom_file_);
     bus_ = &bus;
     devfn_ = devfn;
     TRY(ready());
@@ -196,6 +211,9 @@ Result<void> PciFunction::plugged_at(PciBus& bus, u32 devfn) {
 
 void PciFunction::describe(Describe& d) {
     d.property("addr", address_, "slot and function on the bus, hexadecimal; empty: the first free slot");
+    d.property("multifunction", multifunction_, "say that the slot has more functions; it never has");
+    d.property("romfile", rom_file_, "option ROM: there is none, expected nothing");
+    d.property("rombar", rom_bar_, "show the option ROM: there is none, expected 0", {.high = 0});
     d.state("config", config_);
     d.state("intx", intx_, {.high = 1});
     if (!pending_.empty()) {

@@ -41,6 +41,13 @@ public:
     u32 config_read(u32 offset, u32 bytes);
     void config_write(u32 offset, u32 bytes, u32 value);
     bool pin_level() const { return intx_; }
+    // Where its BARs are now.
+    struct BarPlace {
+        u32 number = 0;
+        bool io = false, wide = false, prefetch = false, mapped = false;
+        u64 at = 0, bytes = 0;
+    };
+    std::vector<BarPlace> bars() const;
     void bus_gone() { bus_ = nullptr; }
 
     // ---- Device ---------------------------------------------------------------------------------------------------------
@@ -91,7 +98,9 @@ private:
 
     PciBus* bus_ = nullptr;
     u32 devfn_ = 0;
-    std::string address_;
+    std::string address_, rom_file_;
+    bool multifunction_ = false;
+    u32 rom_bar_ = 0;
     std::array<u8, config_bytes> config_{}, default_{}, writable_{};
     BarState bars_[6];
     u8 last_capability_ = 0, next_free_ = 0x40, msix_ = 0;

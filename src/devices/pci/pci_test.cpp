@@ -217,6 +217,32 @@ TEST(VirtioPci, StateComesBack) {
     EXPECT_EQ(e.used(), 2u);
 }
 
+// Which interfaces there are is in the name, or in properties.
+TEST(VirtioPci, InterfacesAreChosen) {
+    struct Case {
+        const char* type;
+        PropertyList properties;
+        u32 id;
+        bool legacy, modern;
+    };
+    for (const Case& c : {Case{"virtio-net-pci", {}, 0x1000, true, true},
+                          {"virtio-net-pci", {{"disable-legacy", "auto"}}, 0x1000, true, true},
+                          {"virtio-net-pci", {{"disable-legacy", "on"}}, 0x1041, false, true},
+                          {"virtio-net-pci", {{"disable-legacy", "true"}}, 0x1041, false, true},
+                          {"virtio-net-pci", {{"disable-modern", "on"}}, 0x1000, true, false},
+                          {"virtio-net-pci-transitional", {}, 0x1000, true, true},
+                          {"virtio-net-pci-non-transitional", {}, 0x1041, false, true},
+                          {"virtio-balloon-pci", {}, 0x1002, true, true},
+                          {"virtio-keyboard-pci", {{"multifunction", "on"}}, 0x1052, false, true}}) {
+        Rig r;
+        r.add(c.type, c.properties);
+        EXPECT_EQ(r.read(Rig::config(1, 2), 2), c.id) << c.type;
+        EXPECT_EQ(r.read(Rig::config(1, 0x10)) & 1, u64(c.legacy)) << c.type; // an I/O BAR
+        EXPECT_EQ(r.capability(1, 9) != 0, c.modern) << c.type;
+        EXPECT_EQ(r.read(Rig::config(1, 0x0e), 1), c.id == 0x1052 ? 0x80u : 0u);
+    }
+}
+
 // Anything may be written anywhere.
 TEST(VirtioPci, SurvivesAnyAccess) {
     for (const char* type : {"virtio-rng-pci", "virtio-serial-pci"}) {

@@ -88,6 +88,8 @@ private:
     void finished(Job& job, const Result<void>& result);
     void end(u32 queue, const Chain& chain, const BlkRequest& request, u8 status, u64 read);
     bool stops(const Job& job, const Error& error) const;
+    OnError on_error(bool read) const;
+    void tell_error(const Job& job, const Error& error, bool stopped);
     bool start_again(std::vector<Request> requests);
     void retry();
 
@@ -317,10 +319,36 @@ io::Task<Result<void>> VirtioBlk::run(std::unique_ptr<Job> job) {
 }
 
 bool VirtioBlk::stops(const Job& job, const Error& error) const {
-    bool read = job.request.kind == Kind::read;
-    auto action = OnError(read ? rerror_ : werror_);
-    if (action == OnError::automatic) action = read ? OnError::report : OnError::enospc;
+    const OnError action = on_error(job.request.kind == Kind::read);
     return action == OnError::stop || (action == OnError::enospc && error.kind() == ErrorKind::no_space);
+}
+
+// The device's word, else the drive's, else what disks do.
+OnError VirtioBlk::on_error(bool read) const {
+    const OnError own = OnError(read ? rerror_ : werror_);
+    if (own != OnError::automatic) return own;
+    const std::string& drives = read ? drive_.on_read_error : drive_.on_write_error;
+    for (u32 n = 0; n < std::size(on_error_names); n++)
+        if (drives == on_error_names[n]) return OnError(n);
+    return read ? OnError::report : OnError::enospc;
+}
+
+// "BLOCK_IO_ERROR" of QMP.
+void VirtioBlk::tell_error(const Job& job, const Error& error, bool stopped) {
+    const bool read = job.request.kind == Kind::read;
+    Json data = Json::object();
+    data.set("qom-path", path());
+    data.set("device", drive_.id);
+    const std::string& node = drive_.node->node().options().node_name;
+    if (!node.empty()) data.set("node-name", node);
+    data.set("operation", read ? "read" : "write");
+    data.set("action", stopped ? "stop" : on_error(read) == OnError::ignore ? "ignore" : "report");
+    // Said by disks that may stop the machine, whose state is then this.
+    const OnError writes = on_error(false);
+    if (on_error(true) == OnError::stop || writes == OnError::stop || writes == OnError::enospc)
+        data.set("nospace", error.kind() == ErrorKind::no_space);
+    data.set("reason", error.message());
+    machine().tell("BLOCK_IO_ERROR", std::move(data));
 }
 
 void VirtioBlk::finished(Job& job, const Result<void>& result) {
@@ -330,14 +358,15 @@ void VirtioBlk::finished(Job& job, const Result<void>& result) {
     const BlkRequest& r = job.request;
     u8 status = VIRTIO_BLK_S_OK;
     if (!result) {
-        if (stops(job, result.error())) {
+        const bool stop = stops(job, result.error());
+        tell_error(job, result.error(), stop);
+        if (stop) {
             at->failed = 1;
             machine().request({devices::Request::Kind::stop, "io-error"});
             retry_.arm(machine().now() + retry_delay);
             return;
         }
-        bool ignore = OnError(r.kind == Kind::read ? rerror_ : werror_) == OnError::ignore;
-        if (!ignore)
+        if (on_error(r.kind == Kind::read) != OnError::ignore)
             status = result.error().kind() == ErrorKind::unsupported ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
     }
     u64 read = r.kind == Kind::read ? r.bytes : 0;

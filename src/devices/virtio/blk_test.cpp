@@ -1,5 +1,6 @@
 // The block device, driven through guest memory in every layout of rings; what breaks it; what survives a save.
 #include "base/trace.hpp"
+#include "block/driver.hpp"
 #include "block/graph.hpp"
 #include "block/protocols/memory.hpp"
 #include "devices/base/counted.hpp"
@@ -413,6 +414,57 @@ TEST(BlkCountedTime, AMachineEndsWithRequestsWhoseTimeHasNotCome) {
         c.ask(VIRTIO_BLK_T_IN, 5, c.r.room(512));
         if (host_is_done) { ASSERT_TRUE(c.answered()); }
         c.r.machine.set_running(false);
+    }
+}
+
+// What becomes of a write that fails: the drive's word counts, unless the device has one of its own.
+TEST(BlkErrors, FollowTheDriveUnlessTheDeviceSaysOtherwise) {
+    struct Case {
+        std::string drives, own, action;
+        u32 status;
+    };
+    for (const Case& c : {Case{"", "auto", "report", VIRTIO_BLK_S_IOERR},
+                          {"stop", "auto", "stop", 0xee},
+                          {"ignore", "auto", "ignore", VIRTIO_BLK_S_OK},
+                          {"stop", "report", "report", VIRTIO_BLK_S_IOERR},
+                          {"report", "stop", "stop", 0xee}}) {
+        Disk disk;
+        Rig::Options options{.back_ends = [&](Machine& m, io::Loop& loop) {
+            disk.context.reset(new block::Context{.loop = loop});
+            block::OpenRequest request;
+            request.options = *Json::parse(R"({"driver": "blkdebug", "node-name": "broken",
+                "image": {"driver": "null-co", "size": 65536}, "inject-error": [{"iotype": "write", "errno": 5}]})");
+            request.writable = true;
+            auto node = loop.run(block::open_node(*disk.context, std::move(request)));
+            ASSERT_TRUE(node) << node.error().message();
+            m.drives["d0"] = {*block::Root::attach(*node, "d0", 0, block::perm::all)};
+            m.drives["d0"].on_write_error = c.drives;
+        }};
+        Rig r("virtio-blk-device", {{"drive", "d0"}, {"werror", c.own}}, options);
+        ASSERT_EQ(r.error, "");
+        std::vector<std::string> requests;
+        std::vector<Json> events;
+        r.machine.on_request = [&](const devices::Request& q) { requests.push_back(q.cause); };
+        r.machine.on_event = [&](std::string_view name, Json data) {
+            EXPECT_EQ(name, "BLOCK_IO_ERROR");
+            events.push_back(std::move(data));
+        };
+        ASSERT_TRUE(r.negotiate(version_1 | flush_feature));
+        DriverQueue q(r, 0, {.size = 8});
+        r.driver_ok();
+        Segment status = r.room(1);
+        r.put<u8>(status.address, 0xee);
+        q.add({header(r, VIRTIO_BLK_T_OUT, 0), r.bytes(std::string(512, 'x'))}, {status});
+        q.kick();
+        ASSERT_TRUE(r.settle([&] { return !events.empty() && r.machine.in_flight() == 0; }));
+        EXPECT_EQ(r.peek<u8>(status.address), c.status) << c.drives << " " << c.own;
+        EXPECT_EQ(*events[0].find("action")->string(), c.action);
+        EXPECT_EQ(*events[0].find("operation")->string(), "write");
+        EXPECT_EQ(*events[0].find("node-name")->string(), "broken");
+        EXPECT_EQ(*events[0].find("qom-path")->string(), r.device->path());
+        EXPECT_EQ(requests, c.action == "stop" ? std::vector<std::string>{"io-error"} : std::vector<std::string>{});
+        r.machine.on_request = nullptr;
+        r.machine.on_event = nullptr;
     }
 }
 

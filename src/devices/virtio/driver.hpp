@@ -19,6 +19,7 @@ struct Rig : LineSink {
         u32 transports = 1;
         std::function<void(Machine&, io::Loop&)> back_ends;
         CountedTime* time = nullptr; // counted time
+        u64 seed = 1;                // of random(); 0: none, and the sources that back_ends adds count
     };
     std::unique_ptr<io::Loop> loop = std::move(*io::Loop::create());
     Machine machine;
@@ -35,7 +36,7 @@ struct Rig : LineSink {
         : machine({.loop = loop.get(),
                    .manual_clock = true,
                    .counted = options.time != nullptr,
-                   .random_seed = 1,
+                   .random_seed = options.seed,
                    .types = types()}) {
         if (options.time) machine.count_time(*options.time);
         block = std::move(*memory::RamBlock::create("ram", ram_size, {}));

@@ -29,11 +29,20 @@ const DeviceType* find_inner(std::string_view name) {
     return nullptr;
 }
 
+// Which of the two a function has: as its properties say, or always the same.
+enum class Interfaces : u8 { chosen, both, modern };
+constexpr std::string_view automatic_names[] = {"auto", "on", "off"};
+
 class VirtioPci final : public PciFunction, public Transport {
 public:
-    // `type`: "virtio-blk-pci"; `inner`: the type that is plugged into it; class_code: as PCI's has it.
-    VirtioPci(std::string_view type, std::string_view inner, u32 class_code) : type_(type), class_code_(class_code) {
-        const DeviceType* t = find_inner(inner);
+    // `name`: "virtio-blk"; the type that is plugged into it is "virtio-blk-device".
+    VirtioPci(std::string_view name, u32 class_code, Interfaces interfaces)
+        : type_(std::string(name) + "-pci")
+        , class_code_(class_code)
+        , interfaces_(interfaces) {
+        if (interfaces == Interfaces::both) type_ += "-transitional";
+        if (interfaces == Interfaces::modern) type_ += "-non-transitional";
+        const DeviceType* t = find_inner(std::string(name) + "-device");
         MIMIC_CHECK(t, "a virtio function's device is a device type");
         fresh_ = t->make();
         inner_ = fresh_.get();
@@ -247,12 +256,14 @@ private:
 
     void add_structure(u8 kind, u32 offset, u32 bytes, bool multiplier = false);
 
-    std::string_view type_;
+    std::string type_;
     u32 class_code_;
+    Interfaces interfaces_;
     std::unique_ptr<Device> fresh_; // until it is plugged
     Device* inner_ = nullptr;
     VirtioDevice* device_ = nullptr;
-    bool disable_legacy_ = false, disable_modern_ = false;
+    u8 disable_legacy_ = 0; // automatic_names
+    bool disable_modern_ = false;
     u32 vectors_ = ~u32{0};
     u32 device_features_sel_ = 0, driver_features_sel_ = 0;
     u16 queue_sel_ = 0, config_vector_ = no_vector;
@@ -275,7 +286,9 @@ void VirtioPci::add_structure(u8 kind, u32 offset, u32 bytes, bool multiplier) {
 }
 
 Result<void> VirtioPci::ready() {
-    if (disable_legacy_ && disable_modern_)
+    // On the bus of a host bridge there is I/O space, which the legacy interface needs: both are there.
+    const bool only_modern = interfaces_ == Interfaces::modern || disable_legacy_ == 1;
+    if (only_modern && disable_modern_)
         return Error::invalid_argument(
             "properties 'disable-legacy', 'disable-modern': both on, expected one of the interfaces to stay");
     TRY(machine().add(std::move(fresh_), id() + "/virtio", {}, this));
@@ -283,10 +296,11 @@ Result<void> VirtioPci::ready() {
     // 4.1.2.1: transitional identifiers; the device's own is in the subsystem.
     u16 transitional = kind == VIRTIO_ID_NET       ? 0x1000
                        : kind == VIRTIO_ID_BLOCK   ? 0x1001
+                       : kind == VIRTIO_ID_BALLOON ? 0x1002
                        : kind == VIRTIO_ID_CONSOLE ? 0x1003
                        : kind == VIRTIO_ID_RNG     ? 0x1005
                                                    : 0;
-    bool modern_only = disable_legacy_ || !transitional;
+    bool modern_only = only_modern || !transitional;
     make_config({.vendor = 0x1af4,
                  .device = modern_only ? u16(0x1040 + kind) : transitional,
                  .revision = u8(modern_only ? 1 : 0),
@@ -368,8 +382,10 @@ void VirtioPci::describe(Describe& d) {
     PciFunction::describe(d);
     d.property("vectors", vectors_, "MSI-X vectors, 0 for none; -1: one a queue and one",
                {.high = max_vectors, .none = true});
-    d.property("disable-legacy", disable_legacy_, "modern interface only");
-    d.property("disable-modern", disable_modern_, "legacy interface only");
+    if (interfaces_ == Interfaces::chosen) {
+        d.property("disable-legacy", disable_legacy_, "modern interface only; auto: off", {.choices = automatic_names});
+        d.property("disable-modern", disable_modern_, "legacy interface only");
+    }
     d.registers(*this, legacy_regs, legacy_bytes, {}, "legacy");
     d.registers(*this, msix_regs, msix_bytes, {}, "msix");
     d.registers(*this, modern_regs, modern_bytes, {}, "modern");
@@ -381,27 +397,65 @@ void VirtioPci::describe(Describe& d) {
     d.state("modern", modern_, {.high = 1});
 }
 
-using Made = std::unique_ptr<Device>;
-Made make_blk() { return std::make_unique<VirtioPci>("virtio-blk-pci", "virtio-blk-device", 0x010000); }
-Made make_net() { return std::make_unique<VirtioPci>("virtio-net-pci", "virtio-net-device", 0x020000); }
-Made make_rng() { return std::make_unique<VirtioPci>("virtio-rng-pci", "virtio-rng-device", 0x00ff00); }
-Made make_balloon() { return std::make_unique<VirtioPci>("virtio-balloon-pci", "virtio-balloon-device", 0x00ff00); }
-Made make_serial() { return std::make_unique<VirtioPci>("virtio-serial-pci", "virtio-serial-device", 0x078000); }
-Made make_keyboard() { return std::make_unique<VirtioPci>("virtio-keyboard-pci", "virtio-keyboard-device", 0x090000); }
-Made make_mouse() { return std::make_unique<VirtioPci>("virtio-mouse-pci", "virtio-mouse-device", 0x090200); }
-Made make_tablet() { return std::make_unique<VirtioPci>("virtio-tablet-pci", "virtio-tablet-device", 0x098000); }
+// A device, and its class code as PCI's specification has it.
+struct Kind {
+    std::string_view name;
+    u32 class_code;
+};
+constexpr Kind blk{"virtio-blk", 0x010000}, net{"virtio-net", 0x020000}, rng{"virtio-rng", 0x00ff00},
+    balloon{"virtio-balloon", 0x00ff00}, serial{"virtio-serial", 0x078000}, keyboard{"virtio-keyboard", 0x090000},
+    mouse{"virtio-mouse", 0x090200}, tablet{"virtio-tablet", 0x098000};
+
+template <const Kind& kind, Interfaces interfaces = Interfaces::chosen>
+std::unique_ptr<Device> make() {
+    return std::make_unique<VirtioPci>(kind.name, kind.class_code, interfaces);
+}
 
 } // namespace
 } // namespace mimic::devices::virtio
 
 namespace mimic::devices {
-MIMIC_DEVICE(virtio_blk_pci){"virtio-blk-pci", "pci", "virtio block device on PCI", virtio::make_blk, true};
-MIMIC_DEVICE(virtio_net_pci){"virtio-net-pci", "pci", "virtio network card on PCI", virtio::make_net, true};
-MIMIC_DEVICE(virtio_rng_pci){"virtio-rng-pci", "pci", "virtio entropy device on PCI", virtio::make_rng, true};
-MIMIC_DEVICE(virtio_balloon_pci){"virtio-balloon-pci", "pci", "virtio memory balloon on PCI", virtio::make_balloon,
-                                 true};
-MIMIC_DEVICE(virtio_serial_pci){"virtio-serial-pci", "pci", "virtio console device on PCI", virtio::make_serial, true};
-MIMIC_DEVICE(virtio_keyboard_pci){"virtio-keyboard-pci", "pci", "virtio keyboard on PCI", virtio::make_keyboard, true};
-MIMIC_DEVICE(virtio_mouse_pci){"virtio-mouse-pci", "pci", "virtio mouse on PCI", virtio::make_mouse, true};
-MIMIC_DEVICE(virtio_tablet_pci){"virtio-tablet-pci", "pci", "virtio tablet on PCI", virtio::make_tablet, true};
+MIMIC_DEVICE(virtio_blk_pci){"virtio-blk-pci",          "pci", "virtio block device on PCI",
+                             virtio::make<virtio::blk>, true,  "virtio-blk"};
+MIMIC_DEVICE(virtio_blk_pci_transitional){"virtio-blk-pci-transitional", "pci",
+                                          "virtio block device on PCI, legacy and modern",
+                                          virtio::make<virtio::blk, virtio::Interfaces::both>, true};
+MIMIC_DEVICE(virtio_blk_pci_modern){"virtio-blk-pci-non-transitional", "pci", "virtio block device on PCI, modern",
+                                    virtio::make<virtio::blk, virtio::Interfaces::modern>, true};
+MIMIC_DEVICE(virtio_net_pci){"virtio-net-pci",          "pci", "virtio network card on PCI",
+                             virtio::make<virtio::net>, true,  "virtio-net"};
+MIMIC_DEVICE(virtio_net_pci_transitional){"virtio-net-pci-transitional", "pci",
+                                          "virtio network card on PCI, legacy and modern",
+                                          virtio::make<virtio::net, virtio::Interfaces::both>, true};
+MIMIC_DEVICE(virtio_net_pci_modern){"virtio-net-pci-non-transitional", "pci", "virtio network card on PCI, modern",
+                                    virtio::make<virtio::net, virtio::Interfaces::modern>, true};
+MIMIC_DEVICE(virtio_rng_pci){"virtio-rng-pci",          "pci", "virtio entropy device on PCI",
+                             virtio::make<virtio::rng>, true,  "virtio-rng"};
+MIMIC_DEVICE(virtio_rng_pci_transitional){"virtio-rng-pci-transitional", "pci",
+                                          "virtio entropy device on PCI, legacy and modern",
+                                          virtio::make<virtio::rng, virtio::Interfaces::both>, true};
+MIMIC_DEVICE(virtio_rng_pci_modern){"virtio-rng-pci-non-transitional", "pci", "virtio entropy device on PCI, modern",
+                                    virtio::make<virtio::rng, virtio::Interfaces::modern>, true};
+MIMIC_DEVICE(virtio_balloon_pci){"virtio-balloon-pci",          "pci", "virtio memory balloon on PCI",
+                                 virtio::make<virtio::balloon>, true,  "virtio-balloon"};
+MIMIC_DEVICE(virtio_balloon_pci_transitional){"virtio-balloon-pci-transitional", "pci",
+                                              "virtio memory balloon on PCI, legacy and modern",
+                                              virtio::make<virtio::balloon, virtio::Interfaces::both>, true};
+MIMIC_DEVICE(virtio_balloon_pci_modern){"virtio-balloon-pci-non-transitional", "pci",
+                                        "virtio memory balloon on PCI, modern",
+                                        virtio::make<virtio::balloon, virtio::Interfaces::modern>, true};
+MIMIC_DEVICE(virtio_serial_pci){"virtio-serial-pci",          "pci", "virtio console device on PCI",
+                                virtio::make<virtio::serial>, true,  "virtio-serial"};
+MIMIC_DEVICE(virtio_serial_pci_transitional){"virtio-serial-pci-transitional", "pci",
+                                             "virtio console device on PCI, legacy and modern",
+                                             virtio::make<virtio::serial, virtio::Interfaces::both>, true};
+MIMIC_DEVICE(virtio_serial_pci_modern){"virtio-serial-pci-non-transitional", "pci",
+                                       "virtio console device on PCI, modern",
+                                       virtio::make<virtio::serial, virtio::Interfaces::modern>, true};
+MIMIC_DEVICE(virtio_keyboard_pci){"virtio-keyboard-pci",          "pci", "virtio keyboard on PCI",
+                                  virtio::make<virtio::keyboard>, true,  "virtio-keyboard"};
+MIMIC_DEVICE(virtio_mouse_pci){"virtio-mouse-pci",          "pci", "virtio mouse on PCI",
+                               virtio::make<virtio::mouse>, true,  "virtio-mouse"};
+MIMIC_DEVICE(virtio_tablet_pci){"virtio-tablet-pci",          "pci", "virtio tablet on PCI",
+                                virtio::make<virtio::tablet>, true,  "virtio-tablet"};
 } // namespace mimic::devices

@@ -18,6 +18,9 @@ public:
     void describe(Describe& d) override;
     Result<void> realize() override {
         TRY(VirtioDevice::realize());
+        if (!source_.empty() && !machine().has_random_source(source_))
+            return Error::not_found("property 'rng': there is no object '{}', expected an rng-random or rng-builtin",
+                                    source_);
         if (period_ == 0) return Error::invalid_argument("property 'period': 0, expected milliseconds above 0");
         make_queues(1);
         return {};
@@ -29,6 +32,8 @@ public:
     }
 
 private:
+    static constexpr u64 source_pause_ns = 10'000'000; // between two looks at one that has nothing
+    std::string source_;
     u64 max_bytes_ = ~u64{0} >> 1;
     u32 period_ = 65536; // ms
     u64 given_ = 0;      // in this period
@@ -37,6 +42,7 @@ private:
 
 void VirtioRng::describe(Describe& d) {
     VirtioDevice::describe(d);
+    d.property("rng", source_, "where its bytes come from, by the id of an -object; empty: the host's generator");
     d.property("max-bytes", max_bytes_, "bytes that the guest may have in a period", {.low = 1});
     d.property("period", period_, "milliseconds of a period");
     d.state("given", given_);
@@ -56,7 +62,12 @@ void VirtioRng::notified(u32 n) {
         }
         u8 bytes[max_answer];
         u64 count = std::min({total(chain.in), max_answer, max_bytes_ - given_});
-        machine().random({bytes, count});
+        const u64 there = machine().random_of(source_, {bytes, count});
+        if (there == 0 && count) {
+            serve_again(n, source_pause_ns);
+            return false;
+        }
+        count = there;
         if (dma().scatter(chain.in, 0, bytes, count) != count) {
             fail(n, "a buffer is not in memory");
             return false;

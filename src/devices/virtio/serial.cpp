@@ -102,6 +102,14 @@ public:
         bus = nullptr;
     }
     bool console() const { return console_; }
+    // A program of the guest has it, or has left it: who talks to it at the other end wants to know.
+    void set_guest_open(bool open) {
+        if (std::exchange(guest_open, open) == open || console_ || id().starts_with("device[")) return;
+        Json data = Json::object();
+        data.set("id", id());
+        data.set("open", open);
+        machine().tell("VSERPORT_CHANGE", std::move(data));
+    }
     bool host_open() const { return console_ || (chardev.connected() && !host_closed); }
 
     CharPort chardev{*this,
@@ -192,7 +200,7 @@ void VirtioSerial::forget() {
     device_ready_ = 0;
     for (Port* p : ports_) {
         if (!p) continue;
-        p->guest_open = 0;
+        p->set_guest_open(false);
         p->sent = 0;
         p->input.clear();
     }
@@ -336,7 +344,7 @@ void VirtioSerial::command(const Message& m) {
         if (p->host_open()) tell(p->number, VIRTIO_CONSOLE_PORT_OPEN, 1);
         return;
     case VIRTIO_CONSOLE_PORT_OPEN:
-        p->guest_open = m.value != 0;
+        p->set_guest_open(m.value != 0);
         if (p->guest_open) p->chardev.accept_input();
         return;
     default: trace::guest_error(id(), "control message {}, which is unknown", m.event);

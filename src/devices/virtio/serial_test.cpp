@@ -1,8 +1,11 @@
 // The console device and the entropy device, driven through guest memory.
 #include "chardev/test_pipe.hpp"
 #include "devices/virtio/driver.hpp"
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/virtio_console.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace mimic::devices::virtio {
 namespace {
@@ -92,8 +95,16 @@ TEST(Serial, PortsAreAnnouncedAndOpened) {
     t.command(1, VIRTIO_CONSOLE_PORT_READY, 1);
     EXPECT_EQ(t.message(), "7 1 org.mimic");
     EXPECT_EQ(t.message(), "6 1 ");
+    std::string events;
+    t.r.machine.on_event = [&](std::string_view name, const Json& data) {
+        events += fmt::format("{} {} ", name, data.dump());
+    };
     t.command(1, VIRTIO_CONSOLE_PORT_OPEN, 1);
     EXPECT_EQ(t.pipe->type("x"), 1u);
+    t.command(1, VIRTIO_CONSOLE_PORT_OPEN, 1); // it is open
+    ASSERT_TRUE(t.r.settle([&] { return !events.empty(); }));
+    EXPECT_EQ(events, R"(VSERPORT_CHANGE {"id": "port0", "open": true} )");
+    t.r.machine.on_event = nullptr;
     t.pipe->say(chardev::Event::closed);
     EXPECT_EQ(t.message(), "6 0 ");
     t.command(9, VIRTIO_CONSOLE_PORT_OPEN, 1); // not there: nothing happens
@@ -127,6 +138,32 @@ TEST(Rng, FillsBuffersWithinItsRate) {
     r.machine.advance(1000000000);
     EXPECT_TRUE(q.used(u));
     EXPECT_EQ(u.bytes, 64u);
+}
+
+TEST(Rng, GivesWhatItsSourceHas) {
+    const std::string path = fmt::format("/tmp/mimic-rng-{}", getpid());
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    Rig r("virtio-rng-device", {{"rng", "r0"}},
+          {.back_ends = [&](Machine& m, io::Loop&) { ASSERT_TRUE(m.add_random_source("r0", path)); }, .seed = 0});
+    const int writer = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    unlink(path.c_str());
+    ASSERT_GE(writer, 0);
+    ASSERT_EQ(r.error, "");
+    ASSERT_TRUE(r.negotiate(version_1));
+    DriverQueue q(r, 0, {.size = 8});
+    r.driver_ok();
+    Segment a = r.room(64);
+    Used u;
+    q.add({}, {a});
+    q.kick();
+    r.machine.advance(1000000000);
+    EXPECT_FALSE(q.used(u)); // it has nothing yet
+    EXPECT_EQ(write(writer, "abc", 3), 3);
+    r.machine.advance(1000000000);
+    EXPECT_TRUE(q.used(u));
+    EXPECT_EQ(u.bytes, 3u);
+    EXPECT_EQ(r.text(a).substr(0, 3), "abc");
+    close(writer);
 }
 
 } // namespace

@@ -32,6 +32,13 @@ TEST(AArch64, EachRowPrintsAndAssemblesBack) {
     }
 }
 
+TEST(AArch64, ModelsThatAreUnknownAreToldFromTheirLikes) {
+    EXPECT_EQ(find_guest("aarch64")->make("neoverse-m1").error().message(),
+              "aarch64 CPU model 'neoverse-m1' is unknown, expected cortex-a53, cortex-a57, cortex-a72, neoverse-n1 or "
+              "max, did "
+              "you mean 'neoverse-n1'?");
+}
+
 // Types, commit rule and control flow of every row's meaning.
 TEST(AArch64, EachRowTranslatesToValidIr) {
     for (std::string_view model : find_guest("aarch64")->models) {

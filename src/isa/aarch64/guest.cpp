@@ -1,4 +1,5 @@
 // AArch64: state, CPU models.
+#include "base/nearest.hpp"
 #include "isa/aarch64/debug.hpp"
 #include "isa/aarch64/privileged.hpp"
 #include "isa/aarch64/tables.hpp"
@@ -201,8 +202,11 @@ const Model* find_model(std::string_view name) {
     return nullptr;
 }
 Error unknown_model(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Model& m : models()) names.push_back(m.name);
     return Error::invalid_argument(
-        "aarch64 CPU model '{}' is unknown, expected cortex-a53, cortex-a57, cortex-a72, neoverse-n1 or max", name);
+        "aarch64 CPU model '{}' is unknown, expected cortex-a53, cortex-a57, cortex-a72, neoverse-n1 or max{}", name,
+        did_you_mean(name, names));
 }
 
 Result<std::unique_ptr<Guest>> make(std::string_view name) {

@@ -82,11 +82,18 @@ constexpr Command commands[] = {
     {"query-blockstats", "", "[BlockStats]", "what was read and written", of<query_blockstats>},
 };
 
+constexpr qmp::EventInfo events[] = {
+    {"BLOCK_IO_ERROR",
+     "qom-path str, device str, ?node-name str, operation IoOperationType, action BlockErrorAction, ?nospace bool, "
+     "reason str",
+     "a disk could not read or write"},
+};
+
 } // namespace
 
 constinit const Family block_family{R"(
 struct BlockInfo: device str, ?qdev str, type str, removable bool, locked bool, ?inserted BlockDeviceInfo, ?tray_open bool, ?io-status str
 )",
-                                    commands};
+                                    commands, events};
 
 } // namespace mimic::monitor

@@ -44,7 +44,7 @@ Result<Json> query_cpus_fast(Monitor& m, const Arguments&) {
     Json list = Json::array();
     for (const auto& v : m.board().vcpus()) {
         Json j = Json::object(), props = Json::object();
-        props.set("core-id", v->index());
+        for (auto [level, number] : m.board().vcpu_place(v->index())) props.set(std::string(level), number);
         j.set("cpu-index", v->index());
         j.set("qom-path", fmt::format("/machine/cpu[{}]", v->index()));
         j.set("thread-id", v->thread_id());
@@ -114,7 +114,7 @@ constinit const Family machine_family{R"(
 struct MachineInfo: name str, ?alias str, ?is-default bool, cpu-max int, hotpluggable-cpus bool, numa-mem-supported bool, deprecated bool, ?default-cpu-type str, ?default-ram-id str, acpi bool
 struct CurrentMachineParams: wakeup-suspend-support bool
 struct TargetInfo: arch str
-struct CpuInstanceProperties: ?node-id int, ?socket-id int, ?core-id int, ?thread-id int
+struct CpuInstanceProperties: ?node-id int, ?socket-id int, ?cluster-id int, ?core-id int, ?thread-id int
 struct CpuInfoFast: cpu-index int, qom-path str, thread-id int, ?props CpuInstanceProperties, target str
 struct CpuDefinitionInfo: name str, typename str, static bool, deprecated bool, ?migration-safe bool, ?alias-of str
 struct KvmInfo: enabled bool, present bool

@@ -5,35 +5,8 @@ namespace mimic::monitor {
 
 namespace {
 
-std::string text_of(const Json& v) {
-    if (const bool* b = v.boolean()) return *b ? "on" : "off";
-    if (const std::string* s = v.string()) return *s;
-    return v.dump();
-}
-
-// The options of -netdev that those of QMP mean: a list ([{"str": "tcp::2222-:22"}]) is a name several times, an object's
-// members have its name in front ("addr.type").
-Result<void> flatten(net::Options& o, const std::string& name, const Json& value, u32 depth) {
-    if (depth > 4) return Error::invalid_argument("Parameter '{}': too deep, expected what -netdev takes", name);
-    if (value.members()) {
-        for (const auto& [inner, v] : *value.members())
-            TRY(flatten(o, fmt::format("{}.{}", name, inner), v, depth + 1));
-    } else if (value.items()) {
-        for (const Json& item : *value.items()) {
-            const Json* inner = item.find("str");
-            o.values.emplace_back(name, text_of(inner ? *inner : item));
-        }
-    } else {
-        o.values.emplace_back(name, text_of(value));
-    }
-    return {};
-}
-
 Result<Json> netdev_add(Monitor& m, const Arguments& a) {
-    net::Options o;
-    o.kind = a.text("type");
-    for (const auto& [name, value] : *a.all().members())
-        if (name != "type") TRY(flatten(o, name, value, 0));
+    net::Options o = TRY(net::parse_object(a.all()));
     TRY(m.machine().add_net(std::move(o)));
     return Json::object();
 }

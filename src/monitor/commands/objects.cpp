@@ -172,12 +172,16 @@ constexpr Command commands[] = {
     {"object-del", "id str", "", "removes one", of<object_del>},
 };
 
+constexpr qmp::EventInfo events[] = {
+    {"VSERPORT_CHANGE", "id str, open bool", "a program of the guest opened or closed a port of virtio-serial"},
+};
+
 } // namespace
 
 constinit const Family object_family{R"(
 struct ObjectPropertyInfo: name str, type str, ?description str, ?default-value any
 struct ObjectTypeInfo: name str, ?abstract bool, ?parent str
 )",
-                                     commands};
+                                     commands, events};
 
 } // namespace mimic::monitor

@@ -1,4 +1,5 @@
 #include "monitor/human/human.hpp"
+#include "block/options.hpp"
 #include "migration/migrator.hpp"
 #include <algorithm>
 #include <charconv>
@@ -274,6 +275,10 @@ Result<void> migrate_set_parameter(HumanCall& c) {
 
 Result<void> balloon(HumanCall& c) { return c.qmp("balloon", object({{"value", TRY(c.expression()) << 20}})); }
 
+// "secret,id=s,data=x": as -object takes it.
+Result<void> object_add(HumanCall& c) { return c.qmp("object-add", TRY(block::parse_flat(c.rest(), "qom-type"))); }
+Result<void> object_del(HumanCall& c) { return c.qmp("object-del", object({{"id", c.word()}})); }
+
 constexpr HumanCommand own[] = {
     {"balloon", "target", "asks the guest to use as many MiB of RAM", balloon},
     {"help|?", "[command]", "lists the commands", help},
@@ -299,6 +304,8 @@ constexpr HumanCommand own[] = {
     {"chardev-send-break", "id", "a break on its line", chardev_break},
     {"ringbuf_write", "device data", "puts bytes into a ring buffer", ringbuf_write},
     {"ringbuf_read", "device size", "takes the oldest bytes out", ringbuf_read},
+    {"object_add", "[qom-type=]type,id=ID[,prop=value][,...]", "makes an object", object_add},
+    {"object_del", "id", "removes one", object_del},
     {"gdbserver", "[device]", "waits for gdb at a device (default tcp::1234); none: no more", gdbserver},
     {"qom-list", "path", "properties and children of an object", qom_list},
     {"qom-get", "path property", "the value of a property", qom_get},
@@ -316,7 +323,7 @@ constexpr HumanCommand own[] = {
 std::span<const HumanCommand> human_commands() {
     static const std::vector<HumanCommand> all = [] {
         std::vector<HumanCommand> v(std::begin(own), std::end(own));
-        for (auto more : {memory_commands, snapshot_commands, display_commands})
+        for (auto more : {memory_commands, snapshot_commands, display_commands, network_commands})
             v.insert(v.end(), more.begin(), more.end());
         std::sort(v.begin(), v.end(), [](const auto& a, const auto& b) { return a.names < b.names; });
         return v;

@@ -47,9 +47,13 @@ std::span<const HumanCommand> human_commands(); // sorted by name
 std::span<const HumanCommand> info_commands();
 bool has_name(const HumanCommand& c, std::string_view name);
 
-extern const std::span<const HumanCommand> memory_commands, snapshot_commands, display_commands;
+extern const std::span<const HumanCommand> memory_commands, snapshot_commands, display_commands, network_commands;
 Result<void> show_snapshots(HumanCall& call); // info snapshots
 Result<void> show_mice(HumanCall& call);      // info mice
+Result<void> show_usernet(HumanCall& call);   // info usernet
+Result<void> show_pci(HumanCall& call);       // info pci
+Result<void> show_pic(HumanCall& call);       // info pic
+Result<void> show_ramblock(HumanCall& call);  // info ramblock
 
 // The value of an expression: numbers (decimal, 0x, 0), + - * / % & | ^ ~ and parentheses, $register of the vCPU. `text`
 // keeps what follows it. Errors name the place.

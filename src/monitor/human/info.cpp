@@ -246,16 +246,42 @@ Result<void> balloon(HumanCall& c) {
     return {};
 }
 
+Result<void> block_jobs(HumanCall& c) {
+    Json all = TRY(c.m.execute("query-block-jobs"));
+    if (all.items()->empty()) return c.print("No active jobs\n"), Result<void>();
+    for (const Json& j : *all.items())
+        c.print("{} device {}: Completed {} of {} bytes, speed limit {} bytes/s\n",
+                text(j, "type") == "stream" ? "Streaming" : fmt::format("Type {},", text(j, "type")), text(j, "device"),
+                j.find("offset")->dump(), j.find("len")->dump(), j.find("speed")->dump());
+    return {};
+}
+
+Result<void> memdev(HumanCall& c) {
+    Json all = TRY(c.m.execute("query-memdev"));
+    for (const Json& j : *all.items()) {
+        c.print("memory backend: {}\n", text(j, "id"));
+        c.print("  size:  {}\n", j.find("size")->dump());
+        for (std::string_view key : {"merge", "dump", "prealloc", "share"})
+            c.print("  {}: {}\n", key, j.find(key)->dump());
+    }
+    return {};
+}
+
+Result<void> iothreads(HumanCall&) { return {}; } // there are none
+
 constexpr HumanCommand commands[] = {
     {"balloon", "", "RAM that the guest has, in MiB", balloon},
     {"block", "", "the disks", block},
+    {"block-jobs", "", "long work on disks", block_jobs},
     {"blockstats", "", "what was read and written", blockstats},
     {"chardev", "", "the character devices", chardevs},
     {"cpus", "", "the processors", cpus},
     {"device", "id", "properties, state and lines of a device", device_state},
+    {"iothreads", "", "I/O threads: none", iothreads},
     {"jit", "", "translated code", jit},
     {"kvm", "", "is KVM there?", kvm},
     {"mem", "", "what the processor's addresses translate to", mappings},
+    {"memdev", "", "memory backends of -object", memdev},
     {"memory_size_summary", "", "how much memory there is", memory_size},
     {"mice", "", "the pointers", show_mice},
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
@@ -264,15 +290,19 @@ constexpr HumanCommand commands[] = {
     {"migrate_parameters", "", "its limits", parameters},
     {"name", "", "the machine's name", name},
     {"network", "", "the networks", network},
+    {"pci", "", "functions on PCI", show_pci},
+    {"pic", "", "the state of interrupt controllers", show_pic},
     {"qdm", "", "the types of devices", qdm},
     {"qom-tree", "[path]", "the tree of objects", qom_tree},
     {"qtree", "", "the tree of devices", qtree},
+    {"ramblock", "", "pieces of memory", show_ramblock},
     {"registers", "[-a|index]", "the processor's registers; -a: of all", registers},
     {"roms", "", "what was loaded", roms},
     {"snapshots", "", "machines kept inside the disks", show_snapshots},
     {"status", "", "the run-state", status},
     {"tlb", "", "the same as mem", mappings},
     {"trace-events", "[name]", "the trace events and whether they are on", trace_events},
+    {"usernet", "", "connections of user networks", show_usernet},
     {"uuid", "", "the machine's identifier", uuid},
     {"version", "", "the program's version", version_},
 };

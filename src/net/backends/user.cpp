@@ -2,6 +2,7 @@
 // need none neither load it nor fail without it.
 //
 // Its sockets and deadlines are gathered in one epoll descriptor with a timerfd inside, and that is what the loop watches.
+#include "net/user.hpp"
 #include "base/io/scope.hpp"
 #include "base/io/watch.hpp"
 #include "base/trace.hpp"
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <dlfcn.h>
@@ -30,6 +32,7 @@ struct Library {
     decltype(&slirp_pollfds_poll) poll = nullptr;
     decltype(&slirp_input) input = nullptr;
     decltype(&slirp_add_hostfwd) add_hostfwd = nullptr;
+    decltype(&slirp_remove_hostfwd) remove_hostfwd = nullptr;
     decltype(&slirp_add_exec) add_exec = nullptr;
     decltype(&slirp_connection_info) connections = nullptr;
 
@@ -52,6 +55,7 @@ Result<Library> Library::open() {
     find(l.poll, "slirp_pollfds_poll");
     find(l.input, "slirp_input");
     find(l.add_hostfwd, "slirp_add_hostfwd");
+    find(l.remove_hostfwd, "slirp_remove_hostfwd");
     find(l.add_exec, "slirp_add_exec");
     find(l.connections, "slirp_connection_info");
     if (!all) return Error::unsupported("{} is too old, expected version 4.4 or newer", name);
@@ -83,7 +87,15 @@ public:
     ~User() override;
     Result<void> start();
     Result<void> forward(const Forward& f);
+    Result<void> end_forward(const Forward& f);
     Result<void> forward_to_command(const Forward& f);
+    const Settings& settings() const { return s_; }
+    std::string connections() {
+        char* text = library_.connections(slirp_);
+        std::string out = text ? text : "";
+        std::free(text);
+        return out;
+    }
 
     std::string_view kind() const override { return "user"; }
     std::string info() const override {
@@ -312,6 +324,13 @@ Result<void> User::forward(const Forward& f) {
     return Error::from_errno(errno, "listen on port {} of the host", f.host_port);
 }
 
+Result<void> User::end_forward(const Forward& f) {
+    if (library_.remove_hostfwd(slirp_, f.udp, f.host, f.host_port) != 0)
+        return Error::not_found("nothing is forwarded from port {} of the host", f.host_port);
+    refill(); // what it no longer waits for
+    return {};
+}
+
 Result<void> User::forward_to_command(const Forward& f) {
     in_addr guest = f.guest;
     if (library_.add_exec(slirp_, f.command.c_str(), &guest, f.guest_port) == 0) return {};
@@ -406,6 +425,20 @@ Result<Settings> parse_settings(Options& o) {
     return s;
 }
 
+// "[tcp|udp]:[hostaddr]:hostport"
+Result<Forward> parse_host_end(const std::string& text) {
+    constexpr std::string_view expected = "[tcp|udp]:[hostaddr]:hostport";
+    Forward f;
+    const size_t a = text.find(':'), b = text.find(':', a + 1);
+    if (a == std::string::npos || b == std::string::npos) return bad_option("hostfwd", text, expected);
+    const std::string protocol = text.substr(0, a), host = text.substr(a + 1, b - a - 1);
+    if (!protocol.empty() && protocol != "tcp" && protocol != "udp") return bad_option("hostfwd", text, expected);
+    f.udp = protocol == "udp";
+    if (!host.empty()) f.host = TRY(address("hostfwd", host));
+    if (!port(std::string_view(text).substr(b + 1), f.host_port, true)) return bad_option("hostfwd", text, expected);
+    return f;
+}
+
 // "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"
 Result<Forward> parse_hostfwd(const Settings& s, const std::string& text) {
     constexpr std::string_view expected = "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport";
@@ -457,6 +490,26 @@ Result<std::unique_ptr<BackEnd>> open_user(Context& context, const std::string& 
     for (const Forward& f : forwards) TRY(user->forward(f).in("hostfwd"));
     for (const Forward& f : commands) TRY(user->forward_to_command(f).in("guestfwd"));
     return std::unique_ptr<BackEnd>(std::move(user));
+}
+
+namespace {
+Result<User*> user_of(BackEnd& net) {
+    if (auto* user = dynamic_cast<User*>(&net)) return user;
+    return Error::invalid_argument("netdev '{}' is of kind {}, expected user", net.id(), net.kind());
+}
+} // namespace
+
+Result<void> add_forward(BackEnd& net, const std::string& rule) {
+    User* user = TRY(user_of(net));
+    return user->forward(TRY(parse_hostfwd(user->settings(), rule)));
+}
+Result<void> remove_forward(BackEnd& net, const std::string& rule) {
+    User* user = TRY(user_of(net));
+    return user->end_forward(TRY(parse_host_end(rule)));
+}
+Result<std::string> connections(BackEnd& net) {
+    User* user = TRY(user_of(net));
+    return user->connections();
 }
 
 } // namespace mimic::net
