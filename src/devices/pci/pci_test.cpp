@@ -243,6 +243,16 @@ TEST(VirtioPci, InterfacesAreChosen) {
     }
 }
 
+TEST(VirtioPci, OneInterfaceStays) {
+    Rig r;
+    for (const PropertyList& p :
+         {PropertyList{{"disable-modern", "on"}}, {{"disable-modern", "on"}, {"disable-legacy", "on"}}}) {
+        auto made = r.machine.create("virtio-tablet-pci", "none", p, r.host);
+        ASSERT_FALSE(made);
+        EXPECT_NE(made.error().message().find("'disable-modern': "), std::string::npos) << made.error().message();
+    }
+}
+
 // Anything may be written anywhere.
 TEST(VirtioPci, SurvivesAnyAccess) {
     for (const char* type : {"virtio-rng-pci", "virtio-serial-pci"}) {

@@ -286,21 +286,21 @@ void VirtioPci::add_structure(u8 kind, u32 offset, u32 bytes, bool multiplier) {
 }
 
 Result<void> VirtioPci::ready() {
-    // On the bus of a host bridge there is I/O space, which the legacy interface needs: both are there.
-    const bool only_modern = interfaces_ == Interfaces::modern || disable_legacy_ == 1;
-    if (only_modern && disable_modern_)
-        return Error::invalid_argument(
-            "properties 'disable-legacy', 'disable-modern': both on, expected one of the interfaces to stay");
-    TRY(machine().add(std::move(fresh_), id() + "/virtio", {}, this));
-    u16 kind = device_->device_id();
     // 4.1.2.1: transitional identifiers; the device's own is in the subsystem.
-    u16 transitional = kind == VIRTIO_ID_NET       ? 0x1000
-                       : kind == VIRTIO_ID_BLOCK   ? 0x1001
-                       : kind == VIRTIO_ID_BALLOON ? 0x1002
-                       : kind == VIRTIO_ID_CONSOLE ? 0x1003
-                       : kind == VIRTIO_ID_RNG     ? 0x1005
-                                                   : 0;
-    bool modern_only = only_modern || !transitional;
+    const u16 kind = dynamic_cast<VirtioDevice&>(*inner_).device_id();
+    const u16 transitional = kind == VIRTIO_ID_NET       ? 0x1000
+                             : kind == VIRTIO_ID_BLOCK   ? 0x1001
+                             : kind == VIRTIO_ID_BALLOON ? 0x1002
+                             : kind == VIRTIO_ID_CONSOLE ? 0x1003
+                             : kind == VIRTIO_ID_RNG     ? 0x1005
+                                                         : 0;
+    // On the bus of a host bridge there is I/O space, which the legacy interface needs: both are there.
+    const bool modern_only = interfaces_ == Interfaces::modern || disable_legacy_ == 1 || !transitional;
+    if (modern_only && disable_modern_)
+        return Error::invalid_argument(
+            "properties 'disable-legacy', 'disable-modern': {}, expected one of the interfaces to stay",
+            transitional ? "both on" : "the device has no legacy interface");
+    TRY(machine().add(std::move(fresh_), id() + "/virtio", {}, this));
     make_config({.vendor = 0x1af4,
                  .device = modern_only ? u16(0x1040 + kind) : transitional,
                  .revision = u8(modern_only ? 1 : 0),
