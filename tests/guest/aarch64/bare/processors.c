@@ -93,6 +93,7 @@ int main(void) {
     for (u64 k = 1; k < 200; ++k) {
         volatile u64* to = pages[k & 1];
         to[0] = k;
+        asm volatile("dsb ishst" : : : "memory"); // who finds the page has its new value
         last[0] = (u64)to | 3 | 1 << 10 | 3 << 8 | 1 << 2;
         asm volatile("dsb ishst\n tlbi vaae1is, %0\n dsb ish\n isb" : : "r"(ADDRESS >> 12) : "memory");
         __atomic_store_n(&seen_new, k, __ATOMIC_SEQ_CST);
