@@ -123,7 +123,7 @@ void RunControl::request(const Request& r) {
         if (actions.reboot == Actions::Reboot::shutdown) return shut_down(r);
         return reset(r);
     case Request::Kind::stop:
-        say(fmt::format("stopped: {}", r.cause));
+        if (running()) say(fmt::format("stopped: {}", r.cause)); // each request that failed asks for it
         return stop(r.cause == "io-error" ? RunState::io_error : RunState::paused);
     default: return shut_down(r);
     }

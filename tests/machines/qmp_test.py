@@ -313,7 +313,7 @@ class Session(unittest.TestCase):
     def test_monitor_lines(self):
         with counting("-S", "-name", "box", "-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0,id=nic") as q:
             for line, text in (
-                    ("info version", "10.0.0Mimic"), ("info name", "box"), ("info cpus", "* CPU #0: thread_id="),
+                    ("info version", "10.0.0 (Mimic"), ("info name", "box"), ("info cpus", "* CPU #0: thread_id="),
                     ("info registers", " pc       0000000000001000\n"), ("info mtree", "riscv_virt_board.ram"),
                     ("info mtree -f", "0000000080000000-0000000087ffffff (prio 0, ram): riscv_virt_board.ram"),
                     ("info qtree", 'dev: virtio-net-device, id "nic"'), ("info qom-tree", "/nic (virtio-net-device)"),

@@ -126,6 +126,9 @@ class Protocol(unittest.TestCase):
                 self.assertEqual(event, {"device": "d0", "node-name": "broken", "operation": "write", "action": action,
                                          "qom-path": "/machine/peripheral/disk", **more})
                 self.assertEqual(qmp.run("query-status")["status"], "io-error" if action == "stop" else "running")
+                failed = "failed" if action == "stop" else "ok"
+                self.assertEqual(qmp.run("query-block")[0]["io-status"], failed)
+                self.assertEqual("I/O status:       failed" in qmp.human("info block"), failed == "failed")
                 self.assertEqual(q.ask("readb 0x84003010"), f"OK 0x{status:016x}")
                 qmp.disconnect()
 

@@ -177,6 +177,9 @@ public:
     // The only hooks of save and load. Inside the context.
     virtual void before_save() {}
     virtual Result<void> after_load() { return {}; }
+    // Of what has a disk: "failed" or "nospace" while a request waits for the machine to run again, for which it was stopped.
+    // Any thread.
+    virtual std::string_view io_status() const { return "ok"; }
     // Requests that back ends work at now, and that write to memory or change state when they end. Inside the context.
     virtual u32 in_flight() const { return 0; }
     // The machine is no longer frozen: back ends may be asked for what they kept back. Outside the context.

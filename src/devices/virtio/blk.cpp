@@ -43,10 +43,15 @@ public:
     }
     void notified(u32 n) override;
     u32 in_flight() const override { return u32(jobs_); }
+    std::string_view io_status() const override {
+        constexpr std::string_view names[] = {"ok", "failed", "nospace"};
+        return names[io_status_.load(std::memory_order_relaxed)];
+    }
     std::string firmware_node() const override { return "disk@0,0"; }
     u32 boot_index() const override { return boot_index_; }
     void forget() override {
         requests_.clear();
+        io_status_ = 0;
         retry_.disarm();
         write_cache_ = write_cache_default_;
     }
@@ -107,6 +112,7 @@ private:
     u8 write_cache_ = 1, write_cache_default_ = 1;
     std::vector<Request> requests_;
     u64 next_serial_ = 1;
+    std::atomic<u8> io_status_{0};
     u64 jobs_ = 0; // in the loop's hands, forgotten ones among them
     // Counted time: data move when a request is made or ends, not when the host comes to it, for so many bytes at a time.
     static constexpr u64 most_apart = 64 << 20;
@@ -362,6 +368,7 @@ void VirtioBlk::finished(Job& job, const Result<void>& result) {
         tell_error(job, result.error(), stop);
         if (stop) {
             at->failed = 1;
+            io_status_ = result.error().kind() == ErrorKind::no_space ? 2 : 1;
             machine().request({devices::Request::Kind::stop, "io-error"});
             retry_.arm(machine().now() + retry_delay);
             return;
@@ -400,6 +407,7 @@ bool VirtioBlk::start_again(std::vector<Request> requests) {
 // What stopped the machine is tried again when its clock goes on.
 void VirtioBlk::retry() {
     std::vector<Request> failed;
+    io_status_ = 0;
     for (Request& r : requests_)
         if (r.failed) failed.push_back(std::move(r));
     std::erase_if(requests_, [](const Request& r) { return r.failed; });
@@ -412,6 +420,7 @@ Result<void> VirtioBlk::after_load() {
     for (Request& r : requests_) (r.failed ? stopped : all).push_back(std::move(r));
     requests_.clear();
     if (!start_again(std::move(all))) return Error::corrupt("a request in flight is malformed");
+    if (!stopped.empty()) io_status_ = 1; // why is not told
     for (Request& r : stopped) requests_.push_back({next_serial_++, r.queue, 1, std::move(r.chain)});
     return {};
 }

@@ -19,7 +19,7 @@ Result<Json> query_block(Monitor& m, const Arguments&) {
         j.set("locked", false);
         if (drive.node)
             j.set("inserted", qmp::device_info(drive.node->node(), drive.read_only, false, drive.node->throttle()));
-        j.set("io-status", "ok");
+        j.set("io-status", drive.user ? drive.user->io_status() : "ok");
         list.push(std::move(j));
     }
     return list;

@@ -17,7 +17,7 @@ const std::string& text(const Json& j, std::string_view key) {
 }
 
 Result<void> version_(HumanCall& c) {
-    c.print("{}.{}.{}Mimic {}\n", qmp::compatible_version[0], qmp::compatible_version[1], qmp::compatible_version[2],
+    c.print("{}.{}.{} (Mimic {})\n", qmp::compatible_version[0], qmp::compatible_version[1], qmp::compatible_version[2],
             qmp::version);
     return {};
 }
@@ -151,6 +151,7 @@ Result<void> block(HumanCall& c) {
         c.print("{} ({}): {} ({}{})\n", text(j, "device"), text(*in, "node-name"), text(*in, "file"), text(*in, "drv"),
                 read_only ? ", read-only" : "");
         if (!text(j, "qdev").empty()) c.print("    Attached to:      {}\n", text(j, "qdev"));
+        if (text(j, "io-status") != "ok") c.print("    I/O status:       {}\n", text(j, "io-status"));
         c.print("    Cache mode:       writeback\n");
         if (!text(*in, "backing_file").empty()) c.print("    Backing file:     {}\n", text(*in, "backing_file"));
     }
