@@ -45,6 +45,7 @@ REFUSED = (
     (["-M", "virt", "-smp", "0"], "-smp cpus: '0', expected a number from 1 to 1024"),
     (["-M", "virt", "-smp", "4,cores=3,threads=1,sockets=1"],
      "-smp: 1 sockets x 1 dies x 1 clusters x 3 cores x 1 threads are not 4 CPUs"),
+    (["-M", "virt", "-smp", "2,cores=3"], "-smp: 1 sockets x 1 dies x 1 clusters x 3 cores x 1 threads are not 2 CPUs"),
     (["-M", "virt", "-smp", "2,cors=2"], "-smp: there is no 'cors', did you mean 'cores'?"),
     (["-M", "virt", "-smp", "600"], "-smp cpus: 600, expected at most 512 for machine 'virt-10.0'"),
     (["-M", "virt,aclint=maybe"], "-M aclint: 'maybe', expected on or off"),

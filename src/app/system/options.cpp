@@ -119,12 +119,12 @@ Result<void> set_smp(SystemOptions& o, std::string_view value) {
     TRY(keys.finish());
     u64 known = std::max<u64>(1, sockets) * dies * clusters * std::max<u64>(1, cores) * std::max<u64>(1, threads);
     if (!cpus) cpus = max ? max : known;
-    if (!max) max = std::max(cpus, known);
+    if (!max) max = cpus;
     if (max < cpus) return Error::invalid_argument("-smp maxcpus: {}, expected at least the {} of cpus", max, cpus);
     // What is not said follows: cores first, as the reference's newer machine types do.
     if (!threads) threads = 1;
-    if (!cores) cores = max / (std::max<u64>(1, sockets) * dies * clusters * threads);
-    if (!sockets) sockets = max / (dies * clusters * std::max<u64>(1, cores) * threads);
+    if (!cores) cores = std::max<u64>(1, max / (std::max<u64>(1, sockets) * dies * clusters * threads));
+    if (!sockets) sockets = std::max<u64>(1, max / (dies * clusters * cores * threads));
     if (sockets * dies * clusters * cores * threads != max)
         return Error::invalid_argument("-smp: {} sockets x {} dies x {} clusters x {} cores x {} threads are not {} "
                                        "CPUs",
