@@ -83,7 +83,8 @@ private:
     }
 
     u32 gic_version_ = 2;
-    bool virtualization_ = false, secure_ = false, its_ = true, acpi_ = true;
+    bool virtualization_ = false, secure_ = false, its_ = true, acpi_ = true, seeds_ = true;
+    PciWindows pci_ = pci;
     Device* gic_ = nullptr;
     devices::GicV3* gicv3_ = nullptr; // the same, of version 3
     std::unique_ptr<Psci> psci_;
@@ -117,8 +118,11 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
         }
     if (name == "its") return its_ = TRY(flag(name, value)), Result<void>();
     if (name == "acpi") return acpi_ = TRY(flag(name, value)), Result<void>();
-    for (std::string_view harmless : {"highmem", "dtb-randomness"})
-        if (name == harmless) return TRY(flag(name, value)), Result<void>();
+    if (name == "dtb-randomness" || name == "dtb-kaslr-seed") return seeds_ = TRY(flag(name, value)), Result<void>();
+    if (name == "highmem") {
+        pci_ = TRY(flag(name, value)) ? pci : low_pci;
+        return {};
+    }
     constexpr std::string_view names[] = {
         "acpi", "dtb", "dumpdtb", "dtb-randomness", "gic-version", "highmem",       "iommu",
         "its",  "mte", "ras",     "secure",         "accel",       "virtualization"};
@@ -127,6 +131,10 @@ Result<void> ArmVirt::read_property(std::string_view name, std::string_view valu
 
 Result<void> ArmVirt::read_properties() {
     for (const auto& [name, value] : options_.properties) TRY(read_property(name, value));
+    constexpr u64 low_end = u64{1} << 32;
+    if (!pci_.high_bytes && ram_end() > low_end)
+        return Error::invalid_argument("-m: {} MiB, expected at most {} with highmem=off",
+                                       options_.ram_bytes / megabyte, (low_end - map::ram) / megabyte);
     u32 most = gic_version_ == 2 ? gicv2_cpus : gicv3_cpus;
     if (options_.smp.cpus > most)
         return Error::invalid_argument("-smp cpus: {}, expected at most {} with gic-version={}", options_.smp.cpus,
@@ -169,7 +177,7 @@ Result<void> ArmVirt::build() {
     TRY(make_gpio());
     TRY(make_virtio_mmio(spi::virtio_count, map::virtio, map::virtio_size, *gic_->inputs(), spi::virtio));
     TRY(make_fw_cfg(map::fw_cfg));
-    TRY(make_pci(pci, *gic_->inputs(), spi::pci));
+    TRY(make_pci(pci_, *gic_->inputs(), spi::pci));
     if (!secure_) return make_flash(map::flash, map::flash_size);
     TRY(make_secure_ram());
     TRY(make_secure_devices(machine_, {*secure_memory, *gic_->inputs(), serial(1)}));
@@ -380,7 +388,7 @@ void ArmVirt::tree_devices(FdtWriter& t) {
     });
     tree_gpio(t);
     auto pin = [&](u32 n) { return std::vector<u32>{gic_phandle_, 0, 0, kind_spi, spi::pci + n, level_high}; };
-    tree_pci(t, fmt::format("pcie@{:x}", pci.memory), pci, pin, [&] {
+    tree_pci(t, fmt::format("pcie@{:x}", pci_.memory), pci_, pin, [&] {
         if (gic_version_ == 2 || its_) t.cells("msi-map", {0, msi_phandle_, 0, 0x10000});
     });
     for (u32 i = 0; i < spi::virtio_count; i++)
@@ -441,7 +449,11 @@ Result<std::vector<u8>> ArmVirt::device_tree(const Loaded& initrd) {
     });
     tree_devices(t);
     if (secure_) tree_secure(t, machine_, clock_phandle_);
-    tree_chosen(t, fmt::format("/pl011@{:x}", map::uart), initrd, {{"kaslr-seed", 8}, {"rng-seed", 32}});
+    const std::string console = fmt::format("/pl011@{:x}", map::uart);
+    if (seeds_)
+        tree_chosen(t, console, initrd, {{"kaslr-seed", 8}, {"rng-seed", 32}});
+    else
+        tree_chosen(t, console, initrd, {});
     return t.finish();
 }
 
@@ -493,6 +505,7 @@ Result<void> ArmVirt::give_tables() {
                 .gic_version = gic_version_,
                 .its = its_,
                 .virtualization = virtualization_,
+                .pci = pci_,
                 .psci = conduit() == Psci::Conduit::none  ? 0u
                         : conduit() == Psci::Conduit::smc ? 1u
                                                           : 3u};
@@ -551,9 +564,10 @@ std::unique_ptr<Board> make(const BoardOptions& options) { return std::make_uniq
 
 constexpr BoardType::Property properties[] = {
     {"acpi", "bool", "firmware gets ACPI tables (default: on)"},
-    {"dtb-randomness", "bool", "accepted: the tree always has seeds"},
+    {"dtb-randomness", "bool", "the device tree has random seeds (default: on)"},
     {"dumpdtb", "string", "write the device tree to this file and leave"},
     {"gic-version", "2|3|max", "the interrupt controller (default: 2)"},
+    {"highmem", "bool", "RAM and PCI may lie above 4 GiB (default: on)"},
     {"its", "bool", "the interrupt translation service of gic-version=3 (default: on)"},
     {"secure", "bool", "processors have EL3, and there is a secure world (default: off)"},
     {"virtualization", "bool", "processors have EL2, and a kernel is started there (default: off)"},
@@ -569,6 +583,7 @@ MIMIC_BOARD(arm_virt) = {.name = "virt-10.0",
                          .default_ram = 128 << 20,
                          .max_cpus = gicv3_cpus,
                          .make = make,
-                         .properties = properties};
+                         .properties = properties,
+                         .default_card = "virtio-net-pci"};
 
 } // namespace mimic::machines

@@ -87,7 +87,7 @@ Term osc() {
          aml::else_({complain(unknown_uuid)}), aml::return_(caps)});
 }
 
-Term host_bridge() {
+Term host_bridge(const PciWindows& w) {
     Terms inside{pnp("PNP0A08"),
                  aml::name("_CID", aml::eisa_id("PNP0A03")),
                  aml::name("_SEG", aml::integer(0)),
@@ -96,15 +96,16 @@ Term host_bridge() {
                  coherent()};
     for (Term& link : interrupt_links()) inside.push_back(std::move(link));
     inside.push_back(routing());
-    inside.push_back(aml::method("_CBA", 0, {aml::return_(aml::integer(pci.ecam))}));
-    inside.push_back(
-        crs({aml::bus_numbers(0, u16((pci.ecam_bytes >> 20) - 1)),
-             aml::memory_window32(u32(pci.memory), u32(pci.memory_bytes)),
-             aml::io_window(0, u32(pci.io_bytes), u32(pci.io)), aml::memory_window64(pci.high, pci.high_bytes)}));
+    inside.push_back(aml::method("_CBA", 0, {aml::return_(aml::integer(w.ecam))}));
+    Terms windows{aml::bus_numbers(0, u16((w.ecam_bytes >> 20) - 1)),
+                  aml::memory_window32(u32(w.memory), u32(w.memory_bytes)),
+                  aml::io_window(0, u32(w.io_bytes), u32(w.io))};
+    if (w.high_bytes) windows.push_back(aml::memory_window64(w.high, w.high_bytes));
+    inside.push_back(crs(windows));
     inside.push_back(aml::name("CTRL", aml::integer(0)));
     inside.push_back(osc());
     // PCI Firmware Specification, section 4.1.2: the configuration space is reserved by a device that is no bridge.
-    inside.push_back(aml::device("RES0", {pnp("PNP0C02"), crs({aml::memory_window64(pci.ecam, pci.ecam_bytes)})}));
+    inside.push_back(aml::device("RES0", {pnp("PNP0C02"), crs({aml::memory_window64(w.ecam, w.ecam_bytes)})}));
     return aml::device("PCI0", inside);
 }
 
@@ -117,7 +118,7 @@ AcpiBytes dsdt(const AcpiBoard& b) {
                                        crs({aml::memory32(u32(map::fw_cfg), 0x18)})}));
     for (const Terms& more : {virtio_transports(), power_button_devices()})
         all.insert(all.end(), more.begin(), more.end());
-    all.push_back(host_bridge());
+    all.push_back(host_bridge(b.pci));
     return AcpiBytes().add(aml::scope("\\_SB", all));
 }
 
@@ -171,8 +172,8 @@ AcpiBytes gtdt() {
     return t.put(ppi_hypervisor_virtual_timer, 4).put(0, 4);
 }
 
-AcpiBytes mcfg() {
-    return AcpiBytes().zeros(8).put(pci.ecam, 8).put(0, 2).put(0, 1).put((pci.ecam_bytes >> 20) - 1, 1).zeros(4);
+AcpiBytes mcfg(const PciWindows& w) {
+    return AcpiBytes().zeros(8).put(w.ecam, 8).put(0, 2).put(0, 1).put((w.ecam_bytes >> 20) - 1, 1).zeros(4);
 }
 
 // A PL011 is type 3 of both.
@@ -252,7 +253,7 @@ Result<void> give_acpi_tables(const AcpiBoard& b, devices::FwCfg& fw_cfg) {
     t.add("APIC", 4, madt(b));
     t.add("PPTT", 2, Topology(b).table());
     t.add("GTDT", 3, gtdt());
-    t.add("MCFG", 1, mcfg());
+    t.add("MCFG", 1, mcfg(b.pci));
     t.add("SPCR", 2, spcr());
     t.add("DBG2", 0, dbg2());
     if (b.gic_version >= 3 && b.its) t.add("IORT", 3, iort());

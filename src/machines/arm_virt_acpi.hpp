@@ -11,6 +11,7 @@ struct AcpiBoard {
     std::vector<u64> mpidrs; // the affinity of each processor
     u32 gic_version = 2;
     bool its = true, virtualization = false;
+    PciWindows pci = arm_virt::pci;
     u32 psci = 3; // Arm boot flags: 3 by HVC, 1 by SMC, 0 it is the firmware that has it
 };
 

@@ -26,5 +26,14 @@ constexpr PciWindows pci = {.ecam = 0x4010000000,
                             .memory_bytes = 0x2eff0000,
                             .high = 0x8000000000,
                             .high_bytes = 0x8000000000};
+// Of a machine with nothing above 4 GiB.
+constexpr PciWindows low_pci = {.ecam = 0x3f000000,
+                                .ecam_bytes = 0x1000000,
+                                .io = pci.io,
+                                .io_bytes = pci.io_bytes,
+                                .memory = pci.memory,
+                                .memory_bytes = pci.memory_bytes,
+                                .high = 0,
+                                .high_bytes = 0};
 
 } // namespace mimic::machines::arm_virt

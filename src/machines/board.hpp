@@ -181,6 +181,7 @@ struct BoardType {
         std::string_view name, type, help;
     };
     std::span<const Property> properties{};
+    std::string_view default_card{}; // the network card that it has where nobody says another; empty: none
     bool is_for(std::string_view of) const { return guest.empty() || guest == of; }
 };
 #define MIMIC_BOARD(ident)                                                                                             \

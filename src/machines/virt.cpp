@@ -56,7 +56,7 @@ Result<void> VirtBoard::make_pci(const PciWindows& w, devices::LineSink& sink, u
         machine_.system().add(*regions_.back(), at);
     };
     show("pcie-mmio", 1, w.memory, w.memory_bytes, w.memory);
-    show("pcie-mmio-high", 1, w.high, w.high_bytes, w.high);
+    if (w.high_bytes) show("pcie-mmio-high", 1, w.high, w.high_bytes, w.high);
     show("pcie-ioport", 2, 0, w.io_bytes, w.io);
     for (u32 i = 0; i < 4; i++) machine_.connect(*host, fmt::format("pin[{}].irq", i), sink, line + i);
     TRY(machine_.create("gpex-root", "pcie.0/root", {}, host));
@@ -208,9 +208,10 @@ void VirtBoard::tree_pci(FdtWriter& t, const std::string& name, const PciWindows
             return std::vector<u32>{kind, high(bus), u32(bus), high(at), u32(at), high(bytes), u32(bytes)};
         };
         std::vector<u32> ranges;
-        for (const auto& r : {range(io, 0, w.io, w.io_bytes), range(memory32, w.memory, w.memory, w.memory_bytes),
-                              range(memory64, w.high, w.high, w.high_bytes)})
-            ranges.insert(ranges.end(), r.begin(), r.end());
+        auto add = [&](const std::vector<u32>& r) { ranges.insert(ranges.end(), r.begin(), r.end()); };
+        add(range(io, 0, w.io, w.io_bytes));
+        add(range(memory32, w.memory, w.memory, w.memory_bytes));
+        if (w.high_bytes) add(range(memory64, w.high, w.high, w.high_bytes));
         t.cells("ranges", ranges);
         t.cells("interrupt-map-mask", {(slots - 1) << 11, 0, 0, 7});
         t.cells("interrupt-map", map);

@@ -6,7 +6,7 @@
 
 namespace mimic::machines {
 
-// Where a host bridge's spaces are seen: configuration, I/O, memory below and above 4 GiB.
+// Where a host bridge's spaces are seen: configuration, I/O, memory below and above 4 GiB (high_bytes = 0: none there).
 struct PciWindows {
     u64 ecam, ecam_bytes, io, io_bytes, memory, memory_bytes, high, high_bytes;
 };

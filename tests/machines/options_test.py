@@ -324,6 +324,7 @@ class Options(unittest.TestCase):
                                     ("riscv64", "virt-10.0,aia=aplic-imsic,aia-guests=2,aclint=on", ["-smp", "3"]),
                                     ("aarch64", "virt-10.0", ["-smp", "2", "-m", "512M"]),
                                     ("aarch64", "virt-10.0,gic-version=3,virtualization=on", ["-m", "4G"]),
+                                    ("aarch64", "virt-10.0,highmem=off", []),
                                     ("aarch64", "virt-10.0,secure=on", ["-smp", "2"])):
             path = Path(WORK.name) / "golden.dtb"
             result = run(guest, "-M", f"{board},dumpdtb={path}", *words, program=PROGRAM)
@@ -336,12 +337,55 @@ class Options(unittest.TestCase):
                 golden.write_text(text)
             self.assertEqual(text, golden.read_text())
 
+    def test_seeds_of_the_tree_can_be_left_out(self):
+        path = Path(WORK.name) / "seeds.dtb"
+        for words, seeds in (("", True), (",dtb-randomness=off", False)):
+            result = run("aarch64", "-M", f"virt,dumpdtb={path}{words}", program=PROGRAM)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(b"rng-seed" in path.read_bytes(), seeds)
+            self.assertEqual(b"kaslr-seed" in path.read_bytes(), seeds)
+
+    def test_cards_and_disks_of_a_board(self):
+        """As the reference: the Arm board has a card unless something was said; cards come first, disks of -hda last."""
+        disk = Path(WORK.name) / "disk.img"
+        disk.write_bytes(bytes(1 << 20))
+        card, rng, block = "1af4:1000", "1af4:1005", "1af4:1001"
+        for guest, words, expected in (
+                ("aarch64", [], [card]), ("riscv64", [], []), ("aarch64", ["-nodefaults"], []), ("aarch64", ["-nic", "none"], []),
+                ("aarch64", ["-net", "none"], []), ("aarch64", ["-netdev", "user,id=n"], []),
+                ("aarch64", ["-net", "user"], []), ("riscv64", ["-device", "virtio-rng-pci", "-nic", "user"], [card, rng]),
+                ("aarch64", ["-device", "virtio-rng-pci"], [card, rng]),
+                ("riscv64", ["-net", "nic,model=virtio,macaddr=52:54:00:11:22:33", "-net", "user"], [card]),
+                ("aarch64", ["-hda", disk, "-nic", "none", "-device", "virtio-rng-pci"], [rng, block])):
+            with self.subTest(guest=guest, words=words):
+                result = subprocess.run([PROGRAM, guest, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio",
+                                         *words], input="info pci\nquit\n", capture_output=True, text=True, timeout=60, check=True)
+                found = [line.split()[-1] for line in result.stdout.splitlines() if "PCI device" in line]
+                self.assertEqual(found, ["1b36:0008", *expected], result.stdout + result.stderr)
+
+    def test_cards_of_net_share_a_hub_with_its_networks(self):
+        result = subprocess.run([PROGRAM, "aarch64", "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio",
+                                 "-net", "nic", "-net", "user,net=10.7.0.0/24", "-hdb", "/nonexistent"], input="quit\n",
+                                capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("/nonexistent", result.stderr)
+        disk = Path(WORK.name) / "cd.img"
+        disk.write_bytes(bytes(1 << 20))
+        result = subprocess.run([PROGRAM, "aarch64", "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio",
+                                 "-net", "nic", "-net", "user,net=10.7.0.0/24", "-cdrom", disk],
+                                input="info network\ninfo block\nquit\n", capture_output=True, text=True, timeout=60, check=True)
+        self.assertRegex(result.stdout, r"hub0port0: .*hubid=0")
+        self.assertRegex(result.stdout, r"#net1: .*net=10.7.0.0")
+        self.assertRegex(result.stdout, r"virtio2.*: .*cd.img \(raw, read-only\)")
+
     def test_bad_options_of_the_arm_board_are_one_line(self):
         kernel = Path(WORK.name) / "no-kernel"
         kernel.write_text("no kernel")
         for words, message in ((["-M", "virt,gic-version=4"], "-M gic-version: '4', expected 2, 3 or max"),
                                (["-M", "virt,virtualisation=on"], "did you mean 'virtualization'"),
                                (["-M", "virt,secure=maybe"], "-M secure: 'maybe'"),
+                               (["-M", "virt,highmem=off", "-m", "4G"], "-m: 4096 MiB, expected at most 3072 with highmem=off"),
+                               (["-M", "virt", "-net", "hubport"], "-net: 'hubport', expected nic"),
                                (["-M", "virt", "-smp", "9"], "-smp cpus: 9, expected at most 8 with gic-version=2"),
                                (["-M", "virt", "-kernel", kernel], "expected an arm64 Image"),
                                (["-M", "virt", "-initrd", kernel], "-initrd: expected together with -kernel"),

@@ -66,6 +66,7 @@ Result<void> set_machine(SystemOptions& o, std::string_view value) {
     }
     o.board.dump_dtb = keys.text("dumpdtb", o.board.dump_dtb);
     if (keys.has("accel")) TRY(choose_accel(o, "-M accel", keys.text("accel")));
+    keys.flag("graphics", true); // no board here asks it: screens are devices
     if (keys.flag("usb", false)) return Error::unsupported("-M usb: on, expected off: there is no USB");
     constexpr std::pair<std::string_view, std::string machines::BoardOptions::*> files[] = {
         {"dtb", &machines::BoardOptions::dtb},
@@ -319,13 +320,21 @@ constexpr Row rows[] = {
      }},
     {"snapshot", "", "writes to -drive images are forgotten at the end", set_flag<&SystemOptions::snapshot>},
     {"drive", "file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID]...", "a disk image", add_drive},
+    {"hda", "FILE", "a disk image; -hdb to -hdd: more",
+     [](SystemOptions& o, std::string_view v) { return add_disk(o, v, 0); }},
+    {"hdb", "FILE", "the second one", [](SystemOptions& o, std::string_view v) { return add_disk(o, v, 1); }},
+    {"hdc", "FILE", "the third one", [](SystemOptions& o, std::string_view v) { return add_disk(o, v, 2); }},
+    {"hdd", "FILE", "the fourth one", [](SystemOptions& o, std::string_view v) { return add_disk(o, v, 3); }},
+    {"cdrom", "FILE", "an image that is only read, in the third one's place",
+     [](SystemOptions& o, std::string_view v) { return add_disk(o, v, 2, true); }},
     {"device", "DRIVER[,prop=value...]", "a device; 'help' lists them, 'DRIVER,help' its properties", add_device},
     {"global", "DRIVER.PROPERTY=VALUE", "a default of all devices of a type", add_global},
     {"chardev", "BACKEND,id=ID[,key=value...]", "a host character device", add_chardev},
     {"netdev", "TYPE,id=ID[,key=value...]", "a host network", add_netdev},
     {"nic", "TYPE[,model=DEVICE][,mac=ADDRESS][,key=value...]", "a host network and a card in it; none: no card",
      add_nic},
-    {"net", "none", "no default network card", [](SystemOptions&, std::string_view v) { return only_none("-net", v); }},
+    {"net", "nic|none|TYPE[,key=value...]",
+     "cards (nic[,model=DEVICE][,macaddr=ADDRESS][,netdev=ID]) and host networks in one hub; none: no card", add_net},
     {"serial", "DEV", "the next serial port: none, null, stdio, mon:stdio, pty, file:, pipe:, unix:, tcp:, chardev:ID",
      [](SystemOptions& o, std::string_view v) -> Result<void> {
          o.serials.emplace_back(v);

@@ -72,6 +72,8 @@ struct SystemOptions {
     std::vector<DeviceOptions> devices;
     std::vector<ChardevOptions> chardevs;
     std::vector<NetdevOptions> netdevs;
+    std::vector<DeviceOptions> cards; // of -nic and -net: they come in front of `devices`
+    bool network_chosen = false;      // an option said what network there is: no default card
     std::vector<std::string> serials;
     std::vector<MonitorOptions> monitors;
     bool no_monitor = false; // -monitor none, or another one was asked for

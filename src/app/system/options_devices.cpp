@@ -133,12 +133,41 @@ Result<void> add_netdev(SystemOptions& o, std::string_view value) {
         n.options = keys.rest();
     }
     if (n.id.empty()) return Error::invalid_argument("-netdev: 'id' is missing, expected id=NAME");
+    o.network_chosen = true;
     o.netdevs.push_back(std::move(n));
     return {};
 }
 
+namespace {
+
+std::string unnamed_network(const SystemOptions& o) { return fmt::format("#net{}", o.netdevs.size()); }
+
+// A card of -nic or -net, in network `netdev`; `keys` may say what it is.
+DeviceOptions card_in(const std::string& netdev, Keys& keys, std::string_view mac) {
+    DeviceOptions card;
+    card.driver = keys.text("model", "virtio-net-pci");
+    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
+    card.properties.emplace_back("netdev", netdev);
+    if (keys.has(mac)) card.properties.emplace_back("mac", keys.text(mac));
+    return card;
+}
+
+// A port of the hub that all of -net share: a network for a card, or the place where network `netdev` joins it.
+std::string add_hub_port(SystemOptions& o, const std::string& netdev) {
+    const auto taken = std::count_if(o.netdevs.begin(), o.netdevs.end(), [](const NetdevOptions& n) {
+        return n.type == "hubport" && n.id.starts_with("hub0port");
+    });
+    NetdevOptions port{"hubport", fmt::format("hub0port{}", taken), {{"hubid", "0"}}};
+    if (!netdev.empty()) port.options.emplace_back("netdev", netdev);
+    o.netdevs.push_back(port);
+    return port.id;
+}
+
+} // namespace
+
 // A host network and the card in it.
 Result<void> add_nic(SystemOptions& o, std::string_view value) {
+    o.network_chosen = true;
     if (value == "none") return {};
     if (asks_help(value)) {
         o.help = Help::netdevs;
@@ -147,16 +176,53 @@ Result<void> add_nic(SystemOptions& o, std::string_view value) {
     Keys keys("-nic", value, "type");
     NetdevOptions n;
     n.type = keys.text("type");
-    n.id = keys.text("id", fmt::format("#net{}", o.netdevs.size()));
-    DeviceOptions card;
-    card.driver = keys.text("model", "virtio-net-pci");
-    if (card.driver == "virtio" || card.driver == "virtio-net") card.driver = "virtio-net-pci";
-    card.properties.emplace_back("netdev", n.id);
-    if (keys.has("mac")) card.properties.emplace_back("mac", keys.text("mac"));
+    n.id = keys.text("id", unnamed_network(o));
+    DeviceOptions card = card_in(n.id, keys, "mac");
     n.options = keys.rest();
     TRY(keys.finish());
     o.netdevs.push_back(std::move(n));
-    o.devices.push_back(std::move(card));
+    o.cards.push_back(std::move(card));
+    return {};
+}
+
+// The older way to say the same: cards (nic) and networks that one hub joins.
+Result<void> add_net(SystemOptions& o, std::string_view value) {
+    o.network_chosen = true;
+    if (value == "none") return {};
+    if (asks_help(value)) {
+        o.help = Help::netdevs;
+        return {};
+    }
+    Keys keys("-net", value, "type");
+    const std::string type = keys.text("type");
+    if (type == "nic") {
+        const std::string id = keys.text("id", keys.text("name"));
+        const std::string netdev = keys.text("netdev");
+        DeviceOptions card = card_in(netdev.empty() ? add_hub_port(o, "") : netdev, keys, "macaddr");
+        card.id = id;
+        if (keys.has("vectors")) card.properties.emplace_back("vectors", keys.text("vectors"));
+        TRY(keys.finish());
+        o.cards.push_back(std::move(card));
+        return {};
+    }
+    if (type == "hubport")
+        return Error::invalid_argument("-net: 'hubport', expected nic, none, or a network of -netdev");
+    NetdevOptions n{type, keys.text("id", keys.text("name")), {}};
+    if (n.id.empty()) n.id = unnamed_network(o);
+    n.options = keys.rest();
+    TRY(keys.finish());
+    o.netdevs.push_back(n);
+    add_hub_port(o, n.id);
+    return {};
+}
+
+Result<void> add_disk(SystemOptions& o, std::string_view path, u32 index, bool cdrom) {
+    DriveOptions d;
+    d.file = path;
+    d.id = fmt::format("virtio{}", index);
+    d.unit = index;
+    d.read_only = cdrom;
+    o.drives.push_back(std::move(d));
     return {};
 }
 

@@ -10,5 +10,8 @@ Result<void> add_chardev(SystemOptions& o, std::string_view value);
 Result<void> add_global(SystemOptions& o, std::string_view value);
 Result<void> add_netdev(SystemOptions& o, std::string_view value);
 Result<void> add_nic(SystemOptions& o, std::string_view value);
+Result<void> add_net(SystemOptions& o, std::string_view value);
+// -hda to -hdd, -cdrom: place `index` of the board's disks.
+Result<void> add_disk(SystemOptions& o, std::string_view path, u32 index, bool cdrom = false);
 
 } // namespace mimic::app

@@ -274,7 +274,20 @@ Result<void> Session::make_board() {
         o.values.emplace_back("id", n.id);
         TRY(machine.add_net(std::move(o)).in("-netdev"));
     }
+    add_default_card();
     return board_->build();
+}
+
+// Where nobody said what network there is, the board's own card sits in a user network.
+void Session::add_default_card() {
+    if (options_.no_defaults || options_.network_chosen || type_->default_card.empty()) return;
+    DeviceOptions card{std::string(type_->default_card), "", "", {}};
+    if (auto made = board_->machine().add_net({"user", {{"id", "#net0"}}}))
+        card.properties.emplace_back("netdev", "#net0");
+    else
+        std::fprintf(stderr, "%s: warning: the network card leads nowhere: %s\n", options_.program.c_str(),
+                     made.error().message().c_str());
+    options_.cards.push_back(std::move(card));
 }
 
 Result<void> Session::make_device(const DeviceOptions& d) {
@@ -311,6 +324,7 @@ Result<void> Session::make_device(const DeviceOptions& d) {
 }
 
 Result<void> Session::make_devices() {
+    for (const DeviceOptions& d : options_.cards) TRY(make_device(d).in("network card {}", d.driver));
     for (const DeviceOptions& d : options_.devices) TRY(make_device(d).in("-device {}", d.driver));
     return {};
 }

@@ -32,6 +32,7 @@ private:
     Result<void> open_chardevs();
     Result<std::string> open_serial(u32 n, const std::string& text);
     Result<void> make_board();
+    void add_default_card();
     Result<void> make_devices();
     Result<void> make_device(const DeviceOptions& d);
     void make_control();
