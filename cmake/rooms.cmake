@@ -9,6 +9,9 @@ target_compile_options(mimic_options INTERFACE -Wall -Wextra -Wshadow -Wno-missi
 target_compile_options(mimic_options INTERFACE -fno-semantic-interposition)
 target_include_directories(mimic_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(mimic_options INTERFACE $<$<CONFIG:Debug>:MIMIC_DEBUG=1>)
+# Most relocations of a program say the same of each word of a table: packed, they need no pages of their own to be read.
+include(CheckLinkerFlag)
+check_linker_flag(CXX -Wl,-z,pack-relative-relocs MIMIC_PACKED_RELOCATIONS)
 if(MIMIC_SANITIZE)
   target_compile_options(mimic_options INTERFACE -fsanitize=${MIMIC_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -O1)
   target_link_options(mimic_options INTERFACE -fsanitize=${MIMIC_SANITIZE})

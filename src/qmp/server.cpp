@@ -6,8 +6,13 @@ namespace mimic::qmp {
 Server::Server(io::Loop& loop, chardev::OpenContext& chardevs, std::span<const Family* const> families)
     : loop_(loop)
     , chardevs_(chardevs)
-    , schema_(families)
+    , families_(families)
     , turn_(loop) {}
+
+const Schema& Server::schema() const {
+    if (!schema_) schema_.emplace(families_);
+    return *schema_;
+}
 
 Server::~Server() { close_sessions(); }
 
@@ -17,7 +22,7 @@ void Server::close_sessions() {
 }
 
 io::Task<Result<Json>> Server::execute(const Command& command, Json arguments) {
-    CO_CHECK(schema_.check(arguments, schema_.arguments(command)));
+    CO_CHECK(schema().check(arguments, schema().arguments(command)));
     running_++;
     auto turn = co_await turn_.lock();
     Arguments a(arguments);
@@ -32,12 +37,12 @@ io::Task<Result<Json>> Server::execute(const Command& command, Json arguments) {
 
 Result<Json> Server::execute_now(const Command& command, const Json& arguments) {
     if (!command.run) return Error::unsupported("command {} has to wait, which is not possible here", command.name);
-    TRY(schema_.check(arguments, schema_.arguments(command)));
+    TRY(schema().check(arguments, schema().arguments(command)));
     return command.run(*this, Arguments(arguments));
 }
 
 Result<Json> Server::execute(std::string_view name, const Json& arguments) {
-    const Command* c = schema_.find(name);
+    const Command* c = schema().find(name);
     if (!c || (!c->run && !c->task)) return Error::invalid_argument("The command {} has not been found", name);
     return execute_now(*c, arguments);
 }

@@ -52,7 +52,8 @@ public:
     Server(const Server&) = delete;
 
     io::Loop& loop() const { return loop_; }
-    const Schema& schema() const { return schema_; }
+    // Made when it is first asked for: a machine that nobody controls starts without it.
+    const Schema& schema() const;
 
     // Checks the arguments and runs a command, behind those that are under way. Errors: `not_found` without a host errno is
     // DeviceNotFound, `cancelled` (what is over) is DeviceNotActive, all others are GenericError.
@@ -85,7 +86,8 @@ protected:
 private:
     io::Loop& loop_;
     chardev::OpenContext& chardevs_;
-    Schema schema_;
+    std::span<const Family* const> families_; // constants of the program
+    mutable std::optional<Schema> schema_;
     io::Mutex turn_;
     unsigned running_ = 0;
     std::vector<std::unique_ptr<Session>> sessions_;

@@ -7,10 +7,10 @@ namespace {
 constexpr size_t room = 1 << 20, edit_room = 4096;
 }
 
-FdtWriter::FdtWriter() : blob_(room) {
-    check(fdt_create(blob_.data(), int(blob_.size())));
-    check(fdt_finish_reservemap(blob_.data()));
-    check(fdt_begin_node(blob_.data(), ""));
+FdtWriter::FdtWriter() : blob_(new u8[room]) { // not made zero: a megabyte of pages that nobody will read
+    check(fdt_create(blob_.get(), int(room)));
+    check(fdt_finish_reservemap(blob_.get()));
+    check(fdt_begin_node(blob_.get(), ""));
 }
 
 void FdtWriter::check(int result) {
@@ -18,16 +18,16 @@ void FdtWriter::check(int result) {
 }
 
 void FdtWriter::node(const std::string& name, const std::function<void()>& inside) {
-    check(fdt_begin_node(blob_.data(), name.c_str()));
+    check(fdt_begin_node(blob_.get(), name.c_str()));
     inside();
-    check(fdt_end_node(blob_.data()));
+    check(fdt_end_node(blob_.get()));
 }
-void FdtWriter::empty(const char* name) { check(fdt_property(blob_.data(), name, nullptr, 0)); }
+void FdtWriter::empty(const char* name) { check(fdt_property(blob_.get(), name, nullptr, 0)); }
 void FdtWriter::text(const char* name, std::string_view value) { texts(name, {value}); }
 void FdtWriter::texts(const char* name, std::initializer_list<std::string_view> values) {
     std::string all;
     for (std::string_view v : values) (all += v) += '\0';
-    check(fdt_property(blob_.data(), name, all.data(), int(all.size())));
+    check(fdt_property(blob_.get(), name, all.data(), int(all.size())));
 }
 void FdtWriter::cells(const char* name, std::initializer_list<u32> values) {
     cells(name, std::span(values.begin(), values.size()));
@@ -36,18 +36,17 @@ void FdtWriter::cells(const char* name, std::span<const u32> values) {
     std::vector<fdt32_t> big;
     big.reserve(values.size());
     for (u32 v : values) big.push_back(cpu_to_fdt32(v));
-    check(fdt_property(blob_.data(), name, big.data(), int(big.size() * 4)));
+    check(fdt_property(blob_.get(), name, big.data(), int(big.size() * 4)));
 }
 void FdtWriter::bytes(const char* name, std::span<const u8> value) {
-    check(fdt_property(blob_.data(), name, value.data(), int(value.size())));
+    check(fdt_property(blob_.get(), name, value.data(), int(value.size())));
 }
 
 Result<std::vector<u8>> FdtWriter::finish() {
-    check(fdt_end_node(blob_.data()));
-    check(fdt_finish(blob_.data()));
+    check(fdt_end_node(blob_.get()));
+    check(fdt_finish(blob_.get()));
     if (error_) return Error::no_space("the device tree: {}", fdt_strerror(error_));
-    blob_.resize(fdt_totalsize(blob_.data()));
-    return std::move(blob_);
+    return std::vector<u8>(blob_.get(), blob_.get() + fdt_totalsize(blob_.get()));
 }
 
 Result<std::vector<u8>> edit_fdt(std::vector<u8> blob, const FdtEdits& edits) {

@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ public:
 
 private:
     void check(int result);
-    std::vector<u8> blob_;
+    std::unique_ptr<u8[]> blob_;
     u32 phandles_ = 0;
     int error_ = 0;
 };
