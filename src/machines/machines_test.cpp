@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <libfdt.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -229,6 +230,38 @@ TEST(UImage, BadOnesAreRefusedInOneLine) {
          })
         EXPECT_NE(message(content).find(expected), std::string::npos) << message(content);
     EXPECT_NE(message(uimage(gzip(std::string(500, 'x')), 26, 1), 100).find("more than 100 bytes"), std::string::npos);
+}
+
+// Room grows with the tree, and ends somewhere.
+TEST(Fdt, TreesOfAnySize) {
+    for (u32 nodes : {1u, 300u, 3000u}) {
+        FdtWriter w;
+        for (u32 i = 0; i < nodes; i++)
+            w.node(fmt::format("node{}", i), [&] {
+                w.cells(fmt::format("property-{}", i).c_str(), {i, ~i});
+                w.text("name-of-it", std::string(100, char('a' + i % 26)));
+            });
+        auto blob = w.finish();
+        ASSERT_TRUE(blob) << blob.error().message();
+        ASSERT_EQ(fdt_check_full(blob->data(), blob->size()), 0);
+        for (u32 i = 0; i < nodes; i++) {
+            int node = fdt_path_offset(blob->data(), fmt::format("/node{}", i).c_str()), bytes = 0;
+            auto* cells = static_cast<const fdt32_t*>(
+                fdt_getprop(blob->data(), node, fmt::format("property-{}", i).c_str(), &bytes));
+            ASSERT_EQ(bytes, 8);
+            ASSERT_EQ(fdt32_to_cpu(cells[0]), i);
+            ASSERT_EQ(fdt32_to_cpu(cells[1]), ~i);
+            auto* text = static_cast<const char*>(fdt_getprop(blob->data(), node, "name-of-it", &bytes));
+            ASSERT_EQ(std::string(text), std::string(100, char('a' + i % 26)));
+        }
+    }
+    FdtWriter w;
+    const std::vector<u8> half(3 << 20);
+    w.bytes("one", half);
+    w.bytes("two", half);
+    auto blob = w.finish();
+    ASSERT_FALSE(blob);
+    EXPECT_EQ(blob.error().message(), "the device tree: FDT_ERR_NOSPACE");
 }
 
 TEST(Fdt, EditsOfUsersTrees) {

@@ -4,30 +4,54 @@
 namespace mimic::machines {
 
 namespace {
-constexpr size_t room = 1 << 20, edit_room = 4096;
-}
+// A tree of a few processors fits the first room; that of the largest board the last.
+constexpr size_t first_room = 32 << 10, last_room = 4 << 20, edit_room = 4096;
+} // namespace
 
-FdtWriter::FdtWriter() : blob_(new u8[room]) { // not made zero: a megabyte of pages that nobody will read
-    check(fdt_create(blob_.get(), int(room)));
-    check(fdt_finish_reservemap(blob_.get()));
-    check(fdt_begin_node(blob_.get(), ""));
+FdtWriter::FdtWriter() : blob_(first_room) {
+    check(fdt_create(blob_.data(), int(blob_.size())));
+    check(fdt_finish_reservemap(blob_.data()));
+    begin("");
 }
 
 void FdtWriter::check(int result) {
     if (result < 0 && !error_) error_ = result;
 }
 
-void FdtWriter::node(const std::string& name, const std::function<void()>& inside) {
-    check(fdt_begin_node(blob_.get(), name.c_str()));
-    inside();
-    check(fdt_end_node(blob_.get()));
+// Once more with twice the room, where `operation` has too little: it changed nothing that counts then.
+template <class Operation>
+void FdtWriter::write(Operation operation) {
+    int result = operation();
+    while (result == -FDT_ERR_NOSPACE && blob_.size() < last_room) {
+        std::vector<u8> larger(2 * blob_.size());
+        if (result = fdt_resize(blob_.data(), larger.data(), int(larger.size())); result < 0) break;
+        blob_ = std::move(larger);
+        result = operation();
+    }
+    check(result);
 }
-void FdtWriter::empty(const char* name) { check(fdt_property(blob_.get(), name, nullptr, 0)); }
+
+void FdtWriter::begin(const char* name) {
+    write([&] { return fdt_begin_node(blob_.data(), name); });
+}
+void FdtWriter::end() {
+    write([&] { return fdt_end_node(blob_.data()); });
+}
+void FdtWriter::property(const char* name, const void* value, size_t bytes) {
+    write([&] { return fdt_property(blob_.data(), name, value, int(bytes)); });
+}
+
+void FdtWriter::node(const std::string& name, const std::function<void()>& inside) {
+    begin(name.c_str());
+    inside();
+    end();
+}
+void FdtWriter::empty(const char* name) { property(name, nullptr, 0); }
 void FdtWriter::text(const char* name, std::string_view value) { texts(name, {value}); }
 void FdtWriter::texts(const char* name, std::initializer_list<std::string_view> values) {
     std::string all;
     for (std::string_view v : values) (all += v) += '\0';
-    check(fdt_property(blob_.get(), name, all.data(), int(all.size())));
+    property(name, all.data(), all.size());
 }
 void FdtWriter::cells(const char* name, std::initializer_list<u32> values) {
     cells(name, std::span(values.begin(), values.size()));
@@ -36,17 +60,16 @@ void FdtWriter::cells(const char* name, std::span<const u32> values) {
     std::vector<fdt32_t> big;
     big.reserve(values.size());
     for (u32 v : values) big.push_back(cpu_to_fdt32(v));
-    check(fdt_property(blob_.get(), name, big.data(), int(big.size() * 4)));
+    property(name, big.data(), big.size() * 4);
 }
-void FdtWriter::bytes(const char* name, std::span<const u8> value) {
-    check(fdt_property(blob_.get(), name, value.data(), int(value.size())));
-}
+void FdtWriter::bytes(const char* name, std::span<const u8> value) { property(name, value.data(), value.size()); }
 
 Result<std::vector<u8>> FdtWriter::finish() {
-    check(fdt_end_node(blob_.get()));
-    check(fdt_finish(blob_.get()));
+    end();
+    write([&] { return fdt_finish(blob_.data()); });
     if (error_) return Error::no_space("the device tree: {}", fdt_strerror(error_));
-    return std::vector<u8>(blob_.get(), blob_.get() + fdt_totalsize(blob_.get()));
+    blob_.resize(fdt_totalsize(blob_.data()));
+    return std::move(blob_);
 }
 
 Result<std::vector<u8>> edit_fdt(std::vector<u8> blob, const FdtEdits& edits) {

@@ -3,7 +3,6 @@
 #include "base/result.hpp"
 #include <functional>
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,7 +27,12 @@ public:
 
 private:
     void check(int result);
-    std::unique_ptr<u8[]> blob_;
+    template <class Operation>
+    void write(Operation operation);
+    void begin(const char* name);
+    void end();
+    void property(const char* name, const void* value, size_t bytes);
+    std::vector<u8> blob_;
     u32 phandles_ = 0;
     int error_ = 0;
 };
