@@ -115,10 +115,30 @@ private:
     std::function<void(std::function<void()>)> caller_;
 };
 
+// Bytes to and from something of the host that is no network: where a connection that is forwarded out of the guest's ends.
+class Stream {
+public:
+    // Who reads them; called on the loop's thread.
+    class Reader {
+    public:
+        virtual ~Reader() = default;
+        virtual u32 room() = 0; // bytes that receive() would take now; 0: none until Stream::accept_input
+        virtual void receive(std::span<const u8> bytes) = 0;
+        virtual void writable() = 0; // after a write() that did not take all
+    };
+    virtual ~Stream() = default;
+    virtual u32 write(std::span<const u8> bytes) = 0; // bytes taken
+    virtual void accept_input() = 0;
+};
+
 class Hub;
 // The networks of one machine: what their back ends share.
 struct Context {
     io::Loop& loop;
+    // One that a user calls `text` ("tcp:HOST:PORT", "chardev:ID"), under a name. Empty: there are none.
+    std::function<Result<std::unique_ptr<Stream>>(const std::string& name, const std::string& text,
+                                                  Stream::Reader& reader)>
+        open_stream = {};
     // Another network, by its id; null: there is none.
     std::function<BackEnd*(std::string_view id)> find = [](std::string_view) -> BackEnd* { return nullptr; };
     // Events of QMP. On the loop's thread.

@@ -44,8 +44,10 @@ TEST(Options, ErrorsNameOptionValueAndExpectation) {
          "netdev 'n0': option 'hostfwd': 'sctp::1-:2', expected [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"},
         {"user,id=n0,hostfwd=tcp::99999-:2", "netdev 'n0': option 'hostfwd': 'tcp::99999-:2', expected "
                                              "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"},
-        {"user,id=n0,guestfwd=tcp:10.0.2.100:22-x", "netdev 'n0': option 'guestfwd': 'tcp:10.0.2.100:22-x', expected "
-                                                    "[tcp]:server:port-cmd:command"},
+        {"user,id=n0,guestfwd=tcp:10.0.2.100:22", "netdev 'n0': option 'guestfwd': 'tcp:10.0.2.100:22', expected "
+                                                  "[tcp]:server:port-cmd:command or -DEV"},
+        {"user,id=n0,guestfwd=tcp:10.0.2.100:22-null",
+         "netdev 'n0': guestfwd: 'null', expected cmd:COMMAND: nothing else is here"},
     };
     for (auto& c : cases) EXPECT_EQ(r.open_error(c[0]), c[1]);
     EXPECT_EQ(r.open_error("user,id=n0,net=192.168.7.0/24,dhcpstart=192.168.7.9,hostfwd=tcp:127.0.0.1:0-:22"), "");

@@ -17,6 +17,8 @@ done
 ip -6 addr show dev eth0 | grep -q 'fec0::5054:ff:fe12:3456/64' && echo "ADDRESS6-OK"
 ping6 -c 1 -W 5 fec0::2 > /dev/null && echo "PING6-OK"
 echo "hello there" | nc -w 5 10.0.2.100 1234 | sed 's/^/GUESTFWD /'
+timeout 20 wget -q -O /tmp/forwarded http://10.0.2.101/blob
+echo "FORWARDED $(md5sum < /tmp/forwarded)"
 tftp -g -r blob -l /tmp/blob 10.0.2.2
 echo "TFTP $(md5sum < /tmp/blob)"
 # That it fails says something only if there is a server to come to.

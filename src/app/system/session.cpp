@@ -268,6 +268,9 @@ Result<void> Session::make_board() {
     for (auto& dev : chardevs_) machine.add_chardev(std::move(dev));
     chardevs_.clear();
     for (auto& [id, drive] : drives_) machine.drives[id] = drive;
+    machine.open_chardev = [this](const std::string& id, const std::string& text) {
+        return chardev::open_legacy(*chardev_context_, id, text);
+    };
     for (const auto& [id, path] : b.random_sources) TRY(machine.add_random_source(id, path).in("-object"));
     for (NetdevOptions& n : options_.netdevs) {
         net::Options o{n.type, n.options};

@@ -84,9 +84,9 @@ Machine::~Machine() {
     }
     for (const auto& [id, fd] : random_sources_)
         if (fd >= 0) close(fd);
-    chardevs_.clear();
     while (!nets.empty())
         nets.erase(std::ranges::max_element(nets, {}, [](const auto& net) { return net.second.order; }));
+    chardevs_.clear();
     input_.reset();
     devices_.clear();
     timers_.reset();
@@ -436,6 +436,57 @@ struct Linker final : Describe {
 
 // ---- host networks ----------------------------------------------------------------------------------------------------
 
+namespace {
+
+// A character device where a network's forwarded connections end.
+class NetStream final : public net::Stream, chardev::FrontEnd {
+public:
+    NetStream(Machine& machine, chardev::Chardev& dev, bool ours, Reader& reader)
+        : machine_(machine)
+        , dev_(dev)
+        , ours_(ours)
+        , reader_(reader) {
+        dev_.attach(this);
+    }
+    ~NetStream() override {
+        dev_.attach(nullptr);
+        if (ours_) machine_.remove_chardev(std::string(dev_.id()));
+    }
+    u32 write(std::span<const u8> bytes) override { return dev_.write(bytes); }
+    void accept_input() override { dev_.accept_input(); }
+
+private:
+    u32 room() override { return reader_.room(); }
+    void receive(std::span<const u8> bytes) override { reader_.receive(bytes); }
+    void writable() override { reader_.writable(); }
+
+    Machine& machine_;
+    chardev::Chardev& dev_;
+    bool ours_;
+    Reader& reader_;
+};
+
+Result<std::unique_ptr<net::Stream>> open_stream(Machine& machine, const std::string& name, const std::string& text,
+                                                 net::Stream::Reader& reader) {
+    constexpr std::string_view given = "chardev:";
+    if (text.starts_with(given)) {
+        const std::string id = text.substr(given.size());
+        chardev::Chardev* dev = machine.find_chardev(id);
+        if (!dev) return Error::not_found("there is no chardev '{}'", id);
+        if (dev->busy()) return Error::busy("chardev '{}' is in use", id);
+        return std::unique_ptr<net::Stream>(std::make_unique<NetStream>(machine, *dev, false, reader));
+    }
+    if (!machine.open_chardev) return Error::unsupported("'{}', expected chardev:ID", text);
+    if (machine.find_chardev(name)) return Error::exists("the id '{}' is taken", name);
+    auto dev = TRY(machine.open_chardev(name, text));
+    if (!dev) return Error::invalid_argument("'{}', expected a character device", text);
+    chardev::Chardev& made = *dev;
+    machine.add_chardev(std::move(dev));
+    return std::unique_ptr<net::Stream>(std::make_unique<NetStream>(machine, made, true, reader));
+}
+
+} // namespace
+
 Result<void> Machine::add_net(net::Options options) {
     MIMIC_CHECK(options_.loop, "a host network needs a loop");
     if (!net_context_) {
@@ -443,6 +494,10 @@ Result<void> Machine::add_net(net::Options options) {
         net_context_->find = [this](std::string_view id) -> net::BackEnd* {
             auto at = nets.find(id);
             return at == nets.end() ? nullptr : at->second.peer.get();
+        };
+        net_context_->open_stream = [this](const std::string& name, const std::string& text,
+                                           net::Stream::Reader& reader) {
+            return open_stream(*this, name, text, reader);
         };
         net_context_->on_event = [this](std::string_view name, Json data) {
             if (on_event) on_event(name, std::move(data));

@@ -143,6 +143,9 @@ public:
     chardev::Chardev* find_chardev(std::string_view id) const;
     std::span<const std::unique_ptr<chardev::Chardev>> chardevs() const { return chardevs_; }
     void remove_chardev(std::string_view id); // that no front end has
+    // Opens one as -serial names it ("tcp:HOST:PORT"), for networks that need one. Empty: only those that are there.
+    std::function<Result<std::unique_ptr<chardev::Chardev>>(const std::string& id, const std::string& text)>
+        open_chardev;
     struct Drive {
         std::shared_ptr<block::Root> node;
         bool read_only = false;

@@ -34,6 +34,9 @@ struct Library {
     decltype(&slirp_add_hostfwd) add_hostfwd = nullptr;
     decltype(&slirp_remove_hostfwd) remove_hostfwd = nullptr;
     decltype(&slirp_add_exec) add_exec = nullptr;
+    decltype(&slirp_add_guestfwd) add_guestfwd = nullptr;
+    decltype(&slirp_socket_can_recv) can_recv = nullptr;
+    decltype(&slirp_socket_recv) recv = nullptr;
     decltype(&slirp_connection_info) connections = nullptr;
 
     static Result<Library> open();
@@ -57,6 +60,9 @@ Result<Library> Library::open() {
     find(l.add_hostfwd, "slirp_add_hostfwd");
     find(l.remove_hostfwd, "slirp_remove_hostfwd");
     find(l.add_exec, "slirp_add_exec");
+    find(l.add_guestfwd, "slirp_add_guestfwd");
+    find(l.can_recv, "slirp_socket_can_recv");
+    find(l.recv, "slirp_socket_recv");
     find(l.connections, "slirp_connection_info");
     if (!all) return Error::unsupported("{} is too old, expected version 4.4 or newer", name);
     return l;
@@ -75,7 +81,7 @@ struct Forward {
     bool udp = false;
     in_addr host{}, guest{};
     u16 host_port = 0, guest_port = 0;
-    std::string command; // guestfwd
+    std::string command, stream; // guestfwd: one of the two
 };
 
 class User final : public BackEnd {
@@ -88,7 +94,7 @@ public:
     Result<void> start();
     Result<void> forward(const Forward& f);
     Result<void> end_forward(const Forward& f);
-    Result<void> forward_to_command(const Forward& f);
+    Result<void> forward_out(const Forward& f, Context& context);
     const Settings& settings() const { return s_; }
     std::string connections() {
         char* text = library_.connections(slirp_);
@@ -109,12 +115,46 @@ private:
         int events = 0; // as asked
         int ready = 0;  // SLIRP_POLL_*
     };
+    static constexpr size_t most_waiting = 256 << 10;
+    // Connections of the guest to an address of the network's that end at a stream of the host.
+    struct Channel final : Stream::Reader {
+        User& user;
+        in_addr address;
+        u16 port;
+        std::vector<u8> out; // the library takes a write for done
+        std::unique_ptr<Stream> stream;
+        bool waiting = false; // bytes came that the guest had no room for
+        Channel(User& u, in_addr a, u16 p) : user(u), address(a), port(p) {}
+        u32 room() override {
+            const auto free = user.library_.can_recv(user.slirp_, address, port);
+            waiting = free == 0;
+            return u32(std::min<size_t>(free, most_waiting));
+        }
+        void receive(std::span<const u8> bytes) override {
+            user.library_.recv(user.slirp_, address, port, bytes.data(), int(bytes.size()));
+            user.refill();
+        }
+        void writable() override {
+            flush();
+            user.transmit_more();
+        }
+        void flush() {
+            while (!out.empty()) {
+                const u32 taken = stream->write(out);
+                if (taken == 0) break;
+                out.erase(out.begin(), out.begin() + taken);
+            }
+        }
+    };
     struct Alarm {
         SlirpTimerCb callback;
         void* argument;
         i64 due = -1; // ms
     };
     void transmit(std::span<const u8> frame) override { library_.input(slirp_, frame.data(), int(frame.size())); }
+    bool can_transmit() override {
+        return std::ranges::none_of(channels_, [](const auto& c) { return c->out.size() >= most_waiting; });
+    }
     void transmitted() override { refill(); }
     io::Task<Result<void>> serve();
     void refill();
@@ -139,6 +179,7 @@ private:
     std::unique_ptr<io::Watch> watch_;
     std::map<int, int> watched_; // descriptor to epoll events
     std::map<int, Wake> wakes_;  // of this round
+    std::vector<std::unique_ptr<Channel>> channels_;
     std::vector<std::unique_ptr<Alarm>> alarms_;
     std::vector<const char*> search_;
     bool stop_ = false, served_ = true, busy_ = false;
@@ -216,7 +257,8 @@ User::~User() {
         watch_->cancel();
         loop().run_until([this] { return served_; });
     }
-    if (slirp_) library_.cleanup(slirp_);
+    if (slirp_) library_.cleanup(std::exchange(slirp_, nullptr));
+    channels_.clear();
     if (timer_ >= 0) close(timer_);
     if (epoll_ >= 0) close(epoll_);
 }
@@ -305,6 +347,11 @@ void User::refill() {
     for (auto& a : alarms_)
         if (a->due >= 0 && !paced()) timeout = std::min(timeout, u32(std::clamp<i64>(a->due - now, 0, 1 << 30)));
     set_timer(timeout);
+    for (auto& c : channels_)
+        if (c->waiting && library_.can_recv(slirp_, c->address, c->port)) {
+            c->waiting = false;
+            c->stream->accept_input();
+        }
 }
 
 void User::set_timer(u32 milliseconds) {
@@ -331,9 +378,30 @@ Result<void> User::end_forward(const Forward& f) {
     return {};
 }
 
-Result<void> User::forward_to_command(const Forward& f) {
+Result<void> User::forward_out(const Forward& f, Context& context) {
     in_addr guest = f.guest;
-    if (library_.add_exec(slirp_, f.command.c_str(), &guest, f.guest_port) == 0) return {};
+    int failed = 0;
+    if (!f.command.empty()) {
+        failed = library_.add_exec(slirp_, f.command.c_str(), &guest, f.guest_port);
+    } else {
+        if (!context.open_stream)
+            return Error::unsupported("'{}', expected cmd:COMMAND: nothing else is here", f.stream);
+        auto channel = std::make_unique<Channel>(*this, f.guest, f.guest_port);
+        char address[INET_ADDRSTRLEN];
+        inet_ntop(AF_INET, &f.guest, address, sizeof address);
+        channel->stream =
+            TRY(context.open_stream(fmt::format("guestfwd.{}.{}", address, f.guest_port), f.stream, *channel));
+        auto write = [](const void* bytes, size_t n, void* p) -> ssize_t {
+            auto& c = *static_cast<Channel*>(p);
+            const auto* from = static_cast<const u8*>(bytes);
+            c.out.insert(c.out.end(), from, from + n);
+            c.flush();
+            return ssize_t(n);
+        };
+        failed = library_.add_guestfwd(slirp_, write, channel.get(), &guest, f.guest_port);
+        if (failed == 0) channels_.push_back(std::move(channel));
+    }
+    if (failed == 0) return {};
     return Error::invalid_argument("address and port are taken, or outside of the network");
 }
 
@@ -459,20 +527,23 @@ Result<Forward> parse_hostfwd(const Settings& s, const std::string& text) {
     return f;
 }
 
-// "[tcp]:server:port-cmd:command"
+// "[tcp]:server:port-dev", where dev is cmd:command or a character device.
 Result<Forward> parse_guestfwd(const std::string& text) {
-    constexpr std::string_view expected = "[tcp]:server:port-cmd:command";
+    constexpr std::string_view expected = "[tcp]:server:port-cmd:command or -DEV";
     Forward f;
     size_t a = text.find(':'), b = text.find(':', a + 1), dash = text.find('-', b == std::string::npos ? b : b + 1);
     if (a == std::string::npos || b == std::string::npos || dash == std::string::npos)
         return bad_option("guestfwd", text, expected);
     std::string protocol = text.substr(0, a), target = text.substr(dash + 1);
-    if ((!protocol.empty() && protocol != "tcp") || !target.starts_with("cmd:"))
+    if ((!protocol.empty() && protocol != "tcp") || target.empty() || target == "cmd:")
         return bad_option("guestfwd", text, expected);
     f.guest = TRY(address("guestfwd", text.substr(a + 1, b - a - 1)));
     if (!port(std::string_view(text).substr(b + 1, dash - b - 1), f.guest_port, false))
         return bad_option("guestfwd", text, expected);
-    f.command = target.substr(4);
+    if (target.starts_with("cmd:"))
+        f.command = target.substr(4);
+    else
+        f.stream = target;
     return f;
 }
 
@@ -480,15 +551,15 @@ Result<Forward> parse_guestfwd(const std::string& text) {
 
 Result<std::unique_ptr<BackEnd>> open_user(Context& context, const std::string& id, Options& o) {
     Settings s = TRY(parse_settings(o));
-    std::vector<Forward> forwards, commands;
+    std::vector<Forward> forwards, outward;
     for (const std::string& text : o.take_all("hostfwd")) forwards.push_back(TRY(parse_hostfwd(s, text)));
-    for (const std::string& text : o.take_all("guestfwd")) commands.push_back(TRY(parse_guestfwd(text)));
+    for (const std::string& text : o.take_all("guestfwd")) outward.push_back(TRY(parse_guestfwd(text)));
     TRY(o.finish());
     Library library = TRY(Library::open());
     auto user = std::make_unique<User>(context.loop, id, library, std::move(s));
     TRY(user->start());
     for (const Forward& f : forwards) TRY(user->forward(f).in("hostfwd"));
-    for (const Forward& f : commands) TRY(user->forward_to_command(f).in("guestfwd"));
+    for (const Forward& f : outward) TRY(user->forward_out(f, context).in("guestfwd"));
     return std::unique_ptr<BackEnd>(std::move(user));
 }
 
