@@ -136,6 +136,33 @@ class Session(unittest.TestCase):
             memory = q.human("xp /1gx 0x80000800")  # where the loop stores, read while it runs
             self.assertGreater(int(memory.split()[1], 16), 1)
 
+    def test_registers_that_count_are_shown_as_the_guest_would_read_them(self):
+        with counting() as q:
+            while int(q.human("xp /1gx 0x80000800").split()[1], 16) == 0:
+                pass  # it has not come to its loop
+            q.run("stop")
+            first = {name: int(q.human(f"p ${name}"), 16) for name in ("mcycle", "minstret", "time")}
+            self.assertGreater(first["mcycle"], 0)
+            self.assertGreater(first["minstret"], 0)
+            self.assertGreater(first["time"], 0)
+            text = q.human("info registers")
+            for name in ("mcycle", "minstret"):
+                self.assertEqual(int(re.search(rf" {name} +([0-9a-f]+)", text)[1], 16), first[name])
+            q.run("cont")
+            q.run("stop")
+            self.assertGreater(int(q.human("p $mcycle"), 16), first["mcycle"])
+        path = FOLDER / "gdb"
+        with counting("-gdb", f"unix:{path},server=on,wait=off", "-S") as q:
+            result = subprocess.run(["gdb-multiarch", "-nx", "-batch", "-ex", f"target remote {path}", "-ex", "stepi", "-ex", "stepi",
+                                     "-ex", "p/x $mcycle", "-ex", "monitor p $mcycle", "-ex", "p/x $time", "-ex", "monitor p $time"],
+                                    stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+                                    env=dict(os.environ, LC_ALL="C", HOME=WORK.name))
+            seen = re.findall(r"^\$\d+ = (0x[0-9a-f]+)$", result.stdout, re.M)
+            said = re.findall(r"^(0x[0-9a-f]+)$", result.stderr, re.M)  # the monitor's answers
+            self.assertEqual(len(seen), 2, result.stdout + result.stderr)
+            self.assertEqual(seen, said)
+            self.assertGreater(int(seen[0], 16), 0)
+
     def test_power_off_of_the_guest_pauses_with_no_shutdown(self):
         finish = FOLDER / "finish.bin"
         # lui t0, 0x100; lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .

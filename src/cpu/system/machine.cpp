@@ -130,11 +130,7 @@ bool MachineCpu::enter_level(u32 level) {
 
 bool MachineCpu::read_register(std::string_view name, u64& value) {
     if (name == "pc") return value = header().pc, true;
-    u32 n = guest().find_register(name);
-    if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
-    value = 0;
-    guest().read_register(header(), n, reinterpret_cast<u8*>(&value));
-    return true;
+    return isa::read_current(guest(), header(), name, {reinterpret_cast<u8*>(&value), sizeof value});
 }
 bool MachineCpu::write_register(std::string_view name, u64 value) {
     if (name == "pc") return set_pc(value), true;

@@ -1,5 +1,6 @@
 // HMP: info.
 #include "base/trace.hpp"
+#include "isa/debug.hpp"
 #include "monitor/commands.hpp"
 #include "monitor/human/human.hpp"
 #include "monitor/objects.hpp"
@@ -59,7 +60,7 @@ void registers_of(HumanCall& c, cpu::Vcpu& v) {
         for (u32 n = 0; n < all.size(); n++) {
             if (all[n].internal) continue;
             std::vector<u8> bytes(all[n].bytes);
-            v.guest().read_register(h, n, bytes.data());
+            isa::read_current(v.guest(), h, all[n].name, bytes);
             std::string digits;
             for (size_t k = bytes.size(); k-- > 0;) digits += fmt::format("{:02x}", bytes[k]);
             text += fmt::format(" {:<8} {:>16}", all[n].name, digits);
