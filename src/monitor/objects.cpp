@@ -123,4 +123,17 @@ Result<std::string> object_tree(Monitor& m, std::string_view path) {
     return out;
 }
 
+std::vector<NetworkCard> network_cards(devices::Machine& machine) {
+    std::vector<NetworkCard> cards;
+    machine.each([&](devices::Device& d) {
+        // A device that another is made with answers for it, and gives it its name.
+        if (d.inner() || !devices::get_property(d, "netdev") || !devices::get_property(d, "mac")) return;
+        devices::Device* named = d.parent() && d.parent()->inner() == &d ? d.parent() : &d;
+        const std::string_view model = named->type();
+        auto same = std::count_if(cards.begin(), cards.end(), [&](const NetworkCard& c) { return c.model == model; });
+        cards.push_back({has_own_name(*named) ? named->id() : fmt::format("{}.{}", model, same), &d, model});
+    });
+    return cards;
+}
+
 } // namespace mimic::monitor

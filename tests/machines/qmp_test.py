@@ -360,7 +360,7 @@ class Session(unittest.TestCase):
                     ("chardev-add ringbuf,id=r", ""), ("ringbuf_write r abc", ""), ("ringbuf_read r 9", "abc"),
                     ("info pci", "    Host bridge: PCI device 1b36:0008\n"), ("info pic", "plic (riscv.sifive.plic):\n"),
                     ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", ""),
-                    ("info iothreads", ""), ("info usernet", "n0:\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
+                    ("info iothreads", ""), ("info usernet", "Hub -1 (n0):\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
                     ("hostfwd_add n9 tcp::1-:22", "unrecognized netdev id 'n9'"), ("hostfwd_add n0 tcp::x-:22", "expected [tcp|udp]"),
                     ("hostfwd_remove n0 udp::1", "host forwarding rule for udp::1 not found"), ("hostfwd_remove x", "expected [tcp|udp]"),
                     ("object_add secret,id=s1,data=x", ""), ("object_del s1", ""), ("object_del s1", "object 's1' not found"),
@@ -372,7 +372,7 @@ class Session(unittest.TestCase):
         port = free_port()
         with counting("-S", "-netdev", "user,id=n1", "-netdev", "user,id=n0") as q:
             self.assertEqual(q.human(f"hostfwd_add tcp:127.0.0.1:{port}-:22"), "")  # of the first
-            networks = re.split(r"(n[01]):\n", q.human("info usernet"))[1:]
+            networks = re.split(r"Hub -1 \((n[01])\):\n", q.human("info usernet"))[1:]
             shown = dict(zip(networks[::2], networks[1::2]))
             self.assertRegex(shown["n1"], rf"TCP\[HOST_FORWARD\] +\d+ +127\.0\.0\.1 +{port} +10\.0\.2\.15 +22 ")
             self.assertNotIn("HOST_FORWARD", shown["n0"])
@@ -522,13 +522,24 @@ class Saving(unittest.TestCase):
             self.assertIn("'addr.type': 'vsock'", q.ask("netdev_add", type="stream", id="c",
                                                        addr={"type": "vsock"})["error"]["desc"])
 
+    def test_networks_and_cards_have_names(self):
+        with Machine("-bios", "none", "-netdev", "user,id=z", "-netdev", "user,id=b", "-netdev", "user,id=a",
+                     "-device", "virtio-net-device,netdev=b,id=nic", "-device", "virtio-net-pci,netdev=z,mac=52:54:00:aa:bb:cc",
+                     "-device", "virtio-net-device") as q:
+            user = "index=0,type=user,net=10.0.2.0,restrict=off\n"
+            card = "index=0,type=nic,model=virtio-net-device,macaddr=52:54:00:12:34:"
+            self.assertEqual(q.human("info network"),
+                             f"a: {user}nic: {card}56\n \\ b: {user}virtio-net-pci.0: index=0,type=nic,model=virtio-net-pci,"
+                             f"macaddr=52:54:00:aa:bb:cc\n \\ z: {user}virtio-net-device.1: {card}57\n")
+            q.run("set_link", name="virtio-net-pci.0", up=False)
+            self.assertEqual(re.findall(r".*:\n", q.human("info usernet")), ["Hub -1 (z):\n", "Hub -1 (b):\n", "Hub -1 (a):\n"])
+
     def test_cables_are_pulled(self):
         with Machine("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
-            inner = next(line.split(":")[0] for line in q.human("info network").splitlines() if "type=nic" in line)
             q.run("set_link", name="n0", up=False)
-            self.assertIn("link_down = 0x1", q.human(f"info device {inner}"))
+            self.assertIn("link_down = 0x1", q.human("info device card/virtio"))
             self.assertEqual(q.human("set_link card on"), "")
-            self.assertIn("link_down = 0x0", q.human(f"info device {inner}"))
+            self.assertIn("link_down = 0x0", q.human("info device card/virtio"))
             self.assertIn("not found", q.ask("set_link", name="x", up=True)["error"]["desc"])
             self.assertIn("expected on or off", q.human("set_link n0 up"))
 

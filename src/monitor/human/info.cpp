@@ -169,14 +169,6 @@ Result<void> blockstats(HumanCall& c) {
     return {};
 }
 
-Result<void> network(HumanCall& c) {
-    for (const auto& [id, net] : c.m.machine().nets) {
-        if (net.user) c.print("{}: index=0,type=nic,model={}\n \\ ", net.user->id(), net.user->type());
-        c.print("{}: index=0,type={},{}\n", id, net.peer->kind(), net.peer->info());
-    }
-    return {};
-}
-
 Result<void> roms(HumanCall& c) {
     for (const machines::LoadedPiece& p : c.m.board().loaded())
         c.print("addr={:016x} size={:#08x} mem={} name=\"{}\"\n", p.address, p.bytes, p.rom ? "rom" : "ram", p.what);
@@ -291,7 +283,7 @@ constexpr HumanCommand commands[] = {
     {"migrate_capabilities", "", "what of it is on", capabilities},
     {"migrate_parameters", "", "its limits", parameters},
     {"name", "", "the machine's name", name},
-    {"network", "", "the networks", network},
+    {"network", "", "the networks", show_network},
     {"pci", "", "functions on PCI", show_pci},
     {"pic", "", "the state of interrupt controllers", show_pic},
     {"qdm", "", "the types of devices", qdm},
