@@ -247,7 +247,7 @@ void MachineCpu::turn() {
     u64 from = header().pc;
     const bool taken = !step_ && system_.take_interrupt(header());
     if (taken) idle_wakes_ = 0;
-    if (taken && (accelerator_.options().translation.log & log::interrupts)) {
+    if (taken && (accelerator_.log() & log::interrupts)) {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
@@ -381,7 +381,7 @@ void MachineCpu::arm_timer() {
 
 void MachineCpu::log(const isa::Exception& e) {
     const Options& o = accelerator_.options().translation;
-    if ((o.log & log::interrupts) && o.write_log)
+    if ((accelerator_.log() & log::interrupts) && o.write_log)
         o.write_log(o.owner, fmt::format("int {}: {}\n", index(), system_.describe(header(), e)));
 }
 
