@@ -163,6 +163,39 @@ class Session(unittest.TestCase):
             self.assertEqual(seen, said)
             self.assertGreater(int(seen[0], 16), 0)
 
+    def test_what_is_logged_changes_while_it_runs(self):
+        code = FOLDER / "traps.bin"
+        code.write_bytes(b"".join(word.to_bytes(4, "little") for word in (
+            0x00000297,  # auipc t0, 0
+            0x01028293,  # addi t0, t0, 16
+            0x30529073,  # csrw mtvec, t0
+            0x00000073,  # ecall
+            0x00138393,  # addi t2, t2, 1
+            0xff9ff06f,  # j -8
+        )))
+        log = FOLDER / "log"
+
+        def lines():
+            return log.read_text().count("int 0: ")
+
+        with Machine("-bios", str(code), "-D", str(log)) as q:
+            while int(q.human("p $x7"), 16) == 0:
+                pass
+            self.assertEqual(lines(), 0)
+            self.assertEqual(q.human("log int,in_asm"), "")
+            deadline = time.monotonic() + 60
+            while lines() == 0 and time.monotonic() < deadline:
+                q.human("p $x7")
+            self.assertEqual(q.human("log none"), "")
+            q.run("stop")
+            self.assertGreater(lines(), 0)
+            seen, counted = lines(), int(q.human("p $x7"), 16)
+            q.run("cont")
+            while int(q.human("p $x7"), 16) < counted + 10:
+                pass
+            q.run("stop")
+            self.assertEqual(lines(), seen)
+
     def test_power_off_of_the_guest_pauses_with_no_shutdown(self):
         finish = FOLDER / "finish.bin"
         # lui t0, 0x100; lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .
@@ -355,11 +388,14 @@ class Session(unittest.TestCase):
                     ("x/q 0", "invalid char in format"), ("gva2gpa 0x80000010", "gpa: 0x80000010"), ("cpu 9", "invalid CPU"),
                     ("gpa2hva 0x80000000", "riscv_virt_board.ram"), ("sum 0x80000000 20", "\n"), ("help x", "x /fmt addr"),
                     ("info", "info registers"), ("info nope", "unknown command: 'info nope'"),
-                    ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log in_asm", "-d"),
+                    ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log int,unimp", ""), ("log exec", "began with one of them (-d)"),
+                    ("log mmu", "expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, guest_errors, unimp or trace:GLOB"),
+                    ("help log", "int          interrupts and exceptions\n"), ("log", "guest_errors mistakes of the guest\n"),
+                    ("log none", ""),
                     ("qom-get /machine/peripheral/nic netdev", '"n0"'), ("info device serial", "LSR = 0x60 (derived)"),
                     ("chardev-add ringbuf,id=r", ""), ("ringbuf_write r abc", ""), ("ringbuf_read r 9", "abc"),
                     ("info pci", "    Host bridge: PCI device 1b36:0008\n"), ("info pic", "plic (riscv.sifive.plic):\n"),
-                    ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", ""),
+                    ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", "memory backend: riscv_virt_board.ram\n  size:  134217728\n"),
                     ("info iothreads", ""), ("info usernet", "Hub -1 (n0):\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
                     ("hostfwd_add n9 tcp::1-:22", "unrecognized netdev id 'n9'"), ("hostfwd_add n0 tcp::x-:22", "expected [tcp|udp]"),
                     ("hostfwd_remove n0 udp::1", "host forwarding rule for udp::1 not found"), ("hostfwd_remove x", "expected [tcp|udp]"),
@@ -537,9 +573,9 @@ class Saving(unittest.TestCase):
     def test_cables_are_pulled(self):
         with Machine("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
             q.run("set_link", name="n0", up=False)
-            self.assertIn("link_down = 0x1", q.human("info device card/virtio"))
+            self.assertIn("link_down = 0x1", q.human("info device card/virtio-backend"))
             self.assertEqual(q.human("set_link card on"), "")
-            self.assertIn("link_down = 0x0", q.human("info device card/virtio"))
+            self.assertIn("link_down = 0x0", q.human("info device card/virtio-backend"))
             self.assertIn("not found", q.ask("set_link", name="x", up=True)["error"]["desc"])
             self.assertIn("expected on or off", q.human("set_link n0 up"))
 
@@ -728,6 +764,24 @@ class Disks(unittest.TestCase):
             self.assertIn("dirty bitmaps", q.human("loadvm one"))
             q.run("block-dirty-bitmap-remove", node="d0", name="b")
             self.assertEqual(q.human("loadvm one"), "")
+
+    def test_disks_name_their_devices(self):
+        image = FOLDER / "names"
+        image.write_bytes(bytes(1 << 20))
+        words = []
+        for n in range(4):
+            words += ["-drive", f"file={image},format=raw,if=none,id=d{n},readonly=on"]
+        with Machine("-S", "-bios", "none", *words, "-device", "virtio-blk-pci,drive=d0,id=disk", "-device", "virtio-blk-pci,drive=d1",
+                     "-device", "virtio-blk-device,drive=d2,id=mmio", "-device", "virtio-blk-device,drive=d3") as q:
+            names = {b["device"]: b["qdev"] for b in q.run("query-block")}
+            self.assertEqual(names, {"d0": "/machine/peripheral/disk/virtio-backend",
+                                     "d1": "/machine/peripheral-anon/device[0]/virtio-backend",
+                                     "d2": "mmio", "d3": "/machine/peripheral-anon/device[1]"})
+            self.assertEqual({b["device"]: b["qdev"] for b in q.run("query-blockstats")}, names)
+            self.assertIn("Attached to:      /machine/peripheral/disk/virtio-backend\n", q.human("info block"))
+            for name in names.values():
+                self.assertIn("virtio-blk-device", q.run("qom-get", path=name, property="type"))
+            self.assertIn("the id of a drive", q.ask("blockdev-add", driver="null-co", **{"node-name": "d0"})["error"]["desc"])
 
     def test_a_snapshot_is_of_one_moment(self):
         with Machine("-S", "-bios", "none", *drives("d0", "d1")) as q:

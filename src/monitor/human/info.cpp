@@ -74,7 +74,8 @@ void registers_of(HumanCall& c, cpu::Vcpu& v) {
 Result<void> registers(HumanCall& c) {
     bool all = c.flag('a');
     if (!c.rest().empty()) {
-        registers_of(c, *TRY(c.m.vcpu(TRY(c.expression()))));
+        const u64 index = TRY(c.expression());
+        registers_of(c, *TRY(c.m.vcpu(index)));
         return {};
     }
     for (const auto& v : c.m.board().vcpus())
@@ -275,7 +276,7 @@ constexpr HumanCommand commands[] = {
     {"jit", "", "translated code", jit},
     {"kvm", "", "is KVM there?", kvm},
     {"mem", "", "what the processor's addresses translate to", mappings},
-    {"memdev", "", "memory backends of -object", memdev},
+    {"memdev", "", "memory backends", memdev},
     {"memory_size_summary", "", "how much memory there is", memory_size},
     {"mice", "", "the pointers", show_mice},
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
