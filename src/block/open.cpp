@@ -106,7 +106,7 @@ Task<Result<NodePtr>> open_protocol_tree(Context& context, Json options, NodeOpt
         options.set("filename", p.path);
     } else {
         std::string given;
-        for (auto& [name, value] : *options.members()) given += fmt::format("{}'{}'", given.empty() ? "" : ", ", name);
+        for (auto& [key, value] : *options.members()) given += fmt::format("{}'{}'", given.empty() ? "" : ", ", key);
         co_return Error::invalid_argument("Must specify either filename or driver of a block device, but got {}",
                                           given.empty() ? "nothing" : given);
     }

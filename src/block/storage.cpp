@@ -51,6 +51,8 @@ Task<Result<void>> Storage::add(Json options) {
     const Json* name = options.find("node-name");
     if (!name || !name->string() || name->string()->empty())
         co_return Error::invalid_argument("'node-name' must be specified for the root node");
+    if (find_device && find_device(*name->string()))
+        co_return Error::exists("node-name='{}' is the id of a drive, expected another", *name->string());
     OpenRequest request;
     request.writable = true; // unless the options say read-only
     CO_TRY(request.options, nest(std::move(options)));

@@ -7,14 +7,22 @@ namespace mimic::chardev {
 
 namespace {
 
-constexpr u8 escape = 1; // C-a
 constexpr u32 max_waiting = 256;
+
+// "C-a", as the keyboard has it.
+std::string key_name(u8 c) {
+    if (c < 32) return fmt::format("C-{}", char(c < 27 ? 'a' + c - 1 : '@' + c));
+    return c < 127 ? std::string(1, char(c)) : fmt::format("{:#x}", c);
+}
 
 class Port;
 
 class Mux final : public FrontEnd {
 public:
-    Mux(OpenContext& context, std::unique_ptr<Chardev> back) : quit_(context.quit), back_(std::move(back)) {
+    Mux(OpenContext& context, std::unique_ptr<Chardev> back)
+        : quit_(context.quit)
+        , escape_(context.escape)
+        , back_(std::move(back)) {
         back_->attach(this);
     }
     ~Mux() override { back_->attach(nullptr); }
@@ -28,6 +36,7 @@ public:
 
     std::vector<Port*> ports_;
     std::function<void()> quit_;
+    u8 escape_;
     std::unique_ptr<Chardev> back_;
 
 private:
@@ -67,7 +76,7 @@ void Mux::receive(std::span<const u8> bytes) {
             escaped_ = false;
             deliver(); // what was typed before is the old focus's
             command(c);
-        } else if (c == escape) {
+        } else if (c == escape_) {
             escaped_ = true;
         } else {
             waiting_.push_back(c);
@@ -77,10 +86,11 @@ void Mux::receive(std::span<const u8> bytes) {
 }
 
 void Mux::command(u8 c) {
+    if (c == escape_) return waiting_.push_back(c);
+    const std::string key = key_name(escape_);
     switch (c) {
-    case escape: waiting_.push_back(escape); break;
     case 'x':
-        say("\r\nmimic: terminated by C-a x\r\n");
+        say(fmt::format("\r\nmimic: terminated by {} x\r\n", key));
         if (quit_) quit_();
         break;
     case 'b':
@@ -95,8 +105,9 @@ void Mux::command(u8 c) {
         break;
     case '?':
     case 'h':
-        say("\r\nC-a h    print this help\r\nC-a x    exit emulator\r\nC-a b    send break\r\n"
-            "C-a c    switch between console and monitor\r\nC-a C-a  sends C-a\r\n");
+        say(fmt::format("\r\n{0} h    print this help\r\n{0} x    exit emulator\r\n{0} b    send break\r\n"
+                        "{0} c    switch between console and monitor\r\n{0} {0}  sends {0}\r\n",
+                        key));
         break;
     default: break;
     }

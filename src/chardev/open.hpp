@@ -25,7 +25,7 @@ struct TlsParts {
 
 struct OpenContext {
     io::Loop& loop;
-    // The user typed C-a x: leave. Called on the loop's thread.
+    // The user typed C-a x (at a mux): leave. Called on the loop's thread.
     std::function<void()> quit;
     // Lines for the user ("char device redirected to /dev/pts/3").
     std::function<void(const std::string&)> say = [](const std::string&) {};
@@ -34,6 +34,7 @@ struct OpenContext {
         [](const std::string& credentials, const std::string&, bool) -> Result<TlsParts> {
         return Error::not_found("No TLS credentials with id '{}'", credentials);
     };
+    u8 escape = 1; // what a mux takes commands behind: C-a
 };
 
 // `-chardev BACKEND,id=ID,key=value...`. Errors name the option and what was expected.
@@ -44,8 +45,8 @@ Result<std::unique_ptr<Chardev>> open_legacy(OpenContext& context, const std::st
 // Names of back ends, sorted.
 std::span<const std::string_view> backends();
 
-// Several front ends over one back end; C-a c moves the keyboard, C-a x leaves, C-a h helps, C-a b is a break, C-a C-a
-// is C-a. Gives the first front end's side, which owns the mux.
+// Several front ends over one back end; C-a (OpenContext::escape) c moves the keyboard, C-a x leaves, C-a h helps, C-a b is a
+// break, C-a C-a is C-a. Gives the first front end's side, which owns the mux.
 std::unique_ptr<Chardev> mux_over(OpenContext& context, std::unique_ptr<Chardev> back, const std::string& id);
 // Another front end's side of a chardev with mux=on, which must outlive it. Errors: it is no mux.
 Result<std::unique_ptr<Chardev>> mux_port(Chardev& mux, std::string id);

@@ -189,6 +189,8 @@ public:
     Counters counters() const;
     // What verify=on could not verify, by reason, as text; empty when that is nothing.
     std::string verify_report() const;
+    // Options::log from now on; exec and registers only if it had one of them. Any thread.
+    void set_log(u32 items);
     // vCPUs stop before the instruction at pc (Cpu::stopped_at_breakpoint). Drops all translations.
     void set_breakpoint(u64 pc, bool on);
     // All units that may go to a store, with the lock held (cpu/saved_unit.hpp). `into` says from where a unit begins where its

@@ -91,7 +91,9 @@ ExitFlags::Use ExitFlags::use_of_row(u32 row, std::span<const u8> code, u64 pc, 
 }
 
 ExitFlags::Use ExitFlags::use_of_samples(u32 row, u64 pc, u32 mode, u32 count) {
-    Mix random{row};
+    // FNV-1a of the row: the same instances whatever its number is, which depends on the model and on other rows.
+    Mix random{0xcbf29ce484222325};
+    for (char c : guest_.row(row).pattern) random.state = (random.state ^ u8(c)) * 0x100000001b3;
     Use use = use_of(guest_.random_instance(row, random), pc, mode);
     for (u32 n = 1; n < count && use != Use::reads; ++n)
         use = join(use, use_of(guest_.random_instance(row, random), pc, mode));

@@ -6,7 +6,7 @@
 namespace mimic::cpu {
 
 bool CodeSpace::Impl::logs(u32 item, u64 pc) const {
-    if (!(options.log & item) || !options.write_log) return false;
+    if (!(log_items.load(std::memory_order_relaxed) & item) || !options.write_log) return false;
     return options.log_ranges.empty() || std::any_of(options.log_ranges.begin(), options.log_ranges.end(),
                                                      [&](const Range& r) { return r.contains(pc); });
 }

@@ -136,6 +136,8 @@ bool Cpu::has_breakpoint() const {
     return space_.has_breakpoint(header_->pc);
 }
 
+void CodeSpace::set_log(u32 items) { impl_->log_items = items; }
+
 void CodeSpace::set_breakpoint(u64 pc, bool on) {
     {
         std::lock_guard lock(impl_->mutex);
@@ -277,8 +279,8 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             t->own->seen.resize(t->high - t->low);
             snapshot.read(unit->guest_low, t->own->seen);
         }
-        bool log = options.log && logs(log::in_asm | log::op | log::op_opt | log::out_asm, base + pc);
-        std::string untouched = log ? text_of(*unit, *t) : std::string();
+        const bool shown = logs(log::in_asm | log::op | log::op_opt | log::out_asm, base + pc);
+        std::string untouched = shown ? text_of(*unit, *t) : std::string();
         // A unit that checks itself, or whose bytes are compared later, must not rely on bytes beside its own.
         exit_flags.begin(fetch);
         ir::dead_flags(*unit, guest.state(), scratch, options.one_insn || check || remember ? nullptr : &exit_flags);
@@ -302,7 +304,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
             add_check(*unit, snapshot, checked);
             unit = &checked;
         }
-        if (log) write_translation(untouched, *unit, *t);
+        if (shown) write_translation(untouched, *unit, *t);
         bool done = backend && emit(*unit, *t);
         if (emitted.no_room && backend && !done) {
             discard(*t);
@@ -318,7 +320,7 @@ CodeSpace::Impl::Made CodeSpace::Impl::translate(u64 pc, u32 mode, u64 place, u6
         counters.guest_insns += unit->guest_insns;
         if (!done || options.verify) keep(*unit, *t);
         publish(*unit, *t);
-        if (done && log) log_host_code(*t);
+        if (done && shown) log_host_code(*t);
         if (done && options.on_code) options.on_code(options.owner, t->code, t->bytes, base + pc);
         (done ? regions[current].translations : regions[current].plain).push_back(std::move(t));
         return Made::yes;
@@ -344,7 +346,7 @@ bool CodeSpace::Impl::emit(const ir::Unit& unit, Translation& t) {
     emitted.no_room = jit::Emitted::words_a_block * unit.blocks.size() > cache->links_left();
     if (emitted.no_room) return false;
     u32 first_link = cache->next_link();
-    emitted.text = options.log & log::out_asm ? &text : nullptr;
+    emitted.text = log_items.load(std::memory_order_relaxed) & log::out_asm ? &text : nullptr;
     emitted.counts_turns = options.whole_after && !stepwise && !options.one_insn && !t.whole && !t.checked;
     if (!backend->emit(unit, analysis, address_model(), code, cache->writable(code), room, cache->links() + first_link,
                        emitted)) {

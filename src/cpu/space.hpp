@@ -105,7 +105,8 @@ struct CodeSpace::Impl {
     Options options;
     const u32 debug_mode; // isa::System's
     bool interprets_first = false;
-    bool stepwise = false; // back to C++ after each unit: no links, no jump cache
+    std::atomic<u32> log_items; // Options::log now
+    bool stepwise = false;      // back to C++ after each unit: no links, no jump cache
 
     mutable std::mutex mutex; // translation, invalidation, the structures below
     std::unique_ptr<jit::Backend> backend;
@@ -200,6 +201,7 @@ struct CodeSpace::Impl {
         , source(s)
         , options(o)
         , debug_mode(g.system() ? g.system()->debug_mode() : 0)
+        , log_items(o.log)
         , exit_flags(g)
         , translator(g)
         , single(g) {}

@@ -10,9 +10,8 @@ using ir::ExitKind;
 
 void Cpu::step(Node& n) {
     CodeSpace::Impl& s = space_;
-    if (s.options.log && s.logs(log::registers, header_->pc))
-        s.options.write_log(s.options.owner, s.register_text(*header_));
-    if (s.options.log && s.logs(log::exec, header_->pc))
+    if (s.logs(log::registers, header_->pc)) s.options.write_log(s.options.owner, s.register_text(*header_));
+    if (s.logs(log::exec, header_->pc))
         s.options.write_log(s.options.owner, fmt::format("Trace {}: {:#x} mode {:#x}\n",
                                                          process::raw_syscall(SYS_gettid), header_->pc, n.mode));
     if (verifier_)

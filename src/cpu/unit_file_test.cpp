@@ -235,8 +235,9 @@ TEST_F(UnitFiles, OthersFilesAreRefused) {
     EXPECT_TRUE(UnitFile::open(directory, "a", key));
     ASSERT_EQ(mkfifoat(directory, "b", 0600), 0);
     EXPECT_FALSE(UnitFile::open(directory, "b", key)); // and doesn't wait
-    if (fchownat(directory, "a", 1, 1, 0) == 0)        // root only
+    if (fchownat(directory, "a", 1, 1, 0) == 0) {      // root only
         EXPECT_FALSE(UnitFile::open(directory, "a", key));
+    }
 }
 
 TEST(SavedUnits, AreBoundByTheirBytes) {

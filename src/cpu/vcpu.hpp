@@ -157,6 +157,8 @@ public:
     // What vCPUs wrote to RAM is said in its blocks' flags, where it is noted elsewhere (the logs of KVM's slots). Before flags are
     // looked at; not on a vCPU's thread.
     virtual void collect_writes() {}
+    // What is logged from now on, of cpu::log; exec and registers only if it began with one of them. Any thread.
+    virtual void set_log(u32 /*items*/) {}
 };
 
 // "jit" (alias "tcg"), "interp", or "qtest", where no guest code runs; unknown: an error that lists the names.

@@ -73,10 +73,10 @@ Result<Rule> parse_rule(const std::string& owner, Json one) {
     if (r.match.empty()) return Error::invalid_argument("{}: a rule expects 'match'", owner);
     std::string policy = TRY(take_text(owner, one, "policy"));
     r.allow = TRY(parse_policy(owner, policy));
-    std::string format = TRY(take_text(owner, one, "format", "exact"));
-    if (format != "exact" && format != "glob")
+    const std::string format = TRY(take_text(owner, one, "format", "exact"));
+    r.glob = std::string_view(format) == "glob";
+    if (!r.glob && std::string_view(format) != "exact")
         return Error::invalid_argument("{}: format '{}' of a rule, expected exact or glob", owner, format);
-    r.glob = format == "glob";
     TRY(nothing_left(owner, one));
     return r;
 }

@@ -143,7 +143,7 @@ std::string Server::command(std::string_view hex) {
     std::string shown = reply ? *reply : reply.error().message() + "\n";
     // Output goes in packets of its own.
     for (size_t at = 0; at < shown.size(); at += max_packet / 4)
-        send("O" + to_hex(std::string_view(shown).substr(at, max_packet / 4)));
+        send(fmt::format("O{}", to_hex(std::string_view(shown).substr(at, max_packet / 4))));
     return std::string(ok);
 }
 

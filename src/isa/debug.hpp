@@ -7,6 +7,8 @@
 
 namespace mimic::isa {
 
+class Guest;
+
 // Numbered as they stand in DebugView::registers(). Those of a feature stand together.
 struct DebugRegister {
     std::string_view name;    // as the feature calls it: "ra", "pc", "mstatus"
@@ -32,5 +34,10 @@ public:
     virtual bool read(ir::CpuHeader& cpu, u32 number, u8* out) const = 0;
     virtual bool write(ir::CpuHeader& cpu, u32 number, const u8* in) const = 0;
 };
+
+// A register by its name as the guest would read it now, which is what gdb shows: of one that counts or has input lines, what is
+// kept (Guest::read_register) is only a part. False: there is none of this name and at most out.size() bytes. Bytes above it
+// become zero.
+bool read_current(const Guest& guest, ir::CpuHeader& cpu, std::string_view name, std::span<u8> out);
 
 } // namespace mimic::isa

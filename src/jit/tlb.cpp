@@ -34,14 +34,14 @@ void TlbViews::forget_recent(u32 n, u64 address) {
 // Whoever copies an entry looks at its right once more when the copy is there: one of us sees the other.
 void TlbViews::drop_writes(u64 host) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    for (auto& index : recent)
-        for (TlbRecent& r : index)
+    for (auto& of_index : recent)
+        for (TlbRecent& r : of_index)
             if (load(r.host) == host) store(r.write, nobody);
 }
 void TlbViews::drop_all_writes() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    for (auto& index : recent)
-        for (TlbRecent& r : index) store(r.write, nobody);
+    for (auto& of_index : recent)
+        for (TlbRecent& r : of_index) store(r.write, nobody);
 }
 
 } // namespace mimic::jit

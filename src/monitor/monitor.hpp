@@ -41,6 +41,9 @@ struct Services {
     std::function<Result<void>(const DeviceRequest&)> add_device;
     // Changes what is logged: items of -d; "none" for nothing.
     std::function<Result<void>(std::string_view)> set_log;
+    std::string log_help; // its items, a line each
+    // The memory backend that RAM is of; empty: it is the board's own.
+    std::string ram_backend;
     // Options of the command line, with their parameters.
     std::vector<std::string> options;
     // HMP gdbserver: a debugger at a chardev, named as -gdb does; the answer for the user.

@@ -12,6 +12,9 @@ bool of_user(const devices::Device& d) {
 }
 bool has_own_name(const devices::Device& d) { return !d.id().starts_with("device["); }
 
+// Made with another, behind a bus's interface: no user named it.
+bool is_inner(const devices::Device& d) { return d.parent() && d.parent()->inner() == &d; }
+
 // "/machine/soc/uart": its parts; a trailing slash is nothing.
 std::vector<std::string_view> parts(std::string_view path) {
     std::vector<std::string_view> out;
@@ -54,6 +57,7 @@ struct Tree {
 } // namespace
 
 std::string object_path(const devices::Device& d) {
+    if (is_inner(d)) return object_path(*d.parent()) + "/virtio-backend";
     if (!of_user(d)) return d.path();
     return (has_own_name(d) ? "/machine/peripheral/" : "/machine/peripheral-anon/") + d.id();
 }
@@ -121,6 +125,21 @@ Result<std::string> object_tree(Monitor& m, std::string_view path) {
     };
     show(top, 0);
     return out;
+}
+
+std::string device_name(const devices::Device& d) { return has_own_name(d) && !is_inner(d) ? d.id() : object_path(d); }
+
+std::vector<NetworkCard> network_cards(devices::Machine& machine) {
+    std::vector<NetworkCard> cards;
+    machine.each([&](devices::Device& d) {
+        // A device that another is made with answers for it, and gives it its name.
+        if (d.inner() || !devices::get_property(d, "netdev") || !devices::get_property(d, "mac")) return;
+        devices::Device* named = is_inner(d) ? d.parent() : &d;
+        const std::string_view model = named->type();
+        auto same = std::count_if(cards.begin(), cards.end(), [&](const NetworkCard& c) { return c.model == model; });
+        cards.push_back({has_own_name(*named) ? named->id() : fmt::format("{}.{}", model, same), &d, model});
+    });
+    return cards;
 }
 
 } // namespace mimic::monitor

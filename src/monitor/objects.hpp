@@ -21,5 +21,16 @@ Json typed_value(std::string_view type, const std::string& text);
 Result<std::string> object_tree(Monitor& m, std::string_view path);
 // The path of a device in this tree.
 std::string object_path(const devices::Device& device);
+// As QMP's `qdev` members name it: by its id, or its path where it has none.
+std::string device_name(const devices::Device& device);
+
+// A network card, in the order that they were made in. Those without an id are called by their type and a number of that type:
+// "virtio-net-pci.0".
+struct NetworkCard {
+    std::string name;
+    devices::Device* device = nullptr; // which has the property 'netdev'
+    std::string_view model;            // the type that a user names
+};
+std::vector<NetworkCard> network_cards(devices::Machine& machine);
 
 } // namespace mimic::monitor

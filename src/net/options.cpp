@@ -62,7 +62,7 @@ Result<std::optional<io::SocketAddress>> Options::address(std::string_view prefi
         TRY(needed("path", a.path));
         bool tight = TRY(flag(name("tight"), true));
         if (!tight) return bad_option(name("tight"), "off", "on");
-        if (TRY(flag(name("abstract"), false))) a.path.insert(0, "@");
+        if (TRY(flag(name("abstract"), false))) a.path = fmt::format("@{}", a.path);
     } else if (type == "fd") {
         a.kind = io::SocketAddress::Kind::descriptor;
         constexpr u64 none = ~u64{0};

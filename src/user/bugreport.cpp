@@ -197,7 +197,8 @@ std::string command_text(const std::vector<std::string>& words) {
     std::string text = "\n[command]\nmimic run";
     bool set = false;
     for (const std::string& word : words) {
-        text += " " + (set ? quoted(word.substr(0, word.find('='))) + "=..." : quoted(word));
+        text += ' ';
+        text += set ? quoted(word.substr(0, word.find('='))) + "=..." : quoted(word);
         set = word == "-E";
     }
     return text + "\n";

@@ -139,10 +139,12 @@ class Gdb(unittest.TestCase):
         with Machine("-m", "256M", "-smp", "2", "-cpu", "max", "-kernel", kernel, "-append", "nokaslr", "-S", firmware=(),
                      guest="aarch64") as m:
             out = m.gdb("p/x $pc", "hbreak *($pc + 4)", "p/x *(unsigned*)($pc + 56)", "stepi", "p $cpsr", "set $d1 = 2.5",
-                        "p $v1.d.f", "set $x5 = -2", "p (int)$w5", "p $q1.u", "p/x $sctlr_el1 & 1", "set $cpsr = 0x800003c5",
-                        "p $cpsr", "p $sp", "info threads", "kill")
+                        "p $v1.d.f", "set $x5 = -2", "p (int)$w5", "p $q1.u", "p/x $SCTLR_EL1 & 1", "set $cpsr = 0x800003c5",
+                        "p $cpsr", "p $sp", "info threads", "set $SP_EL1 = 0x1230", "p $sp", "set $SP_EL0 = 0x50", "p $sp",
+                        "info registers CNTFRQ_EL0 SP_EL0 VBAR_EL1", "set $TPIDR_EL0 = 0x77", "p/x $tpidr", "kill")
         for text in ("$1 = 0x40200000", "$2 = 0x644d5241", "$3 = [ SP EL=1 F I A D BTYPE=0 ", "$4 = {2.5, 0}", "$5 = -2",
-                     "$7 = 0x0", "$8 = [ SP EL=1 F I A D BTYPE=0 N ]", "CPU#1"):
+                     "$7 = 0x0", "$8 = [ SP EL=1 F I A D BTYPE=0 N ]", "CPU#1", "$10 = (void *) 0x1230", "$11 = (void *) 0x1230",
+                     "CNTFRQ_EL0     0x3b9aca00", "SP_EL0         0x50 ", "VBAR_EL1       0x0 ", "$12 = 0x77"):
             self.assertIn(text, out)
 
 

@@ -41,6 +41,9 @@ REFUSED = (
     ([], "no machine was chosen, expected -M with one of: virt"),
     (["-M", "vrit"], "-M: machine 'vrit' is not there for riscv64, expected one of none, virt-10.0, virt, did you mean 'virt'?"),
     (["-M", "virt", "-m", "lots"], "-m size: 'lots', expected a size like 64M"),
+    (["-M", "virt", "-m", "4000000G"], "-m size: 4000000 GiB, expected at most 4096\n"),
+    (["-M", "virt", "-m", "400000000000G"], "-m size: '400000000000G', expected a size like 64M"),
+    (["-M", "virt", "-object", "memory-backend-ram,id=m,size=100T"], "-object memory-backend-ram: size: 102400 GiB, expected at most 4096\n"),
     (["-M", "virt", "-m", "0"], "-m size: '0', expected a size like 512M"),
     (["-M", "virt", "-smp", "0"], "-smp cpus: '0', expected a number from 1 to 1024"),
     (["-M", "virt", "-smp", "4,cores=3,threads=1,sockets=1"],
@@ -67,13 +70,32 @@ REFUSED = (
     (["-M", "virt", "-smbios", "type=1,serail=7"], "-smbios type=1: there is no 'serail', did you mean 'serial'?"),
     (["-M", "virt", "-serial", "stdo"], "-serial: 'stdo' is no character device, expected"),
     (["-M", "virt", "-serial", "chardev:c9"], "property 'chardev': there is no chardev 'c9'"),
-    (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added, expected one of:"),
+    (["-M", "virt", "-device", "frob"], "-device frob: 'frob' is no device that can be added; '-device help' lists them\n"),
+    (["-M", "virt", "-device", "virtio-nett-pci"],
+     "-device virtio-nett-pci: 'virtio-nett-pci' is no device that can be added, did you mean 'virtio-net-pci'? '-device help' lists them\n"),
     (["-M", "virt", "-boot", "order=xyz"], "-boot order: 'xyz', expected letters from a to p"),
     (["-M", "virt", "-boot", "stict=on"], "-boot: there is no 'stict', did you mean 'strict'?"),
     (["-M", "virt", *(w for n in "ab" for w in ("-netdev", f"user,id={n}", "-device", f"virtio-net-device,id=net{n},netdev={n},bootindex=3"))],
      "The bootindex 3 has already been used, by '/machine/virtio-mmio[7]/neta'; expected another for '/machine/virtio-mmio[6]/netb'"),
     (["-M", "virt", "-drive", "file=/nonexistent,if=none,id=d"], "-drive /nonexistent: "),
     (["-M", "virt", "-drive", "file=x,if=floppy"], "-drive if: 'floppy', expected one of none, virtio, pflash"),
+    (["-M", "virt", "-object", "secret,id=s,data=x", "-object", "rng-builtin,id=s"], "-object rng-builtin: the id 's' is taken"),
+    (["-M", "virt", "-object", "rng-builtin,id=s", "-object", "memory-backend-ram,id=s,size=1M"],
+     "-object memory-backend-ram: the id 's' is taken"),
+    (["-M", "virt", "-object", "secret,id=s,data=x", "-object", '{"qom-type": "secret", "id": "s", "data": "y"}'],
+     "-object secret: the id 's' is taken"),
+    (["-M", "virt", "-drive", f"file={__file__},format=raw,readonly=on,if=none,id=d", "-blockdev", "null-co,node-name=d"],
+     "-drive: the id 'd' is taken by a node"),
+    (["-M", "virt", "-serial", "null", "-chardev", "null,id=serial0"], "-serial: the id 'serial0' is taken"),
+    (["-M", "virt", "-chardev", "null,id=c,mux=on", "-mon", "c,id=m", "-mon", "c,id=m"], "-mon: the id 'm' is taken"),
+    (["-M", "virt", "-audiodev", "alsa,id=a"], "-audiodev driver: 'alsa', expected none: there are no sound devices"),
+    (["-M", "virt", "-audiodev", "none"], "-audiodev: 'id' is missing"),
+    (["-M", "virt", "-audiodev", "none,id=a,out.freqency=1"], "-audiodev: there is no 'out.freqency', did you mean 'out.frequency'?"),
+    (["-M", "virt", "-echr", "x"], "-echr: 'x', expected a character's number from 1 to 255"),
+    (["-M", "virt", "-overcommit", "mem-lock=maybe"], "-overcommit mem-lock: 'maybe', expected one of off, on, on-fault"),
+    (["-M", "virt", "-overcommit", "cpu-pm=on"], "-overcommit cpu-pm: on, expected off"),
+    (["-M", "virt", "-vnc", ":1"], "-vnc: ':1', expected none"),
+    (["-M", "virt", "-msg", "timestmap=on"], "-msg: there is no 'timestmap', did you mean 'timestamp'?"),
     (["-M", "virt", "-icount", "11"], "-icount shift: '11', expected 0 to 10 or auto"),
     (["-M", "virt", "-icount", "shift=x"], "-icount shift: 'x', expected 0 to 10 or auto"),
     (["-M", "virt", "-icount", "0,slep=off"], "-icount: there is no 'slep', did you mean 'sleep'?"),
@@ -253,6 +275,49 @@ class Options(unittest.TestCase):
         self.assertIn("restrict=on", result.stdout)
         self.assertRegex(result.stdout, r"Bus  0, device   1, function 0:\n    Ethernet controller: PCI device 1af4:1000\n")
         self.assertIn("PCI device 1af4:1002\n", result.stdout)
+
+    def test_messages_begin_as_they_are_wanted_to(self):
+        time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z "
+        said = "mimic-system-riscv64: -device frob: 'frob'"
+        for words, begin in ((["-msg", "timestamp=on"], time), (["-msg", "timestamp"], time),
+                             (["-msg", "timestamp=on,guest-name=on", "-name", "box"], time + "box "),
+                             (["-name", "box", "-msg", "guest-name=on"], "box "), (["-msg", "guest-name=on"], ""),
+                             (["-name", "box", "-msg", "timestamp=off"], "")):
+            with self.subTest(words):
+                self.assertRegex(run("-M", "virt", "-device", "frob", *words).stderr, "^" + begin + said)
+                self.assertRegex(run("-M", "virt", "-kernle", *words).stderr, "^mimic-system-riscv64: option '-kernle'")
+                # Mistakes before it, and warnings; a machine that runs.
+                self.assertRegex(run("-M", "virt", "-boot", "order=xyz", *words).stderr, "^" + begin + "mimic-system-riscv64: -boot")
+                _, errors = drive(["endianness"], "-fw_cfg", "name=x,string=y", *words)
+                self.assertRegex(errors, "^" + begin + "mimic-system-riscv64: warning: -fw_cfg x: .*\n" +
+                                 begin + "mimic-system-riscv64: terminating on signal 15")
+
+    def test_options_that_management_tools_give(self):
+        for words in (["-audiodev", '{"id": "audio1", "driver": "none"}'], ["-audiodev", "none,id=a,out.frequency=44100"],
+                      ["-vnc", "none", "-audio", "none"], ["-overcommit", "mem-lock=off,cpu-pm=off"]):
+            self.assertEqual(drive(["endianness"], *words)[0], ["OK little\n"], words)
+
+    def test_memory_is_locked(self):
+        def locked(*words):
+            with subprocess.Popen([LINK, "-M", "none", "-m", "8M", "-S", "-display", "none", "-monitor", "stdio", *words],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as machine:
+                machine.stdout.readline()  # the monitor is there
+                status = Path(f"/proc/{machine.pid}/status").read_text() if machine.poll() is None else "VmLck: 0 kB"
+                _, errors = machine.communicate("quit\n", timeout=60)
+            return int(status.split("VmLck:")[1].split()[0]), errors
+
+        self.assertEqual(locked(), (0, ""))
+        for how in ("on", "on-fault"):
+            bytes_, errors = locked("-overcommit", f"mem-lock={how}")
+            if "cannot be locked" not in errors:  # a host may not allow it, and then it is an error
+                self.assertGreater(bytes_, 0)
+
+    def test_the_escape_key_is_another(self):
+        result = subprocess.run([LINK, "-M", "virt", "-bios", "none", "-S", "-nographic", "-echr", "0x14"], input="\x01h\x14h\x14x",
+                                capture_output=True, text=True, timeout=60, check=True)
+        self.assertIn("C-t x    exit emulator", result.stdout)
+        self.assertIn("terminated by C-t x", result.stdout)
+        self.assertEqual(result.stdout.count("print this help"), 1)
 
     def test_trace_events_of_a_file_to_a_file(self):
         events, out = Path(WORK.name) / "events", Path(WORK.name) / "trace"

@@ -136,6 +136,66 @@ class Session(unittest.TestCase):
             memory = q.human("xp /1gx 0x80000800")  # where the loop stores, read while it runs
             self.assertGreater(int(memory.split()[1], 16), 1)
 
+    def test_registers_that_count_are_shown_as_the_guest_would_read_them(self):
+        with counting() as q:
+            while int(q.human("xp /1gx 0x80000800").split()[1], 16) == 0:
+                pass  # it has not come to its loop
+            q.run("stop")
+            first = {name: int(q.human(f"p ${name}"), 16) for name in ("mcycle", "minstret", "time")}
+            self.assertGreater(first["mcycle"], 0)
+            self.assertGreater(first["minstret"], 0)
+            self.assertGreater(first["time"], 0)
+            text = q.human("info registers")
+            for name in ("mcycle", "minstret"):
+                self.assertEqual(int(re.search(rf" {name} +([0-9a-f]+)", text)[1], 16), first[name])
+            q.run("cont")
+            q.run("stop")
+            self.assertGreater(int(q.human("p $mcycle"), 16), first["mcycle"])
+        path = FOLDER / "gdb"
+        with counting("-gdb", f"unix:{path},server=on,wait=off", "-S") as q:
+            result = subprocess.run(["gdb-multiarch", "-nx", "-batch", "-ex", f"target remote {path}", "-ex", "stepi", "-ex", "stepi",
+                                     "-ex", "p/x $mcycle", "-ex", "monitor p $mcycle", "-ex", "p/x $time", "-ex", "monitor p $time"],
+                                    stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+                                    env=dict(os.environ, LC_ALL="C", HOME=WORK.name))
+            seen = re.findall(r"^\$\d+ = (0x[0-9a-f]+)$", result.stdout, re.M)
+            said = re.findall(r"^(0x[0-9a-f]+)$", result.stderr, re.M)  # the monitor's answers
+            self.assertEqual(len(seen), 2, result.stdout + result.stderr)
+            self.assertEqual(seen, said)
+            self.assertGreater(int(seen[0], 16), 0)
+
+    def test_what_is_logged_changes_while_it_runs(self):
+        code = FOLDER / "traps.bin"
+        code.write_bytes(b"".join(word.to_bytes(4, "little") for word in (
+            0x00000297,  # auipc t0, 0
+            0x01028293,  # addi t0, t0, 16
+            0x30529073,  # csrw mtvec, t0
+            0x00000073,  # ecall
+            0x00138393,  # addi t2, t2, 1
+            0xff9ff06f,  # j -8
+        )))
+        log = FOLDER / "log"
+
+        def lines():
+            return log.read_text().count("int 0: ")
+
+        with Machine("-bios", str(code), "-D", str(log)) as q:
+            while int(q.human("p $x7"), 16) == 0:
+                pass
+            self.assertEqual(lines(), 0)
+            self.assertEqual(q.human("log int,in_asm"), "")
+            deadline = time.monotonic() + 60
+            while lines() == 0 and time.monotonic() < deadline:
+                q.human("p $x7")
+            self.assertEqual(q.human("log none"), "")
+            q.run("stop")
+            self.assertGreater(lines(), 0)
+            seen, counted = lines(), int(q.human("p $x7"), 16)
+            q.run("cont")
+            while int(q.human("p $x7"), 16) < counted + 10:
+                pass
+            q.run("stop")
+            self.assertEqual(lines(), seen)
+
     def test_power_off_of_the_guest_pauses_with_no_shutdown(self):
         finish = FOLDER / "finish.bin"
         # lui t0, 0x100; lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .
@@ -328,12 +388,15 @@ class Session(unittest.TestCase):
                     ("x/q 0", "invalid char in format"), ("gva2gpa 0x80000010", "gpa: 0x80000010"), ("cpu 9", "invalid CPU"),
                     ("gpa2hva 0x80000000", "riscv_virt_board.ram"), ("sum 0x80000000 20", "\n"), ("help x", "x /fmt addr"),
                     ("info", "info registers"), ("info nope", "unknown command: 'info nope'"),
-                    ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log in_asm", "-d"),
+                    ("nope", "unknown command: 'nope'"), ("log guest_errors", ""), ("log none", ""), ("log int,unimp", ""), ("log exec", "began with one of them (-d)"),
+                    ("log mmu", "expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, guest_errors, unimp or trace:GLOB"),
+                    ("help log", "int          interrupts and exceptions\n"), ("log", "guest_errors mistakes of the guest\n"),
+                    ("log none", ""),
                     ("qom-get /machine/peripheral/nic netdev", '"n0"'), ("info device serial", "LSR = 0x60 (derived)"),
                     ("chardev-add ringbuf,id=r", ""), ("ringbuf_write r abc", ""), ("ringbuf_read r 9", "abc"),
                     ("info pci", "    Host bridge: PCI device 1b36:0008\n"), ("info pic", "plic (riscv.sifive.plic):\n"),
-                    ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", ""),
-                    ("info iothreads", ""), ("info usernet", "n0:\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
+                    ("info ramblock", "riscv_virt_board.ram"), ("info block-jobs", "No active jobs\n"), ("info memdev", "memory backend: riscv_virt_board.ram\n  size:  134217728\n"),
+                    ("info iothreads", ""), ("info usernet", "Hub -1 (n0):\n"), ("hostfwd_add tcp:127.0.0.1:0-:22", ""),
                     ("hostfwd_add n9 tcp::1-:22", "unrecognized netdev id 'n9'"), ("hostfwd_add n0 tcp::x-:22", "expected [tcp|udp]"),
                     ("hostfwd_remove n0 udp::1", "host forwarding rule for udp::1 not found"), ("hostfwd_remove x", "expected [tcp|udp]"),
                     ("object_add secret,id=s1,data=x", ""), ("object_del s1", ""), ("object_del s1", "object 's1' not found"),
@@ -345,7 +408,7 @@ class Session(unittest.TestCase):
         port = free_port()
         with counting("-S", "-netdev", "user,id=n1", "-netdev", "user,id=n0") as q:
             self.assertEqual(q.human(f"hostfwd_add tcp:127.0.0.1:{port}-:22"), "")  # of the first
-            networks = re.split(r"(n[01]):\n", q.human("info usernet"))[1:]
+            networks = re.split(r"Hub -1 \((n[01])\):\n", q.human("info usernet"))[1:]
             shown = dict(zip(networks[::2], networks[1::2]))
             self.assertRegex(shown["n1"], rf"TCP\[HOST_FORWARD\] +\d+ +127\.0\.0\.1 +{port} +10\.0\.2\.15 +22 ")
             self.assertNotIn("HOST_FORWARD", shown["n0"])
@@ -495,13 +558,24 @@ class Saving(unittest.TestCase):
             self.assertIn("'addr.type': 'vsock'", q.ask("netdev_add", type="stream", id="c",
                                                        addr={"type": "vsock"})["error"]["desc"])
 
+    def test_networks_and_cards_have_names(self):
+        with Machine("-bios", "none", "-netdev", "user,id=z", "-netdev", "user,id=b", "-netdev", "user,id=a",
+                     "-device", "virtio-net-device,netdev=b,id=nic", "-device", "virtio-net-pci,netdev=z,mac=52:54:00:aa:bb:cc",
+                     "-device", "virtio-net-device") as q:
+            user = "index=0,type=user,net=10.0.2.0,restrict=off\n"
+            card = "index=0,type=nic,model=virtio-net-device,macaddr=52:54:00:12:34:"
+            self.assertEqual(q.human("info network"),
+                             f"a: {user}nic: {card}56\n \\ b: {user}virtio-net-pci.0: index=0,type=nic,model=virtio-net-pci,"
+                             f"macaddr=52:54:00:aa:bb:cc\n \\ z: {user}virtio-net-device.1: {card}57\n")
+            q.run("set_link", name="virtio-net-pci.0", up=False)
+            self.assertEqual(re.findall(r".*:\n", q.human("info usernet")), ["Hub -1 (z):\n", "Hub -1 (b):\n", "Hub -1 (a):\n"])
+
     def test_cables_are_pulled(self):
         with Machine("-bios", "none", "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,id=card") as q:
-            inner = next(line.split(":")[0] for line in q.human("info network").splitlines() if "type=nic" in line)
             q.run("set_link", name="n0", up=False)
-            self.assertIn("link_down = 0x1", q.human(f"info device {inner}"))
+            self.assertIn("link_down = 0x1", q.human("info device card/virtio-backend"))
             self.assertEqual(q.human("set_link card on"), "")
-            self.assertIn("link_down = 0x0", q.human(f"info device {inner}"))
+            self.assertIn("link_down = 0x0", q.human("info device card/virtio-backend"))
             self.assertIn("not found", q.ask("set_link", name="x", up=True)["error"]["desc"])
             self.assertIn("expected on or off", q.human("set_link n0 up"))
 
@@ -690,6 +764,24 @@ class Disks(unittest.TestCase):
             self.assertIn("dirty bitmaps", q.human("loadvm one"))
             q.run("block-dirty-bitmap-remove", node="d0", name="b")
             self.assertEqual(q.human("loadvm one"), "")
+
+    def test_disks_name_their_devices(self):
+        image = FOLDER / "names"
+        image.write_bytes(bytes(1 << 20))
+        words = []
+        for n in range(4):
+            words += ["-drive", f"file={image},format=raw,if=none,id=d{n},readonly=on"]
+        with Machine("-S", "-bios", "none", *words, "-device", "virtio-blk-pci,drive=d0,id=disk", "-device", "virtio-blk-pci,drive=d1",
+                     "-device", "virtio-blk-device,drive=d2,id=mmio", "-device", "virtio-blk-device,drive=d3") as q:
+            names = {b["device"]: b["qdev"] for b in q.run("query-block")}
+            self.assertEqual(names, {"d0": "/machine/peripheral/disk/virtio-backend",
+                                     "d1": "/machine/peripheral-anon/device[0]/virtio-backend",
+                                     "d2": "mmio", "d3": "/machine/peripheral-anon/device[1]"})
+            self.assertEqual({b["device"]: b["qdev"] for b in q.run("query-blockstats")}, names)
+            self.assertIn("Attached to:      /machine/peripheral/disk/virtio-backend\n", q.human("info block"))
+            for name in names.values():
+                self.assertIn("virtio-blk-device", q.run("qom-get", path=name, property="type"))
+            self.assertIn("the id of a drive", q.ask("blockdev-add", driver="null-co", **{"node-name": "d0"})["error"]["desc"])
 
     def test_a_snapshot_is_of_one_moment(self):
         with Machine("-S", "-bios", "none", *drives("d0", "d1")) as q:

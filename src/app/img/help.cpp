@@ -1,5 +1,6 @@
 #include "app/img/help.hpp"
 #include <algorithm>
+#include <fmt/core.h>
 
 namespace mimic::img {
 
@@ -172,10 +173,10 @@ constexpr Help all[] = {
 std::string help_of(std::string_view command) {
     auto found = std::ranges::find(all, command, &Help::name);
     if (found == std::end(all)) return {};
-    std::string text = std::string(found->summary) + "\n\n" + std::string(found->own);
-    std::string keys = " " + std::string(found->keys) + " ";
+    std::string text = fmt::format("{}\n\n{}", found->summary, found->own);
+    const std::string keys = fmt::format(" {} ", found->keys);
     for (auto& o : shared)
-        if (keys.find(" " + std::string(o.key) + " ") != keys.npos) text += o.text;
+        if (keys.find(fmt::format(" {} ", o.key)) != keys.npos) text += o.text;
     return text;
 }
 

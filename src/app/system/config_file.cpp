@@ -30,6 +30,9 @@ constexpr ConfigSection sections[] = {
     {"action", "action", ""},
     {"semihosting-config", "semihosting-config", "enable"},
     {"sandbox", "sandbox", "enable"},
+    {"msg", "msg", ""},
+    {"overcommit", "overcommit", ""},
+    {"audiodev", "audiodev", "driver"},
 };
 // Options that are keys of [machine] there.
 constexpr std::string_view of_machine[] = {"kernel", "initrd", "append", "dtb"};

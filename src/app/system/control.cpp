@@ -8,21 +8,28 @@ namespace mimic::app {
 void Session::make_control() {
     run_ = std::make_unique<machines::RunControl>(*board_, options_.actions);
     run_->on_quit = [this](int status) { leave(status); };
-    run_->say = [this](const std::string& line) {
-        std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), line.c_str());
-    };
+    run_->say = [this](const std::string& line) { options_.messages.say(line); };
     migrator_ = std::make_unique<migration::Migrator>(*run_);
     migrator_->on_load_failed = [this](const Error& e) {
-        std::fprintf(stderr, "%s: -incoming: %s\n", options_.program.c_str(), e.message().c_str());
+        options_.messages.say(fmt::format("-incoming: {}", e.message()));
         leave(1);
     };
     snapshots_ = std::make_unique<migration::Snapshots>(*run_);
-    monitor::Services services{*board_,           *run_,     *migrator_,    *snapshots_,        *type_,
-                               *chardev_context_, *storage_, options_.name, options_.board.uuid};
+    monitor::Services services{*board_,
+                               *run_,
+                               *migrator_,
+                               *snapshots_,
+                               *type_,
+                               *chardev_context_,
+                               *storage_,
+                               options_.messages.guest,
+                               options_.board.uuid};
     services.add_device = [this](const monitor::DeviceRequest& d) {
         return make_device({d.driver, d.id, d.bus, d.properties});
     };
     services.set_log = [this](std::string_view items) { return set_log(items); };
+    services.log_help = log_items_help();
+    services.ram_backend = options_.memory_backend;
     services.options = option_names();
     services.serve_debugger = [this](const std::string& device) { return open_debugger(device); };
     monitor_ = std::make_unique<monitor::Monitor>(std::move(services));
@@ -99,20 +106,20 @@ Result<std::string> Session::open_debugger(const std::string& device) {
     return fmt::format("Waiting for gdb connection on device '{}'", device);
 }
 
-// What can be logged from now on: translation was told at its start.
+// What is logged from now on, beside trace events that are on. Units that come back after each are made so from the start.
 Result<void> Session::set_log(std::string_view items) {
-    if (items == "none") {
-        trace::show_guest_errors(false);
-        trace::disable_all();
-        return {};
-    }
     SystemOptions o;
-    TRY(parse_log_items(o, items));
-    if (o.log & ~cpu::log::guest_error)
-        return Error::unsupported("log: expected guest_errors, unimp, trace:GLOB or none; the others are chosen by -d");
+    if (items == "none")
+        trace::disable_all();
+    else
+        TRY(parse_log_items(o, items));
+    constexpr u32 by_unit = cpu::log::exec | cpu::log::registers;
+    if ((o.log & by_unit) && !(options_.log & by_unit))
+        return Error::unsupported("log: exec and cpu are logged by machines that began with one of them (-d)");
     for (const std::string& glob : o.trace)
         if (!trace::enable(glob)) return Error::not_found("log: no trace event is called '{}'", glob);
-    if (o.guest_errors) trace::show_guest_errors(true);
+    trace::show_guest_errors(o.guest_errors);
+    if (cpu::Accelerator* a = board_->accelerator()) a->set_log(o.log);
     return {};
 }
 

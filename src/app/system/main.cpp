@@ -50,14 +50,14 @@ int print_device(const SystemOptions& o) {
             std::printf("%s options:\n%s", o.help_about.c_str(), devices::property_help(*t->make()).c_str());
             return 0;
         }
-    std::fprintf(stderr, "%s: -device: '%s' is no device type\n", o.program.c_str(), o.help_about.c_str());
+    o.messages.say(fmt::format("-device: '{}' is no device type", o.help_about));
     return 1;
 }
 
 int print_machine(const SystemOptions& o) {
     auto type = machines::find_board(o.guest, o.machine);
     if (!type) {
-        std::fprintf(stderr, "%s: -M: %s\n", o.program.c_str(), type.error().message().c_str());
+        o.messages.say(fmt::format("-M: {}", type.error().message()));
         return 1;
     }
     std::printf("%s options:\n", o.machine.c_str());
@@ -73,7 +73,7 @@ int print_help(const SystemOptions& o) {
     switch (o.help) {
     case Help::options:
         std::printf("Mimic machine emulator, guest %s\nusage: %s [options] [disk image]\n\n%s", o.guest.c_str(),
-                    o.program.c_str(), options_help().c_str());
+                    o.messages.program.c_str(), options_help().c_str());
         break;
     case Help::version: std::puts("Mimic emulator version 0.1"); break;
     case Help::machines: print_machines(o); break;
@@ -92,19 +92,13 @@ int print_help(const SystemOptions& o) {
         std::puts("Available chardev backend types:");
         for (std::string_view n : chardev::backends()) std::printf("  %s\n", std::string(n).c_str());
         break;
+    case Help::audiodevs: std::puts("Available audio drivers:\nnone"); break;
     case Help::drives:
         std::puts("-drive file=FILE[,format=raw|qcow2][,if=none|virtio|pflash][,id=ID][,unit=N][,readonly=on]\n"
                   "       [,snapshot=on][,cache=none|writeback|writethrough|directsync|unsafe][,discard=unmap]");
         break;
     case Help::netdevs: std::fputs(net::help().c_str(), stdout); break;
-    case Help::logs:
-        std::puts(
-            "Log items:\nin_asm       guest instructions as they are translated\nop           IR as it is translated\n"
-            "op_opt       IR after optimization\nout_asm      host code\nexec         units as they are entered\n"
-            "cpu          the registers before each\nnochain      no effect: exec and cpu turn links off themselves\n"
-            "int          interrupts and exceptions\nguest_errors mistakes of the guest\n"
-            "unimp        the same\ntrace:GLOB   trace events");
-        break;
+    case Help::logs: std::fputs(log_items_help().c_str(), stdout); break;
     case Help::traces:
         for (const trace::Event& e : trace::events()) std::printf("%s.%s %s\n", e.room, e.name, e.format);
         break;
@@ -136,22 +130,26 @@ int system_main(std::string_view program, std::span<const std::string_view> word
         std::fprintf(asked ? stdout : stderr, "usage: %s GUEST [options]; guests:%s\n", self.c_str(), list.c_str());
         return asked ? 0 : 1;
     }
-    auto options = parse_options(self, guest, words);
+    SystemOptions options;
+    options.guest = guest;
+    options.messages.program = self;
+    auto parsed = parse_options(options, words);
+    const Messages messages = options.messages;
     auto complain = [&](const Error& e) {
-        std::fprintf(stderr, "%s: %s\n", self.c_str(), e.message().c_str());
+        messages.say(e.message());
         return 1;
     };
-    if (!options) return complain(options.error());
-    if (options->help != Help::none) return print_help(*options);
+    if (!parsed) return complain(parsed.error());
+    if (options.help != Help::none) return print_help(options);
     std::unique_ptr<tool::Background> daemon;
-    if (options->daemonize) {
-        if (options->nographic)
+    if (options.daemonize) {
+        if (options.nographic)
             return complain(Error::invalid_argument("-daemonize: it has no terminal, expected without -nographic"));
         auto begun = tool::Background::begin("-daemonize");
         if (!begun) return complain(begun.error());
         daemon = std::move(*begun);
     }
-    Session session(std::move(*options));
+    Session session(std::move(options));
     if (daemon) session.on_ready = [&] { daemon->ready(); };
     if (auto made = session.create(); !made) return complain(made.error());
     return session.run();

@@ -1,6 +1,7 @@
 #include "app/system/options.hpp"
 #include "app/system/config_file.hpp"
 #include "app/system/options_devices.hpp"
+#include "app/system/options_host.hpp"
 #include "app/system/options_log.hpp"
 #include "app/system/options_memory.hpp"
 #include "app/system/options_semihosting.hpp"
@@ -174,7 +175,10 @@ Result<void> add_mon(SystemOptions& o, std::string_view value) {
     constexpr std::string_view modes[] = {"readline", "control"};
     m.control = keys.choice("mode", modes, 0) == 1;
     m.pretty = keys.flag("pretty", false);
+    m.id = keys.text("id");
     TRY(keys.finish());
+    for (const MonitorOptions& other : o.monitors)
+        if (!m.id.empty() && other.id == m.id) return Error::exists("-mon: the id '{}' is taken", m.id);
     if (m.chardev.empty()) return Error::invalid_argument("-mon: 'chardev' is missing, expected chardev=ID");
     o.no_monitor |= !m.control;
     o.monitors.push_back(std::move(m));
@@ -212,9 +216,7 @@ Result<void> add_fw_cfg(SystemOptions& o, std::string_view value) {
     TRY(keys.finish());
     if (name.empty()) return Error::invalid_argument("-fw_cfg: 'name' is missing, expected name=opt/NAME");
     if (has_text != path.empty()) return Error::invalid_argument("-fw_cfg {}: expected one of string= and file=", name);
-    if (!name.starts_with("opt/"))
-        std::fprintf(stderr, "%s: warning: -fw_cfg %s: names of users begin with \"opt/\"\n", o.program.c_str(),
-                     name.c_str());
+    if (!name.starts_with("opt/")) o.messages.warn(fmt::format("-fw_cfg {}: names of users begin with \"opt/\"", name));
     std::vector<u8> bytes(text.begin(), text.end());
     if (!path.empty()) {
         std::ifstream in(path, std::ios::binary);
@@ -229,7 +231,7 @@ Result<void> add_fw_cfg(SystemOptions& o, std::string_view value) {
 
 Result<void> set_name(SystemOptions& o, std::string_view value) {
     Keys keys("-name", value, "guest");
-    o.name = keys.text("guest");
+    o.messages.guest = keys.text("guest");
     keys.text("process"); // accepted: a process keeps its name
     keys.flag("debug-threads", false);
     return keys.finish();
@@ -353,6 +355,9 @@ constexpr Row rows[] = {
     {"qmp-pretty", "DEV", "the same, with a member a line", add_qmp<true>},
     {"mon", "[chardev=]ID[,mode=readline|control][,pretty=on]", "a monitor at a -chardev", add_mon},
     {"display", "none", "where screens are shown; 'help' lists what there is", set_display},
+    {"vnc", "none", "no display by the network", [](SystemOptions&, std::string_view v) { return only_none("-vnc", v); }},
+    {"audio", "none", "no sound", [](SystemOptions&, std::string_view v) { return only_none("-audio", v); }},
+    {"audiodev", "[driver=]none,id=ID", "where sound is played", add_audiodev},
     {"vga", "none", "the board's display adapter; 'help' lists what there is", set_vga},
     {"nographic", "", "no display; the first serial port is this terminal", set_flag<&SystemOptions::nographic>},
     {"nodefaults", "", "no devices that were not asked for", set_flag<&SystemOptions::no_defaults>},
@@ -411,6 +416,10 @@ constexpr Row rows[] = {
          o.board.properties.emplace_back("acpi", "off");
          return {};
      }},
+    {"echr", "NUMBER", "the character that consoles at a terminal take in place of C-a", set_escape},
+    {"overcommit", "[mem-lock=on|off|on-fault]", "all memory stays in RAM; on-fault: once it was used", set_overcommit},
+    {"msg", "timestamp=on|off[,guest-name=on|off]", "messages begin with the time (UTC), and with the name of -name",
+     set_messages},
     {"daemonize", "", "leave the terminal once the machine is there", set_flag<&SystemOptions::daemonize>},
     {"pidfile", "FILE", "write the process's number to it", set_text<&SystemOptions::pid_file>},
     {"d", "ITEM,...", "write to the log; 'help' lists the items", parse_log_items},
@@ -500,28 +509,28 @@ Result<void> collect(std::span<const std::string_view> words, std::vector<GivenO
 
 } // namespace
 
-Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words) {
-    SystemOptions o;
-    o.program = std::move(program);
-    o.guest = std::move(guest);
+Result<void> parse_options(SystemOptions& o, std::span<const std::string_view> words) {
     std::vector<GivenOption> given;
     Result<void> collected = collect(words, given);
+    // What is said of the others, too, begins as these want it; their own mistakes are told in their turn.
+    for (const GivenOption& one : given)
+        if (one.option == "msg" || one.option == "name")
+            TRY(find_row(one.option, one.option))->apply(o, one.value).ignore();
     for (const GivenOption& one : given) {
         const Row* row = TRY(find_row(one.option, one.option));
         TRY(row->apply(o, one.value));
-        if (o.help != Help::none && o.help != Help::machine) return o;
+        if (o.help != Help::none && o.help != Help::machine) return {};
     }
     TRY(std::move(collected));
     if (!o.accel_chosen && !o.accel_missing.empty())
         return Error::unsupported("{}, expected jit (tcg), interp or qtest", o.accel_missing);
     if (!o.accel_missing.empty())
-        std::fprintf(stderr, "%s: warning: %s is not there, %s is taken\n", o.program.c_str(), o.accel_missing.c_str(),
-                     o.board.accelerator.c_str());
+        o.messages.warn(fmt::format("{} is not there, {} is taken", o.accel_missing, o.board.accelerator));
     TRY(settle_time(o));
     TRY(settle_memory(o));
     std::erase_if(given, [](const GivenOption& one) { return one.option == "writeconfig"; });
     if (!o.write_config.empty()) TRY(save_config(o.write_config, given).in("-writeconfig {}", o.write_config));
-    return o;
+    return {};
 }
 
 } // namespace mimic::app

@@ -1,7 +1,9 @@
 // What the command line of `mimic-system` says, in typed form; QMP and -readconfig fill the same struct.
 #pragma once
 #include "app/system/keys.hpp"
+#include "app/system/messages.hpp"
 #include "machines/run_control.hpp"
+#include <set>
 #include <span>
 
 namespace mimic::app {
@@ -32,6 +34,7 @@ struct MonitorOptions {
     std::string device;                   // of -monitor and -qmp: as -serial names one
     std::string chardev;                  // of -mon: its id
     bool control = false, pretty = false; // QMP; else HMP
+    std::string id{};                     // of -mon
 };
 
 // System calls that the process may make no longer (-sandbox). Each kind is allowed where it says so.
@@ -39,6 +42,8 @@ struct SandboxOptions {
     bool on = false;
     bool obsolete = false, elevate_privileges = true, spawn = true, resource_control = true;
 };
+
+enum class MemoryLock : u8 { off, on, on_fault };
 
 enum class Help : u8 {
     none,
@@ -51,6 +56,7 @@ enum class Help : u8 {
     devices,
     device,
     chardevs,
+    audiodevs,
     drives,
     netdevs,
     logs,
@@ -62,11 +68,12 @@ enum class Help : u8 {
 };
 
 struct SystemOptions {
-    std::string guest;   // "riscv64"
-    std::string program; // as it was called
+    std::string guest; // "riscv64"
+    Messages messages;
     machines::BoardOptions board;
     std::string machine;                // empty: there is no default
     std::vector<std::string> blockdevs; // as -blockdev has them
+    std::set<std::string> object_ids;   // of -object, whatever it made
     std::vector<std::string> objects;   // secrets, TLS credentials, throttle groups
     std::vector<DriveOptions> drives;
     std::vector<DeviceOptions> devices;
@@ -80,8 +87,10 @@ struct SystemOptions {
     machines::Actions actions;
     std::string debugger; // -gdb; empty: none
     std::string qtest, qtest_log;
-    std::string display, name, pid_file, log_file;
+    std::string display, pid_file, log_file;
     SandboxOptions sandbox;
+    MemoryLock memory_lock = MemoryLock::off;
+    u8 escape = 1;                        // of consoles that share a terminal: C-a
     std::string memory_backend, mem_path; // -M memory-backend=, -mem-path; empty: neither
     std::string incoming;                 // where a saved machine comes from, "defer"; empty: nowhere
     std::string write_config;             // -writeconfig; empty: none
@@ -98,15 +107,17 @@ struct SystemOptions {
     std::string help_about; // of machine and device
 };
 
-// `words`: without the program's name. Errors name the option, the value and what was expected.
-Result<SystemOptions> parse_options(std::string program, std::string guest, std::span<const std::string_view> words);
+// `o` has the guest and the program's name, `words` are without it. Errors name the option, the value and what was expected.
+Result<void> parse_options(SystemOptions& o, std::span<const std::string_view> words);
 // The rows of the option table: name, form of the value, meaning.
 std::string options_help();
 // Their names, for query-command-line-options.
 std::vector<std::string> option_names();
 inline bool asks_help(std::string_view value) { return value == "help" || value == "?"; }
-// Runs one -d list; unknown items are errors.
+// Adds one -d list; unknown items are errors.
 Result<void> parse_log_items(SystemOptions& o, std::string_view list);
+// The items, a line each.
+std::string log_items_help();
 
 // The whole program: parses, builds, runs; the exit status.
 int system_main(std::string_view program, std::span<const std::string_view> words);

@@ -3,7 +3,6 @@
 #include "block/throttle.hpp"
 #include "devices/types.hpp"
 #include <algorithm>
-#include <cstdio>
 
 namespace mimic::app {
 
@@ -106,8 +105,7 @@ Result<void> add_global(SystemOptions& o, std::string_view value) {
         // Scripts give defaults to devices that only some machines have.
         std::vector<std::string_view> names;
         for (const devices::DeviceType* t : all) names.push_back(t->name);
-        std::fprintf(stderr, "%s: warning: -global: there is no device type '%s'%s\n", o.program.c_str(),
-                     g.type.c_str(), did_you_mean(g.type, names).c_str());
+        o.messages.warn(fmt::format("-global: there is no device type '{}'{}", g.type, did_you_mean(g.type, names)));
         return {};
     }
     g.type = (*type)->name;

@@ -1,25 +1,42 @@
 #include "app/system/options_log.hpp"
+#include "base/nearest.hpp"
 #include <algorithm>
 #include <cerrno>
+#include <fmt/ranges.h>
 #include <fstream>
+#include <vector>
 
 namespace mimic::app {
 
+namespace {
+
+struct Item {
+    std::string_view name;
+    u32 bits;
+    std::string_view help;
+};
+constexpr Item items[] = {
+    {"in_asm", cpu::log::in_asm, "guest instructions as they are translated"},
+    {"op", cpu::log::op, "IR as it is translated"},
+    {"op_opt", cpu::log::op_opt, "IR after optimization"},
+    {"out_asm", cpu::log::out_asm, "host code"},
+    {"exec", cpu::log::exec, "units as they are entered"},
+    {"cpu", cpu::log::registers, "the registers before each"},
+    {"nochain", 0, "no effect: exec and cpu turn links off themselves"},
+    {"int", cpu::log::interrupts, "interrupts and exceptions"},
+    {"guest_errors", cpu::log::guest_error, "mistakes of the guest"},
+    {"unimp", cpu::log::guest_error, "the same"},
+};
+
+} // namespace
+
+std::string log_items_help() {
+    std::string out = "Log items (comma separated):\n";
+    for (const Item& i : items) out += fmt::format("{:<12} {}\n", i.name, i.help);
+    return out + "trace:GLOB   trace events\n";
+}
+
 Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
-    struct Item {
-        std::string_view name;
-        u32 bits;
-    };
-    constexpr Item items[] = {{"in_asm", cpu::log::in_asm},
-                              {"op", cpu::log::op},
-                              {"op_opt", cpu::log::op_opt},
-                              {"out_asm", cpu::log::out_asm},
-                              {"exec", cpu::log::exec},
-                              {"cpu", cpu::log::registers},
-                              {"nochain", 0}, // no effect: exec and cpu turn links off themselves
-                              {"int", cpu::log::interrupts},
-                              {"guest_errors", cpu::log::guest_error},
-                              {"unimp", cpu::log::guest_error}};
     if (asks_help(list)) {
         o.help = Help::logs;
         return {};
@@ -33,10 +50,12 @@ Result<void> parse_log_items(SystemOptions& o, std::string_view list) {
             continue;
         }
         auto it = std::find_if(std::begin(items), std::end(items), [&](const Item& i) { return i.name == item; });
-        if (it == std::end(items))
-            return Error::invalid_argument("-d: '{}', expected in_asm, op, op_opt, out_asm, exec, cpu, nochain, int, "
-                                           "guest_errors, unimp or trace:GLOB",
-                                           item);
+        if (it == std::end(items)) {
+            std::vector<std::string_view> all;
+            for (const Item& i : items) all.push_back(i.name);
+            return Error::invalid_argument("-d: '{}', expected {} or trace:GLOB{}", item, fmt::join(all, ", "),
+                                           did_you_mean(item, all));
+        }
         o.log |= it->bits;
         if (it->bits == cpu::log::guest_error) o.guest_errors = true;
     }

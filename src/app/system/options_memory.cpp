@@ -11,6 +11,14 @@ using memory::RamBlock;
 
 namespace {
 
+// Of a machine's RAM: the flags of its pages alone take 1 GiB of the host's then.
+constexpr u64 most_ram = u64{4} << 40;
+
+Result<void> check_size(std::string_view option, u64 size) {
+    if (size <= most_ram) return {};
+    return Error::invalid_argument("{}size: {} GiB, expected at most {}", option, size >> 30, most_ram >> 30);
+}
+
 constexpr std::string_view backend_prefix = "memory-backend-";
 
 Result<machines::MemoryBackend> parse_backend(std::string_view kind, Keys& keys) {
@@ -41,6 +49,7 @@ Result<machines::MemoryBackend> parse_backend(std::string_view kind, Keys& keys)
     for (std::string_view numa : {"host-nodes", "policy"})
         if (keys.has(numa)) return Error::unsupported("{}: there is no choice of host nodes", numa);
     TRY(keys.finish());
+    TRY(check_size("", b.size));
     if (b.size == 0 || b.size % RamBlock::page_size)
         return Error::invalid_argument("size: {}, expected a multiple of {} bytes", b.size, RamBlock::page_size);
     return b;
@@ -53,6 +62,7 @@ Result<void> set_memory(SystemOptions& o, std::string_view value) {
     o.board.ram_bytes = keys.size("size", 0, 'M');
     const u64 most = keys.size("maxmem", 0, 'M'), slots = keys.number("slots", 0, 0, 256);
     TRY(keys.finish());
+    TRY(check_size("-m ", o.board.ram_bytes));
     constexpr u64 page = RamBlock::page_size;
     o.board.ram_bytes = (o.board.ram_bytes + page - 1) / page * page;
     if (o.board.ram_bytes == 0) return Error::invalid_argument("-m size: '{}', expected a size like 512M", value);
@@ -94,6 +104,9 @@ Result<void> add_object(SystemOptions& o, std::string_view value) {
         return Error::invalid_argument("-object: object type '{}' is not known here, expected one of {}{}", name, list,
                                        did_you_mean(name, types));
     }
+    const Json* given_id = object.find("id");
+    if (given_id && given_id->string() && !o.object_ids.insert(*given_id->string()).second)
+        return Error::exists("{}: the id '{}' is taken", option, *given_id->string());
     if (std::find(std::begin(machine_objects), std::end(machine_objects), name) == std::end(machine_objects)) {
         o.objects.emplace_back(value);
         return {};
@@ -102,9 +115,6 @@ Result<void> add_object(SystemOptions& o, std::string_view value) {
     keys.text("qom-type");
     const std::string id = keys.text("id");
     if (id.empty()) return Error::invalid_argument("{}: 'id' is missing, expected id=NAME", option);
-    for (const auto& other : o.board.memory_backends)
-        if (other.id == id) return Error::exists("{}: the id '{}' is taken", option, id);
-    if (o.board.random_sources.contains(id)) return Error::exists("{}: the id '{}' is taken", option, id);
     if (name.starts_with("rng-")) {
         o.board.random_sources[id] = name == "rng-random" ? keys.text("filename", "/dev/urandom") : std::string();
         return keys.finish();

@@ -1,4 +1,5 @@
 #include "app/system/session.hpp"
+#include "app/system/options_host.hpp"
 #include "app/system/sandbox.hpp"
 #include "base/io/scope.hpp"
 #include "base/nearest.hpp"
@@ -28,10 +29,11 @@ Result<void> Session::create() {
             if (name == id) return drive.node;
         return nullptr;
     };
-    blocks_->warn = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+    auto tell = [this](const std::string& line) { options_.messages.tell(line); };
+    blocks_->warn = tell;
     chardev_context_ = std::make_unique<chardev::OpenContext>(
-        chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); },
-                             [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }});
+        chardev::OpenContext{*loop_, [this] { run_ ? run_->quit("host-ui") : leave(0); }, tell});
+    chardev_context_->escape = options_.escape;
     chardev_context_->tls = qmp::find_tls(*blocks_);
     if (options_.machine.empty()) {
         std::string list;
@@ -54,6 +56,7 @@ Result<void> Session::create() {
     TRY(open_monitors());
     if (!options_.qtest.empty()) TRY(open_qtest().in("-qtest"));
     if (!options_.debugger.empty()) TRY(open_debugger(options_.debugger).in("-gdb"));
+    TRY(lock_memory(options_.memory_lock));
     return board_->reset(devices::ResetKind::power_on);
 }
 
@@ -207,6 +210,7 @@ Result<void> Session::open_drives() {
         n++;
         for (const auto& [id, other] : drives_)
             if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
+        if (storage_->find_node(d.id)) return Error::exists("-drive: the id '{}' is taken by a node", d.id);
         d.snapshot |= options_.snapshot && !d.read_only;
         auto node = TRY(open_drive(d).in("-drive {}", d.file));
         TRY(add_drive(d.id, std::move(node), d.read_only).in("-drive {}", d.file));
@@ -230,6 +234,8 @@ Result<std::string> Session::open_serial(u32 n, const std::string& text) {
     std::string id = fmt::format("serial{}", n);
     auto dev = TRY(chardev::open_legacy(*chardev_context_, id, text).in("-serial"));
     if (!dev) return std::string();
+    for (const auto& other : chardevs_)
+        if (other->id() == id) return Error::exists("-serial: the id '{}' is taken, expected another of -chardev", id);
     chardevs_.push_back(std::move(dev));
     if (text.starts_with("mon:")) options_.monitors.push_back({{}, id, false, false});
     return id;
@@ -298,14 +304,11 @@ Result<void> Session::make_device(const DeviceOptions& d) {
     const devices::DeviceType* type = machine.find_type(d.driver);
     if (!type || !type->user) {
         std::vector<std::string_view> names;
-        std::string list;
-        for (const devices::DeviceType* t : devices::types()) {
-            if (!t->user) continue;
-            names.push_back(t->name);
-            list += (list.empty() ? "" : ", ") + std::string(t->name);
-        }
-        return Error::not_found("'{}' is no device that can be added, expected one of: {}{}", d.driver,
-                                list.empty() ? "none" : list, did_you_mean(d.driver, names));
+        for (const devices::DeviceType* t : devices::types())
+            if (t->user) names.push_back(t->name);
+        const std::string near = did_you_mean(d.driver, names);
+        return Error::not_found("'{}' is no device that can be added{} '-device help' lists them", d.driver,
+                                near.empty() ? ";" : near);
     }
     devices::Device* parent = nullptr;
     if (!d.bus.empty()) {
@@ -336,7 +339,7 @@ Result<void> Session::make_devices() {
 void Session::close_drives() {
     if (!storage_) return;
     auto told = [this](Result<void> r) {
-        if (!r) std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), r.error().message().c_str());
+        if (!r) options_.messages.say(r.error().message());
     };
     loop_->run(storage_->jobs().shut_down());
     for (auto& [id, drive] : drives_) {
@@ -370,8 +373,7 @@ io::Task<Result<void>> Session::signals() {
         if (!ready) break;
         signalfd_siginfo info{};
         if (read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-        std::fprintf(stderr, "%s: terminating on signal %u from pid %u\n", options_.program.c_str(), info.ssi_signo,
-                     info.ssi_pid);
+        options_.messages.say(fmt::format("terminating on signal {} from pid {}", info.ssi_signo, info.ssi_pid));
         run_ ? run_->quit("host-signal") : leave(0);
     }
     watching_ = false;
@@ -407,8 +409,7 @@ int Session::run() {
     if (!options_.pid_file.empty()) {
         std::FILE* f = std::fopen(options_.pid_file.c_str(), "we");
         if (!f) {
-            std::fprintf(stderr, "%s: -pidfile: cannot write %s\n", options_.program.c_str(),
-                         options_.pid_file.c_str());
+            options_.messages.say(fmt::format("-pidfile: cannot write {}", options_.pid_file));
             return 1;
         }
         std::fprintf(f, "%d\n", int(getpid()));
@@ -416,7 +417,7 @@ int Session::run() {
     }
     if (on_ready) on_ready();
     if (auto started = start(); !started) {
-        std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), started.error().message().c_str());
+        options_.messages.say(started.error().message());
         return 1;
     }
     loop_->run_until([this] { return done_; });

@@ -195,7 +195,7 @@ Task<std::string> Tool::make_overlay(const std::string& image, const Open& with)
     Image below = co_await open(image, how);
     if (!below) co_return std::string();
     u64 size = below->size();
-    std::string format(below->driver().name), name = below->filename();
+    std::string below_format(below->driver().name), name = below->filename();
     bool closed = co_await close(below);
     const char* folder = std::getenv("TMPDIR");
     std::string path = fmt::format("{}/mimic-overlay-XXXXXX", folder ? folder : "/var/tmp");
@@ -213,7 +213,7 @@ Task<std::string> Tool::make_overlay(const std::string& image, const Open& with)
     block::CreateArguments create{path, Json::object()};
     create.options.set("size", size);
     create.options.set("backing_file", name);
-    create.options.set("backing_fmt", format);
+    create.options.set("backing_fmt", below_format);
     auto made = co_await block::qcow2_driver.create(context, create);
     if (made) co_return path;
     error(made.error().message());

@@ -120,7 +120,8 @@ std::string encode(std::string_view text, std::string_view keep) {
 
 std::string uri_of(const Location& where) {
     constexpr std::string_view plain = "-._~/:@!$()*,;+=";
-    std::string name = where.export_name.empty() ? "" : "/" + encode(where.export_name, plain);
+    std::string name;
+    if (!where.export_name.empty()) name.append("/").append(encode(where.export_name, plain));
     const io::SocketAddress& a = where.address;
     switch (a.kind) {
     case io::SocketAddress::Kind::inet: {

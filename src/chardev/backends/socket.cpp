@@ -196,7 +196,7 @@ Result<io::SocketAddress> address_of(Options& o, bool server) {
         a.kind = io::SocketAddress::Kind::inet;
         if (a.host.empty() && !server) a.host = "127.0.0.1";
     }
-    if (abstract) a.path.insert(0, "@");
+    if (abstract) a.path = fmt::format("@{}", a.path);
     if (fd != ~u64{0}) {
         a.kind = io::SocketAddress::Kind::descriptor;
         a.fd = int(fd);

@@ -60,6 +60,7 @@ void TimerKeeper::run() {
 MachineAccelerator::MachineAccelerator(std::string_view name, AcceleratorOptions options)
     : name_(name)
     , options_(std::move(options))
+    , log_(options_.translation.log)
     , timers_(options_.clock)
     , counted_(options_.counted ? std::make_unique<CountedThread>(*options_.counted) : nullptr) {}
 

@@ -130,11 +130,7 @@ bool MachineCpu::enter_level(u32 level) {
 
 bool MachineCpu::read_register(std::string_view name, u64& value) {
     if (name == "pc") return value = header().pc, true;
-    u32 n = guest().find_register(name);
-    if (n == isa::Guest::no_register || guest().registers()[n].bytes > 8) return false;
-    value = 0;
-    guest().read_register(header(), n, reinterpret_cast<u8*>(&value));
-    return true;
+    return isa::read_current(guest(), header(), name, {reinterpret_cast<u8*>(&value), sizeof value});
 }
 bool MachineCpu::write_register(std::string_view name, u64 value) {
     if (name == "pc") return set_pc(value), true;
@@ -251,7 +247,7 @@ void MachineCpu::turn() {
     u64 from = header().pc;
     const bool taken = !step_ && system_.take_interrupt(header());
     if (taken) idle_wakes_ = 0;
-    if (taken && (accelerator_.options().translation.log & log::interrupts)) {
+    if (taken && (accelerator_.log() & log::interrupts)) {
         Options const& o = accelerator_.options().translation;
         o.write_log(o.owner, fmt::format("int {}: interrupt at {:#x} to {:#x}\n", index(), from, header().pc));
     }
@@ -385,7 +381,7 @@ void MachineCpu::arm_timer() {
 
 void MachineCpu::log(const isa::Exception& e) {
     const Options& o = accelerator_.options().translation;
-    if ((o.log & log::interrupts) && o.write_log)
+    if ((accelerator_.log() & log::interrupts) && o.write_log)
         o.write_log(o.owner, fmt::format("int {}: {}\n", index(), system_.describe(header(), e)));
 }
 

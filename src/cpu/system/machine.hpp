@@ -57,6 +57,11 @@ public:
     const AcceleratorOptions& options() const { return options_; }
     const isa::System& system() const { return *options_.guest->system(); }
     CodeSpace& space() { return *space_; }
+    void set_log(u32 items) override {
+        log_ = items;
+        space_->set_log(items);
+    }
+    u32 log() const { return log_.load(std::memory_order_relaxed); } // cpu::log
     TimerKeeper& timers() { return timers_; }
     // Who runs the processors of a machine whose time is counted; else null.
     CountedThread* counted() { return counted_.get(); }
@@ -76,6 +81,7 @@ private:
     std::string name_;
     AcceleratorOptions options_;
     std::unique_ptr<CodeSpace> space_;
+    std::atomic<u32> log_;
     TimerKeeper timers_;
     std::unique_ptr<CountedThread> counted_;
     mutable std::mutex mutex_; // of what follows; taken inside the code space's lock, never around it

@@ -2,6 +2,7 @@
 // (monitor/qtest.hpp).
 #include "cpu/system/qtest.hpp"
 #include "cpu/system/memory.hpp"
+#include "isa/debug.hpp"
 #include <cstring>
 
 namespace mimic::cpu {
@@ -54,11 +55,7 @@ public:
     bool enter_level(u32 level) override { return system_.enter_level(*header_, level); }
     bool read_register(std::string_view name, u64& value) override {
         if (name == "pc") return value = header_->pc, true;
-        u32 n = guest_.find_register(name);
-        if (n == isa::Guest::no_register || guest_.registers()[n].bytes > 8) return false;
-        value = 0;
-        guest_.read_register(*header_, n, reinterpret_cast<u8*>(&value));
-        return true;
+        return isa::read_current(guest_, *header_, name, {reinterpret_cast<u8*>(&value), sizeof value});
     }
     bool write_register(std::string_view name, u64 value) override {
         if (name == "pc") return set_pc(value), true;

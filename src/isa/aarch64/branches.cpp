@@ -80,6 +80,16 @@ constexpr R rows[] = {
     {"hlt     {imm16}",                 "11010100 010 imm16 000 00",            undefined},
 
     {"hint    {hint7}",                 "1101010100 0 00 011 0010 hint7 11111", hint},
+    {"nop",                             "1101010100 0 00 011 0010 0000 000 11111", no_operation},
+    {"yield",                           "1101010100 0 00 011 0010 0000 001 11111", no_operation},
+    {"wfe",                             "1101010100 0 00 011 0010 0000 010 11111", hint},
+    {"wfi",                             "1101010100 0 00 011 0010 0000 011 11111", hint},
+    {"sev",                             "1101010100 0 00 011 0010 0000 100 11111", no_operation},
+    {"sevl",                            "1101010100 0 00 011 0010 0000 101 11111", no_operation},
+    {"esb",                             "1101010100 0 00 011 0010 0010 000 11111", no_operation},
+    {"psb     csync",                   "1101010100 0 00 011 0010 0010 001 11111", no_operation},
+    {"tsb     csync",                   "1101010100 0 00 011 0010 0010 010 11111", no_operation},
+    {"csdb",                            "1101010100 0 00 011 0010 0010 100 11111", no_operation},
     {"clrex   {clrex}",                 "1101010100 0 00 011 0011 CRm 010 11111", clrex},
     {"dsb     {barrier}",               "1101010100 0 00 011 0011 CRm 100 11111", dsb},
     {"dmb     {barrier}",               "1101010100 0 00 011 0011 CRm 101 11111", dmb},
@@ -121,6 +131,23 @@ constexpr R bti_rows[] = {
     {"bti     jc",                      "1101010100 0 00 011 0010 0100 110 11111", no_operation},
 };
 
+// What a model without pointer authentication does nothing for.
+constexpr R pauth_hint_rows[] = {
+    {"xpaclri",                         "1101010100 0 00 011 0010 0000 111 11111", no_operation},
+    {"pacia1716",                       "1101010100 0 00 011 0010 0001 000 11111", no_operation},
+    {"pacib1716",                       "1101010100 0 00 011 0010 0001 010 11111", no_operation},
+    {"autia1716",                       "1101010100 0 00 011 0010 0001 100 11111", no_operation},
+    {"autib1716",                       "1101010100 0 00 011 0010 0001 110 11111", no_operation},
+    {"paciaz",                          "1101010100 0 00 011 0010 0011 000 11111", no_operation},
+    {"paciasp",                         "1101010100 0 00 011 0010 0011 001 11111", no_operation},
+    {"pacibz",                          "1101010100 0 00 011 0010 0011 010 11111", no_operation},
+    {"pacibsp",                         "1101010100 0 00 011 0010 0011 011 11111", no_operation},
+    {"autiaz",                          "1101010100 0 00 011 0010 0011 100 11111", no_operation},
+    {"autiasp",                         "1101010100 0 00 011 0010 0011 101 11111", no_operation},
+    {"autibz",                          "1101010100 0 00 011 0010 0011 110 11111", no_operation},
+    {"autibsp",                         "1101010100 0 00 011 0010 0011 111 11111", no_operation},
+};
+
 constexpr R sb_rows[] = {
     {"sb",                              "1101010100 0 00 011 0011 0000 111 11111", isb},
 };
@@ -130,7 +157,9 @@ constexpr R sb_rows[] = {
 
 constinit const Table<AArch64> branches{"branches, exceptions, hints", needs(Feature::base), rows};
 constinit const Table<AArch64> speculation_barrier{"SB", needs(Feature::sb), sb_rows};
-constinit const Table<AArch64> branch_targets{"BTI", needs(Feature::bti), bti_rows};
+// Guarded pages are the model's business, the names are every model's.
+constinit const Table<AArch64> branch_targets{"BTI", needs(Feature::base), bti_rows};
+constinit const Table<AArch64> pointer_authentication_hints{"PAuth, absent", needs(Feature::base), pauth_hint_rows};
 constinit const Table<AArch64> consistent_branches{"HBC", needs(Feature::hbc), hbc_rows};
 constinit const Table<AArch64> barriers_without_xs{"XS", needs(Feature::xs), xs_rows};
 constinit const Table<AArch64> waits_with_timeout{"WFxT", needs(Feature::wfxt), wfxt_rows};

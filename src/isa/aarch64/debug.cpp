@@ -1,8 +1,11 @@
 // Registers as gdb names them. GDB manual, G.5.1 "AArch64 Features": core (x0 to x30, sp, pc, cpsr), fpu (v0 to v31, fpsr,
-// fpcr), pauth (masks of pointer authentication), tls (tpidr); the system registers stand in a feature of our own.
+// fpcr), pauth (masks of pointer authentication), tls (tpidr); the system registers stand in a feature of our own, spelled as the
+// Arm ARM does.
 #include "isa/aarch64/debug.hpp"
 #include "isa/aarch64/privileged.hpp"
+#include <cctype>
 #include <cstring>
+#include <deque>
 #include <vector>
 
 namespace mimic::isa::aarch64 {
@@ -59,8 +62,12 @@ public:
             add(at_pac_mask, {"pauth_cmask", pauth, 8, "int", "system"});
         }
         add(register_tpidr, {"tpidr", tls, 8, "data_ptr", "system"});
-        for (u32 n = register_system; system && n < register_system + u32(slot_sp_el0) - u32(slot_system); ++n)
-            add(n, {names[n].name, system_feature, 8, "int", "system"});
+        if (!system) return;
+        add_system(register_tpidr, names[register_tpidr].name);
+        add_system(register_internal, names[register_internal].name); // TPIDRRO_EL0
+        for (u32 level = 0; level < 4; ++level) add_system(at_stack + level, fmt::format("sp_el{}", level));
+        for (u32 n = register_system; n < register_system + u32(slot_sp_el0) - u32(slot_system); ++n)
+            add_system(n, names[n].name);
     }
     std::string_view architecture() const override { return "aarch64"; }
     std::span<const DebugRegister> registers() const override { return all_; }
@@ -79,8 +86,13 @@ public:
             cpsr = read_cpsr(cpu);
             std::memcpy(out, &cpsr, 4);
             return true;
-        default: guest_.read_register(cpu, of, out); return true;
+        default: break;
         }
+        if (of >= at_stack)
+            std::memcpy(out, &stack(State(cpu, model_), of - at_stack), 8);
+        else
+            guest_.read_register(cpu, of, out);
+        return true;
     }
     bool write(ir::CpuHeader& cpu, u32 n, const u8* in) const override {
         u32 of = of_[n], cpsr;
@@ -94,13 +106,28 @@ public:
             std::memcpy(&cpsr, in, 4);
             write_cpsr(cpu, cpsr);
             return true;
-        default: guest_.write_register(cpu, of, in); return true;
+        default: break;
         }
+        if (of >= at_stack)
+            std::memcpy(&stack(State(cpu, model_), of - at_stack), in, 8);
+        else
+            guest_.write_register(cpu, of, in);
+        return true;
     }
 
 private:
-    enum : u32 { at_pc = 0x10000, at_cpsr, at_pac_mask };
+    enum : u32 { at_pc = 0x10000, at_cpsr, at_pac_mask, at_stack }; // four of at_stack
     void add(u32 of, const DebugRegister& r) { all_.push_back(r), of_.push_back(of); }
+    void add_system(u32 of, std::string_view name) {
+        std::string& upper = names_.emplace_back(name);
+        for (char& c : upper) c = char(std::toupper(static_cast<unsigned char>(c)));
+        add(of, {upper, system_feature, 8, "int", "system"});
+    }
+    // SP_ELx: the one in use is sp, and nowhere else.
+    static u64& stack(const State& s, u32 level) {
+        u64& banked = s[slot_sp_el0 + level];
+        return &banked == &s.bank(s[slot_pstate]) ? s.at(slot_sp) : banked;
+    }
 
     u32 read_cpsr(ir::CpuHeader& cpu) const {
         if (guest_.system()) return u32(State(cpu, model_).spsr());
@@ -125,7 +152,8 @@ private:
     const Guest& guest_;
     const Model& model_;
     std::vector<DebugRegister> all_;
-    std::vector<u32> of_; // numbers of Guest::registers(), or above
+    std::vector<u32> of_;           // numbers of Guest::registers(), or above
+    std::deque<std::string> names_; // of system registers
 };
 
 } // namespace

@@ -192,6 +192,7 @@ private:
 Decoder<AArch64> decoder_of(const Model& m) {
     std::vector<Table<AArch64>> tables;
     for (auto* t : all_tables) tables.push_back(*t);
+    if (!m.has(Feature::pauth)) tables.push_back(pointer_authentication_hints);
     return Decoder<AArch64>(
         tables, [&](u32 feature) { return m.has(Feature(feature & 0xff)) && m.has(Feature(feature >> 8)); });
 }

@@ -106,7 +106,7 @@ public:
     u64 core_register(ir::CpuHeader& cpu, u32 n) const override {
         if (n == 32) return cpu.pc;
         State s = state(cpu);
-        return n == 33 ? s.spsr() : s.at(u16(n < 31 ? slot_x + n : slot_sp));
+        return n == 33 ? s.spsr() : s.at(n < 31 ? u16(slot_x + n) : u16(slot_sp));
     }
 
 private:

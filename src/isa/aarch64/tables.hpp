@@ -17,7 +17,7 @@ extern const Table<AArch64> simd_rdm, simd_dot, simd_i8mm, simd_complex, simd_fh
 extern const Table<AArch64> crypto_aes, crypto_pmull, crypto_sha1, crypto_sha256, crypto_sha512, crypto_sha3,
     crypto_sm3, crypto_sm4;
 extern const Table<AArch64> limited_ordering, lrcpc3, lrcpc3_vector, mops, consistent_branches, waits_with_timeout,
-    barriers_without_xs, pointer_authentication, branch_targets;
+    barriers_without_xs, pointer_authentication, pointer_authentication_hints, branch_targets;
 extern const Table<AArch64> privileged, privileged_pan, privileged_uao, privileged_dit, privileged_ssbs;
 
 inline constexpr Table<AArch64> const* all_tables[] = {&data_immediate,

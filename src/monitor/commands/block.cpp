@@ -13,7 +13,7 @@ Result<Json> query_block(Monitor& m, const Arguments&) {
     for (const auto& [id, drive] : m.machine().drives) {
         Json j = Json::object();
         j.set("device", id);
-        if (drive.user) j.set("qdev", object_path(*drive.user));
+        if (drive.user) j.set("qdev", device_name(*drive.user));
         j.set("type", "unknown");
         j.set("removable", false);
         j.set("locked", false);
@@ -30,7 +30,7 @@ Result<Json> query_blockstats(Monitor& m, const Arguments&) {
     for (const auto& [id, drive] : m.machine().drives) {
         Json j = Json::object();
         j.set("device", id);
-        if (drive.user) j.set("qdev", object_path(*drive.user));
+        if (drive.user) j.set("qdev", device_name(*drive.user));
         j.set("stats", qmp::statistics(drive.node->node()));
         list.push(std::move(j));
     }

@@ -46,20 +46,27 @@ Result<Json> query_memory_size_summary(Monitor& m, const Arguments&) {
     return j;
 }
 
+Json memdev(const std::string& id, u64 size, const memory::RamBlock::Options& ram) {
+    Json j = Json::object();
+    j.set("id", id);
+    j.set("size", size);
+    j.set("merge", ram.merge);
+    j.set("dump", ram.dump);
+    j.set("prealloc", ram.prealloc);
+    j.set("share", ram.shared);
+    j.set("host-nodes", Json::array());
+    j.set("policy", "default");
+    return j;
+}
+
+// RAM that no -object made is a backend, too, of the block's name.
 Result<Json> query_memdev(Monitor& m, const Arguments&) {
     Json list = Json::array();
-    for (const machines::MemoryBackend& b : m.board().options().memory_backends) {
-        Json j = Json::object();
-        j.set("id", b.id);
-        j.set("size", b.size);
-        j.set("merge", b.ram.merge);
-        j.set("dump", b.ram.dump);
-        j.set("prealloc", b.ram.prealloc);
-        j.set("share", b.ram.shared);
-        j.set("host-nodes", Json::array());
-        j.set("policy", "default");
-        list.push(std::move(j));
-    }
+    const machines::BoardOptions& o = m.board().options();
+    const auto blocks = m.board().ram_blocks();
+    if (m.vm().ram_backend.empty() && o.ram_bytes && !blocks.empty())
+        list.push(memdev(blocks[0]->name(), blocks[0]->size(), o.ram));
+    for (const machines::MemoryBackend& b : o.memory_backends) list.push(memdev(b.id, b.size, b.ram));
     return list;
 }
 
@@ -95,7 +102,8 @@ constexpr Command commands[] = {
      "writes memory at a processor's addresses to a file", of<memsave>},
     {"pmemsave", "val int, size int, filename str", "", "writes memory at physical addresses to a file", of<pmemsave>},
     {"query-memory-size-summary", "", "MemoryInfo", "how much memory there is", of<query_memory_size_summary>},
-    {"query-memdev", "", "[Memdev]", "memory backends of -object", of<query_memdev>},
+    {"query-memdev", "", "[Memdev]", "memory backends: those of -object, and RAM that none of them is",
+     of<query_memdev>},
     {"query-memory-devices", "", "[any]", "plugged memory: none", of<query_memory_devices>},
 };
 

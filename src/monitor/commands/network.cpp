@@ -1,5 +1,6 @@
 // Host networks. QEMU QMP reference manual, "Net devices".
 #include "monitor/commands.hpp"
+#include "monitor/objects.hpp"
 
 namespace mimic::monitor {
 
@@ -22,6 +23,10 @@ net::BackEnd* find_net(devices::Machine& machine, const std::string& name) {
     for (auto& [id, net] : machine.nets)
         for (devices::Device* d = net.user; d; d = d->parent())
             if (d->id() == name && d != &machine.root()) return net.peer.get();
+    for (const NetworkCard& card : network_cards(machine))
+        if (card.name == name)
+            for (auto& [id, net] : machine.nets)
+                if (net.user == card.device) return net.peer.get();
     return nullptr;
 }
 

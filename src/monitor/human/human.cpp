@@ -16,17 +16,17 @@ std::string_view HumanCall::rest() {
 
 std::string HumanCall::word() {
     std::string_view left = rest();
-    std::string out;
+    std::string taken;
     bool quoted = false;
     size_t i = 0;
     for (; i < left.size() && (quoted || left[i] != ' '); i++) {
         if (left[i] == '"')
             quoted = !quoted;
         else
-            out += left[i];
+            taken += left[i];
     }
     arguments = left.substr(i);
-    return out;
+    return taken;
 }
 
 bool HumanCall::flag(char c) {
@@ -86,6 +86,7 @@ Result<void> help(HumanCall& c) {
             describe(c, h);
             found = true;
         }
+    if (about == "log") c.out += c.m.vm().log_help;
     if (!found) c.print("unknown command: '{}'\n", about);
     return {};
 }
@@ -120,7 +121,9 @@ Result<void> choose_cpu(HumanCall& c) {
 
 Result<void> log(HumanCall& c) {
     if (!c.m.vm().set_log) return Error::unsupported("log: this machine has no log");
-    return c.m.vm().set_log(c.word());
+    const std::string items = c.word();
+    if (items.empty() || items == "help" || items == "?") return c.out += c.m.vm().log_help, Result<void>();
+    return c.m.vm().set_log(items);
 }
 
 Result<void> trace_event(HumanCall& c) {
@@ -291,7 +294,7 @@ constexpr HumanCommand own[] = {
     {"system_wakeup", "", "wakes a suspended guest", wake_up},
     {"nmi", "", "a non-maskable interrupt", nmi},
     {"cpu", "index", "chooses the processor that others show", choose_cpu},
-    {"log", "item[,...]", "logs guest_errors, trace:GLOB; `none`: nothing", log},
+    {"log", "item[,...]", "logs these items and nothing else; `none`: nothing", log},
     {"trace-event", "name on|off", "turns trace events on and off", trace_event},
     {"device_add", "driver[,prop=value][,...]", "plugs a device", device_add},
     {"device_del", "id", "unplugs one", device_del},

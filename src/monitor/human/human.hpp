@@ -50,6 +50,7 @@ bool has_name(const HumanCommand& c, std::string_view name);
 extern const std::span<const HumanCommand> memory_commands, snapshot_commands, display_commands, network_commands;
 Result<void> show_snapshots(HumanCall& call); // info snapshots
 Result<void> show_mice(HumanCall& call);      // info mice
+Result<void> show_network(HumanCall& call);   // info network
 Result<void> show_usernet(HumanCall& call);   // info usernet
 Result<void> show_pci(HumanCall& call);       // info pci
 Result<void> show_pic(HumanCall& call);       // info pic

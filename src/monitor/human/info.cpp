@@ -1,5 +1,6 @@
 // HMP: info.
 #include "base/trace.hpp"
+#include "isa/debug.hpp"
 #include "monitor/commands.hpp"
 #include "monitor/human/human.hpp"
 #include "monitor/objects.hpp"
@@ -59,7 +60,7 @@ void registers_of(HumanCall& c, cpu::Vcpu& v) {
         for (u32 n = 0; n < all.size(); n++) {
             if (all[n].internal) continue;
             std::vector<u8> bytes(all[n].bytes);
-            v.guest().read_register(h, n, bytes.data());
+            isa::read_current(v.guest(), h, all[n].name, bytes);
             std::string digits;
             for (size_t k = bytes.size(); k-- > 0;) digits += fmt::format("{:02x}", bytes[k]);
             text += fmt::format(" {:<8} {:>16}", all[n].name, digits);
@@ -73,7 +74,8 @@ void registers_of(HumanCall& c, cpu::Vcpu& v) {
 Result<void> registers(HumanCall& c) {
     bool all = c.flag('a');
     if (!c.rest().empty()) {
-        registers_of(c, *TRY(c.m.vcpu(TRY(c.expression()))));
+        const u64 index = TRY(c.expression());
+        registers_of(c, *TRY(c.m.vcpu(index)));
         return {};
     }
     for (const auto& v : c.m.board().vcpus())
@@ -164,14 +166,6 @@ Result<void> blockstats(HumanCall& c) {
         c.print("{}:", text(j, "device"));
         for (const auto& [key, value] : *j.find("stats")->members()) c.print(" {}={}", key, value.dump());
         c.out += '\n';
-    }
-    return {};
-}
-
-Result<void> network(HumanCall& c) {
-    for (const auto& [id, net] : c.m.machine().nets) {
-        if (net.user) c.print("{}: index=0,type=nic,model={}\n \\ ", net.user->id(), net.user->type());
-        c.print("{}: index=0,type={},{}\n", id, net.peer->kind(), net.peer->info());
     }
     return {};
 }
@@ -282,7 +276,7 @@ constexpr HumanCommand commands[] = {
     {"jit", "", "translated code", jit},
     {"kvm", "", "is KVM there?", kvm},
     {"mem", "", "what the processor's addresses translate to", mappings},
-    {"memdev", "", "memory backends of -object", memdev},
+    {"memdev", "", "memory backends", memdev},
     {"memory_size_summary", "", "how much memory there is", memory_size},
     {"mice", "", "the pointers", show_mice},
     {"mtree", "[-f]", "the memory map; -f: as it is seen", mtree},
@@ -290,7 +284,7 @@ constexpr HumanCommand commands[] = {
     {"migrate_capabilities", "", "what of it is on", capabilities},
     {"migrate_parameters", "", "its limits", parameters},
     {"name", "", "the machine's name", name},
-    {"network", "", "the networks", network},
+    {"network", "", "the networks", show_network},
     {"pci", "", "functions on PCI", show_pci},
     {"pic", "", "the state of interrupt controllers", show_pic},
     {"qdm", "", "the types of devices", qdm},

@@ -1,10 +1,20 @@
 // HMP: host networks that live.
 #include "monitor/human/human.hpp"
+#include "monitor/objects.hpp"
 #include "net/user.hpp"
+#include <algorithm>
 
 namespace mimic::monitor {
 
 namespace {
+
+// In the order that they were made in.
+std::vector<const devices::Machine::Net*> by_order(HumanCall& c) {
+    std::vector<const devices::Machine::Net*> out;
+    for (const auto& [id, net] : c.m.machine().nets) out.push_back(&net);
+    std::sort(out.begin(), out.end(), [](auto* a, auto* b) { return a->order < b->order; });
+    return out;
+}
 
 // The user network that is named, or the first.
 Result<net::BackEnd*> user_net(HumanCall& c, const std::string& id) {
@@ -53,9 +63,26 @@ constexpr HumanCommand commands[] = {
 
 } // namespace
 
+// Networks that no card has, then the cards, each with its network behind it.
+Result<void> show_network(HumanCall& c) {
+    auto show = [&](const net::BackEnd& net) { c.print("{}: index=0,type={},{}\n", net.id(), net.kind(), net.info()); };
+    const auto nets = by_order(c);
+    for (const devices::Machine::Net* net : nets)
+        if (!net->user) show(*net->peer);
+    for (const NetworkCard& card : network_cards(c.m.machine())) {
+        c.print("{}: index=0,type=nic,model={},macaddr={}\n", card.name, card.model,
+                TRY(devices::get_property(*card.device, "mac")));
+        for (const devices::Machine::Net* net : nets)
+            if (net->user == card.device) c.out += " \\ ", show(*net->peer);
+    }
+    return {};
+}
+
 Result<void> show_usernet(HumanCall& c) {
-    for (auto& [id, net] : c.m.machine().nets)
-        if (net.peer->kind() == "user") c.print("{}:\n{}", id, TRY(net::connections(*net.peer)));
+    // The reference's head line; the number is that of a hub, which these are not in.
+    for (const devices::Machine::Net* net : by_order(c))
+        if (net->peer->kind() == "user")
+            c.print("Hub -1 ({}):\n{}", net->peer->id(), TRY(net::connections(*net->peer)));
     return {};
 }
 

@@ -41,8 +41,9 @@ private:
         // The two need not agree about offloads: nobody has asked for any, so headers are of zeros.
         bool receive(std::span<const u8> frame) override {
             if (here.offloads()) frame = frame.subspan(offload_header);
-            Frame out(there.offloads() ? offload_header : 0);
-            out.insert(out.end(), frame.begin(), frame.end());
+            const size_t header = there.offloads() ? offload_header : 0;
+            Frame out(header + frame.size());
+            std::copy(frame.begin(), frame.end(), out.begin() + i64(header));
             return there.send(std::move(out));
         }
         void writable() override { there.accept_input(); }

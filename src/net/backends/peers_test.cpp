@@ -38,8 +38,8 @@ struct Rig {
             auto at = nets.find(std::string(id));
             return at == nets.end() ? nullptr : at->second.get();
         };
-        context.on_event = [this](std::string_view name, Json data) {
-            events += fmt::format("{} {}\n", name, *data.find("netdev-id")->string());
+        context.on_event = [this](std::string_view event, Json data) {
+            events += fmt::format("{} {}\n", event, *data.find("netdev-id")->string());
         };
     }
     ~Rig() {
@@ -205,9 +205,9 @@ TEST(Dgram, CarriesFramesBothWays) {
     Rig r;
     Card a, b;
     std::string p = r.folder + "/a", q = r.folder + "/b";
-    auto local = [](const std::string& id, const std::string& local, const std::string& remote) {
-        return fmt::format("dgram,id={},local.type=unix,local.path={},remote.type=unix,remote.path={}", id, local,
-                           remote);
+    auto local = [](const std::string& id, const std::string& here, const std::string& there) {
+        return fmt::format("dgram,id={},local.type=unix,local.path={},remote.type=unix,remote.path={}", id, here,
+                           there);
     };
     ASSERT_EQ(r.add(local("a", p, q), &a), "");
     r.send(a, Frame(60, 1)); // nobody is there
@@ -219,10 +219,10 @@ TEST(Dgram, CarriesFramesBothWays) {
 
     Card c, d;
     u16 one = free_udp_port(), two = free_udp_port();
-    auto udp = [](u16 local, u16 remote) {
+    auto udp = [](u16 here, u16 there) {
         return fmt::format("local.type=inet,local.host=127.0.0.1,local.port={},remote.type=inet,remote.host=127.0.0.1,"
                            "remote.port={}",
-                           local, remote);
+                           here, there);
     };
     ASSERT_EQ(r.add("dgram,id=c," + udp(one, two), &c), "");
     ASSERT_EQ(r.add(fmt::format("socket,id=d,udp=127.0.0.1:{},localaddr=127.0.0.1:{}", one, two), &d), "");

@@ -207,7 +207,7 @@ TEST(Frames, RoundTrip) {
         }
         EXPECT_EQ(cpu.fp.mode & 7, 1u) << name;
         for (auto& [offset, value] : state)
-            if (offset != map.sp) EXPECT_EQ(reg(cpu, offset), value) << name << " " << offset;
+            if (offset != map.sp) { EXPECT_EQ(reg(cpu, offset), value) << name << " " << offset; }
         // No stack: refused, not crashed.
         r.sp = 0x100000;
         EXPECT_FALSE(abi.push_frame(p.space(), map, cpu, r)) << name;

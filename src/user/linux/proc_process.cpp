@@ -101,7 +101,7 @@ std::string stat_text(Thread& t, const OwnEntry& e) {
     for (u32 field = 3; at < host.size(); field++) {
         size_t end = std::min(host.find_first_of(" \n", at + 1), host.size());
         std::string value = host.substr(at, end - at);
-        auto put = [&](u64 v) { value = " " + std::to_string(v); };
+        auto put = [&](u64 v) { value = fmt::format(" {}", v); };
         if (field == 20 && is_traced_by_us(t))
             put(std::strtoull(value.c_str(), nullptr, 10) - 1); // threads, without ours
         if (field == 23) put(sizes.all);
@@ -147,7 +147,7 @@ std::string ids_text(Thread& who, std::string_view line) {
     if (line.starts_with("Gid:")) return ids_line("Gid:", c.gid);
     if (!line.starts_with("Groups:")) return {};
     std::string text = "Groups:\t";
-    for (u32 g : c.groups) text += (text.back() == '\t' ? "" : " ") + std::to_string(g);
+    for (u32 g : c.groups) text += fmt::format("{}{}", text.back() == '\t' ? "" : " ", g);
     return text + " \n";
 }
 

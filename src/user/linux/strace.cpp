@@ -34,7 +34,7 @@ template <size_t n>
 std::string bits(u64 v, const Bit (&table)[n], const char* zero) {
     std::string s;
     for (const Bit& b : table)
-        if ((v & b.bit) == b.bit) s += (s.empty() ? "" : "|") + std::string(b.name), v &= ~b.bit;
+        if ((v & b.bit) == b.bit) s.append(s.empty() ? "" : "|").append(b.name), v &= ~b.bit;
     char rest[24];
     std::snprintf(rest, sizeof rest, "%s0x%llx", s.empty() ? "" : "|", (unsigned long long)v);
     if (v != 0) s += rest;
@@ -122,7 +122,7 @@ void print(Thread& t, const std::string& line) { t.write_own(t.process().options
 std::string head(Thread& t, const Args& a, i64 result, bool after) {
     std::string line = std::to_string(t.tid()) + " " + a.row->name + "(";
     for (u32 n = 0; n < 6 && a.row->args[n].kind != ArgKind::none; n++)
-        line += (n ? "," : "") + show(t, a, n, a.row->args[n], result, after);
+        line.append(n ? "," : "").append(show(t, a, n, a.row->args[n], result, after));
     return line + ")";
 }
 

@@ -44,7 +44,7 @@ TEST(Table, RowsDescribeArgumentsThatExist) {
                 EXPECT_NE(row.args[arg.s].kind, ArgKind::none) << row.name;
             }
             bool structure = arg.kind == ArgKind::in || arg.kind == ArgKind::out || arg.kind == ArgKind::inout;
-            if (structure) EXPECT_LT(arg.s, struct_count) << row.name;
+            if (structure) { EXPECT_LT(arg.s, struct_count) << row.name; }
             structures += structure;
             texts += arg.kind == ArgKind::text || arg.kind == ArgKind::path || arg.kind == ArgKind::lookup ||
                      arg.kind == ArgKind::lookup_link;

@@ -60,7 +60,7 @@ TEST_F(Program, FixedAndPositionIndependentOnesAreMapped) {
         close(fd);
         ASSERT_TRUE(p) << p.error().message();
         u64 low = p->entry - 0x100;
-        if (type == ET_EXEC) EXPECT_EQ(low, 0x10000u);
+        if (type == ET_EXEC) { EXPECT_EQ(low, 0x10000u); }
         EXPECT_EQ(p->headers, low + 64);
         char data[33] = {};
         ASSERT_TRUE(space_->read(low + 0x11000, data, 32));
