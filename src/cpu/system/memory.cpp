@@ -243,6 +243,7 @@ bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, 
     } else {
         o = space_of(t.mapping).write(t.mapping.physical, in, bytes, attributes(t));
     }
+    if (o == Outcome::wait) return met_wait_ = true, fail(cpu, address, AccessType::write, {});
     return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
 }
 
