@@ -505,6 +505,52 @@ TEST_P(Engines, StoresWaitInCountedTime) {
     r.board().machine().system().remove(region);
 }
 
+// A page with code that was run often, which a debugger watches, too: a write to the code is seen by both.
+TEST_P(Engines, WatchedPagesMayHaveCode) {
+    constexpr u64 target = 16, store = 40;
+    for (u64 watched : {target, u64{0x7f8}}) {
+        Rig r(GetParam(), {"auipc s0, 0", "addi a2, zero, 100", "lw t0, 60(s0)", "addi a0, zero, 1",
+                           "addi a0, a0, 1", // 16: becomes a0 += 5
+                           "addi a2, a2, -1", "bne a2, zero, 0x8000000c", "bne a4, zero, 0x80000034",
+                           "addi a4, zero, 1", "addi a2, zero, 3", "sw t0, 16(s0)", "fence.i", "jal zero, 0x8000000c",
+                           // 52
+                           "sd a0, 0x700(s0)", "jal zero, 0x80000038", "addi a0, a0, 5"});
+        const cpu::Watchpoint w{.address = ram_base + watched, .bytes = 4, .write = true};
+        ASSERT_TRUE(r.cpu().set_watchpoints({&w, 1}));
+        r.board().start();
+        if (watched == target) {
+            EXPECT_EQ(r.await_pause(), cpu::Pause::watchpoint);
+            EXPECT_EQ(r.cpu().header().pc, ram_base + store);
+            EXPECT_EQ(r.cpu().watch_hit().address, w.address);
+            r.cpu().set_watchpoints({});
+            r.board().start();
+        }
+        while (r.word(counter) == 0) std::this_thread::yield();
+        r.board().stop();
+        EXPECT_EQ(r.word(counter), 6u);
+    }
+}
+
+// Where time is counted, an interrupt that an access leads to is taken behind it, also beside registers that are watched.
+TEST_P(Engines, WatchpointsMoveNoInterrupts) {
+    for (bool watched : {false, true}) {
+        Rig r(GetParam(),
+              {"auipc s0, 0", "addi t0, s0, 60", "csrrw zero, mtvec, t0", "lui s1, 0x2000", "csrrwi zero, mie, 8",
+               "csrrsi zero, mstatus, 8", "addi t1, zero, 1", "sw t1, 0(s1)", // 28: msip of the CLINT
+               "addi a0, a0, 1", "addi a0, a0, 1", "addi a0, a0, 1", "addi a0, a0, 1", "jal zero, 0x80000030",
+               "addi zero, zero, 0", "addi zero, zero, 0",
+               // 60: the handler
+               "csrrs a1, mepc, zero", "sd a1, 0x700(s0)", "jal zero, 0x80000044"},
+              1, cpu::CountOptions{});
+        const cpu::Watchpoint w{.address = 0x2000800, .bytes = 8, .read = true, .write = true};
+        if (watched) { ASSERT_TRUE(r.cpu().set_watchpoints({&w, 1})); }
+        r.board().start();
+        while (r.word(counter) == 0) std::this_thread::yield();
+        r.board().stop();
+        EXPECT_EQ(r.word(counter), ram_base + 32) << watched;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, Accelerators, testing::Values("jit", "interp", like_kvm_name), [](const auto& one) {
     std::string name(one.param);
     std::replace(name.begin(), name.end(), '-', '_');
