@@ -9,11 +9,14 @@ struct Attributes {
     u16 requester = 0; // of DMA: bus << 8 | device << 3 | function on PCI; 0: a processor or an on-chip device
     u16 processor = 0; // of accesses by processors: its number on the board (banked registers of interrupt controllers)
     bool secure = false;
-    bool debug = false; // gdb, monitor: must have no side effects on devices
+    bool debug = false;    // gdb, monitor: must have no side effects on devices
+    bool can_wait = false; // of writes: who makes it takes Outcome::wait; others' are done at once
 };
 
-// What became of an access. decode_error: nothing is mapped there. device_error: the device refused it.
-enum class Outcome : u8 { ok, decode_error, device_error };
+// What became of an access. decode_error: nothing is mapped there. device_error: the device refused it. wait: it is not done
+// before the device has ended something; the same access is made again, as often as it takes, and nothing behind it happens
+// meanwhile (a bus that inserts wait states).
+enum class Outcome : u8 { ok, decode_error, device_error, wait };
 
 // The registers of a device, as the bus calls them. Offsets are bytes from the start of its region; `bytes` is a size that
 // its AccessRules implement. Values are host integers, zero extended; the bus applies the device's byte order.

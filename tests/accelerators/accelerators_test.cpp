@@ -33,15 +33,19 @@ std::string elf(const Bytes& code) {
 class Rig {
 public:
     using Program = std::span<const std::string_view>;
-    Rig(std::string_view accelerator, std::initializer_list<std::string_view> program, u32 cpus = 1)
-        : Rig(accelerator, Program(program.begin(), program.size()), cpus) {}
-    Rig(std::string_view accelerator, Program program, u32 cpus = 1) : like_kvm_(accelerator == like_kvm_name) {
+    Rig(std::string_view accelerator, std::initializer_list<std::string_view> program, u32 cpus = 1,
+        std::optional<cpu::CountOptions> counted = {})
+        : Rig(accelerator, Program(program.begin(), program.size()), cpus, counted) {}
+    Rig(std::string_view accelerator, Program program, u32 cpus = 1, std::optional<cpu::CountOptions> counted = {})
+        : like_kvm_(accelerator == like_kvm_name) {
         machines::BoardOptions o;
         const machines::BoardType* type = *machines::find_board("riscv64", "virt");
         o.type_name = type->name;
         o.ram_bytes = 4 << 20;
         o.machine.types = devices::types();
         o.machine.random_seed = 1;
+        o.machine.counted = counted.has_value();
+        o.icount = counted;
         o.smp.cpus = cpus;
         o.bios = "none";
         o.kernel = write_program(program);
@@ -129,6 +133,7 @@ private:
 };
 
 class Accelerators : public testing::TestWithParam<std::string_view> {};
+class Engines : public Accelerators {}; // what has watchpoints and counts instructions
 
 constexpr u64 counter = ram_base + 0x700;
 // Counts in a0 and in memory, for ever.
@@ -426,11 +431,133 @@ TEST_P(Accelerators, MemoryChangesUnderTheGuest) {
     system.remove(*regions[0]);
 }
 
+// A device that is busy for so many tries of a store.
+struct Busy final : memory::Handler {
+    std::atomic<u32> left, stores{0}, impatient{0};
+    explicit Busy(u32 tries) : left(tries) {}
+    memory::Outcome read(u64, u32, u64& value, memory::Attributes) override { return value = 0, memory::Outcome::ok; }
+    memory::Outcome write(u64, u32, u64 value, memory::Attributes a) override {
+        EXPECT_EQ(value, 7u);
+        if (left && a.can_wait) {
+            if (left != ~u32{0}) --left;
+            return memory::Outcome::wait;
+        }
+        impatient += !a.can_wait;
+        ++stores;
+        return memory::Outcome::ok;
+    }
+};
+
+constexpr std::string_view stores_to_busy[] = {"auipc s0, 0",      "addi a1, zero, 1",    "slli a1, a1, 32",
+                                               "addi a0, zero, 7", "sw a0, 4(a1)",        "sd a0, 0x700(s0)",
+                                               "addi a2, zero, 1", "jal zero, 0x80000018"};
+
+// A store to a device that lets it wait: nothing behind it happens before it is done, once, and the processor can be stopped, looked at
+// and asked meanwhile.
+TEST_P(Accelerators, StoresWaitForDevices) {
+    Rig r(GetParam(), stores_to_busy);
+    Busy busy(20);
+    memory::Region region("busy", busy, {}, 0x1000);
+    r.board().machine().system().add(region, u64{1} << 32);
+    r.board().start();
+    while (r.word(counter) != 7) std::this_thread::yield();
+    r.board().stop();
+    EXPECT_EQ(busy.left, 0u);
+    EXPECT_EQ(busy.stores, 1u);
+    busy.left = ~u32{0}; // for ever
+    busy.stores = 0;
+    r.cpu().write_register("x12", 0);
+    r.cpu().set_pc(ram_base + 16);
+    r.board().start();
+    if (!r.is_like_kvm()) { // whose registers are whole behind its instruction only
+        for (u32 turn = 0; turn < 10; ++turn) {
+            u64 pc = 0;
+            r.cpu().run_inside([&](ir::CpuHeader& h) { pc = h.pc; });
+            EXPECT_EQ(pc, ram_base + 16);
+        }
+    }
+    r.board().stop();
+    EXPECT_EQ(busy.stores, busy.impatient);
+    if (!r.is_like_kvm()) {
+        EXPECT_EQ(busy.stores, 0u);
+        EXPECT_EQ(r.x(12), 0u);
+    }
+    busy.left = 0;
+    r.board().start();
+    while (busy.stores == 0) std::this_thread::yield();
+    r.board().stop();
+    EXPECT_EQ(busy.stores, 1u);
+    r.board().machine().system().remove(region);
+}
+
+// Counted, time goes on while they wait.
+TEST_P(Engines, StoresWaitInCountedTime) {
+    Rig r(GetParam(), stores_to_busy, 1, cpu::CountOptions{});
+    Busy busy(20);
+    memory::Region region("busy", busy, {}, 0x1000);
+    r.board().machine().system().add(region, u64{1} << 32);
+    r.board().start();
+    while (r.word(counter) != 7) std::this_thread::yield();
+    r.board().stop();
+    EXPECT_EQ(busy.left, 0u);
+    EXPECT_EQ(busy.stores, 1u);
+    EXPECT_GE(r.board().machine().now(), 20 * 100'000u);
+    r.board().machine().system().remove(region);
+}
+
+// A page with code that was run often, which a debugger watches, too: a write to the code is seen by both.
+TEST_P(Engines, WatchedPagesMayHaveCode) {
+    constexpr u64 target = 16, store = 40;
+    for (u64 watched : {target, u64{0x7f8}}) {
+        Rig r(GetParam(), {"auipc s0, 0", "addi a2, zero, 100", "lw t0, 60(s0)", "addi a0, zero, 1",
+                           "addi a0, a0, 1", // 16: becomes a0 += 5
+                           "addi a2, a2, -1", "bne a2, zero, 0x8000000c", "bne a4, zero, 0x80000034",
+                           "addi a4, zero, 1", "addi a2, zero, 3", "sw t0, 16(s0)", "fence.i", "jal zero, 0x8000000c",
+                           // 52
+                           "sd a0, 0x700(s0)", "jal zero, 0x80000038", "addi a0, a0, 5"});
+        const cpu::Watchpoint w{.address = ram_base + watched, .bytes = 4, .write = true};
+        ASSERT_TRUE(r.cpu().set_watchpoints({&w, 1}));
+        r.board().start();
+        if (watched == target) {
+            EXPECT_EQ(r.await_pause(), cpu::Pause::watchpoint);
+            EXPECT_EQ(r.cpu().header().pc, ram_base + store);
+            EXPECT_EQ(r.cpu().watch_hit().address, w.address);
+            r.cpu().set_watchpoints({});
+            r.board().start();
+        }
+        while (r.word(counter) == 0) std::this_thread::yield();
+        r.board().stop();
+        EXPECT_EQ(r.word(counter), 6u);
+    }
+}
+
+// Where time is counted, an interrupt that an access leads to is taken behind it, also beside registers that are watched.
+TEST_P(Engines, WatchpointsMoveNoInterrupts) {
+    for (bool watched : {false, true}) {
+        Rig r(GetParam(),
+              {"auipc s0, 0", "addi t0, s0, 60", "csrrw zero, mtvec, t0", "lui s1, 0x2000", "csrrwi zero, mie, 8",
+               "csrrsi zero, mstatus, 8", "addi t1, zero, 1", "sw t1, 0(s1)", // 28: msip of the CLINT
+               "addi a0, a0, 1", "addi a0, a0, 1", "addi a0, a0, 1", "addi a0, a0, 1", "jal zero, 0x80000030",
+               "addi zero, zero, 0", "addi zero, zero, 0",
+               // 60: the handler
+               "csrrs a1, mepc, zero", "sd a1, 0x700(s0)", "jal zero, 0x80000044"},
+              1, cpu::CountOptions{});
+        const cpu::Watchpoint w{.address = 0x2000800, .bytes = 8, .read = true, .write = true};
+        if (watched) { ASSERT_TRUE(r.cpu().set_watchpoints({&w, 1})); }
+        r.board().start();
+        while (r.word(counter) == 0) std::this_thread::yield();
+        r.board().stop();
+        EXPECT_EQ(r.word(counter), ram_base + 32) << watched;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, Accelerators, testing::Values("jit", "interp", like_kvm_name), [](const auto& one) {
     std::string name(one.param);
     std::replace(name.begin(), name.end(), '-', '_');
     return name;
 });
+INSTANTIATE_TEST_SUITE_P(Of, Engines, testing::Values("jit", "interp"),
+                         [](const auto& one) { return std::string(one.param); });
 
 // ---- that it is strict
 

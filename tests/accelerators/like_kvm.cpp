@@ -515,9 +515,15 @@ void KvmLikeCpu::handle(Exit e, u32 seen) {
 void KvmLikeCpu::access(Exit& e) {
     ++accelerator_.seen.accesses;
     memory::AddressSpace& space = e.secure ? secure_ : space_;
-    const memory::Attributes how{.processor = u16(index()), .secure = e.secure};
-    const memory::Outcome o = e.write ? space.write_value(e.address, e.bytes, e.value, how)
-                                      : space.read_value(e.address, e.bytes, e.value, how);
+    memory::Attributes how{.processor = u16(index()), .secure = e.secure, .can_wait = true};
+    memory::Outcome o = memory::Outcome::wait;
+    while (o == memory::Outcome::wait) {
+        const u32 seen = event_.now();
+        how.can_wait = !attention_; // its instruction must end before it can stand still
+        o = e.write ? space.write_value(e.address, e.bytes, e.value, how)
+                    : space.read_value(e.address, e.bytes, e.value, how);
+        if (o == memory::Outcome::wait && !attention_) event_.wait(seen, 100'000);
+    }
     e.refused = o != memory::Outcome::ok;
     processor_.answer(e);
 }

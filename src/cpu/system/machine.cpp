@@ -406,6 +406,11 @@ void MachineCpu::fault() {
     if (memory_.met_watchpoint()) return watched();
     if (memory_.met_point()) points_changed_ = true;
     if (memory_.met_device()) return access_device();
+    if (memory_.met_wait()) {
+        // The device's own work ends without a word to processors.
+        constexpr u64 pause_ns = 100'000;
+        return pause_for(pause_ns, event_.now());
+    }
     if (h.fault_kind != ir::FaultKind::misaligned) {
         isa::Exception e = memory_.exception();
         system_.add_syndrome(
@@ -426,14 +431,21 @@ bool MachineCpu::call_host() {
     switch (accelerator_.options().host->call(*this, c, result)) {
     case HostPort::Outcome::refused: return false;
     case HostPort::Outcome::done: system_.finish_host_call(header(), result); return true;
-    case HostPort::Outcome::blocked: completed_ = false; break;
+    case HostPort::Outcome::blocked: break;
     }
     constexpr u64 counted_pause_ns = 1'000'000, pause_ns = 10'000'000;
-    if (counted_)
-        waits_ = true, retry_at_ = now() + counted_pause_ns;
-    else if (!attention_)
-        event_.wait(seen, pause_ns);
+    pause_for(counted_ ? counted_pause_ns : pause_ns, seen);
     return true;
+}
+
+// Nothing of the instruction has happened; it begins again when so much time has passed, or after an interrupt. `seen`: events
+// from then on end the wait.
+void MachineCpu::pause_for(u64 nanoseconds, u32 seen) {
+    completed_ = false;
+    if (counted_)
+        waits_ = true, retry_at_ = now() + nanoseconds;
+    else if (!attention_)
+        event_.wait(seen, nanoseconds);
 }
 
 // The access was kept from happening. Its instruction alone, so that the device finds the exact count, and what follows from the

@@ -175,6 +175,7 @@ private:
     void fault();
     void watched();
     void access_device();
+    void pause_for(u64 nanoseconds, u32 seen);
     void execute();
     void effects(const isa::Effects& f);
     bool ask_board(isa::Effects& f, isa::Exception& e);

@@ -111,8 +111,6 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
     apart_ += t.mapping.apart;
     t.place = space_of(t.mapping).find(t.mapping.physical);
     if (t.place.kind == Place::Kind::nothing) return bus_error(cpu, address, type);
-    if (!watches_.empty() && watched_page(watches_, system_.debug_address(address))) [[unlikely]]
-        return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
     // What is written to ROM is a device's command, if anybody's.
     const bool device = t.place.kind == Place::Kind::device;
     if (device || (type == AccessType::write && t.place.kind == Place::Kind::rom)) {
@@ -120,8 +118,10 @@ bool MachineMemory::resolve(ir::CpuHeader& cpu, u64 address, u32 bytes, AccessTy
             met_device_ = true;
             return fail(cpu, address, type, {});
         }
-        if (device) return true;
     }
+    if (!watches_.empty() && watched_page(watches_, system_.debug_address(address))) [[unlikely]]
+        return !meets_watchpoint(address, bytes, type) || fail(cpu, address, type, {});
+    if (device) return true;
     if (!t.mapping.small && (points_.empty() || !watched_page(points_, system_.debug_address(address))))
         fill(address, index, t);
     return true;
@@ -243,6 +243,7 @@ bool MachineMemory::store_part(ir::CpuHeader& cpu, u64 address, const void* in, 
     } else {
         o = space_of(t.mapping).write(t.mapping.physical, in, bytes, attributes(t));
     }
+    if (o == Outcome::wait) return met_wait_ = true, fail(cpu, address, AccessType::write, {});
     return o == Outcome::ok || bus_error(cpu, address, AccessType::write);
 }
 

@@ -78,6 +78,8 @@ public:
     // Accesses to devices fail with met_device(), before anything has happened; so do those of code that relies on its pages.
     void stop_at_devices(bool stop) { stops_ = stop; }
     bool met_device() { return std::exchange(met_device_, false); }
+    // The last access failed since its device takes it later (memory::Outcome::wait).
+    bool met_wait() { return std::exchange(met_wait_, false); }
     void pass_watchpoints(bool pass) { pass_ = pass; }
     bool met_watchpoint() { return std::exchange(met_, false); }
     // The guest's own (isa::DebugPoint), by its thread, outside code. They stay out of the TLB, too; what meets one fails with
@@ -103,7 +105,7 @@ private:
     u8* atomic_target(ir::CpuHeader& cpu, u64 address, u32 bytes, u32 index, Target& t);
     static void written(const Target& t, u32 bytes);
     memory::Attributes attributes(const Target& t) const {
-        return {.processor = processor_, .secure = t.mapping.secure};
+        return {.processor = processor_, .secure = t.mapping.secure, .can_wait = true};
     }
     memory::AddressSpace& space_of(const isa::Mapping& m) { return m.secure ? secure_ : space_; }
     bool read(u64 address, u32 bytes, u64& value, bool secure) override;
@@ -120,7 +122,7 @@ private:
     std::vector<isa::DebugPoint> points_;
     bool points_first_, met_point_ = false;
     Watchpoint hit_;
-    bool pass_ = false, met_ = false, stops_ = false, met_device_ = false;
+    bool pass_ = false, met_ = false, stops_ = false, met_device_ = false, met_wait_ = false;
     const isa::System& system_;
     memory::AddressSpace &space_, &secure_;
     CodeWatcher& watcher_;

@@ -223,6 +223,14 @@ public:
     const memory::Attributes& access() const { return access_; }
     u32 frame() const { return frame_; } // of a region that has several
 
+protected:
+    // Inside a register's write handler: the access waits, and comes again a little later (memory::Outcome::wait). For what a guest
+    // may take for done when its store is. False: who made it cannot wait.
+    bool hold_access() {
+        held_ = access_.can_wait;
+        return held_;
+    }
+
 private:
     friend class Machine;
     friend struct RegionMaker;
@@ -238,6 +246,7 @@ private:
     std::vector<memory::Region*> regions_;
     bool realized_ = false;
     memory::Attributes access_;
+    bool held_ = false; // hold_access() was called in the access that is being made
     u32 frame_ = 0;
 };
 

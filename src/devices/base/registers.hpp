@@ -99,17 +99,21 @@ protected:
         Access(Device& device, memory::Attributes a, u32 frame = 0)
             : device_(device)
             , outer_(std::exchange(device.access_, a))
-            , outer_frame_(std::exchange(device.frame_, frame)) {}
+            , outer_frame_(std::exchange(device.frame_, frame))
+            , outer_held_(std::exchange(device.held_, false)) {}
         ~Access() {
             device_.access_ = outer_;
             device_.frame_ = outer_frame_;
+            device_.held_ = outer_held_;
         }
         Access(const Access&) = delete;
+        memory::Outcome written() const { return device_.held_ ? memory::Outcome::wait : memory::Outcome::ok; }
 
     private:
         Device& device_;
         memory::Attributes outer_;
         u32 outer_frame_;
+        bool outer_held_;
     };
     Device& device_;
 };
@@ -156,7 +160,7 @@ public:
             }
             done += s.bytes;
         }
-        return memory::Outcome::ok;
+        return access.written();
     }
 
 private:
@@ -236,7 +240,7 @@ public:
         Access access(device_, a);
         trace_write("window", offset, value);
         (d_.*write_)(offset, bytes, value);
-        return memory::Outcome::ok;
+        return access.written();
     }
 
 private:

@@ -55,9 +55,9 @@ public:
         retry_.disarm();
         write_cache_ = write_cache_default_;
     }
-    bool settling() const override {
-        return jobs_ >
-               u64(std::count_if(requests_.begin(), requests_.end(), [](const Request& r) { return !r.failed; }));
+    bool settling(u32 n) const override {
+        return jobs_of_[n] > std::count_if(requests_.begin(), requests_.end(),
+                                           [&](const Request& r) { return r.queue == n && !r.failed; });
     }
     void queue_reset(u32 n) override {
         std::erase_if(requests_, [&](const Request& r) { return r.queue == n; });
@@ -75,6 +75,7 @@ private:
     struct Job {
         u64 serial = 0;
         u64 answer = 0; // Machine::expect
+        u32 queue = 0;
         BlkRequest request;
         Mapping mapping;
         std::shared_ptr<block::Root> node;
@@ -113,7 +114,8 @@ private:
     std::vector<Request> requests_;
     u64 next_serial_ = 1;
     std::atomic<u8> io_status_{0};
-    u64 jobs_ = 0; // in the loop's hands, forgotten ones among them
+    u64 jobs_ = 0;             // in the loop's hands, forgotten ones among them
+    std::vector<i64> jobs_of_; // each queue
     // Counted time: data move when a request is made or ends, not when the host comes to it, for so many bytes at a time.
     static constexpr u64 most_apart = 64 << 20;
     u64 apart_ = 0;
@@ -177,6 +179,7 @@ Result<void> VirtioBlk::realize() {
         });
     };
     make_queues(num_queues_);
+    jobs_of_.assign(num_queues_, 0);
     return {};
 }
 
@@ -279,6 +282,7 @@ bool VirtioBlk::take(u32 n, const Chain& chain, u64 serial, Jobs& jobs) {
     if (transfers && !job->mapping.map(dma(), r.data, r.kind == Kind::read, job->apart)) return false;
     apart_ += job->apart;
     job->serial = serial;
+    job->queue = n;
     job->node = drive_.node;
     job->through = write_through();
     jobs.push_back(std::move(job));
@@ -288,7 +292,10 @@ bool VirtioBlk::take(u32 n, const Chain& chain, u64 serial, Jobs& jobs) {
 void VirtioBlk::start(Jobs jobs) {
     if (jobs.empty()) return;
     jobs_ += jobs.size();
-    for (auto& job : jobs) job->answer = machine().expect();
+    for (auto& job : jobs) {
+        job->answer = machine().expect();
+        jobs_of_[job->queue]++;
+    }
     auto shared = std::make_shared<Jobs>(std::move(jobs));
     machine().post([this, shared] {
         for (auto& job : *shared) io::spawn(run(std::move(job)), [](const Error&) {});
@@ -318,6 +325,7 @@ io::Task<Result<void>> VirtioBlk::run(std::unique_ptr<Job> job) {
     std::shared_ptr<Job> done = std::move(job); // whoever runs it may do so later
     machine().answer(answer, Port::block, *this, [this, done, result] {
         jobs_--;
+        jobs_of_[done->queue]--;
         apart_ -= done->apart;
         finished(*done, result);
     });
@@ -360,7 +368,7 @@ void VirtioBlk::tell_error(const Job& job, const Error& error, bool stopped) {
 void VirtioBlk::finished(Job& job, const Result<void>& result) {
     auto at =
         std::find_if(requests_.begin(), requests_.end(), [&](const Request& r) { return r.serial == job.serial; });
-    if (at == requests_.end()) return; // the device was reset
+    if (at == requests_.end()) return job.mapping.forgotten(); // the device or its queue was reset
     const BlkRequest& r = job.request;
     u8 status = VIRTIO_BLK_S_OK;
     if (!result) {

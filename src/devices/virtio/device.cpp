@@ -91,6 +91,12 @@ void VirtioDevice::update_mode() {
     dma_.big_endian = !modern() && transport_ && transport_->legacy() && transport_->big_endian();
 }
 
+bool VirtioDevice::settling() const {
+    for (u32 n = 0; n < queue_count(); n++)
+        if (settling(n)) return true;
+    return false;
+}
+
 u8 VirtioDevice::status() const {
     // 2.4.2, 4.2.2.1: a reset is complete when the status reads 0.
     if (status_ == 0 && settling() && !(transport_ && transport_->legacy())) return VIRTIO_CONFIG_S_NEEDS_RESET;

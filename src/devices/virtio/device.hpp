@@ -53,9 +53,9 @@ public:
     virtual void notified(u32 queue) = 0;
     // The driver resets the device: requests in flight are forgotten, nothing of them reaches the guest any more.
     virtual void forget() {}
-    // Requests of before the reset may still touch memory.
-    virtual bool settling() const { return false; }
     virtual void queue_reset(u32) {}
+    // Requests of the queue, of before its or the device's reset, may still touch memory.
+    virtual bool settling(u32 /*queue*/) const { return false; }
 
     // ---- what transports call, inside the context -----------------------------------------------------------------
     void attach(Transport& transport) { transport_ = &transport; }
@@ -69,6 +69,7 @@ public:
     // The driver says that the queue's set-up is complete. A bad one breaks the device.
     void enable_queue(u32 n);
     void reset_queue(u32 n);
+    bool settling() const;
     void notify(u32 n);
     u8 config_byte(u32 offset) const;
     void write_config(u32 offset, u8 value);

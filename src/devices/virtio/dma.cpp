@@ -117,4 +117,10 @@ void Mapping::written(const Dma& dma, u64 bytes) {
     }
 }
 
+void Mapping::forgotten() {
+    if (!device_writes_) return;
+    for (const Piece& p : pieces_)
+        if (p.block) p.block->note_write(p.at, p.bytes);
+}
+
 } // namespace mimic::devices::virtio

@@ -96,6 +96,8 @@ public:
     const io::IoVec& memory() const { return memory_; }
     // The device wrote the first `bytes` bytes: pages are dirty, code in them is stale, devices get theirs.
     void written(const Dma& dma, u64 bytes);
+    // Nobody wants the request any more: what of it is in RAM may have been written, the rest goes nowhere.
+    void forgotten();
 
 private:
     struct Piece {

@@ -115,7 +115,10 @@ private:
     }
     void set_queue_pfn(u64 value) {
         if (!only(true, "QueuePFN")) return;
-        if (value == 0) return device_->reset_queue(queue_sel_);
+        if (value == 0) {
+            device_->reset_queue(queue_sel_);
+            return hold_queue();
+        }
         Queue* q = queue_to_set("QueuePFN");
         if (!q) return;
         if (!guest_page_size_ || !queue_align_)
@@ -137,7 +140,13 @@ private:
         if (!q) return trace::guest_error(id(), "QueueReady of queue {}, which is not there", queue_sel_);
         if (value & 1 && !q->ready) device_->enable_queue(queue_sel_);
         if (!(value & 1) && q->ready) device_->reset_queue(queue_sel_);
+        if (!(value & 1)) hold_queue();
     }
+    // Reads give the last value written (4.2.2), so drivers take a queue for stopped once they have said it.
+    void hold_queue() {
+        if (queue_settling()) hold_access();
+    }
+    bool queue_settling() { return queue() && device_->settling(queue_sel_); }
     void queue_notify(u64 value) {
         if (device_) device_->notify(u32(value));
     }
@@ -154,6 +163,8 @@ private:
             irq_.set(false);
         }
         device_->set_status(u8(value));
+        // Legacy drivers need not read the status back; others should, and those that are about don't.
+        if ((value & 0xff) == 0 && device_->settling()) hold_access();
     }
     void desc_low(u64 v) { set_half(&Queue::descriptors, v, false, "QueueDescLow"); }
     void desc_high(u64 v) { set_half(&Queue::descriptors, v, true, "QueueDescHigh"); }
@@ -167,6 +178,7 @@ private:
             return trace::guest_error(id(), "QueueReset was not negotiated");
         device_->reset_queue(queue_sel_);
     }
+    u64 queue_resetting() { return !legacy_ && queue_settling(); }
     u64 generation() { return device_ && !legacy_ ? device_->generation() : 0; }
     u64 config(u32 offset) { return device_ ? device_->config_byte(offset) : 0; }
     void set_config(u32 offset, u64 value) {
@@ -212,7 +224,7 @@ constexpr RegRow<VirtioMmio> VirtioMmio::regs[] = {
     {VIRTIO_MMIO_SHM_LEN_HIGH, "SHMLenHigh", {}, {.read = &V::ones}},
     {VIRTIO_MMIO_SHM_BASE_LOW, "SHMBaseLow", {}, {.read = &V::ones}},
     {VIRTIO_MMIO_SHM_BASE_HIGH, "SHMBaseHigh", {}, {.read = &V::ones}},
-    {0x0c0, "QueueReset", {}, {.read = &V::zero, .write = &V::queue_reset}},
+    {0x0c0, "QueueReset", {}, {.read = &V::queue_resetting, .write = &V::queue_reset}},
     {VIRTIO_MMIO_CONFIG_GENERATION, "ConfigGeneration", {}, {.read = &V::generation}},
     {VIRTIO_MMIO_CONFIG, "Config", {}, {.read_at = &V::config, .write_at = &V::set_config, .count = 0x100, .bytes = 1}},
 };

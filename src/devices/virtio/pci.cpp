@@ -97,6 +97,7 @@ private:
     }
     void update() { set_intx(isr_); }
     Queue* queue() { return device_ ? device_->queue(queue_sel_) : nullptr; }
+    bool queue_settling() { return queue() && device_->settling(queue_sel_); }
     Queue* queue_to_set(std::string_view what) {
         Queue* q = queue();
         if (q && !q->ready) return q;
@@ -182,6 +183,8 @@ private:
         return q ? q->*areas[n / 2] >> 32 * (n % 2) & 0xffffffff : 0;
     }
     void write_area(u32 n, u64 value) { set_half(areas[n / 2], value, n % 2, "the address of an area"); }
+    // 4.1.4.3.1: 1 until nothing of the queue touches memory any more.
+    u64 queue_resetting() { return queue_settling(); }
     void reset_queue(u64 value) {
         if (value != 1 || !device_) return;
         if (!(device_->features() & feature(VIRTIO_F_RING_RESET)))
@@ -214,7 +217,11 @@ private:
     void write_queue_page(u64 value) {
         if (!device_) return;
         modern_ = false;
-        if (value == 0) return device_->reset_queue(queue_sel_);
+        if (value == 0) {
+            device_->reset_queue(queue_sel_);
+            if (queue_settling()) hold_access(); // drivers are not told to wait
+            return;
+        }
         Queue* q = queue_to_set("the page");
         if (!q) return;
         // 2.7.2: descriptors, available ring, padding, used ring.
@@ -234,6 +241,7 @@ private:
     void write_legacy_status(u64 value) {
         modern_ = false;
         write_status(value);
+        if ((value & 0xff) == 0 && device_ && device_->settling()) hold_access(); // drivers need not read it back
     }
     // Behind the header; two vectors are in front while MSI-X is enabled.
     u64 read_legacy_config(u32 offset) {
@@ -366,7 +374,7 @@ constexpr RegRow<V> V::modern_regs[] = {
     {0x1e, "queue_notify_off", {}, {.read = &V::notify_offset, .bytes = 2}},
     {0x20, "queue_desc/driver/device", {}, {.read_at = &V::read_area, .write_at = &V::write_area, .count = 6}},
     {0x38, "queue_notify_data", {}, {.read = &V::zero, .bytes = 2}},
-    {0x3a, "queue_reset", {}, {.read = &V::zero, .write = &V::reset_queue, .bytes = 2}},
+    {0x3a, "queue_reset", {}, {.read = &V::queue_resetting, .write = &V::reset_queue, .bytes = 2}},
     {isr_at, "ISR status", {}, {.read = &V::read_isr, .bytes = 1}},
     {config_at,
      "device configuration",

@@ -47,6 +47,7 @@ public:
     void notified(u32 n) override;
     void driver_ready() override;
     void forget() override;
+    void queue_reset(u32 n) override;
 
     std::string_view bus_type() const override { return "virtio-serial-bus"; }
     bool bus_full() const override { return std::find(ports_.begin(), ports_.end(), nullptr) == ports_.end(); }
@@ -204,6 +205,11 @@ void VirtioSerial::forget() {
         p->sent = 0;
         p->input.clear();
     }
+}
+
+void VirtioSerial::queue_reset(u32 n) {
+    if (n % 2 == 0 || n == 3) return;
+    if (Port* p = port(n < 2 ? 0 : n / 2 - 1)) p->sent = 0; // of a chain that is forgotten
 }
 
 void VirtioSerial::driver_ready() {

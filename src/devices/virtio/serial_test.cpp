@@ -86,6 +86,20 @@ TEST(Serial, OutputWaitsForTheHost) {
     EXPECT_EQ(t.pipe->out, "hello world");
 }
 
+TEST(Serial, AQueueThatIsResetBeginsWithAWholeChain) {
+    Terminal t("virtconsole", {{"chardev", "c0"}}, false);
+    t.pipe->takes = 4;
+    t.tx->add({t.r.bytes("hello world")}, {});
+    t.tx->kick();
+    t.r.set(VIRTIO_MMIO_QUEUE_SEL, 1);
+    t.r.set(VIRTIO_MMIO_QUEUE_READY, 0);
+    t.tx = std::make_unique<DriverQueue>(t.r, 1, DriverQueue::Options{.size = 16});
+    t.pipe->takes = 100;
+    Used u;
+    ASSERT_TRUE(t.tx->run({t.r.bytes("; and all of this")}, {}, u));
+    EXPECT_EQ(t.pipe->out, "hell; and all of this");
+}
+
 TEST(Serial, PortsAreAnnouncedAndOpened) {
     Terminal t("virtserialport", {{"chardev", "c0"}, {"name", "org.mimic"}}, true, 1);
     ASSERT_EQ(t.error, "");

@@ -47,9 +47,7 @@ u64 enabled_bits(const State& s) {
 bool counts(const State& s, u32 n) {
     if (!(s[slot_pmcntenset_el0] & enabled_bits(s) & (u64{1} << n))) return false;
     const bool secure = s.level() == 3 || s.secure(), is_cycle = n == cycle;
-    const bool of_el2 = !is_cycle && n >= first_of_el2(s);
-    const bool prohibited = (s.has_el3() && secure && !(s[slot_mdcr_el3] & mdcr3::SPME)) ||
-                            (s.level() == 2 && !of_el2 && (s[slot_mdcr_el2] & mdcr2::HPMD));
+    const bool prohibited = s.has_el3() && secure && !(s[slot_mdcr_el3] & mdcr3::SPME);
     if (prohibited && (!is_cycle || (s[slot_pmcr_el0] & pmcr::DP))) return false;
     const u64 f = is_cycle ? s[slot_pmccfiltr_el0] : type_of(s, n);
     const bool p = f >> 31 & 1, u = f >> 30 & 1, nsk = f >> 29 & 1, nsu = f >> 28 & 1, nsh = f >> 27 & 1,
@@ -93,7 +91,8 @@ void count_by_software(const State& s, u64 bits) {
 }
 
 void write_control(const State& s, u64 v) {
-    s[slot_pmcr_el0] = v & pmcr::stored;
+    // Nothing prohibits counting without EL3 (nor with EL2, before FEAT_PMUv3p1).
+    s[slot_pmcr_el0] = v & pmcr::stored & ~(s.has_el3() ? 0 : pmcr::DP);
     if (v & pmcr::C) s[slot_pmccntr_el0] = s[slot_pm_fraction] = 0;
     if (v & pmcr::P)
         for (u32 n = 0; n < counters_here(s); ++n) counter_of(s, n) = 0;

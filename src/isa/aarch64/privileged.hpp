@@ -45,9 +45,9 @@ namespace mdcr3 {
 inline constexpr u64 TPM = 1 << 6, TDA = 1 << 9, TDOSA = 1 << 10, SDD = 1 << 16, SPME = 1 << 17;
 }
 
-// MDCR_EL2 (D19.3.17)
+// MDCR_EL2 (D19.3.17). HPMD is not there: ID_AA64DFR0_EL1 tells of PMUv3 without FEAT_PMUv3p1 (models.cpp).
 namespace mdcr2 {
-inline constexpr u64 HPMN = 31, HPME = 1 << 7, TDE = 1 << 8, HPMD = 1 << 17;
+inline constexpr u64 HPMN = 31, HPME = 1 << 7, TDE = 1 << 8;
 }
 
 // MDSCR_EL1 (D19.3.20)

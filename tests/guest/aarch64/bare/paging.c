@@ -76,6 +76,8 @@ CODE(do_ldtr, "ldtr x0, [x0]");
 CODE(do_sttr, "sttr x0, [x0, #16]\nmov x0, #1");
 CODE(do_cross, "ldr x0, [x0, #-4]\nmov x0, #1");
 CODE(do_swap, "swp x0, x1, [x0]\nmov x0, #1");
+CODE(do_exclusive, "ldxr x1, [x0]\nstxr w2, x1, [x0]\nmov x0, #1");
+CODE(do_exclusive_pair, "ldxp x1, x2, [x0]\nstxp w3, x1, x2, [x0]\nmov x0, #1");
 
 static void try(const char* what, char* code, u64 address, u64 level) {
     u64 at = (u64)code + (level == 0 && (read_sysreg(sctlr_el1) & 1) ? 0x40000000 : 0);
@@ -202,6 +204,16 @@ static void flags(void) {
     try("w", do_store, address, 1);
     try("s", do_swap, address, 1);
     print(" %x\n", *e & ~(u64)pages[1]);
+    print("exclusive:"); // what was read may not be written: faults of a write
+    *e = (u64)pages[1] | 3 | AF | AP_RO;
+    flush();
+    try("e", do_exclusive, address, 1);
+    try("p", do_exclusive_pair, address, 1);
+    try("s", do_swap, address, 1);
+    *e |= AP_USER;
+    flush();
+    try("e", do_exclusive, address, 0);
+    print("\n");
     stop();
 }
 
