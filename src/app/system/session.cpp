@@ -294,8 +294,7 @@ void Session::add_default_card() {
     if (auto made = board_->machine().add_net({"user", {{"id", "#net0"}}}))
         card.properties.emplace_back("netdev", "#net0");
     else
-        std::fprintf(stderr, "%s: warning: the network card leads nowhere: %s\n", options_.program.c_str(),
-                     made.error().message().c_str());
+        options_.messages.warn(fmt::format("the network card leads nowhere: {}", made.error().message()));
     options_.cards.push_back(std::move(card));
 }
 
