@@ -403,7 +403,7 @@ inline void fill(Rig& rig, Random& random, u32 queue) {
         put(d, address, 8);
         put(d + 8, bytes, 4);
         const bool writable = shaped ? last || (!first && into) : random() % 2, indirect = random() % 64 == 0;
-        put(d + 12, !last | writable << 1 | indirect << 2, 2);
+        put(d + 12, u32{!last} | writable << 1 | indirect << 2, 2);
         put(d + 14, random() % 32 ? (head + i + 1) % size : random(), 2);
     }
     put(at(queue) + available + 4 + 2 * (index % size), random() % 64 ? head : random(), 2);
@@ -495,7 +495,7 @@ inline void start(Rig& rig, Random& random) {
         const u64 place = io ? first_port + port_step * bar : first_memory + memory_step * bar;
         f.set(at, 4, u32(place));
         if (wide) f.set(at + 4, 4, 0);
-        const u64 bytes = io ? ~(mask & ~3u) + 1u & 0xffff : ~(mask & ~15u) + 1u;
+        const u64 bytes = io ? (~(mask & ~3u) + 1u) & 0xffff : ~(mask & ~15u) + 1u;
         rig.mapped.push_back({(io ? f.ports : f.memory) + place, bytes});
         bar += wide;
     }

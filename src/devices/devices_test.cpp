@@ -223,9 +223,9 @@ TEST_P(EveryDevice, StateComesBack) {
         ASSERT_EQ(state_text(*b.device), state_text(*a.device)) << round;
         EXPECT_EQ(b.machine.save(), a.machine.save()) << round;
         EXPECT_EQ(b.seen.value, a.seen.value) << round << ": what is not state came through";
-        if (same_memory) EXPECT_EQ(std::memcmp(a.block->host(), b.block->host(), ram_size), 0) << round;
+        if (same_memory) { EXPECT_EQ(std::memcmp(a.block->host(), b.block->host(), ram_size), 0) << round; }
     }
-    if (!a.images.empty() && find_bus(type().bus)->work) EXPECT_GT(in_flight, 0u);
+    if (!a.images.empty() && find_bus(type().bus)->work) { EXPECT_GT(in_flight, 0u); }
 }
 
 TEST_P(EveryDevice, PowerOnResetMakesItNew) {
@@ -277,7 +277,7 @@ TEST_P(EveryDevice, ResetsWhileItWorks) {
         const std::vector<u8> after = r.machine.save();
         ASSERT_TRUE(r.settle());
         EXPECT_EQ(r.machine.save(), after);
-        if (kind == ResetKind::power_on) EXPECT_EQ(state_text(*r.device), state_text(*fresh.device));
+        if (kind == ResetKind::power_on) { EXPECT_EQ(state_text(*r.device), state_text(*fresh.device)); }
         r.start_driver();
     }
 }

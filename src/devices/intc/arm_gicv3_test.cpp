@@ -445,8 +445,8 @@ struct Its : Gic {
                          events = 0x80040000;
     u64 next = 0;
     Its() : Gic(2, true) {
-        Device* d = *machine.create("arm-gicv3-its", "its", {{"gic", "gic"}});
-        machine.mount(*d, 0, its);
+        Device* service = *machine.create("arm-gicv3-its", "its", {{"gic", "gic"}});
+        machine.mount(*service, 0, its);
         machine.reset(ResetKind::power_on);
         std::memset(block->host(), 0xa1, 0x1000); // all LPIs: priority 0xa0, enabled
         write(dist, 2);
