@@ -6,7 +6,7 @@ namespace mimic::ir {
 
 void Interpreter::run(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access& memory, BlockId from) {
     if (frame_.size() < unit.code.size()) frame_.resize(unit.code.size());
-    Run run{unit, guest, cpu, memory, frame_.data(), arena_, args_};
+    Run run{unit, guest, cpu, &memory, frame_.data(), arena_, args_};
     run.go(from);
     guest_insns_ = run.guest_insns;
 }
@@ -235,7 +235,7 @@ int evaluate(const Unit& unit, const GuestState& guest, CpuHeader& cpu, Access* 
         if (is_int(unit.code[k].type)) frame[k].w[0] &= mask_of(unit.code[k].type);
     }
     u64 pc = cpu.pc, arg = cpu.exit_arg;
-    Run run{unit, guest, cpu, *memory, frame, arena, buffer};
+    Run run{unit, guest, cpu, memory, frame, arena, buffer};
     run.go(0);
     bool faulted = cpu.exit_kind == ExitKind::fault;
     cpu.pc = pc, cpu.exit_arg = arg;

@@ -77,11 +77,11 @@ bool Run::misaligned(u64 address, u32 bytes, const MemArg& m, bool write) {
 bool Run::access(const Inst& i, Place& out) {
     MemArg m = MemArg::from(i.imm);
     if (i.op == Op::fence) {
-        memory.fence(i.imm & 3, i.imm >> 4 & 3);
+        memory->fence(i.imm & 3, i.imm >> 4 & 3);
         return true;
     }
     u64 address = value(i.a);
-    if (i.op == Op::probe) return value(i.b) == 0 || memory.probe(cpu, address, value(i.b), i.sub);
+    if (i.op == Op::probe) return value(i.b) == 0 || memory->probe(cpu, address, value(i.b), i.sub);
     if (i.op == Op::scatter) return scatter(i, m);
     if (i.op == Op::gather) return gather(i, m, out);
     if (m.disp) {
@@ -104,7 +104,7 @@ bool Run::load(const Inst& i, u64 address, const MemArg& m, Place& out) {
         return false;
     if (!in_arena(i.type) && n <= 8) [[likely]] {
         u64 v = 0;
-        if (!memory.load(cpu, address, &v, n, m)) [[unlikely]]
+        if (!memory->load(cpu, address, &v, n, m)) [[unlikely]]
             return false;
         if (m.big) v = __builtin_bswap64(v) >> (64 - 8 * n);
         if (m.sign) {
@@ -116,7 +116,7 @@ bool Run::load(const Inst& i, u64 address, const MemArg& m, Place& out) {
         return true;
     }
     alignas(16) u8 raw[256] = {};
-    if (!memory.load(cpu, address, raw, n, m)) return false;
+    if (!memory->load(cpu, address, raw, n, m)) return false;
     if (m.big) reverse(raw, n);
     std::memcpy(result(out, i.type), raw, std::min(bytes_of(i.type), 256u));
     return true;
@@ -127,18 +127,18 @@ bool Run::store(const Inst& i, u64 address, const MemArg& m) {
     if (m.align != Align::any && misaligned(address, n, m, true)) [[unlikely]]
         return false;
     if (!m.big) [[likely]]
-        return memory.store(cpu, address, bytes(i.b), n, m);
+        return memory->store(cpu, address, bytes(i.b), n, m);
     alignas(16) u8 raw[256];
     std::memcpy(raw, bytes(i.b), n);
     reverse(raw, n);
-    return memory.store(cpu, address, raw, n, m);
+    return memory->store(cpu, address, raw, n, m);
 }
 
 bool Run::rmw(const Inst& i, u64 address, const MemArg& m, Place& out) {
     u32 n = memory_bytes(m.memory, unit.vector_bytes);
     u64 old = 0;
     if (misaligned(address, n, m, true)) return false;
-    if (!memory.rmw(cpu, address, Rmw(i.sub), value(i.b) & mask_of(m.memory), old, n, m)) return false;
+    if (!memory->rmw(cpu, address, Rmw(i.sub), value(i.b) & mask_of(m.memory), old, n, m)) return false;
     out = {{(m.sign ? u64(signed_of(old, m.memory)) : old) & mask_of(i.type), 0}};
     return true;
 }
@@ -150,7 +150,7 @@ bool Run::cas(const Inst& i, u64 address, const MemArg& m, Place& out) {
     std::memcpy(expected, bytes(i.b), n);
     std::memcpy(desired, bytes(i.c), n);
     if (m.big) reverse(expected, n), reverse(desired, n);
-    if (!memory.cas(cpu, address, expected, desired, old, n, m)) return false;
+    if (!memory->cas(cpu, address, expected, desired, old, n, m)) return false;
     if (m.big) reverse(old, n);
     std::memcpy(&out, old, 16);
     if (m.sign && n < 8) out.w[0] = u64(signed_of(out.w[0], m.memory)) & mask_of(i.type);
@@ -162,7 +162,7 @@ bool Run::cas(const Inst& i, u64 address, const MemArg& m, Place& out) {
 bool Run::load_lane(u64 address, const MemArg& m, u32 lane_size, u8* out) {
     u32 n = memory_bytes(m.memory, 0);
     u64 v[2] = {};
-    if (misaligned(address, n, m, false) || !memory.load(cpu, address, v, n, m)) return false;
+    if (misaligned(address, n, m, false) || !memory->load(cpu, address, v, n, m)) return false;
     if (m.big) reverse(v, n);
     if (m.sign && n < 8) v[0] = u64(signed_of(v[0], m.memory));
     std::memcpy(out, v, lane_size);
@@ -175,7 +175,7 @@ bool Run::store_lane(u64 address, const MemArg& m, const u8* from) {
     if (misaligned(address, n, m, true)) return false;
     std::memcpy(raw, from, n);
     if (m.big) reverse(raw, n);
-    return memory.store(cpu, address, raw, n, m);
+    return memory->store(cpu, address, raw, n, m);
 }
 
 // load_mask and load_ff.
@@ -209,7 +209,7 @@ bool Run::store_lanes(const Inst& i, u64 address, const MemArg& m) {
     const u8* mask = bytes(i.b);
     for (u32 n = 0; n < lanes; ++n) {
         u64 to = (address + n * step) & wrap;
-        if (mask_bit(mask, n, size) && (misaligned(to, step, m, true) || !memory.probe(cpu, to, step, true)))
+        if (mask_bit(mask, n, size) && (misaligned(to, step, m, true) || !memory->probe(cpu, to, step, true)))
             return false;
     }
     for (u32 n = 0; n < lanes; ++n)
@@ -260,7 +260,7 @@ bool Run::call(const Inst& i, Place& out) {
         for (u32 k = 0; k < rest[0]; ++k) std::memcpy(&operands[n++], &frame[rest[k + 1]], sizeof(Wide));
     }
     bool outside = f.effects & Intrinsic::impure;
-    if (outside ? memory.call(f, cpu, operands, results) : f.body(&cpu, operands, results)) [[unlikely]]
+    if (outside ? memory->call(f, cpu, operands, results) : f.body(&cpu, operands, results)) [[unlikely]]
         return false;
     if (i.type != Type::none) out = {{results[0].w[0] & mask_of(i.type), results[0].w[1]}};
     return true;

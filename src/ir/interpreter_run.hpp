@@ -38,7 +38,7 @@ struct Run {
     const Unit& unit;
     const GuestState& guest;
     CpuHeader& cpu;
-    Access& memory;
+    Access* memory; // null: the unit has no access to it
     Place* frame;
     std::vector<u8>& arena;
     std::vector<u8>& args;
