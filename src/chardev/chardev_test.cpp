@@ -20,6 +20,8 @@ struct Front : FrontEnd {
     u32 room() override { return limit > got.size() ? limit - u32(got.size()) : 0; }
     void receive(std::span<const u8> bytes) override { got.append(bytes.begin(), bytes.end()); }
     void event(Event e) override { events += "oCbio"[u8(e)]; }
+    int called = 0;
+    void writable() override { called++; }
 };
 
 std::span<const u8> bytes(std::string_view s) { return {reinterpret_cast<const u8*>(s.data()), s.size()}; }
@@ -111,6 +113,27 @@ TEST(Chardev, SocketServesOnePeerAfterAnother) {
         for (int i = 0; i < round; i++) events += "oC";
         r.until([&] { return front.events == events; });
     }
+}
+
+// Who waits for room of a peer that does not read has it when the peer goes; what it writes then is lost.
+TEST(Chardev, NobodyWaitsForAPeerThatIsGone) {
+    Rig r;
+    const std::string path = r.folder + "/s";
+    auto dev = r.legacy("unix:" + path + ",server=on,wait=off");
+    Front front;
+    dev->attach(&front);
+    const int fd = client(path);
+    r.until([&] { return front.events == "o"; });
+    const std::string much(1 << 20, 'x');
+    u32 taken = u32(much.size());
+    for (int i = 0; i < 100 && taken == much.size(); i++) taken = dev->write(bytes(much));
+    while (dev->write(bytes(much))) dev->drain();
+    front.called = 0;
+    shutdown(fd, SHUT_WR); // its end is seen; nothing of what waits was read
+    r.until([&] { return front.events == "oC"; });
+    r.until([&] { return front.called > 0; });
+    EXPECT_EQ(dev->write(bytes("lost")), 4u);
+    close(fd);
 }
 
 TEST(Chardev, InputWaitsForRoom) {

@@ -101,6 +101,13 @@ io::Task<void> Stream::stop() {
     co_await tasks_.drain();
     in_watch_.reset();
     out_watch_.reset();
+    // Who waits for room has it: what is written from now on is lost.
+    bool was_full = false;
+    {
+        std::lock_guard lock(mutex_);
+        was_full = std::exchange(full_, false);
+    }
+    if (was_full && front()) front()->writable();
 }
 
 void Stream::disconnect() {

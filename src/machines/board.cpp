@@ -108,6 +108,7 @@ Board::Board(const BoardOptions& options)
 Board::~Board() {
     stop();
     if (counted_) machine_.end_count(); // what ends now still finds memory and lines
+    machine_.settle();                  // and so does what was begun
     // Regions leave the tree before their blocks go.
     for (auto& region : regions_)
         if (region->parent()) region->parent()->remove(*region);

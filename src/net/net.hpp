@@ -129,6 +129,7 @@ public:
     virtual ~Stream() = default;
     virtual u32 write(std::span<const u8> bytes) = 0; // bytes taken
     virtual void accept_input() = 0;
+    virtual void drain() {} // blocks for a short while until what was written is out
 };
 
 class Hub;

@@ -45,7 +45,7 @@ TEST(Options, ErrorsNameOptionValueAndExpectation) {
         {"user,id=n0,hostfwd=tcp::99999-:2", "netdev 'n0': option 'hostfwd': 'tcp::99999-:2', expected "
                                              "[tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport"},
         {"user,id=n0,guestfwd=tcp:10.0.2.100:22", "netdev 'n0': option 'guestfwd': 'tcp:10.0.2.100:22', expected "
-                                                  "[tcp]:server:port-cmd:command or -DEV"},
+                                                  "[tcp]:[server]:port-cmd:command or -DEV"},
         {"user,id=n0,guestfwd=tcp:10.0.2.100:22-null",
          "netdev 'n0': guestfwd: 'null', expected cmd:COMMAND: nothing else is here"},
     };

@@ -428,6 +428,18 @@ class Options(unittest.TestCase):
                 found = [line.split()[-1] for line in result.stdout.splitlines() if "PCI device" in line]
                 self.assertEqual(found, ["1b36:0008", *expected], result.stdout + result.stderr)
 
+    def test_disks_without_an_id_take_the_places_that_are_left(self):
+        files = []
+        for n in range(4):
+            files.append(Path(WORK.name) / f"place{n}.img")
+            files[-1].write_bytes(bytes(1 << 20))
+        result = subprocess.run([LINK, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio", "-cdrom", files[0],
+                                 "-drive", f"file={files[1]},format=raw", "-drive", f"file={files[2]},format=raw",
+                                 "-drive", f"file={files[3]},format=raw,if=none"],
+                                input="info block\nquit\n", capture_output=True, text=True, timeout=60, check=True)
+        for name, file in zip(("virtio2", "virtio0", "virtio1", "none0"), files, strict=True):
+            self.assertRegex(result.stdout, rf"(?m)^{name}\b.*: {file}", result.stderr)
+
     def test_cards_of_net_share_a_hub_with_its_networks(self):
         result = subprocess.run([PROGRAM, "aarch64", "-M", "virt", "-S", "-display", "none", "-serial", "null", "-monitor", "stdio",
                                  "-net", "nic", "-net", "user,net=10.7.0.0/24", "-hdb", "/nonexistent"], input="quit\n",

@@ -193,6 +193,18 @@ Result<void> Session::limit_drive(const DriveOptions& d) {
     return {};
 }
 
+// Drives without an id are called by their interface and place there; those that name their place have it.
+void Session::name_drives() {
+    auto taken = [this](const std::string& id) {
+        return std::ranges::any_of(options_.drives, [&](const DriveOptions& d) { return d.id == id; });
+    };
+    for (DriveOptions& d : options_.drives)
+        if (d.id.empty() && d.unit != ~u32{0}) d.id = fmt::format("{}{}", d.interface, d.unit);
+    for (DriveOptions& d : options_.drives)
+        for (u32 n = 0; d.id.empty(); n++)
+            if (std::string id = fmt::format("{}{}", d.interface, n); !taken(id)) d.id = std::move(id);
+}
+
 Result<void> Session::open_drives() {
     for (const std::string& text : options_.objects) {
         Json object =
@@ -204,10 +216,8 @@ Result<void> Session::open_drives() {
             TRY((text.starts_with('{') ? Json::parse(text) : block::parse_flat(text, "driver")).in("-blockdev"));
         TRY(loop_->run(storage_->add(std::move(options))).in("-blockdev"));
     }
-    u32 n = 0;
+    name_drives();
     for (DriveOptions& d : options_.drives) {
-        if (d.id.empty()) d.id = fmt::format("{}{}", d.interface, n);
-        n++;
         for (const auto& [id, other] : drives_)
             if (id == d.id) return Error::exists("-drive: the id '{}' is taken", d.id);
         if (storage_->find_node(d.id)) return Error::exists("-drive: the id '{}' is taken by a node", d.id);
@@ -441,6 +451,7 @@ Session::~Session() {
     snapshots_.reset();
     migrator_.reset();
     run_.reset();
+    if (board_) board_->machine().settle(); // requests that were said to the loop and are not under way yet
     for (auto& [id, drive] : drives_)
         if (drive.node) loop_->run(drive.node->rest());
     board_.reset();

@@ -24,6 +24,7 @@ public:
 private:
     Result<void> open_log();
     Result<void> open_perf_map();
+    void name_drives();
     Result<void> open_drives();
     Result<block::NodePtr> open_drive(const DriveOptions& d);
     Result<void> add_drive(const std::string& id, block::NodePtr node, bool read_only);

@@ -240,6 +240,7 @@ void MachineCpu::turn_counted(u64 budget) {
 void MachineCpu::turn() {
     cpu_.clear_kick();
     if (attention_) return;
+    held_ = false;
     if (mappings_changed_.exchange(false)) memory_.flush_all();
     if (memory_.wants_apart()) memory_.keep_apart(header());
     if (!counted_) arm_timer(); // first: what is due by then is seen by tick
@@ -258,14 +259,20 @@ void MachineCpu::turn() {
         if (!step_ && resumed_at_ != header().pc && cpu_.has_breakpoint()) return pause_with(Pause::breakpoint);
         resumed_at_ = ~u64{0};
         run_alone(steps);
-        if (step_ && running_) pause_with(Pause::step);
+        if (held_)
+            resumed_at_ = header().pc;
+        else if (step_ && running_)
+            pause_with(Pause::step);
         return;
     }
     if (step_ || resumed_at_ == header().pc) {
         enter(true);
         resumed_at_ = ~u64{0};
         leave();
-        if (step_ && running_) pause_with(Pause::step);
+        if (held_)
+            resumed_at_ = header().pc;
+        else if (step_ && running_)
+            pause_with(Pause::step);
         return;
     }
     resumed_at_ = ~u64{0};
@@ -442,6 +449,7 @@ bool MachineCpu::call_host() {
 // from then on end the wait.
 void MachineCpu::pause_for(u64 nanoseconds, u32 seen) {
     completed_ = false;
+    held_ = true;
     if (counted_)
         waits_ = true, retry_at_ = now() + nanoseconds;
     else if (!attention_)

@@ -215,6 +215,7 @@ private:
     u64 resumed_at_ = ~u64{0}; // a breakpoint that it paused at
     // The guest's own debug exceptions: what it stops at may have changed; the instruction was done, and had no exception.
     bool points_changed_ = false, completed_ = false;
+    bool held_ = false; // the instruction begins again: a debugger has not stepped over it yet
     std::vector<isa::DebugPoint> points_, asked_points_;
     u32 idle_wakes_ = 0; // waits that ended at once, since it last took an interrupt or slept
     std::atomic<long> thread_id_{0};

@@ -361,7 +361,11 @@ void Machine::connect(Device& device, std::string_view line, LineSink& sink, u32
 void Machine::add_chardev(std::unique_ptr<chardev::Chardev> dev) { chardevs_.push_back(std::move(dev)); }
 
 void Machine::remove_chardev(std::string_view id) {
-    std::erase_if(chardevs_, [&](const auto& c) { return c->id() == id && !c->busy(); });
+    auto at = std::ranges::find_if(chardevs_, [&](const auto& c) { return c->id() == id && !c->busy(); });
+    if (at == chardevs_.end()) return;
+    // Its end may take turns of the loop: the list is as it should be by then.
+    const std::unique_ptr<chardev::Chardev> ends = std::move(*at);
+    chardevs_.erase(at);
 }
 
 chardev::Chardev* Machine::find_chardev(std::string_view id) const {
@@ -454,6 +458,7 @@ public:
     }
     u32 write(std::span<const u8> bytes) override { return dev_.write(bytes); }
     void accept_input() override { dev_.accept_input(); }
+    void drain() override { dev_.drain(); }
 
 private:
     u32 room() override { return reader_.room(); }

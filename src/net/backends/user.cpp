@@ -151,7 +151,10 @@ private:
         void* argument;
         i64 due = -1; // ms
     };
-    void transmit(std::span<const u8> frame) override { library_.input(slirp_, frame.data(), int(frame.size())); }
+    void transmit(std::span<const u8> frame) override {
+        // A paced network is not asked what it can take; the guest sends again what is lost here.
+        if (slirp_ && (!paced() || can_transmit())) library_.input(slirp_, frame.data(), int(frame.size()));
+    }
     bool can_transmit() override {
         return std::ranges::none_of(channels_, [](const auto& c) { return c->out.size() >= most_waiting; });
     }
@@ -257,6 +260,10 @@ User::~User() {
         watch_->cancel();
         loop().run_until([this] { return served_; });
     }
+    // The guest takes for sent what its peers here have not read yet.
+    const i64 end = now_ns() + 1'000'000'000;
+    for (auto& c : channels_)
+        for (c->flush(); !c->out.empty() && now_ns() < end; c->flush()) c->stream->drain();
     if (slirp_) library_.cleanup(std::exchange(slirp_, nullptr));
     channels_.clear();
     if (timer_ >= 0) close(timer_);
@@ -399,6 +406,7 @@ Result<void> User::forward_out(const Forward& f, Context& context) {
             return ssize_t(n);
         };
         failed = library_.add_guestfwd(slirp_, write, channel.get(), &guest, f.guest_port);
+        channel->address = guest; // chosen by the library where nobody said it
         if (failed == 0) channels_.push_back(std::move(channel));
     }
     if (failed == 0) return {};
@@ -529,7 +537,7 @@ Result<Forward> parse_hostfwd(const Settings& s, const std::string& text) {
 
 // "[tcp]:server:port-dev", where dev is cmd:command or a character device.
 Result<Forward> parse_guestfwd(const std::string& text) {
-    constexpr std::string_view expected = "[tcp]:server:port-cmd:command or -DEV";
+    constexpr std::string_view expected = "[tcp]:[server]:port-cmd:command or -DEV";
     Forward f;
     size_t a = text.find(':'), b = text.find(':', a + 1), dash = text.find('-', b == std::string::npos ? b : b + 1);
     if (a == std::string::npos || b == std::string::npos || dash == std::string::npos)
@@ -537,7 +545,7 @@ Result<Forward> parse_guestfwd(const std::string& text) {
     std::string protocol = text.substr(0, a), target = text.substr(dash + 1);
     if ((!protocol.empty() && protocol != "tcp") || target.empty() || target == "cmd:")
         return bad_option("guestfwd", text, expected);
-    f.guest = TRY(address("guestfwd", text.substr(a + 1, b - a - 1)));
+    if (b > a + 1) f.guest = TRY(address("guestfwd", text.substr(a + 1, b - a - 1)));
     if (!port(std::string_view(text).substr(b + 1, dash - b - 1), f.guest_port, false))
         return bad_option("guestfwd", text, expected);
     if (target.starts_with("cmd:"))
