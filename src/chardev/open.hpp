@@ -34,7 +34,10 @@ struct OpenContext {
         [](const std::string& credentials, const std::string&, bool) -> Result<TlsParts> {
         return Error::not_found("No TLS credentials with id '{}'", credentials);
     };
-    u8 escape = 1; // what a mux takes commands behind: C-a
+    // Set while open() waits for a peer: ends the wait, which is an error then. On the loop's thread.
+    std::function<void()> interrupt = {};
+    std::shared_ptr<bool> stdio = std::make_shared<bool>(false); // one has this process's standard streams
+    u8 escape = 1;                                               // what a mux takes commands behind: C-a
 };
 
 // `-chardev BACKEND,id=ID,key=value...`. Errors name the option and what was expected.

@@ -428,6 +428,40 @@ class Options(unittest.TestCase):
                 found = [line.split()[-1] for line in result.stdout.splitlines() if "PCI device" in line]
                 self.assertEqual(found, ["1b36:0008", *expected], result.stdout + result.stderr)
 
+    def test_two_devices_cannot_share_the_terminal(self):
+        for words in (["-serial", "stdio", "-monitor", "stdio"], ["-qmp", "stdio", "-monitor", "stdio"],
+                      ["-serial", "mon:stdio", "-qmp", "stdio"]):
+            result = run("-M", "virt", "-S", "-display", "none", *words)
+            self.assertEqual(result.returncode, 1, words)
+            self.assertIn("cannot use stdio by multiple character devices", result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+
+    def test_waiting_for_a_peer_ends_by_a_signal(self):
+        path = Path(WORK.name) / "peer"
+        with subprocess.Popen([LINK, "-M", "virt", "-S", "-display", "none", "-serial", "null", "-qmp", f"unix:{path},server"],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as machine:
+            self.assertIn("waiting for a connection", machine.stderr.readline())
+            machine.terminate()
+            self.assertIn("terminating on signal 15", machine.communicate(timeout=60)[1])
+        self.assertEqual(machine.returncode, 1)
+        self.assertFalse(path.exists())
+
+    def test_a_pid_file_is_of_one_machine(self):
+        path = Path(WORK.name) / "pid"
+        words = ["-M", "virt", "-S", "-display", "none", "-serial", "null", "-pidfile", path, "-monitor", "stdio"]
+        with subprocess.Popen([LINK, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as machine:
+            machine.stdin.write("info status\n")
+            machine.stdin.flush()
+            while "paused" not in machine.stdout.readline():
+                pass
+            self.assertEqual(path.read_text(), f"{machine.pid}\n")
+            result = run(*words)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"-pidfile: cannot lock {path}, which another machine has", result.stderr)
+            self.assertEqual(path.read_text(), f"{machine.pid}\n")
+            machine.communicate("quit\n", timeout=60)
+        self.assertFalse(path.exists())
+
     def test_disks_without_an_id_take_the_places_that_are_left(self):
         files = []
         for n in range(4):

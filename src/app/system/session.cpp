@@ -394,6 +394,7 @@ void Session::leave(int status) {
     if (monitor_) monitor_->dump.cancelled = true;
     status_ = status;
     done_ = true;
+    if (chardev_context_->interrupt) chardev_context_->interrupt();
 }
 
 // Lets the machine run, or what is to come in decides.
@@ -413,16 +414,28 @@ Result<void> Session::start() {
     return migrator_->load_from(from, !options_.paused).in("-incoming");
 }
 
+// Locked as long as the process lives: two machines with one file would each take the other's number away.
+Result<void> Session::write_pid_file() {
+    const std::string& path = options_.pid_file;
+    if (path.empty()) return {};
+    pid_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (pid_fd_ < 0) return Error::from_errno(errno, "-pidfile: cannot write {}", path);
+    const std::string text = fmt::format("{}\n", getpid());
+    if (lockf(pid_fd_, F_TLOCK, 0) != 0) {
+        const int why = errno;
+        close(std::exchange(pid_fd_, -1));
+        return Error::from_errno(why, "-pidfile: cannot lock {}, which another machine has", path);
+    }
+    if (ftruncate(pid_fd_, 0) != 0 || write(pid_fd_, text.data(), text.size()) != ssize_t(text.size()))
+        return Error::from_errno(errno, "-pidfile: cannot write {}", path);
+    return {};
+}
+
 int Session::run() {
     if (done_) return status_;
-    if (!options_.pid_file.empty()) {
-        std::FILE* f = std::fopen(options_.pid_file.c_str(), "we");
-        if (!f) {
-            options_.messages.say(fmt::format("-pidfile: cannot write {}", options_.pid_file));
-            return 1;
-        }
-        std::fprintf(f, "%d\n", int(getpid()));
-        std::fclose(f);
+    if (auto written = write_pid_file(); !written) {
+        options_.messages.say(written.error().message());
+        return 1;
     }
     if (on_ready) on_ready();
     if (auto started = start(); !started) {
@@ -465,7 +478,10 @@ Session::~Session() {
     }
     signal_watch_.reset();
     if (signal_fd_ >= 0) close(signal_fd_);
-    if (!options_.pid_file.empty()) unlink(options_.pid_file.c_str());
+    if (pid_fd_ >= 0) {
+        unlink(options_.pid_file.c_str());
+        close(pid_fd_);
+    }
     trace::set_sink({});
     trace::set_event_sink({});
     for (std::FILE* file : {logs_.text, logs_.perf_map, logs_.events})

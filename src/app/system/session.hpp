@@ -32,6 +32,7 @@ private:
     Result<void> drive_of_node(const DeviceOptions& d);
     Result<void> open_chardevs();
     Result<std::string> open_serial(u32 n, const std::string& text);
+    Result<void> write_pid_file();
     Result<void> make_board();
     void add_default_card();
     Result<void> make_devices();
@@ -67,6 +68,7 @@ private:
     std::FILE* qtest_log_ = nullptr;
     bool created_ = false; // devices from now on are plugged into a machine that lives
     int signal_fd_ = -1;
+    int pid_fd_ = -1;
     std::unique_ptr<io::Watch> signal_watch_;
     bool watching_ = false, done_ = false, stopped_ = false;
     int status_ = 0;

@@ -45,7 +45,10 @@ private:
 // The terminal gets its old settings when this goes, and when the process ends in another way.
 class Stdio final : public Stream {
 public:
-    Stdio(io::Loop& loop, std::string id, bool signals) : Stream(loop, std::move(id)) {
+    Stdio(io::Loop& loop, std::string id, bool signals, std::shared_ptr<bool> taken)
+        : Stream(loop, std::move(id))
+        , taken_(std::move(taken)) {
+        *taken_ = true;
         if (tcgetattr(0, &before_) == 0) {
             termios raw = before_;
             raw.c_iflag &= ~tcflag_t(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
@@ -62,10 +65,12 @@ public:
         drain();
         disconnect();
         if (terminal_) tcsetattr(0, TCSANOW, &before_);
+        *taken_ = false;
     }
     std::string filename() const override { return "stdio"; }
 
 private:
+    std::shared_ptr<bool> taken_;
     termios before_{};
     bool terminal_ = false;
 };
@@ -135,7 +140,10 @@ Result<std::unique_ptr<Chardev>> open_pty(OpenContext& c, Options& o) {
 
 Result<std::unique_ptr<Chardev>> open_stdio(OpenContext& c, Options& o) {
     bool signals = o.flag("signal", true);
-    return std::unique_ptr<Chardev>(std::make_unique<Stdio>(c.loop, o.id(), signals));
+    if (*c.stdio)
+        return Error::busy(
+            "chardev '{}': cannot use stdio by multiple character devices, expected one of them, or mon:stdio", o.id());
+    return std::unique_ptr<Chardev>(std::make_unique<Stdio>(c.loop, o.id(), signals, c.stdio));
 }
 
 } // namespace mimic::chardev

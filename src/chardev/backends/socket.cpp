@@ -65,7 +65,7 @@ public:
     // Errors name the address.
     Result<void> listen(u64 last_port);
     // Blocks until a peer is there (wait=on).
-    Result<void> wait_for_peer();
+    Result<void> wait_for_peer(OpenContext& context);
     Result<void> begin();
 
 private:
@@ -119,9 +119,12 @@ Result<void> Socket::listen(u64 last_port) {
     return {};
 }
 
-Result<void> Socket::wait_for_peer() {
+Result<void> Socket::wait_for_peer(OpenContext& context) {
     while (!open_) {
-        auto socket = TRY(loop().run(listener_->accept()));
+        context.interrupt = [this] { listener_->stop(); };
+        auto accepted = loop().run(listener_->accept());
+        context.interrupt = {};
+        auto socket = TRY(std::move(accepted).in("nobody came"));
         int fd = fcntl(socket->fd(), F_DUPFD_CLOEXEC, 0);
         if (fd < 0) return Error::from_errno(errno, "accept");
         TRY(take(fd));
@@ -234,7 +237,7 @@ Result<std::unique_ptr<Chardev>> open_socket(OpenContext& c, Options& o) {
     if (s.server) TRY(dev->listen(last_port).in("chardev '{}'", o.id()));
     if (s.server && wait) {
         c.say(fmt::format("chardev '{}': waiting for a connection on {}", o.id(), dev->filename()));
-        TRY(dev->wait_for_peer().in("chardev '{}'", o.id()));
+        TRY(dev->wait_for_peer(c).in("chardev '{}'", o.id()));
     }
     TRY(dev->begin().in("chardev '{}'", o.id()));
     return std::unique_ptr<Chardev>(std::move(dev));
